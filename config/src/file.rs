@@ -1,0 +1,198 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{ComputeCapability, paths};
+
+/// Everything that `sdtrtd` can be told, by `sdtrtd.toml` or by flags of the same names.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folders whose checkpoints get engines, with all folders below them.
+    pub models_dirs: Vec<PathBuf>,
+    /// Where engines and what was learned are kept.
+    pub data_dir: PathBuf,
+    /// The socket on which `sdtrtctl` asks.
+    pub socket: PathBuf,
+    /// The folder of the TensorRT-RTX libraries; found by itself when absent.
+    pub tensorrt_dir: Option<PathBuf>,
+    /// GPUs to build for; when empty, those of this machine, and without any, all that
+    /// TensorRT-RTX builds for by default.
+    pub compute_capabilities: Vec<ComputeCapability>,
+    /// Seconds for which a file must not have changed before it is read.
+    pub settle_seconds: f64,
+    /// Seconds between two full scans of the models folders, for what no event tells: changes on
+    /// network disks and behind links.
+    pub rescan_seconds: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            models_dirs: Vec::new(),
+            data_dir: paths::data_dir(),
+            socket: paths::socket(),
+            tensorrt_dir: None,
+            compute_capabilities: Vec::new(),
+            settle_seconds: 3.0,
+            rescan_seconds: 300.0,
+        }
+    }
+}
+
+/// Why a configuration can't be used.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// The configuration file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not TOML, or not of the keys and types that a configuration has.
+    #[error("the configuration {path} is not valid:\n{source}")]
+    Invalid {
+        /// The configuration file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that no daemon could run with.
+    #[error("{key} = {value}: {wanted}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value it was given.
+        value: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it start from the file's own folder.
+    ///
+    /// # Errors
+    /// When it can't be read, is not valid TOML or has an unknown key.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| Error::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        if let Some(base) = path.parent() {
+            config.make_absolute(base);
+        }
+        Ok(config)
+    }
+
+    /// Lets every relative path start from `base`.
+    pub fn make_absolute(&mut self, base: &Path) {
+        for path in &mut self.models_dirs {
+            *path = base.join(&*path);
+        }
+        self.data_dir = base.join(&self.data_dir);
+        self.socket = base.join(&self.socket);
+        self.tensorrt_dir = self.tensorrt_dir.take().map(|path| base.join(path));
+    }
+
+    /// Refuses what no daemon could run with.
+    ///
+    /// # Errors
+    /// Names the key, its value and what it should be.
+    pub fn check(&self) -> Result<(), Error> {
+        let fail = |key, value: String, wanted| Err(Error::Value { key, value, wanted });
+        if self.models_dirs.is_empty() {
+            return fail(
+                "models_dirs",
+                "[]".into(),
+                "name at least one folder of checkpoints, with --models-dir DIR or in sdtrtd.toml",
+            );
+        }
+        for (key, seconds) in
+            [("settle_seconds", self.settle_seconds), ("rescan_seconds", self.rescan_seconds)]
+        {
+            // A day bounds it well inside what timers can hold.
+            if !(0.01..=86_400.0).contains(&seconds) {
+                return fail(key, seconds.to_string(), "seconds between 0.01 and 86400 are wanted");
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a file must not have changed before it is read.
+    pub fn settle(&self) -> Duration {
+        Duration::from_secs_f64(self.settle_seconds)
+    }
+
+    /// Time between two full scans.
+    pub fn rescan(&self) -> Duration {
+        Duration::from_secs_f64(self.rescan_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sdtrtd.toml");
+        fs::write(&path, text).unwrap();
+        Config::read(&path).and_then(|c| c.check().map(|()| c)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = read(
+            r#"
+            models_dirs = ["/m", "/n"]
+            data_dir = "/d"
+            socket = "/s"
+            tensorrt_dir = "/t"
+            compute_capabilities = ["8.9", "12.0"]
+            settle_seconds = 1.5
+            rescan_seconds = 60
+            "#,
+        );
+        let expected = Config {
+            models_dirs: vec!["/m".into(), "/n".into()],
+            data_dir: "/d".into(),
+            socket: "/s".into(),
+            tensorrt_dir: Some("/t".into()),
+            compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
+            settle_seconds: 1.5,
+            rescan_seconds: 60.0,
+        };
+        assert_eq!(config, Ok(expected));
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sdtrtd.toml");
+        fs::write(&path, "models_dirs = ['models']").unwrap();
+        assert_eq!(Config::read(&path).unwrap().models_dirs, [dir.path().join("models")]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        for (text, said) in [
+            ("models_dirs = []", "models_dirs"),
+            ("models_dirs = ['/m']\nmodel_dir = 1", "unknown field `model_dir`"),
+            ("models_dirs = ['/m']\ncompute_capabilities = ['sm_89']", "MAJOR.MINOR"),
+            ("models_dirs = ['/m']\nsettle_seconds = -1", "settle_seconds"),
+            ("models_dirs = ['/m']\nrescan_seconds = nan", "rescan_seconds"),
+            ("models_dirs = [", "sdtrtd.toml"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Typed configuration of sdtrtd: the documented sdtrtd.toml, defaults, presets, validation.
+
+mod compute_capability;
+mod file;
+mod paths;
+mod preset;
+pub mod runtime;
+
+pub use compute_capability::{ComputeCapability, NotAComputeCapability};
+pub use file::{Config, Error};
+pub use paths::{config_file, data_dir, socket};
+pub use preset::{Preset, Range};
