@@ -1,0 +1,167 @@
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::{Event, Hello, Reply, Request, VERSION};
+
+/// A connection to the daemon.
+pub struct Client {
+    lines: BufReader<UnixStream>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Nobody listens there.
+    #[error("no sdtrtd answers on {socket} ({source}); start it with `sdtrtd --models-dir DIR`")]
+    NoDaemon {
+        /// The socket tried.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else's daemon listens there.
+    #[error("the socket {socket} is not yours to use ({source}); run this as the user of sdtrtd")]
+    Forbidden {
+        /// The socket tried.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The daemon speaks another protocol.
+    #[error(
+        "sdtrtd {daemon_version} speaks protocol {theirs}, this program {VERSION}; \
+         install both from one release and restart sdtrtd"
+    )]
+    VersionMismatch {
+        /// Version of the daemon's program.
+        daemon_version: String,
+        /// Version of its protocol.
+        theirs: u32,
+    },
+    /// The socket answered, but not as sdtrtd does.
+    #[error("what answers on {socket} is not sdtrtd: {source}")]
+    NotSdtrtd {
+        /// The socket tried.
+        socket: PathBuf,
+        /// What was wrong with its first line.
+        source: io::Error,
+    },
+}
+
+impl Client {
+    /// Connects and exchanges [`Hello`]s.
+    ///
+    /// # Errors
+    /// When nobody listens, or what listens does not speak this protocol.
+    pub fn connect(socket: &Path) -> Result<Self, ConnectError> {
+        let stream = UnixStream::connect(socket).map_err(|source| {
+            let socket = socket.to_owned();
+            match source.kind() {
+                io::ErrorKind::PermissionDenied => ConnectError::Forbidden { socket, source },
+                _ => ConnectError::NoDaemon { socket, source },
+            }
+        })?;
+        let mut client = Self { lines: BufReader::new(stream) };
+        let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
+        // A daemon that refuses this version still sends its own hello before it hangs up.
+        let sent = client.send(&hello);
+        let theirs: Hello = client
+            .receive()
+            .and_then(|theirs| theirs.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
+            .map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
+        if theirs.protocol != VERSION {
+            return Err(ConnectError::VersionMismatch {
+                daemon_version: theirs.version,
+                theirs: theirs.protocol,
+            });
+        }
+        sent.map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
+        Ok(client)
+    }
+
+    /// Sends one request and waits for its reply.
+    ///
+    /// # Errors
+    /// When the connection breaks or the reply is not one.
+    pub fn ask(&mut self, request: &Request) -> io::Result<Reply> {
+        self.send(request)?;
+        self.receive()?.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "sdtrtd stopped before it answered")
+        })
+    }
+
+    /// Asks for events; they end when the daemon stops or drops a watcher that is too slow.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn watch(mut self) -> io::Result<Events> {
+        self.send(&Request::Watch)?;
+        Ok(Events(self))
+    }
+
+    fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.lines.get_mut().write_all(&line)
+    }
+
+    fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line)? {
+            0 => Ok(None),
+            _ => Ok(Some(serde_json::from_str(&line)?)),
+        }
+    }
+}
+
+/// The daemon's events as they come.
+pub struct Events(Client);
+
+impl Iterator for Events {
+    type Item = io::Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.receive().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixListener, thread};
+
+    use super::*;
+
+    fn answer_with(first_line: &'static str) -> Result<(), ConnectError> {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let daemon = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(first_line.as_bytes()).unwrap();
+        });
+        let result = Client::connect(&socket).map(drop);
+        daemon.join().unwrap();
+        result
+    }
+
+    #[test]
+    fn each_way_of_not_connecting_is_told_apart() {
+        let nobody = Client::connect(Path::new("/nowhere/sdtrtd.sock")).map(drop);
+        assert!(matches!(nobody, Err(ConnectError::NoDaemon { .. })), "{nobody:?}");
+        let newer = answer_with("{\"protocol\":4000,\"version\":\"9.0.0\",\"extra\":1}\n");
+        assert!(
+            matches!(newer, Err(ConnectError::VersionMismatch { theirs: 4000, .. })),
+            "{newer:?}"
+        );
+        let other = answer_with("220 mail.example ESMTP\n");
+        assert!(matches!(other, Err(ConnectError::NotSdtrtd { .. })), "{other:?}");
+        let silent = answer_with("");
+        assert!(matches!(silent, Err(ConnectError::NotSdtrtd { .. })), "{silent:?}");
+    }
+}

@@ -1,0 +1,144 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Building, Checkpoint, Status};
+
+/// The first line of each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`crate::VERSION`] of the sender.
+    pub protocol: u32,
+    /// Version of the sender's program.
+    pub version: String,
+}
+
+/// What a client asks. A `reference` is an id prefix, a path or a file name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// [`Reply::Status`].
+    Status,
+    /// [`Reply::List`] of everything known.
+    List,
+    /// [`Reply::Checkpoint`].
+    Show {
+        /// Which one.
+        reference: String,
+    },
+    /// Builds what is missing next, also after a failure or a removal; [`Reply::Checkpoint`].
+    Build {
+        /// Which one.
+        reference: String,
+    },
+    /// Tries again what failed or was rejected; [`Reply::Checkpoint`].
+    Retry {
+        /// Which one.
+        reference: String,
+    },
+    /// Deletes an engine, which then stays away until it is asked for; [`Reply::Removed`].
+    Remove {
+        /// Prefix of the engine's key.
+        engine: String,
+    },
+    /// Scans the folders, then replies once nothing is left to do for `reference`, or at all:
+    /// [`Reply::List`] of what was waited for, or [`Failure::TimedOut`].
+    Wait {
+        /// Which one; it may appear later.
+        reference: Option<String>,
+        /// Seconds to wait at most.
+        timeout_s: f64,
+    },
+    /// [`Event`]s from here on.
+    Watch,
+    /// Reads every engine and compares it with its manifest; [`Reply::Verified`].
+    Verify,
+    /// Looks for the TensorRT libraries again; [`Reply::Status`].
+    FindRuntime,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "value", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Status`] and [`Request::FindRuntime`].
+    Status(Status),
+    /// To [`Request::List`] and [`Request::Wait`].
+    List(Vec<Checkpoint>),
+    /// To [`Request::Show`], [`Request::Build`] and [`Request::Retry`].
+    Checkpoint(Checkpoint),
+    /// To [`Request::Remove`]: the key of the engine that is gone.
+    Removed(String),
+    /// To [`Request::Verify`].
+    Verified(Vec<Verdict>),
+    /// The request could not be met.
+    Failed(Failure),
+}
+
+/// What verifying found of one engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The engine's key.
+    pub key: String,
+    /// The plan.
+    pub path: String,
+    /// What is wrong with it; absent where it is as its manifest says.
+    pub problem: Option<String>,
+}
+
+/// Why a request could not be met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Failure {
+    /// Nothing has this id, path or name.
+    #[error("nothing here is known as '{reference}'; `sdtrtctl list` shows what is")]
+    NotFound {
+        /// What was asked for.
+        reference: String,
+    },
+    /// Several things have this id prefix or name.
+    #[error("'{reference}' could be any of: {}", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// Each by something longer.
+        candidates: Vec<String>,
+    },
+    /// The time was up first.
+    #[error("not finished after {seconds} s: {what}")]
+    TimedOut {
+        /// Seconds waited.
+        seconds: f64,
+        /// What was not finished.
+        what: String,
+    },
+    /// The line was not a request.
+    #[error("not a request: {message}")]
+    Malformed {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It was tried and did not work.
+    #[error("{message}")]
+    Other {
+        /// What happened, to what, what to do.
+        message: String,
+    },
+}
+
+/// What a watcher gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "value", rename_all = "snake_case")]
+pub enum Event {
+    /// Everything, first of all.
+    State {
+        /// As `status` shows it.
+        status: Box<Status>,
+        /// As `list` shows it.
+        checkpoints: Vec<Checkpoint>,
+    },
+    /// An entry is new or has changed.
+    Checkpoint(Checkpoint),
+    /// The entry with this [`Checkpoint::key`] is gone.
+    Gone(String),
+    /// The build goes on, or has ended.
+    Building(Option<Building>),
+}

@@ -1,0 +1,183 @@
+//! What the daemon knows, as clients see it. Paths are text: bytes that are not UTF-8 show as U+FFFD.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// How far a checkpoint has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The file is new or changing; it is not read before it has stopped.
+    Settling,
+    /// Its tensors are being read.
+    Identifying,
+    /// An engine is missing and waits for its turn.
+    Queued,
+    /// An engine is being built.
+    Building,
+    /// All its engines are there.
+    Ready,
+    /// An engine is missing and will not come by itself; the reason says what to do.
+    Failed,
+    /// Not a checkpoint that engines can be built for; the reason says why.
+    Rejected,
+    /// No file has this content any more; its engines are kept.
+    Orphaned,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Settling => "settling",
+            Self::Identifying => "identifying",
+            Self::Queued => "queued",
+            Self::Building => "building",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Orphaned => "orphaned",
+        })
+    }
+}
+
+/// One content, wherever it lies; or one file whose content is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// 64 hex digits; absent until the file was read, and for what was rejected.
+    pub weights_id: Option<String>,
+    /// 64 hex digits.
+    pub unet_id: Option<String>,
+    /// Such as `sd1` or `sdxl-inpaint`.
+    pub architecture: Option<String>,
+    /// How far it has come.
+    pub state: State,
+    /// Why, where there is a why.
+    pub reason: Option<String>,
+    /// The paths at which it lies, sorted.
+    pub locations: Vec<String>,
+    /// Its published engines.
+    pub engines: Vec<Engine>,
+}
+
+impl Checkpoint {
+    /// What tells this entry from all others: the weights id, or the path of an unread file.
+    pub fn key(&self) -> &str {
+        match &self.weights_id {
+            Some(id) => id,
+            None => self.locations.first().map_or("", |path| path),
+        }
+    }
+}
+
+/// A published engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// 64 hex digits.
+    pub key: String,
+    /// `ready`, as only published engines are shown.
+    pub state: State,
+    /// The plan that TensorRT loads.
+    pub path: String,
+    /// Size of the plan.
+    pub bytes: u64,
+    /// The presets whose profiles are inside.
+    pub presets: Vec<String>,
+    /// Which TensorRT built it: `tensorrt-rtx`.
+    pub flavour: String,
+    /// Version of that TensorRT, exactly.
+    pub version: String,
+    /// The GPUs it was built for, such as `8.9`; `default` where TensorRT chose.
+    pub compute_capabilities: Vec<String>,
+}
+
+/// The daemon at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The process.
+    pub daemon: Daemon,
+    /// The TensorRT in use.
+    pub runtime: Option<Runtime>,
+    /// Why there is none, and what to do.
+    pub runtime_problem: Option<String>,
+    /// NVIDIA GPUs of this machine.
+    pub gpus: Vec<Gpu>,
+    /// The watched folders.
+    pub models_dirs: Vec<ModelsDir>,
+    /// Engines to come, in order.
+    pub queue: Vec<Queued>,
+    /// The engine being built.
+    pub building: Option<Building>,
+    /// Entries of `list` by state; states without any are left out.
+    pub counts: BTreeMap<State, usize>,
+}
+
+/// The daemon's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Version of the program.
+    pub version: String,
+    /// Version of this protocol.
+    pub protocol: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Whole seconds since it started.
+    pub uptime_s: u64,
+    /// Where engines are kept.
+    pub data_dir: String,
+}
+
+/// A TensorRT that was found, tested by its version, and is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtime {
+    /// `tensorrt-rtx`.
+    pub flavour: String,
+    /// Such as `1.7.1.116`.
+    pub version: String,
+    /// The main library.
+    pub path: String,
+}
+
+/// An NVIDIA GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// NVIDIA's name for this very card.
+    pub uuid: String,
+    /// The product.
+    pub name: String,
+    /// Such as `8.9`.
+    pub compute_capability: String,
+}
+
+/// A watched folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelsDir {
+    /// The folder.
+    pub path: String,
+    /// Why it can't be watched or scanned at present.
+    pub problem: Option<String>,
+}
+
+/// An engine to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// A checkpoint that it is for.
+    pub weights_id: String,
+    /// The preset it will hold.
+    pub preset: String,
+    /// What it waits for.
+    pub reason: String,
+}
+
+/// The engine being built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Building {
+    /// A checkpoint that it is for.
+    pub weights_id: String,
+    /// The preset it will hold.
+    pub preset: String,
+    /// `graph`, `parse`, `build`, `write` or `publish`.
+    pub phase: String,
+    /// Of this phase, 0 to 100.
+    pub percent: u8,
+}
