@@ -1,0 +1,51 @@
+//! File formats, told apart by their first bytes.
+
+mod safetensors;
+mod torch;
+mod zip;
+
+use std::fs::File;
+
+use crate::{file, rejection::Rejection, tensor::Tensor};
+
+/// Enough to see a tar header's magic, which ends at byte 262.
+const PEEK: u64 = 512;
+
+/// Lists a file's tensors, under the names that the file gives them.
+///
+/// Every range lies within the `len` bytes of the file.
+pub(crate) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
+    let start = file::read_vec(file, 0, len.min(PEEK) as usize)?;
+    if let Some(rejection) = what_else(&start) {
+        return Err(rejection);
+    }
+    if start.starts_with(b"PK") {
+        return torch::tensors(file, len);
+    }
+    safetensors::tensors(file, len)
+}
+
+/// Recognises files that are neither safetensors nor zip archives.
+fn what_else(start: &[u8]) -> Option<Rejection> {
+    if start.is_empty() {
+        return Some(Rejection::Empty);
+    }
+    // A safetensors header begins with '{'; its length may look like anything.
+    if start.get(8) == Some(&b'{') {
+        return None;
+    }
+    if start.starts_with(b"version https://git-lfs") {
+        return Some(Rejection::GitLfsPointer);
+    }
+    if start.get(257..262) == Some(b"ustar") {
+        return Some(Rejection::LegacyTar);
+    }
+    if let [0x80, 2..=5, ..] = start {
+        return Some(Rejection::LegacyPickle);
+    }
+    let text = start.trim_ascii_start();
+    let page = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first();
+    // A server's error message may come as JSON.
+    (matches!(page, Some(b'<' | b'{')) && text.iter().take(64).all(|byte| *byte >= b'\t'))
+        .then_some(Rejection::WebPage)
+}

@@ -1,0 +1,193 @@
+//! The table of contents of a zip archive whose entries are stored, not compressed.
+//!
+//! Only what torch writes is read, and nothing is allocated on the archive's word: the directory's
+//! size is bounded before it is read. Source: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
+
+use std::{collections::HashMap, fs::File, ops::Range};
+
+use crate::{file, rejection::Rejection};
+
+/// Most bytes of the directory: some ten times what SDXL's needs.
+const DIRECTORY_LIMIT: u64 = 4 << 20;
+
+/// Bytes of the end record, without the comment that may follow it.
+const END: usize = 22;
+/// Bytes of the zip64 locator that stands before the end record.
+const LOCATOR: u64 = 20;
+const MASKED_16: u64 = u16::MAX as u64;
+const MASKED_32: u64 = u32::MAX as u64;
+
+/// Where each entry's data lies in the file, by the entry's name.
+pub(super) type Entries = HashMap<String, Range<u64>>;
+
+/// Reads the directory and every entry's local header.
+pub(super) fn entries(file: &File, len: u64) -> Result<Entries, Rejection> {
+    let directory = directory(file, len)?;
+    let size = directory.end - directory.start;
+    let bytes = file::read_vec(file, directory.start, size as usize)?;
+    let mut entries = Entries::new();
+    let mut rest = Fields(&bytes);
+    while !rest.0.is_empty() {
+        let entry = entry(&mut rest)?;
+        let data = locate(file, &entry, directory.start)?;
+        if let Some(name) = entries.insert(entry.name, data).map(|_| "two entries share a name") {
+            return Err(bad(name));
+        }
+    }
+    Ok(entries)
+}
+
+/// Finds the directory through the end record, at the file's end.
+fn directory(file: &File, len: u64) -> Result<Range<u64>, Rejection> {
+    let tail = len.min(END as u64 + MASKED_16);
+    let tail_start = len - tail;
+    let bytes = file::read_vec(file, tail_start, tail as usize)?;
+    let found = (0..=bytes.len().saturating_sub(END)).rev().find(|&at| {
+        // The comment must reach exactly to the end: a signature within it does not count.
+        bytes[at..].starts_with(b"PK\x05\x06")
+            && Fields(&bytes[at..]).skip(20).and_then(|mut fields| fields.u16()).ok()
+                == Some((bytes.len() - at).saturating_sub(END) as u64)
+    });
+    let at = found.ok_or(Rejection::TruncatedZip { actual: len })?;
+    let end_record = tail_start + at as u64;
+    let mut fields = Fields(&bytes[at..]).skip(12)?;
+    let (mut size, mut start) = (fields.u32()?, fields.u32()?);
+    let mut limit = end_record;
+    if let Some(zip64) = zip64_end(file, end_record)? {
+        (size, start, limit) = zip64;
+    }
+    if size > DIRECTORY_LIMIT {
+        return Err(bad("its directory is too large"));
+    }
+    // No slack: bytes before the archive or between the records are nothing torch writes, and two
+    // readers could disagree about what the archive holds.
+    match start.checked_add(size) {
+        Some(end) if end == limit => Ok(start..end),
+        _ => Err(bad("its directory is not where the end record says")),
+    }
+}
+
+/// Size, start and limit of the directory as the zip64 end record has them, if there is one.
+fn zip64_end(file: &File, end_record: u64) -> Result<Option<(u64, u64, u64)>, Rejection> {
+    let Some(locator) = end_record.checked_sub(LOCATOR) else { return Ok(None) };
+    let bytes = file::read_vec(file, locator, LOCATOR as usize)?;
+    let mut fields = Fields(&bytes);
+    if fields.take(4)? != b"PK\x06\x07" {
+        return Ok(None);
+    }
+    let at = fields.skip(4)?.u64()?;
+    const RECORD: u64 = 56;
+    if at.checked_add(RECORD).is_none_or(|end| end > locator) {
+        return Err(bad("its zip64 record lies outside the file"));
+    }
+    let bytes = file::read_vec(file, at, RECORD as usize)?;
+    let mut fields = Fields(&bytes);
+    if fields.take(4)? != b"PK\x06\x06" {
+        return Err(bad("its zip64 record is missing"));
+    }
+    let mut fields = fields.skip(36)?;
+    let (size, start) = (fields.u64()?, fields.u64()?);
+    Ok(Some((size, start, at)))
+}
+
+/// One entry as the directory has it.
+struct Entry {
+    name: String,
+    /// Bytes of the data.
+    size: u64,
+    /// Position of the local header.
+    header: u64,
+}
+
+fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
+    if fields.take(4)? != b"PK\x01\x02" {
+        return Err(bad("its directory is damaged"));
+    }
+    fields.take(4)?;
+    let (flags, method) = (fields.u16()?, fields.u16()?);
+    fields.take(8)?;
+    let (mut packed, mut size) = (fields.u32()?, fields.u32()?);
+    let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
+    fields.take(8)?;
+    let mut header = fields.u32()?;
+    let name = fields.take(name as usize)?;
+    let name = std::str::from_utf8(name).map_err(|_| bad("an entry's name is not UTF-8"))?;
+    let mut extra = Fields(fields.take(extra as usize)?);
+    fields.take(comment as usize)?;
+    while !extra.0.is_empty() {
+        let (tag, len) = (extra.u16()?, extra.u16()?);
+        let mut field = Fields(extra.take(len as usize)?);
+        if tag == 1 {
+            // Holds only the fields that are masked outside, in this order.
+            for value in [&mut size, &mut packed, &mut header] {
+                if *value == MASKED_32 {
+                    *value = field.u64()?;
+                }
+            }
+        }
+    }
+    let encrypted = flags & 1 != 0;
+    if encrypted || method != 0 || packed != size {
+        return Err(Rejection::Compressed { entry: name.to_owned() });
+    }
+    Ok(Entry { name: name.to_owned(), size, header })
+}
+
+/// Where the entry's data lies: after its local header, before the directory.
+fn locate(file: &File, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
+    const LOCAL: u64 = 30;
+    let outside = || Rejection::BadZip {
+        reason: format!("entry {} of {} bytes lies outside the file", entry.name, entry.size),
+    };
+    let fixed = entry.header.checked_add(LOCAL).filter(|end| *end <= directory);
+    let fixed = fixed.ok_or_else(outside)?;
+    let mut bytes = [0; LOCAL as usize];
+    file::read(file, &mut bytes, entry.header)?;
+    let mut fields = Fields(&bytes);
+    if fields.take(4)? != b"PK\x03\x04" {
+        return Err(bad("an entry's header is missing"));
+    }
+    let mut fields = fields.skip(22)?;
+    let start = fixed.checked_add(fields.u16()?).and_then(|at| Some(at + fields.u16().ok()?));
+    let start = start.ok_or_else(outside)?;
+    let end = start.checked_add(entry.size).filter(|end| *end <= directory);
+    Ok(start..end.ok_or_else(outside)?)
+}
+
+fn bad(reason: &str) -> Rejection {
+    Rejection::BadZip { reason: reason.to_owned() }
+}
+
+/// Little-endian fields, read from the front.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Rejection> {
+        let (taken, rest) =
+            self.0.split_at_checked(len).ok_or_else(|| bad("a record is cut short"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn skip(mut self, len: usize) -> Result<Self, Rejection> {
+        self.take(len)?;
+        Ok(self)
+    }
+
+    fn number(&mut self, len: usize) -> Result<u64, Rejection> {
+        let bytes = self.take(len)?;
+        Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    fn u16(&mut self) -> Result<u64, Rejection> {
+        self.number(2)
+    }
+
+    fn u32(&mut self) -> Result<u64, Rejection> {
+        self.number(4)
+    }
+
+    fn u64(&mut self) -> Result<u64, Rejection> {
+        self.number(8)
+    }
+}

@@ -1,0 +1,118 @@
+//! The architecture, from names and shapes.
+//!
+//! A1111 looks at the text encoder's tensors; the widths of the UNet's own inputs tell the same
+//! kinds apart and are there in UNet-only files as well.
+
+use crate::{
+    architecture::{Architecture, Heads, Kind},
+    other,
+    rejection::Rejection,
+    tensor::{Dtype, Tensor, UNET_PREFIX},
+};
+
+impl Architecture {
+    /// Reads the architecture off a checkpoint's tensors, given under their canonical names.
+    ///
+    /// # Errors
+    /// Says what the file is if it is no checkpoint ([`Rejection::Lora`], …), and what is wrong
+    /// with its UNet if that is clearly not whole. Whether all of its blocks fit together is not
+    /// looked at.
+    pub fn of(tensors: &[Tensor]) -> Result<Self, Rejection> {
+        let unet = Unet(tensors);
+        // What lacks its first convolution has no UNet to complain about.
+        let stem = unet.tensor("input_blocks.0.0.weight", 4);
+        if (stem.is_err() || unet.tensor("out.2.weight", 4).is_err())
+            && let Some(rejection) = other::what_it_is(tensors)
+        {
+            return Err(rejection);
+        }
+        let in_channels = unet.dimension(stem?)?;
+        for (name, rank) in [
+            ("out.0.weight", 1),
+            ("out.2.weight", 4),
+            ("time_embed.0.weight", 2),
+            ("time_embed.2.weight", 2),
+        ] {
+            unet.tensor(name, rank)?;
+        }
+        let context_width = unet.context_width()?;
+        let y_width = match unet.find("label_emb.0.0.weight") {
+            Some(_) => Some(unet.dimension(unet.tensor("label_emb.0.0.weight", 2)?)?),
+            None => None,
+        };
+        unet.check_dtypes()?;
+        let kind = kind(in_channels, context_width, y_width)
+            .ok_or(Rejection::UnknownArchitecture { in_channels, context_width, y_width })?;
+        let heads = if context_width == 768 { Heads::Count(8) } else { Heads::Width(64) };
+        Ok(Self { kind, in_channels, context_width, y_width, heads })
+    }
+}
+
+fn kind(in_channels: u64, context_width: u64, y_width: Option<u64>) -> Option<Kind> {
+    Some(match (context_width, y_width, in_channels) {
+        (768, None, 4) => Kind::Sd1,
+        (768, None, 9) => Kind::Sd1Inpaint,
+        (768, None, 8) => Kind::InstructPix2pix,
+        (1024, None, 4) => Kind::Sd2,
+        (1024, None, 9) => Kind::Sd2Inpaint,
+        (1024, None, 5) => Kind::Sd2Depth,
+        (1024, Some(1536 | 2048), 4) => Kind::Sd2Unclip,
+        (2048, Some(2816), 4) => Kind::Sdxl,
+        (2048, Some(2816), 9) => Kind::SdxlInpaint,
+        (1280, Some(2560), 4) => Kind::SdxlRefiner,
+        _ => return None,
+    })
+}
+
+struct Unet<'a>(&'a [Tensor]);
+
+impl<'a> Unet<'a> {
+    /// All tensors, by their names without the prefix.
+    fn tensors(&self) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
+        self.0.iter().filter_map(|tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor)))
+    }
+
+    fn find(&self, name: &str) -> Option<&'a Tensor> {
+        self.tensors().find_map(|(found, tensor)| (found == name).then_some(tensor))
+    }
+
+    fn tensor(&self, name: &str, rank: usize) -> Result<&'a Tensor, Rejection> {
+        let bad = |reason| Rejection::BadUnet { tensor: format!("{UNET_PREFIX}{name}"), reason };
+        let tensor = self.find(name).ok_or_else(|| bad("is missing"))?;
+        if tensor.shape.len() == rank { Ok(tensor) } else { Err(bad("has the wrong rank")) }
+    }
+
+    /// The input dimension of a weight.
+    fn dimension(&self, tensor: &Tensor) -> Result<u64, Rejection> {
+        tensor.shape.get(1).copied().ok_or_else(|| Rejection::BadUnet {
+            tensor: tensor.name.clone(),
+            reason: "has the wrong rank",
+        })
+    }
+
+    fn context_width(&self) -> Result<u64, Rejection> {
+        let mut width = None;
+        for (name, tensor) in
+            self.tensors().filter(|(name, _)| name.ends_with(".attn2.to_k.weight"))
+        {
+            let found = self.dimension(self.tensor(name, 2)?)?;
+            if width.is_some_and(|width| width != found) {
+                let reason = "disagrees with the others about the context's width";
+                return Err(Rejection::BadUnet { tensor: tensor.name.clone(), reason });
+            }
+            width = Some(found);
+        }
+        let tensor = || format!("{UNET_PREFIX}*.attn2.to_k.weight");
+        width.ok_or_else(|| Rejection::BadUnet { tensor: tensor(), reason: "is missing" })
+    }
+
+    fn check_dtypes(&self) -> Result<(), Rejection> {
+        let usable = |dtype| matches!(dtype, Dtype::F16 | Dtype::Bf16 | Dtype::F32);
+        match self.tensors().find(|(_, tensor)| !usable(tensor.dtype)) {
+            Some((_, tensor)) => {
+                Err(Rejection::UnetDtype { tensor: tensor.name.clone(), dtype: tensor.dtype })
+            }
+            None => Ok(()),
+        }
+    }
+}

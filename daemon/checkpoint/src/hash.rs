@@ -1,0 +1,83 @@
+//! Ids from tensors' bytes.
+//!
+//! Both ids have the same encoding, hashed with BLAKE3. For each tensor, in byte order of the
+//! canonical names, with all integers as 64-bit little-endian:
+//!
+//! 1. length of the name, the name (UTF-8);
+//! 2. length of the dtype's name, the dtype's name as in safetensors headers (`F16`);
+//! 3. rank, then each dimension, outermost first;
+//! 4. the 32-byte BLAKE3 digest of the tensor's bytes.
+//!
+//! The weights id covers all tensors, the UNet id those under [`UNET_PREFIX`].
+
+use std::{cmp::Reverse, collections::HashMap, fs::File};
+
+use rayon::prelude::*;
+
+use crate::{
+    file,
+    id::{Id, Ids},
+    rejection::Rejection,
+    tensor::{Tensor, UNET_PREFIX},
+};
+
+/// Bytes per read, which stay in a core's L2 cache between the kernel's copy and the hash.
+///
+/// Measured on 1.8 GB in the page cache with two threads: 64 KiB is 9 % slower, since system calls
+/// tell and BLAKE3 gets short runs; from 256 KiB to 1 MiB all are as fast as b3sum.
+const BUFFER: usize = 256 << 10;
+
+type Digest = [u8; 32];
+type Range = (u64, u64);
+
+/// Reads every tensor once. `tensors` is sorted by name.
+pub(crate) fn ids(file: &File, tensors: &[Tensor]) -> Result<Ids, Rejection> {
+    // A torch file may hold one tensor under two names: read it once.
+    let mut ranges: Vec<Range> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
+    ranges.sort_unstable_by_key(|&(offset, bytes)| (Reverse(bytes), offset));
+    ranges.dedup();
+    // Biggest first and handed out one by one, so that no thread is left alone with a big one.
+    let digests: HashMap<Range, Digest> = ranges
+        .into_iter()
+        .par_bridge()
+        .map_init(|| vec![0; BUFFER], |buffer, range| Ok((range, digest(file, range, buffer)?)))
+        .collect::<Result<_, Rejection>>()?;
+    let list = || {
+        tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (t, digest)))
+    };
+    Ok(Ids {
+        weights: id(list()),
+        unet: id(list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),
+    })
+}
+
+fn digest(file: &File, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Digest, Rejection> {
+    let mut hasher = blake3::Hasher::new();
+    let mut done = 0;
+    while done < bytes {
+        // The range lies within the file, so neither sum nor cast can overflow.
+        let len = (bytes - done).min(buffer.len() as u64);
+        let part = &mut buffer[..len as usize];
+        file::read(file, part, offset + done)?;
+        hasher.update(part);
+        done += len;
+    }
+    Ok(hasher.finalize().into())
+}
+
+fn id<'a>(tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
+    let mut hasher = blake3::Hasher::new();
+    let text = |hasher: &mut blake3::Hasher, text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
+    for (tensor, digest) in tensors {
+        text(&mut hasher, &tensor.name);
+        text(&mut hasher, tensor.dtype.name());
+        hasher.update(&(tensor.shape.len() as u64).to_le_bytes());
+        for dimension in &tensor.shape {
+            hasher.update(&dimension.to_le_bytes());
+        }
+        hasher.update(digest);
+    }
+    Id::from(<Digest>::from(hasher.finalize()))
+}

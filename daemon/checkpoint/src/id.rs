@@ -1,0 +1,120 @@
+//! Ids: what a checkpoint is known by, wherever it lies.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A BLAKE3 digest; written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id([u8; 32]);
+
+/// The ids of one checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ids {
+    /// Over all tensors.
+    pub weights: Id,
+    /// Over the tensors under [`UNET_PREFIX`](crate::UNET_PREFIX).
+    pub unet: Id,
+}
+
+/// The text is not an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 64 lower-case hex digits")]
+pub struct NotAnId;
+
+impl Id {
+    /// The first 12 hex digits: what people are shown.
+    pub fn short(&self) -> String {
+        self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl From<[u8; 32]> for Id {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<blake3::Hash> for Id {
+    fn from(hash: blake3::Hash) -> Self {
+        Self(hash.into())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({self})")
+    }
+}
+
+impl FromStr for Id {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(NotAnId) };
+        let mut id = [0; 32];
+        if pairs.len() != id.len() {
+            return Err(NotAnId);
+        }
+        for (byte, [high, low]) in id.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+fn digit(character: u8) -> Result<u8, NotAnId> {
+    match character {
+        b'0'..=b'9' => Ok(character - b'0'),
+        b'a'..=b'f' => Ok(character - b'a' + 10),
+        _ => Err(NotAnId),
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_text_and_json() {
+        let id = Id(std::array::from_fn(|i| i as u8 * 8 + 7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<Id>(&json).unwrap(), id);
+        assert_eq!(id.short(), id.to_string()[..12]);
+    }
+
+    #[test]
+    fn what_is_no_id() {
+        let good = "0123456789abcdef".repeat(4);
+        for bad in [
+            "",
+            "0",
+            &good[1..],
+            &format!("{good}00"),
+            &good.to_uppercase(),
+            &good.replace('0', "é"),
+        ] {
+            assert_eq!(bad.parse::<Id>(), Err(NotAnId), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Reads checkpoints: tensors, ids by content, architecture.
+//!
+//! [`Checkpoint::open`] reads a file's header only and says what the file is, or why it is of no
+//! use ([`Rejection`]). [`Checkpoint::ids`] reads every tensor once. Nothing here trusts the file:
+//! sizes are checked before memory is asked for, arithmetic is checked, and a pickle's code is
+//! never run.
+
+mod architecture;
+mod checkpoint;
+mod file;
+mod file_name;
+mod formats;
+mod guess;
+mod hash;
+mod id;
+mod names;
+mod other;
+mod pickle;
+mod rejection;
+mod tensor;
+
+pub use architecture::{Architecture, Heads, Kind};
+pub use checkpoint::Checkpoint;
+pub use file_name::is_checkpoint_name;
+pub use id::{Id, Ids, NotAnId};
+pub use rejection::Rejection;
+pub use tensor::{Dtype, Tensor, UNET_PREFIX};

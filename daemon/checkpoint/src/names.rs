@@ -1,0 +1,100 @@
+//! Canonical names: a tensor is called the same however its file was saved.
+
+use crate::{
+    rejection::Rejection,
+    tensor::{Tensor, UNET_PREFIX},
+};
+
+/// What the names in a UNet-only file begin with.
+const BARE: [&str; 6] =
+    ["input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out."];
+
+/// Gives every tensor its canonical name and sorts by it.
+///
+/// - A leading `state_dict.` goes.
+/// - If nothing lies under [`UNET_PREFIX`], the file may be a UNet alone: `diffusion_model.` and
+///   bare UNet names (`input_blocks.0.0.weight`) get the prefix.
+///
+/// Everything else, EMA copies (`model_ema.`) included, keeps its name.
+///
+/// # Errors
+/// [`Rejection::DuplicateName`].
+pub(crate) fn canonicalise(tensors: &mut [Tensor]) -> Result<(), Rejection> {
+    for tensor in &mut *tensors {
+        if let Some(rest) = tensor.name.strip_prefix("state_dict.") {
+            tensor.name = rest.to_owned();
+        }
+    }
+    if !tensors.iter().any(|tensor| tensor.name.starts_with(UNET_PREFIX)) {
+        for tensor in &mut *tensors {
+            if tensor.name.starts_with("diffusion_model.") {
+                tensor.name.insert_str(0, "model.");
+            } else if BARE.iter().any(|bare| tensor.name.starts_with(bare)) {
+                tensor.name.insert_str(0, UNET_PREFIX);
+            }
+        }
+    }
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        Some(pair) => Err(Rejection::DuplicateName { name: pair[0].name.clone() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Dtype;
+
+    fn named(names: &[&str]) -> Result<Vec<String>, Rejection> {
+        let mut tensors: Vec<_> = names
+            .iter()
+            .map(|name| Tensor {
+                name: (*name).into(),
+                dtype: Dtype::F16,
+                shape: vec![],
+                offset: 0,
+                bytes: 2,
+            })
+            .collect();
+        canonicalise(&mut tensors)?;
+        Ok(tensors.into_iter().map(|tensor| tensor.name).collect())
+    }
+
+    #[test]
+    fn names_become_canonical() {
+        for (given, expected) in [
+            (
+                &["model_ema.decay", "model.diffusion_model.out.0.bias", "out.x"][..],
+                &["model.diffusion_model.out.0.bias", "model_ema.decay", "out.x"][..],
+            ),
+            (
+                &["state_dict.model.diffusion_model.out.0.bias", "state_dict.betas"],
+                &["betas", "model.diffusion_model.out.0.bias"],
+            ),
+            (
+                &["diffusion_model.out.2.bias", "other"],
+                &["model.diffusion_model.out.2.bias", "other"],
+            ),
+            (
+                &["out.2.bias", "time_embed.0.bias", "outer", "label_emb.0.0.bias"],
+                &[
+                    "model.diffusion_model.label_emb.0.0.bias",
+                    "model.diffusion_model.out.2.bias",
+                    "model.diffusion_model.time_embed.0.bias",
+                    "outer",
+                ],
+            ),
+        ] {
+            assert_eq!(named(given).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn two_of_a_name_are_refused() {
+        let error = named(&["out.0.bias", "diffusion_model.out.0.bias"]).unwrap_err();
+        assert!(
+            matches!(&error, Rejection::DuplicateName { name } if name == "model.diffusion_model.out.0.bias")
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! What well-formed files hold: kinds of checkpoints, and what is none.
+
+use checkpoint::{Architecture, Dtype, Heads, Kind, Rejection, Tensor};
+
+use crate::{
+    open, refused,
+    specs::{PREFIX, Spec, renamed, safetensors, sd1, spec, unet},
+};
+
+#[test]
+fn kinds() {
+    for (in_channels, context, y, expected) in [
+        (4, 768, None, Kind::Sd1),
+        (9, 768, None, Kind::Sd1Inpaint),
+        (8, 768, None, Kind::InstructPix2pix),
+        (4, 1024, None, Kind::Sd2),
+        (9, 1024, None, Kind::Sd2Inpaint),
+        (5, 1024, None, Kind::Sd2Depth),
+        (4, 1024, Some(1536), Kind::Sd2Unclip),
+        (4, 1024, Some(2048), Kind::Sd2Unclip),
+        (4, 2048, Some(2816), Kind::Sdxl),
+        (9, 2048, Some(2816), Kind::SdxlInpaint),
+        (4, 1280, Some(2560), Kind::SdxlRefiner),
+    ] {
+        let checkpoint = open(&safetensors(&unet(in_channels, context, y))).unwrap();
+        let heads = if context == 768 { Heads::Count(8) } else { Heads::Width(64) };
+        let expected =
+            Architecture { kind: expected, in_channels, context_width: context, y_width: y, heads };
+        assert_eq!(checkpoint.architecture, expected);
+    }
+}
+
+#[test]
+fn unknown_kinds_are_refused() {
+    for (in_channels, context, y) in [
+        (7, 768, None),
+        (8, 1024, None),
+        (4, 768, Some(1536)),
+        (4, 1024, Some(2816)),
+        (4, 2048, None),
+        (4, 2048, Some(5632)),
+        (8, 2048, Some(2816)),
+        (4, 1280, None),
+        (4, 640, None),
+    ] {
+        let rejection = refused(&safetensors(&unet(in_channels, context, y)), "unknown kind");
+        assert!(matches!(rejection, Rejection::UnknownArchitecture { .. }));
+    }
+    refused(&safetensors(&unet(7, 768, None)), "7 input channels, context 768 wide, y absent");
+    refused(&safetensors(&unet(4, 2048, Some(5))), "y 5 wide");
+}
+
+/// The manifests' names and shapes are those of the five commonest kinds.
+#[test]
+fn the_golden_checkpoints_are_what_they_are() {
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        tensors: Vec<(String, Vec<u64>)>,
+    }
+    for (file, kind) in [
+        ("sd1", Kind::Sd1),
+        ("sd1-inpaint", Kind::Sd1Inpaint),
+        ("sd2", Kind::Sd2),
+        ("sdxl", Kind::Sdxl),
+        ("refiner", Kind::SdxlRefiner),
+    ] {
+        let path = format!("{}/../../tests/fixtures/{file}.json", env!("CARGO_MANIFEST_DIR"));
+        let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let tensors: Vec<_> = manifest
+            .tensors
+            .into_iter()
+            .map(|(name, shape)| Tensor { name, dtype: Dtype::F16, shape, offset: 0, bytes: 0 })
+            .collect();
+        assert_eq!(Architecture::of(&tensors).unwrap().kind, kind, "{file}");
+    }
+}
+
+#[test]
+fn unet_only_files_are_known_by_any_name() {
+    let plain = open(&safetensors(&unet(4, 768, None))).unwrap().ids().unwrap();
+    for prefix in ["", "diffusion_model.", "state_dict.model.diffusion_model.", "state_dict."] {
+        let specs = renamed(&unet(4, 768, None), |name| name.replace(PREFIX, prefix));
+        let checkpoint = open(&safetensors(&specs)).unwrap();
+        assert!(checkpoint.tensors.iter().all(|tensor| tensor.name.starts_with(PREFIX)));
+        assert_eq!(checkpoint.ids().unwrap(), plain, "{prefix:?}");
+    }
+}
+
+#[test]
+fn two_tensors_of_one_canonical_name_are_refused() {
+    let mut specs = unet(4, 768, None);
+    specs.push(spec(&format!("state_dict.{PREFIX}out.2.weight"), "F16", &[1]));
+    let rejection = refused(&safetensors(&specs), "two tensors are called");
+    assert!(
+        matches!(rejection, Rejection::DuplicateName { name } if name == format!("{PREFIX}out.2.weight"))
+    );
+}
+
+#[test]
+fn what_is_no_checkpoint_is_named() {
+    type Test = fn(&Rejection) -> bool;
+    let cases: &[(&[&str], &str, Test)] = &[
+        (&["lora_unet_down_blocks_0.lora_up.weight"], "a LoRA", |r| matches!(r, Rejection::Lora)),
+        (&["unet.down_blocks.0.attn.to_k.lora_A.weight"], "models/Lora", |r| {
+            matches!(r, Rejection::Lora)
+        }),
+        (&["diffusion_model.input_blocks.1.1.to_k.lora_B.weight"], "a LoRA", |r| {
+            matches!(r, Rejection::Lora)
+        }),
+        (&["lycoris_x.lokr_w1"], "a LoRA", |r| matches!(r, Rejection::Lora)),
+        (&["encoder.conv_in.weight", "decoder.conv_in.weight", "quant_conv.bias"], "a VAE", |r| {
+            matches!(r, Rejection::Vae)
+        }),
+        (&["first_stage_model.encoder.conv_in.weight"], "models/VAE", |r| {
+            matches!(r, Rejection::Vae)
+        }),
+        (&["emb_params"], "embedding", |r| matches!(r, Rejection::Embedding)),
+        (&["clip_l", "clip_g"], "embedding", |r| matches!(r, Rejection::Embedding)),
+        (&["string_to_param.*"], "embedding", |r| matches!(r, Rejection::Embedding)),
+        (&["control_model.input_blocks.0.0.weight"], "ControlNet", |r| {
+            matches!(r, Rejection::ControlNet)
+        }),
+        (&["input_blocks.0.0.weight", "zero_convs.0.0.weight"], "ControlNet", |r| {
+            matches!(r, Rejection::ControlNet)
+        }),
+        (&["controlnet_down_blocks.0.weight", "down_blocks.0.x"], "ControlNet", |r| {
+            matches!(r, Rejection::ControlNet)
+        }),
+        (&["text_model.embeddings.token_embedding.weight"], "text encoder", |r| {
+            matches!(r, Rejection::TextEncoder)
+        }),
+        (&["shared.weight", "encoder.block.0.layer.0.weight"], "text encoder", |r| {
+            matches!(r, Rejection::TextEncoder)
+        }),
+        (
+            &["model.diffusion_model.joint_blocks.0.x", "first_stage_model.y"],
+            "Stable Diffusion 3",
+            |r| matches!(r, Rejection::Sd3),
+        ),
+        (&["model.diffusion_model.x_embedder.proj.weight"], "not supported", |r| {
+            matches!(r, Rejection::Sd3)
+        }),
+        (&["double_blocks.0.img_attn.qkv.weight", "single_blocks.0.x"], "Flux", |r| {
+            matches!(r, Rejection::Flux)
+        }),
+        (&["model.diffusion_model.double_blocks.0.x", "vae.x"], "Flux", |r| {
+            matches!(r, Rejection::Flux)
+        }),
+        (&["down_blocks.0.resnets.0.conv1.weight", "conv_in.weight"], "original layout", |r| {
+            matches!(r, Rejection::Diffusers)
+        }),
+        (&["unet.up_blocks.0.resnets.0.conv1.weight"], "diffusers", |r| {
+            matches!(r, Rejection::Diffusers)
+        }),
+        (&["some.other.model.weight"], "no Stable Diffusion UNet", |r| {
+            matches!(r, Rejection::NoUnet)
+        }),
+    ];
+    for (names, words, test) in cases {
+        let specs: Vec<_> = names.iter().map(|name| spec(name, "F16", &[2, 2])).collect();
+        let rejection = refused(&safetensors(&specs), words);
+        assert!(test(&rejection), "{names:?}: {rejection:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_with_more_in_it_is_still_one() {
+    let mut specs = sd1();
+    specs.push(spec("control_model.input_blocks.0.0.weight", "F16", &[1]));
+    specs.push(spec("bundle_emb.x.string_to_param.*", "F16", &[1]));
+    assert_eq!(open(&safetensors(&specs)).unwrap().architecture.kind, Kind::Sd1);
+}
+
+#[test]
+fn damaged_unets_are_refused() {
+    for part in [
+        "input_blocks.0.0.weight",
+        "out.0.weight",
+        "out.2.weight",
+        "time_embed.0.weight",
+        "time_embed.2.weight",
+    ] {
+        let specs = sd1();
+        let less: Vec<Spec> =
+            specs.iter().filter(|spec| spec.name != format!("{PREFIX}{part}")).cloned().collect();
+        let rejection = refused(&safetensors(&less), &format!("{part} is missing"));
+        assert!(matches!(rejection, Rejection::BadUnet { .. }));
+        let bent = specs.iter().cloned().map(|mut spec| {
+            if spec.name.ends_with(part) {
+                spec.shape.push(1);
+            }
+            spec
+        });
+        refused(&safetensors(&bent.collect::<Vec<_>>()), "wrong rank");
+    }
+    let mut specs = sd1();
+    specs.retain(|spec| !spec.name.contains("attn2"));
+    refused(&safetensors(&specs), "attn2.to_k.weight is missing");
+    specs = sd1();
+    specs.push(spec(&format!("{PREFIX}x.attn2.to_k.weight"), "F16", &[8, 1024]));
+    refused(&safetensors(&specs), "disagrees with the others");
+    specs = unet(4, 768, None);
+    specs.push(spec(&format!("{PREFIX}label_emb.0.0.weight"), "F16", &[8]));
+    refused(&safetensors(&specs), "wrong rank");
+}
+
+#[test]
+fn a_unet_is_made_of_floats() {
+    for (dtype, usable) in [
+        ("F16", true),
+        ("BF16", true),
+        ("F32", true),
+        ("F8_E4M3", false),
+        ("F8_E5M2", false),
+        ("F64", false),
+        ("I8", false),
+    ] {
+        let mut specs = sd1();
+        specs.push(spec(&format!("{PREFIX}extra"), dtype, &[4]));
+        let bytes = safetensors(&specs);
+        if usable {
+            open(&bytes).unwrap();
+        } else {
+            let rejection = refused(&bytes, &format!("stored as {dtype}"));
+            assert!(matches!(rejection, Rejection::UnetDtype { .. }));
+        }
+    }
+}
