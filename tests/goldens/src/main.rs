@@ -1,0 +1,37 @@
+//! Writes a golden checkpoint to a file, for use by hand.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use goldens::{Manifest, full_size_sd15, full_size_sdxl};
+
+/// Write a golden checkpoint: `goldens sd1 FILE`, or `goldens --full-size sd15 FILE`.
+#[derive(Parser)]
+struct Arguments {
+    /// A stored manifest (sd1, sd1-inpaint, sd2, sdxl, refiner), or with --full-size: sd15, sdxl.
+    name: String,
+    /// The .safetensors file to write.
+    file: PathBuf,
+    /// As big as a real checkpoint.
+    #[arg(long)]
+    full_size: bool,
+    /// Another seed: other weights in the same shapes.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed;
+    let manifest = match (arguments.full_size, arguments.name.as_str()) {
+        (true, "sd15") => full_size_sd15(seed.unwrap_or(0)),
+        (true, "sdxl") => full_size_sdxl(seed.unwrap_or(0)),
+        (true, other) => bail!("no full-size checkpoint {other}: sd15 and sdxl are known"),
+        (false, name) => match (Manifest::load(name)?, seed) {
+            (manifest, Some(seed)) => manifest.reseed(seed),
+            (manifest, None) => manifest,
+        },
+    };
+    manifest.write_checkpoint(&arguments.file)
+}

@@ -1,0 +1,184 @@
+//! What stands for a checkpoint.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::array::{Array, Case};
+use crate::generator::{Scale, Stream};
+
+/// Type of the stored weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Dtype {
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of a binary32, rounded to nearest even.
+    #[serde(rename = "BF16")]
+    Bf16,
+    /// IEEE 754 binary32.
+    F32,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// Name and shape of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TensorSpec(pub String, pub Vec<usize>);
+
+/// A case's input: a shape to fill from the generator, or the values themselves (`timesteps`).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Shape(Vec<usize>),
+    Values(Vec<f32>),
+}
+
+/// Stands for a checkpoint: from it come the file, the inputs of a few calls and, for the stored
+/// ones, the outputs to expect.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Manifest {
+    /// Name, as of the fixture.
+    pub name: String,
+    /// Seed of the generator; the weights and the inputs both depend on it.
+    pub seed: u64,
+    /// Type of the stored weights.
+    pub dtype: Dtype,
+    /// The tensors, in name order in the stored manifests.
+    pub tensors: Vec<TensorSpec>,
+    /// SHA-256 (hex) of all tensors' bytes in name order, where it is known.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    #[serde(default)]
+    cases: Vec<BTreeMap<String, Input>>,
+}
+
+/// Names of the stored manifests, sorted.
+///
+/// # Errors
+/// When the folder of fixtures cannot be listed.
+pub fn names() -> Result<Vec<String>> {
+    let folder = fixtures();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let file = entry?.file_name();
+        if let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".json")) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl Manifest {
+    /// Reads a stored manifest, one of [`names`].
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot be read.
+    pub fn load(name: &str) -> Result<Self> {
+        let path = fixtures().join(format!("{name}.json"));
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn new(name: &str, seed: u64, dtype: Dtype, tensors: Vec<TensorSpec>) -> Self {
+        Self { name: name.to_owned(), seed, dtype, tensors, sha256: None, cases: Vec::new() }
+    }
+
+    /// The same tensors with other values. The hash and the outputs to expect no longer hold.
+    #[must_use]
+    pub fn reseed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self.sha256 = None;
+        self
+    }
+
+    /// The same values stored in another type. The hash no longer holds, and the outputs to
+    /// expect hold only as far as the rounding goes.
+    #[must_use]
+    pub fn with_dtype(mut self, dtype: Dtype) -> Self {
+        self.dtype = dtype;
+        self.sha256 = None;
+        self
+    }
+
+    /// How many values the tensors have whose names begin with `prefix`.
+    #[must_use]
+    pub fn parameters(&self, prefix: &str) -> u64 {
+        let ours = self.tensors.iter().filter(|t| t.0.starts_with(prefix));
+        ours.map(|t| t.1.iter().product::<usize>() as u64).sum()
+    }
+
+    /// The inputs of each case, filled as the generator says.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Case> {
+        let cases = self.cases.iter().enumerate();
+        cases.map(|(index, case)| self.case(index, case)).collect()
+    }
+
+    fn case(&self, index: usize, inputs: &BTreeMap<String, Input>) -> Case {
+        let filled = inputs.iter().map(|(name, input)| {
+            let array = match input {
+                // Whole numbers, such as `[981, 37]`, read as a shape too.
+                Input::Shape(values) if name == "timesteps" => {
+                    timesteps(values.iter().map(|v| *v as f32).collect())
+                }
+                Input::Values(values) => timesteps(values.clone()),
+                Input::Shape(shape) => self.input(index, name, shape),
+            };
+            (name.clone(), array)
+        });
+        filled.collect()
+    }
+
+    /// The input `name` of case `index` in any shape, from the generator.
+    #[must_use]
+    pub fn input(&self, index: usize, name: &str, shape: &[usize]) -> Array {
+        let stream = Stream::new(self.seed, &format!("case.{index}.{name}"));
+        Array {
+            shape: shape.to_vec(),
+            values: stream.values(shape.iter().product(), Scale::input()),
+        }
+    }
+
+    /// The `latent` to expect of each case, of the stored manifest of this name.
+    ///
+    /// # Errors
+    /// When the fixture cannot be read or lacks a case.
+    pub fn expected(&self) -> Result<Vec<Array>> {
+        let path = fixtures().join(format!("{}.expected.safetensors", self.name));
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        let file = SafeTensors::deserialize(&bytes)?;
+        (0..self.cases.len())
+            .map(|index| {
+                let view = file.tensor(&format!("{index}.latent"))?;
+                ensure!(view.dtype() == safetensors::Dtype::F32, "not f32");
+                let values = view.data().chunks_exact(4);
+                Ok(Array {
+                    shape: view.shape().to_vec(),
+                    values: values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+                })
+            })
+            .collect()
+    }
+}
+
+fn timesteps(values: Vec<f32>) -> Array {
+    Array { shape: vec![values.len()], values }
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}

@@ -1,0 +1,84 @@
+//! Writing a checkpoint's file.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use safetensors::View;
+use sha2::{Digest, Sha256};
+
+use crate::generator::{Scale, Stream};
+use crate::manifest::{Dtype, Manifest, TensorSpec};
+
+impl Manifest {
+    /// Generates the checkpoint as a `.safetensors` file, which appears whole under its name.
+    /// One tensor at a time is in memory.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or where the manifest gives a hash that the values do
+    /// not have.
+    pub fn write_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
+        if let Some(wanted) = &self.sha256 {
+            let found = self.digest();
+            if found != *wanted {
+                bail!("{}: SHA-256 {found}, wanted {wanted}", self.name);
+            }
+        }
+        let views = self.tensors.iter().map(|tensor| {
+            let view = Generated { manifest: self, tensor };
+            (tensor.0.as_str(), view)
+        });
+        // What torch-based tools expect to find.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        safetensors::serialize_to_file(views, Some(metadata), path.as_ref())?;
+        Ok(())
+    }
+
+    /// SHA-256 (hex) of all tensors' bytes in name order.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut tensors: Vec<_> = self.tensors.iter().collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut hasher = Sha256::new();
+        for tensor in tensors {
+            hasher.update(self.bytes(tensor));
+        }
+        let digest = hasher.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bytes of one tensor as the file holds them.
+    fn bytes(&self, TensorSpec(name, shape): &TensorSpec) -> Vec<u8> {
+        let scale = Scale::weight(name, shape);
+        Stream::new(self.seed, name).bytes(shape.iter().product(), scale, self.dtype)
+    }
+}
+
+/// A tensor that comes into being when its bytes are asked for.
+struct Generated<'a> {
+    manifest: &'a Manifest,
+    tensor: &'a TensorSpec,
+}
+
+impl View for Generated<'_> {
+    fn dtype(&self) -> safetensors::Dtype {
+        match self.manifest.dtype {
+            Dtype::F16 => safetensors::Dtype::F16,
+            Dtype::Bf16 => safetensors::Dtype::BF16,
+            Dtype::F32 => safetensors::Dtype::F32,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.tensor.1
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.manifest.bytes(self.tensor))
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.1.iter().product::<usize>() * self.manifest.dtype.size()
+    }
+}
