@@ -1,0 +1,168 @@
+//! The modules that the UNet's blocks are made of.
+
+use crate::builder::{Builder, Value};
+use crate::error::Error;
+use crate::layers::{Conditions, Features, Source};
+
+/// Epsilon of the group normalizations of residual blocks and of the output.
+pub(crate) const BLOCK_EPSILON: f32 = 1e-5;
+/// Epsilon of the group normalization of transformers.
+const TRANSFORMER_EPSILON: f32 = 1e-6;
+
+/// The modules of one block, as their tensors' names tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Module {
+    Residual,
+    Transformer,
+    Downsample,
+    Upsample,
+    /// The first block's convolution.
+    Convolution,
+}
+
+impl Builder<'_> {
+    /// The modules of a block, in order. Tensors of a kind that no module has are left over and
+    /// found in the end.
+    pub(crate) fn modules(&self, block: &str) -> Vec<(String, Module)> {
+        let modules = (0..self.weights.count(block)).filter_map(|index| {
+            let at = format!("{block}.{index}");
+            let any = |parts: &[&str]| parts.iter().any(|p| self.weights.any(&format!("{at}.{p}")));
+            let module = if any(&["in_layers.", "emb_layers.", "out_layers."]) {
+                Module::Residual
+            } else if any(&["transformer_blocks.", "proj_in.", "proj_out.", "norm."]) {
+                Module::Transformer
+            } else if any(&["op."]) {
+                Module::Downsample
+            } else if any(&["conv."]) {
+                Module::Upsample
+            } else if any(&["weight", "bias"]) {
+                Module::Convolution
+            } else {
+                return None;
+            };
+            Some((at, module))
+        });
+        modules.collect()
+    }
+
+    pub(crate) fn module(
+        &mut self,
+        at: &str,
+        module: Module,
+        x: &Features,
+        conditions: &Conditions,
+    ) -> Result<Features, Error> {
+        match module {
+            Module::Residual => self.residual_block(at, x, conditions),
+            Module::Transformer => self.transformer(at, x, conditions),
+            Module::Downsample => self.downsample(at, x),
+            Module::Upsample => self.upsample(at, x),
+            Module::Convolution => {
+                let outputs = self.weights.outputs(at)?;
+                self.conv(at, x, outputs, 3, 1)
+            }
+        }
+    }
+
+    fn residual_block(
+        &mut self,
+        at: &str,
+        x: &Features,
+        conditions: &Conditions,
+    ) -> Result<Features, Error> {
+        let outputs = self.weights.outputs(&format!("{at}.in_layers.2"))?;
+        let h = self.norm_silu_conv(at, ["in_layers.0", "in_layers.2"], x, outputs)?;
+        let emb = format!("{at}.emb_layers.1");
+        let width = conditions.embedding_width;
+        let shift = self.linear(&emb, &conditions.embedding, width, outputs)?;
+        let shape = self.ints("shape.per_channel", &[0, -1, 1, 1]);
+        let shift = self.reshape(&emb, &shift, &shape);
+        let value = self.add(&emb, &h.value, &shift);
+        let h = Features { value, channels: outputs };
+        let h = self.norm_silu_conv(at, ["out_layers.0", "out_layers.3"], &h, outputs)?;
+        let skip = format!("{at}.skip_connection");
+        let skip = if x.channels != outputs || self.weights.any(&format!("{skip}.")) {
+            self.conv(&skip, x, outputs, 1, 1)?
+        } else {
+            x.clone()
+        };
+        let value = self.add(at, &skip.value, &h.value);
+        Ok(Features { value, channels: outputs })
+    }
+
+    /// Group normalization, SiLU and a 3×3 convolution.
+    pub(crate) fn norm_silu_conv(
+        &mut self,
+        at: &str,
+        [norm, conv]: [&str; 2],
+        x: &Features,
+        outputs: u64,
+    ) -> Result<Features, Error> {
+        let norm = format!("{at}.{norm}");
+        let normal = self.group_norm(&norm, x, BLOCK_EPSILON)?;
+        let value = self.silu(&norm, &normal.value);
+        let active = Features { value, channels: x.channels };
+        self.conv(&format!("{at}.{conv}"), &active, outputs, 3, 1)
+    }
+
+    fn transformer(
+        &mut self,
+        at: &str,
+        x: &Features,
+        conditions: &Conditions,
+    ) -> Result<Features, Error> {
+        let channels = x.channels;
+        let [proj_in, proj_out] = ["proj_in", "proj_out"].map(|name| format!("{at}.{name}"));
+        // SD 1.x projects with 1×1 convolutions around the change of layout, the others with
+        // linear layers inside it.
+        let convolutions = self.weights.shape(&format!("{proj_in}.weight"))?.len() == 4;
+        let mut h = self.group_norm(&format!("{at}.norm"), x, TRANSFORMER_EPSILON)?;
+        if convolutions {
+            h = self.conv(&proj_in, &h, channels, 1, 1)?;
+        }
+        let positions = self.transpose(at, &h.value, [0, 2, 3, 1]);
+        let shape = self.op(at, "Shape", &[&positions], &[]);
+        let rows_shape = self.rows_shape(channels);
+        let mut rows = self.reshape(at, &positions, &rows_shape);
+        if !convolutions {
+            rows = self.linear(&proj_in, &rows, channels, channels)?;
+        }
+        let blocks = format!("{at}.transformer_blocks");
+        for block in 0..self.weights.count(&blocks) {
+            rows =
+                self.transformer_block(&format!("{blocks}.{block}"), rows, channels, conditions)?;
+        }
+        if !convolutions {
+            rows = self.linear(&proj_out, &rows, channels, channels)?;
+        }
+        let positions = self.reshape(at, &rows, &shape);
+        let value = self.transpose(at, &positions, [0, 3, 1, 2]);
+        let mut h = Features { value, channels };
+        if convolutions {
+            h = self.conv(&proj_out, &h, channels, 1, 1)?;
+        }
+        let value = self.add(at, &h.value, &x.value);
+        Ok(Features { value, channels })
+    }
+
+    /// Attention to itself, attention to the text and a feed-forward layer, each added to `rows`.
+    fn transformer_block(
+        &mut self,
+        at: &str,
+        rows: Value,
+        channels: u64,
+        conditions: &Conditions,
+    ) -> Result<Value, Error> {
+        let [attn1, attn2, ff] = ["attn1", "attn2", "ff"].map(|name| format!("{at}.{name}"));
+        let normal = self.layer_norm(&format!("{at}.norm1"), &rows, channels)?;
+        let h = self.attention(&attn1, &normal, channels, &Source::Same, conditions)?;
+        let rows = self.add(&attn1, &h, &rows);
+        let normal = self.layer_norm(&format!("{at}.norm2"), &rows, channels)?;
+        let text = Source::Other(&conditions.context, conditions.context_width);
+        let h = self.attention(&attn2, &normal, channels, &text, conditions)?;
+        let rows = self.add(&attn2, &h, &rows);
+        let normal = self.layer_norm(&format!("{at}.norm3"), &rows, channels)?;
+        let h = self.feed_forward(&ff, &normal, channels)?;
+        Ok(self.add(&ff, &h, &rows))
+    }
+}

@@ -1,0 +1,99 @@
+//! The choices among graphs that compute the same: which is right and fast depends on the engine
+//! builder, so it is measured, and [`Form::default`] is what measuring said.
+
+/// How the layers are written as operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Linear layers.
+    pub linear: Linear,
+    /// Group normalization.
+    pub group_norm: GroupNorm,
+    /// Attention from queries, keys and values.
+    pub attention: Attention,
+    /// Queries, keys and values from the features.
+    pub projections: Projections,
+    /// The gate's activation.
+    pub gelu: Gelu,
+}
+
+/// Linear layers, all on features of the shape `[rows, channels]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Linear {
+    /// One Gemm with the bias inside: a bias added after a MatMul was lost by TensorRT-RTX 1.6.
+    #[default]
+    Gemm,
+    /// Transpose of the weight, MatMul, Add.
+    MatMul,
+}
+
+/// Group normalization, 32 groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupNorm {
+    /// The operator GroupNormalization (opset 21).
+    #[default]
+    Group,
+    /// InstanceNormalization of the groups, then Mul and Add.
+    Instance,
+}
+
+/// Attention from queries, keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// MatMul, Softmax, MatMul.
+    Plain {
+        /// Where the scores are scaled.
+        scale: Scale,
+        /// In which type the weights are normalized.
+        softmax: Softmax,
+    },
+    /// The operator Attention (opset 23).
+    Operator,
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Self::Plain { scale: Scale::default(), softmax: Softmax::default() }
+    }
+}
+
+/// Where attention's scores are scaled by width^−½.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// On the queries: the scores stay in the range of fp16.
+    #[default]
+    Queries,
+    /// Half of it on the queries, half on the keys.
+    QueriesAndKeys,
+    /// On the scores, which may have overflowed by then.
+    Scores,
+}
+
+/// The type in which attention's weights are normalized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Softmax {
+    /// The graph's precision.
+    #[default]
+    Native,
+    /// fp32, cast back after.
+    Fp32,
+}
+
+/// Queries, keys and values from the features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Projections {
+    /// One linear layer each.
+    #[default]
+    Separate,
+    /// One linear layer for all that have the same input, split after.
+    Fused,
+}
+
+/// The exact GELU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gelu {
+    /// The operator Gelu (opset 20).
+    #[default]
+    Gelu,
+    /// Written out with Erf.
+    Erf,
+}

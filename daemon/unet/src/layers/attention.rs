@@ -1,0 +1,163 @@
+//! Attention with several heads.
+
+use checkpoint::Heads;
+
+use super::Conditions;
+use crate::builder::{Builder, Value};
+use crate::error::Error;
+use crate::form::{Attention, Projections, Scale, Softmax};
+use crate::graph::Attribute;
+use crate::precision::Precision;
+use crate::weights::full;
+
+/// [batch, positions, heads, width] to [batch, heads, positions, width], and back.
+const HEADS_OUTWARD: [i64; 4] = [0, 2, 1, 3];
+/// [batch, positions, heads, width] to [batch, heads, width, positions].
+const HEADS_OUTWARD_TRANSPOSED: [i64; 4] = [0, 2, 3, 1];
+
+/// The input that keys and values come from.
+pub(crate) enum Source<'a> {
+    /// The features themselves.
+    Same,
+    /// Other rows, of this width.
+    Other(&'a Value, u64),
+}
+
+impl Builder<'_> {
+    /// Attention of `rows` [rows, channels] to themselves or to others, without the residual.
+    pub(crate) fn attention(
+        &mut self,
+        at: &str,
+        rows: &Value,
+        channels: u64,
+        source: &Source<'_>,
+        conditions: &Conditions,
+    ) -> Result<Value, Error> {
+        let (count, width) = split_heads(at, channels, conditions.heads)?;
+        let [q, k, v] = match source {
+            Source::Same => self.project(at, ["to_q", "to_k", "to_v"], rows, channels, channels)?,
+            Source::Other(other, other_width) => {
+                let [q] = self.project(at, ["to_q"], rows, channels, channels)?;
+                let [k, v] = self.project(at, ["to_k", "to_v"], other, *other_width, channels)?;
+                [q, k, v]
+            }
+        };
+        let shape = self.heads_shape(&conditions.batch, count, width);
+        let [q, k, v] = [q, k, v].map(|x| self.reshape(at, &x, &shape));
+        let mixed = match self.form.attention {
+            Attention::Plain { scale, softmax } => {
+                self.plain_attention(at, [&q, &k, &v], width, scale, softmax)
+            }
+            Attention::Operator => {
+                let [q, k, v] = [q, k, v].map(|x| self.transpose(at, &x, HEADS_OUTWARD));
+                let scale = ("scale", Attribute::Float(inverse_root(width)));
+                self.op(at, "Attention", &[&q, &k, &v], &[scale])
+            }
+        };
+        let mixed = self.transpose(at, &mixed, HEADS_OUTWARD);
+        let shape = self.rows_shape(channels);
+        let mixed = self.reshape(at, &mixed, &shape);
+        self.linear(&format!("{at}.to_out.0"), &mixed, channels, channels)
+    }
+
+    /// The linear layers `names`, which have no bias and share their input.
+    fn project<const N: usize>(
+        &mut self,
+        at: &str,
+        names: [&str; N],
+        rows: &Value,
+        inputs: u64,
+        outputs: u64,
+    ) -> Result<[Value; N], Error> {
+        let mut weights = Vec::with_capacity(N);
+        for name in names {
+            weights.push(self.weight(&format!("{at}.{name}.weight"), &[outputs, inputs])?);
+        }
+        if N > 1 && self.form.projections == Projections::Fused {
+            let together: Vec<_> = weights.iter().collect();
+            let weight = self.op(at, "Concat", &together, &[("axis", Attribute::Int(0))]);
+            let product = self.multiply(at, rows, &weight, None);
+            return Ok(self.split(at, &product));
+        }
+        let mut index = 0;
+        Ok(names.map(|name| {
+            let weight = &weights[index];
+            index += 1;
+            self.multiply(&format!("{at}.{name}"), rows, weight, None)
+        }))
+    }
+
+    /// Softmax of the scaled scores, times the values; all [batch, positions, heads, width] in,
+    /// [batch, heads, positions, width] out.
+    fn plain_attention(
+        &mut self,
+        at: &str,
+        [q, k, v]: [&Value; 3],
+        width: u64,
+        scale: Scale,
+        softmax: Softmax,
+    ) -> Value {
+        let factor = inverse_root(width);
+        let mut q = self.transpose(at, q, HEADS_OUTWARD);
+        let mut k = self.transpose(at, k, HEADS_OUTWARD_TRANSPOSED);
+        let v = self.transpose(at, v, HEADS_OUTWARD);
+        match scale {
+            Scale::Queries => q = self.scale(at, &q, width, factor),
+            Scale::QueriesAndKeys => {
+                q = self.scale(at, &q, width, factor.sqrt());
+                k = self.scale(at, &k, width, factor.sqrt());
+            }
+            Scale::Scores => {}
+        }
+        let mut scores = self.op(at, "MatMul", &[&q, &k], &[]);
+        if scale == Scale::Scores {
+            scores = self.scale(at, &scores, width, factor);
+        }
+        let wide = softmax == Softmax::Fp32 && self.precision == Precision::Fp16;
+        if wide {
+            scores = self.cast(at, &scores, Precision::Fp32.dtype());
+        }
+        let mut shares = self.op(at, "Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
+        if wide {
+            shares = self.cast(at, &shares, self.precision.dtype());
+        }
+        self.op(at, "MatMul", &[&shares, &v], &[])
+    }
+
+    fn scale(&mut self, at: &str, x: &Value, width: u64, factor: f32) -> Value {
+        let factor = self.numbers(&format!("attention.scale.{width}"), &[], &[factor]);
+        self.op(at, "Mul", &[x, &factor], &[])
+    }
+
+    /// The shape [batch, −1, heads, width], one value for all layers that need it.
+    fn heads_shape(&mut self, batch: &Value, count: u64, width: u64) -> Value {
+        let name = format!("shape.heads.{count}.{width}");
+        let rest = [-1, count.cast_signed(), width.cast_signed()];
+        self.shared(&name, |builder| {
+            let rest = builder.ints(&name, &rest);
+            builder.op(&name, "Concat", &[batch, &rest], &[("axis", Attribute::Int(0))])
+        })
+    }
+
+    /// The shape [−1, channels].
+    pub(crate) fn rows_shape(&mut self, channels: u64) -> Value {
+        self.ints(&format!("shape.rows.{channels}"), &[-1, channels.cast_signed()])
+    }
+}
+
+/// The number of heads and the width of each.
+fn split_heads(at: &str, channels: u64, heads: Heads) -> Result<(u64, u64), Error> {
+    let (Heads::Count(divisor) | Heads::Width(divisor)) = heads;
+    if divisor == 0 || channels < divisor || !channels.is_multiple_of(divisor) {
+        return Err(Error::Indivisible { name: full(at), channels, divisor });
+    }
+    Ok(match heads {
+        Heads::Count(count) => (count, channels / count),
+        Heads::Width(width) => (channels / width, width),
+    })
+}
+
+/// width^−½.
+fn inverse_root(width: u64) -> f32 {
+    (width as f64).sqrt().recip() as f32
+}

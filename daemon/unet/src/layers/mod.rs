@@ -1,0 +1,38 @@
+//! The layers of a UNet, each a few operators.
+//!
+//! Features are of the shape [batch, channels, height, width] between blocks, and [rows,
+//! channels] inside transformers, where a row is one position of one image of the batch.
+
+mod attention;
+mod basic;
+mod embedding;
+mod feed_forward;
+mod norm;
+mod resample;
+
+pub(crate) use attention::Source;
+
+use crate::builder::Value;
+
+/// Features of the shape [batch, channels, height, width].
+#[derive(Clone, Debug)]
+pub(crate) struct Features {
+    pub(crate) value: Value,
+    pub(crate) channels: u64,
+}
+
+/// What every block of the UNet takes beside its features.
+pub(crate) struct Conditions {
+    /// The number of images, shape [1].
+    pub(crate) batch: Value,
+    /// The time embedding after its activation: [batch, `embedding_width`].
+    pub(crate) embedding: Value,
+    /// Width of the time embedding.
+    pub(crate) embedding_width: u64,
+    /// The text's tokens as rows: [batch · tokens, `context_width`].
+    pub(crate) context: Value,
+    /// Width of a token.
+    pub(crate) context_width: u64,
+    /// How attention is split into heads.
+    pub(crate) heads: checkpoint::Heads,
+}

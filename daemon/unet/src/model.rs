@@ -1,0 +1,153 @@
+//! The UNet as a whole.
+
+use checkpoint::{Architecture, Dtype, Tensor};
+
+use crate::blocks::Module;
+use crate::builder::{Builder, Value};
+use crate::error::Error;
+use crate::form::{Attention, Form};
+use crate::graph::{Attribute, Dimension, Graph, Input};
+use crate::layers::{Conditions, Features};
+use crate::precision::Precision;
+use crate::weights::{Weights, missing};
+
+/// GroupNormalization with a weight per channel is of opset 21.
+const OPSET: i64 = 21;
+/// Attention is of opset 23.
+const ATTENTION_OPSET: i64 = 23;
+
+const OUTPUT: &str = "latent";
+
+/// The graph of a checkpoint's UNet.
+pub(crate) fn build(
+    architecture: &Architecture,
+    tensors: &[Tensor],
+    precision: Precision,
+    form: Form,
+) -> Result<Graph, Error> {
+    let mut builder = Builder::new(Weights::new(tensors), precision, form);
+    let conditions = builder.conditions(architecture)?;
+    let sample = Features { value: Value::new("sample"), channels: architecture.in_channels };
+    let (h, skips) = builder.input_blocks(sample, &conditions)?;
+    let h = builder.block("middle_block", h, &conditions)?;
+    let h = builder.output_blocks(h, skips, &conditions)?;
+    let channels = builder.output(&h)?;
+    builder.weights.finish()?;
+    let opset = if form.attention == Attention::Operator { ATTENTION_OPSET } else { OPSET };
+    let output = picture(OUTPUT, precision, channels);
+    let inputs = inputs(architecture, precision);
+    Ok(Graph { opset, inputs, output, nodes: builder.nodes, initializers: builder.initializers })
+}
+
+fn inputs(architecture: &Architecture, precision: Precision) -> Vec<Input> {
+    use Dimension::{Dynamic, Fixed};
+    let dtype = precision.dtype();
+    let batch = Dynamic("batch");
+    let mut inputs = vec![
+        picture("sample", precision, architecture.in_channels),
+        // fp32 always: the steps are fractions, which fp16 would round to halves.
+        Input { name: "timesteps", dtype: Dtype::F32, dimensions: vec![batch] },
+        Input {
+            name: "encoder_hidden_states",
+            dtype,
+            dimensions: vec![batch, Dynamic("tokens"), Fixed(architecture.context_width)],
+        },
+    ];
+    if let Some(width) = architecture.y_width {
+        inputs.push(Input { name: "y", dtype, dimensions: vec![batch, Fixed(width)] });
+    }
+    inputs
+}
+
+fn picture(name: &'static str, precision: Precision, channels: u64) -> Input {
+    use Dimension::{Dynamic, Fixed};
+    let dimensions = vec![Dynamic("batch"), Fixed(channels), Dynamic("height"), Dynamic("width")];
+    Input { name, dtype: precision.dtype(), dimensions }
+}
+
+impl Builder<'_> {
+    /// What the blocks take beside the features, from the inputs other than `sample`.
+    fn conditions(&mut self, architecture: &Architecture) -> Result<Conditions, Error> {
+        let steps = Value::new("timesteps");
+        let batch = self.op("batch", "Shape", &[&steps], &[]);
+        let channels = self.weights.outputs("input_blocks.0.0")?;
+        let embedding_width = self.weights.outputs("time_embed.0")?;
+        let steps = self.time_embedding("timesteps", &steps, channels);
+        let mut embedding =
+            self.embedding_layers("time_embed", &steps, channels, embedding_width)?;
+        if let Some(width) = architecture.y_width {
+            let y = Value::new("y");
+            let label = self.embedding_layers("label_emb.0", &y, width, embedding_width)?;
+            embedding = self.add("label_emb", &embedding, &label);
+        }
+        // Every residual block begins with this activation, so they share one.
+        let embedding = self.silu("embedding", &embedding);
+        let context_width = architecture.context_width;
+        let shape = self.rows_shape(context_width);
+        let context = self.reshape("context", &Value::new("encoder_hidden_states"), &shape);
+        let heads = architecture.heads;
+        Ok(Conditions { batch, embedding, embedding_width, context, context_width, heads })
+    }
+
+    /// Returns the last block's output, and every block's output for the way up.
+    fn input_blocks(
+        &mut self,
+        sample: Features,
+        conditions: &Conditions,
+    ) -> Result<(Features, Vec<Features>), Error> {
+        let mut h = sample;
+        let mut skips = Vec::new();
+        for block in 0..self.weights.count("input_blocks") {
+            h = self.block(&format!("input_blocks.{block}"), h, conditions)?;
+            skips.push(h.clone());
+        }
+        Ok((h, skips))
+    }
+
+    fn output_blocks(
+        &mut self,
+        mut h: Features,
+        mut skips: Vec<Features>,
+        conditions: &Conditions,
+    ) -> Result<Features, Error> {
+        let mut upsampled = false;
+        for block in 0.. {
+            let at = format!("output_blocks.{block}");
+            let Some(skip) = skips.pop() else { break };
+            if !self.weights.any(&format!("{at}.")) {
+                return Err(missing(&format!("{at}.0.in_layers.0.weight")));
+            }
+            if upsampled {
+                h = self.trim(&at, &h, &skip);
+            }
+            let channels = h.channels + skip.channels;
+            let axis = [("axis", Attribute::Int(1))];
+            let value = self.op(&at, "Concat", &[&h.value, &skip.value], &axis);
+            upsampled = self.modules(&at).iter().any(|(_, module)| *module == Module::Upsample);
+            h = self.block(&at, Features { value, channels }, conditions)?;
+        }
+        Ok(h)
+    }
+
+    fn block(
+        &mut self,
+        at: &str,
+        mut h: Features,
+        conditions: &Conditions,
+    ) -> Result<Features, Error> {
+        for (at, module) in self.modules(at) {
+            h = self.module(&at, module, &h, conditions)?;
+        }
+        Ok(h)
+    }
+
+    /// The last layers, whose result is the graph's output. Returns its channels.
+    fn output(&mut self, h: &Features) -> Result<u64, Error> {
+        let channels = self.weights.outputs("out.2")?;
+        self.norm_silu_conv("out", ["0", "2"], h, channels)?;
+        if let Some(last) = self.nodes.last_mut() {
+            last.outputs = vec![OUTPUT.to_owned()];
+        }
+        Ok(channels)
+    }
+}

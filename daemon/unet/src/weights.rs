@@ -1,0 +1,76 @@
+//! A checkpoint's UNet tensors by name, and which of them the graph has used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use checkpoint::{Tensor, UNET_PREFIX};
+
+use crate::error::Error;
+
+/// The UNet's tensors. Names here lack the UNet's prefix; those in errors have it.
+pub(crate) struct Weights<'a> {
+    tensors: BTreeMap<&'a str, &'a Tensor>,
+    unused: BTreeSet<&'a str>,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn new(tensors: &'a [Tensor]) -> Self {
+        let named = |tensor: &'a Tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor));
+        let tensors: BTreeMap<_, _> = tensors.iter().filter_map(named).collect();
+        let unused = tensors.keys().copied().collect();
+        Self { tensors, unused }
+    }
+
+    /// Whether any tensor's name begins so.
+    pub(crate) fn any(&self, prefix: &str) -> bool {
+        let mut from = self.tensors.range(prefix..);
+        from.next().is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// How many of `prefix.0.`, `prefix.1.` … there are without a gap.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        (0..).take_while(|index| self.any(&format!("{prefix}.{index}."))).count()
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, name: &str) -> Result<&'a [u64], Error> {
+        let tensor = self.tensors.get(name).ok_or_else(|| missing(name))?;
+        Ok(&tensor.shape)
+    }
+
+    /// The first dimension of a weight: the outputs of its layer.
+    pub(crate) fn outputs(&self, layer: &str) -> Result<u64, Error> {
+        let name = format!("{layer}.weight");
+        let shape = self.shape(&name)?;
+        let scalar = || Error::Shape { name: full(&name), found: Vec::new(), wanted: vec![1] };
+        shape.first().copied().ok_or_else(scalar)
+    }
+
+    /// A tensor for use in the graph, if its shape is the one wanted.
+    pub(crate) fn take(&mut self, name: &str, wanted: &[u64]) -> Result<&'a Tensor, Error> {
+        let tensor = *self.tensors.get(name).ok_or_else(|| missing(name))?;
+        if tensor.shape != wanted {
+            let (found, wanted) = (tensor.shape.clone(), wanted.to_vec());
+            return Err(Error::Shape { name: full(name), found, wanted });
+        }
+        self.unused.remove(name);
+        Ok(tensor)
+    }
+
+    /// An error if a tensor was not used.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        match self.unused.first() {
+            None => Ok(()),
+            Some(name) => Err(Error::Unexpected { name: full(name), count: self.unused.len() }),
+        }
+    }
+}
+
+/// The error for a tensor that is not there.
+pub(crate) fn missing(name: &str) -> Error {
+    Error::Missing { name: full(name) }
+}
+
+/// A name as the checkpoint has it.
+pub(crate) fn full(name: &str) -> String {
+    format!("{UNET_PREFIX}{name}")
+}

@@ -1,0 +1,151 @@
+//! The graphs of the golden checkpoints compute what the original UNet code computed on them.
+
+mod common;
+
+use anyhow::{Result, ensure};
+use common::Golden;
+use common::runtime::Runtime;
+use goldens::{Array, Case, Dtype, Manifest};
+use unet::{Attention, Form, Gelu, GroupNorm, Linear, Precision, Projections, Scale, Softmax};
+
+/// The largest relative error of an fp32 graph.
+const FP32: f64 = 1e-4;
+/// The largest relative error of an fp16 graph, and of weights rounded to another type.
+const FP16: f64 = 2e-2;
+
+/// Runs every case of a checkpoint in one form of its graph and compares.
+fn check(golden: &Golden, precision: Precision, form: Form, tolerance: f64) -> Result<()> {
+    let name = &golden.manifest.name;
+    let model = golden.write(&golden.graph(precision, form)?)?;
+    let mut runtime = Runtime::load(&model)?;
+    let cases = golden.manifest.inputs().into_iter().zip(golden.manifest.expected()?);
+    for (index, (case, expected)) in cases.enumerate() {
+        let error = runtime.run(&case)?.relative_error(&expected);
+        println!("{name} {:?} {precision} case {index}: {error:.1e}", golden.manifest.dtype);
+        ensure!(error <= tolerance, "{name} {precision} case {index}: {error:e} > {tolerance:e}");
+    }
+    Ok(())
+}
+
+fn check_both(name: &str) -> Result<()> {
+    let golden = Golden::load(name)?;
+    check(&golden, Precision::Fp32, Form::default(), FP32)?;
+    check(&golden, Precision::Fp16, Form::default(), FP16)
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn sd1() -> Result<()> {
+    check_both("sd1")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn sd1_inpaint() -> Result<()> {
+    check_both("sd1-inpaint")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn sd2() -> Result<()> {
+    check_both("sd2")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn sdxl() -> Result<()> {
+    check_both("sdxl")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn refiner() -> Result<()> {
+    check_both("refiner")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn weights_stored_in_other_types_are_cast() -> Result<()> {
+    for dtype in [Dtype::Bf16, Dtype::F32] {
+        let golden = Golden::new(Manifest::load("sd1")?.with_dtype(dtype))?;
+        check(&golden, Precision::Fp32, Form::default(), FP16)?;
+        check(&golden, Precision::Fp16, Form::default(), FP16)?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn every_form_computes_the_same() -> Result<()> {
+    let default = Form::default();
+    let plain = |scale, softmax| Attention::Plain { scale, softmax };
+    let native = Softmax::Native;
+    let forms = [
+        Form { linear: Linear::MatMul, ..default },
+        Form { group_norm: GroupNorm::Instance, ..default },
+        Form { gelu: Gelu::Erf, ..default },
+        Form { projections: Projections::Fused, ..default },
+        Form { attention: Attention::Operator, ..default },
+        Form { attention: plain(Scale::QueriesAndKeys, native), ..default },
+        Form { attention: plain(Scale::Scores, native), ..default },
+        Form { attention: plain(Scale::Queries, Softmax::Fp32), ..default },
+    ];
+    let golden = Golden::load("sd2")?;
+    for form in forms {
+        println!("{form:?}");
+        check(&golden, Precision::Fp32, form, FP32)?;
+        check(&golden, Precision::Fp16, form, FP16)?;
+    }
+    Ok(())
+}
+
+/// A case of any size.
+fn case(manifest: &Manifest, batch: usize, [height, width]: [usize; 2], tokens: usize) -> Case {
+    let steps = Array { shape: vec![batch], values: vec![500.5; batch] };
+    let context = [batch, tokens, 2048];
+    Case::from([
+        ("sample".to_owned(), manifest.input(0, "sample", &[batch, 4, height, width])),
+        ("timesteps".to_owned(), steps),
+        ("encoder_hidden_states".to_owned(), manifest.input(0, "context", &context)),
+        ("y".to_owned(), manifest.input(0, "y", &[batch, 2816])),
+    ])
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn any_size_batch_and_token_count_runs() -> Result<()> {
+    let golden = Golden::load("sdxl")?;
+    let model = golden.write(&golden.graph(Precision::Fp32, Form::default())?)?;
+    let mut runtime = Runtime::load(&model)?;
+    let sizes = [(1, [9, 13], 77), (3, [17, 8], 154), (2, [7, 5], 77), (1, [1, 1], 231)];
+    for (batch, [height, width], tokens) in sizes {
+        let latent = runtime.run(&case(&golden.manifest, batch, [height, width], tokens))?;
+        assert_eq!(latent.shape, [batch, 4, height, width]);
+        assert!(latent.values.iter().all(|value| value.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn the_images_of_a_batch_do_not_mix() -> Result<()> {
+    let golden = Golden::load("sdxl")?;
+    let model = golden.write(&golden.graph(Precision::Fp32, Form::default())?)?;
+    let mut runtime = Runtime::load(&model)?;
+    let batch = case(&golden.manifest, 3, [9, 13], 77);
+    let together = runtime.run(&batch)?;
+    for index in 0..3 {
+        let one = batch.iter().map(|(name, array)| (name.clone(), image(array, index))).collect();
+        let error = runtime.run(&one)?.relative_error(&image(&together, index));
+        ensure!(error <= FP32, "image {index}: {error:e}");
+    }
+    Ok(())
+}
+
+/// One image's part of an array.
+fn image(array: &Array, index: usize) -> Array {
+    let size = array.values.len() / array.shape[0];
+    let mut shape = array.shape.clone();
+    shape[0] = 1;
+    Array { shape, values: array.values[index * size..][..size].to_vec() }
+}

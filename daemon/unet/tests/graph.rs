@@ -1,0 +1,268 @@
+//! What a graph is made of, and which checkpoints have none.
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::{Context, Result};
+use checkpoint::{Architecture, Dtype, Heads, Kind, Tensor, UNET_PREFIX};
+use common::{architecture, tensors};
+use goldens::{Manifest, full_size_sd15, full_size_sdxl, names};
+use unet::{Data, Error, Graph, Precision};
+
+/// A golden checkpoint's tensors and architecture.
+fn golden(name: &str) -> Result<(Vec<Tensor>, Architecture)> {
+    Ok((tensors(&Manifest::load(name)?), architecture(name)))
+}
+
+fn graph(tensors: &[Tensor], architecture: &Architecture) -> Result<Graph, Error> {
+    Graph::new(architecture, tensors, Precision::Fp16)
+}
+
+/// A tensor of the UNet; its name without the UNet's prefix.
+fn tensor(name: &str, shape: &[u64]) -> Tensor {
+    let bytes = 2 * shape.iter().product::<u64>();
+    let (name, shape) = (format!("{UNET_PREFIX}{name}"), shape.to_vec());
+    Tensor { name, dtype: Dtype::F16, shape, offset: 0, bytes }
+}
+
+/// The tensors without those whose names begin so.
+fn without(tensors: &[Tensor], prefix: &str) -> Vec<Tensor> {
+    let prefix = format!("{UNET_PREFIX}{prefix}");
+    tensors.iter().filter(|tensor| !tensor.name.starts_with(&prefix)).cloned().collect()
+}
+
+fn is_unet(tensor: &&Tensor) -> bool {
+    tensor.name.starts_with(UNET_PREFIX)
+}
+
+#[test]
+fn every_tensor_of_the_unet_is_one_initializer() -> Result<()> {
+    let mut manifests = vec![full_size_sd15(0), full_size_sdxl(0)];
+    for name in names()? {
+        manifests.push(Manifest::load(&name)?);
+    }
+    for manifest in manifests {
+        let tensors = tensors(&manifest);
+        let graph = graph(&tensors, &architecture(&manifest.name))?;
+        let mut found = Vec::new();
+        for initializer in graph.initializers() {
+            if let Data::External { offset, bytes } = initializer.data {
+                let (name, shape) = (initializer.name.clone(), initializer.shape.clone());
+                found.push(Tensor { name, dtype: initializer.dtype, shape, offset, bytes });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        let wanted: Vec<_> = tensors.iter().filter(is_unet).cloned().collect();
+        assert_eq!(found, wanted, "{}", manifest.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_value_is_made_once_before_it_is_used() -> Result<()> {
+    for name in names()? {
+        let (tensors, architecture) = golden(&name)?;
+        let graph = graph(&tensors, &architecture)?;
+        let mut made: HashSet<&str> = HashSet::from([""]);
+        let initializers = graph.initializers().iter().map(|i| i.name.as_str());
+        for value in initializers.chain(graph.inputs().iter().map(|input| input.name)) {
+            assert!(made.insert(value), "{value} twice");
+        }
+        let mut used = HashSet::new();
+        for node in graph.nodes() {
+            for input in &node.inputs {
+                assert!(made.contains(input.as_str()), "{}: {input}", node.name);
+                used.insert(input.as_str());
+            }
+            for output in &node.outputs {
+                assert!(made.insert(output), "{output} twice");
+            }
+        }
+        let unused: Vec<_> = made.difference(&used).filter(|name| !name.is_empty()).collect();
+        assert_eq!(unused, [&"latent"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn constants_are_few_and_small() -> Result<()> {
+    let (tensors, architecture) = golden("sdxl")?;
+    let graph = graph(&tensors, &architecture)?;
+    let constants: Vec<_> = graph
+        .initializers()
+        .iter()
+        .filter_map(|initializer| match &initializer.data {
+            Data::Inline(bytes) => Some((initializer.name.as_str(), bytes.len())),
+            Data::External { .. } => None,
+        })
+        .collect();
+    assert!(constants.iter().all(|(name, _)| name.starts_with("constant.")), "{constants:?}");
+    assert!(constants.len() <= 16, "{constants:?}");
+    assert!(constants.iter().map(|(_, size)| size).sum::<usize>() <= 4096, "{constants:?}");
+    Ok(())
+}
+
+#[test]
+fn a_missing_tensor_is_named() -> Result<()> {
+    for name in ["sd1", "sdxl"] {
+        let (tensors, architecture) = golden(name)?;
+        for tensor in tensors.iter().filter(is_unet) {
+            let rest: Vec<_> = tensors.iter().filter(|t| *t != tensor).cloned().collect();
+            let error = Error::Missing { name: tensor.name.clone() };
+            assert_eq!(graph(&rest, &architecture), Err(error));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_misshapen_tensor_is_named() -> Result<()> {
+    for golden_name in ["sd1", "sdxl"] {
+        let (mut tensors, architecture) = golden(golden_name)?;
+        for index in 0..tensors.len() {
+            let wanted = tensors[index].shape.clone();
+            if !is_unet(&&tensors[index]) {
+                continue;
+            }
+            *tensors[index].shape.last_mut().context("a scalar")? += 1;
+            let (name, found) = (tensors[index].name.clone(), tensors[index].shape.clone());
+            let error = Error::Shape { name, found, wanted: wanted.clone() };
+            assert_eq!(graph(&tensors, &architecture), Err(error));
+            tensors[index].shape = wanted;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_missing_block_is_named() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let name = format!("{UNET_PREFIX}output_blocks.11.0.in_layers.0.weight");
+    let found = graph(&without(&tensors, "output_blocks.11."), &architecture);
+    assert_eq!(found, Err(Error::Missing { name }));
+    Ok(())
+}
+
+#[test]
+fn tensors_that_would_be_ignored_are_an_error() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let extras = [
+        "input_blocks.13.0.op.weight",
+        "input_blocks.1.3.in_layers.0.weight",
+        "input_blocks.1.0.in_layers.9.weight",
+        "input_blocks.1.1.transformer_blocks.0.attn1.to_q.bias",
+        "output_blocks.12.0.in_layers.0.weight",
+        "middle_block.0.lora_down.weight",
+        "label_emb.0.0.weight",
+        "x_embedder.proj.weight",
+    ];
+    for extra in extras {
+        let more = [tensors.clone(), vec![tensor(extra, &[32, 32])]].concat();
+        let error = Error::Unexpected { name: format!("{UNET_PREFIX}{extra}"), count: 1 };
+        assert_eq!(graph(&more, &architecture), Err(error));
+    }
+    let mut elsewhere = tensors;
+    elsewhere.push(Tensor { name: "model_ema.decay".to_owned(), ..tensor("", &[]) });
+    assert!(graph(&elsewhere, &architecture).is_ok());
+    Ok(())
+}
+
+#[test]
+fn only_floats_are_computed_from() -> Result<()> {
+    let (mut tensors, architecture) = golden("sd1")?;
+    let index = tensors.iter().position(|tensor| is_unet(&tensor)).context("no UNet")?;
+    let dtype = Dtype::F8E4M3;
+    tensors[index].dtype = dtype;
+    let name = tensors[index].name.clone();
+    assert_eq!(graph(&tensors, &architecture), Err(Error::Dtype { name, dtype }));
+    Ok(())
+}
+
+#[test]
+fn heads_must_divide_the_channels() -> Result<()> {
+    let (tensors, mut architecture) = golden("sd1")?;
+    architecture.heads = Heads::Count(7);
+    let name = format!("{UNET_PREFIX}input_blocks.1.1.transformer_blocks.0.attn1");
+    let error = Error::Indivisible { name, channels: 32, divisor: 7 };
+    assert_eq!(graph(&tensors, &architecture), Err(error));
+    Ok(())
+}
+
+#[test]
+fn a_middle_block_may_lack_its_transformer() -> Result<()> {
+    let (tensors, architecture) = golden("sdxl")?;
+    let pruned = without(&without(&tensors, "middle_block.1."), "middle_block.2.");
+    let graph = graph(&pruned, &architecture)?;
+    assert!(graph.nodes().iter().all(|node| !node.name.starts_with("middle_block.1")));
+    Ok(())
+}
+
+#[test]
+fn unclip_takes_an_image_embedding() -> Result<()> {
+    let (mut tensors, _) = golden("sd2")?;
+    let (kind, heads) = (Kind::Sd2Unclip, Heads::Width(64));
+    let y_width = Some(1536);
+    let architecture = Architecture { kind, in_channels: 4, context_width: 1024, y_width, heads };
+    for (layer, inputs) in [(0, 1536), (2, 256)] {
+        tensors.push(tensor(&format!("label_emb.0.{layer}.weight"), &[256, inputs]));
+        tensors.push(tensor(&format!("label_emb.0.{layer}.bias"), &[256]));
+    }
+    let graph = graph(&tensors, &architecture)?;
+    assert_eq!(graph.inputs().last().map(|input| input.name), Some("y"));
+    Ok(())
+}
+
+#[test]
+fn sd1_has_these_operators() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let graph = graph(&tensors, &architecture)?;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in graph.nodes() {
+        *counts.entry(node.operator).or_default() += 1;
+    }
+    let wanted = BTreeMap::from([
+        ("Add", 108),
+        ("Cast", 1),
+        ("Concat", 15),
+        ("Conv", 97),
+        ("Cos", 1),
+        ("Gelu", 16),
+        ("Gemm", 184),
+        ("GroupNormalization", 61),
+        ("LayerNormalization", 48),
+        ("MatMul", 64),
+        ("Mul", 96),
+        ("Reshape", 184),
+        ("Resize", 3),
+        ("Shape", 20),
+        ("Sigmoid", 47),
+        ("Sin", 1),
+        ("Slice", 3),
+        ("Softmax", 32),
+        ("Split", 16),
+        ("Transpose", 160),
+    ]);
+    assert_eq!(counts, wanted);
+    Ok(())
+}
+
+#[test]
+fn the_onnx_file_of_a_full_size_model_is_small() -> Result<()> {
+    for manifest in [full_size_sd15(0), full_size_sdxl(0)] {
+        let graph = graph(&tensors(&manifest), &architecture(&manifest.name))?;
+        let size = graph.to_onnx("model.safetensors").len();
+        println!("{}: {size} bytes, {} nodes", manifest.name, graph.nodes().len());
+        assert!(size <= 4 << 20, "{size}");
+    }
+    Ok(())
+}
+
+#[test]
+fn precision_is_written_as_it_is_read() -> Result<()> {
+    for precision in [Precision::Fp16, Precision::Fp32] {
+        assert_eq!(precision.to_string().parse::<Precision>()?, precision);
+    }
+    assert!("bf16".parse::<Precision>().is_err());
+    Ok(())
+}
