@@ -1,0 +1,215 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use config::Config;
+use protocol::{Checkpoint, Event, Status};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    building::Running,
+    due::Due,
+    messages::{Mailbox, Message},
+    view,
+    waiters::Waiter,
+    world::World,
+};
+use crate::{
+    build::{Builder, Library, RuntimeProblem, Target},
+    gpu::Gpus,
+    schedule::Want,
+    store::Store,
+    watch::Notifier,
+};
+
+/// Events that a watcher may lag behind before it is dropped.
+const WATCHER_LAG: usize = 4096;
+
+/// Owns all state. Everything slow runs beside it and reports back by message.
+pub(super) struct Actor {
+    pub(super) world: World,
+    pub(super) mailbox: Mailbox,
+    pub(super) waiters: Vec<Waiter>,
+    /// What clients see: the entries of `list` by key, and the queue.
+    pub(super) shown: BTreeMap<String, Checkpoint>,
+    pub(super) queue: Vec<Want>,
+    pub(super) builder: Arc<dyn Builder>,
+    pub(super) running: Option<Running>,
+    pub(super) notifier: Arc<Mutex<Notifier>>,
+    pub(super) due: Due,
+    pub(super) looks: Looks,
+    gpus: Box<dyn Gpus>,
+    events: broadcast::Sender<Event>,
+    started: Instant,
+}
+
+/// What is looked at or read right now.
+#[derive(Default)]
+pub(super) struct Looks {
+    pub(super) scans_begun: u64,
+    pub(super) scans_done: u64,
+    /// Files whose time to settle is up are being looked at.
+    pub(super) settling: bool,
+    /// Files being read.
+    pub(super) reading: usize,
+}
+
+impl Actor {
+    pub(super) fn new(
+        config: Config,
+        library: Library,
+        store: Arc<dyn Store>,
+        builder: Arc<dyn Builder>,
+        gpus: Box<dyn Gpus>,
+        mailbox: Mailbox,
+    ) -> Self {
+        let now = Instant::now();
+        let notifier = Notifier::new({
+            let mailbox = mailbox.clone();
+            move |hint| mailbox.send(Message::Hint(hint))
+        });
+        Self {
+            world: World::new(config, library, store, gpus.list()),
+            mailbox,
+            waiters: Vec::new(),
+            shown: BTreeMap::new(),
+            queue: Vec::new(),
+            builder,
+            running: None,
+            notifier: Arc::new(Mutex::new(notifier)),
+            due: Due { scan: Some(now), ..Due::default() },
+            looks: Looks::default(),
+            gpus,
+            events: broadcast::Sender::new(WATCHER_LAG),
+            started: now,
+        }
+    }
+
+    /// Works until told to stop.
+    pub(super) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+        self.look_for_runtime(None);
+        loop {
+            self.do_what_is_due(Instant::now());
+            let deadline = self.next_deadline();
+            tokio::select! {
+                message = messages.recv() => match message {
+                    None | Some(Message::Stop) => break,
+                    Some(message) => self.take(message),
+                },
+                () = sleep_until(deadline) => {}
+            }
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        // Dropping a running build kills its worker.
+        self.running = None;
+        self.world.store.flush();
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Hint(hint) => self.hint(hint),
+            Message::Scanned(scan) => self.scanned(scan),
+            Message::Looked(found) => self.looked(found),
+            Message::Settled(found) => self.settled(found),
+            Message::Read(stamp, outcome) => self.read(stamp, outcome),
+            Message::Runtime(found, reply) => {
+                self.found_runtime(found);
+                if let Some(reply) = reply {
+                    self.refresh();
+                    let _ = reply.send(protocol::Reply::Status(self.status()));
+                }
+            }
+            Message::Progress(engine, progress) => self.progress(engine, progress),
+            Message::Built(engine, result) => self.built(engine, result),
+            Message::Verified(checked, reply) => self.verified(checked, reply),
+            Message::Ask(request, reply) => self.ask(request, reply),
+            Message::Watch(reply) => {
+                self.refresh();
+                let state = Event::State {
+                    status: Box::new(self.status()),
+                    checkpoints: self.shown.values().cloned().collect(),
+                };
+                let _ = reply.send((state, self.events.subscribe()));
+            }
+            Message::Stop => {}
+        }
+    }
+
+    fn found_runtime(&mut self, found: Result<crate::build::Runtime, RuntimeProblem>) {
+        match &found {
+            Ok(runtime) => tracing::info!(
+                "TensorRT-RTX {} at {}",
+                runtime.version,
+                runtime.library().display()
+            ),
+            Err(problem) if self.world.target.as_ref().err() != Some(problem) => {
+                tracing::warn!("{problem}");
+            }
+            Err(_) => {}
+        }
+        self.world.gpus = self.gpus.list();
+        self.world.target = found.map(|runtime| {
+            Target::new(runtime, &self.world.config.compute_capabilities, &self.world.gpus)
+        });
+        self.refresh_soon();
+    }
+
+    pub(super) fn status(&self) -> Status {
+        view::status(&self.world, &self.shown, &self.queue, self.started.elapsed())
+    }
+
+    /// Tells everybody what has changed, and starts what can be started.
+    pub(super) fn refresh(&mut self) {
+        self.due.show = None;
+        let held = self.world.catalogue.held();
+        let queue = self.world.queue(&held);
+        let next = queue.first().filter(|_| self.running.is_none()).and_then(|want| {
+            let held = held.get(&want.weights)?;
+            Some((want.clone(), held.identity.clone(), held.paths.first()?.to_path_buf()))
+        });
+        if let Some((want, identity, path)) = next {
+            self.start_build(&want, &identity, path);
+        }
+        let held = self.world.catalogue.held();
+        self.queue = self.world.queue(&held);
+        let now_shown = view::checkpoints(&self.world, &held, &self.queue);
+        drop(held);
+        let before = std::mem::replace(&mut self.shown, now_shown);
+        self.announce(&before);
+        self.serve_waiters();
+    }
+
+    fn announce(&self, before: &BTreeMap<String, Checkpoint>) {
+        // New ones first: an unread file that got its id is gone under its path only.
+        for (key, checkpoint) in &self.shown {
+            if before.get(key) != Some(checkpoint) {
+                self.tell(Event::Checkpoint(checkpoint.clone()));
+            }
+        }
+        for key in before.keys().filter(|key| !self.shown.contains_key(*key)) {
+            self.tell(Event::Gone(key.clone()));
+        }
+    }
+
+    /// Nobody may be watching.
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    fn serve_waiters(&mut self) {
+        let now = Instant::now();
+        let shown: Vec<&Checkpoint> = self.shown.values().collect();
+        let stuck = match &self.world.target {
+            Ok(_) | Err(RuntimeProblem::Sought) => None,
+            Err(problem) => Some(problem.to_string()),
+        };
+        let waiters = std::mem::take(&mut self.waiters).into_iter();
+        self.waiters = waiters
+            .filter_map(|waiter| waiter.serve(&shown, self.looks.scans_done, stuck.as_deref(), now))
+            .collect();
+    }
+}

@@ -1,0 +1,195 @@
+//! From a missing engine to a published one.
+
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use checkpoint::Id;
+use protocol::Event;
+use tempfile::TempDir;
+use tokio::{task::AbortHandle, time::Instant};
+use tracing::{info, warn};
+
+use super::{actor::Actor, messages::Message, view, world::Build};
+use crate::{
+    build::{Built, Failure, Job, Manifest, Phase, Progress, Target},
+    schedule::{Identity, Setback, Want},
+    watch::Stamp,
+};
+
+/// A worker that dies this often without a word is not started again by itself.
+const DEATHS: u32 = 3;
+
+/// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
+const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
+
+/// A build under way.
+pub(super) struct Running {
+    job: Job,
+    presets: Vec<String>,
+    weights: Id,
+    started: Instant,
+    task: AbortHandle,
+    /// The job's folder; goes with it.
+    _scratch: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Actor {
+    /// Starts building, or notes why that can't be.
+    pub(super) fn start_build(&mut self, want: &Want, identity: &Identity, path: PathBuf) {
+        let Ok(target) = self.world.target.clone() else { return };
+        match self.try_start(&target, want, identity, path) {
+            Ok(running) => {
+                let progress = Progress { phase: Phase::Graph, percent: 0 };
+                let preset = target.preset.name;
+                self.world.build =
+                    Some(Build { engine: want.engine, weights: want.weights, preset, progress });
+                self.running = Some(running);
+                self.tell_building();
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                warn!(engine = %want.engine.short(), "{reason}");
+                self.world.set_back(want.engine, Some(Setback::Failed(reason)));
+                self.learned();
+                self.refresh_soon();
+            }
+        }
+    }
+
+    fn try_start(
+        &self,
+        target: &Target,
+        want: &Want,
+        identity: &Identity,
+        checkpoint: PathBuf,
+    ) -> Result<Running> {
+        self.ensure_space(identity)?;
+        let location = self.world.catalogue.locations().get(&checkpoint);
+        let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
+        let scratch =
+            self.world.library.scratch().context("cannot make a folder to build the engine in")?;
+        info!(engine = %want.engine.short(), "building for {}", checkpoint.display());
+        let job = Job {
+            spec: target.engine(identity),
+            checkpoint,
+            stamp,
+            libraries: target.runtime.libraries.clone(),
+            folder: scratch.path().to_owned(),
+        };
+        let (engine, mailbox) = (want.engine, self.mailbox.clone());
+        let hear = {
+            let mailbox = mailbox.clone();
+            Box::new(move |progress| mailbox.send(Message::Progress(engine, progress)))
+        };
+        let building = self.builder.build(job.clone(), hear);
+        let task =
+            tokio::spawn(async move { mailbox.send(Message::Built(engine, building.await)) });
+        Ok(Running {
+            job,
+            presets: vec![target.preset.name.clone()],
+            weights: want.weights,
+            started: Instant::now(),
+            task: task.abort_handle(),
+            _scratch: scratch,
+        })
+    }
+
+    fn ensure_space(&self, identity: &Identity) -> Result<()> {
+        let needed = identity.unet_parameters.saturating_mul(2).saturating_add(PLAN_OVERHEAD_BYTES);
+        let free = self.world.library.free_bytes().context("cannot tell how much disk is free")?;
+        let data_dir = self.world.config.data_dir.display();
+        ensure!(
+            free >= needed,
+            "the engine needs up to {} MB and {data_dir} has {} MB free; make room, then \
+             `sdtrtctl retry {}`",
+            needed / 1_000_000,
+            free / 1_000_000,
+            identity.ids.weights.short()
+        );
+        Ok(())
+    }
+
+    pub(super) fn progress(&mut self, engine: Id, progress: Progress) {
+        let Some(build) = self.world.build.as_mut().filter(|build| build.engine == engine) else {
+            return;
+        };
+        if build.progress != progress {
+            build.progress = progress;
+            self.tell_building();
+        }
+    }
+
+    fn tell_building(&self) {
+        self.tell(Event::Building(self.world.build.as_ref().map(view::building)));
+    }
+
+    /// Takes in how the build of `engine` ended.
+    pub(super) fn built(&mut self, engine: Id, result: Result<Built, Failure>) {
+        let Some(running) = self.running.take_if(|running| running.job.spec.key() == engine) else {
+            return;
+        };
+        self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
+        let failure = match result {
+            Ok(built) => self.publish(&running, built).err().map(|error| format!("{error:#}")),
+            Err(Failure::Refused(reason)) if !moved(&running.job) => Some(reason),
+            Err(Failure::Refused(reason) | Failure::Died(reason)) => self.died(engine, reason),
+        };
+        self.world.build = None;
+        self.tell_building();
+        if let Some(reason) = failure {
+            warn!(engine = %engine.short(), "{reason}");
+            self.world.set_back(engine, Some(Setback::Failed(reason)));
+            self.world.asked.retain(|asked| *asked != engine);
+            self.learned();
+        }
+        self.refresh();
+    }
+
+    fn publish(&mut self, running: &Running, built: Built) -> Result<()> {
+        let spec = running.job.spec.clone();
+        let key = spec.key();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = running.started.elapsed().as_secs_f64();
+        self.world.library.publish(
+            &running.job.plan(),
+            Manifest::new(
+                spec,
+                running.presets.clone(),
+                running.weights,
+                built,
+                now.as_secs(),
+                seconds,
+            ),
+        )?;
+        self.world.asked.retain(|asked| *asked != key);
+        self.world.deaths.remove(&key);
+        info!(engine = %key.short(), bytes = built.bytes, seconds, "engine published");
+        Ok(())
+    }
+
+    /// The reason not to try again, once it has died often enough.
+    fn died(&mut self, engine: Id, reason: String) -> Option<String> {
+        self.scan_now();
+        let deaths = self.world.deaths.entry(engine).or_default();
+        *deaths += 1;
+        if *deaths < DEATHS {
+            warn!(engine = %engine.short(), "{reason}; trying again");
+            return None;
+        }
+        Some(format!("{reason}; this happened {deaths} times"))
+    }
+}
+
+/// Whether the checkpoint is no longer where or what it was, which explains any failure.
+fn moved(job: &Job) -> bool {
+    Stamp::of(&job.checkpoint).ok() != Some(job.stamp)
+}

@@ -1,0 +1,97 @@
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{actor::Actor, waiters::Waiter};
+
+/// Showing what changed waits for what else changes in this time.
+const SHOW: Duration = Duration::from_millis(20);
+
+/// What was learned goes to the disk this long after it was.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What is to be done, and when at the latest.
+#[derive(Default)]
+pub(super) struct Due {
+    pub(super) scan: Option<Instant>,
+    /// One more scan after the last event of a burst.
+    pub(super) second_look: Option<Instant>,
+    /// Look at [`Self::written_paths`].
+    pub(super) written: Option<Instant>,
+    pub(super) written_paths: BTreeSet<PathBuf>,
+    pub(super) show: Option<Instant>,
+    pub(super) flush: Option<Instant>,
+}
+
+/// Whether `when` has come.
+fn passed(when: Option<Instant>, now: Instant) -> bool {
+    when.is_some_and(|when| when <= now)
+}
+
+/// The earlier of two times, either of which may not be set.
+pub(super) fn sooner(one: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
+impl Actor {
+    pub(super) fn next_deadline(&self) -> Instant {
+        // A scan or a look under way sends a message when it is done; until then its next is not
+        // due.
+        let scanning = self.looks.scans_begun > self.looks.scans_done;
+        let times = [
+            self.due.scan.filter(|_| !scanning),
+            self.due.second_look.filter(|_| !scanning),
+            self.due.written,
+            self.due.show,
+            self.due.flush,
+            self.next_settled().filter(|_| !self.looks.settling),
+            self.waiters.iter().map(Waiter::deadline).min(),
+        ];
+        let far = Instant::now() + Duration::from_secs(86_400);
+        times.into_iter().flatten().min().unwrap_or(far)
+    }
+
+    fn next_settled(&self) -> Option<Instant> {
+        self.world.catalogue.next_settled().map(Instant::from_std)
+    }
+
+    pub(super) fn do_what_is_due(&mut self, now: Instant) {
+        if self.looks.scans_begun == self.looks.scans_done {
+            if passed(self.due.second_look, now) {
+                self.due.second_look = None;
+                self.due.scan = Some(now);
+            }
+            if passed(self.due.scan, now) {
+                self.due.scan = None;
+                self.begin_scan();
+            }
+        }
+        if passed(self.due.written, now) {
+            self.due.written = None;
+            self.look_at_written();
+        }
+        if passed(self.next_settled(), now) && !self.looks.settling {
+            self.check_settling(now);
+        }
+        self.start_reading();
+        if passed(self.due.flush, now) {
+            self.due.flush = None;
+            let store = self.world.store.clone();
+            tokio::task::spawn_blocking(move || store.flush());
+        }
+        let waited = self.waiters.iter().any(|waiter| waiter.deadline() <= now);
+        if waited || passed(self.due.show, now) {
+            self.refresh();
+        }
+    }
+
+    /// Something changed that clients see.
+    pub(super) fn refresh_soon(&mut self) {
+        self.due.show = sooner(self.due.show, Instant::now() + SHOW);
+    }
+
+    /// Something was learned that is to outlive the daemon.
+    pub(super) fn learned(&mut self) {
+        self.due.flush = sooner(self.due.flush, Instant::now() + FLUSH);
+    }
+}

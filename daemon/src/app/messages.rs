@@ -1,0 +1,87 @@
+use std::path::PathBuf;
+
+use checkpoint::Id;
+use protocol::{Event, Failure, Reply, Request, Verdict};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    build::{Built, Progress, Runtime, RuntimeProblem},
+    ipc,
+    schedule::Outcome,
+    watch::{Hint, Scan, Stamp},
+};
+
+/// What reaches the actor.
+pub(super) enum Message {
+    /// It is time to look.
+    Hint(Hint),
+    /// A full scan is done.
+    Scanned(Scan),
+    /// Some files were looked at because something was done to them.
+    Looked(Vec<(PathBuf, Option<Stamp>)>),
+    /// Files whose time to settle is up were looked at once more.
+    Settled(Vec<Settled>),
+    /// A file was read; `None` when it changed meanwhile.
+    Read(Stamp, Option<Outcome>),
+    /// The libraries were looked for, on behalf of a client or not.
+    Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
+    /// The build of this engine goes on.
+    Progress(Id, Progress),
+    /// The build of this engine has ended.
+    Built(Id, Result<Built, crate::build::Failure>),
+    /// Every engine was compared with its manifest.
+    Verified(Vec<Checked>, oneshot::Sender<Reply>),
+    /// A client asks.
+    Ask(Request, oneshot::Sender<Reply>),
+    /// A client wants to watch.
+    Watch(oneshot::Sender<(Event, broadcast::Receiver<Event>)>),
+    /// It is over.
+    Stop,
+}
+
+/// A file whose time to settle is up.
+pub(super) struct Settled {
+    pub(super) path: PathBuf,
+    pub(super) stamp: Option<Stamp>,
+    /// Somebody has it open for writing.
+    pub(super) being_written: bool,
+}
+
+/// An engine that was compared with its manifest.
+pub(super) struct Checked {
+    pub(super) engine: Id,
+    /// Its plan is not what the manifest says.
+    pub(super) damaged: bool,
+    pub(super) verdict: Verdict,
+}
+
+/// Sends to the actor.
+#[derive(Clone)]
+pub(super) struct Mailbox(pub(super) mpsc::UnboundedSender<Message>);
+
+impl Mailbox {
+    /// A message to an actor that has stopped is lost, which is as well.
+    pub(super) fn send(&self, message: Message) {
+        let _ = self.0.send(message);
+    }
+}
+
+impl ipc::Service for Mailbox {
+    async fn ask(&self, request: Request) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Ask(request, reply));
+        answer.await.unwrap_or_else(|_| {
+            Reply::Failed(Failure::Other { message: "sdtrtd is stopping".to_owned() })
+        })
+    }
+
+    async fn watch(&self) -> (Event, broadcast::Receiver<Event>) {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Watch(reply));
+        match answer.await {
+            Ok(watching) => watching,
+            // The connection ends with the daemon.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

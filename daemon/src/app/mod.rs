@@ -1,0 +1,80 @@
+//! The daemon put together: one actor owns all state, everything slow runs beside it and reports
+//! back by message.
+
+mod actor;
+mod building;
+mod due;
+mod looking;
+mod messages;
+mod reading;
+mod reference;
+mod requests;
+mod view;
+mod waiters;
+mod world;
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use config::Config;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing::info;
+
+use crate::{
+    build::{Library, WorkerProcess},
+    gpu::Driver,
+    ipc,
+    store::Disk,
+};
+use actor::Actor;
+use messages::{Mailbox, Message};
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start: a broken configuration, another daemon on the same data or socket, a data
+/// folder that can't be written.
+pub async fn run(config: Config) -> Result<()> {
+    config.check()?;
+    let _data = lock_data(&config.data_dir)?;
+    let library = Library::open(&config.data_dir)?;
+    let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
+    let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
+    let (listener, _socket) = ipc::bind(&config.socket)?;
+    let socket = config.socket.clone();
+
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mailbox = Mailbox(sender);
+    let actor = Actor::new(config, library, store, builder, Box::new(Driver), mailbox.clone());
+    let server = tokio::spawn(ipc::serve(listener, mailbox.clone()));
+    stop_on_signal(mailbox)?;
+    info!(socket = %socket.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
+    actor.run(receiver).await;
+
+    server.abort();
+    // The lock is still held, so this is no other daemon's socket.
+    let _ = std::fs::remove_file(&socket);
+    info!("stopped");
+    Ok(())
+}
+
+fn lock_data(data_dir: &Path) -> Result<ipc::Lock> {
+    ipc::lock(&data_dir.join("lock"))
+        .with_context(|| format!("cannot use the data folder {}", data_dir.display()))
+}
+
+fn stop_on_signal(mailbox: Mailbox) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        mailbox.send(Message::Stop);
+    });
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! What touches files, away from the actor.
+
+use std::path::{Path, PathBuf};
+
+use checkpoint::{Checkpoint, Rejection};
+
+use super::messages::Settled;
+use crate::{
+    schedule::{Identity, Outcome},
+    watch::{Stamp, open_for_writing},
+};
+
+/// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
+pub(super) fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
+    match try_read(path, stamp) {
+        Ok(identity) => identity.map(Outcome::Identified),
+        Err(Rejection::ChangedWhileRead) => None,
+        Err(error @ Rejection::Unreadable { .. }) => {
+            // It went or was renamed: the next look tells.
+            let gone = Stamp::of(path).ok() != Some(stamp);
+            (!gone).then(|| Outcome::Unreadable(error.to_string()))
+        }
+        Err(rejection) => Some(Outcome::Rejected(rejection.to_string())),
+    }
+}
+
+fn try_read(path: &Path, stamp: Stamp) -> Result<Option<Identity>, Rejection> {
+    let checkpoint = Checkpoint::open(path)?;
+    let opened = checkpoint.file().metadata().map(|metadata| Stamp::from(&metadata));
+    if opened.ok() != Some(stamp) {
+        return Ok(None);
+    }
+    let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
+    let ids = checkpoint.ids()?;
+    Ok(Some(Identity { ids, architecture: checkpoint.architecture.clone(), unet_parameters }))
+}
+
+/// Looks at files whose time to settle is up.
+pub(super) fn settled(due: Vec<PathBuf>) -> Vec<Settled> {
+    let writers = open_for_writing();
+    due.into_iter()
+        .map(|path| {
+            let stamp = Stamp::of(&path).ok();
+            let being_written =
+                stamp.is_some_and(|stamp| writers.contains(&(stamp.device, stamp.inode)));
+            Settled { path, stamp, being_written }
+        })
+        .collect()
+}

@@ -1,0 +1,179 @@
+use checkpoint::Id;
+use protocol::{Checkpoint, Failure, Reply, Request, State, Verdict};
+use tokio::{sync::oneshot, time::Duration};
+
+use super::{
+    actor::Actor,
+    messages::{Checked, Message},
+    reference::resolve,
+    waiters::Waiter,
+};
+use crate::{
+    build::{Removal, find_runtime},
+    schedule::Setback,
+};
+
+/// The longest time to wait that a clock can hold for sure: about three years.
+const LONGEST_WAIT_S: f64 = 1e8;
+
+impl Actor {
+    /// Answers a client, now or by a message to come.
+    pub(super) fn ask(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
+        // What it asks about must be as new as what it may have done itself.
+        self.refresh();
+        let answer = match request {
+            Request::Status => Ok(Reply::Status(self.status())),
+            Request::List => Ok(Reply::List(self.shown.values().cloned().collect())),
+            Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
+            Request::Build { reference } => self.build_now(&reference),
+            Request::Retry { reference } => self.retry(&reference),
+            Request::Remove { engine } => self.remove(&engine),
+            Request::Wait { reference, timeout_s } => {
+                let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
+                let timeout = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT_S));
+                let scan = self.scan_now();
+                self.waiters.push(Waiter::new(reference, timeout, scan, reply));
+                self.refresh_soon();
+                return;
+            }
+            Request::Verify => return self.verify(reply),
+            Request::FindRuntime => return self.look_for_runtime(Some(reply)),
+            // The server asks for these by another way.
+            Request::Watch => Err(other("a watch is not a question")),
+        };
+        let _ = reply.send(answer.unwrap_or_else(Reply::Failed));
+        self.refresh_soon();
+    }
+
+    fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
+        resolve(reference, &self.shown.values().collect::<Vec<_>>()).cloned()
+    }
+
+    fn build_now(&mut self, reference: &str) -> Result<Reply, Failure> {
+        let entry = self.entry(reference)?;
+        match entry.state {
+            State::Ready | State::Building => {}
+            State::Rejected | State::Orphaned => {
+                let why = entry.reason.clone().unwrap_or_default();
+                return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
+            }
+            State::Settling | State::Identifying => {
+                return Err(other(&format!(
+                    "'{reference}' is {}; its engine is built as soon as its content is known",
+                    entry.state
+                )));
+            }
+            State::Queued | State::Failed => self.ask_for_engine_of(&entry),
+        }
+        self.refresh();
+        self.entry(entry.key()).map(Reply::Checkpoint)
+    }
+
+    fn retry(&mut self, reference: &str) -> Result<Reply, Failure> {
+        let entry = self.entry(reference)?;
+        if entry.state != State::Rejected {
+            return self.build_now(reference);
+        }
+        let paths: Vec<_> = self
+            .world
+            .catalogue
+            .locations()
+            .keys()
+            .filter(|path| entry.locations.contains(&path.to_string_lossy().into_owned()))
+            .cloned()
+            .collect();
+        for path in paths {
+            self.world.catalogue.reread(&path);
+        }
+        self.refresh();
+        self.entry(entry.key()).map(Reply::Checkpoint)
+    }
+
+    fn ask_for_engine_of(&mut self, entry: &Checkpoint) {
+        let held = self.world.catalogue.held();
+        let weights = entry.weights_id.as_deref().and_then(|id| id.parse::<Id>().ok());
+        let engine = weights
+            .and_then(|weights| held.get(&weights))
+            .and_then(|held| self.world.wanted(held.identity));
+        if let Some(engine) = engine {
+            self.world.ask_for(engine);
+        }
+    }
+
+    fn remove(&mut self, prefix: &str) -> Result<Reply, Failure> {
+        let keys = self.world.library.manifests().keys();
+        let found: Vec<Id> = keys
+            .filter(|key| !prefix.is_empty() && key.to_string().starts_with(prefix))
+            .copied()
+            .collect();
+        let key = match found.as_slice() {
+            [key] => *key,
+            [] => {
+                return Err(other(&format!(
+                    "no engine's key begins with '{prefix}'; `sdtrtctl show REF` shows them"
+                )));
+            }
+            several => {
+                return Err(Failure::Ambiguous {
+                    reference: prefix.to_owned(),
+                    candidates: several.iter().map(Id::short).collect(),
+                });
+            }
+        };
+        self.world
+            .library
+            .remove(&key, Removal::Asked)
+            .map_err(|error| other(&format!("{error:#}")))?;
+        self.world.set_back(key, Some(Setback::Removed));
+        self.world.asked.retain(|asked| *asked != key);
+        self.learned();
+        Ok(Reply::Removed(key.to_string()))
+    }
+
+    fn verify(&mut self, reply: oneshot::Sender<Reply>) {
+        let library = &self.world.library;
+        let manifests: Vec<_> = library
+            .manifests()
+            .values()
+            .map(|manifest| (manifest.clone(), library.plan(&manifest.key)))
+            .collect();
+        let mailbox = self.mailbox.clone();
+        tokio::task::spawn_blocking(move || {
+            let checked = manifests.into_iter().map(|(manifest, plan)| {
+                let (damaged, problem) = match manifest.check(&plan) {
+                    Ok(problem) => (problem.is_some(), problem),
+                    // Reading may fail for reasons that leave the engine whole.
+                    Err(error) => (false, Some(format!("the plan can't be read: {error}"))),
+                };
+                let path = plan.to_string_lossy().into_owned();
+                let verdict = Verdict { key: manifest.key.to_string(), path, problem };
+                Checked { engine: manifest.key, damaged, verdict }
+            });
+            mailbox.send(Message::Verified(checked.collect(), reply));
+        });
+    }
+
+    /// A damaged engine is no engine: it goes, and is built again.
+    pub(super) fn verified(&mut self, checked: Vec<Checked>, reply: oneshot::Sender<Reply>) {
+        for engine in checked.iter().filter(|checked| checked.damaged) {
+            if let Err(error) = self.world.library.remove(&engine.engine, Removal::Damaged) {
+                tracing::warn!("{error:#}");
+            }
+        }
+        let verdicts = checked.into_iter().map(|checked| checked.verdict).collect();
+        let _ = reply.send(Reply::Verified(verdicts));
+        self.refresh_soon();
+    }
+
+    /// Looks for the TensorRT libraries, on behalf of a client or not.
+    pub(super) fn look_for_runtime(&self, reply: Option<oneshot::Sender<Reply>>) {
+        let (config, mailbox) = (self.world.config.clone(), self.mailbox.clone());
+        tokio::spawn(async move {
+            mailbox.send(Message::Runtime(find_runtime(&config).await, reply));
+        });
+    }
+}
+
+fn other(message: &str) -> Failure {
+    Failure::Other { message: message.to_owned() }
+}

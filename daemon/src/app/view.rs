@@ -1,0 +1,208 @@
+//! What clients are shown.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    process,
+    time::Duration,
+};
+
+use checkpoint::Id;
+use protocol::{
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status, VERSION,
+};
+
+use super::world::{Build, World};
+use crate::{
+    build::{FLAVOUR, Manifest},
+    schedule::{Content, Held, Outcome, Setback, Want},
+};
+
+/// Every entry of `list` by [`Checkpoint::key`].
+pub(super) fn checkpoints(
+    world: &World,
+    held: &HashMap<Id, Held<'_>>,
+    queue: &[Want],
+) -> BTreeMap<String, Checkpoint> {
+    let engines = world.engines();
+    let turns: HashMap<Id, usize> =
+        queue.iter().enumerate().map(|(turn, want)| (want.engine, turn)).collect();
+    let live = held.values().map(|held| {
+        let engines = engines.get(&held.identity.ids.unet).map_or(&[][..], Vec::as_slice);
+        identified(world, held, engines, &turns)
+    });
+    let unread = world.catalogue.locations().iter().filter_map(|(path, location)| {
+        let (state, reason) = match &location.content {
+            Content::Settling { .. } => (State::Settling, None),
+            Content::Unread => (State::Identifying, Some("waits to be read".to_owned())),
+            Content::Reading => (State::Identifying, None),
+            Content::Read(Outcome::Rejected(why) | Outcome::Unreadable(why)) => {
+                (State::Rejected, Some(why.clone()))
+            }
+            Content::Read(Outcome::Identified(_)) => return None,
+        };
+        Some(Checkpoint {
+            weights_id: None,
+            unet_id: None,
+            architecture: None,
+            state,
+            reason,
+            locations: vec![text(path)],
+            engines: Vec::new(),
+        })
+    });
+    let orphaned = engines.iter().filter_map(|(unet, engines)| {
+        let alive = held.values().any(|held| held.identity.ids.unet == *unet);
+        (!alive).then(|| orphaned(world, engines))?
+    });
+    live.chain(unread).chain(orphaned).map(|entry| (entry.key().to_owned(), entry)).collect()
+}
+
+fn identified(
+    world: &World,
+    held: &Held<'_>,
+    engines: &[&Manifest],
+    turns: &HashMap<Id, usize>,
+) -> Checkpoint {
+    let (state, reason) = state(world, held, !engines.is_empty(), turns);
+    let identity = held.identity;
+    Checkpoint {
+        weights_id: Some(identity.ids.weights.to_string()),
+        unet_id: Some(identity.ids.unet.to_string()),
+        architecture: Some(identity.architecture.kind.to_string()),
+        state,
+        reason,
+        locations: held.paths.iter().map(|path| text(path)).collect(),
+        engines: engines.iter().map(|manifest| engine(world, manifest)).collect(),
+    }
+}
+
+fn state(
+    world: &World,
+    held: &Held<'_>,
+    has_engine: bool,
+    turns: &HashMap<Id, usize>,
+) -> (State, Option<String>) {
+    let Some(wanted) = world.wanted(held.identity) else {
+        let problem = world.target.as_ref().err().map(ToString::to_string);
+        return (if has_engine { State::Ready } else { State::Queued }, problem);
+    };
+    if world.library.manifests().contains_key(&wanted) {
+        return (State::Ready, None);
+    }
+    if world.build.as_ref().is_some_and(|build| build.engine == wanted) {
+        return (State::Building, None);
+    }
+    let short = held.identity.ids.weights.short();
+    match world.setbacks.get(&wanted) {
+        Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
+        Some(Setback::Removed) => (
+            State::Failed,
+            Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
+        ),
+        None => (State::Queued, turns.get(&wanted).map(|turn| waits_for(world, *turn))),
+    }
+}
+
+fn waits_for(world: &World, turn: usize) -> String {
+    match (turn, &world.build) {
+        (0, Some(build)) => format!("next, after {}", build.weights.short()),
+        (0, None) => "next".to_owned(),
+        (turn, _) => format!("{turn} more before it"),
+    }
+}
+
+/// Engines whose content lies nowhere, as the checkpoint that the first of them was built from.
+fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
+    let first = engines.first()?;
+    Some(Checkpoint {
+        weights_id: Some(first.weights_id.to_string()),
+        unet_id: Some(first.spec.unet_id.to_string()),
+        architecture: Some(first.spec.architecture.kind.to_string()),
+        state: State::Orphaned,
+        reason: Some("no file has this content; its engines are kept for when one does".to_owned()),
+        locations: Vec::new(),
+        engines: engines.iter().map(|manifest| engine(world, manifest)).collect(),
+    })
+}
+
+fn engine(world: &World, manifest: &Manifest) -> Engine {
+    Engine {
+        key: manifest.key.to_string(),
+        state: State::Ready,
+        path: text(&world.library.plan(&manifest.key)),
+        bytes: manifest.bytes,
+        presets: manifest.presets.clone(),
+        flavour: manifest.spec.flavour.clone(),
+        version: manifest.spec.version.clone(),
+        compute_capabilities: manifest.spec.compute_capability_names(),
+    }
+}
+
+/// The daemon at a glance.
+pub(super) fn status(
+    world: &World,
+    checkpoints: &BTreeMap<String, Checkpoint>,
+    queue: &[Want],
+    uptime: Duration,
+) -> Status {
+    let mut counts = BTreeMap::new();
+    for checkpoint in checkpoints.values() {
+        *counts.entry(checkpoint.state).or_default() += 1;
+    }
+    let target = world.target.as_ref();
+    Status {
+        daemon: Daemon {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: VERSION,
+            pid: process::id(),
+            uptime_s: uptime.as_secs(),
+            data_dir: text(&world.config.data_dir),
+        },
+        runtime: target.ok().map(|target| Runtime {
+            flavour: FLAVOUR.to_owned(),
+            version: target.runtime.version.clone(),
+            path: text(&target.runtime.library()),
+        }),
+        runtime_problem: target.err().map(ToString::to_string),
+        gpus: world.gpus.iter().map(gpu).collect(),
+        models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
+        queue: queue.iter().enumerate().map(|(turn, want)| queued(world, turn, want)).collect(),
+        building: world.build.as_ref().map(building),
+        counts,
+    }
+}
+
+fn gpu(gpu: &crate::gpu::Gpu) -> Gpu {
+    Gpu {
+        uuid: gpu.uuid.clone(),
+        name: gpu.name.clone(),
+        compute_capability: gpu.compute_capability.to_string(),
+    }
+}
+
+fn models_dir(world: &World, dir: &Path) -> ModelsDir {
+    ModelsDir { path: text(dir), problem: world.problems.get(dir).cloned() }
+}
+
+fn queued(world: &World, turn: usize, want: &Want) -> Queued {
+    Queued {
+        weights_id: want.weights.to_string(),
+        preset: world.target.as_ref().map_or_else(|_| String::new(), |t| t.preset.name.clone()),
+        reason: waits_for(world, turn),
+    }
+}
+
+/// The engine being built.
+pub(super) fn building(build: &Build) -> Building {
+    Building {
+        weights_id: build.weights.to_string(),
+        preset: build.preset.clone(),
+        phase: build.progress.phase.to_string(),
+        percent: build.progress.percent,
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,115 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use checkpoint::Id;
+use config::Config;
+
+use crate::{
+    build::{Library, Manifest, Progress, RuntimeProblem, Target},
+    gpu::Gpu,
+    schedule::{Catalogue, Held, Identity, Setback, Want, plan},
+    store::Store,
+};
+
+/// Everything the daemon knows. What it shows and what it does next follow from this alone.
+pub(super) struct World {
+    pub(super) config: Config,
+    pub(super) catalogue: Catalogue,
+    pub(super) library: Library,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) setbacks: HashMap<Id, Setback>,
+    /// Engines that the user asked for, in order.
+    pub(super) asked: Vec<Id>,
+    /// How often the worker of an engine died without a word.
+    pub(super) deaths: HashMap<Id, u32>,
+    pub(super) gpus: Vec<Gpu>,
+    pub(super) target: Result<Target, RuntimeProblem>,
+    /// What is wrong with a models folder.
+    pub(super) problems: BTreeMap<PathBuf, String>,
+    pub(super) build: Option<Build>,
+}
+
+/// The engine being built.
+#[derive(Clone, Debug)]
+pub(super) struct Build {
+    pub(super) engine: Id,
+    pub(super) weights: Id,
+    pub(super) preset: String,
+    pub(super) progress: Progress,
+}
+
+impl World {
+    /// Before anything was looked at.
+    pub(super) fn new(
+        config: Config,
+        library: Library,
+        store: Arc<dyn Store>,
+        gpus: Vec<Gpu>,
+    ) -> Self {
+        Self {
+            catalogue: Catalogue::new(config.settle()),
+            setbacks: store.setbacks(),
+            asked: Vec::new(),
+            deaths: HashMap::new(),
+            gpus,
+            target: Err(RuntimeProblem::Sought),
+            problems: BTreeMap::new(),
+            build: None,
+            config,
+            library,
+            store,
+        }
+    }
+
+    /// The key of the engine that this checkpoint should have; `None` as long as there is nothing
+    /// to build it with.
+    pub(super) fn wanted(&self, identity: &Identity) -> Option<Id> {
+        self.target.as_ref().ok().map(|target| target.engine(identity).key())
+    }
+
+    /// Engines to come, the one being built left out, in order.
+    pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
+        let wants = held.iter().filter_map(|(weights, held)| {
+            let engine = self.wanted(held.identity)?;
+            let nothing_to_do = self.library.manifests().contains_key(&engine)
+                || self.setbacks.contains_key(&engine)
+                || self.build.as_ref().is_some_and(|build| build.engine == engine);
+            (!nothing_to_do).then_some(Want {
+                engine,
+                weights: *weights,
+                newest_ns: held.newest_ns,
+            })
+        });
+        plan(wants, &self.asked)
+    }
+
+    /// Published engines by the UNet inside.
+    pub(super) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
+        let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
+        for manifest in self.library.manifests().values() {
+            engines.entry(manifest.spec.unet_id).or_default().push(manifest);
+        }
+        engines
+    }
+
+    /// Keeps or clears why an engine is not to be built.
+    pub(super) fn set_back(&mut self, engine: Id, setback: Option<Setback>) {
+        self.store.set_back(&engine, setback.as_ref());
+        match setback {
+            Some(setback) => self.setbacks.insert(engine, setback),
+            None => self.setbacks.remove(&engine),
+        };
+    }
+
+    /// Has `engine` built next, whatever spoke against it.
+    pub(super) fn ask_for(&mut self, engine: Id) {
+        self.set_back(engine, None);
+        self.deaths.remove(&engine);
+        if !self.asked.contains(&engine) {
+            self.asked.push(engine);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Engines: what decides them, how they are built, published and kept.
+//!
+//! TensorRT itself lives in the [`worker`] alone, a process of its own: a crash or a leak in it
+//! costs one job and never the daemon.
+
+mod engine;
+mod job;
+mod library;
+mod manifest;
+mod profile;
+mod runtime;
+mod supervisor;
+mod target;
+pub mod worker;
+
+pub use engine::{EngineSpec, FLAVOUR};
+pub use job::{Built, Job, Phase, Progress, Report};
+pub use library::{Library, Removal};
+pub use manifest::Manifest;
+pub use profile::{Profile, Shapes};
+pub use runtime::{Runtime, RuntimeProblem, find_runtime};
+pub use supervisor::{Builder, Building, Failure, Hear, WorkerProcess};
+pub use target::Target;

@@ -1,0 +1,158 @@
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use config::{Config, runtime};
+use thiserror::Error;
+use tokio::process::Command;
+
+/// TensorRT-RTX libraries of a tested version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// Such as `1.7.1.116`.
+    pub version: String,
+    /// The folder they lie in; `None` for the loader's own path.
+    pub libraries: Option<PathBuf>,
+}
+
+impl Runtime {
+    /// The main library.
+    pub fn library(&self) -> PathBuf {
+        library(self.libraries.as_deref())
+    }
+}
+
+/// Why there is nothing to build with.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RuntimeProblem {
+    /// It is not known yet.
+    #[error("the TensorRT-RTX libraries are being looked for")]
+    Sought,
+    /// No library anywhere.
+    #[error("no TensorRT-RTX libraries were found; `sdtrtctl runtime install` fetches them")]
+    NotFound,
+    /// The configured folder has none.
+    #[error(
+        "there is no {} in the configured TensorRT folder {}; name another, or none and \
+         `sdtrtctl runtime install` fetches it",
+        runtime::LIBRARY,
+        dir.display()
+    )]
+    NotThere {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A library whose interface may be another one.
+    #[error(
+        "{} is TensorRT-RTX {version}, which was not tested with this program and could crash it; \
+         these work: {}. `sdtrtctl runtime install` fetches one",
+        library.display(),
+        runtime::TESTED.join(", ")
+    )]
+    Untested {
+        /// The library.
+        library: PathBuf,
+        /// The version it says it is.
+        version: String,
+    },
+    /// A library that can't be loaded or asked.
+    #[error("the TensorRT-RTX library can't be used: {reason}")]
+    Unusable {
+        /// Which library, and what the loader said.
+        reason: String,
+    },
+}
+
+/// Looks for TensorRT-RTX in the order: configuration, data folder, A1111's Python environments,
+/// the loader's path. The first place that has one decides, so that nobody runs another version
+/// than the one they see; among several versions in the data folder the newest tested one does.
+///
+/// # Errors
+/// When there is none, or the one found can't be used.
+pub async fn find_runtime(config: &Config) -> Result<Runtime, RuntimeProblem> {
+    if let Some(dir) = &config.tensorrt_dir {
+        if !dir.join(runtime::LIBRARY).exists() {
+            return Err(RuntimeProblem::NotThere { dir: dir.clone() });
+        }
+        return check(Some(dir)).await;
+    }
+    for dir in installed(config).into_iter().chain(python_environments(&config.models_dirs)) {
+        if dir.join(runtime::LIBRARY).exists() {
+            return check(Some(&dir)).await;
+        }
+    }
+    match check(None).await {
+        Err(RuntimeProblem::Unusable { .. }) => Err(RuntimeProblem::NotFound),
+        found => found,
+    }
+}
+
+fn installed(config: &Config) -> Vec<PathBuf> {
+    let newest_first = runtime::TESTED.iter().rev();
+    newest_first.map(|version| runtime::installed_dir(&config.data_dir, version)).collect()
+}
+
+/// A1111 keeps its models below its own folder and its Python environment in `venv` beside them.
+fn python_environments(models_dirs: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let webuis = models_dirs.iter().flat_map(|dir| dir.ancestors());
+    let libs = webuis.flat_map(|webui| {
+        let versions = ["venv/lib", ".venv/lib"].map(|lib| webui.join(lib).read_dir());
+        versions.into_iter().flatten().flatten().flatten()
+    });
+    libs.map(|python| python.path().join("site-packages/tensorrt_rtx_libs"))
+        .filter(|dir| dir.is_dir())
+        .collect()
+}
+
+/// Asks the library for its version in a process of its own, since a foreign library can do
+/// anything when it is loaded.
+async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
+    let library = library(dir);
+    let unusable =
+        |reason: &dyn fmt::Display| RuntimeProblem::Unusable { reason: reason.to_string() };
+    let program = std::env::current_exe().map_err(|error| unusable(&error))?;
+    let output = Command::new(program)
+        .args(["worker", "--library-version"])
+        .arg(&library)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| unusable(&error))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or("it said nothing");
+        let last = last.trim_start_matches("sdtrtd: ");
+        return Err(unusable(&format!("{last} ({})", output.status)));
+    }
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !runtime::TESTED.contains(&version.as_str()) {
+        return Err(RuntimeProblem::Untested { library, version });
+    }
+    Ok(Runtime { version, libraries: dir.map(Path::to_owned) })
+}
+
+fn library(dir: Option<&Path>) -> PathBuf {
+    dir.map_or_else(|| runtime::LIBRARY.into(), |dir| dir.join(runtime::LIBRARY))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_web_ui_around_the_models_has_its_environment_found() {
+        let root = tempfile::tempdir().unwrap();
+        let webui = root.path().join("stable-diffusion-webui");
+        let libs = webui.join("venv/lib/python3.10/site-packages/tensorrt_rtx_libs");
+        let models = webui.join("models/Stable-diffusion");
+        fs::create_dir_all(&libs).unwrap();
+        fs::create_dir_all(&models).unwrap();
+        assert!(python_environments(&[models]).contains(&libs));
+    }
+}

@@ -1,0 +1,132 @@
+//! The process that TensorRT lives in: reads one job, builds it, reports, ends.
+
+mod progress;
+mod tensorrt;
+mod version;
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::symlink,
+    process, thread,
+};
+
+use anyhow::{Context, Result, ensure};
+use checkpoint::{Checkpoint, Id};
+use procfs::process::Process;
+use unet::Graph;
+
+pub use version::library_version;
+
+use super::{Built, Job, Phase, Progress, Report};
+use crate::watch::Stamp;
+
+/// Plans are written in pieces of this many bytes, so that progress shows.
+const PIECE: usize = 64 << 20;
+
+/// Reads a [`Job`] from standard input, builds it, and writes [`Report`]s to standard output.
+///
+/// # Errors
+/// When there is no job to read or nobody to report to. A job that can't be built is a report.
+pub fn main() -> Result<()> {
+    let mut input = BufReader::new(io::stdin());
+    let mut line = String::new();
+    input.read_line(&mut line).context("no job on standard input")?;
+    let job: Job = serde_json::from_str(&line).context("not a job on standard input")?;
+    thread::spawn(move || stop_with_the_daemon(input));
+
+    let last = match build(&job) {
+        Ok(built) => Report::Built(built),
+        Err(error) => Report::Failed(format!("{error:#}")),
+    };
+    report(&last)
+}
+
+/// The daemon holds the other end open for as long as it lives and wants the job.
+fn stop_with_the_daemon(mut input: impl Read) {
+    let _ = io::copy(&mut input, &mut io::sink());
+    eprintln!("sdtrtd is gone or no longer wants this engine; stopping");
+    process::exit(1);
+}
+
+fn report(report: &Report) -> Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    let mut output = io::stdout().lock();
+    output.write_all(&line)?;
+    output.flush().context("nobody reads the reports")
+}
+
+/// Progress is a courtesy: who does not read it loses nothing.
+fn at(phase: Phase, percent: u8) {
+    let _ = report(&Report::Progress(Progress { phase, percent }));
+}
+
+fn build(job: &Job) -> Result<Built> {
+    let model = write_model(job)?;
+    let built = tensorrt::build(job, &model, |plan| write_plan(job, plan))?;
+    unchanged(job)?;
+    Ok(built)
+}
+
+/// Writes the UNet's ONNX form and, beside it, a link to the checkpoint that its weights lie in.
+fn write_model(job: &Job) -> Result<std::path::PathBuf> {
+    const WEIGHTS: &str = "checkpoint.safetensors";
+    at(Phase::Graph, 0);
+    unchanged(job)?;
+    let path = job.checkpoint.display();
+    let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
+    let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, job.spec.precision)
+        .with_context(|| format!("{path}"))?;
+    let model = job.folder.join("unet.onnx");
+    fs::write(&model, graph.to_onnx(WEIGHTS))
+        .with_context(|| format!("cannot write {}", model.display()))?;
+    symlink(std::path::absolute(&job.checkpoint)?, job.folder.join(WEIGHTS))
+        .with_context(|| format!("cannot link to {path}"))?;
+    at(Phase::Graph, 100);
+    Ok(model)
+}
+
+/// The engine's key says whose weights are inside; they must be those that were identified.
+fn unchanged(job: &Job) -> Result<()> {
+    let path = job.checkpoint.display();
+    let now = Stamp::of(&job.checkpoint).with_context(|| format!("cannot open {path}"))?;
+    ensure!(now == job.stamp, "{path} has changed since it was identified");
+    Ok(())
+}
+
+fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
+    let path = job.plan();
+    let mut hasher = blake3::Hasher::new();
+    let write = || -> io::Result<()> {
+        let mut file = fs::File::create(&path)?;
+        let mut written = 0;
+        for piece in plan.chunks(PIECE) {
+            at(Phase::Write, percent(written, plan.len()));
+            hasher.update(piece);
+            file.write_all(piece)?;
+            written += piece.len();
+        }
+        file.sync_all()
+    };
+    let mut write = write;
+    write().with_context(|| {
+        format!("cannot write the engine, {} bytes, to {}", plan.len(), path.display())
+    })?;
+    at(Phase::Write, 100);
+    Ok(Built {
+        bytes: plan.len() as u64,
+        blake3: Id::from(hasher.finalize()),
+        peak_bytes: peak_bytes(),
+    })
+}
+
+fn percent(done: usize, of: usize) -> u8 {
+    u8::try_from(done.saturating_mul(100) / of.max(1)).unwrap_or(100).min(100)
+}
+
+/// 0 where the system does not say.
+fn peak_bytes() -> u64 {
+    let status = Process::myself().and_then(|process| process.status());
+    status.ok().and_then(|status| status.vmhwm).map_or(0, |kib| kib * 1024)
+}

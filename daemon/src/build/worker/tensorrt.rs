@@ -1,0 +1,175 @@
+//! The only code that calls TensorRT.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use config::{ComputeCapability, runtime};
+use trtx::{
+    Builder, BuilderConfig, EngineInvalidityDiagnostics as Invalid, LogHandler, Logger, OnnxParser,
+    OptProfileSelector, Runtime, Severity,
+};
+
+use super::{Phase, at, library_version, progress::Monitor};
+use crate::build::{Built, Job, Profile};
+
+/// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
+const STRONGLY_TYPED: u32 = 1;
+
+/// `kWARNING` of the parser's `parseFromFile`.
+const PARSER_VERBOSITY: i32 = 2;
+
+/// Builds the plan of `model` and hands it to `keep`.
+pub(super) fn build(
+    job: &Job,
+    model: &Path,
+    keep: impl FnOnce(&[u8]) -> Result<Built>,
+) -> Result<Built> {
+    load(job)?;
+    let errors = Errors::default();
+    let logger = Logger::new(errors.clone())?;
+    // What TensorRT returns is only 'no'; why is in its log.
+    build_logged(job, model, keep, &logger).map_err(|error| match errors.last() {
+        Some(said) => anyhow!("{error:#}; TensorRT said: {said}"),
+        None => error,
+    })
+}
+
+fn build_logged(
+    job: &Job,
+    model: &Path,
+    keep: impl FnOnce(&[u8]) -> Result<Built>,
+    logger: &Logger,
+) -> Result<Built> {
+    let mut builder = Builder::new(logger).context("TensorRT does not start")?;
+    let network = builder.create_network(STRONGLY_TYPED)?;
+    let mut parser = OnnxParser::new(network, logger)?;
+    at(Phase::Parse, 0);
+    let path = model.to_str().context("the data folder's path is not UTF-8")?;
+    parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT does not take the graph")?;
+    at(Phase::Parse, 100);
+
+    let mut config = builder.create_builder_config()?;
+    config.set_progress_monitor(Box::new(Monitor::default()))?;
+    choose_gpus(&mut config, &job.spec.compute_capabilities)?;
+    for profile in &job.spec.profiles {
+        add_profile(&mut builder, &mut config, profile)?;
+    }
+    at(Phase::Build, 0);
+    let plan = builder
+        .build_serialized_network(parser.network_mut(), &mut config)
+        .context("TensorRT could not build the engine")?;
+    check(&plan, logger)?;
+    keep(&plan)
+}
+
+fn load(job: &Job) -> Result<()> {
+    let file = |name: &str| match &job.libraries {
+        Some(dir) => dir.join(name).into_os_string(),
+        None => name.into(),
+    };
+    let library = file(runtime::LIBRARY);
+    let version = library_version(&library)?;
+    ensure!(
+        version == job.spec.version,
+        "{} was replaced: it is version {version} now and not {}; restart sdtrtd",
+        library.display(),
+        job.spec.version
+    );
+    let load = |name: &OsStr| format!("cannot load {}", name.display());
+    trtx::dynamically_load_tensorrt(Some(&library)).with_context(|| load(&library))?;
+    let parser = file(runtime::ONNX_PARSER);
+    trtx::dynamically_load_tensorrt_onnxparser(Some(&parser)).with_context(|| load(&parser))
+}
+
+fn choose_gpus(
+    config: &mut BuilderConfig<'_>,
+    compute_capabilities: &[ComputeCapability],
+) -> Result<()> {
+    let count = i32::try_from(compute_capabilities.len())?;
+    if count == 0 {
+        return Ok(());
+    }
+    config.set_nb_compute_capabilities(count)?;
+    for (index, wanted) in (0..count).zip(compute_capabilities) {
+        config.set_compute_capability(compute_capability(*wanted)?, index)?;
+    }
+    Ok(())
+}
+
+fn compute_capability(wanted: ComputeCapability) -> Result<trtx::ComputeCapability> {
+    use trtx::ComputeCapability as Known;
+    Ok(match (wanted.major, wanted.minor) {
+        (7, 5) => Known::kSM75,
+        (8, 0) => Known::kSM80,
+        (8, 6) => Known::kSM86,
+        (8, 9) => Known::kSM89,
+        (12, 0) => Known::kSM120,
+        (12, 1) => Known::kSM121,
+        _ => bail!(
+            "TensorRT-RTX does not build for compute capability {wanted}, only for 7.5, 8.0, 8.6, \
+             8.9, 12.0 and 12.1"
+        ),
+    })
+}
+
+fn add_profile(
+    builder: &mut Builder<'_>,
+    config: &mut BuilderConfig<'_>,
+    profile: &Profile,
+) -> Result<()> {
+    let mut optimization = builder.creata_optimization_profile()?;
+    for (name, shapes) in &profile.inputs {
+        for (selector, shape) in [
+            (OptProfileSelector::kMIN, &shapes.min),
+            (OptProfileSelector::kOPT, &shapes.opt),
+            (OptProfileSelector::kMAX, &shapes.max),
+        ] {
+            let shape: Vec<i64> =
+                shape.iter().map(|size| i64::try_from(*size)).collect::<Result<_, _>>()?;
+            optimization
+                .set_dimensions(name, selector, &trtx::trtx_sys::Dims::from_slice(&shape))
+                .with_context(|| format!("shape {shape:?} of {name}"))?;
+        }
+    }
+    config.add_optimization_profile(&mut optimization)?;
+    Ok(())
+}
+
+/// TensorRT's own word on the plan. Whether it would run on this machine is not the question:
+/// without a driver, or with another GPU than it is for, it is called invalid for that alone.
+fn check(plan: &[u8], logger: &Logger) -> Result<()> {
+    let runtime = Runtime::new(logger).context("no TensorRT runtime")?;
+    let (validity, why) = runtime.engine_validity(plan)?;
+    eprintln!("TensorRT calls the plan {validity:?} {why:?}");
+    let broken = Invalid::MALFORMED_ENGINE | Invalid::VERSION_MISMATCH;
+    ensure!(!why.intersects(broken), "TensorRT calls its own plan broken ({why:?})");
+    Ok(())
+}
+
+/// Writes TensorRT's log to standard error and keeps the last error.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Option<String>>>);
+
+impl Errors {
+    fn last(&self) -> Option<String> {
+        self.0.lock().ok()?.clone()
+    }
+}
+
+impl LogHandler for Errors {
+    fn log(&self, severity: Severity, message: &str) {
+        if severity > Severity::Info {
+            return;
+        }
+        eprintln!("{severity:?}: {message}");
+        if severity <= Severity::Error
+            && let Ok(mut last) = self.0.lock()
+        {
+            *last = Some(message.to_owned());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use std::io;
+
+use protocol::{Failure, Hello, REQUEST_LIMIT, Reply, Request, VERSION};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+use super::Service;
+
+/// Talks with one client until either side hangs up.
+pub(super) async fn serve(stream: UnixStream, service: impl Service) -> io::Result<()> {
+    let (input, mut output) = stream.into_split();
+    let mut lines = Lines(BufReader::new(input));
+    let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
+    send(&mut output, &hello).await?;
+    let Some(theirs) = lines.next().await? else { return Ok(()) };
+    match serde_json::from_str::<Hello>(&theirs) {
+        Ok(theirs) if theirs.protocol == VERSION => {}
+        // Our hello told it which version we are; that is all it can understand.
+        _ => return Ok(()),
+    }
+    while let Some(line) = lines.next().await? {
+        let reply = match serde_json::from_str(&line) {
+            Ok(Request::Watch) => return watch(lines, output, service).await,
+            Ok(request @ Request::Wait { .. }) => tokio::select! {
+                reply = service.ask(request) => reply,
+                // It hung up and waits for nothing any more.
+                () = lines.closed() => return Ok(()),
+            },
+            Ok(request) => service.ask(request).await,
+            Err(error) => Reply::Failed(Failure::Malformed { message: error.to_string() }),
+        };
+        send(&mut output, &reply).await?;
+    }
+    Ok(())
+}
+
+async fn watch(
+    mut lines: Lines,
+    mut output: OwnedWriteHalf,
+    service: impl Service,
+) -> io::Result<()> {
+    let (state, mut changes) = service.watch().await;
+    send(&mut output, &state).await?;
+    loop {
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(event) => send(&mut output, &event).await?,
+                // Too slow to keep up, or the daemon stops: it has to start over.
+                Err(_) => return Ok(()),
+            },
+            () = lines.closed() => return Ok(()),
+        }
+    }
+}
+
+async fn send(output: &mut OwnedWriteHalf, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    output.write_all(&line).await
+}
+
+struct Lines(BufReader<OwnedReadHalf>);
+
+impl Lines {
+    /// The next line; `None` at the end, or when it is longer than a request can be.
+    async fn next(&mut self) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        let mut limited = (&mut self.0).take(REQUEST_LIMIT as u64);
+        limited.read_line(&mut line).await?;
+        Ok(line.ends_with('\n').then_some(line))
+    }
+
+    /// Returns once the client has hung up. What it says meanwhile stays to be read.
+    async fn closed(&mut self) {
+        match self.0.fill_buf().await {
+            Ok([]) | Err(_) => {}
+            Ok(_) => std::future::pending().await,
+        }
+    }
+}

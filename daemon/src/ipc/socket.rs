@@ -1,0 +1,72 @@
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
+use tokio::net::UnixListener;
+
+/// Held for as long as this process is the only one to use something.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock file at `path`. The system lets go of it however the process ends, so one that
+/// was left behind never blocks a start.
+///
+/// # Errors
+/// When another process holds it, or it can't be made.
+pub fn lock(path: &Path) -> Result<Lock> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!("another sdtrtd is running: it holds {}", path.display());
+    }
+    Ok(Lock { _file: file })
+}
+
+/// Listens on `socket`, for this user only. What an earlier daemon left there is replaced.
+///
+/// # Errors
+/// When another daemon listens there, or the socket can't be made.
+pub fn bind(socket: &Path) -> Result<(UnixListener, Lock)> {
+    let beside = |suffix: &str| {
+        let mut name = socket.file_name().unwrap_or_default().to_owned();
+        name.push(suffix);
+        socket.with_file_name(name)
+    };
+    let lock = lock(&beside(".lock"))?;
+    // Made aside and moved, so that no moment lets others in.
+    let aside: PathBuf = beside(".new");
+    let _ = fs::remove_file(&aside);
+    let listener = UnixListener::bind(&aside)
+        .with_context(|| format!("cannot make the socket {}", socket.display()))?;
+    fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
+    fs::rename(&aside, socket)
+        .with_context(|| format!("cannot make the socket {}", socket.display()))?;
+    Ok((listener, lock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("run/s");
+        let first = bind(&socket).unwrap();
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        let second = bind(&socket).unwrap_err();
+        assert!(second.to_string().contains("another sdtrtd"), "{second}");
+        drop(first);
+        assert!(socket.exists(), "it is stale now");
+        bind(&socket).unwrap();
+    }
+}

@@ -1,0 +1,13 @@
+//! Keeps TensorRT engines ready for every Stable Diffusion checkpoint in a folder.
+//!
+//! A file event leads to a look at the disk ([`watch`]), a settled file is read once ([`schedule`]
+//! knows what of), a missing engine is built by a worker process and published ([`build`]), and
+//! clients are told ([`ipc`]). [`app`] holds it together.
+
+pub mod app;
+pub mod build;
+pub mod gpu;
+pub mod ipc;
+pub mod schedule;
+pub mod store;
+pub mod watch;

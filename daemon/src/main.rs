@@ -1,0 +1,117 @@
+//! The daemon's command line.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use config::{ComputeCapability, Config};
+use tracing_subscriber::EnvFilter;
+
+/// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
+///
+/// Flags win over the configuration file.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds one engine; started by the daemon.
+    #[command(hide = true)]
+    Worker {
+        /// Print the version of this TensorRT-RTX library and end.
+        #[arg(long)]
+        library_version: Option<OsString>,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// Configuration file [default: ~/.config/sdtrt/sdtrtd.toml, if it exists].
+    #[arg(long, env = "SDTRT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A folder of checkpoints; may be given several times.
+    #[arg(long = "models-dir", value_name = "DIR")]
+    models_dirs: Vec<PathBuf>,
+    /// Where engines are kept [default: ~/.local/share/sdtrt].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The socket for sdtrtctl [default: $XDG_RUNTIME_DIR/sdtrtd.sock].
+    #[arg(long, env = "SDTRT_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The folder of the TensorRT-RTX libraries [default: found by itself].
+    #[arg(long, value_name = "DIR")]
+    tensorrt_dir: Option<PathBuf>,
+    /// A GPU generation to build for, such as 8.9; may be given several times [default: those of
+    /// this machine].
+    #[arg(long = "compute-capability", value_name = "MAJOR.MINOR", value_delimiter = ',')]
+    compute_capabilities: Vec<ComputeCapability>,
+    /// Seconds for which a file must not have changed before it is read [default: 3].
+    #[arg(long, value_name = "SECONDS")]
+    settle_seconds: Option<f64>,
+    /// Seconds between two full scans [default: 300].
+    #[arg(long, value_name = "SECONDS")]
+    rescan_seconds: Option<f64>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Some(Command::Worker { library_version }) => work(library_version),
+        None => run(cli.options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sdtrtd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(library: Option<OsString>) -> Result<()> {
+    match library {
+        Some(library) => {
+            println!("{}", sdtrtd::build::worker::library_version(&library)?);
+            Ok(())
+        }
+        None => sdtrtd::build::worker::main(),
+    }
+}
+
+fn run(options: Options) -> Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = configure(options)?;
+    // Two threads: one for the actor, one for clients. What is slow has threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(sdtrtd::app::run(config))
+}
+
+fn configure(options: Options) -> Result<Config> {
+    let default = config::config_file();
+    let file = options.config.or_else(|| default.exists().then_some(default));
+    let mut config = file.map_or_else(|| Ok(Config::default()), |file| Config::read(&file))?;
+    if !options.models_dirs.is_empty() {
+        config.models_dirs = options.models_dirs;
+    }
+    if !options.compute_capabilities.is_empty() {
+        config.compute_capabilities = options.compute_capabilities;
+    }
+    config.data_dir = options.data_dir.unwrap_or(config.data_dir);
+    config.socket = options.socket.unwrap_or(config.socket);
+    config.tensorrt_dir = options.tensorrt_dir.or(config.tensorrt_dir);
+    config.settle_seconds = options.settle_seconds.unwrap_or(config.settle_seconds);
+    config.rescan_seconds = options.rescan_seconds.unwrap_or(config.rescan_seconds);
+    config.make_absolute(&std::env::current_dir().context("the current folder is gone")?);
+    Ok(config)
+}

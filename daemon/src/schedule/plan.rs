@@ -1,0 +1,67 @@
+use std::collections::HashMap;
+
+use checkpoint::Id;
+
+/// An engine that a checkpoint should have and has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The engine's key.
+    pub engine: Id,
+    /// A checkpoint that it is for.
+    pub weights: Id,
+    /// When that checkpoint's file last changed, in nanoseconds since 1970.
+    pub newest_ns: i128,
+}
+
+/// Puts what is wanted in the order of building, each engine once: what the user asked for, as
+/// asked, then the newest checkpoints.
+pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id]) -> Vec<Want> {
+    let mut once: HashMap<Id, Want> = HashMap::new();
+    for want in wants {
+        // Among checkpoints that share the engine the newest decides, and of two the same always.
+        let rank = |want: &Want| (want.newest_ns, want.weights);
+        match once.get(&want.engine) {
+            Some(known) if rank(known) >= rank(&want) => {}
+            _ => {
+                once.insert(want.engine, want);
+            }
+        }
+    }
+    let mut queue: Vec<Want> = once.into_values().collect();
+    queue.sort_by_key(|want| {
+        let turn = asked.iter().position(|engine| *engine == want.engine);
+        (turn.unwrap_or(usize::MAX), std::cmp::Reverse(want.newest_ns), want.weights)
+    });
+    queue
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> Id {
+        Id::from(blake3::hash(name.as_bytes()))
+    }
+
+    fn want(engine: &str, weights: &str, newest_ns: i128) -> Want {
+        Want { engine: id(engine), weights: id(weights), newest_ns }
+    }
+
+    #[test]
+    fn what_was_asked_for_comes_first_then_the_newest() {
+        let wants = [want("old", "a", 1), want("new", "b", 9), want("mid", "c", 5)];
+        let order = |asked: &[Id]| -> Vec<Id> {
+            plan(wants.clone(), asked).into_iter().map(|want| want.engine).collect()
+        };
+        assert_eq!(order(&[]), [id("new"), id("mid"), id("old")]);
+        assert_eq!(order(&[id("old")]), [id("old"), id("new"), id("mid")]);
+        assert_eq!(order(&[id("mid"), id("old")]), [id("mid"), id("old"), id("new")]);
+        assert_eq!(order(&[id("gone")]), [id("new"), id("mid"), id("old")]);
+    }
+
+    #[test]
+    fn an_engine_that_two_checkpoints_share_is_built_once() {
+        let wants = [want("e", "a", 1), want("e", "b", 2), want("f", "c", 0)];
+        assert_eq!(plan(wants, &[]), [want("e", "b", 2), want("f", "c", 0)]);
+    }
+}

@@ -1,0 +1,10 @@
+use serde::{Deserialize, Serialize};
+
+/// Why a missing engine is not built until somebody asks for it or its checkpoint changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Setback {
+    /// Building it failed, with this reason.
+    Failed(String),
+    /// The user removed it.
+    Removed,
+}

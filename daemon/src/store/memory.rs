@@ -1,0 +1,40 @@
+use std::{collections::HashMap, sync::Mutex};
+
+use checkpoint::Id;
+
+use super::Store;
+use crate::{
+    schedule::{Outcome, Setback},
+    watch::Stamp,
+};
+
+/// Forgets everything when it goes.
+#[derive(Debug, Default)]
+pub struct Memory {
+    outcomes: Mutex<HashMap<Stamp, Outcome>>,
+    setbacks: Mutex<HashMap<Id, Setback>>,
+}
+
+impl Store for Memory {
+    fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
+        self.outcomes.lock().unwrap().get(stamp).cloned()
+    }
+
+    fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
+        self.outcomes.lock().unwrap().insert(*stamp, outcome.clone());
+    }
+
+    fn setbacks(&self) -> HashMap<Id, Setback> {
+        self.setbacks.lock().unwrap().clone()
+    }
+
+    fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
+        let mut setbacks = self.setbacks.lock().unwrap();
+        match setback {
+            Some(setback) => setbacks.insert(*engine, setback.clone()),
+            None => setbacks.remove(engine),
+        };
+    }
+
+    fn flush(&self) {}
+}

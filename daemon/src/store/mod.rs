@@ -1,0 +1,34 @@
+//! What was learned and would take time to learn again. Nothing here is the only copy of a truth:
+//! files tell what they are, manifests tell what engines are. So no method fails; what can't be
+//! kept is logged and learned again.
+
+mod disk;
+#[cfg(test)]
+mod memory;
+
+use std::collections::HashMap;
+
+use checkpoint::Id;
+
+pub use disk::Disk;
+#[cfg(test)]
+pub use memory::Memory;
+
+use crate::{
+    schedule::{Outcome, Setback},
+    watch::Stamp,
+};
+
+/// Keeps what was learned from one life of the daemon to the next.
+pub trait Store: Send + Sync + 'static {
+    /// What reading this file taught.
+    fn outcome(&self, stamp: &Stamp) -> Option<Outcome>;
+    /// Keeps what reading this file taught.
+    fn remember(&self, stamp: &Stamp, outcome: &Outcome);
+    /// Every engine that is not to be built until asked for.
+    fn setbacks(&self) -> HashMap<Id, Setback>;
+    /// Keeps or clears why an engine is not to be built.
+    fn set_back(&self, engine: &Id, setback: Option<&Setback>);
+    /// Returns once all of it would survive a power cut.
+    fn flush(&self);
+}

@@ -1,0 +1,14 @@
+//! What lies in the models folders, and when it changes.
+//!
+//! Events only say that it is time to look; what is there is always read from the disk, so a
+//! lost, doubled or reordered event costs nothing but a look.
+
+mod notifier;
+mod scan;
+mod stamp;
+mod writers;
+
+pub use notifier::{Hint, Notifier};
+pub use scan::{Scan, scan};
+pub use stamp::Stamp;
+pub use writers::open_for_writing;
