@@ -1,0 +1,31 @@
+//! One module for each group of commands.
+
+mod export;
+mod identify;
+mod install;
+mod query;
+mod wait;
+mod watch;
+
+use anyhow::Result;
+
+use crate::args::{Args, Command, Runtime};
+
+/// Does what was typed.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let global = &args.global;
+    match &args.command {
+        Command::Status => query::status(global),
+        Command::List => query::list(global),
+        Command::Show(which) => query::show(global, &which.reference),
+        Command::Build(which) => query::build(global, &which.reference),
+        Command::Retry(which) => query::retry(global, &which.reference),
+        Command::Remove { engine } => query::remove(global, engine),
+        Command::Verify => query::verify(global),
+        Command::Wait { reference, timeout } => wait::run(global, reference.as_deref(), *timeout),
+        Command::Watch => watch::run(global),
+        Command::Identify { file } => identify::run(file, global.json),
+        Command::Export(export) => export::run(export, global.json),
+        Command::Runtime(Runtime::Install(install)) => install::run(global, install),
+    }
+}

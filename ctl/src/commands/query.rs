@@ -1,0 +1,68 @@
+//! One question, one answer.
+
+use std::ffi::OsStr;
+
+use anyhow::{Result, bail};
+use protocol::{Checkpoint, Request};
+use serde::Serialize;
+
+use crate::{
+    args::Global,
+    daemon::{Daemon, reference},
+    output,
+    render::{change, list, show, status, text, verify},
+};
+
+pub(super) fn status(global: &Global) -> Result<()> {
+    let status = Daemon::connect(global)?.status(&Request::Status)?;
+    output::answer(global.json, &status, status::render)
+}
+
+pub(super) fn list(global: &Global) -> Result<()> {
+    let checkpoints = Daemon::connect(global)?.list(&Request::List)?;
+    output::answer(global.json, &checkpoints, |all| list::render(all, output::width()))
+}
+
+pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
+    let request = Request::Show { reference: reference(typed)? };
+    checkpoint(global, &request, show::render)
+}
+
+pub(super) fn build(global: &Global, typed: &OsStr) -> Result<()> {
+    let request = Request::Build { reference: reference(typed)? };
+    checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+}
+
+pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
+    let request = Request::Retry { reference: reference(typed)? };
+    checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+}
+
+fn checkpoint(
+    global: &Global,
+    request: &Request,
+    human: impl FnOnce(&Checkpoint) -> String,
+) -> Result<()> {
+    let checkpoint = Daemon::connect(global)?.checkpoint(request)?;
+    output::answer(global.json, &checkpoint, human)
+}
+
+pub(super) fn remove(global: &Global, engine: &str) -> Result<()> {
+    #[derive(Serialize)]
+    struct Removal {
+        removed: String,
+    }
+    let removed = Daemon::connect(global)?.removed(engine)?;
+    output::answer(global.json, &Removal { removed }, |removal| {
+        format!("removed {}\n", text::clean(text::short_id(&removal.removed)))
+    })
+}
+
+pub(super) fn verify(global: &Global) -> Result<()> {
+    let verdicts = Daemon::connect(global)?.verified()?;
+    output::answer(global.json, &verdicts, |all| verify::render(all, output::width()))?;
+    match verify::complaint(&verdicts) {
+        Some(complaint) => bail!(complaint),
+        None => Ok(()),
+    }
+}

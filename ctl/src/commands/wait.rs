@@ -1,0 +1,85 @@
+//! Waiting for engines, for scripts.
+
+use std::ffi::OsStr;
+
+use anyhow::{Result, bail};
+use protocol::{Checkpoint, Request, State};
+
+use crate::{
+    args::Global,
+    daemon::{Daemon, reference},
+    output,
+    render::{list, text},
+};
+
+pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Result<()> {
+    let reference = typed.map(reference).transpose()?;
+    let request = Request::Wait { reference, timeout_s };
+    let waited_for = Daemon::connect(global)?.list(&request)?;
+    output::answer(global.json, &waited_for, |all| list::render(all, output::width()))?;
+    match complaint(&waited_for, typed.is_some()) {
+        Some(complaint) => bail!(complaint),
+        None => Ok(()),
+    }
+}
+
+/// Why the wait was in vain, where it was. One checkpoint must be ready; of all, none may have
+/// failed: a LoRA among the models, or a file that is gone, is nothing to wait for.
+fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
+    if is_one && waited_for.is_empty() {
+        return Some("sdtrtd knows nothing of what was waited for".to_owned());
+    }
+    let is_bad = |checkpoint: &&Checkpoint| match checkpoint.state {
+        State::Ready => false,
+        State::Rejected | State::Orphaned => is_one,
+        State::Failed => true,
+        State::Settling | State::Identifying | State::Queued | State::Building => true,
+    };
+    let lines: Vec<_> = waited_for.iter().filter(is_bad).map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn line(checkpoint: &Checkpoint) -> String {
+    let reason = match (&checkpoint.reason, checkpoint.state) {
+        (Some(reason), _) => format!(": {}", text::clean(reason)),
+        (None, State::Orphaned) => ": no file has this content any more".to_owned(),
+        (None, _) => String::new(),
+    };
+    format!("{} is {}{reason}", text::name(checkpoint), checkpoint.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_alone_and_among_all() {
+        let table = [
+            (State::Ready, false, false),
+            (State::Failed, true, true),
+            (State::Rejected, true, false),
+            (State::Orphaned, true, false),
+            (State::Queued, true, true),
+            (State::Building, true, true),
+            (State::Settling, true, true),
+        ];
+        for (state, alone, among_all) in table {
+            let checkpoint = Checkpoint {
+                weights_id: None,
+                unet_id: None,
+                architecture: None,
+                state,
+                reason: Some("because".into()),
+                locations: vec!["/m/x.ckpt".into()],
+                engines: vec![],
+            };
+            let expected = format!("x.ckpt is {state}: because");
+            for (is_one, is_bad) in [(true, alone), (false, among_all)] {
+                let told = complaint(std::slice::from_ref(&checkpoint), is_one);
+                assert_eq!(told, is_bad.then(|| expected.clone()), "{state} {is_one}");
+            }
+        }
+        assert_eq!(complaint(&[], false), None);
+        assert!(complaint(&[], true).is_some());
+    }
+}

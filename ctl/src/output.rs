@@ -1,0 +1,52 @@
+//! Standard output. A reader that has seen enough (`| head`) ends the program quietly.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    ops::ControlFlow,
+};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// Prints text that ends in its own newlines.
+pub(crate) fn say(text: &str) -> Result<()> {
+    say_on(text).map(drop)
+}
+
+/// As [`say`], for what goes on printing: `Break` once nobody reads.
+pub(crate) fn say_on(text: &str) -> Result<ControlFlow<()>> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(error).context("cannot write to standard output"),
+    }
+}
+
+/// One value as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
+    let mut line = serde_json::to_string(value).context("cannot be written as JSON")?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// Prints `value` as JSON, or what `human` makes of it.
+pub(crate) fn answer<T: Serialize>(
+    as_json: bool,
+    value: &T,
+    human: impl FnOnce(&T) -> String,
+) -> Result<()> {
+    if as_json { say(&json(value)?) } else { say(&human(value)) }
+}
+
+/// Columns of the terminal, where standard output is one.
+pub(crate) fn width() -> Option<usize> {
+    // Standard output alone: `console` would ask standard error when this one is a pipe.
+    let terminal = io::stdout().is_terminal().then(console::Term::stdout)?;
+    terminal.size_checked().map(|(_rows, columns)| usize::from(columns))
+}
+
+/// Whether a person sees both the lines and a progress bar.
+pub(crate) fn is_live() -> bool {
+    io::stdout().is_terminal() && io::stderr().is_terminal()
+}

@@ -1,0 +1,182 @@
+//! The daemon's events as lines: what has changed since the event before.
+
+use std::collections::BTreeMap;
+
+use protocol::{Building, Checkpoint, Event};
+
+use crate::render::{status, text};
+
+/// What a watcher has been told so far.
+#[derive(Default)]
+pub(crate) struct Known {
+    checkpoints: BTreeMap<String, Checkpoint>,
+    building: Option<Building>,
+}
+
+impl Known {
+    /// Takes an event in; the line for it, without a line break, where it is worth one.
+    pub(crate) fn apply(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::State { status, checkpoints } => {
+                let line = format!("checkpoints: {}", status::counts(&status));
+                self.building = status.building;
+                self.checkpoints =
+                    checkpoints.into_iter().map(|c| (c.key().to_owned(), c)).collect();
+                Some(line)
+            }
+            Event::Checkpoint(new) => {
+                let old = self.checkpoints.get(new.key());
+                let rendered = line(&new.state.to_string(), &text::name(&new), &detail(old, &new));
+                self.checkpoints.insert(new.key().to_owned(), new);
+                Some(rendered)
+            }
+            Event::Gone(key) => {
+                let old = self.checkpoints.remove(&key)?;
+                // A file that has been read goes on under its id, and so is not gone.
+                let goes_on = |other: &Checkpoint| other.locations.contains(&key);
+                let is_gone = !self.checkpoints.values().any(goes_on);
+                is_gone.then(|| line("gone", &text::name(&old), ""))
+            }
+            Event::Building(new) => {
+                let phase = |building: &Option<Building>| {
+                    building.as_ref().map(|b| (b.weights_id.clone(), b.phase.clone()))
+                };
+                let changed = phase(&new) != phase(&self.building);
+                self.building = new;
+                let building = self.building.as_ref().filter(|_| changed)?;
+                Some(line("building", &self.name_of(building), &text::clean(&building.phase)))
+            }
+        }
+    }
+
+    /// The build that goes on, for a progress bar: what it does, and the percentage of it. The phase
+    /// comes first, as a long name is cut at its end.
+    pub(crate) fn progress(&self) -> Option<(String, u8)> {
+        let building = self.building.as_ref()?;
+        let doing = format!("{:<7}  {}", text::clean(&building.phase), self.name_of(building));
+        Some((doing, building.percent.min(100)))
+    }
+
+    fn name_of(&self, building: &Building) -> String {
+        match self.checkpoints.get(&building.weights_id) {
+            Some(checkpoint) => text::name(checkpoint).into_owned(),
+            None => text::clean(text::short_id(&building.weights_id)).into_owned(),
+        }
+    }
+}
+
+/// One checkpoint as one line: state, name, and the reason where there is one.
+pub(crate) fn one(checkpoint: &Checkpoint) -> String {
+    let reason = text::clean(checkpoint.reason.as_deref().unwrap_or_default());
+    line(&checkpoint.state.to_string(), &text::name(checkpoint), &reason)
+}
+
+fn line(state: &str, name: &str, detail: &str) -> String {
+    // As wide as the longest state, `identifying`.
+    format!("{state:<11}  {name}  {detail}").trim_end().to_owned()
+}
+
+/// The reason, or else what has changed beside the state.
+fn detail(old: Option<&Checkpoint>, new: &Checkpoint) -> String {
+    let old = old.filter(|old| old.state == new.state);
+    match (&new.reason, old) {
+        (Some(reason), _) => text::clean(reason).into_owned(),
+        (None, Some(old)) if old.locations != new.locations => {
+            format!("now at {}", text::clean(&new.locations.join(", ")))
+        }
+        (None, Some(old)) if old.engines != new.engines => text::count(new.engines.len(), "engine"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::State;
+
+    use super::*;
+    use crate::render::samples;
+
+    fn lines(events: impl IntoIterator<Item = Event>) -> String {
+        let mut known = Known::default();
+        let line = |event| known.apply(event).map_or("-\n".to_owned(), |line| line + "\n");
+        events.into_iter().map(line).collect()
+    }
+
+    fn state(checkpoints: Vec<Checkpoint>) -> Event {
+        let status = protocol::Status { building: None, ..samples::status() };
+        Event::State { status, checkpoints }
+    }
+
+    #[test]
+    fn the_way_of_a_checkpoint() {
+        let path = "/models/a/new.safetensors".to_owned();
+        let at = |state| Checkpoint {
+            state,
+            locations: vec![path.clone()],
+            engines: vec![],
+            ..samples::ready()
+        };
+        let unread = |state| Checkpoint { weights_id: None, ..at(state) };
+        let phase = |phase: &str, percent| {
+            Event::Building(Some(Building { phase: phase.into(), percent, ..samples::building() }))
+        };
+        let events = [
+            state(vec![]),
+            Event::Checkpoint(unread(State::Settling)),
+            Event::Checkpoint(unread(State::Identifying)),
+            Event::Checkpoint(at(State::Queued)),
+            Event::Gone(path.clone()),
+            Event::Checkpoint(at(State::Building)),
+            phase("graph", 0),
+            phase("build", 0),
+            phase("build", 50),
+            Event::Building(None),
+            Event::Checkpoint(Checkpoint {
+                engines: vec![samples::engine('e')],
+                ..at(State::Ready)
+            }),
+            Event::Checkpoint(samples::ready()),
+            Event::Checkpoint(Checkpoint { engines: vec![], ..samples::ready() }),
+            Event::Checkpoint(samples::orphaned()),
+            Event::Gone(samples::id('a')),
+            Event::Gone(samples::id('a')),
+        ];
+        insta::assert_snapshot!(lines(events), @r"
+        checkpoints: 1 queued, 3 ready
+        settling     new.safetensors
+        identifying  new.safetensors
+        queued       new.safetensors
+        -
+        building     new.safetensors
+        building     new.safetensors  graph
+        building     new.safetensors  build
+        -
+        -
+        ready        new.safetensors
+        ready        sd15.safetensors  now at /models/a/sd15.safetensors, /models/copy.safetensors
+        ready        sd15.safetensors  0 engines
+        orphaned     aaaaaaaaaaaa
+        gone         aaaaaaaaaaaa
+        -
+        ");
+    }
+
+    #[test]
+    fn reasons_and_names_are_cleaned() {
+        let mut checkpoint = samples::rejected();
+        checkpoint.reason = Some("bad\u{1b}[0m".into());
+        insta::assert_snapshot!(one(&checkpoint), @r"rejected     evil\u{1b}]0;x\u{7}.safetensors  bad\u{1b}[0m");
+        insta::assert_snapshot!(lines([Event::Checkpoint(checkpoint)]), @r"rejected     evil\u{1b}]0;x\u{7}.safetensors  bad\u{1b}[0m");
+    }
+
+    #[test]
+    fn the_bar_shows_the_file_that_is_built_for() {
+        let mut known = Known::default();
+        known.apply(Event::Building(Some(samples::building())));
+        assert_eq!(known.progress(), Some(("build    aaaaaaaaaaaa".into(), 42)));
+        known.apply(state(vec![samples::ready()]));
+        assert_eq!(known.progress(), None);
+        known.apply(Event::Building(Some(samples::building())));
+        assert_eq!(known.progress(), Some(("build    sd15.safetensors".into(), 42)));
+    }
+}

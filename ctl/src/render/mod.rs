@@ -1,0 +1,12 @@
+//! From what the daemon says to text for people: pure functions.
+
+pub(crate) mod change;
+pub(crate) mod list;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod verify;
+
+#[cfg(test)]
+pub(crate) mod samples;

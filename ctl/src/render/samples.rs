@@ -1,0 +1,88 @@
+//! What a daemon might know, for the tests of all that is rendered.
+
+use protocol::{
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,
+};
+
+pub(crate) fn id(digit: char) -> String {
+    digit.to_string().repeat(64)
+}
+
+pub(crate) fn engine(digit: char) -> Engine {
+    Engine {
+        key: id(digit),
+        state: State::Ready,
+        path: format!("/data/engines/{digit}.engine"),
+        bytes: 1_712_345_678,
+        presets: vec!["default".into()],
+        flavour: "tensorrt-rtx".into(),
+        version: "1.7.1.116".into(),
+        compute_capabilities: vec!["8.9".into(), "12.0".into()],
+    }
+}
+
+pub(crate) fn ready() -> Checkpoint {
+    Checkpoint {
+        weights_id: Some(id('a')),
+        unet_id: Some(id('b')),
+        architecture: Some("sd1".into()),
+        state: State::Ready,
+        reason: None,
+        locations: vec!["/models/a/sd15.safetensors".into(), "/models/copy.safetensors".into()],
+        engines: vec![engine('e')],
+    }
+}
+
+pub(crate) fn rejected() -> Checkpoint {
+    Checkpoint {
+        weights_id: None,
+        unet_id: None,
+        architecture: None,
+        state: State::Rejected,
+        reason: Some("is a LoRA, which has no UNet of its own".into()),
+        locations: vec!["/models/evil\u{1b}]0;x\u{7}.safetensors".into()],
+        engines: vec![],
+    }
+}
+
+pub(crate) fn orphaned() -> Checkpoint {
+    Checkpoint { state: State::Orphaned, locations: vec![], ..ready() }
+}
+
+pub(crate) fn building() -> Building {
+    Building { weights_id: id('a'), preset: "default".into(), phase: "build".into(), percent: 42 }
+}
+
+pub(crate) fn status() -> Status {
+    Status {
+        daemon: Daemon {
+            version: "0.1.0".into(),
+            protocol: 1,
+            pid: 4711,
+            uptime_s: 3_725,
+            data_dir: "/data".into(),
+        },
+        runtime: Some(Runtime {
+            flavour: "tensorrt-rtx".into(),
+            version: "1.7.1.116".into(),
+            path: "/data/runtime/1.7.1.116/libtensorrt_rtx.so.1".into(),
+        }),
+        runtime_problem: None,
+        gpus: vec![Gpu {
+            uuid: "GPU-1".into(),
+            name: "NVIDIA GeForce RTX 4090".into(),
+            compute_capability: "8.9".into(),
+        }],
+        models_dirs: vec![
+            ModelsDir { path: "/models".into(), problem: None },
+            ModelsDir { path: "/mnt/nas".into(), problem: Some("is not there".into()) },
+        ],
+        queue: vec![Queued {
+            weights_id: id('c'),
+            preset: "default".into(),
+            reason: "waits for the build before it".into(),
+        }],
+        building: Some(building()),
+        counts: [(State::Ready, 3), (State::Queued, 1)].into(),
+    }
+}

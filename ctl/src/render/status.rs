@@ -1,0 +1,126 @@
+//! The daemon at a glance.
+
+use protocol::{Building, Gpu, ModelsDir, Queued, Status};
+
+use crate::render::{table::Fields, text};
+
+/// Entries of the queue that are shown; the first time thousands of checkpoints may wait.
+const QUEUE_SHOWN: usize = 10;
+
+pub(crate) fn render(status: &Status) -> String {
+    let mut fields = Fields::default();
+    let daemon = &status.daemon;
+    fields.add(
+        "sdtrtd",
+        format!("{}, pid {}, up {}", daemon.version, daemon.pid, text::duration(daemon.uptime_s)),
+    );
+    fields.add("TensorRT", runtime(status));
+    fields.all("GPUs", status.gpus.iter().map(gpu));
+    fields.all("models", status.models_dirs.iter().map(models_dir));
+    fields.add("data", &daemon.data_dir);
+    fields.add("checkpoints", counts(status));
+    fields.all("building", status.building.iter().map(building));
+    fields.all("queue", queue(&status.queue));
+    fields.render()
+}
+
+fn runtime(status: &Status) -> String {
+    match (&status.runtime, &status.runtime_problem) {
+        (Some(runtime), None) => {
+            format!("{} {}, {}", runtime.flavour, runtime.version, runtime.path)
+        }
+        (Some(runtime), Some(problem)) => {
+            format!("{} {}: {problem}", runtime.flavour, runtime.version)
+        }
+        (None, Some(problem)) => format!("none: {problem}"),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+fn gpu(gpu: &Gpu) -> String {
+    format!("{}, compute capability {}", gpu.name, gpu.compute_capability)
+}
+
+fn models_dir(dir: &ModelsDir) -> String {
+    match &dir.problem {
+        Some(problem) => format!("{}: {problem}", dir.path),
+        None => dir.path.clone(),
+    }
+}
+
+/// Such as `3 ready, 1 queued`, in the order of a checkpoint's way.
+pub(crate) fn counts(status: &Status) -> String {
+    let counts: Vec<_> =
+        status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+fn building(building: &Building) -> String {
+    let Building { weights_id, preset, phase, percent } = building;
+    format!("{} {preset}: {phase} {percent} %", text::short_id(weights_id))
+}
+
+fn queue(queue: &[Queued]) -> Vec<String> {
+    let line = |queued: &Queued| {
+        format!("{} {}: {}", text::short_id(&queued.weights_id), queued.preset, queued.reason)
+    };
+    let mut lines: Vec<_> = queue.iter().take(QUEUE_SHOWN).map(line).collect();
+    if queue.len() > QUEUE_SHOWN {
+        lines.push(format!("and {} more", queue.len() - QUEUE_SHOWN));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn a_busy_daemon() {
+        insta::assert_snapshot!(render(&samples::status()), @r"
+        sdtrtd        0.1.0, pid 4711, up 1 h 2 min
+        TensorRT      tensorrt-rtx 1.7.1.116, /data/runtime/1.7.1.116/libtensorrt_rtx.so.1
+        GPUs          NVIDIA GeForce RTX 4090, compute capability 8.9
+        models        /models
+                      /mnt/nas: is not there
+        data          /data
+        checkpoints   1 queued, 3 ready
+        building      aaaaaaaaaaaa default: build 42 %
+        queue         cccccccccccc default: waits for the build before it
+        ");
+    }
+
+    #[test]
+    fn a_daemon_without_anything() {
+        let status = Status {
+            runtime: None,
+            runtime_problem: Some("not found; run `sdtrtctl runtime install`".into()),
+            gpus: vec![],
+            models_dirs: vec![],
+            queue: vec![],
+            building: None,
+            counts: [].into(),
+            ..samples::status()
+        };
+        insta::assert_snapshot!(render(&status), @r"
+        sdtrtd        0.1.0, pid 4711, up 1 h 2 min
+        TensorRT      none: not found; run `sdtrtctl runtime install`
+        GPUs          none
+        models        none
+        data          /data
+        checkpoints   none
+        building      none
+        queue         none
+        ");
+    }
+
+    #[test]
+    fn a_long_queue_is_cut() {
+        let mut status = samples::status();
+        status.queue = vec![status.queue[0].clone(); 13];
+        let rendered = render(&status);
+        assert!(rendered.ends_with("   and 3 more\n"), "{rendered}");
+        assert_eq!(rendered.matches("cccccccccccc").count(), 10);
+    }
+}

@@ -1,0 +1,173 @@
+//! Small pieces: ids, sizes, times, names that must not reach a terminal as they are.
+
+use std::borrow::Cow;
+
+use protocol::Checkpoint;
+
+/// Digits of an id that are shown.
+const SHOWN_DIGITS: usize = 12;
+
+/// With control characters written out: a file name could otherwise move the cursor, retitle the
+/// window or reverse what follows.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    escape(text, is_hidden)
+}
+
+/// As [`clean`], with the line breaks kept.
+pub(crate) fn clean_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c != '\n' && is_hidden(c))
+}
+
+fn escape(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_hidden(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Control characters, and those that break lines or turn the direction of writing.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The first digits of an id.
+pub(crate) fn short_id(id: &str) -> &str {
+    id.get(..SHOWN_DIGITS).unwrap_or(id)
+}
+
+/// What people call a checkpoint: its file's name, or its id where no file is left.
+pub(crate) fn name(checkpoint: &Checkpoint) -> Cow<'_, str> {
+    let file = checkpoint.locations.first().map(|path| path.rsplit('/').next().unwrap_or(path));
+    clean(file.unwrap_or_else(|| short_id(checkpoint.key())))
+}
+
+/// Bytes for people, in powers of ten as disks and other programs' tables have them.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    // 999.5 would be shown as 1000.
+    while value >= 999.5 {
+        let Some(next) = units.next() else { break };
+        value /= 1000.0;
+        unit = next;
+    }
+    let decimals = usize::from(unit != "B" && value < 9.95);
+    format!("{value:.decimals$} {unit}")
+}
+
+/// A span of time by its two greatest units.
+pub(crate) fn duration(seconds: u64) -> String {
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
+    let shown = parts.iter().skip(first).take(2).filter(|(count, _)| *count > 0);
+    let shown: Vec<_> = shown.map(|(count, unit)| format!("{count} {unit}")).collect();
+    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+}
+
+/// Such as `1 engine` or `2 engines`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
+/// Cut in the middle to `width` columns. The end keeps more, if possible all of a path's last part:
+/// it is what people look for.
+pub(crate) fn shorten(text: &str, width: usize) -> Cow<'_, str> {
+    if console::measure_text_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let room = width.saturating_sub(1);
+    let last = text.rfind('/').map_or("", |slash| &text[slash..]);
+    let for_tail = console::measure_text_width(last).clamp(room - room / 3, room);
+    let head = take_columns(text.chars(), room - for_tail);
+    let tail = take_columns(text.chars().rev(), for_tail);
+    Cow::Owned(head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect())
+}
+
+fn take_columns(characters: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
+    let mut left = columns;
+    characters
+        .map_while(|c| {
+            left = left.checked_sub(console::measure_text_width(c.encode_utf8(&mut [0; 4])))?;
+            Some(c)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (9_949, "9.9 kB"),
+            (9_999, "10 kB"),
+            (999_600, "1.0 MB"),
+            (1_720_000_000, "1.7 GB"),
+            (u64::MAX, "18 EB"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_725, "1 h 2 min"),
+            (3_605, "1 h"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(duration(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_unseen() {
+        for (text, expected) in [
+            ("plain ü 模型", "plain ü 模型"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb\tc\r", "a\\nb\\tc\\r"),
+            ("csi\u{9b}x\u{7f}", "csi\\u{9b}x\\u{7f}"),
+            ("gpj\u{202e}x", "gpj\\u{202e}x"),
+        ] {
+            assert_eq!(clean(text), expected);
+        }
+        assert_eq!(clean_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
+    }
+
+    #[test]
+    fn long_paths_lose_their_middle() {
+        let path = "/home/someone/models/checkpoints/sd15.safetensors";
+        assert_eq!(shorten(path, 80), path);
+        assert_eq!(shorten(path, 28), "/home/som…s/sd15.safetensors");
+        assert_eq!(shorten(path, 20), "/h…/sd15.safetensors");
+        assert_eq!(shorten(path, 12), "…safetensors");
+        assert_eq!(shorten("模型模型模型模型", 9), "模…型模型");
+        assert_eq!(shorten("abc", 1), "…");
+        for width in 1..60 {
+            assert!(console::measure_text_width(&shorten(path, width)) <= width, "{width}");
+        }
+    }
+}

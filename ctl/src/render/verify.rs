@@ -1,0 +1,61 @@
+//! What verifying found.
+
+use protocol::Verdict;
+
+use crate::render::{table::Table, text};
+
+pub(crate) fn render(verdicts: &[Verdict], width: Option<usize>) -> String {
+    if verdicts.is_empty() {
+        return "no engines\n".to_owned();
+    }
+    let mut table = Table::new(&["ENGINE", "RESULT", "PATH"]);
+    for Verdict { key, path, problem } in verdicts {
+        let result = if problem.is_some() { "bad" } else { "ok" };
+        table.row([text::short_id(key), result, path], problem.as_deref());
+    }
+    table.render(width)
+}
+
+/// What to do about the bad ones, where there are any.
+pub(crate) fn complaint(verdicts: &[Verdict]) -> Option<String> {
+    let bad = verdicts.iter().filter(|verdict| verdict.problem.is_some()).count();
+    (bad > 0).then(|| {
+        format!(
+            "{bad} of {} did not match; `sdtrtctl remove ENGINE` deletes one, then `sdtrtctl build \
+             REF` makes it anew",
+            text::count(verdicts.len(), "engine"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    fn verdict(digit: char, problem: Option<&str>) -> Verdict {
+        Verdict {
+            key: samples::id(digit),
+            path: format!("/data/engines/{digit}.engine"),
+            problem: problem.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn good_and_bad() {
+        let verdicts = [verdict('1', None), verdict('2', Some("is 3 bytes short"))];
+        insta::assert_snapshot!(render(&verdicts, None), @r"
+        ENGINE         RESULT   PATH
+        111111111111   ok       /data/engines/1.engine
+        222222222222   bad      /data/engines/2.engine
+          is 3 bytes short
+        ");
+        insta::assert_snapshot!(complaint(&verdicts).unwrap(), @"1 of 2 engines did not match; `sdtrtctl remove ENGINE` deletes one, then `sdtrtctl build REF` makes it anew");
+    }
+
+    #[test]
+    fn nothing_to_complain_about() {
+        assert_eq!(complaint(&[verdict('1', None)]), None);
+        assert_eq!(render(&[], None), "no engines\n");
+    }
+}

@@ -1,0 +1,189 @@
+//! Installing the TensorRT-RTX libraries.
+
+mod pip;
+mod wheel;
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use config::runtime::{LIBRARY, ONNX_PARSER, Wheel, installed_dir};
+use indicatif::ProgressBar;
+
+/// What is being installed lies in folders of this name until it is renamed.
+const ASIDE: &str = ".install-";
+
+/// Where the libraries are.
+pub(crate) struct Installed {
+    pub(crate) dir: PathBuf,
+    /// Nothing had to be done.
+    pub(crate) already: bool,
+}
+
+/// Puts the libraries of `wheel` into the data folder: from the package index, or from a file
+/// that somebody has downloaded.
+pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Result<Installed> {
+    let dir = installed_dir(data_dir, wheel.version);
+    if is_complete(&dir) {
+        return Ok(Installed { dir, already: true });
+    }
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("TensorRT-RTX {} is pinned for x86-64 Linux only", wheel.version);
+    }
+    let Some(parent) = dir.parent() else { bail!("{} has no folder above", dir.display()) };
+    fs::create_dir_all(parent).with_context(|| in_folder("make the folder", parent))?;
+    let _lock = lock(parent)?;
+    // Another install may have been faster.
+    if is_complete(&dir) {
+        return Ok(Installed { dir, already: true });
+    }
+    sweep(parent);
+    // Beside the final place, so that the last step is a rename on one disk.
+    let aside = tempfile::Builder::new()
+        .prefix(ASIDE)
+        .tempdir_in(parent)
+        .with_context(|| in_folder("write in", parent))?;
+    let found = match file {
+        Some(file) => file.to_owned(),
+        None => download(wheel, aside.path())?,
+    };
+    let mut opened =
+        File::open(&found).with_context(|| format!("cannot read {}", found.display()))?;
+    if let Some(found) = wheel::mismatch(&mut opened, wheel)
+        .with_context(|| format!("cannot read {}", found.display()))?
+    {
+        // What was downloaded goes with its folder; a file that somebody named is theirs.
+        let kept = if file.is_some() { "not used" } else { "deleted" };
+        bail!(
+            "the wheel has the SHA-256 {found}, but {} {} has {}: it is damaged or not that wheel, \
+             and was {kept}",
+            wheel.package,
+            wheel.version,
+            wheel.sha256
+        );
+    }
+    let fresh = aside.path().join("libraries");
+    wheel::unpack(opened, wheel, &fresh)?;
+    replace(&dir, &fresh, aside.path())
+        .with_context(|| format!("cannot put the libraries into {}", dir.display()))?;
+    Ok(Installed { dir, already: false })
+}
+
+fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
+    let spinner = ProgressBar::new_spinner();
+    let Wheel { package, version, .. } = wheel;
+    spinner.set_message(format!("downloading {package} {version}, about 90 MB"));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let found = pip::download(wheel, into);
+    spinner.finish_and_clear();
+    found
+}
+
+/// The folder appears by one rename, so that what is in it is whole; but somebody may have
+/// deleted a file since.
+fn is_complete(dir: &Path) -> bool {
+    [LIBRARY, ONNX_PARSER]
+        .iter()
+        .all(|name| fs::metadata(dir.join(name)).is_ok_and(|found| found.is_file()))
+}
+
+/// Held until the file is closed, by the system also when this program is killed.
+fn lock(parent: &Path) -> Result<File> {
+    let path = parent.join(".lock");
+    let file = File::create(&path).with_context(|| in_folder("write in", parent))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another `sdtrtctl runtime install` is at work in {}", parent.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Deletes what killed installs left; with the lock held there is no other.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()) {
+            // What can't be deleted costs space and nothing else.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Moves `fresh` to `dir`; what is there, incomplete as it is, goes with `aside`.
+fn replace(dir: &Path, fresh: &Path, aside: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(dir).is_ok() {
+        fs::rename(dir, aside.join("incomplete"))?;
+    }
+    fs::rename(fresh, dir)?;
+    dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+fn in_folder(what: &str, dir: &Path) -> String {
+    format!("cannot {what} {}; name another data folder with --data-dir", dir.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn installs_once_and_repairs() {
+        let temp = tempfile::tempdir().unwrap();
+        let (file, wheel) = wheel::tests::sample(temp.path());
+        let data = temp.path().join("data");
+        let runtime = data.join("runtime");
+        fs::create_dir_all(runtime.join(".install-killed/x")).unwrap();
+
+        let first = install(&data, &wheel, Some(&file)).unwrap();
+        assert!(!first.already);
+        assert_eq!(first.dir, runtime.join("9.9"));
+        assert_eq!(names(&first.dir), [ONNX_PARSER, LIBRARY]);
+        assert_eq!(names(&runtime), [".lock", "9.9"]);
+
+        assert!(install(&data, &wheel, None).unwrap().already);
+        fs::remove_file(first.dir.join(LIBRARY)).unwrap();
+        assert!(!install(&data, &wheel, Some(&file)).unwrap().already);
+        assert_eq!(names(&first.dir), [ONNX_PARSER, LIBRARY]);
+        assert_eq!(names(&runtime), [".lock", "9.9"]);
+    }
+
+    #[test]
+    fn another_file_is_refused_with_both_hashes_and_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let (file, wheel) = wheel::tests::sample(temp.path());
+        fs::write(&file, "abc").unwrap();
+        let error = install(temp.path(), &wheel, Some(&file)).err().unwrap().to_string();
+        assert!(error.contains(wheel.sha256), "{error}");
+        assert!(error.contains("ba7816bf8f01cfea414140de5dae2223"), "{error}");
+        assert!(file.exists());
+        assert_eq!(names(&temp.path().join("runtime")), [".lock"]);
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let temp = tempfile::tempdir().unwrap();
+        let (file, wheel) = wheel::tests::sample(temp.path());
+        let runtime = temp.path().join("runtime");
+        fs::create_dir(&runtime).unwrap();
+        let held = lock(&runtime).unwrap();
+        let error = install(temp.path(), &wheel, Some(&file)).err().unwrap().to_string();
+        assert!(error.contains("another"), "{error}");
+        drop(held);
+        install(temp.path(), &wheel, Some(&file)).unwrap();
+    }
+}

@@ -1,0 +1,183 @@
+//! Each question to the daemon, and what its answer becomes.
+
+mod common;
+
+use common::{FakeDaemon, ctl, entry, json, run};
+use protocol::{Building, Daemon, Event, Failure, Reply, Request, State, Status, Verdict};
+
+fn status() -> Status {
+    Status {
+        daemon: Daemon {
+            version: "0.1.0".into(),
+            protocol: 1,
+            pid: 1,
+            uptime_s: 5,
+            data_dir: "/data".into(),
+        },
+        runtime: None,
+        runtime_problem: Some("not found".into()),
+        gpus: vec![],
+        models_dirs: vec![],
+        queue: vec![],
+        building: None,
+        counts: [(State::Ready, 1)].into(),
+    }
+}
+
+#[test]
+fn json_is_what_the_daemon_said() {
+    let one = entry("/m/a.safetensors", State::Ready, None);
+    let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
+    let reference = || "a".to_owned();
+    for (args, request, reply, expected) in [
+        (&["status"][..], Request::Status, Reply::Status(status()), json(&status())),
+        (&["list"], Request::List, Reply::List(vec![one.clone()]), json(&[&one])),
+        (
+            &["show", "a"],
+            Request::Show { reference: reference() },
+            Reply::Checkpoint(one.clone()),
+            json(&one),
+        ),
+        (
+            &["build", "a"],
+            Request::Build { reference: reference() },
+            Reply::Checkpoint(one.clone()),
+            json(&one),
+        ),
+        (
+            &["retry", "a"],
+            Request::Retry { reference: reference() },
+            Reply::Checkpoint(one.clone()),
+            json(&one),
+        ),
+        (
+            &["remove", "ef"],
+            Request::Remove { engine: "ef".into() },
+            Reply::Removed("ef01".into()),
+            "{\"removed\":\"ef01\"}".to_owned(),
+        ),
+        (
+            &["wait", "a", "--timeout", "0.5"],
+            Request::Wait { reference: Some(reference()), timeout_s: 0.5 },
+            Reply::List(vec![one.clone()]),
+            json(&[&one]),
+        ),
+        (
+            &["wait"],
+            Request::Wait { reference: None, timeout_s: 3600.0 },
+            Reply::List(vec![]),
+            "[]".to_owned(),
+        ),
+        (&["verify"], Request::Verify, Reply::Verified(vec![verdict.clone()]), json(&[&verdict])),
+    ] {
+        let daemon = FakeDaemon::replying([reply]);
+        let outcome = daemon.ctl(&[args, &["--json"]].concat());
+        assert_eq!(outcome.stdout, expected + "\n", "{args:?} {}", outcome.stderr);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert_eq!(daemon.requests(), [request], "{args:?}");
+    }
+}
+
+#[test]
+fn people_get_text() {
+    let one = entry("/m/a.safetensors", State::Queued, Some("next"));
+    let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
+    for (args, reply, expected) in [
+        (&["status"][..], Reply::Status(status()), "TensorRT      none: not found\n"),
+        (&["list"], Reply::List(vec![one.clone()]), "queued"),
+        (&["show", "a"], Reply::Checkpoint(one.clone()), "reason         next\n"),
+        (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
+        (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
+        (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
+    ] {
+        let outcome = FakeDaemon::replying([reply]).ctl(args);
+        assert_eq!(outcome.code, Some(0), "{args:?} {}", outcome.stderr);
+        assert!(outcome.stdout.contains(expected), "{args:?} {}", outcome.stdout);
+    }
+}
+
+#[test]
+fn relative_paths_are_asked_for_as_absolute_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = FakeDaemon::replying([Reply::Checkpoint(entry("/m/a", State::Ready, None))]);
+    let mut show = ctl(&["show", "./a.safetensors", "--socket"]);
+    assert_eq!(run(show.arg(daemon.socket()).current_dir(dir.path())).code, Some(0));
+    let reference = dir.path().canonicalize().unwrap().join("a.safetensors");
+    let reference = reference.to_str().unwrap().to_owned();
+    assert_eq!(daemon.requests(), [Request::Show { reference }]);
+}
+
+#[test]
+fn waiting_in_vain_ends_with_1_and_the_reason() {
+    let failed = entry("/m/a.safetensors", State::Failed, Some("out of disk"));
+    let rejected = entry("/m/b.safetensors", State::Rejected, Some("a LoRA"));
+    let timed_out = Failure::TimedOut { seconds: 0.5, what: "building /m/a.safetensors".into() };
+    for (args, reply, code, reason) in [
+        (&["wait", "a"][..], Reply::List(vec![failed.clone()]), 1, "out of disk"),
+        (&["wait", "b"], Reply::List(vec![rejected.clone()]), 1, "a LoRA"),
+        (&["wait"], Reply::List(vec![rejected.clone(), failed]), 1, "out of disk"),
+        (&["wait"], Reply::List(vec![rejected]), 0, ""),
+        (&["wait", "a"], Reply::Failed(timed_out), 1, "building /m/a.safetensors"),
+    ] {
+        let outcome = FakeDaemon::replying([reply]).ctl(args);
+        assert_eq!(outcome.code, Some(code), "{args:?} {outcome:?}");
+        assert!(outcome.stderr.contains(reason), "{args:?} {outcome:?}");
+    }
+}
+
+#[test]
+fn a_bad_engine_ends_with_1() {
+    let bad = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: Some("short".into()) };
+    let outcome = FakeDaemon::replying([Reply::Verified(vec![bad])]).ctl(&["verify", "--json"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stdout.contains("\"problem\":\"short\""), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("1 of 1 engine"), "{}", outcome.stderr);
+}
+
+#[test]
+fn refusals_end_with_1_and_say_why_on_standard_error() {
+    let not_found = || Failure::NotFound { reference: "x\u{1b}".into() };
+    for args in [&["show", "x"][..], &["list", "--json"], &["remove", "x"]] {
+        let outcome = FakeDaemon::replying([Reply::Failed(not_found())]).ctl(args);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(outcome.stderr.contains("'x\\u{1b}'"), "{}", outcome.stderr);
+    }
+    // Neither a daemon that dies nor one with a bug is silence or a panic.
+    let hung_up = FakeDaemon::scripted(vec![]).ctl(&["list"]);
+    assert_eq!(hung_up.code, Some(1));
+    assert!(hung_up.stderr.contains("stopped before it answered"), "{}", hung_up.stderr);
+    let wrong = FakeDaemon::replying([Reply::List(vec![])]).ctl(&["status"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.stderr.contains("a list"), "{}", wrong.stderr);
+}
+
+#[test]
+fn watching_prints_each_change_until_the_daemon_ends_it() {
+    let events = [
+        // Read from text, as the daemon would send it.
+        format!(
+            "{{\"event\":\"state\",\"value\":{{\"status\":{},\"checkpoints\":[]}}}}",
+            json(&status())
+        ),
+        json(&Event::Checkpoint(entry("/m/a.safetensors", State::Building, None))),
+        json(&Event::Building(Some(Building {
+            weights_id: "ab".repeat(32),
+            preset: "default".into(),
+            phase: "parse".into(),
+            percent: 1,
+        }))),
+        json(&Event::Checkpoint(entry("/m/a.safetensors", State::Failed, Some("why")))),
+    ];
+    let text = FakeDaemon::scripted(vec![events.to_vec()]).ctl(&["watch"]);
+    assert_eq!(
+        text.stdout,
+        "checkpoints: 1 ready\n\
+         building     a.safetensors\n\
+         building     a.safetensors  parse\n\
+         failed       a.safetensors  why\n"
+    );
+    assert_eq!(text.code, Some(1));
+    assert!(text.stderr.contains("ended the connection"), "{}", text.stderr);
+    let lines = FakeDaemon::scripted(vec![events.to_vec()]).ctl(&["watch", "--json"]);
+    assert_eq!(lines.stdout, events.join("\n") + "\n");
+}

@@ -1,0 +1,137 @@
+//! What needs no daemon.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where its surroundings fail")]
+
+mod common;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use common::{FakeDaemon, Outcome, alone, ctl, run, utf8};
+use goldens::Manifest;
+use protocol::{Daemon, Failure, Reply, Request, Status};
+use serde_json::Value;
+
+#[test]
+fn a_golden_is_identified_and_exported() {
+    let temp = tempfile::tempdir().unwrap();
+    let models = temp.path().canonicalize().unwrap().join("models");
+    fs::create_dir(&models).unwrap();
+    let golden = models.join("golden sd1.safetensors");
+    Manifest::load("sd1").unwrap().write_checkpoint(&golden).unwrap();
+
+    let human = alone(&["identify", utf8(&golden)]);
+    assert_eq!((human.code, human.stderr.as_str()), (Some(0), ""));
+    let identity: Value =
+        serde_json::from_str(&alone(&["identify", utf8(&golden), "--json"]).stdout).unwrap();
+    assert_eq!(identity["architecture"], "sd1");
+    for field in ["weights_id", "unet_id"] {
+        let id = identity[field].as_str().unwrap();
+        assert_eq!(id.len(), 64);
+        assert!(human.stdout.contains(id), "{}", human.stdout);
+    }
+
+    let out = temp.path().join("new/out");
+    for (precision, rerun) in [("fp16", false), ("fp32", true), ("fp16", true)] {
+        let args = ["export", utf8(&golden), "--output", utf8(&out), "--precision", precision];
+        let outcome = run(ctl(&args).arg("--json"));
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{precision} {rerun}");
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let onnx = out.join("unet.onnx");
+        assert_eq!(told["onnx"], utf8(&onnx));
+        assert_eq!(told["precision"], precision);
+        assert_eq!(told["bytes"], fs::metadata(&onnx).unwrap().len());
+        let link = out.join("golden sd1.safetensors");
+        assert_eq!(told["weights"], utf8(&link));
+        assert_eq!(fs::read_link(&link).unwrap(), golden);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    }
+    // Beside the checkpoint itself.
+    assert_eq!(alone(&["export", utf8(&golden), "--output", utf8(&models)]).code, Some(0));
+    assert!(fs::symlink_metadata(&golden).unwrap().is_file());
+}
+
+#[test]
+fn what_is_no_checkpoint_is_named_and_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().unwrap();
+    let empty = temp.path().join("empty.safetensors");
+    fs::write(&empty, "").unwrap();
+    let absent = temp.path().join("absent.safetensors");
+    let out = temp.path().join("out");
+    for file in [&empty, &absent] {
+        for args in [&["identify", utf8(file)][..], &["export", utf8(file), "--output", utf8(&out)]]
+        {
+            let outcome = alone(args);
+            assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{args:?}");
+            assert!(outcome.stderr.contains(utf8(file)), "{}", outcome.stderr);
+        }
+    }
+    assert!(!out.exists());
+}
+
+/// Installs into `data` with a `python3` of this body, or with none.
+fn install(data: &Path, python: Option<&str>) -> Outcome {
+    let bin = tempfile::tempdir().unwrap();
+    if let Some(body) = python {
+        let path = bin.path().join("python3");
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let args = ["runtime", "install", "--data-dir", utf8(data), "--socket", "/nonexistent"];
+    run(ctl(&args).env("PATH", bin.path()))
+}
+
+#[test]
+fn each_way_of_not_downloading_says_what_to_do() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let wrong = "while [ \"$1\" != -d ]; do shift; done; echo no wheel > \"$2/x.whl\"";
+    for (python, told) in [
+        (None, "apt install python3"),
+        (Some("echo /usr/bin/python3: No module named pip >&2; exit 1"), "apt install python3-pip"),
+        (Some("echo 'Failed to establish a new connection' >&2; exit 1"), "check the network"),
+        (Some("echo '[Errno 28] No space left on device' >&2; exit 1"), "is full"),
+        (Some("exit 0"), "left no wheel"),
+        (Some(wrong), config::runtime::PINNED.sha256),
+    ] {
+        let outcome = install(&data, python);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{python:?}");
+        assert!(outcome.stderr.contains(told), "{python:?}: {}", outcome.stderr);
+        let left: Vec<_> = fs::read_dir(data.join("runtime")).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "only the lock: {left:?}");
+    }
+}
+
+#[test]
+fn the_running_daemon_says_where_and_is_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let pinned = config::runtime::PINNED;
+    let installed = config::runtime::installed_dir(temp.path(), pinned.version);
+    fs::create_dir_all(&installed).unwrap();
+    for name in [config::runtime::LIBRARY, config::runtime::ONNX_PARSER] {
+        fs::write(installed.join(name), "").unwrap();
+    }
+    let status = Status {
+        daemon: Daemon {
+            version: "0.1.0".into(),
+            protocol: 1,
+            pid: 1,
+            uptime_s: 0,
+            data_dir: utf8(temp.path()).into(),
+        },
+        runtime: None,
+        runtime_problem: Some("too new".into()),
+        gpus: vec![],
+        models_dirs: vec![],
+        queue: vec![],
+        building: None,
+        counts: [].into(),
+    };
+    let found = Reply::Status(status.clone());
+    let spare = Reply::Failed(Failure::Other { message: "not asked for".into() });
+    let daemon = FakeDaemon::replying([Reply::Status(status), found, spare]);
+    let outcome = daemon.ctl(&["runtime", "install"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(outcome.stdout.contains("was already in"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("sdtrtd: too new"), "{}", outcome.stdout);
+    assert_eq!(daemon.requests(), [Request::Status, Request::FindRuntime]);
+}
