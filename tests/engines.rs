@@ -1,0 +1,162 @@
+//! Engines built by the real TensorRT-RTX, and what becomes of them.
+
+use std::fs;
+
+use end_to_end::{Daemon, Workplace};
+use protocol::{Checkpoint, Engine, State};
+
+fn only_engine(checkpoint: &Checkpoint) -> &Engine {
+    assert_eq!(checkpoint.state, State::Ready, "{checkpoint:#?}");
+    assert_eq!(checkpoint.engines.len(), 1, "{checkpoint:#?}");
+    &checkpoint.engines[0]
+}
+
+fn engine_files(w: &Workplace) -> Vec<String> {
+    let entries = fs::read_dir(w.data().join("engines")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn an_engine_stays_with_its_content() {
+    let w = Workplace::new();
+    let path = w.write_checkpoint("a.safetensors", 1);
+    let daemon = w.building_daemon();
+    w.wait();
+    let built = w.only();
+    let engine = only_engine(&built).clone();
+    assert_eq!(engine.presets, ["default"]);
+    assert_eq!(engine.flavour, "tensorrt-rtx");
+    assert_eq!(engine.compute_capabilities, ["8.9"]);
+    assert_eq!(fs::metadata(&engine.path).unwrap().len(), engine.bytes);
+    let verified = w.ctl(&["verify"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+
+    let moved = w.model("sub/b.safetensors");
+    fs::create_dir(w.model("sub")).unwrap();
+    fs::rename(&path, &moved).unwrap();
+    assert_eq!(only_engine(&w.only()), &engine, "moved");
+
+    fs::copy(&moved, w.model("copy.safetensors")).unwrap();
+    let both = w.only();
+    assert_eq!((both.locations.len(), only_engine(&both)), (2, &engine), "copied");
+
+    assert_eq!(daemon.stop(), Some(0));
+    fs::remove_file(w.model("copy.safetensors")).unwrap();
+    fs::rename(&moved, w.path("away")).unwrap();
+    let daemon = w.building_daemon();
+    let orphan = w.only();
+    assert_eq!((orphan.state, &orphan.weights_id), (State::Orphaned, &built.weights_id));
+    assert_eq!(orphan.engines, [engine.clone()]);
+
+    fs::copy(w.path("away"), &path).unwrap();
+    assert_eq!(only_engine(&w.only()), &engine, "put back");
+
+    assert_eq!(daemon.stop(), Some(0));
+    fs::remove_dir_all(w.data().join("learned")).unwrap();
+    let _daemon = w.building_daemon();
+    assert_eq!(only_engine(&w.only()), &engine, "everything learned forgotten");
+    assert_eq!(engine_files(&w).len(), 2, "one plan and its manifest: {:?}", engine_files(&w));
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.safetensors", 1);
+    let _daemon = w.building_daemon();
+    w.wait();
+    let engine = only_engine(&w.only()).clone();
+
+    let mut plan = fs::read(&engine.path).unwrap();
+    let middle = plan.len() / 2;
+    plan[middle] ^= 1;
+    fs::write(&engine.path, plan).unwrap();
+    let verified = w.ctl(&["verify"]);
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.stdout.contains(&engine.key[..12]), "{verified:?}");
+    w.wait();
+    assert_eq!(only_engine(&w.only()).key, engine.key);
+    assert_eq!(w.ctl(&["verify"]).code, 0);
+
+    assert_eq!(w.ctl(&["remove", &engine.key[..12]]).code, 0);
+    let without = w.only();
+    assert_eq!((without.state, without.engines.len()), (State::Failed, 0));
+    assert!(without.reason.unwrap().contains("sdtrtctl build"));
+    assert_eq!(engine_files(&w), [""; 0]);
+
+    assert_eq!(w.ctl(&["build", "a"]).code, 0);
+    w.wait();
+    assert_eq!(only_engine(&w.only()).key, engine.key);
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn a_killed_worker_or_daemon_leaves_no_half_engine() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.safetensors", 1);
+    let daemon = w.building_daemon();
+    let mut watching = w.watch();
+    for phase in ["parse", "build"] {
+        watching.until(phase, |seen| seen.building.as_ref().is_some_and(|b| b.phase == phase));
+        let [worker] = daemon.workers()[..] else { panic!("one worker is at work") };
+        Daemon::kill(worker);
+        watching.until("it starts over", |seen| {
+            seen.building.as_ref().is_some_and(|build| build.phase == "graph")
+        });
+        assert_eq!(engine_files(&w), [""; 0], "{phase}");
+    }
+    watching.until("build", |seen| seen.building.as_ref().is_some_and(|b| b.phase == "build"));
+    let workers = daemon.workers();
+    Daemon::kill(daemon.pid());
+    drop(daemon);
+    assert_eq!(workers.len(), 1);
+
+    let _daemon = w.building_daemon();
+    w.wait();
+    only_engine(&w.only());
+    assert_eq!(engine_files(&w).len(), 2);
+    assert_eq!(w.ctl(&["verify"]).code, 0);
+    assert_eq!(fs::read_dir(w.data().join("scratch")).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn a_worker_that_keeps_dying_fails_the_job_until_it_is_retried() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.safetensors", 1);
+    let daemon = w.building_daemon();
+    let mut watching = w.watch();
+    for _ in 0..3 {
+        watching.until("a worker", |seen| {
+            seen.building.as_ref().is_some_and(|build| build.phase == "parse")
+        });
+        daemon.workers().into_iter().for_each(Daemon::kill);
+        watching.until("it has ended", |seen| {
+            seen.building.as_ref().is_none_or(|build| build.phase == "graph")
+        });
+    }
+    let failed = w.only();
+    assert_eq!(failed.state, State::Failed);
+    assert!(failed.reason.unwrap().contains("killed"));
+    assert_eq!(w.ctl(&["wait", "a"]).code, 1);
+    assert_eq!(w.ctl(&["retry", "a"]).code, 0);
+    w.wait();
+    only_engine(&w.only());
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn a_checkpoint_may_be_renamed_while_its_engine_is_built() {
+    let w = Workplace::new();
+    let path = w.write_checkpoint("a.safetensors", 1);
+    let _daemon = w.building_daemon();
+    let mut watching = w.watch();
+    watching.until("graph", |seen| seen.building.is_some());
+    fs::rename(&path, w.model("b.safetensors")).unwrap();
+    w.wait();
+    only_engine(&w.only());
+}

@@ -1,0 +1,11 @@
+//! Runs the real programs on folders of their own, as a user would.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is test code")]
+
+mod daemon;
+mod programs;
+mod watching;
+mod workplace;
+
+pub use daemon::Daemon;
+pub use watching::Watching;
+pub use workplace::{Answer, Workplace};

@@ -1,0 +1,195 @@
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use goldens::Manifest;
+use protocol::Checkpoint;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Daemon, Watching, programs};
+
+/// How long a command may wait for the daemon; far more than anything here takes.
+pub(crate) const PATIENCE_S: u64 = 240;
+
+/// A models folder, a data folder and a socket of one test's own.
+pub struct Workplace {
+    dir: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// What it printed, as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Default for Workplace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Workplace {
+    /// With an empty models folder.
+    pub fn new() -> Self {
+        let workplace = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(workplace.models()).unwrap();
+        fs::create_dir(workplace.path("no-runtime")).unwrap();
+        workplace
+    }
+
+    /// Something in this workplace.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The models folder.
+    pub fn models(&self) -> PathBuf {
+        self.path("models")
+    }
+
+    /// A file in the models folder.
+    pub fn model(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.models().join(name)
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// The daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("socket")
+    }
+
+    /// Writes the golden SD 1.x checkpoint with its weights drawn from `seed`, and its VAE as it
+    /// always is.
+    pub fn write_checkpoint(&self, name: impl AsRef<Path>, seed: u64) -> PathBuf {
+        let path = self.model(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Manifest::load("sd1").unwrap().reseed(seed).write_checkpoint(&path).unwrap();
+        path
+    }
+
+    /// Starts the daemon without TensorRT: what it learns of files is all there is to see.
+    pub fn daemon(&self) -> Daemon {
+        self.daemon_with(&["--tensorrt-dir", self.path("no-runtime").to_str().unwrap()])
+    }
+
+    /// Starts the daemon with the real TensorRT-RTX.
+    ///
+    /// # Panics
+    /// When the tests were not told where it is.
+    pub fn building_daemon(&self) -> Daemon {
+        let runtime = env::var("SDTRT_TEST_RUNTIME")
+            .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
+        self.daemon_with(&["--tensorrt-dir", &runtime, "--compute-capability", "8.9"])
+    }
+
+    /// Starts the daemon with more arguments.
+    pub fn daemon_with(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(self, arguments)
+    }
+
+    /// A command line of `sdtrtd` on this workplace.
+    pub fn sdtrtd(&self) -> Command {
+        let mut command = Command::new(programs::folder().join("sdtrtd"));
+        command
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("RUST_LOG", "info,sled=warn")
+            .arg("--models-dir")
+            .arg(self.models())
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("--socket")
+            .arg(self.socket())
+            .args(["--settle-seconds", "0.2"]);
+        command
+    }
+
+    /// Runs `sdtrtctl` on this workplace.
+    pub fn ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Answer {
+        let output = Command::new(programs::folder().join("sdtrtctl"))
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("SDTRT_SOCKET", self.socket())
+            .current_dir(self.dir.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Everything that `list` shows.
+    pub fn list(&self) -> Vec<Checkpoint> {
+        let answer = self.ctl(&["list", "--json"]);
+        serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
+    }
+
+    /// Everything that `list` shows once nothing is left to do, or once what is left waits for a
+    /// TensorRT that is not there.
+    pub fn settled_list(&self) -> Vec<Checkpoint> {
+        self.ctl(&["wait", "--timeout", &PATIENCE_S.to_string()]);
+        self.list()
+    }
+
+    /// The only entry that `list` shows once nothing is left to do.
+    ///
+    /// # Panics
+    /// When there is none or more than one.
+    pub fn only(&self) -> Checkpoint {
+        let mut list = self.settled_list();
+        assert_eq!(list.len(), 1, "{list:#?}");
+        list.remove(0)
+    }
+
+    /// Waits until all engines are built.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub fn wait(&self) {
+        let answer = self.ctl(&["wait", "--timeout", &PATIENCE_S.to_string()]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+    }
+
+    /// Follows the daemon's events.
+    pub fn watch(&self) -> Watching {
+        Watching::new(&self.socket())
+    }
+
+    /// A bare connection to the daemon.
+    pub fn connect(&self) -> UnixStream {
+        UnixStream::connect(self.socket()).unwrap()
+    }
+
+    /// A path as `list` shows it.
+    pub fn shown(path: &Path) -> String {
+        path.to_string_lossy().into_owned()
+    }
+}
