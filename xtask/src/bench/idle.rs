@@ -1,0 +1,37 @@
+//! The daemon with nothing to do.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{
+    lab::Lab,
+    measure::{cpu_time, resident},
+    small::COUNT,
+    table::Row,
+};
+use crate::{process, size};
+
+/// For what the start left to do.
+const REST: Duration = Duration::from_secs(5);
+
+const WATCHED: Duration = Duration::from_secs(30);
+
+pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
+    let known = lab.small()?;
+    let mut daemon = known.daemon(lab, None)?;
+    known.ready(&mut daemon)?;
+    process::sleep(REST)?;
+    let (started, before) = (Instant::now(), cpu_time(daemon.pid())?);
+    process::sleep(WATCHED)?;
+    let used = cpu_time(daemon.pid())?.saturating_sub(before);
+    let share = used.as_secs_f64() / started.elapsed().as_secs_f64() * 100.0;
+    let held = resident(daemon.pid())?;
+    daemon.stop();
+    let how = format!("VmRSS, {COUNT} small checkpoints known");
+    let cpu = format!("CPU time over {} s, to 0.01 s, the same daemon", WATCHED.as_secs());
+    Ok(vec![
+        Row::new("idle daemon: resident", size::bytes(held), "≤ 30 MB", how),
+        Row::new("… of a core", format!("{share:.2} %"), "≤ 0.1 %", cpu),
+    ])
+}

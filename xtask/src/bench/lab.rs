@@ -1,0 +1,84 @@
+//! What the measurements share: programs, folders, a full-size checkpoint, many small ones.
+
+use std::{
+    cell::OnceCell,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use super::small;
+use crate::{
+    cargo::{self, Profile, Programs},
+    demo, folders,
+    setup::Kit,
+};
+
+pub(super) struct Lab {
+    pub(super) programs: Programs,
+    pub(super) kit: Kit,
+    folder: TempDir,
+    full_size: OnceCell<PathBuf>,
+    small: OnceCell<small::Known>,
+}
+
+impl Lab {
+    pub(super) fn new() -> Result<Self> {
+        let (programs, kit) = cargo::build_programs(Profile::Release)?;
+        let folder = folders::work("bench-")?;
+        Ok(Self { programs, kit, folder, full_size: OnceCell::new(), small: OnceCell::new() })
+    }
+
+    /// An empty folder.
+    pub(super) fn dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.folder.path().join(name);
+        folders::make(&dir)?;
+        Ok(dir)
+    }
+
+    /// A full-size SD 1.5 checkpoint, in the page cache.
+    pub(super) fn full_size(&self) -> Result<&Path> {
+        if self.full_size.get().is_none() {
+            let path = self.dir("full-size")?.join("sd15.safetensors");
+            eprintln!("writing a full-size checkpoint");
+            demo::write_sd15(&self.programs, &path)?;
+            let _ = self.full_size.set(path);
+        }
+        let path = self.full_size.get().map_or(Path::new(""), PathBuf::as_path);
+        io::copy(&mut File::open(path)?, &mut io::sink())?;
+        Ok(path)
+    }
+
+    /// The full-size checkpoint under another path, without a copy.
+    pub(super) fn full_size_at(&self, path: &Path) -> Result<()> {
+        fs::hard_link(self.full_size()?, path)?;
+        Ok(())
+    }
+
+    /// Small checkpoints, and a data folder that knows them.
+    pub(super) fn small(&self) -> Result<&small::Known> {
+        if let Some(known) = self.small.get() {
+            return Ok(known);
+        }
+        let known = small::learn(self)?;
+        Ok(self.small.get_or_init(|| known))
+    }
+
+    /// Threads that both sides of a comparison get.
+    pub(super) fn threads() -> usize {
+        available_parallelism().map_or(1, usize::from)
+    }
+
+    /// What it was measured on.
+    pub(super) fn machine(&self) -> String {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let model = model.map_or("an unknown CPU", |(_, model)| model);
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        format!("{} threads of {model}, Linux {}, release build", Self::threads(), kernel.trim())
+    }
+}

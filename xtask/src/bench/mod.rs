@@ -1,0 +1,70 @@
+//! The project's figures, measured: both sides of every comparison in one run.
+
+mod b3sum;
+mod build;
+mod export;
+mod identify;
+mod idle;
+mod lab;
+mod measure;
+mod opens;
+mod rename;
+mod restart;
+mod small;
+mod table;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use lab::Lab;
+use table::Row;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    /// Writing the graph of a full-size UNet
+    Export,
+    /// Reading a checkpoint once, beside b3sum
+    Identify,
+    /// A rename until it is shown
+    Rename,
+    /// A restart with 2,000 checkpoints known
+    Restart,
+    /// The daemon with nothing to do
+    Idle,
+    /// A full-size engine
+    Build,
+}
+
+/// Measures what is named, or everything, and prints one Markdown table. A figure that can't be
+/// had doesn't keep the others away.
+pub(crate) fn run(names: &[Name]) -> Result<()> {
+    let names = if names.is_empty() { Name::value_variants() } else { names };
+    let lab = Lab::new()?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut failed = 0;
+    for &name in names {
+        eprintln!("measuring: {name:?}");
+        match measure(name, &lab) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                crate::process::go_on()?;
+                eprintln!("{name:?}: {error:#}");
+                failed += 1;
+            }
+        }
+    }
+    print!("{}", table::render(&lab.machine(), &rows));
+    if failed > 0 { bail!("{failed} of {} could not be measured", names.len()) } else { Ok(()) }
+}
+
+fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
+    match name {
+        Name::Export => export::run(lab),
+        Name::Identify => identify::run(lab),
+        Name::Rename => rename::run(lab),
+        Name::Restart => restart::run(lab),
+        Name::Idle => idle::run(lab),
+        Name::Build => build::run(lab),
+    }
+}

@@ -1,0 +1,107 @@
+//! Thousands of checkpoints that cost a few megabytes: just the tensors that tell what they are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use protocol::{Client, State};
+use serde_json::{Map, json};
+
+use super::lab::Lab;
+use crate::{
+    daemon::{self, Daemon, Options},
+    folders, process,
+};
+
+pub(super) const COUNT: usize = 2000;
+
+/// Folders that they lie in.
+const FOLDERS: usize = 20;
+
+/// What the daemon knows an SD 1.x UNet by.
+const TENSORS: [(&str, &[usize]); 6] = [
+    ("input_blocks.0.0.weight", &[1, 4, 1, 1]),
+    ("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", &[1, 768]),
+    ("out.0.weight", &[1]),
+    ("out.2.weight", &[1, 1, 1, 1]),
+    ("time_embed.0.weight", &[1, 1]),
+    ("time_embed.2.weight", &[1, 1]),
+];
+
+/// A models folder, and a data folder whose daemon has read it.
+pub(super) struct Known {
+    pub(super) models: PathBuf,
+    pub(super) folders: Vec<PathBuf>,
+    data: PathBuf,
+    no_tensorrt: PathBuf,
+}
+
+impl Known {
+    /// A daemon on them. With nothing to build with, it has nothing to do but know them.
+    pub(super) fn daemon(&self, lab: &Lab, settle_seconds: Option<f64>) -> Result<Daemon> {
+        let options = Options {
+            models: &self.models,
+            data: &self.data,
+            tensorrt: &self.no_tensorrt,
+            compute_capability: None,
+            settle_seconds,
+        };
+        Daemon::start(&lab.programs, &options)
+    }
+
+    /// Waits until all are known.
+    pub(super) fn ready(&self, daemon: &mut Daemon) -> Result<Client> {
+        let mut client = daemon.ready(&self.data)?;
+        let (limit, pause) = (Duration::from_secs(120), Duration::from_millis(5));
+        process::until("all checkpoints are known", limit, pause, || {
+            let counts = daemon::status(&mut client)?.counts;
+            if let Some(rejected) = counts.get(&State::Rejected) {
+                bail!("{rejected} small checkpoints were rejected");
+            }
+            let known = |state| counts.get(&state).copied().unwrap_or_default();
+            Ok((known(State::Queued) == COUNT).then_some(()))
+        })?;
+        Ok(client)
+    }
+}
+
+/// Writes the checkpoints and has a daemon read them.
+pub(super) fn learn(lab: &Lab) -> Result<Known> {
+    eprintln!("writing {COUNT} small checkpoints");
+    let models = lab.dir("small/models")?;
+    let folders = (0..FOLDERS).map(|folder| models.join(format!("folder {folder}"))).collect();
+    let (data, no_tensorrt) = (lab.dir("small/data")?, lab.dir("small/no-tensorrt")?);
+    let known = Known { models, folders, data, no_tensorrt };
+    for folder in &known.folders {
+        folders::make(folder)?;
+    }
+    for number in 0..COUNT {
+        write(&known.folders[number % FOLDERS], number)?;
+    }
+    let mut daemon = known.daemon(lab, Some(0.1))?;
+    known.ready(&mut daemon)?;
+    daemon.stop();
+    Ok(known)
+}
+
+fn write(dir: &Path, number: usize) -> Result<()> {
+    let mut header = Map::new();
+    let mut end = 0;
+    for (name, shape) in TENSORS {
+        let start = end;
+        end += 4 * shape.iter().product::<usize>();
+        let tensor = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        header.insert(format!("model.diffusion_model.{name}"), tensor);
+    }
+    let header = serde_json::to_vec(&header)?;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    // Weights of its own for each, so that no two are the same checkpoint.
+    let weights = (number as u64).to_le_bytes();
+    file.extend(weights.iter().cycle().take(end));
+    fs::write(dir.join(format!("small {number}.safetensors")), file)?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! What a change must pass.
+
+use anyhow::Result;
+
+use crate::{
+    cargo::{self, Profile},
+    folders, process, setup,
+};
+
+/// Format, clippy and rustdoc with their warnings as errors, then every test. The quickest first.
+pub(crate) fn all() -> Result<()> {
+    process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
+    let kit = setup::all(Profile::Dev)?;
+    let variables = kit.build_variables();
+    let mut clippy = cargo::command("clippy", &variables);
+    process::run(clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut doc = cargo::command("doc", &variables);
+    doc.args(["--workspace", "--no-deps", "--document-private-items"]);
+    process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    test(false, &[])
+}
+
+/// All tests, or all that are quick. `args` go to the test programs.
+pub(crate) fn test(quick: bool, args: &[String]) -> Result<()> {
+    let kit = setup::all(Profile::Dev)?;
+    // End-to-end tests build these once more in the same way, which then takes no time.
+    cargo::build(Profile::Dev, &["sdtrtd", "sdtrtctl"], &kit.build_variables())?;
+    let mut test = cargo::command("test", &kit.variables());
+    test.args(["--workspace", "--"]);
+    if !quick {
+        test.arg("--include-ignored");
+    }
+    process::run(test.args(args))
+}

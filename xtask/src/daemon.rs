@@ -1,0 +1,114 @@
+//! A daemon of our own: its folders, socket and configuration have nothing to do with the user's.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use protocol::{Checkpoint, Client, Reply, Request, Status};
+use tempfile::TempDir;
+
+use crate::{
+    cargo::Programs,
+    process::{self, Process},
+};
+
+/// For a daemon to answer after its start.
+const START: Duration = Duration::from_secs(30);
+
+/// What a daemon is started with.
+pub(crate) struct Options<'a> {
+    pub(crate) models: &'a Path,
+    pub(crate) data: &'a Path,
+    /// Folder of the TensorRT-RTX libraries; in an empty one there is nothing to build with.
+    pub(crate) tensorrt: &'a Path,
+    pub(crate) compute_capability: Option<&'a str>,
+    /// Its own default where absent.
+    pub(crate) settle_seconds: Option<f64>,
+}
+
+/// A running daemon; it is stopped when this value goes.
+pub(crate) struct Daemon {
+    process: Process,
+    sdtrtctl: PathBuf,
+    socket: PathBuf,
+    config: PathBuf,
+    /// Holds the socket: the paths of sockets must be short.
+    _folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts a daemon, and returns at once; see [`ready`](Self::ready).
+    pub(crate) fn start(programs: &Programs, options: &Options<'_>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("sdtrt-").tempdir()?;
+        let socket = folder.path().join("sdtrtd.sock");
+        // An empty one keeps the user's away.
+        let config = folder.path().join("sdtrtd.toml");
+        File::create(&config)?;
+        fs::create_dir_all(options.data)?;
+        let log = File::create(options.data.join("sdtrtd.log"))?;
+        let mut command = Command::new(&programs.sdtrtd);
+        command.arg("--config").arg(&config).arg("--socket").arg(&socket);
+        command.arg("--models-dir").arg(options.models).arg("--data-dir").arg(options.data);
+        command.arg("--tensorrt-dir").arg(options.tensorrt);
+        if let Some(compute_capability) = options.compute_capability {
+            command.args(["--compute-capability", compute_capability]);
+        }
+        if let Some(seconds) = options.settle_seconds {
+            command.args(["--settle-seconds", &seconds.to_string()]);
+        }
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let process = Process::start(&mut command)?;
+        let sdtrtctl = programs.sdtrtctl.clone();
+        Ok(Self { process, sdtrtctl, socket, config, _folder: folder })
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn ready(&mut self, data: &Path) -> Result<Client> {
+        process::until("sdtrtd answers", START, Duration::from_millis(2), || {
+            if let Ok(client) = Client::connect(&self.socket) {
+                return Ok(Some(client));
+            }
+            let Some(status) = self.process.ended()? else { return Ok(None) };
+            let log = fs::read_to_string(data.join("sdtrtd.log")).unwrap_or_default();
+            bail!("sdtrtd ended at once ({status}):\n{}", log.trim_end());
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A command line to this daemon.
+    pub(crate) fn ctl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.sdtrtctl);
+        command.args(args).env("SDTRT_SOCKET", &self.socket).env("SDTRT_CONFIG", &self.config);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Stops it, and waits until it has written all it learned.
+    pub(crate) fn stop(mut self) {
+        self.process.stop();
+    }
+}
+
+/// As `sdtrtctl status` shows it.
+pub(crate) fn status(client: &mut Client) -> Result<Status> {
+    match client.ask(&Request::Status).context("sdtrtd does not answer any more")? {
+        Reply::Status(status) => Ok(status),
+        other => bail!("sdtrtd answers {other:?} when asked for its status"),
+    }
+}
+
+/// As `sdtrtctl list` shows it.
+pub(crate) fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
+    match client.ask(&Request::List).context("sdtrtd does not answer any more")? {
+        Reply::List(list) => Ok(list),
+        other => bail!("sdtrtd answers {other:?} when asked for its list"),
+    }
+}

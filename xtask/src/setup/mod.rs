@@ -1,0 +1,97 @@
+//! Fetching what is missing, without root, into the user's cache folder.
+
+mod compiler;
+mod pip;
+mod tensorrt;
+mod wheel;
+
+use std::{fs::File, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cargo::Profile, folders};
+
+/// What building and testing need beside Rust and a C++ compiler.
+pub(crate) struct Kit {
+    /// Folder of libclang, by which the TensorRT-RTX bindings are made from the headers.
+    libclang: PathBuf,
+    /// The compiler's own headers, which libclang lacks.
+    headers: Option<String>,
+    /// The library that the tests run graphs with.
+    onnx_runtime: PathBuf,
+    /// Folder of the TensorRT-RTX libraries.
+    pub(crate) tensorrt: PathBuf,
+}
+
+/// Installs what is missing. The TensorRT-RTX libraries come by the project's own `sdtrtctl`, which
+/// is built with `profile` if they do.
+pub(crate) fn all(profile: Profile) -> Result<Kit> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("TensorRT for RTX is there for x86-64 Linux only (and Windows, which sdtrt is not)");
+    }
+    let headers = compiler::headers()?;
+    let cache = folders::cache()?;
+    let libclang = wheel::install(&cache, &wheel::LIBCLANG)?;
+    let kit = Kit {
+        libclang: libclang.parent().context("libclang lies in no folder")?.to_owned(),
+        headers,
+        onnx_runtime: wheel::install(&cache, &wheel::ONNX_RUNTIME)?,
+        tensorrt: tensorrt::place(&cache),
+    };
+    tensorrt::install(&cache, profile, &kit.build_variables())?;
+    Ok(kit)
+}
+
+impl Kit {
+    /// What decides how cargo builds. Always the same, since a change builds the bindings anew.
+    pub(crate) fn build_variables(&self) -> Vec<(&'static str, String)> {
+        let libclang = self.libclang.display().to_string();
+        let mut variables = vec![("LIBCLANG_PATH", libclang)];
+        if let Some(headers) = &self.headers {
+            variables.push(("BINDGEN_EXTRA_CLANG_ARGS", format!("-isystem {headers}")));
+        }
+        variables
+    }
+
+    /// All that the tests need.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.build_variables();
+        variables.push(("ORT_DYLIB_PATH", self.onnx_runtime.display().to_string()));
+        variables.push(("SDTRT_TEST_RUNTIME", self.tensorrt.display().to_string()));
+        variables
+    }
+
+    /// The same for a shell.
+    pub(crate) fn exports(&self) -> String {
+        let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let line = |(name, value): (&str, String)| format!("export {name}={}\n", quote(&value));
+        self.variables().into_iter().map(line).collect()
+    }
+}
+
+/// One set-up at a time: held until the file is closed, by the system also when this is killed.
+fn lock(cache: &std::path::Path) -> Result<File> {
+    let path = cache.join(".lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_meant() {
+        let kit = Kit {
+            libclang: "/it's/here".into(),
+            headers: Some("/usr/include".into()),
+            onnx_runtime: "/ort.so".into(),
+            tensorrt: "/trt".into(),
+        };
+        let script =
+            format!("{}printf %s \"$LIBCLANG_PATH|$BINDGEN_EXTRA_CLANG_ARGS\"", kit.exports());
+        let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&shell.stdout), "/it's/here|-isystem /usr/include");
+    }
+}
