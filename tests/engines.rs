@@ -1,4 +1,5 @@
 //! Engines built by the real TensorRT-RTX, and what becomes of them.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 
@@ -50,7 +51,7 @@ fn an_engine_stays_with_its_content() {
     let daemon = w.building_daemon();
     let orphan = w.only();
     assert_eq!((orphan.state, &orphan.weights_id), (State::Orphaned, &built.weights_id));
-    assert_eq!(orphan.engines, [engine.clone()]);
+    assert_eq!(orphan.engines, std::slice::from_ref(&engine));
 
     fs::copy(w.path("away"), &path).unwrap();
     assert_eq!(only_engine(&w.only()), &engine, "put back");

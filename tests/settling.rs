@@ -1,4 +1,5 @@
 //! A file is read once it has stopped changing, and not before.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     fs::{self, File},

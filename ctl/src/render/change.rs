@@ -104,7 +104,7 @@ mod tests {
 
     fn state(checkpoints: Vec<Checkpoint>) -> Event {
         let status = protocol::Status { building: None, ..samples::status() };
-        Event::State { status, checkpoints }
+        Event::State { status: Box::new(status), checkpoints }
     }
 
     #[test]

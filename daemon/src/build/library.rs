@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
-        let table: [(&str, fn(&Library, &Manifest)); 4] = [
+        type Harm = fn(&Library, &Manifest);
+        let table: [(&str, Harm); 4] = [
             ("plan gone", |library, m| fs::remove_file(library.plan(&m.key)).unwrap()),
             ("plan cut", |library, m| fs::write(library.plan(&m.key), "pl").unwrap()),
             ("garbage", |library, m| fs::write(library.manifest_path(&m.key), "{").unwrap()),

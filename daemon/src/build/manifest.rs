@@ -9,7 +9,7 @@ pub(super) const FORMAT: u32 = 1;
 /// What is kept beside every engine: the truth about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// `FORMAT`.
     pub format: u32,
     /// The engine's key, which its files are named by.
     pub key: Id,

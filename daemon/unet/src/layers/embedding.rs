@@ -8,7 +8,7 @@ use crate::graph::Attribute;
 const MAX_PERIOD: f32 = 10_000.0;
 
 impl Builder<'_> {
-    /// [batch] time steps in fp32 to [batch, channels]: cosines, then sines. In fp32 up to here:
+    /// `[batch]` time steps in fp32 to `[batch, channels]`: cosines, then sines. In fp32 up to here:
     /// the steps are fractions of numbers up to 999, too fine for fp16.
     pub(crate) fn time_embedding(&mut self, at: &str, steps: &Value, channels: u64) -> Value {
         let half = channels / 2;

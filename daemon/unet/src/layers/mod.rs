@@ -23,7 +23,7 @@ pub(crate) struct Features {
 
 /// What every block of the UNet takes beside its features.
 pub(crate) struct Conditions {
-    /// The number of images, shape [1].
+    /// The number of images, shape `[1]`.
     pub(crate) batch: Value,
     /// The time embedding after its activation: [batch, `embedding_width`].
     pub(crate) embedding: Value,
