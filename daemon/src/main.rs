@@ -1,6 +1,11 @@
 //! The daemon's command line.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -86,7 +91,11 @@ fn work(library: Option<OsString>) -> Result<()> {
 
 fn run(options: Options) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     let config = configure(options)?;
     // Two threads: one for the actor, one for clients. What is slow has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()

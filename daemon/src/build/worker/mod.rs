@@ -111,7 +111,11 @@ fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
     };
     let mut write = write;
     write().with_context(|| {
-        format!("cannot write the engine, {} bytes, to {}", plan.len(), path.display())
+        format!(
+            "cannot write the engine, {} MB, to {} (make room there, then `sdtrtctl retry` the checkpoint)",
+            plan.len() / 1_000_000,
+            job.folder.display()
+        )
     })?;
     at(Phase::Write, 100);
     Ok(Built {

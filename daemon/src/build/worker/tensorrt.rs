@@ -35,15 +35,16 @@ pub(super) fn build(
     build_logged(job, model, keep, &logger).map_err(|error| match errors.last() {
         Some(said) => anyhow!("{error:#}; TensorRT said: {said}"),
         None => error,
-    })
+    })?
 }
 
+/// What TensorRT failed at, and within, what `keep` did.
 fn build_logged(
     job: &Job,
     model: &Path,
     keep: impl FnOnce(&[u8]) -> Result<Built>,
     logger: &Logger,
-) -> Result<Built> {
+) -> Result<Result<Built>> {
     let mut builder = Builder::new(logger).context("TensorRT does not start")?;
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
@@ -63,7 +64,7 @@ fn build_logged(
         .build_serialized_network(parser.network_mut(), &mut config)
         .context("TensorRT could not build the engine")?;
     check(&plan, logger)?;
-    keep(&plan)
+    Ok(keep(&plan))
 }
 
 fn load(job: &Job) -> Result<()> {
