@@ -65,6 +65,22 @@ fn an_engine_stays_with_its_content() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn a_torch_file_and_a_safetensors_file_of_the_same_tensors_share_an_engine() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.ckpt", 1);
+    let _daemon = w.building_daemon();
+    w.wait();
+    let built = w.only();
+    let engine = only_engine(&built).clone();
+
+    w.write_checkpoint("a.safetensors", 1);
+    let both = w.only();
+    assert_eq!((&both.weights_id, &both.unet_id), (&built.weights_id, &built.unet_id));
+    assert_eq!((both.locations.len(), only_engine(&both)), (2, &engine));
+}
+
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
 fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);

@@ -83,8 +83,8 @@ impl Workplace {
         self.path("socket")
     }
 
-    /// Writes the golden SD 1.x checkpoint with its weights drawn from `seed`, and its VAE as it
-    /// always is.
+    /// Writes the golden SD 1.x checkpoint with its weights drawn from `seed`; as a torch file if
+    /// the name ends in `.ckpt`.
     pub fn write_checkpoint(&self, name: impl AsRef<Path>, seed: u64) -> PathBuf {
         let path = self.model(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -76,6 +76,13 @@ fn weights_stored_in_other_types_are_cast() -> Result<()> {
 
 #[test]
 #[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn weights_are_read_in_place_from_a_torch_file() -> Result<()> {
+    let golden = Golden::in_file(Manifest::load("sd1")?, "checkpoint.ckpt")?;
+    check(&golden, Precision::Fp32, Form::default(), FP32)
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
 fn every_form_computes_the_same() -> Result<()> {
     let default = Form::default();
     let plain = |scale, softmax| Attention::Plain { scale, softmax };

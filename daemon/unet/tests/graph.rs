@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{Context, Result};
 use checkpoint::{Architecture, Dtype, Heads, Kind, Tensor, UNET_PREFIX};
-use common::{architecture, tensors};
+use common::tensors;
 use goldens::{Manifest, full_size_sd15, full_size_sdxl, names};
 use unet::{Data, Error, Graph, Precision};
 
 /// A golden checkpoint's tensors and architecture.
 fn golden(name: &str) -> Result<(Vec<Tensor>, Architecture)> {
-    Ok((tensors(&Manifest::load(name)?), architecture(name)))
+    let tensors = tensors(&Manifest::load(name)?);
+    let architecture = Architecture::of(&tensors)?;
+    Ok((tensors, architecture))
 }
 
 fn graph(tensors: &[Tensor], architecture: &Architecture) -> Result<Graph, Error> {
@@ -44,7 +46,7 @@ fn every_tensor_of_the_unet_is_one_initializer() -> Result<()> {
     }
     for manifest in manifests {
         let tensors = tensors(&manifest);
-        let graph = graph(&tensors, &architecture(&manifest.name))?;
+        let graph = graph(&tensors, &Architecture::of(&tensors)?)?;
         let mut found = Vec::new();
         for initializer in graph.initializers() {
             if let Data::External { offset, bytes } = initializer.data {
@@ -250,7 +252,8 @@ fn sd1_has_these_operators() -> Result<()> {
 #[test]
 fn the_onnx_file_of_a_full_size_model_is_small() -> Result<()> {
     for manifest in [full_size_sd15(0), full_size_sdxl(0)] {
-        let graph = graph(&tensors(&manifest), &architecture(&manifest.name))?;
+        let tensors = tensors(&manifest);
+        let graph = graph(&tensors, &Architecture::of(&tensors)?)?;
         let size = graph.to_onnx("model.safetensors").len();
         println!("{}: {size} bytes, {} nodes", manifest.name, graph.nodes().len());
         assert!(size <= 4 << 20, "{size}");

@@ -9,6 +9,7 @@ mod array;
 mod full_size;
 mod generator;
 mod manifest;
+pub mod pickle;
 mod write;
 
 pub use array::{Array, Case};

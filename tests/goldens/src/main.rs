@@ -11,7 +11,7 @@ use goldens::{Manifest, full_size_sd15, full_size_sdxl};
 struct Arguments {
     /// A stored manifest (sd1, sd1-inpaint, sd2, sdxl, refiner), or with --full-size: sd15, sdxl.
     name: String,
-    /// The .safetensors file to write.
+    /// The file to write; as torch writes it if its name ends in .ckpt.
     file: PathBuf,
     /// As big as a real checkpoint.
     #[arg(long)]

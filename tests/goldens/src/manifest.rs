@@ -32,6 +32,16 @@ impl Dtype {
             Self::F32 => 4,
         }
     }
+
+    /// As safetensors calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::F32 => "F32",
+        }
+    }
 }
 
 /// Name and shape of a tensor.

@@ -2,18 +2,23 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use safetensors::View;
 use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::generator::{Scale, Stream};
 use crate::manifest::{Dtype, Manifest, TensorSpec};
+use crate::pickle::{pickle, state_dict};
 
 impl Manifest {
-    /// Generates the checkpoint as a `.safetensors` file, which appears whole under its name.
-    /// One tensor at a time is in memory.
+    /// Generates the checkpoint as a file: as torch writes it where the name ends in `.ckpt`,
+    /// otherwise as safetensors. One tensor at a time is in memory.
     ///
     /// # Errors
     /// When the file cannot be written, or where the manifest gives a hash that the values do
@@ -25,13 +30,48 @@ impl Manifest {
                 bail!("{}: SHA-256 {found}, wanted {wanted}", self.name);
             }
         }
+        let path = path.as_ref();
+        if path.extension().is_some_and(|extension| extension == "ckpt") {
+            return self.write_torch(path);
+        }
         let views = self.tensors.iter().map(|tensor| {
             let view = Generated { manifest: self, tensor };
             (tensor.0.as_str(), view)
         });
         // What torch-based tools expect to find.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), path.as_ref())?;
+        safetensors::serialize_to_file(views, Some(metadata), path)?;
+        Ok(())
+    }
+
+    /// A zip archive of a pickle and, for each tensor, its bytes.
+    fn write_torch(&self, path: &Path) -> Result<()> {
+        let shapes: Vec<Vec<u64>> = self
+            .tensors
+            .iter()
+            .map(|tensor| tensor.1.iter().map(|n| *n as u64).collect())
+            .collect();
+        let dtype = self.dtype.name();
+        let named = self
+            .tensors
+            .iter()
+            .zip(&shapes)
+            .map(|(tensor, shape)| (tensor.0.as_str(), dtype, &shape[..]));
+        let pickle = pickle(&state_dict(named));
+        let mut archive = ZipWriter::new(BufWriter::new(File::create(path)?));
+        // torch aligns each entry for mapping.
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let mut add = |name: &str, bytes: &[u8]| -> Result<()> {
+            archive.start_file(format!("archive/{name}"), stored.with_alignment(64))?;
+            Ok(archive.write_all(bytes)?)
+        };
+        add("data.pkl", &pickle)?;
+        add("byteorder", b"little")?;
+        for (number, tensor) in self.tensors.iter().enumerate() {
+            add(&format!("data/{number}"), &self.bytes(tensor))?;
+        }
+        add("version", b"3\n")?;
+        archive.finish()?.flush()?;
         Ok(())
     }
 

@@ -12,8 +12,9 @@ use crate::{
     tensor::{Dtype, Tensor},
 };
 
-/// Most bytes of a header. SDXL's takes 300 KB, and a preview picture may come on top.
-const HEADER_LIMIT: u64 = 16 << 20;
+/// Most bytes of a header. SDXL's takes 300 KB, and a preview picture may come on top; read, one
+/// takes up to seventeen times as much memory.
+const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Bytes of the header's length.
 const PREFIX: u64 = 8;

@@ -1,13 +1,12 @@
 //! torch's zip format, and what hides in it.
 
 use checkpoint::{Kind, Rejection};
+use goldens::pickle::{Node, call, numbers, storage, tensor, text};
 use zip::CompressionMethod;
 
 use crate::{
     open,
-    pickler::{
-        Node, archive, call, entries, numbers, state_dict, storage, tensor, text, torch, torch_of,
-    },
+    pickler::{archive, entries, state_dict, torch, torch_of},
     refused,
     specs::{Spec, sd1, spec, unet},
 };

@@ -1,0 +1,58 @@
+//! Any bytes, put where a checkpoint would have its own: into a safetensors header, a pickle, or
+//! the list of a UNet's tensors. Whatever comes of it, nothing may panic or take much memory.
+//!
+//! `fuzz/` makes bytes up, and the tests here give the ones that it kept once more.
+
+// Without fixtures or memory there is nothing to test with.
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod file;
+
+use std::io::{Cursor, Write};
+
+use serde_json::json;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+use file::{read, with_header};
+
+/// Bytes of the storage that a made-up pickle may describe.
+const STORAGE: usize = 1 << 16;
+
+/// The bytes as a whole file, and as a header in front of as much data as it asks for.
+pub fn safetensors_header(bytes: &[u8]) {
+    read(bytes);
+    read(&with_header(bytes));
+}
+
+/// The bytes as the pickle of a torch file.
+///
+/// # Panics
+/// When memory can't be written to.
+pub fn pickle(bytes: &[u8]) {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, content) in [("m/data.pkl", bytes), ("m/data/0", &[0; STORAGE])] {
+        archive.start_file(name, stored).and_then(|()| Ok(archive.write_all(content)?)).unwrap();
+    }
+    read(&archive.finish().unwrap().into_inner());
+}
+
+/// The tensors of a golden checkpoint, with the changes to them that the bytes stand for.
+///
+/// # Panics
+/// When the fixtures are not there.
+pub fn architecture(bytes: &[u8]) {
+    let tensors = changes::tensors(bytes);
+    let mut header = serde_json::Map::new();
+    let mut end = 0u64;
+    for (name, shape) in tensors {
+        let start = end;
+        let bytes = shape.iter().try_fold(2, |bytes: u64, size| bytes.checked_mul(*size));
+        let Some(next) = bytes.and_then(|bytes| end.checked_add(bytes)) else { return };
+        end = next;
+        let tensor = json!({"dtype": "F16", "shape": shape, "data_offsets": [start, end]});
+        header.insert(name, tensor);
+    }
+    read(&with_header(serde_json::Value::Object(header).to_string().as_bytes()));
+}
