@@ -79,6 +79,7 @@ fn a_broken_configuration_is_refused_with_what_is_wrong() {
         ("models_dirs = [", "sdtrtd.toml"),
         ("model_dirs = ['/m']", "model_dirs"),
         ("compute_capabilities = ['sm_89']", "8.9"),
+        ("[[rules]]\narchitecture = 'sdx'", "sdxl-inpaint"),
     ] {
         fs::write(&file, text).unwrap();
         let output = w.sdtrtd().arg("--config").arg(&file).output().unwrap();

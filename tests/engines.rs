@@ -29,7 +29,7 @@ fn an_engine_stays_with_its_content() {
     w.wait();
     let built = w.only();
     let engine = only_engine(&built).clone();
-    assert_eq!(engine.presets, ["default"]);
+    assert_eq!(engine.presets, ["default", "dynamic"]);
     assert_eq!(engine.flavour, "tensorrt-rtx");
     assert_eq!(engine.compute_capabilities, ["8.9"]);
     assert_eq!(fs::metadata(&engine.path).unwrap().len(), engine.bytes);

@@ -7,7 +7,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{ComputeCapability, paths};
+use crate::{ComputeCapability, Preset, Rule, paths};
 
 /// Everything that `sdtrtd` can be told, by `sdtrtd.toml` or by flags of the same names.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -29,6 +29,10 @@ pub struct Config {
     /// Seconds between two full scans of the models folders, for what no event tells: changes on
     /// network disks and behind links.
     pub rescan_seconds: f64,
+    /// Presets of the user's own, beside the built-in ones.
+    pub presets: Vec<Preset>,
+    /// Which checkpoints get which presets; the first rule that fits decides.
+    pub rules: Vec<Rule>,
 }
 
 impl Default for Config {
@@ -41,6 +45,8 @@ impl Default for Config {
             compute_capabilities: Vec::new(),
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
+            presets: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }
@@ -68,12 +74,19 @@ pub enum Error {
     #[error("{key} = {value}: {wanted}")]
     Value {
         /// The key.
-        key: &'static str,
+        key: String,
         /// The value it was given.
         value: String,
         /// What it should be.
-        wanted: &'static str,
+        wanted: String,
     },
+}
+
+impl Error {
+    /// An [`Error::Value`].
+    pub fn value(key: impl Into<String>, value: impl ToString, wanted: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), value: value.to_string(), wanted: wanted.into() }
+    }
 }
 
 impl Config {
@@ -107,23 +120,23 @@ impl Config {
     /// # Errors
     /// Names the key, its value and what it should be.
     pub fn check(&self) -> Result<(), Error> {
-        let fail = |key, value: String, wanted| Err(Error::Value { key, value, wanted });
         if self.models_dirs.is_empty() {
-            return fail(
+            return Err(Error::value(
                 "models_dirs",
-                "[]".into(),
+                "[]",
                 "name at least one folder of checkpoints, with --models-dir DIR or in sdtrtd.toml",
-            );
+            ));
         }
         for (key, seconds) in
             [("settle_seconds", self.settle_seconds), ("rescan_seconds", self.rescan_seconds)]
         {
             // A day bounds it well inside what timers can hold.
             if !(0.01..=86_400.0).contains(&seconds) {
-                return fail(key, seconds.to_string(), "seconds between 0.01 and 86400 are wanted");
+                let wanted = "seconds between 0.01 and 86400 are wanted";
+                return Err(Error::value(key, seconds, wanted));
             }
         }
-        Ok(())
+        self.check_presets()
     }
 
     /// How long a file must not have changed before it is read.
@@ -140,6 +153,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Range;
 
     fn read(text: &str) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
@@ -159,6 +173,17 @@ mod tests {
             compute_capabilities = ["8.9", "12.0"]
             settle_seconds = 1.5
             rescan_seconds = 60
+            [[presets]]
+            name = "small"
+            width = 256
+            height = 256
+            batch = 1
+            tokens = 75
+            [[rules]]
+            architecture = "sd1"
+            folder = "tests"
+            name = "*"
+            presets = ["small"]
             "#,
         );
         let expected = Config {
@@ -169,6 +194,19 @@ mod tests {
             compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
             settle_seconds: 1.5,
             rescan_seconds: 60.0,
+            presets: vec![Preset {
+                name: "small".into(),
+                width: Range { min: 256, opt: 256, max: 256 },
+                height: Range { min: 256, opt: 256, max: 256 },
+                batch: Range { min: 1, opt: 1, max: 1 },
+                tokens: Range { min: 75, opt: 75, max: 75 },
+            }],
+            rules: vec![Rule {
+                architecture: Some("sd1".into()),
+                folder: Some("tests".into()),
+                name: Some("*".into()),
+                presets: vec!["small".into()],
+            }],
         };
         assert_eq!(config, Ok(expected));
     }

@@ -3,10 +3,10 @@
 mod compute_capability;
 mod file;
 mod paths;
-mod preset;
+mod presets;
 pub mod runtime;
 
 pub use compute_capability::{ComputeCapability, NotAComputeCapability};
 pub use file::{Config, Error};
 pub use paths::{config_file, data_dir, socket};
-pub use preset::{Preset, Range};
+pub use presets::{Family, Preset, Range, Rule};

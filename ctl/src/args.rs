@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
 use clap::{
     Args as Group, Parser, Subcommand,
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     List,
     /// Everything known of one checkpoint
     Show(Reference),
+    /// Say which engine would make an image, or what is missing
+    Check(Check),
     /// Build a checkpoint's missing engines next, also after a failure or a removal
     Build(Reference),
     /// Try again what failed or was rejected
@@ -87,6 +89,50 @@ pub(crate) struct Reference {
     pub(crate) reference: OsString,
 }
 
+/// An image, in the words of the web UI.
+#[derive(Debug, Group)]
+pub(crate) struct Check {
+    /// Width and height in pixels, such as 768x1152
+    #[arg(value_name = "WIDTHxHEIGHT")]
+    pub(crate) size: Size,
+    /// Only for this checkpoint
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Option<OsString>,
+    /// Images at once
+    #[arg(long, value_name = "IMAGES", default_value = "1", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) batch: u64,
+    /// Tokens of the longer prompt
+    #[arg(long, value_name = "TOKENS", default_value = "75", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) tokens: u64,
+    /// By how much the hires fix enlarges the image
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pub(crate) hires: Option<f64>,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) width: u64,
+    pub(crate) height: u64,
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The latent is an eighth of the image.
+        let side = |text: &str| {
+            text.parse().ok().filter(|side| side % 8 == 0 && (8..=65_536).contains(side))
+        };
+        let sides =
+            text.split_once(['x', 'X', '×']).map(|(width, height)| (side(width), side(height)));
+        match sides {
+            Some((Some(width), Some(height))) => Ok(Self { width, height }),
+            _ => Err("WIDTHxHEIGHT is wanted, both multiples of 8, such as 768x1152"),
+        }
+    }
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct Export {
     /// The checkpoint
@@ -118,6 +164,11 @@ pub(crate) struct Install {
 /// By name, so that help and usage errors list both.
 fn precision() -> impl TypedValueParser<Value = Precision> {
     PossibleValuesParser::new(["fp16", "fp32"]).try_map(|name| name.parse())
+}
+
+fn factor(text: &str) -> Result<f64, &'static str> {
+    let factor = text.parse().ok().filter(|factor| (1.0..=16.0).contains(factor));
+    factor.ok_or("a factor from 1 to 16 is wanted")
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -162,6 +213,23 @@ mod tests {
         helps(&command, &["sdtrtctl".to_owned()], &mut seen);
         for expected in ["status", "list", "wait", "watch", "export", "runtime install"] {
             assert!(seen.iter().any(|path| path == expected), "{expected} in {seen:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_multiples_of_8() {
+        let size = |width, height| Some(Size { width, height });
+        for (text, expected) in [
+            ("768x1152", size(768, 1152)),
+            ("520X8", size(520, 8)),
+            ("64×64", size(64, 64)),
+            ("768", None),
+            ("768x", None),
+            ("768x1150", None),
+            ("0x64", None),
+            ("-64x64", None),
+        ] {
+            assert_eq!(text.parse::<Size>().ok(), expected, "{text}");
         }
     }
 

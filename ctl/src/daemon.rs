@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use config::Config;
-use protocol::{Checkpoint, Client, Events, Reply, Request, Status, Verdict};
+use protocol::{Checkpoint, Client, Coverage, Events, Reply, Request, Status, Verdict};
 
 use crate::args::Global;
 
@@ -48,6 +48,13 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn coverage(&mut self, request: &Request) -> Result<Vec<Coverage>> {
+        match self.ask(request)? {
+            Reply::Coverage(coverage) => Ok(coverage),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn removed(&mut self, engine: &str) -> Result<String> {
         match self.ask(&Request::Remove { engine: engine.to_owned() })? {
             Reply::Removed(key) => Ok(key),
@@ -72,6 +79,7 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::Status(_) => "a status",
         Reply::List(_) => "a list",
         Reply::Checkpoint(_) => "a checkpoint",
+        Reply::Coverage(_) => "a coverage",
         Reply::Removed(_) => "a removal",
         Reply::Verified(_) => "verdicts",
         Reply::Failed(_) => "a failure",

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{FakeDaemon, ctl, entry, json, run};
-use protocol::{Building, Daemon, Event, Failure, Reply, Request, State, Status, Verdict};
+use protocol::{Building, Daemon, Event, Failure, Image, Reply, Request, State, Status, Verdict};
 
 fn status() -> Status {
     Status {
@@ -37,6 +37,15 @@ fn json_is_what_the_daemon_said() {
             Request::Show { reference: reference() },
             Reply::Checkpoint(one.clone()),
             json(&one),
+        ),
+        (
+            &["check", "512x768", "a", "--batch", "2", "--hires", "1.5"],
+            Request::Check {
+                reference: Some(reference()),
+                image: Image { width: 512, height: 768, batch: 2, tokens: 75, hires: Some(1.5) },
+            },
+            Reply::Coverage(vec![]),
+            "[]".to_owned(),
         ),
         (
             &["build", "a"],

@@ -102,9 +102,18 @@ impl Workplace {
     /// # Panics
     /// When the tests were not told where it is.
     pub fn building_daemon(&self) -> Daemon {
+        self.building_daemon_with(&[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    /// When the tests were not told where TensorRT-RTX is.
+    pub fn building_daemon_with(&self, more: &[&str]) -> Daemon {
         let runtime = env::var("SDTRT_TEST_RUNTIME")
             .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
-        self.daemon_with(&["--tensorrt-dir", &runtime, "--compute-capability", "8.9"])
+        let target = ["--tensorrt-dir", &runtime, "--compute-capability", "8.9"];
+        self.daemon_with(&[&target[..], more].concat())
     }
 
     /// Starts the daemon with more arguments.

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Status => query::status(global),
         Command::List => query::list(global),
         Command::Show(which) => query::show(global, &which.reference),
+        Command::Check(check) => query::check(global, check),
         Command::Build(which) => query::build(global, &which.reference),
         Command::Retry(which) => query::retry(global, &which.reference),
         Command::Remove { engine } => query::remove(global, engine),

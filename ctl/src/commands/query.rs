@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 
 use anyhow::{Result, bail};
-use protocol::{Checkpoint, Request};
+use protocol::{Checkpoint, Image, Request};
 use serde::Serialize;
 
 use crate::{
-    args::Global,
+    args::{Check, Global, Size},
     daemon::{Daemon, reference},
     output,
-    render::{change, list, show, status, text, verify},
+    render::{change, coverage, list, show, status, text, verify},
 };
 
 pub(super) fn status(global: &Global) -> Result<()> {
@@ -26,6 +26,18 @@ pub(super) fn list(global: &Global) -> Result<()> {
 pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
     let request = Request::Show { reference: reference(typed)? };
     checkpoint(global, &request, show::render)
+}
+
+pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
+    let reference = check.reference.as_deref().map(reference).transpose()?;
+    let Check { size: Size { width, height }, batch, tokens, hires, .. } = *check;
+    let image = Image { width, height, batch, tokens, hires };
+    let coverage = Daemon::connect(global)?.coverage(&Request::Check { reference, image })?;
+    output::answer(global.json, &coverage, |all| coverage::render(all, output::width()))?;
+    match coverage::complaint(&coverage) {
+        Some(complaint) => bail!(complaint),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn build(global: &Global, typed: &OsStr) -> Result<()> {

@@ -31,7 +31,7 @@ fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
     }
     let is_bad = |checkpoint: &&Checkpoint| match checkpoint.state {
         State::Ready => false,
-        State::Rejected | State::Orphaned => is_one,
+        State::Rejected | State::Orphaned | State::Off => is_one,
         State::Failed => true,
         State::Settling | State::Identifying | State::Queued | State::Building => true,
     };

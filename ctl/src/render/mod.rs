@@ -1,6 +1,7 @@
 //! From what the daemon says to text for people: pure functions.
 
 pub(crate) mod change;
+pub(crate) mod coverage;
 pub(crate) mod list;
 pub(crate) mod show;
 pub(crate) mod status;

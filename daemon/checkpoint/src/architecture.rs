@@ -30,6 +30,22 @@ pub enum Kind {
     SdxlRefiner,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Sd1,
+        Self::Sd1Inpaint,
+        Self::InstructPix2pix,
+        Self::Sd2,
+        Self::Sd2Inpaint,
+        Self::Sd2Depth,
+        Self::Sd2Unclip,
+        Self::Sdxl,
+        Self::SdxlInpaint,
+        Self::SdxlRefiner,
+    ];
+}
+
 /// How attention is split into heads; shapes do not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,10 +6,12 @@
 //! [`Event`]s until the client hangs up: the whole state first, then what changes.
 
 mod client;
+mod coverage;
 mod request;
 mod state;
 
 pub use client::{Client, ConnectError, Events};
+pub use coverage::{Coverage, Image, PassCoverage};
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, Status};
+use crate::{Building, Checkpoint, Coverage, Image, Status};
 
 /// The first line of each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,13 @@ pub enum Request {
     Show {
         /// Which one.
         reference: String,
+    },
+    /// Which engine would make an image, for one checkpoint or for all; [`Reply::Coverage`].
+    Check {
+        /// Which checkpoint.
+        reference: Option<String>,
+        /// The image.
+        image: Image,
     },
     /// Builds what is missing next, also after a failure or a removal; [`Reply::Checkpoint`].
     Build {
@@ -65,6 +72,8 @@ pub enum Reply {
     List(Vec<Checkpoint>),
     /// To [`Request::Show`], [`Request::Build`] and [`Request::Retry`].
     Checkpoint(Checkpoint),
+    /// To [`Request::Check`].
+    Coverage(Vec<Coverage>),
     /// To [`Request::Remove`]: the key of the engine that is gone.
     Removed(String),
     /// To [`Request::Verify`].

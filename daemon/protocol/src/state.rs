@@ -22,6 +22,8 @@ pub enum State {
     Failed,
     /// Not a checkpoint that engines can be built for; the reason says why.
     Rejected,
+    /// The configuration wants no engine for it.
+    Off,
     /// No file has this content any more; its engines are kept.
     Orphaned,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for State {
             Self::Ready => "ready",
             Self::Failed => "failed",
             Self::Rejected => "rejected",
+            Self::Off => "off",
             Self::Orphaned => "orphaned",
         })
     }
@@ -163,7 +166,7 @@ pub struct ModelsDir {
 pub struct Queued {
     /// A checkpoint that it is for.
     pub weights_id: String,
-    /// The preset it will hold.
+    /// The presets it will hold, in one text.
     pub preset: String,
     /// What it waits for.
     pub reason: String,
@@ -174,7 +177,7 @@ pub struct Queued {
 pub struct Building {
     /// A checkpoint that it is for.
     pub weights_id: String,
-    /// The preset it will hold.
+    /// The presets it will hold, in one text.
     pub preset: String,
     /// `graph`, `parse`, `build`, `write` or `publish`.
     pub phase: String,

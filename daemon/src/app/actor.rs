@@ -152,9 +152,8 @@ impl Actor {
             Err(_) => {}
         }
         self.world.gpus = self.gpus.list();
-        self.world.target = found.map(|runtime| {
-            Target::new(runtime, &self.world.config.compute_capabilities, &self.world.gpus)
-        });
+        self.world.target =
+            found.map(|runtime| Target::new(runtime, &self.world.config, &self.world.gpus));
         self.refresh_soon();
     }
 
@@ -169,10 +168,11 @@ impl Actor {
         let queue = self.world.queue(&held);
         let next = queue.first().filter(|_| self.running.is_none()).and_then(|want| {
             let held = held.get(&want.weights)?;
-            Some((want.clone(), held.identity.clone(), held.paths.first()?.to_path_buf()))
+            let wanted = self.world.wanted(held)?;
+            Some((want.clone(), wanted, held.identity.clone(), held.paths.first()?.to_path_buf()))
         });
-        if let Some((want, identity, path)) = next {
-            self.start_build(&want, &identity, path);
+        if let Some((want, wanted, identity, path)) = next {
+            self.start_build(&want, wanted, &identity, path);
         }
         let held = self.world.catalogue.held();
         self.queue = self.world.queue(&held);

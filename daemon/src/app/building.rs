@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{actor::Actor, messages::Message, view, world::Build};
 use crate::{
-    build::{Built, Failure, Job, Manifest, Phase, Progress, Target},
+    build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
     schedule::{Identity, Setback, Want},
     watch::Stamp,
 };
@@ -44,14 +44,21 @@ impl Drop for Running {
 
 impl Actor {
     /// Starts building, or notes why that can't be.
-    pub(super) fn start_build(&mut self, want: &Want, identity: &Identity, path: PathBuf) {
-        let Ok(target) = self.world.target.clone() else { return };
-        match self.try_start(&target, want, identity, path) {
+    pub(super) fn start_build(
+        &mut self,
+        want: &Want,
+        wanted: Wanted,
+        identity: &Identity,
+        path: PathBuf,
+    ) {
+        let Ok(target) = &self.world.target else { return };
+        let libraries = target.runtime.libraries.clone();
+        match self.try_start(libraries, want, wanted, identity, path) {
             Ok(running) => {
                 let progress = Progress { phase: Phase::Graph, percent: 0 };
-                let preset = target.preset.name;
+                let presets = running.presets.clone();
                 self.world.build =
-                    Some(Build { engine: want.engine, weights: want.weights, preset, progress });
+                    Some(Build { engine: want.engine, weights: want.weights, presets, progress });
                 self.running = Some(running);
                 self.tell_building();
             }
@@ -67,8 +74,9 @@ impl Actor {
 
     fn try_start(
         &self,
-        target: &Target,
+        libraries: Option<PathBuf>,
         want: &Want,
+        wanted: Wanted,
         identity: &Identity,
         checkpoint: PathBuf,
     ) -> Result<Running> {
@@ -79,10 +87,10 @@ impl Actor {
             self.world.library.scratch().context("cannot make a folder to build the engine in")?;
         info!(engine = %want.engine.short(), "building for {}", checkpoint.display());
         let job = Job {
-            spec: target.engine(identity),
+            spec: wanted.spec,
             checkpoint,
             stamp,
-            libraries: target.runtime.libraries.clone(),
+            libraries,
             folder: scratch.path().to_owned(),
         };
         let (engine, mailbox) = (want.engine, self.mailbox.clone());
@@ -95,7 +103,7 @@ impl Actor {
             tokio::spawn(async move { mailbox.send(Message::Built(engine, building.await)) });
         Ok(Running {
             job,
-            presets: vec![target.preset.name.clone()],
+            presets: wanted.presets,
             weights: want.weights,
             started: Instant::now(),
             task: task.abort_handle(),

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::PoisonError, thread::available_parallelism, time::Duration};
 
+use checkpoint::Id;
 use tokio::{task::spawn_blocking, time::Instant};
 use tracing::{debug, info};
 
@@ -153,14 +154,23 @@ impl Actor {
                 self.learned();
             }
         }
-        // A file that was read anew gets a new try.
-        if let Some(Outcome::Identified(identity)) = &outcome
-            && let Some(engine) = self.world.wanted(identity)
+        self.world.catalogue.read(stamp, outcome.as_ref(), Instant::now().into_std());
+        if let Some(Outcome::Identified(identity)) = &outcome {
+            self.forgive(identity.ids.weights);
+        }
+        self.refresh_soon();
+    }
+
+    /// A file that was read anew gets a new try.
+    fn forgive(&mut self, weights: Id) {
+        let wanted = self.world.catalogue.held().get(&weights).and_then(|held| {
+            let wanted = self.world.wanted(held)?;
+            Some(wanted.spec.key())
+        });
+        if let Some(engine) = wanted
             && let Some(Setback::Failed(_)) = self.world.setbacks.get(&engine)
         {
             self.world.set_back(engine, None);
         }
-        self.world.catalogue.read(stamp, outcome.as_ref(), Instant::now().into_std());
-        self.refresh_soon();
     }
 }

@@ -3,6 +3,7 @@
 
 mod actor;
 mod building;
+mod coverage;
 mod due;
 mod looking;
 mod messages;
@@ -16,6 +17,7 @@ mod world;
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
+use checkpoint::Kind;
 use config::Config;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -32,6 +34,24 @@ use crate::{
 use actor::Actor;
 use messages::{Mailbox, Message};
 
+/// Refuses a rule that no checkpoint could ever fit: a misspelled architecture.
+fn check_rules(config: &Config) -> Result<()> {
+    let known = Kind::ALL.map(|kind| kind.to_string());
+    let misspelled = config
+        .rules
+        .iter()
+        .find(|rule| !known.iter().any(|architecture| rule.fits_architecture(architecture)));
+    match misspelled.and_then(|rule| rule.architecture.as_ref()) {
+        Some(name) => Err(config::Error::value(
+            "rules.architecture",
+            format!("{name:?}"),
+            format!("one of these is wanted, or a pattern for some: {}", known.join(", ")),
+        )
+        .into()),
+        None => Ok(()),
+    }
+}
+
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -39,6 +59,7 @@ use messages::{Mailbox, Message};
 /// folder that can't be written.
 pub async fn run(config: Config) -> Result<()> {
     config.check()?;
+    check_rules(&config)?;
     let _data = lock_data(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
     let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);

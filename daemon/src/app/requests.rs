@@ -1,9 +1,10 @@
 use checkpoint::Id;
-use protocol::{Checkpoint, Failure, Reply, Request, State, Verdict};
+use protocol::{Checkpoint, Failure, Image, Reply, Request, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
 use super::{
     actor::Actor,
+    coverage::coverage,
     messages::{Checked, Message},
     reference::resolve,
     waiters::Waiter,
@@ -25,6 +26,7 @@ impl Actor {
             Request::Status => Ok(Reply::Status(self.status())),
             Request::List => Ok(Reply::List(self.shown.values().cloned().collect())),
             Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
+            Request::Check { reference, image } => self.check(reference.as_deref(), &image),
             Request::Build { reference } => self.build_now(&reference),
             Request::Retry { reference } => self.retry(&reference),
             Request::Remove { engine } => self.remove(&engine),
@@ -49,11 +51,33 @@ impl Actor {
         resolve(reference, &self.shown.values().collect::<Vec<_>>()).cloned()
     }
 
+    fn check(&self, reference: Option<&str>, image: &Image) -> Result<Reply, Failure> {
+        let only = match reference {
+            Some(reference) => Some(self.entry(reference)?),
+            None => None,
+        };
+        let held = self.world.catalogue.held();
+        let mut checked: Vec<_> = held
+            .values()
+            .map(|held| coverage(&self.world, held, image))
+            .filter(|coverage| {
+                only.as_ref().is_none_or(|o| o.weights_id.as_ref() == Some(&coverage.weights_id))
+            })
+            .collect();
+        checked.sort_by(|a, b| (&a.location, &a.weights_id).cmp(&(&b.location, &b.weights_id)));
+        match (only, checked.is_empty()) {
+            (Some(entry), true) => {
+                Err(other(&format!("it is {}: there is nothing to make images with", entry.state)))
+            }
+            _ => Ok(Reply::Coverage(checked)),
+        }
+    }
+
     fn build_now(&mut self, reference: &str) -> Result<Reply, Failure> {
         let entry = self.entry(reference)?;
         match entry.state {
             State::Ready | State::Building => {}
-            State::Rejected | State::Orphaned => {
+            State::Rejected | State::Orphaned | State::Off => {
                 let why = entry.reason.clone().unwrap_or_default();
                 return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
             }
@@ -94,7 +118,8 @@ impl Actor {
         let weights = entry.weights_id.as_deref().and_then(|id| id.parse::<Id>().ok());
         let engine = weights
             .and_then(|weights| held.get(&weights))
-            .and_then(|held| self.world.wanted(held.identity));
+            .and_then(|held| self.world.wanted(held))
+            .map(|wanted| wanted.spec.key());
         if let Some(engine) = engine {
             self.world.ask_for(engine);
         }

@@ -83,10 +83,17 @@ fn state(
     has_engine: bool,
     turns: &HashMap<Id, usize>,
 ) -> (State, Option<String>) {
-    let Some(wanted) = world.wanted(held.identity) else {
-        let problem = world.target.as_ref().err().map(ToString::to_string);
-        return (if has_engine { State::Ready } else { State::Queued }, problem);
+    let target = match &world.target {
+        Ok(target) => target,
+        Err(problem) => {
+            let state = if has_engine { State::Ready } else { State::Queued };
+            return (state, Some(problem.to_string()));
+        }
     };
+    let Some(wanted) = target.engine(held.identity, &held.paths) else {
+        return (State::Off, Some("a rule of the configuration wants no engine for it".to_owned()));
+    };
+    let wanted = wanted.spec.key();
     if world.library.manifests().contains_key(&wanted) {
         return (State::Ready, None);
     }
@@ -188,7 +195,7 @@ fn models_dir(world: &World, dir: &Path) -> ModelsDir {
 fn queued(world: &World, turn: usize, want: &Want) -> Queued {
     Queued {
         weights_id: want.weights.to_string(),
-        preset: world.target.as_ref().map_or_else(|_| String::new(), |t| t.preset.name.clone()),
+        preset: want.presets.join(", "),
         reason: waits_for(world, turn),
     }
 }
@@ -197,12 +204,13 @@ fn queued(world: &World, turn: usize, want: &Want) -> Queued {
 pub(super) fn building(build: &Build) -> Building {
     Building {
         weights_id: build.weights.to_string(),
-        preset: build.preset.clone(),
+        preset: build.presets.join(", "),
         phase: build.progress.phase.to_string(),
         percent: build.progress.percent,
     }
 }
 
-fn text(path: &Path) -> String {
+/// A path as clients see it.
+pub(super) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -8,9 +8,9 @@ use checkpoint::Id;
 use config::Config;
 
 use crate::{
-    build::{Library, Manifest, Progress, RuntimeProblem, Target},
+    build::{Library, Manifest, Progress, RuntimeProblem, Target, Wanted},
     gpu::Gpu,
-    schedule::{Catalogue, Held, Identity, Setback, Want, plan},
+    schedule::{Catalogue, Held, Setback, Want, plan},
     store::Store,
 };
 
@@ -37,7 +37,7 @@ pub(super) struct World {
 pub(super) struct Build {
     pub(super) engine: Id,
     pub(super) weights: Id,
-    pub(super) preset: String,
+    pub(super) presets: Vec<String>,
     pub(super) progress: Progress,
 }
 
@@ -64,21 +64,23 @@ impl World {
         }
     }
 
-    /// The key of the engine that this checkpoint should have; `None` as long as there is nothing
-    /// to build it with.
-    pub(super) fn wanted(&self, identity: &Identity) -> Option<Id> {
-        self.target.as_ref().ok().map(|target| target.engine(identity).key())
+    /// The engine that this checkpoint should have; `None` as long as there is nothing to build it
+    /// with, and where rules want none.
+    pub(super) fn wanted(&self, held: &Held<'_>) -> Option<Wanted> {
+        self.target.as_ref().ok()?.engine(held.identity, &held.paths)
     }
 
     /// Engines to come, the one being built left out, in order.
     pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         let wants = held.iter().filter_map(|(weights, held)| {
-            let engine = self.wanted(held.identity)?;
+            let Wanted { spec, presets } = self.wanted(held)?;
+            let engine = spec.key();
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
                 || self.build.as_ref().is_some_and(|build| build.engine == engine);
             (!nothing_to_do).then_some(Want {
                 engine,
+                presets,
                 weights: *weights,
                 newest_ns: held.newest_ns,
             })

@@ -3,6 +3,7 @@
 //! TensorRT itself lives in the [`worker`] alone, a process of its own: a crash or a leak in it
 //! costs one job and never the daemon.
 
+mod coverage;
 mod engine;
 mod job;
 mod library;
@@ -13,11 +14,12 @@ mod supervisor;
 mod target;
 pub mod worker;
 
+pub use coverage::Pass;
 pub use engine::{EngineSpec, FLAVOUR};
 pub use job::{Built, Job, Phase, Progress, Report};
 pub use library::{Library, Removal};
 pub use manifest::Manifest;
-pub use profile::{Profile, Shapes};
+pub use profile::{Profile, Shapes, family};
 pub use runtime::{Runtime, RuntimeProblem, find_runtime};
 pub use supervisor::{Builder, Building, Failure, Hear, WorkerProcess};
-pub use target::Target;
+pub use target::{Target, Wanted};

@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 
 use checkpoint::{Architecture, Kind};
-use config::{Preset, Range};
+use config::{Family, Preset, Range};
 use serde::{Deserialize, Serialize};
 
 /// Pixels of the image for one of the latent, each way.
-const PIXELS_PER_LATENT: u64 = 8;
+pub(super) const PIXELS_PER_LATENT: u64 = 8;
 
 /// A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
-const TOKENS_PER_PIECE: u64 = 75;
-const POSITIONS_PER_PIECE: u64 = 77;
+pub(super) const TOKENS_PER_PIECE: u64 = 75;
+pub(super) const POSITIONS_PER_PIECE: u64 = 77;
 
 /// The shapes of one input that an engine serves, outermost dimension first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,17 +32,12 @@ pub struct Profile {
 impl Profile {
     /// What a UNet of this architecture is handed when images of this preset are made.
     pub fn new(preset: &Preset, architecture: &Architecture) -> Self {
-        let pixels = match architecture.kind {
-            Kind::Sdxl | Kind::SdxlInpaint | Kind::SdxlRefiner => preset.sdxl_pixels,
-            _ => preset.sd_pixels,
-        };
-        let latent = each(pixels, |pixels| pixels / PIXELS_PER_LATENT);
-        let positions =
-            each(preset.tokens, |tokens| tokens.div_ceil(TOKENS_PER_PIECE) * POSITIONS_PER_PIECE);
-        // With the prompt and without in one call, but the least batch also alone: A1111 leaves
-        // the latter out of some steps.
-        let doubled = each(preset.batch, |batch| 2 * batch);
-        let batch = Range { min: preset.batch.min, ..doubled };
+        let latent = |pixels: u64| pixels / PIXELS_PER_LATENT;
+        let (height, width) = (preset.height.map(latent), preset.width.map(latent));
+        let positions = preset.tokens.map(positions);
+        // One image alone is always inside: A1111 leaves the negative prompt out of some steps.
+        let copies = copies(architecture.kind);
+        let batch = Range { min: 1, ..preset.batch.map(|images| copies * images) };
 
         let shapes = |shape: &dyn Fn(fn(Range) -> u64) -> Vec<u64>| Shapes {
             min: shape(|range| range.min),
@@ -52,7 +47,7 @@ impl Profile {
         let mut inputs = BTreeMap::from([
             (
                 "sample".to_owned(),
-                shapes(&|of| vec![of(batch), architecture.in_channels, of(latent), of(latent)]),
+                shapes(&|of| vec![of(batch), architecture.in_channels, of(height), of(width)]),
             ),
             ("timesteps".to_owned(), shapes(&|of| vec![of(batch)])),
             (
@@ -67,23 +62,51 @@ impl Profile {
     }
 }
 
-fn each(range: Range, of: impl Fn(u64) -> u64) -> Range {
-    Range { min: of(range.min), opt: of(range.opt), max: of(range.max) }
+/// Positions of the UNet's context that so many tokens take.
+pub(super) fn positions(tokens: u64) -> u64 {
+    tokens.div_ceil(TOKENS_PER_PIECE) * POSITIONS_PER_PIECE
+}
+
+/// How often A1111 puts each image into one call: with the prompt and without, and for
+/// instruct-pix2pix also without the picture.
+pub(super) fn copies(kind: Kind) -> u64 {
+    if kind == Kind::InstructPix2pix { 3 } else { 2 }
+}
+
+/// The presets' family of a kind of model.
+pub fn family(kind: Kind) -> Family {
+    match kind {
+        Kind::Sdxl | Kind::SdxlInpaint | Kind::SdxlRefiner => Family::Sdxl,
+        _ => Family::Sd,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use checkpoint::Heads;
+    use config::Config;
 
     use super::*;
 
     /// (input, min, opt, max) of every input.
     type Row = (&'static str, &'static [u64], &'static [u64], &'static [u64]);
 
-    fn check(kind: Kind, in_channels: u64, context_width: u64, y_width: Option<u64>, rows: &[Row]) {
+    fn check(
+        preset: &str,
+        kind: Kind,
+        in_channels: u64,
+        context_width: u64,
+        y_width: Option<u64>,
+        rows: &[Row],
+    ) {
         let architecture =
             Architecture { kind, in_channels, context_width, y_width, heads: Heads::Count(8) };
-        let profile = Profile::new(&Preset::default(), &architecture);
+        let presets =
+            Config::default().presets_for(&kind.to_string(), family(kind), Path::new("/m/a"));
+        let preset = presets.iter().find(|found| found.name == preset).unwrap();
+        let profile = Profile::new(preset, &architecture);
         assert_eq!(profile.inputs.len(), rows.len());
         for (name, min, opt, max) in rows {
             let shapes = &profile.inputs[*name];
@@ -92,19 +115,25 @@ mod tests {
     }
 
     #[test]
-    fn the_default_preset_in_shapes() {
+    fn presets_in_shapes() {
         let sd1: [Row; 3] = [
             ("encoder_hidden_states", &[1, 77, 768], &[2, 77, 768], &[8, 154, 768]),
             ("sample", &[1, 4, 64, 64], &[2, 4, 64, 64], &[8, 4, 96, 96]),
             ("timesteps", &[1], &[2], &[8]),
         ];
-        check(Kind::Sd1, 4, 768, None, &sd1);
+        check("default", Kind::Sd1, 4, 768, None, &sd1);
+        let pix2pix: [Row; 3] = [
+            ("encoder_hidden_states", &[1, 77, 768], &[3, 77, 768], &[12, 154, 768]),
+            ("sample", &[1, 8, 64, 64], &[3, 8, 128, 128], &[12, 8, 256, 256]),
+            ("timesteps", &[1], &[3], &[12]),
+        ];
+        check("dynamic", Kind::InstructPix2pix, 8, 768, None, &pix2pix);
         let sdxl_inpaint: [Row; 4] = [
             ("encoder_hidden_states", &[1, 77, 2048], &[2, 77, 2048], &[8, 154, 2048]),
             ("sample", &[1, 9, 96, 96], &[2, 9, 128, 128], &[8, 9, 128, 128]),
             ("timesteps", &[1], &[2], &[8]),
             ("y", &[1, 2816], &[2, 2816], &[8, 2816]),
         ];
-        check(Kind::SdxlInpaint, 9, 2048, Some(2816), &sdxl_inpaint);
+        check("default", Kind::SdxlInpaint, 9, 2048, Some(2816), &sdxl_inpaint);
     }
 }

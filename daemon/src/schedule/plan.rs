@@ -7,6 +7,8 @@ use checkpoint::Id;
 pub struct Want {
     /// The engine's key.
     pub engine: Id,
+    /// Names of the presets that it will hold.
+    pub presets: Vec<String>,
     /// A checkpoint that it is for.
     pub weights: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
@@ -44,7 +46,7 @@ mod tests {
     }
 
     fn want(engine: &str, weights: &str, newest_ns: i128) -> Want {
-        Want { engine: id(engine), weights: id(weights), newest_ns }
+        Want { engine: id(engine), presets: Vec::new(), weights: id(weights), newest_ns }
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! Which images an engine's profiles can make.
+
+use checkpoint::Kind;
+use config::Range;
+
+use super::{
+    Profile,
+    profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE, copies, positions},
+};
+
+/// One pass over some images: the base size, or that of the hires fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Pixels.
+    pub width: u64,
+    /// Pixels.
+    pub height: u64,
+    /// Images at once.
+    pub batch: u64,
+    /// Tokens of the longer prompt.
+    pub tokens: u64,
+}
+
+impl Profile {
+    /// What keeps this profile from serving a pass, as text for people; nothing if it serves it. It
+    /// must do so with the negative prompt and without, as A1111 leaves it out of some steps.
+    pub fn misfits(&self, pass: &Pass, kind: Kind) -> Vec<String> {
+        let copies = copies(kind);
+        let pixels = |latent| latent * PIXELS_PER_LATENT;
+        let rows = [
+            ("width", pass.width, self.range("sample", 3).map(pixels)),
+            ("height", pass.height, self.range("sample", 2).map(pixels)),
+            ("batch", pass.batch, self.batch(copies)),
+            (
+                "tokens",
+                positions(pass.tokens) / POSITIONS_PER_PIECE * TOKENS_PER_PIECE,
+                self.range("encoder_hidden_states", 1)
+                    .map(|length| length / POSITIONS_PER_PIECE * TOKENS_PER_PIECE),
+            ),
+        ];
+        let misfit = |(name, value, Range { min, max, .. }): (&str, u64, Range)| {
+            if value > max {
+                Some(format!("{name} {value} is over {max}"))
+            } else {
+                (value < min).then(|| format!("{name} {value} is under {min}"))
+            }
+        };
+        rows.into_iter().filter_map(misfit).collect()
+    }
+
+    /// Images at once, all in one call and those with the prompt alone.
+    fn batch(&self, copies: u64) -> Range {
+        let calls = self.range("sample", 0);
+        Range { min: calls.min, opt: calls.opt / copies, max: calls.max / copies }
+    }
+
+    /// One dimension of an input; nothing fits where there is none.
+    fn range(&self, input: &str, dimension: usize) -> Range {
+        let at = |sizes: &[u64]| sizes.get(dimension).copied().unwrap_or_default();
+        self.inputs.get(input).map_or(Range { min: 0, opt: 0, max: 0 }, |shapes| Range {
+            min: at(&shapes.min),
+            opt: at(&shapes.opt),
+            max: at(&shapes.max),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use checkpoint::{Architecture, Heads};
+    use config::Config;
+
+    use super::*;
+    use crate::build::family;
+
+    fn profile(preset: &str, kind: Kind) -> Profile {
+        let architecture = Architecture {
+            kind,
+            in_channels: 4,
+            context_width: 768,
+            y_width: None,
+            heads: Heads::Count(8),
+        };
+        let presets = Config::default().presets_for("any", family(kind), Path::new("/m/a"));
+        Profile::new(presets.iter().find(|found| found.name == preset).unwrap(), &architecture)
+    }
+
+    #[test]
+    fn what_a_profile_serves_and_what_not() {
+        for (preset, kind, (width, height, batch, tokens), expected) in [
+            ("default", Kind::Sd1, (512, 768, 1, 75), &[][..]),
+            ("default", Kind::Sd1, (520, 600, 3, 20), &[]),
+            ("default", Kind::Sd1, (768, 768, 4, 150), &[]),
+            ("default", Kind::Sd1, (768, 1152, 1, 75), &["height 1152 is over 768"]),
+            ("default", Kind::Sd1, (448, 512, 1, 75), &["width 448 is under 512"]),
+            (
+                "default",
+                Kind::Sd1,
+                (768, 768, 5, 151),
+                &["batch 5 is over 4", "tokens 225 is over 150"],
+            ),
+            ("dynamic", Kind::Sd1, (1536, 2048, 2, 75), &[]),
+            ("default", Kind::Sdxl, (1024, 1024, 1, 75), &[]),
+            ("default", Kind::Sdxl, (512, 1024, 1, 75), &["width 512 is under 768"]),
+            ("default", Kind::InstructPix2pix, (512, 512, 4, 75), &[]),
+        ] {
+            let pass = Pass { width, height, batch, tokens };
+            assert_eq!(profile(preset, kind).misfits(&pass, kind), expected, "{preset} {pass:?}");
+        }
+    }
+}
