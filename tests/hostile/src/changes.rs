@@ -1,20 +1,23 @@
 //! A golden checkpoint's tensors, changed.
 
+use std::sync::LazyLock;
+
 use goldens::{Manifest, TensorSpec};
 
-const GOLDENS: [&str; 5] = ["sd1", "sd1-inpaint", "sd2", "sdxl", "refiner"];
+/// Read once: a fuzzer calls thousands of times a second.
+static GOLDENS: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
+    let names = ["sd1", "sd1-inpaint", "sd2", "sdxl", "refiner"];
+    names.iter().map(|name| Manifest::load(name).unwrap()).collect()
+});
 
 /// The tensors that the bytes stand for: the first one chooses a golden checkpoint, and each six
 /// that follow are one change: what, to which tensor (two bytes), and how (three).
 pub(crate) fn tensors(bytes: &[u8]) -> Vec<(String, Vec<u64>)> {
     let (first, changes) = bytes.split_first().unwrap_or((&0, &[]));
-    let golden = GOLDENS[usize::from(*first) % GOLDENS.len()];
-    let mut tensors: Vec<_> = Manifest::load(golden)
-        .unwrap()
-        .tensors
-        .into_iter()
-        .map(|TensorSpec(name, shape)| (name, shape.iter().map(|size| *size as u64).collect()))
-        .collect();
+    let golden = &GOLDENS[usize::from(*first) % GOLDENS.len()];
+    let sizes = |shape: &[usize]| shape.iter().map(|size| *size as u64).collect();
+    let named = golden.tensors.iter().map(|TensorSpec(name, shape)| (name.clone(), sizes(shape)));
+    let mut tensors: Vec<_> = named.collect();
     for &[what, high, low, a, b, c] in changes.as_chunks::<6>().0 {
         let index = usize::from(u16::from_be_bytes([high, low])) % tensors.len().max(1);
         let number = u64::from(u32::from_be_bytes([0, a, b, c]));
