@@ -14,16 +14,16 @@ use super::{
 const ROUNDS: usize = 9;
 
 pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
-    let (b3sum, checkpoint) = (b3sum::install()?, lab.full_size()?);
+    let (b3sum, checkpoint) = (b3sum::install()?, lab.full_size("sd15")?);
     let threads = Lab::threads();
     let ours = || {
         let mut identify = Command::new(&lab.programs.sdtrtctl);
-        identify.arg("identify").arg(checkpoint).env("RAYON_NUM_THREADS", threads.to_string());
+        identify.arg("identify").arg(&checkpoint).env("RAYON_NUM_THREADS", threads.to_string());
         cost(&mut identify)
     };
     let theirs = || {
         let mut sum = Command::new(&b3sum);
-        cost(sum.arg(format!("--num-threads={threads}")).arg(checkpoint))
+        cost(sum.arg(format!("--num-threads={threads}")).arg(&checkpoint))
     };
     // Once for nothing: the programs themselves come from the disk.
     ours()?;
@@ -37,8 +37,8 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let ratio = their_time.as_secs_f64() / our_time.as_secs_f64();
     let measured = format!(
         "{ratio:.2} × ({} against {})",
-        rate(checkpoint, our_time)?,
-        rate(checkpoint, their_time)?
+        rate(&checkpoint, our_time)?,
+        rate(&checkpoint, their_time)?
     );
     let how = format!(
         "`sdtrtctl identify` and b3sum {}, {threads} threads each, file cached, in turns, medians \

@@ -22,7 +22,6 @@ pub(super) struct Lab {
     pub(super) programs: Programs,
     pub(super) kit: Kit,
     folder: TempDir,
-    full_size: OnceCell<PathBuf>,
     small: OnceCell<small::Known>,
 }
 
@@ -30,7 +29,7 @@ impl Lab {
     pub(super) fn new() -> Result<Self> {
         let (programs, kit) = cargo::build_programs(Profile::Release)?;
         let folder = folders::work("bench-")?;
-        Ok(Self { programs, kit, folder, full_size: OnceCell::new(), small: OnceCell::new() })
+        Ok(Self { programs, kit, folder, small: OnceCell::new() })
     }
 
     /// An empty folder.
@@ -40,22 +39,20 @@ impl Lab {
         Ok(dir)
     }
 
-    /// A full-size SD 1.5 checkpoint, in the page cache.
-    pub(super) fn full_size(&self) -> Result<&Path> {
-        if self.full_size.get().is_none() {
-            let path = self.dir("full-size")?.join("sd15.safetensors");
-            eprintln!("writing a full-size checkpoint");
-            demo::write_sd15(&self.programs, &path)?;
-            let _ = self.full_size.set(path);
+    /// A full-size checkpoint, sd15 or sdxl, in the page cache.
+    pub(super) fn full_size(&self, name: &str) -> Result<PathBuf> {
+        let path = self.dir("full-size")?.join(format!("{name}.safetensors"));
+        if !path.exists() {
+            eprintln!("writing a full-size checkpoint, {name}");
+            demo::write_full_size(&self.programs, name, &path)?;
         }
-        let path = self.full_size.get().map_or(Path::new(""), PathBuf::as_path);
-        io::copy(&mut File::open(path)?, &mut io::sink())?;
+        io::copy(&mut File::open(&path)?, &mut io::sink())?;
         Ok(path)
     }
 
-    /// The full-size checkpoint under another path, without a copy.
+    /// The full-size SD 1.5 checkpoint under another path, without a copy.
     pub(super) fn full_size_at(&self, path: &Path) -> Result<()> {
-        fs::hard_link(self.full_size()?, path)?;
+        fs::hard_link(self.full_size("sd15")?, path)?;
         Ok(())
     }
 

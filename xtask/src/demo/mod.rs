@@ -15,7 +15,7 @@ use crate::{
     folders, gpu, process, size,
 };
 
-pub(crate) use models::write_sd15;
+pub(crate) use models::write_full_size;
 pub(crate) use progress::until_ready;
 
 /// Where the checkpoint goes.

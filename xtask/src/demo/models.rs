@@ -21,15 +21,15 @@ pub(super) fn generate(programs: &Programs, models: &Path) -> Result<PathBuf> {
     let path = models.join("sd15.safetensors");
     say("a checkpoint of SD 1.5's shapes with random weights is written");
     let started = Instant::now();
-    write_sd15(programs, &path)?;
+    write_full_size(programs, "sd15", &path)?;
     let bytes = fs::metadata(&path)?.len();
     println!("{}, {} in {}", path.display(), size::bytes(bytes), size::seconds(started.elapsed()));
     Ok(path)
 }
 
-/// Writes a full-size SD 1.5 checkpoint.
-pub(crate) fn write_sd15(programs: &Programs, path: &Path) -> Result<()> {
-    process::run(Command::new(&programs.goldens).args(["--full-size", "sd15"]).arg(path))
+/// Writes a full-size checkpoint, sd15 or sdxl.
+pub(crate) fn write_full_size(programs: &Programs, name: &str, path: &Path) -> Result<()> {
+    process::run(Command::new(&programs.goldens).args(["--full-size", name]).arg(path))
 }
 
 /// A link to the user's newest checkpoint: the link is what will be moved.
