@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use end_to_end::{Daemon, Workplace};
+use end_to_end::{Daemon, Watching, Workplace};
 use protocol::{Checkpoint, Engine, State};
 
 fn only_engine(checkpoint: &Checkpoint) -> &Engine {
@@ -170,10 +170,18 @@ fn a_worker_that_keeps_dying_fails_the_job_until_it_is_retried() {
 fn a_checkpoint_may_be_renamed_while_its_engine_is_built() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
-    let _daemon = w.building_daemon();
+    let daemon = w.building_daemon();
     let mut watching = w.watch();
-    watching.until("graph", |seen| seen.building.is_some());
-    fs::rename(&path, w.model("b.safetensors")).unwrap();
+    let at_work = |phase: &'static str| {
+        move |seen: &Watching| seen.building.as_ref().is_some_and(|build| build.phase == phase)
+    };
+    watching.until("parse", at_work("parse"));
+    let workers = daemon.workers();
+    let renamed = w.model("b.safetensors");
+    fs::rename(&path, &renamed).unwrap();
+    watching.until("it is taken in", |seen| seen.at(&renamed).is_some());
+    watching.until("write", at_work("write"));
+    assert_eq!(daemon.workers(), workers, "it goes on undisturbed");
     w.wait();
     only_engine(&w.only());
 }

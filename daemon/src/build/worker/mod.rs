@@ -7,7 +7,8 @@ mod version;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::fs::symlink,
+    os::{fd::AsRawFd, unix::fs::symlink},
+    path::PathBuf,
     process, thread,
 };
 
@@ -63,35 +64,36 @@ fn at(phase: Phase, percent: u8) {
 }
 
 fn build(job: &Job) -> Result<Built> {
-    let model = write_model(job)?;
+    at(Phase::Graph, 0);
+    let path = job.checkpoint.display();
+    let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
+    unchanged(job, checkpoint.file())?;
+    let model = write_model(job, &checkpoint).with_context(|| format!("{path}"))?;
+    at(Phase::Graph, 100);
     let built = tensorrt::build(job, &model, |plan| write_plan(job, plan))?;
-    unchanged(job)?;
+    unchanged(job, checkpoint.file())?;
     Ok(built)
 }
 
-/// Writes the UNet's ONNX form and, beside it, a link to the checkpoint that its weights lie in.
-fn write_model(job: &Job) -> Result<std::path::PathBuf> {
-    const WEIGHTS: &str = "checkpoint.safetensors";
-    at(Phase::Graph, 0);
-    unchanged(job)?;
-    let path = job.checkpoint.display();
-    let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
-    let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, job.spec.precision)
-        .with_context(|| format!("{path}"))?;
+/// Writes the UNet's ONNX form and, beside it, a link to the checkpoint that its weights lie in: to
+/// the open file, which stays the same one when its path goes to another.
+fn write_model(job: &Job, checkpoint: &Checkpoint) -> Result<PathBuf> {
+    const WEIGHTS: &str = "weights";
+    let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, job.spec.precision)?;
     let model = job.folder.join("unet.onnx");
     fs::write(&model, graph.to_onnx(WEIGHTS))
         .with_context(|| format!("cannot write {}", model.display()))?;
-    symlink(std::path::absolute(&job.checkpoint)?, job.folder.join(WEIGHTS))
-        .with_context(|| format!("cannot link to {path}"))?;
-    at(Phase::Graph, 100);
+    let weights = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
+    symlink(&weights, job.folder.join(WEIGHTS))
+        .with_context(|| format!("cannot link to {weights}"))?;
     Ok(model)
 }
 
 /// The engine's key says whose weights are inside; they must be those that were identified.
-fn unchanged(job: &Job) -> Result<()> {
+fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
     let path = job.checkpoint.display();
-    let now = Stamp::of(&job.checkpoint).with_context(|| format!("cannot open {path}"))?;
-    ensure!(now == job.stamp, "{path} has changed since it was identified");
+    let now = checkpoint.metadata().with_context(|| format!("cannot look at {path}"))?;
+    ensure!(Stamp::from(&now) == job.stamp, "{path} has changed since it was identified");
     Ok(())
 }
 
