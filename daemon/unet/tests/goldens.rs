@@ -5,12 +5,12 @@ mod common;
 use anyhow::{Result, ensure};
 use common::Golden;
 use common::runtime::Runtime;
-use goldens::{Array, Case, Dtype, Manifest};
+use goldens::{Array, Case, Manifest};
 use unet::{Attention, Form, Gelu, GroupNorm, Linear, Precision, Projections, Scale, Softmax};
 
 /// The largest relative error of an fp32 graph.
 const FP32: f64 = 1e-4;
-/// The largest relative error of an fp16 graph, and of weights rounded to another type.
+/// The largest relative error of an fp16 graph.
 const FP16: f64 = 2e-2;
 
 /// Runs every case of a checkpoint in one form of its graph and compares.
@@ -33,45 +33,38 @@ fn check_both(name: &str) -> Result<()> {
     check(&golden, Precision::Fp16, Form::default(), FP16)
 }
 
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn sd1() -> Result<()> {
-    check_both("sd1")
+/// A test for each, so that they run side by side.
+macro_rules! goldens {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            #[ignore = "needs ONNX Runtime: cargo xtask test"]
+            fn $test() -> Result<()> {
+                check_both($name)
+            }
+        )*
+
+        #[test]
+        fn every_golden_has_a_test() -> Result<()> {
+            assert_eq!(goldens::names()?, [$($name),*]);
+            Ok(())
+        }
+    };
 }
 
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn sd1_inpaint() -> Result<()> {
-    check_both("sd1-inpaint")
-}
-
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn sd2() -> Result<()> {
-    check_both("sd2")
-}
-
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn sdxl() -> Result<()> {
-    check_both("sdxl")
-}
-
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn refiner() -> Result<()> {
-    check_both("refiner")
-}
-
-#[test]
-#[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn weights_stored_in_other_types_are_cast() -> Result<()> {
-    for dtype in [Dtype::Bf16, Dtype::F32] {
-        let golden = Golden::new(Manifest::load("sd1")?.with_dtype(dtype))?;
-        check(&golden, Precision::Fp32, Form::default(), FP16)?;
-        check(&golden, Precision::Fp16, Form::default(), FP16)?;
-    }
-    Ok(())
+goldens! {
+    instruct_pix2pix: "instruct-pix2pix",
+    refiner: "refiner",
+    sd1: "sd1",
+    sd1_inpaint: "sd1-inpaint",
+    sd2: "sd2",
+    sd2_depth: "sd2-depth",
+    sd2_inpaint: "sd2-inpaint",
+    sd2_unclip_h: "sd2-unclip-h",
+    sd2_unclip_l: "sd2-unclip-l",
+    sdxl: "sdxl",
+    sdxl_inpaint: "sdxl-inpaint",
+    ssd_1b: "ssd-1b",
 }
 
 #[test]

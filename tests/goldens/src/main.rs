@@ -9,7 +9,7 @@ use goldens::{Manifest, full_size_sd15, full_size_sdxl};
 /// Write a golden checkpoint: `goldens sd1 FILE`, or `goldens --full-size sd15 FILE`.
 #[derive(Parser)]
 struct Arguments {
-    /// A stored manifest (sd1, sd1-inpaint, sd2, sdxl, refiner), or with --full-size: sd15, sdxl.
+    /// A manifest of tests/fixtures, such as sd1 or ssd-1b, or with --full-size: sd15, sdxl.
     name: String,
     /// The file to write; as torch writes it if its name ends in .ckpt.
     file: PathBuf,

@@ -115,15 +115,6 @@ impl Manifest {
         self
     }
 
-    /// The same values stored in another type. The hash no longer holds, and the outputs to
-    /// expect hold only as far as the rounding goes.
-    #[must_use]
-    pub fn with_dtype(mut self, dtype: Dtype) -> Self {
-        self.dtype = dtype;
-        self.sha256 = None;
-        self
-    }
-
     /// How many values the tensors have whose names begin with `prefix`.
     #[must_use]
     pub fn parameters(&self, prefix: &str) -> u64 {

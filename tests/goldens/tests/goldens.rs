@@ -8,7 +8,6 @@ const UNET: &str = "model.diffusion_model.";
 
 #[test]
 fn every_manifest_hashes_as_it_says() -> Result<()> {
-    assert_eq!(names()?, ["refiner", "sd1", "sd1-inpaint", "sd2", "sdxl"]);
     for name in names()? {
         let manifest = Manifest::load(&name)?;
         assert_eq!(Some(manifest.digest()), manifest.sha256, "{name}");
@@ -55,8 +54,12 @@ fn seeds_differ_and_types_only_round() -> Result<()> {
     let sd1 = Manifest::load("sd1")?;
     let halves = read(sd1.clone())?;
     assert_ne!(halves, read(sd1.clone().reseed(99))?);
-    let singles = read(sd1.clone().with_dtype(Dtype::F32))?;
-    let brains = read(sd1.with_dtype(Dtype::Bf16))?;
+    let stored_as = |dtype| {
+        let mut manifest = sd1.clone();
+        (manifest.dtype, manifest.sha256) = (dtype, None);
+        read(manifest)
+    };
+    let (singles, brains) = (stored_as(Dtype::F32)?, stored_as(Dtype::Bf16)?);
     for ((half, brain), single) in halves.chunks(2).zip(brains.chunks(2)).zip(singles.chunks(4)) {
         let single = f32::from_le_bytes([single[0], single[1], single[2], single[3]]);
         assert_eq!(half, half::f16::from_f32(single).to_le_bytes());

@@ -1,0 +1,116 @@
+"""Golden checkpoints: `goldens.py check` compares the UNet with every fixture of tests/fixtures, and
+`goldens.py make` writes those of variants.py, manifest and outputs to expect.
+
+Every value comes from the generator that the crate `goldens` has too; the two know nothing of each
+other but its definition. Needs torch, numpy and safetensors.
+"""
+import argparse
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy
+import torch
+from safetensors.torch import load_file, save_file
+
+from unet import PREFIX, UNet
+from variants import VARIANTS
+
+FIXTURES = Path(__file__).parent.parent / "tests/fixtures"
+DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+# Of the UNet here against the recorded outputs, both in fp32.
+TOLERANCE = 1e-5
+
+
+def uniform(seed, name, shape):
+    """Values in [−1, 1), each from its index: the finalizer of splitmix64 over a state that is the
+    FNV-1a hash of the seed and the name."""
+    state = 0xCBF29CE484222325
+    for byte in f"{seed}:{name}".encode():
+        state = (state ^ byte) * 0x100000001B3 % 2**64
+    index = numpy.arange(1, math.prod(shape) + 1, dtype=numpy.uint64)
+    z = numpy.uint64(state) + index * numpy.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> numpy.uint64(shift))) * numpy.uint64(factor)
+    z ^= z >> numpy.uint64(31)
+    # The top 24 bits are exact in fp32.
+    values = (z >> numpy.uint64(40)).astype(numpy.float32) * numpy.float32(2**-23) - numpy.float32(1)
+    return torch.from_numpy(values.reshape(shape))
+
+
+def weight(manifest, name, shape):
+    values = uniform(manifest["seed"], name, shape)
+    if len(shape) > 1:
+        values = values * (3**0.5 * 1.2 / math.prod(shape[1:]) ** 0.5)
+    elif name.endswith(".weight"):
+        values = values * 0.17 + 1
+    else:
+        values = values * 0.09
+    return values.to(DTYPES[manifest["dtype"]])
+
+
+def weights(manifest):
+    return {name: weight(manifest, name, shape) for name, shape in manifest["tensors"]}
+
+
+def digest(tensors):
+    """SHA-256 of all bytes, in name order."""
+    sha256 = hashlib.sha256()
+    for name in sorted(tensors):
+        sha256.update(tensors[name].view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()
+
+
+def inputs(manifest):
+    """The inputs of each case, by name."""
+    for number, case in enumerate(manifest["cases"]):
+        fill = lambda name, shape: uniform(manifest["seed"], f"case.{number}.{name}", shape) * 3**0.5
+        yield {
+            name: torch.tensor(what, dtype=torch.float32) if name == "timesteps" else fill(name, what)
+            for name, what in case.items()
+        }
+
+
+def outputs(manifest, tensors):
+    """What the UNet makes of each case, in fp32 on the weights as they are stored."""
+    ours = {n[len(PREFIX):]: t.float() for n, t in tensors.items() if n.startswith(PREFIX)}
+    unet = UNet(ours)
+    return [unet(**case) for case in inputs(manifest)]
+
+
+def relative_error(found, expected):
+    """‖found − expected‖ / ‖expected‖, which is NaN where anything is."""
+    expected = expected.double()
+    return ((found.double() - expected).norm() / expected.norm()).item()
+
+
+def check(path):
+    manifest = json.loads(path.read_text())
+    tensors = weights(manifest)
+    assert digest(tensors) == manifest["sha256"], f"{path}: other values than the generator's"
+    expected = load_file(path.with_suffix(".expected.safetensors"))
+    for number, found in enumerate(outputs(manifest, tensors)):
+        error = relative_error(found, expected[f"{number}.latent"])
+        print(f"{manifest['name']} case {number}: {error:.1e}")
+        assert error <= TOLERANCE, f"{path}: case {number}"
+
+
+def make(variant):
+    manifest = variant.manifest()
+    tensors = weights(manifest)
+    manifest["sha256"] = digest(tensors)
+    expected = {f"{n}.latent": o.contiguous() for n, o in enumerate(outputs(manifest, tensors))}
+    path = FIXTURES / f"{variant.name}.json"
+    path.write_text(json.dumps(manifest, separators=(",", ":")))
+    save_file(expected, path.with_suffix(".expected.safetensors"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["check", "make"])
+    if parser.parse_args().what == "make":
+        for variant in VARIANTS:
+            make(variant)
+    for path in sorted(FIXTURES.glob("*.json")):
+        check(path)
