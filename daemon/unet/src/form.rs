@@ -24,6 +24,8 @@ pub enum Linear {
     Gemm,
     /// Transpose of the weight, MatMul, Add.
     MatMul,
+    /// Each row as an image of one pixel, and a 1×1 convolution of it.
+    Conv,
 }
 
 /// Group normalization, 32 groups.

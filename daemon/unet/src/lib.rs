@@ -9,6 +9,7 @@ mod blocks;
 mod builder;
 mod error;
 mod form;
+mod form_name;
 mod graph;
 mod layers;
 mod model;
@@ -18,6 +19,7 @@ mod weights;
 
 pub use error::Error;
 pub use form::{Attention, Form, Gelu, GroupNorm, Linear, Projections, Scale, Softmax};
+pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
 pub use precision::{Precision, UnknownPrecision};
 

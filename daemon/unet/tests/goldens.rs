@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use common::Golden;
 use common::runtime::Runtime;
 use goldens::{Array, Case, Manifest};
-use unet::{Attention, Form, Gelu, GroupNorm, Linear, Precision, Projections, Scale, Softmax};
+use unet::{Form, Precision};
 
 /// The largest relative error of an fp32 graph.
 const FP32: f64 = 1e-4;
@@ -77,22 +77,10 @@ fn weights_are_read_in_place_from_a_torch_file() -> Result<()> {
 #[test]
 #[ignore = "needs ONNX Runtime: cargo xtask test"]
 fn every_form_computes_the_same() -> Result<()> {
-    let default = Form::default();
-    let plain = |scale, softmax| Attention::Plain { scale, softmax };
-    let native = Softmax::Native;
-    let forms = [
-        Form { linear: Linear::MatMul, ..default },
-        Form { group_norm: GroupNorm::Instance, ..default },
-        Form { gelu: Gelu::Erf, ..default },
-        Form { projections: Projections::Fused, ..default },
-        Form { attention: Attention::Operator, ..default },
-        Form { attention: plain(Scale::QueriesAndKeys, native), ..default },
-        Form { attention: plain(Scale::Scores, native), ..default },
-        Form { attention: plain(Scale::Queries, Softmax::Fp32), ..default },
-    ];
     let golden = Golden::load("sd2")?;
-    for form in forms {
-        println!("{form:?}");
+    for name in Form::changes() {
+        println!("{name}");
+        let form = name.parse()?;
         check(&golden, Precision::Fp32, form, FP32)?;
         check(&golden, Precision::Fp16, form, FP16)?;
     }

@@ -42,6 +42,14 @@ impl Builder<'_> {
                     None => product,
                 }
             }
+            Linear::Conv => {
+                let pixels = self.ints("shape.per_channel", &[0, -1, 1, 1]);
+                let [x, kernel] = [rows, weight].map(|x| self.reshape(at, x, &pixels));
+                let inputs: Vec<_> = [&x, &kernel].into_iter().chain(bias).collect();
+                let product = self.op(at, "Conv", &inputs, &[]);
+                let flat = self.ints("shape.flat", &[0, -1]);
+                self.reshape(at, &product, &flat)
+            }
         }
     }
 

@@ -1,0 +1,59 @@
+//! Writes a checkpoint's UNet in several forms, fp16, for the benchmark on a GPU:
+//! `forms CHECKPOINT FOLDER [FORM…]`, by default all that are worth measuring.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use checkpoint::Checkpoint;
+use unet::{Form, Graph, Precision};
+
+/// Beside the forms that differ from the default in one choice.
+const TOGETHER: [&str; 6] = [
+    "attention-operator+fused",
+    "attention-operator+linear-conv",
+    "fused+scale-scores",
+    "fused+linear-conv",
+    "scale-scores+softmax-fp32",
+    // As torch.onnx writes them.
+    "linear-matmul+norm-instance+gelu-erf+scale-scores",
+];
+
+fn main() -> Result<()> {
+    let mut arguments = env::args_os().skip(1);
+    let (Some(path), Some(folder)) = (arguments.next(), arguments.next()) else {
+        anyhow::bail!("usage: forms CHECKPOINT FOLDER [FORM…]");
+    };
+    let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
+    let (folder, mut names) = (PathBuf::from(folder), Vec::new());
+    for name in arguments {
+        names.push(name.into_string().map_err(|name| anyhow::anyhow!("{name:?} is no form"))?);
+    }
+    if names.is_empty() {
+        names.push("default".to_owned());
+        names.extend(Form::changes().chain(TOGETHER).map(str::to_owned));
+    }
+    let checkpoint = Checkpoint::open(&path)?;
+    let weights = link(&path, &folder)?;
+    for name in names {
+        let Checkpoint { architecture, tensors, .. } = &checkpoint;
+        let graph = Graph::with_form(architecture, tensors, Precision::Fp16, name.parse()?)?;
+        fs::write(folder.join(format!("{name}.onnx")), graph.to_onnx(&weights))?;
+        println!("{name}");
+    }
+    Ok(())
+}
+
+/// A link to the checkpoint beside the graphs, where they look for the weights. Its name.
+fn link(checkpoint: &Path, folder: &Path) -> Result<String> {
+    fs::create_dir_all(folder)?;
+    let extension = checkpoint.extension().unwrap_or_default().to_string_lossy();
+    let name = format!("weights.{extension}");
+    let link = folder.join(&name);
+    if fs::read_link(&link).ok().as_deref() != Some(checkpoint) {
+        let _ = fs::remove_file(&link);
+        symlink(checkpoint, &link).with_context(|| link.display().to_string())?;
+    }
+    Ok(name)
+}
