@@ -29,6 +29,9 @@ pub struct Config {
     /// Seconds between two full scans of the models folders, for what no event tells: changes on
     /// network disks and behind links.
     pub rescan_seconds: f64,
+    /// Whether the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, is kept true
+    /// when checkpoints move.
+    pub keep_model_json: bool,
     /// Presets of the user's own, beside the built-in ones.
     pub presets: Vec<Preset>,
     /// Which checkpoints get which presets; the first rule that fits decides.
@@ -45,6 +48,7 @@ impl Default for Config {
             compute_capabilities: Vec::new(),
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
+            keep_model_json: false,
             presets: Vec::new(),
             rules: Vec::new(),
         }
@@ -173,6 +177,7 @@ mod tests {
             compute_capabilities = ["8.9", "12.0"]
             settle_seconds = 1.5
             rescan_seconds = 60
+            keep_model_json = true
             [[presets]]
             name = "small"
             width = 256
@@ -194,6 +199,7 @@ mod tests {
             compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
             settle_seconds: 1.5,
             rescan_seconds: 60.0,
+            keep_model_json: true,
             presets: vec![Preset {
                 name: "small".into(),
                 width: Range { min: 256, opt: 256, max: 256 },

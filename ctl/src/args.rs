@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// The TensorRT-RTX libraries
     #[command(subcommand)]
     Runtime(Runtime),
+    /// The web UIs around the models folders
+    #[command(subcommand)]
+    Webui(Webui),
 }
 
 /// One checkpoint.
@@ -143,6 +146,12 @@ pub(crate) struct Export {
     /// What the UNet computes in
     #[arg(long, default_value = "fp16", value_parser = precision())]
     pub(crate) precision: Precision,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webui {
+    /// What keeping the NVIDIA extension's model.json true changes, or would change
+    Status,
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,7 +220,9 @@ mod tests {
         command.clone().debug_assert();
         let mut seen = Vec::new();
         helps(&command, &["sdtrtctl".to_owned()], &mut seen);
-        for expected in ["status", "list", "wait", "watch", "export", "runtime install"] {
+        for expected in
+            ["status", "list", "wait", "watch", "export", "runtime install", "webui status"]
+        {
             assert!(seen.iter().any(|path| path == expected), "{expected} in {seen:?}");
         }
     }

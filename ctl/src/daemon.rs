@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use config::Config;
-use protocol::{Checkpoint, Client, Coverage, Events, Reply, Request, Status, Verdict};
+use protocol::{
+    Checkpoint, Client, Coverage, Events, ExtensionIndex, Reply, Request, Status, Verdict,
+};
 
 use crate::args::Global;
 
@@ -69,6 +71,13 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn webuis(&mut self) -> Result<Vec<ExtensionIndex>> {
+        match self.ask(&Request::WebUis)? {
+            Reply::WebUis(indexes) => Ok(indexes),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn watch(self) -> Result<Events> {
         self.0.watch().context("the connection to sdtrtd broke")
     }
@@ -82,6 +91,7 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::Coverage(_) => "a coverage",
         Reply::Removed(_) => "a removal",
         Reply::Verified(_) => "verdicts",
+        Reply::WebUis(_) => "web UIs",
         Reply::Failed(_) => "a failure",
     };
     anyhow!("sdtrtd answered with {kind}, which was not asked for; please report this as a bug")

@@ -47,6 +47,7 @@ fn json_is_what_the_daemon_said() {
             Reply::Coverage(vec![]),
             "[]".to_owned(),
         ),
+        (&["webui", "status"], Request::WebUis, Reply::WebUis(vec![]), "[]".to_owned()),
         (
             &["build", "a"],
             Request::Build { reference: reference() },

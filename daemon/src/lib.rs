@@ -11,3 +11,4 @@ pub mod ipc;
 pub mod schedule;
 pub mod store;
 pub mod watch;
+pub mod webui;

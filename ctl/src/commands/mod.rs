@@ -9,7 +9,7 @@ mod watch;
 
 use anyhow::Result;
 
-use crate::args::{Args, Command, Runtime};
+use crate::args::{Args, Command, Runtime, Webui};
 
 /// Does what was typed.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Watch => watch::run(global),
         Command::Identify { file } => identify::run(file, global.json),
         Command::Export(export) => export::run(export, global.json),
+        Command::Webui(Webui::Status) => query::webuis(global),
         Command::Runtime(Runtime::Install(install)) => install::run(global, install),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     args::{Check, Global, Size},
     daemon::{Daemon, reference},
     output,
-    render::{change, coverage, list, show, status, text, verify},
+    render::{change, coverage, list, show, status, text, verify, webui},
 };
 
 pub(super) fn status(global: &Global) -> Result<()> {
@@ -77,4 +77,9 @@ pub(super) fn verify(global: &Global) -> Result<()> {
         Some(complaint) => bail!(complaint),
         None => Ok(()),
     }
+}
+
+pub(super) fn webuis(global: &Global) -> Result<()> {
+    let indexes = Daemon::connect(global)?.webuis()?;
+    output::answer(global.json, &indexes, |all| webui::render(all))
 }

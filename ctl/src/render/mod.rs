@@ -8,6 +8,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod verify;
+pub(crate) mod webui;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -9,6 +9,7 @@ mod client;
 mod coverage;
 mod request;
 mod state;
+mod webui;
 
 pub use client::{Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
@@ -16,6 +17,7 @@ pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,
 };
+pub use webui::ExtensionIndex;
 
 /// Raised whenever a line's meaning changes; both sides must have the same.
 pub const VERSION: u32 = 1;

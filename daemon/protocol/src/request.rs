@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, Coverage, Image, Status};
+use crate::{Building, Checkpoint, Coverage, ExtensionIndex, Image, Status};
 
 /// The first line of each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Request {
     Watch,
     /// Reads every engine and compares it with its manifest; [`Reply::Verified`].
     Verify,
+    /// The web UIs around the models folders; [`Reply::WebUis`].
+    WebUis,
     /// Looks for the TensorRT libraries again; [`Reply::Status`].
     FindRuntime,
 }
@@ -78,6 +80,8 @@ pub enum Reply {
     Removed(String),
     /// To [`Request::Verify`].
     Verified(Vec<Verdict>),
+    /// To [`Request::WebUis`].
+    WebUis(Vec<ExtensionIndex>),
     /// The request could not be met.
     Failed(Failure),
 }

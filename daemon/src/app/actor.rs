@@ -1,8 +1,10 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
+use checkpoint::Id;
 use config::Config;
 use protocol::{Checkpoint, Event, Status};
 use tokio::{
@@ -21,9 +23,10 @@ use super::{
 use crate::{
     build::{Builder, Library, RuntimeProblem, Target},
     gpu::Gpus,
-    schedule::Want,
+    schedule::{Held, Want},
     store::Store,
     watch::Notifier,
+    webui::Keeper,
 };
 
 /// Events that a watcher may lag behind before it is dropped.
@@ -42,6 +45,9 @@ pub(super) struct Actor {
     pub(super) notifier: Arc<Mutex<Notifier>>,
     pub(super) due: Due,
     pub(super) looks: Looks,
+    pub(super) webuis: Keeper,
+    /// Where everything lies, as the keeper of web UIs knows it.
+    places: Option<Vec<(Id, PathBuf)>>,
     gpus: Box<dyn Gpus>,
     events: broadcast::Sender<Event>,
     started: Instant,
@@ -72,7 +78,14 @@ impl Actor {
             let mailbox = mailbox.clone();
             move |hint| mailbox.send(Message::Hint(hint))
         });
+        let webuis = Keeper::new(
+            config.models_dirs.clone(),
+            config.data_dir.join("webui"),
+            config.keep_model_json,
+        );
         Self {
+            webuis,
+            places: None,
             world: World::new(config, library, store, gpus.list()),
             mailbox,
             waiters: Vec::new(),
@@ -176,11 +189,21 @@ impl Actor {
         }
         let held = self.world.catalogue.held();
         self.queue = self.world.queue(&held);
+        let places = places(&held);
         let now_shown = view::checkpoints(&self.world, &held, &self.queue);
         drop(held);
+        self.tell_webuis(places);
         let before = std::mem::replace(&mut self.shown, now_shown);
         self.announce(&before);
         self.serve_waiters();
+    }
+
+    /// Not before the first scan: what is not known yet would look deleted.
+    fn tell_webuis(&mut self, places: Vec<(Id, PathBuf)>) {
+        if self.looks.scans_done > 0 && self.places.as_ref() != Some(&places) {
+            self.webuis.checkpoints(places.clone());
+            self.places = Some(places);
+        }
     }
 
     fn announce(&self, before: &BTreeMap<String, Checkpoint>) {
@@ -212,4 +235,15 @@ impl Actor {
             .filter_map(|waiter| waiter.serve(&shown, self.looks.scans_done, stuck.as_deref(), now))
             .collect();
     }
+}
+
+/// Every content and path, sorted.
+fn places(held: &HashMap<Id, Held<'_>>) -> Vec<(Id, PathBuf)> {
+    let each = |held: &Held<'_>| {
+        let weights = held.identity.ids.weights;
+        held.paths.iter().map(move |path| (weights, path.to_path_buf())).collect::<Vec<_>>()
+    };
+    let mut places: Vec<_> = held.values().flat_map(each).collect();
+    places.sort_unstable();
+    places
 }

@@ -39,6 +39,7 @@ impl Actor {
                 return;
             }
             Request::Verify => return self.verify(reply),
+            Request::WebUis => return self.webuis(reply),
             Request::FindRuntime => return self.look_for_runtime(Some(reply)),
             // The server asks for these by another way.
             Request::Watch => Err(other("a watch is not a question")),
@@ -188,6 +189,14 @@ impl Actor {
         let verdicts = checked.into_iter().map(|checked| checked.verdict).collect();
         let _ = reply.send(Reply::Verified(verdicts));
         self.refresh_soon();
+    }
+
+    fn webuis(&self, reply: oneshot::Sender<Reply>) {
+        let (sender, reports) = oneshot::channel();
+        self.webuis.report(sender);
+        tokio::spawn(async move {
+            let _ = reply.send(Reply::WebUis(reports.await.unwrap_or_default()));
+        });
     }
 
     /// Looks for the TensorRT libraries, on behalf of a client or not.

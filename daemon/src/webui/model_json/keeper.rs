@@ -1,0 +1,90 @@
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread,
+    time::Duration,
+};
+
+use checkpoint::Id;
+use protocol::ExtensionIndex;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::index_file::IndexFile;
+
+/// Between two looks at what the web UI may have written.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Keeps the indexes on a thread of its own, which ends with this value.
+#[derive(Debug)]
+pub struct Keeper(Sender<Message>);
+
+enum Message {
+    Checkpoints(Vec<(Id, PathBuf)>),
+    Report(oneshot::Sender<Vec<ExtensionIndex>>),
+}
+
+/// What the thread works with.
+struct Work {
+    models_dirs: Vec<PathBuf>,
+    memory: PathBuf,
+    write: bool,
+    checkpoints: Option<Vec<(Id, PathBuf)>>,
+    problems: Vec<String>,
+}
+
+impl Keeper {
+    /// Looks after the web UIs around `models_dirs`; what it learns is kept in the folder `memory`.
+    /// Nothing of a web UI is written unless `write` is set.
+    pub fn new(models_dirs: Vec<PathBuf>, memory: PathBuf, write: bool) -> Self {
+        let (sender, messages) = mpsc::channel();
+        let work = Work { models_dirs, memory, write, checkpoints: None, problems: Vec::new() };
+        thread::spawn(move || work.run(&messages));
+        Self(sender)
+    }
+
+    /// All checkpoints and where they lie. Nothing is done before this is known.
+    pub fn checkpoints(&self, checkpoints: Vec<(Id, PathBuf)>) {
+        let _ = self.0.send(Message::Checkpoints(checkpoints));
+    }
+
+    /// Asks for what each index should be like, and whether it is.
+    pub fn report(&self, reply: oneshot::Sender<Vec<ExtensionIndex>>) {
+        let _ = self.0.send(Message::Report(reply));
+    }
+}
+
+impl Work {
+    fn run(mut self, messages: &Receiver<Message>) {
+        loop {
+            match messages.recv_timeout(LOOK) {
+                Ok(Message::Checkpoints(checkpoints)) => {
+                    self.checkpoints = Some(checkpoints);
+                    self.look();
+                }
+                Ok(Message::Report(reply)) => {
+                    let _ = reply.send(self.look());
+                }
+                Err(RecvTimeoutError::Timeout) => drop(self.look()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn look(&mut self) -> Vec<ExtensionIndex> {
+        let Some(checkpoints) = &self.checkpoints else { return Vec::new() };
+        let reports: Vec<_> = IndexFile::of(&self.models_dirs)
+            .iter()
+            .map(|index| index.keep(checkpoints, &self.memory, self.write))
+            .collect();
+        let problem = |report: &ExtensionIndex| {
+            Some(format!("{}: {}", report.path, report.problem.as_ref()?))
+        };
+        let problems: Vec<_> = reports.iter().filter_map(problem).collect();
+        if problems != self.problems {
+            problems.iter().for_each(|problem| warn!("{problem}"));
+            self.problems = problems;
+        }
+        reports
+    }
+}

@@ -1,0 +1,111 @@
+//! The index of the web UI's NVIDIA extension, when checkpoints move.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use end_to_end::{Daemon, Workplace};
+use serde_json::{Value, json};
+
+const ENGINE: &str = "a_0123abcd_cc89_sample=1x4x64x64.trt";
+
+/// A web UI's models folder with a checkpoint and the extension's engine for it.
+struct WebUi {
+    w: Workplace,
+    listed: String,
+}
+
+impl WebUi {
+    fn new() -> Self {
+        let w = Workplace::new();
+        w.write_checkpoint("Stable-diffusion/a.safetensors", 1);
+        w.write_checkpoint("Stable-diffusion/other.safetensors", 2);
+        fs::create_dir(w.model("Unet-trt")).unwrap();
+        fs::write(w.model(format!("Unet-trt/{ENGINE}")), "").unwrap();
+        let entry = json!({"filepath": ENGINE, "config": {
+            "profile": {"sample": [[1, 4, 64, 64]]}, "static_shapes": true, "fp32": false,
+            "inpaint": false, "refit": true, "lora": false, "vram": 0, "unet_hidden_dim": 4
+        }});
+        let listed = json!({"cc89": {"a": [entry]}}).to_string();
+        let webui = Self { w, listed };
+        webui.write(&webui.listed);
+        webui
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.w.model("Unet-trt/model.json"), text).unwrap();
+    }
+
+    fn read(&self) -> String {
+        fs::read_to_string(self.w.model("Unet-trt/model.json")).unwrap()
+    }
+
+    /// The names under which an engine is listed.
+    fn names(&self) -> Vec<String> {
+        let index: Value = serde_json::from_str(&self.read()).unwrap();
+        index["cc89"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    /// Starts the daemon, which keeps the index or only looks.
+    fn daemon(&self, keep: bool) -> Daemon {
+        let config = self.w.path("sdtrtd.toml");
+        fs::write(&config, format!("keep_model_json = {keep}")).unwrap();
+        let nothing_to_build_with = self.w.path("no-runtime");
+        let arguments = ["--config", config.to_str().unwrap(), "--tensorrt-dir"];
+        self.w.daemon_with(&[&arguments[..], &[nothing_to_build_with.to_str().unwrap()]].concat())
+    }
+
+    /// What `webui status` says of the one index, once all files are known.
+    fn status(&self) -> Value {
+        self.w.settled_list();
+        let mut indexes = self.w.ctl(&["webui", "status", "--json"]).json();
+        indexes[0].take()
+    }
+}
+
+#[test]
+fn engines_of_the_extension_follow_their_checkpoint() {
+    let webui = WebUi::new();
+    let daemon = webui.daemon(true);
+    assert_eq!(webui.status()["changes"], json!([]));
+    assert_eq!(webui.read(), webui.listed, "not touched while it is right");
+
+    let moved = webui.w.model("Stable-diffusion/sub/b.safetensors");
+    fs::create_dir(moved.parent().unwrap()).unwrap();
+    fs::rename(webui.w.model("Stable-diffusion/a.safetensors"), &moved).unwrap();
+    webui.status();
+    assert_eq!(webui.names(), ["b", "sub_b"]);
+    let backup = fs::read_to_string(webui.w.model("Unet-trt/model.json.before-sdtrt")).unwrap();
+    assert_eq!(backup, webui.listed);
+
+    webui.write(&webui.listed);
+    webui.status();
+    assert_eq!(webui.names(), ["b", "sub_b"], "an open web UI wrote its old names");
+
+    webui.write("{\"cc89\": ");
+    let broken = webui.status();
+    assert!(broken["problem"].as_str().unwrap().contains("left alone"), "{broken}");
+    assert_eq!(webui.read(), "{\"cc89\": ");
+
+    assert_eq!(daemon.stop(), Some(0));
+    fs::remove_dir_all(webui.w.data().join("learned")).unwrap();
+    webui.write(&webui.listed);
+    let _daemon = webui.daemon(true);
+    webui.status();
+    assert_eq!(webui.names(), ["b", "sub_b"], "whose engine it is was not forgotten");
+
+    fs::remove_file(webui.w.model(format!("Unet-trt/{ENGINE}"))).unwrap();
+    webui.status();
+    assert_eq!(webui.read().trim(), "{}");
+}
+
+#[test]
+fn nothing_is_written_unless_it_is_turned_on() {
+    let webui = WebUi::new();
+    let _daemon = webui.daemon(false);
+    webui.status();
+    let renamed = webui.w.model("Stable-diffusion/b.safetensors");
+    fs::rename(webui.w.model("Stable-diffusion/a.safetensors"), renamed).unwrap();
+    let status = webui.status();
+    assert_eq!(status["changes"], json!([format!("{ENGINE}: a → b")]));
+    assert_eq!((status["kept"].as_bool(), webui.read()), (Some(false), webui.listed.clone()));
+}
