@@ -4,10 +4,14 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{ComputeCapability, Preset, Rule, paths};
+use crate::{
+    ComputeCapability, Preset, Rule, paths,
+    size::{optional_size, size},
+};
 
 /// Everything that `sdtrtd` can be told, by `sdtrtd.toml` or by flags of the same names.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -29,6 +33,14 @@ pub struct Config {
     /// Seconds between two full scans of the models folders, for what no event tells: changes on
     /// network disks and behind links.
     pub rescan_seconds: f64,
+    /// What all engines together may take; without it, whatever the disk has.
+    #[serde(deserialize_with = "optional_size")]
+    pub quota: Option<ByteSize>,
+    /// Nothing is built that would leave less than this free on the engines' disk.
+    #[serde(deserialize_with = "size")]
+    pub min_free: ByteSize,
+    /// Days for which the engines of a deleted checkpoint are kept.
+    pub orphan_days: f64,
     /// Whether the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, is kept true
     /// when checkpoints move.
     pub keep_model_json: bool,
@@ -48,6 +60,9 @@ impl Default for Config {
             compute_capabilities: Vec::new(),
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
+            quota: None,
+            min_free: ByteSize::gb(2),
+            orphan_days: 30.0,
             keep_model_json: false,
             presets: Vec::new(),
             rules: Vec::new(),
@@ -140,6 +155,11 @@ impl Config {
                 return Err(Error::value(key, seconds, wanted));
             }
         }
+        // A century bounds it well inside what times can hold.
+        if !(0.0..=36_500.0).contains(&self.orphan_days) {
+            let wanted = "days between 0 and 36500 are wanted";
+            return Err(Error::value("orphan_days", self.orphan_days, wanted));
+        }
         self.check_presets()
     }
 
@@ -151,6 +171,11 @@ impl Config {
     /// Time between two full scans.
     pub fn rescan(&self) -> Duration {
         Duration::from_secs_f64(self.rescan_seconds)
+    }
+
+    /// How long the engines of a deleted checkpoint are kept.
+    pub fn orphan_grace(&self) -> Duration {
+        Duration::from_secs_f64(self.orphan_days * 86_400.0)
     }
 }
 
@@ -177,6 +202,9 @@ mod tests {
             compute_capabilities = ["8.9", "12.0"]
             settle_seconds = 1.5
             rescan_seconds = 60
+            quota = "50 GB"
+            min_free = "1.5GiB"
+            orphan_days = 0.5
             keep_model_json = true
             [[presets]]
             name = "small"
@@ -199,6 +227,9 @@ mod tests {
             compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
             settle_seconds: 1.5,
             rescan_seconds: 60.0,
+            quota: Some(ByteSize::b(50_000_000_000)),
+            min_free: ByteSize::b(1_610_612_736),
+            orphan_days: 0.5,
             keep_model_json: true,
             presets: vec![Preset {
                 name: "small".into(),
@@ -233,6 +264,9 @@ mod tests {
             ("models_dirs = ['/m']\ncompute_capabilities = ['sm_89']", "MAJOR.MINOR"),
             ("models_dirs = ['/m']\nsettle_seconds = -1", "settle_seconds"),
             ("models_dirs = ['/m']\nrescan_seconds = nan", "rescan_seconds"),
+            ("models_dirs = ['/m']\nquota = '50 apples'", "50 GB"),
+            ("models_dirs = ['/m']\nmin_free = '-1 GB'", "50 GB"),
+            ("models_dirs = ['/m']\norphan_days = -1", "orphan_days"),
             ("models_dirs = [", "sdtrtd.toml"),
         ] {
             let error = read(text).expect_err(text);

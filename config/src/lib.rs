@@ -5,7 +5,9 @@ mod file;
 mod paths;
 mod presets;
 pub mod runtime;
+mod size;
 
+pub use bytesize::ByteSize;
 pub use compute_capability::{ComputeCapability, NotAComputeCapability};
 pub use file::{Config, Error};
 pub use paths::{config_file, data_dir, socket};

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use config::{ComputeCapability, Config};
+use config::{ByteSize, ComputeCapability, Config};
 use tracing_subscriber::EnvFilter;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
@@ -62,6 +62,15 @@ struct Options {
     /// Seconds between two full scans [default: 300].
     #[arg(long, value_name = "SECONDS")]
     rescan_seconds: Option<f64>,
+    /// What all engines together may take, such as "50 GB" [default: what the disk has].
+    #[arg(long, value_name = "SIZE")]
+    quota: Option<ByteSize>,
+    /// Nothing is built that would leave less than this free [default: 2 GB].
+    #[arg(long, value_name = "SIZE")]
+    min_free: Option<ByteSize>,
+    /// Days for which the engines of a deleted checkpoint are kept [default: 30].
+    #[arg(long, value_name = "DAYS")]
+    orphan_days: Option<f64>,
 }
 
 fn main() -> ExitCode {
@@ -121,6 +130,9 @@ fn configure(options: Options) -> Result<Config> {
     config.tensorrt_dir = options.tensorrt_dir.or(config.tensorrt_dir);
     config.settle_seconds = options.settle_seconds.unwrap_or(config.settle_seconds);
     config.rescan_seconds = options.rescan_seconds.unwrap_or(config.rescan_seconds);
+    config.quota = options.quota.or(config.quota);
+    config.min_free = options.min_free.unwrap_or(config.min_free);
+    config.orphan_days = options.orphan_days.unwrap_or(config.orphan_days);
     config.make_absolute(&std::env::current_dir().context("the current folder is gone")?);
     Ok(config)
 }
