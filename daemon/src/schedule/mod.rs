@@ -3,9 +3,13 @@
 mod catalogue;
 mod identity;
 mod plan;
+mod quota;
 mod setback;
+mod standing;
 
 pub use catalogue::{Catalogue, Content, Held, Location};
 pub use identity::{Identity, Outcome};
 pub use plan::{Want, plan};
+pub use quota::{Eviction, Holdings};
 pub use setback::Setback;
+pub use standing::{Standing, Stored, Wanted, standings};
