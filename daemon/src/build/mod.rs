@@ -4,6 +4,7 @@
 //! costs one job and never the daemon.
 
 mod coverage;
+mod difference;
 mod engine;
 mod job;
 mod library;
@@ -12,9 +13,11 @@ mod profile;
 mod runtime;
 mod supervisor;
 mod target;
+mod usage;
 pub mod worker;
 
 pub use coverage::Pass;
+pub use difference::difference;
 pub use engine::{EngineSpec, FLAVOUR};
 pub use job::{Built, Job, Phase, Progress, Report};
 pub use library::{Library, Removal};
@@ -23,3 +26,4 @@ pub use profile::{Profile, Shapes, family};
 pub use runtime::{Runtime, RuntimeProblem, find_runtime};
 pub use supervisor::{Builder, Building, Failure, Hear, WorkerProcess};
 pub use target::{Target, Wanted};
+pub use usage::Usage;

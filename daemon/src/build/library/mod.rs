@@ -10,17 +10,19 @@ use anyhow::{Context, Result};
 use checkpoint::Id;
 use tracing::{info, warn};
 
-use super::{Manifest, manifest::FORMAT};
+use super::{Manifest, Usage, manifest::FORMAT};
 
 /// The published engines of a data folder.
 ///
 /// `engines/KEY.engine` is a plan and `engines/KEY.json` its manifest, which is written last: a plan
-/// without one does not exist, so a kill at any moment leaves whole engines only.
+/// without one does not exist, so a kill at any moment leaves whole engines only. `KEY.usage` is
+/// there once an engine was pinned, orphaned or used again.
 #[derive(Debug)]
 pub struct Library {
     engines: PathBuf,
     scratch: PathBuf,
     manifests: BTreeMap<Id, Manifest>,
+    usages: BTreeMap<Id, Usage>,
 }
 
 /// Why an engine goes.
@@ -30,6 +32,12 @@ pub enum Removal {
     Asked,
     /// Its plan is not what the manifest says.
     Damaged,
+    /// A newer one of the same UNet is there.
+    Superseded,
+    /// No file has had its UNet for long.
+    Orphaned,
+    /// There are more engines than the quota allows.
+    OverQuota,
 }
 
 impl Library {
@@ -43,6 +51,7 @@ impl Library {
             engines: data_dir.join("engines"),
             scratch: data_dir.join("scratch"),
             manifests: BTreeMap::new(),
+            usages: BTreeMap::new(),
         };
         if library.scratch.exists() {
             fs::remove_dir_all(&library.scratch)
@@ -58,7 +67,7 @@ impl Library {
     fn load(&mut self) -> Result<()> {
         let listing = fs::read_dir(&self.engines)
             .with_context(|| format!("cannot list {}", self.engines.display()))?;
-        let mut plans = Vec::new();
+        let mut parts = Vec::new();
         for entry in listing {
             let path = entry?.path();
             match path.extension().and_then(OsStr::to_str) {
@@ -68,17 +77,18 @@ impl Library {
                     }
                     Err(error) => warn!("{} is left alone: {error:#}", path.display()),
                 },
-                Some("engine") => plans.push(path),
+                Some("engine" | "usage") => parts.push(path),
                 _ => {}
             }
         }
-        for plan in plans {
+        for part in parts {
             // A manifest of another format may belong to it, written by another release.
-            if !plan.with_extension("json").exists() {
-                info!("removing {}, which was never finished", plan.display());
-                fs::remove_file(&plan)?;
+            if !part.with_extension("json").exists() {
+                info!("removing {}, which belongs to no engine", part.display());
+                fs::remove_file(&part)?;
             }
         }
+        self.usages = self.manifests.values().map(|m| (m.key, self.read_usage(m))).collect();
         Ok(())
     }
 
@@ -106,6 +116,16 @@ impl Library {
         Ok(manifest)
     }
 
+    /// What can't be read is as good as never used: it is no reason to lose the engine.
+    fn read_usage(&self, manifest: &Manifest) -> Usage {
+        let path = self.usage_path(&manifest.key);
+        let read = Usage::read(&path).unwrap_or_else(|error| {
+            warn!("{} is not understood, a pin in it is lost: {error}", path.display());
+            None
+        });
+        read.unwrap_or(Usage::since(manifest.built_at))
+    }
+
     /// All manifests, by key.
     pub fn manifests(&self) -> &BTreeMap<Id, Manifest> {
         &self.manifests
@@ -118,6 +138,30 @@ impl Library {
 
     fn manifest_path(&self, key: &Id) -> PathBuf {
         self.engines.join(format!("{key}.json"))
+    }
+
+    fn usage_path(&self, key: &Id) -> PathBuf {
+        self.engines.join(format!("{key}.usage"))
+    }
+
+    /// How an engine is used; `None` where there is no such engine.
+    pub fn usage(&self, key: &Id) -> Option<&Usage> {
+        self.usages.get(key)
+    }
+
+    /// Keeps how an engine is used, for this life of the daemon and those to come.
+    ///
+    /// # Errors
+    /// When it can't be written; then it holds for this life alone.
+    pub fn set_usage(&mut self, key: &Id, usage: Usage) -> Result<()> {
+        let path = self.usage_path(key);
+        let Some(known) = self.usages.get_mut(key).filter(|known| **known != usage) else {
+            return Ok(());
+        };
+        *known = usage;
+        usage
+            .write(&path, &self.scratch)
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// An empty folder for one job, on the engines' disk; it goes when dropped.
@@ -154,6 +198,7 @@ impl Library {
         let path = self.manifest_path(&manifest.key);
         aside.persist(&path).with_context(|| format!("cannot publish {}", path.display()))?;
         self.sync()?;
+        self.usages.insert(manifest.key, Usage::since(manifest.built_at));
         self.manifests.insert(manifest.key, manifest);
         Ok(())
     }
@@ -164,7 +209,7 @@ impl Library {
     /// When a file can't be removed.
     pub fn remove(&mut self, key: &Id, why: Removal) -> Result<()> {
         info!(%key, ?why, "removing engine");
-        for path in [self.manifest_path(key), self.plan(key)] {
+        for path in [self.manifest_path(key), self.plan(key), self.usage_path(key)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove {}", path.display()));
@@ -173,6 +218,7 @@ impl Library {
             }
         }
         self.manifests.remove(key);
+        self.usages.remove(key);
         Ok(())
     }
 
@@ -209,141 +255,4 @@ impl Manifest {
 }
 
 #[cfg(test)]
-mod tests {
-    use checkpoint::{Architecture, Heads, Kind};
-    use unet::Precision;
-
-    use super::*;
-    use crate::build::{Built, EngineSpec, FLAVOUR};
-
-    fn manifest(name: &str, plan: &[u8]) -> Manifest {
-        let spec = EngineSpec {
-            unet_id: Id::from(blake3::hash(name.as_bytes())),
-            architecture: Architecture {
-                kind: Kind::Sd1,
-                in_channels: 4,
-                context_width: 768,
-                y_width: None,
-                heads: Heads::Count(8),
-            },
-            recipe: 1,
-            flavour: FLAVOUR.to_owned(),
-            version: "1.7.1.116".to_owned(),
-            compute_capabilities: Vec::new(),
-            precision: Precision::Fp16,
-            profiles: Vec::new(),
-        };
-        let blake3 = Id::from(blake3::hash(plan));
-        let built = Built { bytes: plan.len() as u64, blake3, peak_bytes: 0 };
-        let weights = Id::from(blake3::hash(b"weights"));
-        Manifest::new(spec, vec!["default".to_owned()], weights, built, 0, 0.0)
-    }
-
-    /// A library with one engine.
-    fn published(data_dir: &Path) -> (Library, Manifest) {
-        let mut library = Library::open(data_dir).unwrap();
-        let scratch = library.scratch().unwrap();
-        let plan = scratch.path().join("engine");
-        fs::write(&plan, "plan").unwrap();
-        let manifest = manifest("a", b"plan");
-        library.publish(&plan, manifest.clone()).unwrap();
-        (library, manifest)
-    }
-
-    fn keys(library: &Library) -> Vec<Id> {
-        library.manifests().keys().copied().collect()
-    }
-
-    #[test]
-    fn a_published_engine_is_there_in_the_next_life() {
-        let dir = tempfile::tempdir().unwrap();
-        let (library, manifest) = published(dir.path());
-        assert_eq!(keys(&library), [manifest.key]);
-        assert_eq!(manifest.check(&library.plan(&manifest.key)).unwrap(), None);
-        drop(library);
-        let library = Library::open(dir.path()).unwrap();
-        assert_eq!(library.manifests()[&manifest.key], manifest);
-    }
-
-    #[test]
-    fn what_a_kill_left_half_done_is_swept_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let (library, kept) = published(dir.path());
-        let half = manifest("half", b"half a plan");
-        fs::write(library.plan(&half.key), "half a plan").unwrap();
-        let scratch = library.scratch().unwrap().keep();
-        fs::write(scratch.join("engine"), "unfinished").unwrap();
-        let plan = library.plan(&half.key);
-        drop(library);
-
-        let library = Library::open(dir.path()).unwrap();
-        assert_eq!(keys(&library), [kept.key]);
-        assert!(!plan.exists() && !scratch.exists());
-        assert!(library.plan(&kept.key).exists());
-    }
-
-    #[test]
-    fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
-        type Harm = fn(&Library, &Manifest);
-        let table: [(&str, Harm); 4] = [
-            ("plan gone", |library, m| fs::remove_file(library.plan(&m.key)).unwrap()),
-            ("plan cut", |library, m| fs::write(library.plan(&m.key), "pl").unwrap()),
-            ("garbage", |library, m| fs::write(library.manifest_path(&m.key), "{").unwrap()),
-            ("newer", |library, m| {
-                let newer = Manifest { format: FORMAT + 1, ..m.clone() };
-                let json = serde_json::to_vec(&newer).unwrap();
-                fs::write(library.manifest_path(&m.key), json).unwrap();
-            }),
-        ];
-        for (what, harm) in table {
-            let dir = tempfile::tempdir().unwrap();
-            let (library, manifest) = published(dir.path());
-            harm(&library, &manifest);
-            assert!(keys(&Library::open(dir.path()).unwrap()).is_empty(), "{what}");
-            assert!(
-                library.manifest_path(&manifest.key).exists(),
-                "{what}: left for people to see"
-            );
-        }
-    }
-
-    #[test]
-    fn checking_finds_what_changed_in_a_plan() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut library, manifest) = published(dir.path());
-        let plan = library.plan(&manifest.key);
-        for (content, said) in [("plaN", "BLAKE3"), ("pla", "3 bytes")] {
-            fs::write(&plan, content).unwrap();
-            let problem = manifest.check(&plan).unwrap().unwrap();
-            assert!(problem.contains(said), "{problem}");
-        }
-        library.remove(&manifest.key, Removal::Damaged).unwrap();
-        assert!(manifest.check(&plan).unwrap().unwrap().contains("not there"));
-        assert!(keys(&Library::open(dir.path()).unwrap()).is_empty());
-    }
-
-    #[test]
-    fn only_what_decides_the_bytes_changes_the_key() {
-        let spec = manifest("a", b"").spec;
-        let changes: [fn(&mut EngineSpec); 5] = [
-            |spec| spec.recipe += 1,
-            |spec| spec.version.push('0'),
-            |spec| spec.compute_capabilities.push("8.9".parse().unwrap()),
-            |spec| spec.precision = Precision::Fp32,
-            |spec| spec.unet_id = Id::from(blake3::hash(b"other")),
-        ];
-        let mut keys: Vec<Id> = changes
-            .iter()
-            .map(|change| {
-                let mut changed = spec.clone();
-                change(&mut changed);
-                changed.key()
-            })
-            .collect();
-        keys.push(spec.key());
-        assert_eq!(spec.key(), spec.clone().key());
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), changes.len() + 1);
-    }
-}
+mod tests;

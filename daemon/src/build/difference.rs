@@ -1,0 +1,94 @@
+//! What makes an engine outdated.
+
+use super::EngineSpec;
+
+/// What lies between an engine's `old` spec and the `new` one of the same UNet, for people to read:
+/// `TensorRT 1.6.1.120 → 1.7.1.116, recipe 1 → 2`. Empty where nothing does.
+pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
+    // Taken apart, so that a new field is not forgotten here.
+    let EngineSpec {
+        unet_id: _,
+        architecture,
+        recipe,
+        flavour,
+        version,
+        compute_capabilities,
+        precision,
+        profiles,
+    } = old;
+    let differences = [
+        (*flavour != new.flavour)
+            .then(|| format!("{flavour} {version} → {} {}", new.flavour, new.version)),
+        (*flavour == new.flavour && *version != new.version)
+            .then(|| format!("TensorRT {version} → {}", new.version)),
+        (*recipe != new.recipe).then(|| format!("recipe {recipe} → {}", new.recipe)),
+        (*architecture != new.architecture).then(|| "architecture changed".to_owned()),
+        (*compute_capabilities != new.compute_capabilities).then(|| {
+            let [from, to] = [old, new].map(|spec| spec.compute_capability_names().join(", "));
+            format!("compute capability {from} → {to}")
+        }),
+        (*precision != new.precision).then(|| format!("precision {precision} → {}", new.precision)),
+        (*profiles != new.profiles).then(|| "presets changed".to_owned()),
+    ];
+    differences.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use checkpoint::{Architecture, Heads, Id, Kind};
+    use config::Preset;
+    use unet::Precision;
+
+    use super::*;
+    use crate::build::{FLAVOUR, Profile};
+
+    fn spec() -> EngineSpec {
+        let architecture = Architecture {
+            kind: Kind::Sd1,
+            in_channels: 4,
+            context_width: 768,
+            y_width: None,
+            heads: Heads::Count(8),
+        };
+        EngineSpec {
+            unet_id: Id::from(blake3::hash(b"unet")),
+            profiles: vec![Profile::new(&Preset::default(), &architecture)],
+            architecture,
+            recipe: 1,
+            flavour: FLAVOUR.to_owned(),
+            version: "1.6.1.120".to_owned(),
+            compute_capabilities: Vec::new(),
+            precision: Precision::Fp16,
+        }
+    }
+
+    #[test]
+    fn each_change_is_named() {
+        type Change = fn(&mut EngineSpec);
+        let table: [(Change, &str); 9] = [
+            (|_| (), ""),
+            (|new| new.version = "1.7.1.116".into(), "TensorRT 1.6.1.120 → 1.7.1.116"),
+            (|new| new.flavour = "tensorrt".into(), "tensorrt-rtx 1.6.1.120 → tensorrt 1.6.1.120"),
+            (|new| new.recipe = 2, "recipe 1 → 2"),
+            (|new| new.architecture.heads = Heads::Count(5), "architecture changed"),
+            (
+                |new| new.compute_capabilities = ["8.9", "12.0"].map(|c| c.parse().unwrap()).into(),
+                "compute capability default → 8.9, 12.0",
+            ),
+            (|new| new.precision = Precision::Fp32, "precision fp16 → fp32"),
+            (|new| new.profiles.clear(), "presets changed"),
+            (
+                |new| {
+                    new.recipe = 3;
+                    new.version = "1.7.1.116".into();
+                },
+                "TensorRT 1.6.1.120 → 1.7.1.116, recipe 1 → 3",
+            ),
+        ];
+        for (change, said) in table {
+            let mut new = spec();
+            change(&mut new);
+            assert_eq!(difference(&spec(), &new), said);
+        }
+    }
+}

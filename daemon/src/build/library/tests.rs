@@ -1,0 +1,163 @@
+use checkpoint::{Architecture, Heads, Kind};
+use unet::Precision;
+
+use super::*;
+use crate::build::{Built, EngineSpec, FLAVOUR};
+
+fn manifest(name: &str, plan: &[u8]) -> Manifest {
+    let spec = EngineSpec {
+        unet_id: Id::from(blake3::hash(name.as_bytes())),
+        architecture: Architecture {
+            kind: Kind::Sd1,
+            in_channels: 4,
+            context_width: 768,
+            y_width: None,
+            heads: Heads::Count(8),
+        },
+        recipe: 1,
+        flavour: FLAVOUR.to_owned(),
+        version: "1.7.1.116".to_owned(),
+        compute_capabilities: Vec::new(),
+        precision: Precision::Fp16,
+        profiles: Vec::new(),
+    };
+    let blake3 = Id::from(blake3::hash(plan));
+    let built = Built { bytes: plan.len() as u64, blake3, peak_bytes: 0 };
+    let weights = Id::from(blake3::hash(b"weights"));
+    Manifest::new(spec, vec!["default".to_owned()], weights, built, 0, 0.0)
+}
+
+/// A library with one engine.
+fn published(data_dir: &Path) -> (Library, Manifest) {
+    let mut library = Library::open(data_dir).unwrap();
+    let scratch = library.scratch().unwrap();
+    let plan = scratch.path().join("engine");
+    fs::write(&plan, "plan").unwrap();
+    let manifest = manifest("a", b"plan");
+    library.publish(&plan, manifest.clone()).unwrap();
+    (library, manifest)
+}
+
+fn keys(library: &Library) -> Vec<Id> {
+    library.manifests().keys().copied().collect()
+}
+
+#[test]
+fn a_published_engine_is_there_in_the_next_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let (library, manifest) = published(dir.path());
+    assert_eq!(keys(&library), [manifest.key]);
+    assert_eq!(manifest.check(&library.plan(&manifest.key)).unwrap(), None);
+    drop(library);
+    let library = Library::open(dir.path()).unwrap();
+    assert_eq!(library.manifests()[&manifest.key], manifest);
+}
+
+#[test]
+fn a_pin_outlives_the_daemon_and_goes_with_its_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut library, manifest) = published(dir.path());
+    let key = manifest.key;
+    assert_eq!(library.usage(&key), Some(&Usage::since(manifest.built_at)));
+    let usage = Usage { last_used: 7, pinned: true, orphaned_since: Some(8) };
+    library.set_usage(&key, usage).unwrap();
+    drop(library);
+
+    let mut library = Library::open(dir.path()).unwrap();
+    assert_eq!(library.usage(&key), Some(&usage));
+    library.remove(&key, Removal::Asked).unwrap();
+    assert_eq!(library.usage(&key), None);
+    assert_eq!(fs::read_dir(dir.path().join("engines")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_broken_usage_file_costs_no_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let (library, manifest) = published(dir.path());
+    fs::write(library.usage_path(&manifest.key), "{").unwrap();
+    let of_none = library.engines.join("gone.usage");
+    fs::write(&of_none, "{}").unwrap();
+    drop(library);
+    let library = Library::open(dir.path()).unwrap();
+    assert_eq!(library.usage(&manifest.key), Some(&Usage::since(manifest.built_at)));
+    assert!(!of_none.exists());
+}
+
+#[test]
+fn what_a_kill_left_half_done_is_swept_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (library, kept) = published(dir.path());
+    let half = manifest("half", b"half a plan");
+    fs::write(library.plan(&half.key), "half a plan").unwrap();
+    let scratch = library.scratch().unwrap().keep();
+    fs::write(scratch.join("engine"), "unfinished").unwrap();
+    let plan = library.plan(&half.key);
+    drop(library);
+
+    let library = Library::open(dir.path()).unwrap();
+    assert_eq!(keys(&library), [kept.key]);
+    assert!(!plan.exists() && !scratch.exists());
+    assert!(library.plan(&kept.key).exists());
+}
+
+#[test]
+fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
+    type Harm = fn(&Library, &Manifest);
+    let table: [(&str, Harm); 4] = [
+        ("plan gone", |library, m| fs::remove_file(library.plan(&m.key)).unwrap()),
+        ("plan cut", |library, m| fs::write(library.plan(&m.key), "pl").unwrap()),
+        ("garbage", |library, m| fs::write(library.manifest_path(&m.key), "{").unwrap()),
+        ("newer", |library, m| {
+            let newer = Manifest { format: FORMAT + 1, ..m.clone() };
+            let json = serde_json::to_vec(&newer).unwrap();
+            fs::write(library.manifest_path(&m.key), json).unwrap();
+        }),
+    ];
+    for (what, harm) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let (library, manifest) = published(dir.path());
+        harm(&library, &manifest);
+        assert!(keys(&Library::open(dir.path()).unwrap()).is_empty(), "{what}");
+        assert!(library.manifest_path(&manifest.key).exists(), "{what}: left for people to see");
+    }
+}
+
+#[test]
+fn checking_finds_what_changed_in_a_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut library, manifest) = published(dir.path());
+    let plan = library.plan(&manifest.key);
+    for (content, said) in [("plaN", "BLAKE3"), ("pla", "3 bytes")] {
+        fs::write(&plan, content).unwrap();
+        let problem = manifest.check(&plan).unwrap().unwrap();
+        assert!(problem.contains(said), "{problem}");
+    }
+    library.remove(&manifest.key, Removal::Damaged).unwrap();
+    assert!(manifest.check(&plan).unwrap().unwrap().contains("not there"));
+    assert!(keys(&Library::open(dir.path()).unwrap()).is_empty());
+}
+
+#[test]
+fn only_what_decides_the_bytes_changes_the_key() {
+    let spec = manifest("a", b"").spec;
+    let changes: [fn(&mut EngineSpec); 5] = [
+        |spec| spec.recipe += 1,
+        |spec| spec.version.push('0'),
+        |spec| spec.compute_capabilities.push("8.9".parse().unwrap()),
+        |spec| spec.precision = Precision::Fp32,
+        |spec| spec.unet_id = Id::from(blake3::hash(b"other")),
+    ];
+    let mut keys: Vec<Id> = changes
+        .iter()
+        .map(|change| {
+            let mut changed = spec.clone();
+            change(&mut changed);
+            changed.key()
+        })
+        .collect();
+    keys.push(spec.key());
+    assert_eq!(spec.key(), spec.clone().key());
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), changes.len() + 1);
+}
