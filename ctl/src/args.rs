@@ -69,6 +69,18 @@ pub(crate) enum Command {
     Watch,
     /// Read every engine and compare it with its manifest
     Verify,
+    /// What takes the room, engine by engine
+    Disk,
+    /// Keep engines whatever comes
+    Pin(Pinned),
+    /// No longer keep engines whatever comes
+    Unpin(Pinned),
+    /// Delete what is of no use any more; the daemon does so by itself once a day
+    Gc {
+        /// Only print what would go, and why
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// A file's ids and architecture; needs no daemon
     Identify {
         /// The checkpoint
@@ -134,6 +146,14 @@ impl FromStr for Size {
             _ => Err("WIDTHxHEIGHT is wanted, both multiples of 8, such as 768x1152"),
         }
     }
+}
+
+/// Some engines.
+#[derive(Debug, Group)]
+pub(crate) struct Pinned {
+    /// An engine's key or its first digits; or a checkpoint, for all engines that it has
+    #[arg(value_name = "ENGINE|REF")]
+    pub(crate) reference: OsString,
 }
 
 #[derive(Debug, Group)]

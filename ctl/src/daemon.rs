@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use config::Config;
 use protocol::{
-    Checkpoint, Client, Coverage, Events, ExtensionIndex, Reply, Request, Status, Verdict,
+    Checkpoint, Client, Coverage, Disk, Engine, Events, ExtensionIndex, Garbage, Reply, Request,
+    Status, Verdict,
 };
 
 use crate::args::Global;
@@ -78,6 +79,27 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn disk(&mut self) -> Result<Disk> {
+        match self.ask(&Request::Disk)? {
+            Reply::Disk(disk) => Ok(disk),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn engines(&mut self, request: &Request) -> Result<Vec<Engine>> {
+        match self.ask(request)? {
+            Reply::Engines(engines) => Ok(engines),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn garbage(&mut self, dry_run: bool) -> Result<Vec<Garbage>> {
+        match self.ask(&Request::Gc { dry_run })? {
+            Reply::Garbage(garbage) => Ok(garbage),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn watch(self) -> Result<Events> {
         self.0.watch().context("the connection to sdtrtd broke")
     }
@@ -92,6 +114,9 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::Removed(_) => "a removal",
         Reply::Verified(_) => "verdicts",
         Reply::WebUis(_) => "web UIs",
+        Reply::Disk(_) => "a disk",
+        Reply::Engines(_) => "engines",
+        Reply::Garbage(_) => "garbage",
         Reply::Failed(_) => "a failure",
     };
     anyhow!("sdtrtd answered with {kind}, which was not asked for; please report this as a bug")

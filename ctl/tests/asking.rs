@@ -3,7 +3,10 @@
 mod common;
 
 use common::{FakeDaemon, ctl, entry, json, run};
-use protocol::{Building, Daemon, Event, Failure, Image, Reply, Request, State, Status, Verdict};
+use protocol::{
+    Building, Daemon, Disk, Event, Failure, Garbage, Image, Reply, Request, State, Status, Sums,
+    Verdict,
+};
 
 fn status() -> Status {
     Status {
@@ -22,6 +25,15 @@ fn status() -> Status {
         building: None,
         counts: [(State::Ready, 1)].into(),
     }
+}
+
+fn disk() -> Disk {
+    let sums = Sums { engines: 7, ..Sums::default() };
+    Disk { checkpoints: vec![], sums, quota: Some(9), free: 1, min_free: 2 }
+}
+
+fn garbage() -> Garbage {
+    Garbage { path: "/e".into(), bytes: 5, reason: "old".into() }
 }
 
 #[test]
@@ -79,6 +91,31 @@ fn json_is_what_the_daemon_said() {
             "[]".to_owned(),
         ),
         (&["verify"], Request::Verify, Reply::Verified(vec![verdict.clone()]), json(&[&verdict])),
+        (&["disk"], Request::Disk, Reply::Disk(disk()), json(&disk())),
+        (
+            &["pin", "a"],
+            Request::Pin { reference: reference() },
+            Reply::Engines(vec![]),
+            "[]".to_owned(),
+        ),
+        (
+            &["unpin", "a"],
+            Request::Unpin { reference: reference() },
+            Reply::Engines(vec![]),
+            "[]".to_owned(),
+        ),
+        (
+            &["gc", "--dry-run"],
+            Request::Gc { dry_run: true },
+            Reply::Garbage(vec![garbage()]),
+            json(&[garbage()]),
+        ),
+        (
+            &["gc"],
+            Request::Gc { dry_run: false },
+            Reply::Garbage(vec![garbage()]),
+            json(&[garbage()]),
+        ),
     ] {
         let daemon = FakeDaemon::replying([reply]);
         let outcome = daemon.ctl(&[args, &["--json"]].concat());
@@ -99,6 +136,8 @@ fn people_get_text() {
         (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
+        (&["disk"], Reply::Disk(disk()), "engines    7 B of 9 B\n"),
+        (&["gc", "--dry-run"], Reply::Garbage(vec![garbage()]), "would free 5 B in 1 file\n"),
     ] {
         let outcome = FakeDaemon::replying([reply]).ctl(args);
         assert_eq!(outcome.code, Some(0), "{args:?} {}", outcome.stderr);

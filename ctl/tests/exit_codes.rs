@@ -40,6 +40,10 @@ fn no_daemon_ends_with_3_and_says_where_it_was_looked_for() {
         &["wait"],
         &["watch"],
         &["verify"],
+        &["disk"],
+        &["pin", "x"],
+        &["unpin", "x"],
+        &["gc"],
     ] {
         let outcome = run(ctl(args).env("SDTRT_SOCKET", &nobody));
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""), "{args:?}");

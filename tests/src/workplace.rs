@@ -94,7 +94,13 @@ impl Workplace {
 
     /// Starts the daemon without TensorRT: what it learns of files is all there is to see.
     pub fn daemon(&self) -> Daemon {
-        self.daemon_with(&["--tensorrt-dir", self.path("no-runtime").to_str().unwrap()])
+        self.idle_daemon_with(&[])
+    }
+
+    /// As [`Self::daemon`], with more arguments.
+    pub fn idle_daemon_with(&self, arguments: &[&str]) -> Daemon {
+        let no_runtime = self.path("no-runtime");
+        self.daemon_with(&[&["--tensorrt-dir", no_runtime.to_str().unwrap()], arguments].concat())
     }
 
     /// Starts the daemon with the real TensorRT-RTX.
@@ -102,18 +108,17 @@ impl Workplace {
     /// # Panics
     /// When the tests were not told where it is.
     pub fn building_daemon(&self) -> Daemon {
-        self.building_daemon_with(&[])
+        self.building_daemon_with(&["--compute-capability", "8.9"])
     }
 
-    /// The same with more arguments.
+    /// As [`Self::building_daemon`], with other arguments.
     ///
     /// # Panics
     /// When the tests were not told where TensorRT-RTX is.
-    pub fn building_daemon_with(&self, more: &[&str]) -> Daemon {
+    pub fn building_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let runtime = env::var("SDTRT_TEST_RUNTIME")
             .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
-        let target = ["--tensorrt-dir", &runtime, "--compute-capability", "8.9"];
-        self.daemon_with(&[&target[..], more].concat())
+        self.daemon_with(&[&["--tensorrt-dir", &runtime], arguments].concat())
     }
 
     /// Starts the daemon with more arguments.

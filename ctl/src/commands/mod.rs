@@ -1,5 +1,6 @@
 //! One module for each group of commands.
 
+mod disk;
 mod export;
 mod identify;
 mod install;
@@ -23,6 +24,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Retry(which) => query::retry(global, &which.reference),
         Command::Remove { engine } => query::remove(global, engine),
         Command::Verify => query::verify(global),
+        Command::Disk => disk::disk(global),
+        Command::Pin(which) => disk::pin(global, &which.reference),
+        Command::Unpin(which) => disk::unpin(global, &which.reference),
+        Command::Gc { dry_run } => disk::gc(global, *dry_run),
         Command::Wait { reference, timeout } => wait::run(global, reference.as_deref(), *timeout),
         Command::Watch => watch::run(global),
         Command::Identify { file } => identify::run(file, global.json),

@@ -1,6 +1,6 @@
 //! Checkpoints as a table.
 
-use protocol::Checkpoint;
+use protocol::{Checkpoint, Engine};
 
 use crate::render::{table::Table, text};
 
@@ -23,12 +23,17 @@ pub(crate) fn render(checkpoints: &[Checkpoint], width: Option<usize>) -> String
     table.render(width)
 }
 
-/// Each preset once, as several engines may serve one preset on different GPUs.
+/// Each preset once, as several engines may serve one preset on different GPUs, and by the best of
+/// them.
 fn engines(checkpoint: &Checkpoint) -> String {
-    let mut presets: Vec<&str> = Vec::new();
-    for preset in checkpoint.engines.iter().flat_map(|engine| &engine.presets) {
-        if !presets.contains(&preset.as_str()) {
-            presets.push(preset);
+    let (outdated, current): (Vec<&Engine>, Vec<&Engine>) =
+        checkpoint.engines.iter().partition(|engine| engine.outdated.is_some());
+    let mut presets: Vec<String> = Vec::new();
+    for (engines, mark) in [(current, ""), (outdated, " (outdated)")] {
+        for preset in engines.iter().flat_map(|engine| &engine.presets) {
+            if !presets.iter().any(|known| known.trim_end_matches(" (outdated)") == preset) {
+                presets.push(format!("{preset}{mark}"));
+            }
         }
     }
     if presets.is_empty() { "-".to_owned() } else { presets.join(", ") }
@@ -57,6 +62,15 @@ mod tests {
           is a LoRA, which has no UNet of its own
         aaaaaaaaaaaa   sd1            orphaned   default   -
         ");
+    }
+
+    #[test]
+    fn an_outdated_engine_is_marked_where_no_other_serves_its_preset() {
+        let mut checkpoint = samples::ready();
+        checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
+        assert_eq!(engines(&checkpoint), "default (outdated)");
+        checkpoint.engines.push(samples::engine('f'));
+        assert_eq!(engines(&checkpoint), "default");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod coverage;
+pub(crate) mod disk;
 pub(crate) mod list;
 pub(crate) mod show;
 pub(crate) mod status;

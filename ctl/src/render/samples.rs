@@ -18,6 +18,11 @@ pub(crate) fn engine(digit: char) -> Engine {
         flavour: "tensorrt-rtx".into(),
         version: "1.7.1.116".into(),
         compute_capabilities: vec!["8.9".into(), "12.0".into()],
+        outdated: None,
+        pinned: false,
+        built_at: 1_000_000,
+        last_used: 1_090_000,
+        orphaned_since: None,
     }
 }
 
@@ -80,7 +85,8 @@ pub(crate) fn status() -> Status {
         queue: vec![Queued {
             weights_id: id('c'),
             preset: "default".into(),
-            reason: "waits for the build before it".into(),
+            why: "recipe 1 → 2".into(),
+            reason: "next, after aaaaaaaaaaaa".into(),
         }],
         building: Some(building()),
         counts: [(State::Ready, 3), (State::Queued, 1)].into(),

@@ -27,6 +27,12 @@ fn render_engine(engine: &Engine) -> String {
     let mut fields = Fields::indented("  ");
     fields.add("engine", &engine.key);
     fields.add("state", engine.state.to_string());
+    if let Some(changed) = &engine.outdated {
+        fields.add("outdated", changed);
+    }
+    if engine.pinned {
+        fields.add("pinned", "yes");
+    }
     fields.add("path", &engine.path);
     fields.add("size", text::size(engine.bytes));
     fields.add("presets", engine.presets.join(", "));
@@ -59,6 +65,16 @@ mod tests {
           built by    tensorrt-rtx 1.7.1.116
           built for   8.9, 12.0
         ");
+    }
+
+    #[test]
+    fn an_engine_tells_what_is_special_about_it() {
+        let mut checkpoint = samples::ready();
+        checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
+        checkpoint.engines[0].pinned = true;
+        let rendered = render(&checkpoint);
+        let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
+        assert!(rendered.contains(told), "{rendered}");
     }
 
     #[test]

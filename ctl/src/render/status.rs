@@ -62,7 +62,8 @@ fn building(building: &Building) -> String {
 
 fn queue(queue: &[Queued]) -> Vec<String> {
     let line = |queued: &Queued| {
-        format!("{} {}: {}", text::short_id(&queued.weights_id), queued.preset, queued.reason)
+        let Queued { weights_id, preset, why, reason } = queued;
+        format!("{} {preset}: {why}; {reason}", text::short_id(weights_id))
     };
     let mut lines: Vec<_> = queue.iter().take(QUEUE_SHOWN).map(line).collect();
     if queue.len() > QUEUE_SHOWN {
@@ -87,7 +88,7 @@ mod tests {
         data          /data
         checkpoints   1 queued, 3 ready
         building      aaaaaaaaaaaa default: build 42 %
-        queue         cccccccccccc default: waits for the build before it
+        queue         cccccccccccc default: recipe 1 → 2; next, after aaaaaaaaaaaa
         ");
     }
 

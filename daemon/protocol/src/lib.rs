@@ -7,12 +7,14 @@
 
 mod client;
 mod coverage;
+mod disk;
 mod request;
 mod state;
 mod webui;
 
 pub use client::{Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
+pub use disk::{Disk, Garbage, Sums};
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,

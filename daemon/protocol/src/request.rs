@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, Coverage, ExtensionIndex, Image, Status};
+use crate::{Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Garbage, Image, Status};
 
 /// The first line of each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,23 @@ pub enum Request {
     Verify,
     /// The web UIs around the models folders; [`Reply::WebUis`].
     WebUis,
+    /// What takes the room; [`Reply::Disk`].
+    Disk,
+    /// Keeps engines whatever comes; [`Reply::Engines`].
+    Pin {
+        /// Prefix of an engine's key; or a reference, for all engines that the checkpoint has.
+        reference: String,
+    },
+    /// Undoes [`Request::Pin`]; [`Reply::Engines`].
+    Unpin {
+        /// As for [`Request::Pin`].
+        reference: String,
+    },
+    /// Deletes what is of no use any more; [`Reply::Garbage`].
+    Gc {
+        /// Only tells what would go.
+        dry_run: bool,
+    },
     /// Looks for the TensorRT libraries again; [`Reply::Status`].
     FindRuntime,
 }
@@ -82,6 +99,12 @@ pub enum Reply {
     Verified(Vec<Verdict>),
     /// To [`Request::WebUis`].
     WebUis(Vec<ExtensionIndex>),
+    /// To [`Request::Disk`].
+    Disk(Disk),
+    /// To [`Request::Pin`] and [`Request::Unpin`]: the engines as they are now.
+    Engines(Vec<Engine>),
+    /// To [`Request::Gc`]: what went, or would.
+    Garbage(Vec<Garbage>),
     /// The request could not be met.
     Failed(Failure),
 }

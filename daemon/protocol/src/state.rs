@@ -24,7 +24,7 @@ pub enum State {
     Rejected,
     /// The configuration wants no engine for it.
     Off,
-    /// No file has this content any more; its engines are kept.
+    /// No file has this content any more; its engines are kept for a time.
     Orphaned,
 }
 
@@ -92,6 +92,17 @@ pub struct Engine {
     pub version: String,
     /// The GPUs it was built for, such as `8.9`; `default` where TensorRT chose.
     pub compute_capabilities: Vec<String>,
+    /// What has changed since it was built, such as `TensorRT 1.6.1.120 → 1.7.1.116`; absent where
+    /// it is as it should be. An outdated engine serves until its successor is there.
+    pub outdated: Option<String>,
+    /// It is kept whatever comes.
+    pub pinned: bool,
+    /// When it was built, in seconds since 1970.
+    pub built_at: u64,
+    /// When it was last built, taken up again or asked for, in seconds since 1970.
+    pub last_used: u64,
+    /// Since when no file has had its UNet, in seconds since 1970.
+    pub orphaned_since: Option<u64>,
 }
 
 /// The daemon at a glance.
@@ -168,6 +179,8 @@ pub struct Queued {
     pub weights_id: String,
     /// The presets it will hold, in one text.
     pub preset: String,
+    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`.
+    pub why: String,
     /// What it waits for.
     pub reason: String,
 }

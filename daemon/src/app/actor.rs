@@ -62,6 +62,8 @@ pub(super) struct Looks {
     pub(super) settling: bool,
     /// Files being read.
     pub(super) reading: usize,
+    /// The last scan could not see everything.
+    pub(super) incomplete: bool,
 }
 
 impl Actor {
@@ -94,7 +96,7 @@ impl Actor {
             builder,
             running: None,
             notifier: Arc::new(Mutex::new(notifier)),
-            due: Due { scan: Some(now), ..Due::default() },
+            due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
             looks: Looks::default(),
             gpus,
             events: broadcast::Sender::new(WATCHER_LAG),
@@ -177,9 +179,11 @@ impl Actor {
     /// Tells everybody what has changed, and starts what can be started.
     pub(super) fn refresh(&mut self) {
         self.due.show = None;
+        self.take_stock();
         let held = self.world.catalogue.held();
         let queue = self.world.queue(&held);
-        let next = queue.first().filter(|_| self.running.is_none()).and_then(|want| {
+        let possible = queue.iter().find(|want| want.obstacle.is_none());
+        let next = possible.filter(|_| self.running.is_none()).and_then(|want| {
             let held = held.get(&want.weights)?;
             let wanted = self.world.wanted(held)?;
             Some((want.clone(), wanted, held.identity.clone(), held.paths.first()?.to_path_buf()))
@@ -195,6 +199,7 @@ impl Actor {
         self.tell_webuis(places);
         let before = std::mem::replace(&mut self.shown, now_shown);
         self.announce(&before);
+        self.look_for_room();
         self.serve_waiters();
     }
 
@@ -226,13 +231,17 @@ impl Actor {
     fn serve_waiters(&mut self) {
         let now = Instant::now();
         let shown: Vec<&Checkpoint> = self.shown.values().collect();
+        let sought = matches!(self.world.target, Err(RuntimeProblem::Sought));
         let stuck = match &self.world.target {
-            Ok(_) | Err(RuntimeProblem::Sought) => None,
+            Ok(_) => self.no_room(),
+            Err(RuntimeProblem::Sought) => None,
             Err(problem) => Some(problem.to_string()),
         };
         let waiters = std::mem::take(&mut self.waiters).into_iter();
         self.waiters = waiters
-            .filter_map(|waiter| waiter.serve(&shown, self.looks.scans_done, stuck.as_deref(), now))
+            .filter_map(|waiter| {
+                waiter.serve(&shown, self.looks.scans_done, sought, stuck.as_deref(), now)
+            })
             .collect();
     }
 }

@@ -1,18 +1,17 @@
 //! From a missing engine to a published one.
 
-use std::{
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use checkpoint::Id;
 use protocol::Event;
 use tempfile::TempDir;
 use tokio::{task::AbortHandle, time::Instant};
 use tracing::{info, warn};
 
-use super::{actor::Actor, messages::Message, view, world::Build};
+use super::{
+    actor::Actor, housekeeping::seconds_since_1970, messages::Message, view, world::Build,
+};
 use crate::{
     build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
     schedule::{Identity, Setback, Want},
@@ -21,9 +20,6 @@ use crate::{
 
 /// A worker that dies this often without a word is not started again by itself.
 const DEATHS: u32 = 3;
-
-/// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
-const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
 
 /// A build under way.
 pub(super) struct Running {
@@ -73,14 +69,14 @@ impl Actor {
     }
 
     fn try_start(
-        &self,
+        &mut self,
         libraries: Option<PathBuf>,
         want: &Want,
         wanted: Wanted,
         identity: &Identity,
         checkpoint: PathBuf,
     ) -> Result<Running> {
-        self.ensure_space(identity)?;
+        self.make_room(identity)?;
         let location = self.world.catalogue.locations().get(&checkpoint);
         let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
         let scratch =
@@ -109,21 +105,6 @@ impl Actor {
             task: task.abort_handle(),
             _scratch: scratch,
         })
-    }
-
-    fn ensure_space(&self, identity: &Identity) -> Result<()> {
-        let needed = identity.unet_parameters.saturating_mul(2).saturating_add(PLAN_OVERHEAD_BYTES);
-        let free = self.world.library.free_bytes().context("cannot tell how much disk is free")?;
-        let data_dir = self.world.config.data_dir.display();
-        ensure!(
-            free >= needed,
-            "the engine needs up to {} MB and {data_dir} has {} MB free; make room, then \
-             `sdtrtctl retry {}`",
-            needed / 1_000_000,
-            free / 1_000_000,
-            identity.ids.weights.short()
-        );
-        Ok(())
     }
 
     pub(super) fn progress(&mut self, engine: Id, progress: Progress) {
@@ -165,7 +146,6 @@ impl Actor {
     fn publish(&mut self, running: &Running, built: Built) -> Result<()> {
         let spec = running.job.spec.clone();
         let key = spec.key();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = running.started.elapsed().as_secs_f64();
         self.world.library.publish(
             &running.job.plan(),
@@ -174,12 +154,13 @@ impl Actor {
                 running.presets.clone(),
                 running.weights,
                 built,
-                now.as_secs(),
+                seconds_since_1970(),
                 seconds,
             ),
         )?;
         self.world.asked.retain(|asked| *asked != key);
         self.world.deaths.remove(&key);
+        self.remove_outdated(&running.job.spec.unet_id);
         info!(engine = %key.short(), bytes = built.bytes, seconds, "engine published");
         Ok(())
     }

@@ -21,6 +21,7 @@ pub(super) struct Due {
     pub(super) written_paths: BTreeSet<PathBuf>,
     pub(super) show: Option<Instant>,
     pub(super) flush: Option<Instant>,
+    pub(super) housekeeping: Option<Instant>,
 }
 
 /// Whether `when` has come.
@@ -44,6 +45,7 @@ impl Actor {
             self.due.written,
             self.due.show,
             self.due.flush,
+            self.due.housekeeping.filter(|_| self.world.surveyed),
             self.next_settled().filter(|_| !self.looks.settling),
             self.waiters.iter().map(Waiter::deadline).min(),
         ];
@@ -78,6 +80,9 @@ impl Actor {
             self.due.flush = None;
             let store = self.world.store.clone();
             tokio::task::spawn_blocking(move || store.flush());
+        }
+        if passed(self.due.housekeeping, now) && self.world.surveyed {
+            self.keep_house(now);
         }
         let waited = self.waiters.iter().any(|waiter| waiter.deadline() <= now);
         if waited || passed(self.due.show, now) {

@@ -82,6 +82,7 @@ impl Actor {
         let next = if missing { MISSING_DIR } else { self.world.config.rescan() };
         self.due.scan = sooner(self.due.scan, now + next);
         self.world.problems = scan.problems;
+        self.looks.incomplete = scan.incomplete;
         let store = self.world.store.clone();
         self.world.catalogue.scanned(scan.files, now.into_std(), |stamp| store.outcome(stamp));
         if matches!(&self.world.target, Err(problem) if *problem != RuntimeProblem::Sought) {

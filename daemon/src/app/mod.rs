@@ -4,12 +4,16 @@
 mod actor;
 mod building;
 mod coverage;
+mod disk;
 mod due;
+mod housekeeping;
+mod keeping;
 mod looking;
 mod messages;
 mod reading;
 mod reference;
 mod requests;
+mod room;
 mod view;
 mod waiters;
 mod world;

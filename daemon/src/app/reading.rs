@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use checkpoint::{Checkpoint, Rejection};
+use walkdir::WalkDir;
 
 use super::messages::Settled;
 use crate::{
@@ -33,6 +34,12 @@ fn try_read(path: &Path, stamp: Stamp) -> Result<Option<Identity>, Rejection> {
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
     let ids = checkpoint.ids()?;
     Ok(Some(Identity { ids, architecture: checkpoint.architecture.clone(), unet_parameters }))
+}
+
+/// Bytes of all files below `dir`; what can't be read counts nothing.
+pub(super) fn folder_bytes(dir: &Path) -> u64 {
+    let files = WalkDir::new(dir).into_iter().flatten().flat_map(|entry| entry.metadata());
+    files.filter(|metadata| metadata.is_file()).map(|metadata| metadata.len()).sum()
 }
 
 /// Looks at files whose time to settle is up.

@@ -5,6 +5,7 @@ use tokio::{sync::oneshot, time::Duration};
 use super::{
     actor::Actor,
     coverage::coverage,
+    housekeeping::seconds_since_1970,
     messages::{Checked, Message},
     reference::resolve,
     waiters::Waiter,
@@ -40,6 +41,10 @@ impl Actor {
             }
             Request::Verify => return self.verify(reply),
             Request::WebUis => return self.webuis(reply),
+            Request::Disk => return self.disk(reply),
+            Request::Pin { reference } => self.pin(&reference, true),
+            Request::Unpin { reference } => self.pin(&reference, false),
+            Request::Gc { dry_run } => self.gc(dry_run),
             Request::FindRuntime => return self.look_for_runtime(Some(reply)),
             // The server asks for these by another way.
             Request::Watch => Err(other("a watch is not a question")),
@@ -48,7 +53,7 @@ impl Actor {
         self.refresh_soon();
     }
 
-    fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
+    pub(super) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
         resolve(reference, &self.shown.values().collect::<Vec<_>>()).cloned()
     }
 
@@ -76,6 +81,7 @@ impl Actor {
 
     fn build_now(&mut self, reference: &str) -> Result<Reply, Failure> {
         let entry = self.entry(reference)?;
+        self.world.touch(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
             State::Ready | State::Building => {}
             State::Rejected | State::Orphaned | State::Off => {
@@ -126,26 +132,27 @@ impl Actor {
         }
     }
 
-    fn remove(&mut self, prefix: &str) -> Result<Reply, Failure> {
+    /// The key of the engine that begins with `prefix`.
+    pub(super) fn engine(&self, prefix: &str) -> Result<Id, Failure> {
         let keys = self.world.library.manifests().keys();
         let found: Vec<Id> = keys
             .filter(|key| !prefix.is_empty() && key.to_string().starts_with(prefix))
             .copied()
             .collect();
-        let key = match found.as_slice() {
-            [key] => *key,
-            [] => {
-                return Err(other(&format!(
-                    "no engine's key begins with '{prefix}'; `sdtrtctl show REF` shows them"
-                )));
-            }
-            several => {
-                return Err(Failure::Ambiguous {
-                    reference: prefix.to_owned(),
-                    candidates: several.iter().map(Id::short).collect(),
-                });
-            }
-        };
+        match found.as_slice() {
+            [key] => Ok(*key),
+            [] => Err(other(&format!(
+                "no engine's key begins with '{prefix}'; `sdtrtctl show REF` shows them"
+            ))),
+            several => Err(Failure::Ambiguous {
+                reference: prefix.to_owned(),
+                candidates: several.iter().map(Id::short).collect(),
+            }),
+        }
+    }
+
+    fn remove(&mut self, prefix: &str) -> Result<Reply, Failure> {
+        let key = self.engine(prefix)?;
         self.world
             .library
             .remove(&key, Removal::Asked)
@@ -208,6 +215,11 @@ impl Actor {
     }
 }
 
-fn other(message: &str) -> Failure {
+/// The keys of an entry's engines.
+pub(super) fn engine_keys(entry: &Checkpoint) -> Vec<Id> {
+    entry.engines.iter().filter_map(|engine| engine.key.parse().ok()).collect()
+}
+
+pub(super) fn other(message: &str) -> Failure {
     Failure::Other { message: message.to_owned() }
 }

@@ -14,7 +14,7 @@ use protocol::{
 
 use super::world::{Build, World};
 use crate::{
-    build::{FLAVOUR, Manifest},
+    build::{EngineSpec, FLAVOUR, Manifest, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
 };
 
@@ -25,8 +25,7 @@ pub(super) fn checkpoints(
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
     let engines = world.engines();
-    let turns: HashMap<Id, usize> =
-        queue.iter().enumerate().map(|(turn, want)| (want.engine, turn)).collect();
+    let turns: Turns<'_> = turns(queue).map(|(turn, want)| (want.engine, (turn, want))).collect();
     let live = held.values().map(|held| {
         let engines = engines.get(&held.identity.ids.unet).map_or(&[][..], Vec::as_slice);
         identified(world, held, engines, &turns)
@@ -62,10 +61,11 @@ fn identified(
     world: &World,
     held: &Held<'_>,
     engines: &[&Manifest],
-    turns: &HashMap<Id, usize>,
+    turns: &Turns<'_>,
 ) -> Checkpoint {
     let (state, reason) = state(world, held, !engines.is_empty(), turns);
     let identity = held.identity;
+    let wanted = world.wanted(held).map(|wanted| wanted.spec);
     Checkpoint {
         weights_id: Some(identity.ids.weights.to_string()),
         unet_id: Some(identity.ids.unet.to_string()),
@@ -73,7 +73,7 @@ fn identified(
         state,
         reason,
         locations: held.paths.iter().map(|path| text(path)).collect(),
-        engines: engines.iter().map(|manifest| engine(world, manifest)).collect(),
+        engines: engines.iter().map(|manifest| engine(world, manifest, wanted.as_ref())).collect(),
     }
 }
 
@@ -81,7 +81,7 @@ fn state(
     world: &World,
     held: &Held<'_>,
     has_engine: bool,
-    turns: &HashMap<Id, usize>,
+    turns: &Turns<'_>,
 ) -> (State, Option<String>) {
     let target = match &world.target {
         Ok(target) => target,
@@ -107,11 +107,27 @@ fn state(
             State::Failed,
             Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
         ),
-        None => (State::Queued, turns.get(&wanted).map(|turn| waits_for(world, *turn))),
+        None => {
+            (State::Queued, turns.get(&wanted).map(|(turn, want)| waits_for(world, *turn, want)))
+        }
     }
 }
 
-fn waits_for(world: &World, turn: usize) -> String {
+/// Engines to come by their keys, with how many can be built before them.
+type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
+
+fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
+    queue.iter().scan(0, |next, want| {
+        let turn = *next;
+        *next += usize::from(want.obstacle.is_none());
+        Some((turn, want))
+    })
+}
+
+fn waits_for(world: &World, turn: usize, want: &Want) -> String {
+    if let Some(obstacle) = &want.obstacle {
+        return obstacle.clone();
+    }
     match (turn, &world.build) {
         (0, Some(build)) => format!("next, after {}", build.weights.short()),
         (0, None) => "next".to_owned(),
@@ -127,13 +143,18 @@ fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
         unet_id: Some(first.spec.unet_id.to_string()),
         architecture: Some(first.spec.architecture.kind.to_string()),
         state: State::Orphaned,
-        reason: Some("no file has this content; its engines are kept for when one does".to_owned()),
+        reason: Some(format!(
+            "no file has this content; its engines are kept for {} days, in case one does",
+            world.config.orphan_days
+        )),
         locations: Vec::new(),
-        engines: engines.iter().map(|manifest| engine(world, manifest)).collect(),
+        engines: engines.iter().map(|manifest| engine(world, manifest, None)).collect(),
     })
 }
 
-fn engine(world: &World, manifest: &Manifest) -> Engine {
+/// `wanted` is what it should be, where that is known.
+fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>) -> Engine {
+    let usage = world.usage(manifest);
     Engine {
         key: manifest.key.to_string(),
         state: State::Ready,
@@ -143,6 +164,13 @@ fn engine(world: &World, manifest: &Manifest) -> Engine {
         flavour: manifest.spec.flavour.clone(),
         version: manifest.spec.version.clone(),
         compute_capabilities: manifest.spec.compute_capability_names(),
+        outdated: wanted
+            .filter(|wanted| **wanted != manifest.spec)
+            .map(|wanted| difference(&manifest.spec, wanted)),
+        pinned: usage.pinned,
+        built_at: manifest.built_at,
+        last_used: usage.last_used,
+        orphaned_since: usage.orphaned_since,
     }
 }
 
@@ -174,7 +202,7 @@ pub(super) fn status(
         runtime_problem: target.err().map(ToString::to_string),
         gpus: world.gpus.iter().map(gpu).collect(),
         models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
-        queue: queue.iter().enumerate().map(|(turn, want)| queued(world, turn, want)).collect(),
+        queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: world.build.as_ref().map(building),
         counts,
     }
@@ -196,7 +224,8 @@ fn queued(world: &World, turn: usize, want: &Want) -> Queued {
     Queued {
         weights_id: want.weights.to_string(),
         preset: want.presets.join(", "),
-        reason: waits_for(world, turn),
+        why: want.why.clone(),
+        reason: waits_for(world, turn, want),
     }
 }
 

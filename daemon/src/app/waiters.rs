@@ -32,12 +32,14 @@ impl Waiter {
         self.started + self.timeout
     }
 
-    /// Replies if there is something to say; otherwise it goes on waiting. `stuck` says why nothing
-    /// that is queued will be built.
+    /// Replies if there is something to say; otherwise it goes on waiting. As long as TensorRT is
+    /// `sought` nobody knows which engines there should be. `stuck` says why nothing that is queued
+    /// will be built.
     pub(super) fn serve(
         self,
         checkpoints: &[&Checkpoint],
         scans: u64,
+        sought: bool,
         stuck: Option<&str>,
         now: Instant,
     ) -> Option<Self> {
@@ -46,6 +48,8 @@ impl Waiter {
         }
         let unfinished = if scans < self.scan {
             Unfinished { state: None, what: "the folders were still being scanned".to_owned() }
+        } else if sought {
+            Unfinished { state: None, what: "TensorRT was still being looked for".to_owned() }
         } else {
             match outcome(self.reference.as_deref(), checkpoints) {
                 Ok(reply) => {

@@ -8,7 +8,7 @@ use checkpoint::Id;
 use config::Config;
 
 use crate::{
-    build::{Library, Manifest, Progress, RuntimeProblem, Target, Wanted},
+    build::{Library, Progress, RuntimeProblem, Target, Wanted},
     gpu::Gpu,
     schedule::{Catalogue, Held, Setback, Want, plan},
     store::Store,
@@ -30,6 +30,12 @@ pub(super) struct World {
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
     pub(super) build: Option<Build>,
+    /// Bytes that were free for engines when last looked at while none was built, or why that is
+    /// not known.
+    pub(super) free: Result<u64, String>,
+    /// Once since the start, every folder was seen and the content of every file known: an orphan
+    /// of an earlier life is still one if no file took it up by then.
+    pub(super) surveyed: bool,
 }
 
 /// The engine being built.
@@ -58,6 +64,8 @@ impl World {
             target: Err(RuntimeProblem::Sought),
             problems: BTreeMap::new(),
             build: None,
+            free: Ok(0),
+            surveyed: false,
             config,
             library,
             store,
@@ -72,29 +80,24 @@ impl World {
 
     /// Engines to come, the one being built left out, in order.
     pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
+        let (engines, holdings) = (self.engines(), self.holdings());
         let wants = held.iter().filter_map(|(weights, held)| {
             let Wanted { spec, presets } = self.wanted(held)?;
             let engine = spec.key();
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
                 || self.build.as_ref().is_some_and(|build| build.engine == engine);
-            (!nothing_to_do).then_some(Want {
+            let engines = engines.get(&spec.unet_id).map_or(&[][..], Vec::as_slice);
+            (!nothing_to_do).then(|| Want {
                 engine,
                 presets,
                 weights: *weights,
                 newest_ns: held.newest_ns,
+                why: self.why(&spec, engines),
+                obstacle: self.obstacle(&holdings, held.identity),
             })
         });
         plan(wants, &self.asked)
-    }
-
-    /// Published engines by the UNet inside.
-    pub(super) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
-        let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
-        for manifest in self.library.manifests().values() {
-            engines.entry(manifest.spec.unet_id).or_default().push(manifest);
-        }
-        engines
     }
 
     /// Keeps or clears why an engine is not to be built.

@@ -35,8 +35,9 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use checkpoint::{Architecture, Heads, Id, Kind};
-    use config::Preset;
     use unet::Precision;
 
     use super::*;
@@ -52,7 +53,7 @@ mod tests {
         };
         EngineSpec {
             unet_id: Id::from(blake3::hash(b"unet")),
-            profiles: vec![Profile::new(&Preset::default(), &architecture)],
+            profiles: vec![Profile { inputs: BTreeMap::new() }],
             architecture,
             recipe: 1,
             flavour: FLAVOUR.to_owned(),

@@ -12,4 +12,4 @@ pub use identity::{Identity, Outcome};
 pub use plan::{Want, plan};
 pub use quota::{Eviction, Holdings};
 pub use setback::Setback;
-pub use standing::{Standing, Stored, Wanted, standings};
+pub use standing::{Standing, Stored, WantedKeys, standings};

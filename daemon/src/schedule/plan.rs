@@ -13,6 +13,10 @@ pub struct Want {
     pub weights: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
     pub newest_ns: i128,
+    /// Why it is to be built, for people to read.
+    pub why: String,
+    /// Why it can't be built for now; it keeps its place, and the next one goes first.
+    pub obstacle: Option<String>,
 }
 
 /// Puts what is wanted in the order of building, each engine once: what the user asked for, as
@@ -46,7 +50,14 @@ mod tests {
     }
 
     fn want(engine: &str, weights: &str, newest_ns: i128) -> Want {
-        Want { engine: id(engine), presets: Vec::new(), weights: id(weights), newest_ns }
+        Want {
+            engine: id(engine),
+            presets: Vec::new(),
+            weights: id(weights),
+            newest_ns,
+            why: String::new(),
+            obstacle: None,
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Stored {
 
 /// The keys of the engines that the checkpoints in use should have, by their UNets. A UNet without
 /// any is in use too, but what it should have is not known.
-pub type Wanted = HashMap<Id, BTreeSet<Id>>;
+pub type WantedKeys = HashMap<Id, BTreeSet<Id>>;
 
 /// What an engine is to the checkpoints in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Standing {
 }
 
 /// The standing of every engine, by its key.
-pub fn standings(stored: &[Stored], wanted: &Wanted) -> HashMap<Id, Standing> {
+pub fn standings(stored: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
     let there: HashSet<Id> = stored.iter().map(|stored| stored.engine).collect();
     let standing = |stored: &Stored| match (wanted.get(&stored.unet), stored.orphaned_since) {
         (Some(keys), _) if keys.contains(&stored.engine) => Standing::Current,

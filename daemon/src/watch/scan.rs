@@ -17,6 +17,8 @@ pub struct Scan {
     pub missing: BTreeSet<PathBuf>,
     /// What is wrong with a models folder.
     pub problems: BTreeMap<PathBuf, String>,
+    /// Some folder could not be listed, so more may lie there.
+    pub incomplete: bool,
 }
 
 /// Looks at everything below `models_dirs`.
@@ -51,6 +53,7 @@ fn scan_dir(dir: &Path, scan: &mut Scan) {
     }
     if !dir.is_dir() {
         scan.missing.insert(dir.to_owned());
+        scan.incomplete = true;
         let what = if dir.exists() { "is not a folder" } else { "is not there" };
         scan.problems.insert(
             dir.to_owned(),
@@ -69,6 +72,7 @@ fn note_problem(dir: &Path, error: &walkdir::Error, scan: &mut Scan) {
             let problem =
                 format!("{path} can't be listed ({error}); give sdtrtd the right to read it");
             scan.problems.insert(dir.to_owned(), problem);
+            scan.incomplete = true;
         }
     }
 }
@@ -112,6 +116,7 @@ mod tests {
             scan.files[&models.join("sub/hard.safetensors")]
         );
         assert!(scan.problems.is_empty(), "{:?}", scan.problems);
+        assert!(!scan.incomplete);
     }
 
     #[test]
@@ -123,5 +128,6 @@ mod tests {
         let scan = scan(&[gone.clone(), here]);
         assert_eq!(scan.files.len(), 1);
         assert!(scan.problems[&gone].contains("is not there"));
+        assert!(scan.incomplete);
     }
 }

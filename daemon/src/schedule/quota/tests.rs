@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::schedule::{Wanted, standings};
+use crate::schedule::{WantedKeys, standings};
 
 fn key(unet: u8, version: u8) -> Id {
     let mut key = [unet; 32];
@@ -33,7 +33,7 @@ fn the_least_recently_used_of_those_that_may_go_goes_first() {
     let current = stored(1, 1, 10, 0);
     let pinned = Stored { pinned: true, ..orphan(2, 0) };
     let all = [orphan(3, 5), current, pinned, orphan(4, 3)];
-    let wanted = Wanted::from([(unet_id(1), [key(1, 1)].into())]);
+    let wanted = WantedKeys::from([(unet_id(1), [key(1, 1)].into())]);
     let standings = standings(&all, &wanted);
     let outcome = |quota, needed| {
         let Eviction { victims, lacking } =
@@ -57,7 +57,7 @@ fn the_least_recently_used_of_those_that_may_go_goes_first() {
 #[test]
 fn an_engine_in_the_place_of_another_needs_no_room_of_its_own() {
     let outdated = stored(1, 1, 10, 0);
-    let wanted = Wanted::from([(unet_id(1), [key(1, 2)].into())]);
+    let wanted = WantedKeys::from([(unet_id(1), [key(1, 2)].into())]);
     let lacking = |outdated, unet, quota| {
         Holdings::new(&[outdated], &standings(&[outdated], &wanted), Some(quota))
             .room_for(&unet_id(unet), 10)

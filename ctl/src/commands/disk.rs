@@ -1,0 +1,40 @@
+//! What takes the room, and what may go.
+
+use std::{
+    ffi::OsStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+use protocol::Request;
+
+use crate::{
+    args::Global,
+    daemon::{Daemon, reference},
+    output,
+    render::disk,
+};
+
+pub(super) fn disk(global: &Global) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let disk = Daemon::connect(global)?.disk()?;
+    output::answer(global.json, &disk, |disk| disk::render(disk, now, output::width()))
+}
+
+pub(super) fn pin(global: &Global, typed: &OsStr) -> Result<()> {
+    engines(global, &Request::Pin { reference: reference(typed)? })
+}
+
+pub(super) fn unpin(global: &Global, typed: &OsStr) -> Result<()> {
+    engines(global, &Request::Unpin { reference: reference(typed)? })
+}
+
+fn engines(global: &Global, request: &Request) -> Result<()> {
+    let engines = Daemon::connect(global)?.engines(request)?;
+    output::answer(global.json, &engines, |engines| disk::pins(engines))
+}
+
+pub(super) fn gc(global: &Global, dry_run: bool) -> Result<()> {
+    let garbage = Daemon::connect(global)?.garbage(dry_run)?;
+    output::answer(global.json, &garbage, |all| disk::garbage(all, dry_run, output::width()))
+}

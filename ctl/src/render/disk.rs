@@ -1,0 +1,173 @@
+//! What takes the room, and what may go.
+
+use protocol::{Checkpoint, Disk, Engine, Garbage};
+
+use crate::render::{
+    table::{Fields, Table},
+    text,
+};
+
+/// `now` is in seconds since 1970; `width` is the terminal's, where there is one.
+pub(crate) fn render(disk: &Disk, now: u64, width: Option<usize>) -> String {
+    let mut rendered = String::new();
+    if !disk.checkpoints.is_empty() {
+        rendered = table(&disk.checkpoints, now).render(width);
+        rendered.push('\n');
+    }
+    let sums = &disk.sums;
+    let mut fields = Fields::default();
+    let quota = disk.quota.map_or_else(String::new, |quota| format!(" of {}", text::size(quota)));
+    fields.add("engines", text::size(sums.engines) + &quota);
+    fields.add("orphans", text::size(sums.orphans));
+    fields.add("logs", text::size(sums.logs));
+    fields.add("scratch", text::size(sums.scratch));
+    fields.add("TensorRT", text::size(sums.runtimes));
+    fields.add("learned", text::size(sums.learned));
+    let min_free = text::size(disk.min_free);
+    fields.add("free", format!("{}, of which {min_free} are to stay", text::size(disk.free)));
+    rendered + &fields.render()
+}
+
+fn table(checkpoints: &[Checkpoint], now: u64) -> Table {
+    let mut table =
+        Table::new(&["CHECKPOINT", "ENGINE", "SIZE", "BUILT", "USED", "PINNED", "NAME"]);
+    let ago = |then: u64| text::duration(now.saturating_sub(then)) + " ago";
+    for checkpoint in checkpoints {
+        let name = text::name(checkpoint);
+        for engine in &checkpoint.engines {
+            let cells = [
+                text::short_id(checkpoint.key()),
+                text::short_id(&engine.key),
+                &text::size(engine.bytes),
+                &ago(engine.built_at),
+                &ago(engine.last_used),
+                if engine.pinned { "yes" } else { "-" },
+                if checkpoint.locations.is_empty() { "-" } else { &name },
+            ];
+            let orphaned = engine.orphaned_since.map(|since| format!("orphaned {}", ago(since)));
+            let outdated = engine.outdated.as_ref().map(|changed| format!("outdated: {changed}"));
+            table.row(cells, orphaned.or(outdated).as_deref());
+        }
+    }
+    table
+}
+
+/// What became of the engines that were pinned or are no longer.
+pub(crate) fn pins(engines: &[Engine]) -> String {
+    let line = |engine: &Engine| {
+        let done = if engine.pinned { "pinned" } else { "unpinned" };
+        format!("{done} {}\n", text::clean(text::short_id(&engine.key)))
+    };
+    engines.iter().map(line).collect()
+}
+
+/// What went, or with `dry_run` would; `width` is the terminal's, where there is one.
+pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, width: Option<usize>) -> String {
+    if garbage.is_empty() {
+        return "nothing to clear away\n".to_owned();
+    }
+    let mut table = Table::new(&["SIZE", "FILE"]);
+    for Garbage { path, bytes, reason } in garbage {
+        table.row([&text::size(*bytes), path], Some(reason));
+    }
+    let verb = if dry_run { "would free" } else { "freed" };
+    let bytes = garbage.iter().map(|garbage| garbage.bytes).sum();
+    let files = text::count(garbage.len(), "file");
+    table.render(width) + &format!("{verb} {} in {files}\n", text::size(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Sums;
+
+    use super::*;
+    use crate::render::samples;
+
+    const NOW: u64 = 1_093_600;
+
+    fn disk() -> Disk {
+        let outdated = Engine {
+            pinned: true,
+            outdated: Some("recipe 1 → 2".into()),
+            last_used: 1_000_000,
+            ..samples::engine('f')
+        };
+        let orphan = Engine { orphaned_since: Some(NOW - 172_800), ..samples::engine('d') };
+        Disk {
+            checkpoints: vec![
+                Checkpoint { engines: vec![samples::engine('e'), outdated], ..samples::ready() },
+                Checkpoint { engines: vec![orphan], ..samples::orphaned() },
+            ],
+            sums: Sums {
+                engines: 5_137_000_000,
+                orphans: 1_712_345_678,
+                logs: 12_345,
+                scratch: 0,
+                runtimes: 140_000_000,
+                learned: 524_287,
+            },
+            quota: Some(50_000_000_000),
+            free: 123_000_000_000,
+            min_free: 2_000_000_000,
+        }
+    }
+
+    #[test]
+    fn engines_and_sums() {
+        insta::assert_snapshot!(render(&disk(), NOW, None), @r"
+        CHECKPOINT     ENGINE         SIZE     BUILT         USED          PINNED   NAME
+        aaaaaaaaaaaa   eeeeeeeeeeee   1.7 GB   1 d 2 h ago   1 h ago       -        sd15.safetensors
+        aaaaaaaaaaaa   ffffffffffff   1.7 GB   1 d 2 h ago   1 d 2 h ago   yes      sd15.safetensors
+          outdated: recipe 1 → 2
+        aaaaaaaaaaaa   dddddddddddd   1.7 GB   1 d 2 h ago   1 h ago       -        -
+          orphaned 2 d ago
+
+        engines    5.1 GB of 50 GB
+        orphans    1.7 GB
+        logs       12 kB
+        scratch    0 B
+        TensorRT   140 MB
+        learned    524 kB
+        free       123 GB, of which 2.0 GB are to stay
+        ");
+    }
+
+    #[test]
+    fn without_engines_there_are_sums() {
+        let disk = Disk { checkpoints: vec![], quota: None, ..disk() };
+        let rendered = render(&disk, NOW, None);
+        assert!(rendered.starts_with("engines    5.1 GB\n"), "{rendered}");
+    }
+
+    #[test]
+    fn pins_are_told() {
+        let pinned = Engine { pinned: true, ..samples::engine('f') };
+        insta::assert_snapshot!(pins(&[pinned, samples::engine('e')]), @r"
+        pinned ffffffffffff
+        unpinned eeeeeeeeeeee
+        ");
+    }
+
+    #[test]
+    fn garbage_is_told_with_its_reason() {
+        let some = |path: &str, bytes, reason: &str| Garbage {
+            path: path.into(),
+            bytes,
+            reason: reason.into(),
+        };
+        let all = [
+            some("/data/engines/a.engine", 1_700_000_000, "outdated, and bbbbbbbbbbbb is there"),
+            some("/data/logs/\u{1b}.log", 300, "its engine is gone"),
+        ];
+        insta::assert_snapshot!(garbage(&all, true, None), @r"
+        SIZE     FILE
+        1.7 GB   /data/engines/a.engine
+          outdated, and bbbbbbbbbbbb is there
+        300 B    /data/logs/\u{1b}.log
+          its engine is gone
+        would free 1.7 GB in 2 files
+        ");
+        assert!(garbage(&all[..1], false, None).ends_with("\nfreed 1.7 GB in 1 file\n"));
+        assert_eq!(garbage(&[], false, None), "nothing to clear away\n");
+    }
+}

@@ -1,0 +1,153 @@
+//! What is worth keeping: the engines as [`crate::schedule`] judges them.
+
+use std::collections::{HashMap, HashSet};
+
+use checkpoint::Id;
+use tracing::warn;
+
+use super::{room, world::World};
+use crate::{
+    build::{EngineSpec, Manifest, Usage, difference},
+    schedule::{Holdings, Identity, Standing, Stored, WantedKeys, standings},
+};
+
+/// An engine that nobody needs any more.
+pub(super) struct Unneeded {
+    pub(super) engine: Id,
+    pub(super) bytes: u64,
+    pub(super) removal: crate::build::Removal,
+    pub(super) reason: String,
+}
+
+impl World {
+    /// Why the engine of `spec` is to be built, for people to read. `engines` are those of its UNet.
+    pub(super) fn why(&self, spec: &EngineSpec, engines: &[&Manifest]) -> String {
+        if self.asked.contains(&spec.key()) {
+            return "asked for".to_owned();
+        }
+        let newest = engines.iter().max_by_key(|manifest| manifest.built_at);
+        newest
+            .map_or_else(|| "no engine yet".to_owned(), |manifest| difference(&manifest.spec, spec))
+    }
+
+    /// Why the engine of this checkpoint can't be built for now, where that is so.
+    pub(super) fn obstacle(&self, holdings: &Holdings, identity: &Identity) -> Option<String> {
+        let needed = room::needed(identity);
+        let lacking = holdings.room_for(&identity.ids.unet, needed).lacking;
+        match &self.free {
+            Err(error) => Some(error.clone()),
+            Ok(free) => room::obstacle(needed, lacking, *free, &self.config),
+        }
+    }
+
+    /// What the checkpoints in use should have.
+    fn wanted_engines(&self) -> WantedKeys {
+        let mut wanted = WantedKeys::new();
+        for held in self.catalogue.held().values() {
+            let keys = wanted.entry(held.identity.ids.unet).or_default();
+            keys.extend(self.wanted(held).map(|wanted| wanted.spec.key()));
+        }
+        wanted
+    }
+
+    fn stored(&self) -> Vec<Stored> {
+        let engines = self.library.manifests().values();
+        engines
+            .map(|manifest| {
+                let usage = self.usage(manifest);
+                Stored {
+                    engine: manifest.key,
+                    unet: manifest.spec.unet_id,
+                    bytes: manifest.bytes,
+                    last_used: usage.last_used,
+                    pinned: usage.pinned,
+                    orphaned_since: usage.orphaned_since.filter(|_| self.surveyed),
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn usage(&self, manifest: &Manifest) -> Usage {
+        let known = self.library.usage(&manifest.key).copied();
+        known.unwrap_or(Usage::since(manifest.built_at))
+    }
+
+    /// All engines against the quota.
+    pub(super) fn holdings(&self) -> Holdings {
+        let stored = self.stored();
+        let standings = standings(&stored, &self.wanted_engines());
+        Holdings::new(&stored, &standings, self.config.quota.map(|quota| quota.as_u64()))
+    }
+
+    /// Notes which engines are taken up again and, if the content of every file is known at present,
+    /// which ones no file belongs to any more. `now` is in seconds since 1970.
+    pub(super) fn note_orphans(&mut self, all_known: bool, now: u64) {
+        let wanted = self.wanted_engines();
+        let changes = self.library.manifests().values().filter_map(|manifest| {
+            let usage = self.usage(manifest);
+            let usage = match (wanted.contains_key(&manifest.spec.unet_id), usage.orphaned_since) {
+                (true, Some(_)) => Usage { orphaned_since: None, last_used: now, ..usage },
+                (false, None) if all_known => Usage { orphaned_since: Some(now), ..usage },
+                _ => return None,
+            };
+            Some((manifest.key, usage))
+        });
+        for (engine, usage) in changes.collect::<Vec<_>>() {
+            self.keep_usage(&engine, usage);
+        }
+    }
+
+    /// Engines that were asked for are in use.
+    pub(super) fn touch(&mut self, engines: &[Id], now: u64) {
+        for engine in engines {
+            if let Some(usage) = self.library.usage(engine).copied() {
+                self.keep_usage(engine, Usage { last_used: now, ..usage });
+            }
+        }
+    }
+
+    fn keep_usage(&mut self, engine: &Id, usage: Usage) {
+        if let Err(error) = self.library.set_usage(engine, usage) {
+            warn!("{error:#}; it is forgotten when sdtrtd stops");
+        }
+    }
+
+    /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
+    pub(super) fn unneeded(&self, now: u64) -> Vec<Unneeded> {
+        use crate::build::Removal;
+        let stored = self.stored();
+        let standings = standings(&stored, &self.wanted_engines());
+        let grace = self.config.orphan_grace().as_secs();
+        let unneeded = stored.iter().filter(|stored| !stored.pinned).filter_map(|stored| {
+            let (removal, reason) = match standings.get(&stored.engine)? {
+                Standing::Superseded(by) => {
+                    (Removal::Superseded, format!("outdated, and {} is there", by.short()))
+                }
+                Standing::Orphaned(since) if now.saturating_sub(*since) >= grace => {
+                    let days = now.saturating_sub(*since) / 86_400;
+                    let reason = format!("no file has had its content for {days} days");
+                    (Removal::Orphaned, reason)
+                }
+                Standing::Orphaned(_) | Standing::Current | Standing::StandIn => return None,
+            };
+            Some(Unneeded { engine: stored.engine, bytes: stored.bytes, removal, reason })
+        });
+        unneeded.collect()
+    }
+
+    /// Engines that are there or may come: what is kept of their building is of use.
+    pub(super) fn living_engines(&self) -> HashSet<Id> {
+        let wanted = self.wanted_engines().into_values().flatten();
+        let building = self.build.iter().map(|build| build.engine);
+        wanted.chain(building).chain(self.library.manifests().keys().copied()).collect()
+    }
+
+    /// Published engines by the UNet inside.
+    pub(super) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
+        let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
+        for manifest in self.library.manifests().values() {
+            engines.entry(manifest.spec.unet_id).or_default().push(manifest);
+        }
+        engines
+    }
+}
