@@ -61,7 +61,7 @@ impl Default for Config {
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
             quota: None,
-            min_free: ByteSize::gb(2),
+            min_free: ByteSize::mb(500),
             orphan_days: 30.0,
             keep_model_json: false,
             presets: Vec::new(),
