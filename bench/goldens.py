@@ -14,6 +14,7 @@ import numpy
 import torch
 from safetensors.torch import load_file, save_file
 
+from measure import relative_error
 from unet import PREFIX, UNet
 from variants import VARIANTS
 
@@ -77,12 +78,6 @@ def outputs(manifest, tensors):
     ours = {n[len(PREFIX):]: t.float() for n, t in tensors.items() if n.startswith(PREFIX)}
     unet = UNet(ours)
     return [unet(**case) for case in inputs(manifest)]
-
-
-def relative_error(found, expected):
-    """‖found − expected‖ / ‖expected‖, which is NaN where anything is."""
-    expected = expected.double()
-    return ((found.double() - expected).norm() / expected.norm()).item()
 
 
 def check(path):

@@ -58,7 +58,7 @@ enum Command {
     },
     /// Measure, and print the figures as a table
     Bench {
-        /// Which; by default all
+        /// Which; by default all but gpu
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },

@@ -50,9 +50,9 @@ fn link(checkpoint: &Path, folder: &Path) -> Result<String> {
     fs::create_dir_all(folder)?;
     let extension = checkpoint.extension().unwrap_or_default().to_string_lossy();
     let name = format!("weights.{extension}");
-    let link = folder.join(&name);
-    if fs::read_link(&link).ok().as_deref() != Some(checkpoint) {
-        let _ = fs::remove_file(&link);
+    let link = fs::canonicalize(folder)?.join(&name);
+    // Where the checkpoint is there itself, or linked to from an earlier time, all is well.
+    if fs::canonicalize(&link).ok().as_deref() != Some(checkpoint) {
         symlink(checkpoint, &link).with_context(|| link.display().to_string())?;
     }
     Ok(name)

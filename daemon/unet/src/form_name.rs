@@ -6,10 +6,10 @@ use crate::form::{Attention, Form, Gelu, GroupNorm, Linear, Projections, Scale, 
 
 const DEFAULT: &str = "default";
 
-type Change = fn(&mut Form);
+/// Something other than in the default form, by name.
+type Change = (&'static str, fn(&mut Form));
 
-/// What can be other than in the default form, by name.
-const CHANGES: [(&str, Change); 9] = [
+const CHANGES: [Change; 9] = [
     ("linear-matmul", |form| form.linear = Linear::MatMul),
     ("linear-conv", |form| form.linear = Linear::Conv),
     ("norm-instance", |form| form.group_norm = GroupNorm::Instance),

@@ -3,6 +3,7 @@
 mod b3sum;
 mod build;
 mod export;
+mod gpu;
 mod identify;
 mod idle;
 mod lab;
@@ -34,16 +35,23 @@ pub(crate) enum Name {
     Idle,
     /// A full-size engine
     Build,
+    /// Engines on an NVIDIA GPU, beside torch.onnx's and PyTorch; only if named
+    Gpu,
 }
 
-/// Measures what is named, or everything, and prints one Markdown table. A figure that can't be
-/// had doesn't keep the others away.
+/// Measures what is named, or everything that needs no GPU, and prints one Markdown table. A
+/// figure that can't be had doesn't keep the others away.
 pub(crate) fn run(names: &[Name]) -> Result<()> {
-    let names = if names.is_empty() { Name::value_variants() } else { names };
+    let by_default =
+        |name: &Name| if names.is_empty() { *name != Name::Gpu } else { names.contains(name) };
+    let names: Vec<Name> = Name::value_variants().iter().copied().filter(by_default).collect();
+    if names.contains(&Name::Gpu) {
+        gpu::check()?;
+    }
     let lab = Lab::new()?;
     let mut rows: Vec<Row> = Vec::new();
     let mut failed = 0;
-    for &name in names {
+    for &name in &names {
         eprintln!("measuring: {name:?}");
         match measure(name, &lab) {
             Ok(measured) => rows.extend(measured),
@@ -54,7 +62,9 @@ pub(crate) fn run(names: &[Name]) -> Result<()> {
             }
         }
     }
-    print!("{}", table::render(&lab.machine(), &rows));
+    if !rows.is_empty() {
+        print!("{}", table::render(&lab.machine(), &rows));
+    }
     if failed > 0 { bail!("{failed} of {} could not be measured", names.len()) } else { Ok(()) }
 }
 
@@ -66,5 +76,7 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Restart => restart::run(lab),
         Name::Idle => idle::run(lab),
         Name::Build => build::run(lab),
+        // It has a table of its own.
+        Name::Gpu => gpu::run(lab).map(|()| Vec::new()),
     }
 }

@@ -1,0 +1,60 @@
+"""The graphs of a folder and the engines built of them, which are kept for the next call."""
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import engine
+from measure import PIXELS, TOKENS
+from table import BASELINE
+
+
+def graphs(folder, names):
+    """The ONNX files of these forms by name, or of all that are there, and torch.onnx's."""
+    there = {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+    for name in names or there:
+        if name not in there:
+            raise SystemExit(f"{folder} has no {name}.onnx, only: {', '.join(there) or 'none'}")
+    chosen = {name: there[name] for name in names or there}
+    return chosen | {BASELINE: folder / "torch-onnx/unet.onnx"}
+
+
+def profile(case, batch, pixels):
+    """The least, usual and greatest shape of each input of a call, from the same of two sizes."""
+    triples = {name: [] for name in case}
+    for images, side, tokens in zip(batch, pixels, (TOKENS, TOKENS, 2 * TOKENS)):
+        for name, tensor in case.items():
+            shape = [images, *tensor.shape[1:]]
+            if name == "sample":
+                shape[2:] = [side // PIXELS] * 2
+            elif name == "encoder_hidden_states":
+                shape[1] = tokens
+            triples[name].append(tuple(shape))
+    return triples
+
+
+def build(graph, onnx, shapes, name, compute_capabilities):
+    """A graph's plan, and what it took; an earlier call's if the graph has not changed since."""
+    plan = onnx.parent / f"{graph}.{name}.plan"
+    note = onnx.parent / f"{graph}.{name}.json"
+    if not note.exists() or note.stat().st_mtime < onnx.stat().st_mtime:
+        seconds = engine.build(onnx, plan, shapes, compute_capabilities)
+        note.write_text(json.dumps({"build": seconds, "bytes": plan.stat().st_size}))
+    return plan, json.loads(note.read_text())
+
+
+def build_all(files, shapes, name, compute_capabilities, jobs):
+    """Plans and what they took by graph, and of those that failed why."""
+    plans, failures = {}, {}
+    # Each in a process of its own, which gives its gigabytes back, and never with this one's CUDA.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        submit = lambda *of: pool.submit(build, *of, shapes, name, compute_capabilities)
+        waiting = {graph: submit(graph, onnx) for graph, onnx in files.items()}
+        for graph, job in waiting.items():
+            try:
+                plans[graph] = job.result()
+                print(f"built {graph}: {plans[graph][1]}", file=sys.stderr)
+            except Exception as error:
+                failures[graph] = str(error)
+                print(f"could not build {graph}: {error}", file=sys.stderr)
+    return plans, failures

@@ -1,0 +1,76 @@
+"""TensorRT-RTX engines: built from an ONNX file, and run on torch's tensors."""
+import time
+from pathlib import Path
+
+import tensorrt_rtx_bindings as trt
+import torch
+
+LOGGER = trt.Logger(trt.Logger.WARNING)
+VERSION = trt.__version__
+TYPES = {trt.float16: torch.float16, trt.float32: torch.float32}
+
+
+def build(onnx, plan, profile, compute_capabilities=()):
+    """Builds the engine of an ONNX file, whose weights are found from its folder, and writes its plan.
+    `profile` has the least, the usual and the greatest shape of each input; without compute
+    capabilities the library chooses. Returns seconds, parsing included."""
+    start = time.monotonic()
+    builder = trt.Builder(LOGGER)
+    # 0 is the number of the flag STRONGLY_TYPED: the types are the graph's.
+    network = builder.create_network(1 << 0)
+    parser = trt.OnnxParser(network, LOGGER)
+    if not parser.parse_from_file(str(onnx)):
+        raise RuntimeError("; ".join(parser.get_error(n).desc() for n in range(parser.num_errors)))
+    config = builder.create_builder_config()
+    if compute_capabilities:
+        config.num_compute_capabilities = len(compute_capabilities)
+        for index, name in enumerate(compute_capabilities):
+            number = f"SM{name.replace('.', '')}" if name[0].isdigit() else name.upper()
+            config.set_compute_capability(getattr(trt.ComputeCapability, number), index)
+    optimization = builder.create_optimization_profile()
+    for name, shapes in profile.items():
+        optimization.set_shape(name, *shapes)
+    config.add_optimization_profile(optimization)
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise RuntimeError("TensorRT-RTX built nothing")
+    # Whole or not at all, as a later run takes it for good.
+    aside = Path(f"{plan}.part")
+    aside.write_bytes(serialized)
+    aside.rename(plan)
+    return time.monotonic() - start
+
+
+class Engine:
+    """A plan on the GPU, called like the UNet that it was made of."""
+
+    def __init__(self, plan):
+        self.runtime = trt.Runtime(LOGGER)
+        self.engine = self.runtime.deserialize_cuda_engine(Path(plan).read_bytes())
+        if self.engine is None:
+            raise RuntimeError("TensorRT-RTX refuses the plan on this GPU")
+        config = self.engine.create_runtime_config()
+        # Kernels for a new shape at once, not some time later in the background: what is measured is
+        # what they settle at.
+        config.dynamic_shapes_kernel_specialization_strategy = (
+            trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        )
+        self.context = self.engine.create_execution_context(config)
+        if self.context is None:
+            raise RuntimeError("TensorRT-RTX has no execution context, for want of memory perhaps")
+        names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
+        self.dtypes = {name: TYPES[self.engine.get_tensor_dtype(name)] for name in names}
+
+    def __call__(self, **inputs):
+        """Puts one call on torch's current stream, and returns where its output will be."""
+        for name, tensor in inputs.items():
+            assert tensor.is_cuda and tensor.is_contiguous() and tensor.dtype == self.dtypes[name], name
+            if not self.context.set_input_shape(name, tuple(tensor.shape)):
+                raise RuntimeError(f"{name} of the shape {tuple(tensor.shape)} is outside the profile")
+            self.context.set_tensor_address(name, tensor.data_ptr())
+        shape = tuple(self.context.get_tensor_shape("latent"))
+        latent = torch.empty(shape, dtype=self.dtypes["latent"], device="cuda")
+        self.context.set_tensor_address("latent", latent.data_ptr())
+        if not self.context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+            raise RuntimeError("TensorRT-RTX could not run the engine")
+        return latent
