@@ -1,5 +1,6 @@
 //! The process that TensorRT lives in: reads one job, builds it, reports, ends.
 
+mod priority;
 mod progress;
 mod tensorrt;
 mod version;
@@ -30,6 +31,7 @@ const PIECE: usize = 64 << 20;
 /// # Errors
 /// When there is no job to read or nobody to report to. A job that can't be built is a report.
 pub fn main() -> Result<()> {
+    priority::lower();
     let mut input = BufReader::new(io::stdin());
     let mut line = String::new();
     input.read_line(&mut line).context("no job on standard input")?;
