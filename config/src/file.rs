@@ -9,7 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    ComputeCapability, Preset, Rule, paths,
+    BuildWhen, ComputeCapability, Preset, Rule, paths,
     size::{optional_size, size},
 };
 
@@ -44,6 +44,13 @@ pub struct Config {
     /// Whether the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, is kept true
     /// when checkpoints move.
     pub keep_model_json: bool,
+    /// When engines are built.
+    pub build: BuildWhen,
+    /// Seconds for which the machine must have been idle before a build starts.
+    pub idle_seconds: f64,
+    /// The web UI to ask whether it is at work, such as `http://127.0.0.1:7860`; it must run with
+    /// `--api`.
+    pub webui_url: Option<String>,
     /// Presets of the user's own, beside the built-in ones.
     pub presets: Vec<Preset>,
     /// Which checkpoints get which presets; the first rule that fits decides.
@@ -64,6 +71,9 @@ impl Default for Config {
             min_free: ByteSize::mb(500),
             orphan_days: 30.0,
             keep_model_json: false,
+            build: BuildWhen::Idle,
+            idle_seconds: 30.0,
+            webui_url: None,
             presets: Vec::new(),
             rules: Vec::new(),
         }
@@ -146,9 +156,11 @@ impl Config {
                 "name at least one folder of checkpoints, with --models-dir DIR or in sdtrtd.toml",
             ));
         }
-        for (key, seconds) in
-            [("settle_seconds", self.settle_seconds), ("rescan_seconds", self.rescan_seconds)]
-        {
+        for (key, seconds) in [
+            ("settle_seconds", self.settle_seconds),
+            ("rescan_seconds", self.rescan_seconds),
+            ("idle_seconds", self.idle_seconds),
+        ] {
             // A day bounds it well inside what timers can hold.
             if !(0.01..=86_400.0).contains(&seconds) {
                 let wanted = "seconds between 0.01 and 86400 are wanted";
@@ -160,12 +172,21 @@ impl Config {
             let wanted = "days between 0 and 36500 are wanted";
             return Err(Error::value("orphan_days", self.orphan_days, wanted));
         }
+        if let Some(url) = self.webui_url.as_ref().filter(|url| !url.starts_with("http://")) {
+            let wanted = "a URL like http://127.0.0.1:7860 is wanted";
+            return Err(Error::value("webui_url", url, wanted));
+        }
         self.check_presets()
     }
 
     /// How long a file must not have changed before it is read.
     pub fn settle(&self) -> Duration {
         Duration::from_secs_f64(self.settle_seconds)
+    }
+
+    /// How long the machine must have been idle before a build starts.
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs_f64(self.idle_seconds)
     }
 
     /// Time between two full scans.
@@ -206,6 +227,9 @@ mod tests {
             min_free = "1.5GiB"
             orphan_days = 0.5
             keep_model_json = true
+            build = "always"
+            idle_seconds = 5
+            webui_url = "http://127.0.0.1:7860"
             [[presets]]
             name = "small"
             width = 256
@@ -231,6 +255,9 @@ mod tests {
             min_free: ByteSize::b(1_610_612_736),
             orphan_days: 0.5,
             keep_model_json: true,
+            build: BuildWhen::Always,
+            idle_seconds: 5.0,
+            webui_url: Some("http://127.0.0.1:7860".into()),
             presets: vec![Preset {
                 name: "small".into(),
                 width: Range { min: 256, opt: 256, max: 256 },
@@ -267,6 +294,9 @@ mod tests {
             ("models_dirs = ['/m']\nquota = '50 apples'", "50 GB"),
             ("models_dirs = ['/m']\nmin_free = '-1 GB'", "50 GB"),
             ("models_dirs = ['/m']\norphan_days = -1", "orphan_days"),
+            ("models_dirs = ['/m']\nbuild = 'sometimes'", "'when-idle' or 'always'"),
+            ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
+            ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
             ("models_dirs = [", "sdtrtd.toml"),
         ] {
             let error = read(text).expect_err(text);

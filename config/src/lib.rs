@@ -1,5 +1,6 @@
 //! Typed configuration of sdtrtd: the documented sdtrtd.toml, defaults, presets, validation.
 
+mod build_when;
 mod compute_capability;
 mod file;
 mod paths;
@@ -7,6 +8,7 @@ mod presets;
 pub mod runtime;
 mod size;
 
+pub use build_when::{BuildWhen, NotABuildWhen};
 pub use bytesize::ByteSize;
 pub use compute_capability::{ComputeCapability, NotAComputeCapability};
 pub use file::{Config, Error};

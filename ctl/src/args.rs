@@ -48,9 +48,13 @@ pub(crate) enum Command {
     /// Say which engine would make an image, or what is missing
     Check(Check),
     /// Build a checkpoint's missing engines next, also after a failure or a removal
-    Build(Reference),
+    Build(Build),
     /// Try again what failed or was rejected
     Retry(Reference),
+    /// Build nothing until `resume`, also after a restart
+    Pause,
+    /// Build again, after a pause
+    Resume,
     /// Delete an engine; it is built again only when asked for
     Remove {
         /// The engine's key, or its first digits; `sdtrtctl show REF` prints it
@@ -102,6 +106,15 @@ pub(crate) struct Reference {
     /// An id, the first digits of one, a path or a file name
     #[arg(value_name = "REF")]
     pub(crate) reference: OsString,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) which: Reference,
+    /// At once, even while builds are paused or the machine is busy
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 /// An image, in the words of the web UI.

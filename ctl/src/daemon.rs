@@ -32,7 +32,7 @@ impl Daemon {
 
     pub(crate) fn status(&mut self, request: &Request) -> Result<Status> {
         match self.ask(request)? {
-            Reply::Status(status) => Ok(status),
+            Reply::Status(status) => Ok(*status),
             other => Err(unexpected(&other)),
         }
     }

@@ -21,6 +21,8 @@ fn status() -> Status {
         runtime_problem: Some("not found".into()),
         gpus: vec![],
         models_dirs: vec![],
+        paused: false,
+        gate: None,
         queue: vec![],
         building: None,
         counts: [(State::Ready, 1)].into(),
@@ -42,7 +44,7 @@ fn json_is_what_the_daemon_said() {
     let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
     let reference = || "a".to_owned();
     for (args, request, reply, expected) in [
-        (&["status"][..], Request::Status, Reply::Status(status()), json(&status())),
+        (&["status"][..], Request::Status, Reply::Status(Box::new(status())), json(&status())),
         (&["list"], Request::List, Reply::List(vec![one.clone()]), json(&[&one])),
         (
             &["show", "a"],
@@ -62,10 +64,18 @@ fn json_is_what_the_daemon_said() {
         (&["webui", "status"], Request::WebUis, Reply::WebUis(vec![]), "[]".to_owned()),
         (
             &["build", "a"],
-            Request::Build { reference: reference() },
+            Request::Build { reference: reference(), now: false },
             Reply::Checkpoint(one.clone()),
             json(&one),
         ),
+        (
+            &["build", "a", "--now"],
+            Request::Build { reference: reference(), now: true },
+            Reply::Checkpoint(one.clone()),
+            json(&one),
+        ),
+        (&["pause"], Request::Pause, Reply::Status(Box::new(status())), json(&status())),
+        (&["resume"], Request::Resume, Reply::Status(Box::new(status())), json(&status())),
         (
             &["retry", "a"],
             Request::Retry { reference: reference() },
@@ -130,10 +140,16 @@ fn people_get_text() {
     let one = entry("/m/a.safetensors", State::Queued, Some("next"));
     let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
     for (args, reply, expected) in [
-        (&["status"][..], Reply::Status(status()), "TensorRT      none: not found\n"),
+        (&["status"][..], Reply::Status(Box::new(status())), "TensorRT      none: not found\n"),
         (&["list"], Reply::List(vec![one.clone()]), "queued"),
         (&["show", "a"], Reply::Checkpoint(one.clone()), "reason         next\n"),
         (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
+        (
+            &["pause"],
+            Reply::Status(Box::new(status())),
+            "paused: nothing is built until `sdtrtctl resume`\n",
+        ),
+        (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing waits to be built\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
         (&["disk"], Reply::Disk(disk()), "engines    7 B of 9 B\n"),

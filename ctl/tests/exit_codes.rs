@@ -36,6 +36,8 @@ fn no_daemon_ends_with_3_and_says_where_it_was_looked_for() {
         &["show", "x"],
         &["build", "x"],
         &["retry", "x"],
+        &["pause"],
+        &["resume"],
         &["remove", "x"],
         &["wait"],
         &["watch"],

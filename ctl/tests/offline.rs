@@ -122,13 +122,15 @@ fn the_running_daemon_says_where_and_is_told() {
         runtime_problem: Some("too new".into()),
         gpus: vec![],
         models_dirs: vec![],
+        paused: false,
+        gate: None,
         queue: vec![],
         building: None,
         counts: [].into(),
     };
-    let found = Reply::Status(status.clone());
+    let found = Reply::Status(Box::new(status.clone()));
     let spare = Reply::Failed(Failure::Other { message: "not asked for".into() });
-    let daemon = FakeDaemon::replying([Reply::Status(status), found, spare]);
+    let daemon = FakeDaemon::replying([Reply::Status(Box::new(status)), found, spare]);
     let outcome = daemon.ctl(&["runtime", "install"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     assert!(outcome.stdout.contains("was already in"), "{}", outcome.stdout);

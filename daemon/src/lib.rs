@@ -2,10 +2,12 @@
 //!
 //! A file event leads to a look at the disk ([`watch`]), a settled file is read once ([`schedule`]
 //! knows what of), a missing engine is built by a worker process and published ([`build`]), and
-//! clients are told ([`ipc`]). [`app`] holds it together.
+//! clients are told ([`ipc`]). Builds wait until the machine is idle ([`schedule`] decides, from what
+//! [`gpu`], [`cpu`] and [`webui`] tell). [`app`] holds it together.
 
 pub mod app;
 pub mod build;
+pub mod cpu;
 pub mod gpu;
 pub mod ipc;
 pub mod schedule;

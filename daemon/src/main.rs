@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use config::{ByteSize, ComputeCapability, Config};
+use config::{BuildWhen, ByteSize, ComputeCapability, Config};
 use tracing_subscriber::EnvFilter;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
@@ -65,12 +65,22 @@ struct Options {
     /// What all engines together may take, such as "50 GB" [default: what the disk has].
     #[arg(long, value_name = "SIZE")]
     quota: Option<ByteSize>,
-    /// Nothing is built that would leave less than this free [default: 2 GB].
+    /// Nothing is built that would leave less than this free [default: 500 MB].
     #[arg(long, value_name = "SIZE")]
     min_free: Option<ByteSize>,
     /// Days for which the engines of a deleted checkpoint are kept [default: 30].
     #[arg(long, value_name = "DAYS")]
     orphan_days: Option<f64>,
+    /// When engines are built: when-idle or always [default: when-idle].
+    #[arg(long, value_name = "WHEN")]
+    build: Option<BuildWhen>,
+    /// Seconds for which the machine must have been idle before a build starts [default: 30].
+    #[arg(long, value_name = "SECONDS")]
+    idle_seconds: Option<f64>,
+    /// The web UI to ask whether it is at work, such as http://127.0.0.1:7860; it must run with
+    /// --api [default: none is asked].
+    #[arg(long, value_name = "URL")]
+    webui_url: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -133,6 +143,9 @@ fn configure(options: Options) -> Result<Config> {
     config.quota = options.quota.or(config.quota);
     config.min_free = options.min_free.unwrap_or(config.min_free);
     config.orphan_days = options.orphan_days.unwrap_or(config.orphan_days);
+    config.build = options.build.unwrap_or(config.build);
+    config.idle_seconds = options.idle_seconds.unwrap_or(config.idle_seconds);
+    config.webui_url = options.webui_url.or(config.webui_url);
     config.make_absolute(&std::env::current_dir().context("the current folder is gone")?);
     Ok(config)
 }

@@ -24,8 +24,12 @@ impl Daemon {
         ready.set_read_timeout(Some(Duration::from_secs(PATIENCE_S))).unwrap();
         let log =
             File::options().create(true).append(true).open(workplace.path("sdtrtd.log")).unwrap();
-        let child = workplace
-            .sdtrtd()
+        let mut command = workplace.sdtrtd();
+        if !arguments.contains(&"--build") {
+            // Whatever else this machine does.
+            command.args(["--build", "always"]);
+        }
+        let child = command
             .env("NOTIFY_SOCKET", &notify)
             .args(arguments)
             .stdin(Stdio::null())

@@ -5,8 +5,10 @@ mod daemon;
 mod engine;
 mod programs;
 mod watching;
+mod webui;
 mod workplace;
 
 pub use daemon::Daemon;
 pub use watching::Watching;
+pub use webui::WebUi;
 pub use workplace::{Answer, Workplace};

@@ -55,6 +55,8 @@ impl Daemon {
         command.arg("--config").arg(&config).arg("--socket").arg(&socket);
         command.arg("--models-dir").arg(options.models).arg("--data-dir").arg(options.data);
         command.arg("--tensorrt-dir").arg(options.tensorrt);
+        // Somebody waits for it.
+        command.args(["--build", "always"]);
         if let Some(compute_capability) = options.compute_capability {
             command.args(["--compute-capability", compute_capability]);
         }
@@ -100,7 +102,7 @@ impl Daemon {
 /// As `sdtrtctl status` shows it.
 pub(crate) fn status(client: &mut Client) -> Result<Status> {
     match client.ask(&Request::Status).context("sdtrtd does not answer any more")? {
-        Reply::Status(status) => Ok(status),
+        Reply::Status(status) => Ok(*status),
         other => bail!("sdtrtd answers {other:?} when asked for its status"),
     }
 }

@@ -40,14 +40,26 @@ pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
     }
 }
 
-pub(super) fn build(global: &Global, typed: &OsStr) -> Result<()> {
-    let request = Request::Build { reference: reference(typed)? };
+pub(super) fn build(global: &Global, typed: &OsStr, now: bool) -> Result<()> {
+    let request = Request::Build { reference: reference(typed)?, now };
     checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
 }
 
 pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
     let request = Request::Retry { reference: reference(typed)? };
     checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+}
+
+pub(super) fn pause(global: &Global) -> Result<()> {
+    let status = Daemon::connect(global)?.status(&Request::Pause)?;
+    output::answer(global.json, &status, |_| {
+        "paused: nothing is built until `sdtrtctl resume`\n".to_owned()
+    })
+}
+
+pub(super) fn resume(global: &Global) -> Result<()> {
+    let status = Daemon::connect(global)?.status(&Request::Resume)?;
+    output::answer(global.json, &status, |status| format!("resumed; {}\n", status::next(status)))
 }
 
 fn checkpoint(

@@ -1,7 +1,8 @@
 //! What a daemon might know, for the tests of all that is rendered.
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,
+    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Queued, Runtime,
+    State, Status,
 };
 
 pub(crate) fn id(digit: char) -> String {
@@ -77,11 +78,28 @@ pub(crate) fn status() -> Status {
             uuid: "GPU-1".into(),
             name: "NVIDIA GeForce RTX 4090".into(),
             compute_capability: "8.9".into(),
+            reading: Some(GpuReading {
+                utilisation: Some(87),
+                performance_state: Some(2),
+                memory_free: Some(19_300_000_000),
+                memory_total: Some(24_000_000_000),
+                processes: Some(vec![
+                    GpuProcess {
+                        pid: 4242,
+                        name: Some("python".into()),
+                        compute: true,
+                        ..GpuProcess::default()
+                    },
+                    GpuProcess { pid: 1204, name: Some("Xorg".into()), ..GpuProcess::default() },
+                ]),
+            }),
         }],
         models_dirs: vec![
             ModelsDir { path: "/models".into(), problem: None },
             ModelsDir { path: "/mnt/nas".into(), problem: Some("is not there".into()) },
         ],
+        paused: false,
+        gate: Some("GPU 0 is at 87 %, used by python (pid 4242)".into()),
         queue: vec![Queued {
             weights_id: id('c'),
             preset: "default".into(),

@@ -1,6 +1,6 @@
 //! The daemon at a glance.
 
-use protocol::{Building, Gpu, ModelsDir, Queued, Status};
+use protocol::{Building, Gpu, GpuReading, ModelsDir, Queued, Status};
 
 use crate::render::{table::Fields, text};
 
@@ -19,6 +19,9 @@ pub(crate) fn render(status: &Status) -> String {
     fields.all("models", status.models_dirs.iter().map(models_dir));
     fields.add("data", &daemon.data_dir);
     fields.add("checkpoints", counts(status));
+    if let Some(gate) = &status.gate {
+        fields.add("gate", format!("closed: {gate}"));
+    }
     fields.all("building", status.building.iter().map(building));
     fields.all("queue", queue(&status.queue));
     fields.render()
@@ -38,7 +41,42 @@ fn runtime(status: &Status) -> String {
 }
 
 fn gpu(gpu: &Gpu) -> String {
-    format!("{}, compute capability {}", gpu.name, gpu.compute_capability)
+    let mut line = format!("{}, compute capability {}", gpu.name, gpu.compute_capability);
+    if let Some(reading) = &gpu.reading {
+        line += &used(reading);
+    }
+    line
+}
+
+/// What the GPU tells of its use.
+fn used(reading: &GpuReading) -> String {
+    let mut told = String::new();
+    if let Some(percent) = reading.utilisation {
+        told += &format!(", {percent} %");
+    }
+    if let (Some(free), Some(total)) = (reading.memory_free, reading.memory_total) {
+        told += &format!(", {} of {} free", text::size(free), text::size(total));
+    }
+    let computing = reading.processes.iter().flatten().filter(|process| process.compute);
+    for process in computing {
+        let name = process.name.as_deref().unwrap_or("process");
+        told += &format!(", {name} (pid {})", process.pid);
+    }
+    told
+}
+
+/// What will be done first, in a few words.
+pub(crate) fn next(status: &Status) -> String {
+    match (&status.building, status.queue.first(), &status.gate) {
+        (Some(now), ..) => format!("building {}", text::short_id(&now.weights_id)),
+        (None, None, _) => "nothing waits to be built".to_owned(),
+        (None, Some(first), gate) => {
+            let first = text::short_id(&first.weights_id);
+            let gate =
+                gate.as_ref().map_or(String::new(), |gate| format!(": {}", text::clean(gate)));
+            format!("{first} is next{gate}")
+        }
+    }
 }
 
 fn models_dir(dir: &ModelsDir) -> String {
@@ -82,11 +120,12 @@ mod tests {
         insta::assert_snapshot!(render(&samples::status()), @r"
         sdtrtd        0.1.0, pid 4711, up 1 h 2 min
         TensorRT      tensorrt-rtx 1.7.1.116, /data/runtime/1.7.1.116/libtensorrt_rtx.so.1
-        GPUs          NVIDIA GeForce RTX 4090, compute capability 8.9
+        GPUs          NVIDIA GeForce RTX 4090, compute capability 8.9, 87 %, 19 GB of 24 GB free, python (pid 4242)
         models        /models
                       /mnt/nas: is not there
         data          /data
         checkpoints   1 queued, 3 ready
+        gate          closed: GPU 0 is at 87 %, used by python (pid 4242)
         building      aaaaaaaaaaaa default: build 42 %
         queue         cccccccccccc default: recipe 1 → 2; next, after aaaaaaaaaaaa
         ");
@@ -99,6 +138,7 @@ mod tests {
             runtime_problem: Some("not found; run `sdtrtctl runtime install`".into()),
             gpus: vec![],
             models_dirs: vec![],
+            gate: None,
             queue: vec![],
             building: None,
             counts: [].into(),
@@ -114,6 +154,22 @@ mod tests {
         building      none
         queue         none
         ");
+    }
+
+    #[test]
+    fn a_resumed_daemon_says_what_is_next() {
+        let building = samples::status();
+        let waiting = Status { building: None, ..building.clone() };
+        let free = Status { gate: None, ..waiting.clone() };
+        let done = Status { queue: vec![], ..free.clone() };
+        for (status, expected) in [
+            (building, "building aaaaaaaaaaaa"),
+            (waiting, "cccccccccccc is next: GPU 0 is at 87 %, used by python (pid 4242)"),
+            (free, "cccccccccccc is next"),
+            (done, "nothing waits to be built"),
+        ] {
+            assert_eq!(next(&status), expected);
+        }
     }
 
     #[test]

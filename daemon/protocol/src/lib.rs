@@ -8,6 +8,7 @@
 mod client;
 mod coverage;
 mod disk;
+mod gpu;
 mod request;
 mod state;
 mod webui;
@@ -15,6 +16,7 @@ mod webui;
 pub use client::{Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
+pub use gpu::{GpuProcess, GpuReading};
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,

@@ -35,7 +35,13 @@ pub enum Request {
     Build {
         /// Which one.
         reference: String,
+        /// At once, even while builds are paused or the machine is busy.
+        now: bool,
     },
+    /// Builds nothing until [`Request::Resume`], also after a restart; [`Reply::Status`].
+    Pause,
+    /// Ends a pause; [`Reply::Status`].
+    Resume,
     /// Tries again what failed or was rejected; [`Reply::Checkpoint`].
     Retry {
         /// Which one.
@@ -85,8 +91,8 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "value", rename_all = "snake_case")]
 pub enum Reply {
-    /// To [`Request::Status`] and [`Request::FindRuntime`].
-    Status(Status),
+    /// To [`Request::Status`], [`Request::Pause`], [`Request::Resume`] and [`Request::FindRuntime`].
+    Status(Box<Status>),
     /// To [`Request::List`] and [`Request::Wait`].
     List(Vec<Checkpoint>),
     /// To [`Request::Show`], [`Request::Build`] and [`Request::Retry`].

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::GpuReading;
+
 /// How far a checkpoint has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,6 +120,11 @@ pub struct Status {
     pub gpus: Vec<Gpu>,
     /// The watched folders.
     pub models_dirs: Vec<ModelsDir>,
+    /// `sdtrtctl pause` was the last word.
+    pub paused: bool,
+    /// What keeps builds from starting: a pause, or a machine that is not idle. Absent where nothing
+    /// does.
+    pub gate: Option<String>,
     /// Engines to come, in order.
     pub queue: Vec<Queued>,
     /// The engine being built.
@@ -161,6 +168,9 @@ pub struct Gpu {
     pub name: String,
     /// Such as `8.9`.
     pub compute_capability: String,
+    /// How it was used when it was last looked at; absent while nothing waits to be built, as
+    /// asking would keep a sleeping GPU awake.
+    pub reading: Option<GpuReading>,
 }
 
 /// A watched folder.

@@ -15,7 +15,9 @@ use tokio::{
 use super::{
     building::Running,
     due::Due,
+    gating::{Closed, Gating},
     messages::{Mailbox, Message},
+    sampler::Sampler,
     view,
     waiters::Waiter,
     world::World,
@@ -48,9 +50,10 @@ pub(super) struct Actor {
     pub(super) webuis: Keeper,
     /// Where everything lies, as the keeper of web UIs knows it.
     places: Option<Vec<(Id, PathBuf)>>,
-    gpus: Box<dyn Gpus>,
+    pub(super) gating: Gating,
+    pub(super) started: Instant,
+    gpus: Arc<dyn Gpus>,
     events: broadcast::Sender<Event>,
-    started: Instant,
 }
 
 /// What is looked at or read right now.
@@ -72,7 +75,8 @@ impl Actor {
         library: Library,
         store: Arc<dyn Store>,
         builder: Arc<dyn Builder>,
-        gpus: Box<dyn Gpus>,
+        gpus: Arc<dyn Gpus>,
+        sampler: Box<dyn Sampler>,
         mailbox: Mailbox,
     ) -> Self {
         let now = Instant::now();
@@ -88,6 +92,7 @@ impl Actor {
         Self {
             webuis,
             places: None,
+            gating: Gating::new(config.idle(), sampler),
             world: World::new(config, library, store, gpus.list()),
             mailbox,
             waiters: Vec::new(),
@@ -124,7 +129,7 @@ impl Actor {
         self.world.store.flush();
     }
 
-    fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Hint(hint) => self.hint(hint),
             Message::Scanned(scan) => self.scanned(scan),
@@ -135,9 +140,10 @@ impl Actor {
                 self.found_runtime(found);
                 if let Some(reply) = reply {
                     self.refresh();
-                    let _ = reply.send(protocol::Reply::Status(self.status()));
+                    let _ = reply.send(protocol::Reply::Status(Box::new(self.status())));
                 }
             }
+            Message::Sampled(sampler, sample) => self.sampled(sampler, sample),
             Message::Progress(engine, progress) => self.progress(engine, progress),
             Message::Built(engine, result) => self.built(engine, result),
             Message::Verified(checked, reply) => self.verified(checked, reply),
@@ -182,8 +188,10 @@ impl Actor {
         self.take_stock();
         let held = self.world.catalogue.held();
         let queue = self.world.queue(&held);
-        let possible = queue.iter().find(|want| want.obstacle.is_none());
-        let next = possible.filter(|_| self.running.is_none()).and_then(|want| {
+        let mut startable = queue
+            .iter()
+            .filter(|want| want.obstacle.is_none() && self.world.may_start(&want.engine));
+        let next = startable.next().filter(|_| self.running.is_none()).and_then(|want| {
             let held = held.get(&want.weights)?;
             let wanted = self.world.wanted(held)?;
             Some((want.clone(), wanted, held.identity.clone(), held.paths.first()?.to_path_buf()))
@@ -233,6 +241,9 @@ impl Actor {
         let shown: Vec<&Checkpoint> = self.shown.values().collect();
         let sought = matches!(self.world.target, Err(RuntimeProblem::Sought));
         let stuck = match &self.world.target {
+            Ok(_) if self.world.paused && self.world.urgent.is_empty() => {
+                Some(Closed::Paused.to_string())
+            }
             Ok(_) => self.no_room(),
             Err(RuntimeProblem::Sought) => None,
             Err(problem) => Some(problem.to_string()),

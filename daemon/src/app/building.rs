@@ -121,6 +121,13 @@ impl Actor {
         self.tell(Event::Building(self.world.build.as_ref().map(view::building)));
     }
 
+    /// Ends the build under way and its worker. Its engine waits for its turn again.
+    pub(super) fn abandon_build(&mut self) {
+        self.running = None;
+        self.world.build = None;
+        self.tell_building();
+    }
+
     /// Takes in how the build of `engine` ended.
     pub(super) fn built(&mut self, engine: Id, result: Result<Built, Failure>) {
         let Some(running) = self.running.take_if(|running| running.job.spec.key() == engine) else {
@@ -137,7 +144,7 @@ impl Actor {
         if let Some(reason) = failure {
             warn!(engine = %engine.short(), "{reason}");
             self.world.set_back(engine, Some(Setback::Failed(reason)));
-            self.world.asked.retain(|asked| *asked != engine);
+            self.world.asked_no_more(&engine);
             self.learned();
         }
         self.refresh();
@@ -158,7 +165,7 @@ impl Actor {
                 seconds,
             ),
         )?;
-        self.world.asked.retain(|asked| *asked != key);
+        self.world.asked_no_more(&key);
         self.world.deaths.remove(&key);
         self.remove_outdated(&running.job.spec.unet_id);
         info!(engine = %key.short(), bytes = built.bytes, seconds, "engine published");

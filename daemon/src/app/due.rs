@@ -46,6 +46,7 @@ impl Actor {
             self.due.show,
             self.due.flush,
             self.due.housekeeping.filter(|_| self.world.surveyed),
+            self.gating.deadline(),
             self.next_settled().filter(|_| !self.looks.settling),
             self.waiters.iter().map(Waiter::deadline).min(),
         ];
@@ -88,6 +89,7 @@ impl Actor {
         if waited || passed(self.due.show, now) {
             self.refresh();
         }
+        self.look_at_machine(now);
     }
 
     /// Something changed that clients see.

@@ -4,10 +4,11 @@ use checkpoint::Id;
 use protocol::{Event, Failure, Reply, Request, Verdict};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::sampler::Sampler;
 use crate::{
     build::{Built, Progress, Runtime, RuntimeProblem},
     ipc,
-    schedule::Outcome,
+    schedule::{Outcome, Sample},
     watch::{Hint, Scan, Stamp},
 };
 
@@ -25,6 +26,8 @@ pub(super) enum Message {
     Read(Stamp, Option<Outcome>),
     /// The libraries were looked for, on behalf of a client or not.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
+    /// The machine was looked at.
+    Sampled(Box<dyn Sampler>, Sample),
     /// The build of this engine goes on.
     Progress(Id, Progress),
     /// The build of this engine has ended.

@@ -6,6 +6,7 @@ mod building;
 mod coverage;
 mod disk;
 mod due;
+mod gating;
 mod housekeeping;
 mod keeping;
 mod looking;
@@ -14,6 +15,7 @@ mod reading;
 mod reference;
 mod requests;
 mod room;
+mod sampler;
 mod view;
 mod waiters;
 mod world;
@@ -37,6 +39,7 @@ use crate::{
 };
 use actor::Actor;
 use messages::{Mailbox, Message};
+use sampler::Machine;
 
 /// Refuses a rule that no checkpoint could ever fit: a misspelled architecture.
 fn check_rules(config: &Config) -> Result<()> {
@@ -73,7 +76,9 @@ pub async fn run(config: Config) -> Result<()> {
 
     let (sender, receiver) = mpsc::unbounded_channel();
     let mailbox = Mailbox(sender);
-    let actor = Actor::new(config, library, store, builder, Box::new(Driver), mailbox.clone());
+    let gpus = Arc::new(Driver::default());
+    let sampler = Box::new(Machine::new(gpus.clone(), config.webui_url.as_deref()));
+    let actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
     let server = tokio::spawn(ipc::serve(listener, mailbox.clone()));
     stop_on_signal(mailbox)?;
     info!(socket = %socket.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));

@@ -24,11 +24,13 @@ impl Actor {
         // What it asks about must be as new as what it may have done itself.
         self.refresh();
         let answer = match request {
-            Request::Status => Ok(Reply::Status(self.status())),
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
             Request::List => Ok(Reply::List(self.shown.values().cloned().collect())),
             Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
             Request::Check { reference, image } => self.check(reference.as_deref(), &image),
-            Request::Build { reference } => self.build_now(&reference),
+            Request::Build { reference, now } => self.build(&reference, now),
+            Request::Pause => Ok(self.pause()),
+            Request::Resume => Ok(self.resume()),
             Request::Retry { reference } => self.retry(&reference),
             Request::Remove { engine } => self.remove(&engine),
             Request::Wait { reference, timeout_s } => {
@@ -79,7 +81,7 @@ impl Actor {
         }
     }
 
-    fn build_now(&mut self, reference: &str) -> Result<Reply, Failure> {
+    fn build(&mut self, reference: &str, now: bool) -> Result<Reply, Failure> {
         let entry = self.entry(reference)?;
         self.world.touch(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
@@ -94,7 +96,7 @@ impl Actor {
                     entry.state
                 )));
             }
-            State::Queued | State::Failed => self.ask_for_engine_of(&entry),
+            State::Queued | State::Failed => self.ask_for_engine_of(&entry, now),
         }
         self.refresh();
         self.entry(entry.key()).map(Reply::Checkpoint)
@@ -103,7 +105,7 @@ impl Actor {
     fn retry(&mut self, reference: &str) -> Result<Reply, Failure> {
         let entry = self.entry(reference)?;
         if entry.state != State::Rejected {
-            return self.build_now(reference);
+            return self.build(reference, false);
         }
         let paths: Vec<_> = self
             .world
@@ -120,15 +122,17 @@ impl Actor {
         self.entry(entry.key()).map(Reply::Checkpoint)
     }
 
-    fn ask_for_engine_of(&mut self, entry: &Checkpoint) {
+    fn ask_for_engine_of(&mut self, entry: &Checkpoint, now: bool) {
         let held = self.world.catalogue.held();
         let weights = entry.weights_id.as_deref().and_then(|id| id.parse::<Id>().ok());
         let engine = weights
             .and_then(|weights| held.get(&weights))
             .and_then(|held| self.world.wanted(held))
             .map(|wanted| wanted.spec.key());
-        if let Some(engine) = engine {
-            self.world.ask_for(engine);
+        match engine {
+            Some(engine) if now => self.world.ask_for_at_once(engine),
+            Some(engine) => self.world.ask_for(engine),
+            None => {}
         }
     }
 
@@ -158,7 +162,7 @@ impl Actor {
             .remove(&key, Removal::Asked)
             .map_err(|error| other(&format!("{error:#}")))?;
         self.world.set_back(key, Some(Setback::Removed));
-        self.world.asked.retain(|asked| *asked != key);
+        self.world.asked_no_more(&key);
         self.learned();
         Ok(Reply::Removed(key.to_string()))
     }

@@ -12,7 +12,10 @@ use protocol::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status, VERSION,
 };
 
-use super::world::{Build, World};
+use super::{
+    gating::Closed,
+    world::{Build, World},
+};
 use crate::{
     build::{EngineSpec, FLAVOUR, Manifest, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
@@ -130,7 +133,7 @@ fn waits_for(world: &World, turn: usize, want: &Want) -> String {
     }
     match (turn, &world.build) {
         (0, Some(build)) => format!("next, after {}", build.weights.short()),
-        (0, None) => "next".to_owned(),
+        (0, None) => world.closed().map_or_else(|| "next".to_owned(), Closed::awaited),
         (turn, _) => format!("{turn} more before it"),
     }
 }
@@ -200,19 +203,30 @@ pub(super) fn status(
             path: text(&target.runtime.library()),
         }),
         runtime_problem: target.err().map(ToString::to_string),
-        gpus: world.gpus.iter().map(gpu).collect(),
+        gpus: world
+            .gpus
+            .iter()
+            .enumerate()
+            .map(|(index, gpu)| shown_gpu(world, index, gpu))
+            .collect(),
         models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
+        paused: world.paused,
+        gate: world
+            .closed()
+            .filter(|closed| !queue.is_empty() || *closed == Closed::Paused)
+            .map(|closed| closed.to_string()),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: world.build.as_ref().map(building),
         counts,
     }
 }
 
-fn gpu(gpu: &crate::gpu::Gpu) -> Gpu {
+fn shown_gpu(world: &World, index: usize, gpu: &crate::gpu::Gpu) -> Gpu {
     Gpu {
         uuid: gpu.uuid.clone(),
         name: gpu.name.clone(),
         compute_capability: gpu.compute_capability.to_string(),
+        reading: world.readings.get(index).cloned(),
     }
 }
 

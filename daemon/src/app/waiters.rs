@@ -100,7 +100,8 @@ fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply
     match unfinished.max_by_key(|c| at_work(c.state)) {
         Some(checkpoint) => {
             let place = checkpoint.locations.first().map_or(checkpoint.key(), |path| path);
-            let what = format!("{} {place}", checkpoint.state);
+            let why = checkpoint.reason.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            let what = format!("{} {place}{why}", checkpoint.state);
             Err(Unfinished { state: Some(checkpoint.state), what })
         }
         None => Ok(Reply::List(waited_for.into_iter().cloned().collect())),
@@ -126,7 +127,8 @@ mod tests {
     #[test]
     fn waits_for_what_can_still_change() {
         let ready = entry("/m/ready", State::Ready);
-        let queued = entry("/m/queued", State::Queued);
+        let busy = Some("waits until the CPU is idle".to_owned());
+        let queued = Checkpoint { reason: busy, ..entry("/m/queued", State::Queued) };
         let building = entry("/m/building", State::Building);
         let rejected = entry("/m/rejected", State::Rejected);
         let list = |some: &[&Checkpoint]| {
@@ -135,7 +137,8 @@ mod tests {
         let all = [&ready, &queued, &building, &rejected];
         let unfinished = |state, what: &str| Err(Unfinished { state, what: what.to_owned() });
         let building_first = unfinished(Some(State::Building), "building /m/building");
-        let only_queued = unfinished(Some(State::Queued), "queued /m/queued");
+        let only_queued =
+            unfinished(Some(State::Queued), "queued /m/queued: waits until the CPU is idle");
         let not_there = unfinished(None, "'later' did not appear");
         assert_eq!(outcome(None, &all), building_first);
         assert_eq!(outcome(None, &[&ready, &queued]), only_queued);

@@ -1,16 +1,17 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
 };
 
 use checkpoint::Id;
 use config::Config;
+use protocol::GpuReading;
 
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target, Wanted},
     gpu::Gpu,
-    schedule::{Catalogue, Held, Setback, Want, plan},
+    schedule::{Catalogue, Decision, Gate, Held, Setback, Want, plan},
     store::Store,
 };
 
@@ -36,6 +37,16 @@ pub(super) struct World {
     /// Once since the start, every folder was seen and the content of every file known: an orphan
     /// of an earlier life is still one if no file took it up by then.
     pub(super) surveyed: bool,
+    /// `sdtrtctl pause` was the last word.
+    pub(super) paused: bool,
+    /// Whether the machine is idle, where that counts.
+    pub(super) decision: Decision,
+    /// How each GPU was used at the last look; empty before the first.
+    pub(super) readings: Vec<GpuReading>,
+    /// Engines asked for whatever the machine does.
+    pub(super) urgent: HashSet<Id>,
+    /// Checkpoints by their use in the web UI, the one used last first.
+    pub(super) recent: Vec<Id>,
 }
 
 /// The engine being built.
@@ -66,6 +77,11 @@ impl World {
             build: None,
             free: Ok(0),
             surveyed: false,
+            paused: store.is_paused(),
+            decision: Decision::Wait(Gate::new(config.idle()).too_soon()),
+            readings: Vec::new(),
+            urgent: HashSet::new(),
+            recent: Vec::new(),
             config,
             library,
             store,
@@ -97,7 +113,7 @@ impl World {
                 obstacle: self.obstacle(&holdings, held.identity),
             })
         });
-        plan(wants, &self.asked)
+        plan(wants, &self.asked, &self.recent)
     }
 
     /// Keeps or clears why an engine is not to be built.
@@ -116,5 +132,19 @@ impl World {
         if !self.asked.contains(&engine) {
             self.asked.push(engine);
         }
+    }
+
+    /// Has `engine` built before all others and at once, whatever the machine does.
+    pub(super) fn ask_for_at_once(&mut self, engine: Id) {
+        self.asked.retain(|asked| *asked != engine);
+        self.ask_for(engine);
+        self.asked.rotate_right(1);
+        self.urgent.insert(engine);
+    }
+
+    /// Nobody waits for `engine` any more.
+    pub(super) fn asked_no_more(&mut self, engine: &Id) {
+        self.asked.retain(|asked| asked != engine);
+        self.urgent.remove(engine);
     }
 }

@@ -1,8 +1,12 @@
-//! The NVIDIA GPUs of this machine.
+//! The NVIDIA GPUs of this machine, and how they are used.
+
+mod driver;
 
 use config::ComputeCapability;
-use nvml_wrapper::{Device, Nvml, error::NvmlError};
-use tracing::debug;
+use protocol::GpuReading;
+use thiserror::Error;
+
+pub use driver::Driver;
 
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,40 +19,26 @@ pub struct Gpu {
     pub compute_capability: ComputeCapability,
 }
 
-/// Tells which GPUs there are. The real one is [`Driver`].
+/// GPUs that were there can't be asked any more: the driver was unloaded or replaced, or one has
+/// fallen off the bus.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "the NVIDIA driver does not answer ({0}); after an update of the driver, restart the machine"
+)]
+pub struct Lost(pub String);
+
+/// Tells which GPUs there are and how they are used. The real one is [`Driver`].
 pub trait Gpus: Send + Sync + 'static {
     /// All of them; none without a driver.
     fn list(&self) -> Vec<Gpu>;
-}
 
-/// NVIDIA's driver, asked through NVML.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Driver;
+    /// How each of these is used now. What a GPU does not tell is absent from its reading.
+    ///
+    /// # Errors
+    /// When one of them can't be asked at all.
+    fn read(&self, gpus: &[Gpu]) -> Result<Vec<GpuReading>, Lost>;
 
-impl Gpus for Driver {
-    fn list(&self) -> Vec<Gpu> {
-        try_list().unwrap_or_else(|error| {
-            debug!("no NVIDIA driver: {error}");
-            Vec::new()
-        })
-    }
-}
-
-fn try_list() -> Result<Vec<Gpu>, NvmlError> {
-    let nvml = Nvml::init()?;
-    let devices = (0..nvml.device_count()?).map(|index| describe(&nvml.device_by_index(index)?));
-    // A card that does not say what it is, or has fallen off the bus, is as good as none.
-    Ok(devices.filter_map(|gpu| gpu.inspect_err(|error| debug!("a GPU: {error}")).ok()).collect())
-}
-
-fn describe(device: &Device<'_>) -> Result<Gpu, NvmlError> {
-    let capability = device.cuda_compute_capability()?;
-    Ok(Gpu {
-        uuid: device.uuid()?,
-        name: device.name()?,
-        compute_capability: ComputeCapability {
-            major: u32::try_from(capability.major).unwrap_or(0),
-            minor: u32::try_from(capability.minor).unwrap_or(0),
-        },
-    })
+    /// Lets go of the driver until the next reading, so that GPUs may sleep and drivers be
+    /// replaced.
+    fn rest(&self);
 }

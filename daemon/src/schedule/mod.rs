@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod identity;
+mod idle;
 mod plan;
 mod quota;
 mod setback;
@@ -9,6 +10,7 @@ mod standing;
 
 pub use catalogue::{Catalogue, Content, Held, Location};
 pub use identity::{Identity, Outcome};
+pub use idle::{Decision, Gate, Reason, Sample};
 pub use plan::{Want, plan};
 pub use quota::{Eviction, Holdings};
 pub use setback::Setback;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use checkpoint::Id;
 
@@ -20,12 +20,15 @@ pub struct Want {
 }
 
 /// Puts what is wanted in the order of building, each engine once: what the user asked for, as
-/// asked, then the newest checkpoints.
-pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id]) -> Vec<Want> {
+/// asked, then the checkpoints in `recent`, those used last first, then the newest ones.
+pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
+    let turn = |ids: &[Id], id| ids.iter().position(|other| *other == id).unwrap_or(usize::MAX);
+    let use_turn = |want: &Want| turn(recent, want.weights);
     let mut once: HashMap<Id, Want> = HashMap::new();
     for want in wants {
-        // Among checkpoints that share the engine the newest decides, and of two the same always.
-        let rank = |want: &Want| (want.newest_ns, want.weights);
+        // Among checkpoints that share the engine the one used last decides, then the newest, and of
+        // two the same always.
+        let rank = |want: &Want| (Reverse(use_turn(want)), want.newest_ns, want.weights);
         match once.get(&want.engine) {
             Some(known) if rank(known) >= rank(&want) => {}
             _ => {
@@ -35,8 +38,7 @@ pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id]) -> Vec<Want> {
     }
     let mut queue: Vec<Want> = once.into_values().collect();
     queue.sort_by_key(|want| {
-        let turn = asked.iter().position(|engine| *engine == want.engine);
-        (turn.unwrap_or(usize::MAX), std::cmp::Reverse(want.newest_ns), want.weights)
+        (turn(asked, want.engine), use_turn(want), Reverse(want.newest_ns), want.weights)
     });
     queue
 }
@@ -61,20 +63,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_comes_first_then_the_newest() {
+    fn what_was_asked_for_comes_first_then_what_is_used_then_the_newest() {
         let wants = [want("old", "a", 1), want("new", "b", 9), want("mid", "c", 5)];
-        let order = |asked: &[Id]| -> Vec<Id> {
-            plan(wants.clone(), asked).into_iter().map(|want| want.engine).collect()
+        let order = |asked: &[Id], recent: &[Id]| -> Vec<Id> {
+            plan(wants.clone(), asked, recent).into_iter().map(|want| want.engine).collect()
         };
-        assert_eq!(order(&[]), [id("new"), id("mid"), id("old")]);
-        assert_eq!(order(&[id("old")]), [id("old"), id("new"), id("mid")]);
-        assert_eq!(order(&[id("mid"), id("old")]), [id("mid"), id("old"), id("new")]);
-        assert_eq!(order(&[id("gone")]), [id("new"), id("mid"), id("old")]);
+        assert_eq!(order(&[], &[]), [id("new"), id("mid"), id("old")]);
+        assert_eq!(order(&[id("old")], &[]), [id("old"), id("new"), id("mid")]);
+        assert_eq!(order(&[id("mid"), id("old")], &[]), [id("mid"), id("old"), id("new")]);
+        assert_eq!(order(&[id("gone")], &[id("gone")]), [id("new"), id("mid"), id("old")]);
+        assert_eq!(order(&[], &[id("a"), id("c")]), [id("old"), id("mid"), id("new")]);
+        assert_eq!(order(&[id("mid")], &[id("a")]), [id("mid"), id("old"), id("new")]);
     }
 
     #[test]
     fn an_engine_that_two_checkpoints_share_is_built_once() {
         let wants = [want("e", "a", 1), want("e", "b", 2), want("f", "c", 0)];
-        assert_eq!(plan(wants, &[]), [want("e", "b", 2), want("f", "c", 0)]);
+        let queue = |recent: &[Id]| plan(wants.clone(), &[], recent);
+        assert_eq!(queue(&[]), [want("e", "b", 2), want("f", "c", 0)]);
+        assert_eq!(queue(&[id("a")]), [want("e", "a", 1), want("f", "c", 0)]);
     }
 }

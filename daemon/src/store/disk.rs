@@ -16,6 +16,9 @@ use crate::{
 /// again: a file that was rejected may be understood now.
 const LESSONS: &str = "1";
 
+/// In the database's own tree, which outlives older lessons.
+const PAUSED: &[u8] = b"paused";
+
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
 
@@ -107,6 +110,14 @@ impl Store for Disk {
         Self::put(&self.setbacks, engine.to_string().as_bytes(), setback);
     }
 
+    fn is_paused(&self) -> bool {
+        Self::get(&self.db, PAUSED).unwrap_or(false)
+    }
+
+    fn set_paused(&self, paused: bool) {
+        Self::put(&self.db, PAUSED, paused.then_some(&true));
+    }
+
     fn flush(&self) {
         if let Err(error) = self.db.flush() {
             warn!("what was learned can't be kept and will be learned again: {error}");
@@ -139,12 +150,16 @@ mod tests {
             let store = Disk::open(&path).unwrap();
             store.remember(&STAMP, &outcome);
             store.set_back(&engine, Some(&Setback::Removed));
+            store.set_paused(true);
             store.flush();
         }
         let store = Disk::open(&path).unwrap();
         assert_eq!(store.outcome(&STAMP), Some(outcome));
         assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
         assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
+        assert!(store.is_paused());
+        store.set_paused(false);
+        assert!(!store.is_paused());
         store.set_back(&engine, None);
         assert!(store.setbacks().is_empty());
     }

@@ -13,6 +13,7 @@ use crate::{
 pub struct Memory {
     outcomes: Mutex<HashMap<Stamp, Outcome>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
+    paused: Mutex<bool>,
 }
 
 impl Store for Memory {
@@ -34,6 +35,14 @@ impl Store for Memory {
             Some(setback) => setbacks.insert(*engine, setback.clone()),
             None => setbacks.remove(engine),
         };
+    }
+
+    fn is_paused(&self) -> bool {
+        *self.paused.lock().unwrap()
+    }
+
+    fn set_paused(&self, paused: bool) {
+        *self.paused.lock().unwrap() = paused;
     }
 
     fn flush(&self) {}

@@ -29,6 +29,10 @@ pub trait Store: Send + Sync + 'static {
     fn setbacks(&self) -> HashMap<Id, Setback>;
     /// Keeps or clears why an engine is not to be built.
     fn set_back(&self, engine: &Id, setback: Option<&Setback>);
+    /// Whether builds are paused.
+    fn is_paused(&self) -> bool;
+    /// Keeps whether builds are paused.
+    fn set_paused(&self, paused: bool);
     /// Returns once all of it would survive a power cut.
     fn flush(&self);
 }

@@ -1,5 +1,7 @@
-//! AUTOMATIC1111's web UI.
+//! AUTOMATIC1111's web UI: what it is doing, and what belongs to its extensions.
 
+mod api;
 mod model_json;
 
+pub use api::{WebUi, WebUiReading, is_titled};
 pub use model_json::Keeper;

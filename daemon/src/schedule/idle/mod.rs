@@ -1,0 +1,24 @@
+//! Whether the machine is idle: readings in, a decision out.
+
+mod gate;
+mod reason;
+mod users;
+
+use protocol::GpuReading;
+use serde::Deserialize;
+
+pub use gate::{Decision, Gate};
+pub use reason::Reason;
+
+use crate::webui::WebUiReading;
+
+/// What was read of the machine at one time.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sample {
+    /// Every GPU, in the order of `status`; or why GPUs that were there can't be read any more.
+    pub gpus: Result<Vec<GpuReading>, String>,
+    /// Percent of all cores that work of normal priority uses, which ours is not.
+    pub cpu: Option<u32>,
+    /// What the web UI says, where one is configured and answers.
+    pub webui: Option<WebUiReading>,
+}

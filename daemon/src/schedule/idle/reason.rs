@@ -1,0 +1,70 @@
+use std::{fmt, time::Duration};
+
+/// Why nothing is built at present. Shown, it has the figures of the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Others use a GPU.
+    Gpu {
+        /// Its place in the list of GPUs, from 0.
+        index: usize,
+        /// How much of it, where it tells.
+        percent: Option<u32>,
+        /// Who, for people, where it tells.
+        users: Vec<String>,
+    },
+    /// The web UI makes images.
+    WebUi,
+    /// Others use so many percent of the CPU.
+    Cpu(u32),
+    /// GPUs can't be read any more, and why.
+    Lost(String),
+    /// Nothing speaks against building, but not for long enough yet.
+    TooSoon {
+        /// How long it must be so.
+        window: Duration,
+    },
+}
+
+impl Reason {
+    /// What a checkpoint waits for: the same text for as long as the cause is the same.
+    pub fn awaited(&self) -> String {
+        match self {
+            Self::Gpu { index, users, .. } if users.is_empty() => {
+                format!("waits until GPU {index} is idle")
+            }
+            Self::Gpu { index, users, .. } => {
+                format!("waits until GPU {index} is idle: used by {}", users.join(", "))
+            }
+            Self::WebUi => "waits until the web UI has made its images".to_owned(),
+            Self::Cpu(_) => "waits until the CPU is idle".to_owned(),
+            Self::Lost(_) => "waits until the NVIDIA driver answers".to_owned(),
+            Self::TooSoon { window } => {
+                format!("waits until the machine has been idle for {} s", window.as_secs_f64())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpu { index, percent, users } => {
+                write!(f, "GPU {index} is ")?;
+                if let Some(percent) = percent {
+                    write!(f, "at {percent} %")?;
+                }
+                match (percent, users.is_empty()) {
+                    (Some(_), true) => Ok(()),
+                    (Some(_), false) => write!(f, ", used by {}", users.join(", ")),
+                    (None, _) => write!(f, "used by {}", users.join(", ")),
+                }
+            }
+            Self::WebUi => f.write_str("the web UI makes images"),
+            Self::Cpu(percent) => write!(f, "other programs use {percent} % of the CPU"),
+            Self::Lost(why) => f.write_str(why),
+            Self::TooSoon { window } => {
+                write!(f, "the machine has not been idle for {} s yet", window.as_secs_f64())
+            }
+        }
+    }
+}

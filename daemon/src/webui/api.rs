@@ -1,0 +1,202 @@
+//! AUTOMATIC1111's web UI, asked through its REST API, which is there when it runs with `--api`.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use tracing::warn;
+use ureq::Agent;
+
+/// A web UI on this machine answers in milliseconds; one that is slower than this says nothing.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The settings are a big answer and change rarely.
+const OPTIONS: Duration = Duration::from_secs(10);
+
+/// What the web UI says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebUiReading {
+    /// It makes images, or is about to.
+    pub at_work: bool,
+    /// The title of the checkpoint that is selected there: its path below the models folder, and
+    /// `[hash]` once it has been loaded.
+    pub checkpoint: Option<String>,
+}
+
+/// A web UI.
+#[derive(Debug)]
+pub struct WebUi {
+    agent: Agent,
+    url: String,
+    checkpoint: Option<String>,
+    options_due: Option<Instant>,
+    /// What was wrong the last time.
+    problem: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    state: Jobs,
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    /// 0 with nothing to do, -1 when a job has just begun.
+    job_count: i64,
+}
+
+#[derive(Deserialize)]
+struct Options {
+    sd_model_checkpoint: Option<String>,
+}
+
+impl WebUi {
+    /// The one at `url`, such as `http://127.0.0.1:7860`. A name and password for `--api-auth` go
+    /// before the host, with an `@`.
+    pub fn new(url: &str) -> Self {
+        let agent = Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            // The environment's proxy is for the internet.
+            .proxy(None)
+            .build();
+        Self {
+            agent: agent.into(),
+            url: url.trim_end_matches('/').to_owned(),
+            checkpoint: None,
+            options_due: None,
+            problem: None,
+        }
+    }
+
+    /// What it is doing; `None` when it does not say, as when it is not running.
+    pub fn read(&mut self) -> Option<WebUiReading> {
+        let progress = self.get::<Progress>("progress?skip_current_image=true");
+        let jobs = match progress {
+            Ok(progress) => progress.state.job_count,
+            Err(error) => {
+                self.complain(&error);
+                return None;
+            }
+        };
+        self.problem = None;
+        let now = Instant::now();
+        if self.options_due.is_none_or(|due| due <= now)
+            && let Ok(options) = self.get::<Options>("options")
+        {
+            self.options_due = Some(now + OPTIONS);
+            self.checkpoint = options.sd_model_checkpoint;
+        }
+        Some(WebUiReading { at_work: jobs != 0, checkpoint: self.checkpoint.clone() })
+    }
+
+    fn get<T: DeserializeOwned>(&self, what: &str) -> Result<T, ureq::Error> {
+        let url = format!("{}/sdapi/v1/{what}", self.url);
+        let text = self.agent.get(url).call()?.body_mut().read_to_string()?;
+        serde_json::from_str(&text).map_err(|error| ureq::Error::Other(error.into()))
+    }
+
+    /// Says what is wrong, once. That it is not running is nothing wrong.
+    fn complain(&mut self, error: &ureq::Error) {
+        if matches!(error, ureq::Error::Io(_) | ureq::Error::ConnectionFailed) {
+            return;
+        }
+        let problem = match error {
+            ureq::Error::StatusCode(404) => "its API is off; start it with --api".to_owned(),
+            ureq::Error::StatusCode(401) => {
+                "it wants a password; write webui_url as http://NAME:PASSWORD@HOST:PORT".to_owned()
+            }
+            other => other.to_string(),
+        };
+        if self.problem.as_ref() != Some(&problem) {
+            warn!("the web UI at {} can't be asked: {problem}", without_password(&self.url));
+            self.problem = Some(problem);
+        }
+    }
+}
+
+fn without_password(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
+}
+
+/// Whether the file at `path` is what the web UI calls `title`.
+pub fn is_titled(path: &str, title: &str) -> bool {
+    let name = match title.rsplit_once(" [") {
+        Some((name, hash)) if hash.ends_with(']') => name,
+        _ => title,
+    };
+    path.strip_suffix(name).is_some_and(|before| !name.is_empty() && before.ends_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    /// Answers each request with the next of these, and then no more.
+    fn serving(answers: &'static [(&str, &str)]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while !lines.next().unwrap().unwrap().is_empty() {}
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn work_is_told_from_rest() {
+        let url = serving(&[
+            ("200 OK", r#"{"progress":0,"state":{"job":"","job_count":0,"job_no":0}}"#),
+            ("200 OK", r#"{"sd_unet":"None","sd_model_checkpoint":"a.ckpt [0123]"}"#),
+            ("200 OK", r#"{"progress":0.5,"state":{"job_count":2}}"#),
+            ("200 OK", r#"{"progress":0,"state":{"job_count":-1}}"#),
+            ("404 Not Found", "{}"),
+            ("200 OK", "<html>"),
+        ]);
+        let mut webui = WebUi::new(&url);
+        let reading =
+            |at_work| Some(WebUiReading { at_work, checkpoint: Some("a.ckpt [0123]".to_owned()) });
+        assert_eq!(webui.read(), reading(false));
+        assert_eq!(webui.read(), reading(true));
+        assert_eq!(webui.read(), reading(true), "a job has just begun");
+        assert_eq!(webui.read(), None);
+        assert!(webui.problem.as_ref().unwrap().contains("--api"), "{webui:?}");
+        assert_eq!(webui.read(), None);
+    }
+
+    #[test]
+    fn one_that_is_not_running_says_nothing() {
+        let mut webui = WebUi::new(&serving(&[]));
+        assert_eq!(webui.read(), None);
+        assert_eq!(webui.problem, None);
+    }
+
+    #[test]
+    fn titles_are_paths_below_the_models_folder() {
+        for (path, title, expected) in [
+            ("/m/a.safetensors", "a.safetensors", true),
+            ("/m/a.safetensors", "a.safetensors [0123456789]", true),
+            ("/m/sub/a.safetensors", "sub/a.safetensors [0123456789]", true),
+            ("/m/x [v2].ckpt", "x [v2].ckpt", true),
+            ("/m/ba.safetensors", "a.safetensors", false),
+            ("/m/a.safetensors", "sub/a.safetensors", false),
+            ("/m/", "", false),
+        ] {
+            assert_eq!(is_titled(path, title), expected, "{path} {title}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+};
+
+/// What the REST API of AUTOMATIC1111's web UI says of its work.
+pub struct WebUi {
+    url: String,
+    job_count: Arc<AtomicI64>,
+}
+
+impl WebUi {
+    /// One that has so many jobs.
+    pub fn with_jobs(count: i64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let job_count = Arc::new(AtomicI64::new(count));
+        let jobs = job_count.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A daemon that is killed hangs up at any time.
+                let _ = answer(stream.unwrap(), jobs.load(Ordering::SeqCst));
+            }
+        });
+        Self { url, job_count }
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// From now on it has so many jobs.
+    pub fn set_jobs(&self, count: i64) {
+        self.job_count.store(count, Ordering::SeqCst);
+    }
+}
+
+fn answer(mut stream: TcpStream, job_count: i64) -> std::io::Result<()> {
+    let mut asked = String::new();
+    let mut lines = BufReader::new(stream.try_clone()?);
+    lines.read_line(&mut asked)?;
+    while lines.read_line(&mut String::new())? > 2 {}
+    let (status, body) = match asked.split(' ').nth(1) {
+        Some("/sdapi/v1/progress?skip_current_image=true") => (
+            "200 OK",
+            format!(
+                r#"{{"progress":0.0,"eta_relative":0.0,"state":{{"skipped":false,"job":"","job_count":{job_count},"job_no":0}},"current_image":null,"textinfo":null}}"#
+            ),
+        ),
+        Some("/sdapi/v1/options") => {
+            ("200 OK", r#"{"sd_model_checkpoint":"used.safetensors [0123456789]"}"#.to_owned())
+        }
+        _ => ("404 Not Found", "{}".to_owned()),
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}
