@@ -2,6 +2,7 @@
 
 use crate::builder::{Builder, Value};
 use crate::error::Error;
+use crate::form::Pointwise;
 use crate::layers::{Conditions, Features, Source};
 
 /// Epsilon of the group normalizations of residual blocks and of the output.
@@ -115,7 +116,8 @@ impl Builder<'_> {
         let [proj_in, proj_out] = ["proj_in", "proj_out"].map(|name| format!("{at}.{name}"));
         // SD 1.x projects with 1×1 convolutions around the change of layout, the others with
         // linear layers inside it.
-        let convolutions = self.weights.shape(&format!("{proj_in}.weight"))?.len() == 4;
+        let pixels = self.weights.shape(&format!("{proj_in}.weight"))?.len() == 4;
+        let convolutions = pixels && self.form.pointwise == Pointwise::Conv;
         let mut h = self.group_norm(&format!("{at}.norm"), x, TRANSFORMER_EPSILON)?;
         if convolutions {
             h = self.conv(&proj_in, &h, channels, 1, 1)?;
@@ -125,7 +127,7 @@ impl Builder<'_> {
         let rows_shape = self.rows_shape(channels);
         let mut rows = self.reshape(at, &positions, &rows_shape);
         if !convolutions {
-            rows = self.linear(&proj_in, &rows, channels, channels)?;
+            rows = self.projection(&proj_in, &rows, channels, pixels)?;
         }
         let blocks = format!("{at}.transformer_blocks");
         for block in 0..self.weights.count(&blocks) {
@@ -133,7 +135,7 @@ impl Builder<'_> {
                 self.transformer_block(&format!("{blocks}.{block}"), rows, channels, conditions)?;
         }
         if !convolutions {
-            rows = self.linear(&proj_out, &rows, channels, channels)?;
+            rows = self.projection(&proj_out, &rows, channels, pixels)?;
         }
         let positions = self.reshape(at, &rows, &shape);
         let value = self.transpose(at, &positions, [0, 3, 1, 2]);
@@ -143,6 +145,24 @@ impl Builder<'_> {
         }
         let value = self.add(at, &h.value, &x.value);
         Ok(Features { value, channels })
+    }
+
+    /// A linear layer whose weight may be stored as that of a 1×1 convolution.
+    fn projection(
+        &mut self,
+        at: &str,
+        rows: &Value,
+        channels: u64,
+        pixels: bool,
+    ) -> Result<Value, Error> {
+        if !pixels {
+            return self.linear(at, rows, channels, channels);
+        }
+        let kernel = self.weight(&format!("{at}.weight"), &[channels, channels, 1, 1])?;
+        let bias = self.weight(&format!("{at}.bias"), &[channels])?;
+        let flat = self.ints("shape.flat", &[0, -1]);
+        let weight = self.reshape(at, &kernel, &flat);
+        Ok(self.multiply(at, rows, &weight, Some(&bias)))
     }
 
     /// Attention to itself, attention to the text and a feed-forward layer, each added to `rows`.

@@ -14,6 +14,10 @@ pub struct Form {
     pub projections: Projections,
     /// The gate's activation.
     pub gelu: Gelu,
+    /// The 1×1 convolutions around SD 1.x's transformers.
+    pub pointwise: Pointwise,
+    /// Doubling of the resolution.
+    pub upsample: Upsample,
 }
 
 /// Linear layers, all on features of the shape `[rows, channels]`.
@@ -98,4 +102,25 @@ pub enum Gelu {
     Gelu,
     /// Written out with Erf.
     Erf,
+}
+
+/// The 1×1 convolutions around SD 1.x's transformers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pointwise {
+    /// Convolutions, before and after the change of layout.
+    #[default]
+    Conv,
+    /// Linear layers inside the change of layout, as the other kinds have them.
+    Linear,
+}
+
+/// Doubling of the resolution: each pixel four times, then a 3×3 convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upsample {
+    /// Resize, Conv.
+    #[default]
+    Resize,
+    /// One ConvTranspose whose 4×4 kernel is made of sums of the weights: the same with 4/9 of the
+    /// multiplications.
+    Transposed,
 }

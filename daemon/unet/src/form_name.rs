@@ -2,18 +2,22 @@
 
 use std::str::FromStr;
 
-use crate::form::{Attention, Form, Gelu, GroupNorm, Linear, Projections, Scale, Softmax};
+use crate::form::{
+    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Upsample,
+};
 
 const DEFAULT: &str = "default";
 
 /// Something other than in the default form, by name.
 type Change = (&'static str, fn(&mut Form));
 
-const CHANGES: [Change; 9] = [
+const CHANGES: [Change; 11] = [
     ("linear-matmul", |form| form.linear = Linear::MatMul),
     ("linear-conv", |form| form.linear = Linear::Conv),
     ("norm-instance", |form| form.group_norm = GroupNorm::Instance),
     ("gelu-erf", |form| form.gelu = Gelu::Erf),
+    ("pointwise-linear", |form| form.pointwise = Pointwise::Linear),
+    ("upsample-transposed", |form| form.upsample = Upsample::Transposed),
     ("fused", |form| form.projections = Projections::Fused),
     ("attention-operator", |form| form.attention = Attention::Operator),
     ("scale-both", |form| form.attention = plain(form, Some(Scale::QueriesAndKeys), None)),
@@ -53,7 +57,7 @@ impl FromStr for Form {
     /// `default`, or what differs from it: `fused+attention-operator`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let mut form = Self::default();
-        for part in name.split('+').filter(|_| name != DEFAULT) {
+        for part in name.split('+').filter(|part| *part != DEFAULT) {
             let change = CHANGES.iter().find(|(name, _)| *name == part);
             let (_, apply) = change.ok_or_else(|| UnknownForm(part.to_owned()))?;
             apply(&mut form);

@@ -18,7 +18,9 @@ mod precision;
 mod weights;
 
 pub use error::Error;
-pub use form::{Attention, Form, Gelu, GroupNorm, Linear, Projections, Scale, Softmax};
+pub use form::{
+    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Upsample,
+};
 pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
 pub use precision::{Precision, UnknownPrecision};

@@ -77,7 +77,8 @@ fn weights_are_read_in_place_from_a_torch_file() -> Result<()> {
 #[test]
 #[ignore = "needs ONNX Runtime: cargo xtask test"]
 fn every_form_computes_the_same() -> Result<()> {
-    let golden = Golden::load("sd2")?;
+    // Its latents are of odd sizes, and it projects by convolutions.
+    let golden = Golden::load("instruct-pix2pix")?;
     for name in Form::changes() {
         println!("{name}");
         let form = name.parse()?;

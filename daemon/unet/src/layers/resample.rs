@@ -3,6 +3,7 @@
 use super::Features;
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::form::Upsample;
 use crate::graph::Attribute;
 
 impl Builder<'_> {
@@ -15,6 +16,11 @@ impl Builder<'_> {
 
     /// Doubles height and width by repetition, then convolves.
     pub(crate) fn upsample(&mut self, at: &str, x: &Features) -> Result<Features, Error> {
+        let conv = format!("{at}.conv");
+        let outputs = self.weights.outputs(&conv)?;
+        if self.form.upsample == Upsample::Transposed {
+            return self.upsample_transposed(&conv, x, outputs);
+        }
         let scales = self.singles("resize.scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
         let attributes = [
             ("mode", Attribute::Text("nearest")),
@@ -24,9 +30,31 @@ impl Builder<'_> {
         // The second input, a region of interest, is left out.
         let none = crate::builder::Value::new("");
         let value = self.op(at, "Resize", &[&x.value, &none, &scales], &attributes);
-        let at = format!("{at}.conv");
-        let outputs = self.weights.outputs(&at)?;
-        self.conv(&at, &Features { value, channels: x.channels }, outputs, 3, 1)
+        self.conv(&conv, &Features { value, channels: x.channels }, outputs, 3, 1)
+    }
+
+    /// The same in one: of a pixel's four copies, those under one 3×3 kernel have their weights
+    /// added up.
+    fn upsample_transposed(
+        &mut self,
+        at: &str,
+        x: &Features,
+        outputs: u64,
+    ) -> Result<Features, Error> {
+        let weight = self.weight(&format!("{at}.weight"), &[outputs, x.channels, 3, 3])?;
+        let bias = self.weight(&format!("{at}.bias"), &[outputs])?;
+        // Row by row, the weights that meet in a row of the new kernel.
+        let sums = [[0., 0., 1.], [0., 1., 1.], [1., 1., 0.], [1., 0., 0.]];
+        let rows = self.numbers("upsample.rows", &[4, 3], sums.as_flattened());
+        let transposed: Vec<f32> = (0..3).flat_map(|column| sums.map(|row| row[column])).collect();
+        let columns = self.numbers("upsample.columns", &[3, 4], &transposed);
+        let kernel = self.op(at, "MatMul", &[&rows, &weight], &[]);
+        let kernel = self.op(at, "MatMul", &[&kernel, &columns], &[]);
+        let kernel = self.transpose(at, &kernel, [1, 0, 2, 3]);
+        let attributes =
+            [("pads", Attribute::Ints(vec![1; 4])), ("strides", Attribute::Ints(vec![2; 2]))];
+        let value = self.op(at, "ConvTranspose", &[&x.value, &kernel, &bias], &attributes);
+        Ok(Features { value, channels: outputs })
     }
 
     /// Drops what `x` has more in height and width than `like`: doubling what a downsample
