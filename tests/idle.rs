@@ -52,7 +52,7 @@ fn nothing_is_built_during_a_pause_but_what_is_asked_for_now() {
             && state("b.safetensors") == Some(State::Queued)
     });
     assert_eq!(w.ctl(&["resume"]).code, 0);
-    w.wait();
+    watching.until("b is built for", |seen| seen.building.is_some());
 }
 
 #[test]

@@ -54,7 +54,8 @@ fn every_trace_is_decided_as_it_says() {
 
 #[test]
 fn a_gap_between_samples_begins_the_window_anew() {
-    let idle: Sample = serde_json::from_str(r#"{"gpus":{"Ok":[{}]},"cpu":0,"webui":null}"#).unwrap();
+    let idle: Sample =
+        serde_json::from_str(r#"{"gpus":{"Ok":[{}]},"cpu":0,"webui":null}"#).unwrap();
     let mut gate = Gate::new(WINDOW);
     let at = Duration::from_secs_f64;
     for tenth in 0..=300 {

@@ -147,11 +147,8 @@ impl Actor {
         let decision = self.gating.gate.take(&sample, self.started.elapsed());
         let awaited = |world: &World| world.closed().map(Closed::awaited);
         let before = awaited(&self.world);
-        if let Decision::Stop(reason) = &decision
-            && self.is_on_gpu()
-        {
-            let reason = reason.to_string();
-            self.stop_build(&reason);
+        if let Decision::Stop(reason) = &decision {
+            self.stop_build(&reason.to_string());
         }
         self.world.decision = decision;
         self.world.readings = sample.gpus.unwrap_or_default();
@@ -163,7 +160,7 @@ impl Actor {
         }
     }
 
-    /// Ends the build under way, unless it was asked for whatever the machine does.
+    /// Ends the build under way, if there is one, unless it was asked for whatever the machine does.
     fn stop_build(&mut self, why: &str) {
         let urgent = &self.world.urgent;
         if self.world.build.as_ref().is_some_and(|build| !urgent.contains(&build.engine)) {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
-    time::advance,
+    time::{advance, timeout},
 };
 
 use super::*;
@@ -134,8 +134,9 @@ impl Stage {
     async fn look(&mut self, sample: &Sample) {
         *self.told.lock().unwrap() = sample.clone();
         self.actor.do_what_is_due(Instant::now());
-        let message = self.messages.recv().await.unwrap();
-        self.actor.take(message);
+        // Time that only passes when nothing else is to come.
+        let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
+        self.actor.take(message.unwrap());
         advance(LOOK).await;
         yield_now().await;
     }
