@@ -10,6 +10,8 @@ pub mod build;
 pub mod cpu;
 pub mod gpu;
 pub mod ipc;
+#[cfg(test)]
+mod samples;
 pub mod schedule;
 pub mod store;
 pub mod watch;

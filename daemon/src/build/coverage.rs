@@ -69,20 +69,14 @@ impl Profile {
 mod tests {
     use std::path::Path;
 
-    use checkpoint::{Architecture, Heads};
+    use checkpoint::Architecture;
     use config::Config;
 
     use super::*;
-    use crate::build::family;
+    use crate::{build::family, samples::sd1};
 
     fn profile(preset: &str, kind: Kind) -> Profile {
-        let architecture = Architecture {
-            kind,
-            in_channels: 4,
-            context_width: 768,
-            y_width: None,
-            heads: Heads::Count(8),
-        };
+        let architecture = Architecture { kind, ..sd1() };
         let presets = Config::default().presets_for("any", family(kind), Path::new("/m/a"));
         Profile::new(presets.iter().find(|found| found.name == preset).unwrap(), &architecture)
     }

@@ -37,24 +37,20 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use checkpoint::{Architecture, Heads, Id, Kind};
+    use checkpoint::{Heads, Id};
     use unet::Precision;
 
     use super::*;
-    use crate::build::{FLAVOUR, Profile};
+    use crate::{
+        build::{FLAVOUR, Profile},
+        samples::sd1,
+    };
 
     fn spec() -> EngineSpec {
-        let architecture = Architecture {
-            kind: Kind::Sd1,
-            in_channels: 4,
-            context_width: 768,
-            y_width: None,
-            heads: Heads::Count(8),
-        };
         EngineSpec {
             unet_id: Id::from(blake3::hash(b"unet")),
             profiles: vec![Profile { inputs: BTreeMap::new() }],
-            architecture,
+            architecture: sd1(),
             recipe: 1,
             flavour: FLAVOUR.to_owned(),
             version: "1.6.1.120".to_owned(),

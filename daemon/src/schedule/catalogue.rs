@@ -218,29 +218,13 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
-    use checkpoint::{Architecture, Heads, Ids, Kind};
-
     use super::*;
+    use crate::samples::identified;
 
     const SETTLE: Duration = Duration::from_secs(3);
 
     fn stamp(inode: u64, mtime_ns: i128) -> Stamp {
         Stamp { device: 1, inode, size: 100, mtime_ns }
-    }
-
-    fn identity(name: &str) -> Outcome {
-        let id = Id::from(blake3::hash(name.as_bytes()));
-        Outcome::Identified(Identity {
-            ids: Ids { weights: id, unet: id },
-            architecture: Architecture {
-                kind: Kind::Sd1,
-                in_channels: 4,
-                context_width: 768,
-                y_width: None,
-                heads: Heads::Count(8),
-            },
-            unet_parameters: 1,
-        })
     }
 
     fn nothing(_: &Stamp) -> Option<Outcome> {
@@ -255,10 +239,10 @@ mod tests {
         catalogue.locations().get(Path::new(path)).map(|location| &location.content)
     }
 
-    /// One file at `/m/a`, read as `identity("a")`.
+    /// One file at `/m/a`, read as `identified("a")`.
     fn known(now: Instant) -> Catalogue {
         let mut catalogue = Catalogue::new(SETTLE);
-        catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), now, |_| Some(identity("a")));
+        catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), now, |_| Some(identified("a")));
         catalogue
     }
 
@@ -282,8 +266,8 @@ mod tests {
         catalogue.settled(Path::new("/m/a"), stamp(1, 5), false, due + SETTLE);
         assert_eq!(catalogue.start_reading(), Some(("/m/a".into(), stamp(1, 5))));
         assert_eq!(catalogue.start_reading(), None, "once");
-        catalogue.read(stamp(1, 5), Some(&identity("a")), due);
-        assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(identity("a"))));
+        catalogue.read(stamp(1, 5), Some(&identified("a")), due);
+        assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(identified("a"))));
         assert_eq!(catalogue.next_settled(), None);
     }
 
@@ -295,7 +279,7 @@ mod tests {
         catalogue.settled(Path::new("/m/a"), stamp(1, 0), false, now);
         catalogue.start_reading();
         catalogue.looked("/m/a".into(), Some(stamp(1, 1)), now, nothing);
-        catalogue.read(stamp(1, 0), Some(&identity("old")), now);
+        catalogue.read(stamp(1, 0), Some(&identified("old")), now);
         assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 
         catalogue.settled(Path::new("/m/a"), stamp(1, 1), false, now);
@@ -307,7 +291,7 @@ mod tests {
     #[test]
     fn a_known_file_is_never_read_again_wherever_it_goes() {
         let now = Instant::now();
-        let recall = |seen: &Stamp| (*seen == stamp(1, 0)).then(|| identity("a"));
+        let recall = |seen: &Stamp| (*seen == stamp(1, 0)).then(|| identified("a"));
         for (what, after) in [
             ("renamed", vec![("/m/b", stamp(1, 0))]),
             ("hard-linked or linked", vec![("/m/a", stamp(1, 0)), ("/n/b", stamp(1, 0))]),
@@ -333,7 +317,7 @@ mod tests {
         let now = Instant::now();
         let mut catalogue = Catalogue::new(SETTLE);
         let both = files(&[("/m/a", stamp(1, 0)), ("/m/b", stamp(1, 0))]);
-        catalogue.scanned(both, now, |_| Some(identity("a")));
+        catalogue.scanned(both, now, |_| Some(identified("a")));
         catalogue.looked("/m/a".into(), Some(stamp(1, 9)), now, nothing);
         for path in ["/m/a", "/m/b"] {
             assert!(matches!(content(&catalogue, path), Some(Content::Settling { .. })), "{path}");
@@ -348,8 +332,8 @@ mod tests {
         catalogue.settled(Path::new("/m/a"), stamp(1, 0), false, now);
         catalogue.start_reading();
         catalogue.scanned(files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
-        catalogue.read(stamp(1, 0), Some(&identity("a")), now);
-        assert_eq!(content(&catalogue, "/m/renamed"), Some(&Content::Read(identity("a"))));
+        catalogue.read(stamp(1, 0), Some(&identified("a")), now);
+        assert_eq!(content(&catalogue, "/m/renamed"), Some(&Content::Read(identified("a"))));
     }
 
     #[test]

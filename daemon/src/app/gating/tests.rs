@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use checkpoint::{Architecture, Heads, Ids, Kind};
 use config::Config;
 use protocol::{GpuProcess, GpuReading, Request, State};
 use tempfile::TempDir;
@@ -23,7 +22,7 @@ use crate::{
     app::messages::Mailbox,
     build::{Builder, Building, Hear, Job, Library, Runtime},
     gpu::{Gpu, Gpus, Lost},
-    schedule::{Identity, Outcome},
+    samples::identified,
     store::{Memory, Store},
     watch::{Scan, Stamp},
     webui::WebUiReading,
@@ -111,7 +110,7 @@ impl Stage {
         let mut scan = Scan::default();
         for (number, name) in (1_u64..).zip(names) {
             let stamp = Stamp { device: 1, inode: number, size: 1, mtime_ns: number.into() };
-            store.remember(&stamp, &identity(name));
+            store.remember(&stamp, &identified(name));
             scan.files.insert(PathBuf::from("/m").join(name), stamp);
         }
         let mut actor = Actor::new(
@@ -165,21 +164,6 @@ impl Stage {
         let [only] = self.actor.shown.values().collect::<Vec<_>>()[..] else { panic!("not one") };
         (only.state, only.reason.clone().unwrap_or_default())
     }
-}
-
-fn identity(name: &str) -> Outcome {
-    let id = Id::from(blake3::hash(name.as_bytes()));
-    Outcome::Identified(Identity {
-        ids: Ids { weights: id, unet: id },
-        architecture: Architecture {
-            kind: Kind::Sd1,
-            in_channels: 4,
-            context_width: 768,
-            y_width: None,
-            heads: Heads::Count(8),
-        },
-        unet_parameters: 1,
-    })
 }
 
 /// A GPU that python uses so much.

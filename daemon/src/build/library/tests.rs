@@ -1,19 +1,15 @@
-use checkpoint::{Architecture, Heads, Kind};
 use unet::Precision;
 
 use super::*;
-use crate::build::{Built, EngineSpec, FLAVOUR};
+use crate::{
+    build::{Built, EngineSpec, FLAVOUR},
+    samples::sd1,
+};
 
 fn manifest(name: &str, plan: &[u8]) -> Manifest {
     let spec = EngineSpec {
         unet_id: Id::from(blake3::hash(name.as_bytes())),
-        architecture: Architecture {
-            kind: Kind::Sd1,
-            in_channels: 4,
-            context_width: 768,
-            y_width: None,
-            heads: Heads::Count(8),
-        },
+        architecture: sd1(),
         recipe: 1,
         flavour: FLAVOUR.to_owned(),
         version: "1.7.1.116".to_owned(),
