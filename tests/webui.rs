@@ -1,7 +1,7 @@
 //! The index of the web UI's NVIDIA extension, when checkpoints move.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::fs::{self, File};
 
 use end_to_end::{Daemon, Workplace};
 use serde_json::{Value, json};
@@ -108,4 +108,25 @@ fn nothing_is_written_unless_it_is_turned_on() {
     let status = webui.status();
     assert_eq!(status["changes"], json!([format!("{ENGINE}: a → b")]));
     assert_eq!((status["kept"].as_bool(), webui.read()), (Some(false), webui.listed.clone()));
+}
+
+#[test]
+fn a_name_that_an_unread_file_may_share_tells_nobody_apart() {
+    let webui = WebUi::new();
+    let one = webui.w.model("Stable-diffusion/one/a.safetensors");
+    fs::create_dir(one.parent().unwrap()).unwrap();
+    fs::rename(webui.w.model("Stable-diffusion/a.safetensors"), &one).unwrap();
+    let other = webui.w.write_checkpoint("Stable-diffusion/two/a.safetensors", 3);
+    let being_written = File::options().append(true).open(&other).unwrap();
+    let _daemon = webui.daemon(true);
+    webui.w.watch().until("one is known", |seen| {
+        seen.at(&one).is_some_and(|entry| entry.weights_id.is_some())
+    });
+    assert_eq!(webui.w.ctl(&["webui", "status", "--json"]).json(), json!([]));
+
+    drop(being_written);
+    webui.status();
+    fs::rename(&one, one.with_file_name("b.safetensors")).unwrap();
+    webui.status();
+    assert_eq!(webui.names(), ["a"], "it may belong to either");
 }

@@ -211,9 +211,11 @@ impl Actor {
         self.serve_waiters();
     }
 
-    /// Not before the first scan: what is not known yet would look deleted.
+    /// Not before every file was read: one that is not known yet would look deleted, and a name that
+    /// it shares with another would seem to mean that one alone.
     fn tell_webuis(&mut self, places: Vec<(Id, PathBuf)>) {
-        if self.looks.scans_done > 0 && self.places.as_ref() != Some(&places) {
+        let is_all_read = self.looks.scans_done > 0 && self.world.catalogue.is_all_read();
+        if is_all_read && self.places.as_ref() != Some(&places) {
             self.webuis.checkpoints(places.clone());
             self.places = Some(places);
         }

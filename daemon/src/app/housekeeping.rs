@@ -14,10 +14,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{actor::Actor, due::sooner, keeping::Unneeded, room};
-use crate::{
-    build::Removal,
-    schedule::{Content, Identity},
-};
+use crate::{build::Removal, schedule::Identity};
 
 /// Between two times of clearing away what nobody needs.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
@@ -53,12 +50,11 @@ impl Actor {
     /// folder unseen.
     fn is_all_known(&self) -> bool {
         let looks = &self.looks;
-        let mut locations = self.world.catalogue.locations().values();
         looks.scans_done > 0
             && looks.scans_done == looks.scans_begun
             && !looks.incomplete
             && self.due.second_look.is_none()
-            && locations.all(|location| matches!(location.content, Content::Read(_)))
+            && self.world.catalogue.is_all_read()
     }
 
     /// Looks again before long when something waits for nothing but room.

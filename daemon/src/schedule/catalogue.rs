@@ -199,6 +199,11 @@ impl Catalogue {
         self.locations.values_mut().filter(move |location| location.stamp == stamp)
     }
 
+    /// Whether no file is left whose content may be any.
+    pub fn is_all_read(&self) -> bool {
+        self.locations.values().all(|location| matches!(location.content, Content::Read(_)))
+    }
+
     /// Every content that lies somewhere, by weights id.
     pub fn held(&self) -> HashMap<Id, Held<'_>> {
         let mut held: HashMap<Id, Held<'_>> = HashMap::new();
