@@ -2,32 +2,10 @@
 
 mod common;
 
-use common::{FakeDaemon, ctl, entry, json, run};
+use common::{FakeDaemon, ctl, entry, json, run, status};
 use protocol::{
-    Building, Daemon, Disk, Event, Failure, Garbage, Image, Reply, Request, State, Status, Sums,
-    Verdict,
+    Building, Disk, Event, Failure, Garbage, Image, Reply, Request, State, Sums, Verdict,
 };
-
-fn status() -> Status {
-    Status {
-        daemon: Daemon {
-            version: "0.1.0".into(),
-            protocol: 1,
-            pid: 1,
-            uptime_s: 5,
-            data_dir: "/data".into(),
-        },
-        runtime: None,
-        runtime_problem: Some("not found".into()),
-        gpus: vec![],
-        models_dirs: vec![],
-        paused: false,
-        gate: None,
-        queue: vec![],
-        building: None,
-        counts: [(State::Ready, 1)].into(),
-    }
-}
 
 fn disk() -> Disk {
     let sums = Sums { engines: 7, ..Sums::default() };

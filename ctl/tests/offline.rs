@@ -6,9 +6,9 @@ mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use common::{FakeDaemon, Outcome, alone, ctl, run, utf8};
+use common::{FakeDaemon, Outcome, alone, ctl, run, status, utf8};
 use goldens::Manifest;
-use protocol::{Daemon, Failure, Reply, Request, Status};
+use protocol::{Failure, Reply, Request};
 use serde_json::Value;
 
 #[test]
@@ -110,24 +110,9 @@ fn the_running_daemon_says_where_and_is_told() {
     for name in [config::runtime::LIBRARY, config::runtime::ONNX_PARSER] {
         fs::write(installed.join(name), "").unwrap();
     }
-    let status = Status {
-        daemon: Daemon {
-            version: "0.1.0".into(),
-            protocol: 1,
-            pid: 1,
-            uptime_s: 0,
-            data_dir: utf8(temp.path()).into(),
-        },
-        runtime: None,
-        runtime_problem: Some("too new".into()),
-        gpus: vec![],
-        models_dirs: vec![],
-        paused: false,
-        gate: None,
-        queue: vec![],
-        building: None,
-        counts: [].into(),
-    };
+    let mut status = status();
+    status.daemon.data_dir = utf8(temp.path()).into();
+    status.runtime_problem = Some("too new".into());
     let found = Reply::Status(Box::new(status.clone()));
     let spare = Reply::Failed(Failure::Other { message: "not asked for".into() });
     let daemon = FakeDaemon::replying([Reply::Status(Box::new(status)), found, spare]);

@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use protocol::{Checkpoint, Hello, Reply, Request, State, VERSION};
+use protocol::{Checkpoint, Daemon, Hello, Reply, Request, State, Status, VERSION};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -142,4 +142,26 @@ pub(crate) fn entry(path: &str, state: State, reason: Option<&str>) -> Checkpoin
 
 pub(crate) fn utf8(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// Of a daemon without TensorRT.
+pub(crate) fn status() -> Status {
+    Status {
+        daemon: Daemon {
+            version: "0.1.0".into(),
+            protocol: VERSION,
+            pid: 1,
+            uptime_s: 5,
+            data_dir: "/data".into(),
+        },
+        runtime: None,
+        runtime_problem: Some("not found".into()),
+        gpus: vec![],
+        models_dirs: vec![],
+        paused: false,
+        gate: None,
+        queue: vec![],
+        building: None,
+        counts: [(State::Ready, 1)].into(),
+    }
 }
