@@ -10,14 +10,11 @@ use checkpoint::Checkpoint;
 use unet::{Form, Graph, Precision};
 
 /// Beside the forms that differ from the default in one choice.
-const TOGETHER: [&str; 8] = [
+const TOGETHER: [&str; 5] = [
     "attention-operator+fused",
-    "attention-operator+linear-conv",
-    "fused+scale-scores",
-    "fused+linear-conv",
-    "scale-scores+softmax-fp32",
-    "pointwise-linear+upsample-transposed",
-    "pointwise-linear+upsample-transposed+softmax-fp32",
+    "fused+sums-linear-fp32",
+    "fused+sums-linear-fp32+softmax-fp32",
+    "fused+sums-fp32+softmax-fp32",
     // As torch.onnx writes them.
     "linear-matmul+norm-instance+gelu-erf+scale-scores",
 ];

@@ -14,6 +14,8 @@ pub struct Form {
     pub projections: Projections,
     /// The gate's activation.
     pub gelu: Gelu,
+    /// The type in which products are summed up.
+    pub sums: Sums,
     /// The 1×1 convolutions around SD 1.x's transformers.
     pub pointwise: Pointwise,
     /// Doubling of the resolution.
@@ -97,11 +99,28 @@ pub enum Projections {
 /// The exact GELU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gelu {
-    /// The operator Gelu (opset 20).
+    /// The operator Gelu (opset 20) in fp32, cast back after: in the graph's precision TensorRT-RTX
+    /// 1.6 draws it into the linear layer before it, and loses that layer's bias.
     #[default]
-    Gelu,
-    /// Written out with Erf.
+    Fp32,
+    /// The operator Gelu in the graph's precision.
+    Native,
+    /// Written out with Erf in the graph's precision.
     Erf,
+}
+
+/// The type in which the products of matrices and convolutions are summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sums {
+    /// As the builder likes: TensorRT-RTX sums products of fp16 in fp16, which a GeForce does twice
+    /// as fast.
+    #[default]
+    Native,
+    /// fp32 in linear layers and attention. TensorRT-RTX sees from the casts around a product that
+    /// it is to be summed in fp32, and multiplies fp16 all the same.
+    LinearFp32,
+    /// fp32 in convolutions too, which TensorRT-RTX then keeps and multiplies as fp32.
+    Fp32,
 }
 
 /// The 1×1 convolutions around SD 1.x's transformers.

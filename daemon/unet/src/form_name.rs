@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use crate::form::{
-    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Upsample,
+    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Sums,
+    Upsample,
 };
 
 const DEFAULT: &str = "default";
@@ -11,11 +12,14 @@ const DEFAULT: &str = "default";
 /// Something other than in the default form, by name.
 type Change = (&'static str, fn(&mut Form));
 
-const CHANGES: [Change; 11] = [
+const CHANGES: [Change; 14] = [
     ("linear-matmul", |form| form.linear = Linear::MatMul),
     ("linear-conv", |form| form.linear = Linear::Conv),
     ("norm-instance", |form| form.group_norm = GroupNorm::Instance),
+    ("gelu-native", |form| form.gelu = Gelu::Native),
     ("gelu-erf", |form| form.gelu = Gelu::Erf),
+    ("sums-linear-fp32", |form| form.sums = Sums::LinearFp32),
+    ("sums-fp32", |form| form.sums = Sums::Fp32),
     ("pointwise-linear", |form| form.pointwise = Pointwise::Linear),
     ("upsample-transposed", |form| form.upsample = Upsample::Transposed),
     ("fused", |form| form.projections = Projections::Fused),

@@ -19,7 +19,8 @@ mod weights;
 
 pub use error::Error;
 pub use form::{
-    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Upsample,
+    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Sums,
+    Upsample,
 };
 pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
@@ -27,4 +28,4 @@ pub use precision::{Precision, UnknownPrecision};
 
 /// Version of the graph that this crate makes of a checkpoint. It is part of an engine's key, and
 /// is raised whenever the graph changes in any way that an engine could show.
-pub const RECIPE: u32 = 1;
+pub const RECIPE: u32 = 2;

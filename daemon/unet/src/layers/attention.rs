@@ -5,9 +5,8 @@ use checkpoint::Heads;
 use super::Conditions;
 use crate::builder::{Builder, Value};
 use crate::error::Error;
-use crate::form::{Attention, Projections, Scale, Softmax};
+use crate::form::{Attention, Projections, Scale, Softmax, Sums};
 use crate::graph::Attribute;
-use crate::precision::Precision;
 use crate::weights::full;
 
 /// [batch, positions, heads, width] to [batch, heads, positions, width], and back.
@@ -109,19 +108,25 @@ impl Builder<'_> {
             }
             Scale::Scores => {}
         }
-        let mut scores = self.op(at, "MatMul", &[&q, &k], &[]);
+        let mut scores = self.product(at, &q, &k);
         if scale == Scale::Scores {
             scores = self.scale(at, &scores, width, factor);
         }
-        let wide = softmax == Softmax::Fp32 && self.precision == Precision::Fp16;
-        if wide {
-            scores = self.cast(at, &scores, Precision::Fp32.dtype());
+        if softmax == Softmax::Fp32 {
+            scores = self.widen(at, &scores);
         }
         let mut shares = self.op(at, "Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
-        if wide {
-            shares = self.cast(at, &shares, self.precision.dtype());
+        if softmax == Softmax::Fp32 {
+            shares = self.narrow(at, &shares);
         }
-        self.op(at, "MatMul", &[&shares, &v], &[])
+        self.product(at, &shares, &v)
+    }
+
+    fn product(&mut self, at: &str, a: &Value, b: &Value) -> Value {
+        match self.form.sums {
+            Sums::Native => self.op(at, "MatMul", &[a, b], &[]),
+            Sums::LinearFp32 | Sums::Fp32 => self.summed_in_fp32(at, "MatMul", &[a, b], &[]),
+        }
     }
 
     fn scale(&mut self, at: &str, x: &Value, width: u64, factor: f32) -> Value {

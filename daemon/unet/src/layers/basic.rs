@@ -3,8 +3,9 @@
 use super::Features;
 use crate::builder::{Builder, Value};
 use crate::error::Error;
-use crate::form::{Gelu, Linear};
+use crate::form::{Gelu, Linear, Sums};
 use crate::graph::Attribute;
+use crate::precision::Precision;
 
 impl Builder<'_> {
     /// A linear layer with a bias: [rows, inputs] to [rows, outputs].
@@ -28,10 +29,19 @@ impl Builder<'_> {
         weight: &Value,
         bias: Option<&Value>,
     ) -> Value {
+        let transpose = ("transB", Attribute::Int(1));
         match self.form.linear {
+            Linear::Gemm if self.form.sums != Sums::Native => {
+                let product = self.summed_in_fp32(at, "Gemm", &[rows, weight], &[transpose]);
+                // Inside, the casts would no longer stand next to the product.
+                match bias {
+                    Some(bias) => self.add(at, &product, bias),
+                    None => product,
+                }
+            }
             Linear::Gemm => {
                 let inputs: Vec<_> = [rows, weight].into_iter().chain(bias).collect();
-                self.op(at, "Gemm", &inputs, &[("transB", Attribute::Int(1))])
+                self.op(at, "Gemm", &inputs, &[transpose])
             }
             Linear::MatMul => {
                 let swap = Attribute::Ints(vec![1, 0]);
@@ -70,8 +80,41 @@ impl Builder<'_> {
             ("pads", Attribute::Ints(vec![pad; 4])),
             ("strides", Attribute::Ints(vec![stride; 2])),
         ];
-        let value = self.op(at, "Conv", &[&x.value, &weight, &bias], &attributes);
+        let inputs = [&x.value, &weight, &bias];
+        let value = match self.form.sums {
+            Sums::Fp32 => self.summed_in_fp32(at, "Conv", &inputs, &attributes),
+            Sums::Native | Sums::LinearFp32 => self.op(at, "Conv", &inputs, &attributes),
+        };
         Ok(Features { value, channels: outputs })
+    }
+
+    /// An operator on the same numbers in fp32, and what comes out in the graph's precision.
+    pub(crate) fn summed_in_fp32(
+        &mut self,
+        at: &str,
+        operator: &'static str,
+        inputs: &[&Value],
+        attributes: &[(&'static str, Attribute)],
+    ) -> Value {
+        let inputs: Vec<_> = inputs.iter().map(|x| self.widen(at, x)).collect();
+        let wide = self.op(at, operator, &inputs.iter().collect::<Vec<_>>(), attributes);
+        self.narrow(at, &wide)
+    }
+
+    /// From the graph's precision to fp32.
+    pub(crate) fn widen(&mut self, at: &str, x: &Value) -> Value {
+        match self.precision {
+            Precision::Fp32 => x.clone(),
+            Precision::Fp16 => self.cast(at, x, Precision::Fp32.dtype()),
+        }
+    }
+
+    /// From fp32 to the graph's precision.
+    pub(crate) fn narrow(&mut self, at: &str, x: &Value) -> Value {
+        match self.precision {
+            Precision::Fp32 => x.clone(),
+            Precision::Fp16 => self.cast(at, x, self.precision.dtype()),
+        }
     }
 
     /// x · sigmoid(x).
@@ -82,8 +125,14 @@ impl Builder<'_> {
 
     /// x · Φ(x), exactly: x/2 · (1 + erf(x/√2)).
     pub(crate) fn gelu(&mut self, at: &str, x: &Value) -> Value {
+        let exact = [("approximate", Attribute::Text("none"))];
         match self.form.gelu {
-            Gelu::Gelu => self.op(at, "Gelu", &[x], &[("approximate", Attribute::Text("none"))]),
+            Gelu::Fp32 => {
+                let wide = self.widen(at, x);
+                let wide = self.op(at, "Gelu", &[&wide], &exact);
+                self.narrow(at, &wide)
+            }
+            Gelu::Native => self.op(at, "Gelu", &[x], &exact),
             Gelu::Erf => {
                 let root = self.numbers("gelu.root", &[], &[std::f32::consts::FRAC_1_SQRT_2]);
                 let one = self.numbers("gelu.one", &[], &[1.0]);

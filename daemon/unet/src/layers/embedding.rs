@@ -21,10 +21,7 @@ impl Builder<'_> {
         let cosines = self.op(at, "Cos", &[&angles], &[]);
         let sines = self.op(at, "Sin", &[&angles], &[]);
         let both = self.op(at, "Concat", &[&cosines, &sines], &[("axis", Attribute::Int(1))]);
-        match self.precision {
-            crate::Precision::Fp32 => both,
-            crate::Precision::Fp16 => self.cast(at, &both, self.precision.dtype()),
-        }
+        self.narrow(at, &both)
     }
 
     /// Linear, SiLU, linear: [batch, inputs] to [batch, outputs].
