@@ -38,7 +38,7 @@ def build(graph, onnx, shapes, name, compute_capabilities):
     plan = onnx.parent / f"{graph}.{name}.plan"
     note = onnx.parent / f"{graph}.{name}.json"
     if not note.exists() or note.stat().st_mtime < onnx.stat().st_mtime:
-        seconds = engine.build(onnx, plan, shapes, compute_capabilities)
+        seconds = engine.build(onnx, plan, [shapes], compute_capabilities)
         note.write_text(json.dumps({"build": seconds, "bytes": plan.stat().st_size}))
     return plan, json.loads(note.read_text())
 

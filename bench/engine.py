@@ -10,10 +10,11 @@ VERSION = trt.__version__
 TYPES = {trt.float16: torch.float16, trt.float32: torch.float32}
 
 
-def build(onnx, plan, profile, compute_capabilities=()):
+def build(onnx, plan, profiles, compute_capabilities=(), shared=False):
     """Builds the engine of an ONNX file, whose weights are found from its folder, and writes its plan.
-    `profile` has the least, the usual and the greatest shape of each input; without compute
-    capabilities the library chooses. Returns seconds, parsing included."""
+    Each profile has the least, the usual and the greatest shape of each input; without compute
+    capabilities the library chooses. A shared engine is weight-stripped, to be refitted. Returns
+    seconds, parsing included."""
     start = time.monotonic()
     builder = trt.Builder(LOGGER)
     # 0 is the number of the flag STRONGLY_TYPED: the types are the graph's.
@@ -27,10 +28,14 @@ def build(onnx, plan, profile, compute_capabilities=()):
         for index, name in enumerate(compute_capabilities):
             number = f"SM{name.replace('.', '')}" if name[0].isdigit() else name.upper()
             config.set_compute_capability(getattr(trt.ComputeCapability, number), index)
-    optimization = builder.create_optimization_profile()
-    for name, shapes in profile.items():
-        optimization.set_shape(name, *shapes)
-    config.add_optimization_profile(optimization)
+    if shared:
+        config.set_flag(trt.BuilderFlag.STRIP_PLAN)
+        config.set_flag(trt.BuilderFlag.REFIT)
+    for profile in profiles:
+        optimization = builder.create_optimization_profile()
+        for name, shapes in profile.items():
+            optimization.set_shape(name, *shapes)
+        config.add_optimization_profile(optimization)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         raise RuntimeError("TensorRT-RTX built nothing")

@@ -1,0 +1,63 @@
+"""What one call asks of an engine, and which optimization profile serves it."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PIXELS_PER_LATENT = 8
+# A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
+TOKENS_PER_PIECE = 75
+POSITIONS_PER_PIECE = 77
+
+
+class Call(NamedTuple):
+    """Pixels of the image, and batch and tokens as the UNet sees them."""
+
+    width: int
+    height: int
+    batch: int
+    tokens: int
+
+    @classmethod
+    def of(cls, sample, context):
+        """From the shapes [batch, channels, height, width] and [batch, tokens, width]."""
+        return cls(
+            sample[3] * PIXELS_PER_LATENT, sample[2] * PIXELS_PER_LATENT, sample[0], context[1]
+        )
+
+    def __str__(self):
+        return f"{self.width}×{self.height}, batch {self.batch}, {self.tokens} tokens"
+
+
+def serving(profiles, call):
+    """Index of the first profile that covers the call, or None."""
+    for number, profile in enumerate(profiles):
+        if not misfits(profile, call):
+            return number
+    return None
+
+
+def misfits(profile, call):
+    """What of the call lies outside the profile."""
+    return [name for name in Call._fields if getattr(call, name) not in getattr(profile, name)]
+
+
+def outside(profiles, call):
+    """Why no profile covers the call, for people."""
+    why = (
+        f"{profile.preset} takes "
+        + " and ".join(f"{name} {getattr(profile, name)}" for name in misfits(profile, call))
+        for profile in profiles
+    )
+    return f"{call}: {'; '.join(why)}"
+
+
+def advice(call, architecture, checkpoint):
+    """The command that says what to build for such a call."""
+    # With the prompt and without; instruct-pix2pix also without the picture.
+    copies = 3 if architecture == "instruct-pix2pix" else 2
+    images = -(-call.batch // copies)
+    tokens = -(-call.tokens // POSITIONS_PER_PIECE) * TOKENS_PER_PIECE
+    return (
+        f"sdtrtctl check {call.width}x{call.height} --batch {images} --tokens {tokens} "
+        f"{checkpoint[:12]}"
+    )

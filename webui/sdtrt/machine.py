@@ -1,0 +1,28 @@
+"""Whether an engine can be used here."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Machine(NamedTuple):
+    # Version of the bindings that are installed; None without any.
+    tensorrt: str | None
+    # Such as 8.9; None without a GPU.
+    compute_capability: str | None
+
+
+def obstacle(engine, machine):
+    """Why this engine can't be used on this machine, or None."""
+    if machine.tensorrt is None:
+        return "the Python package of TensorRT-RTX is missing: start the web UI once more with its network on"
+    if machine.compute_capability is None:
+        return "torch sees no NVIDIA GPU"
+    if engine.tensorrt != machine.tensorrt:
+        return f"it was built with TensorRT-RTX {engine.tensorrt}, and {machine.tensorrt} is installed here"
+    capabilities = engine.compute_capabilities
+    if capabilities and machine.compute_capability not in capabilities:
+        return (
+            f"it was built for compute capability {', '.join(capabilities)}, "
+            f"and this GPU has {machine.compute_capability}"
+        )
+    return None

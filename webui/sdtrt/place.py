@@ -1,0 +1,33 @@
+"""Where the daemon's index is, and what is kept beside it."""
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from .proofs import Proofs
+
+# Written by `sdtrtctl webui install` beside this package.
+POINTER = Path(__file__).parent.parent / "sdtrt.json"
+
+
+def data_folder(pointer=POINTER, environment=os.environ):
+    """The daemon's data folder: what `install` wrote down, or else the one by default."""
+    try:
+        return Path(json.loads(pointer.read_text("utf-8"))["data_dir"])
+    except (OSError, ValueError, KeyError, TypeError):
+        home = environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", "/"), ".local/share")
+        return Path(home, "sdtrt")
+
+
+class Place:
+    """The daemon's data folder."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.index = self.folder / "index.json"
+        self.proofs = Proofs(self.folder / "proofs")
+
+    def cache(self, engine):
+        """The file of an engine's kernels as compiled for this GPU."""
+        return self.folder / "kernels" / f"{engine}.cache"
