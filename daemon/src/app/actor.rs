@@ -28,7 +28,7 @@ use crate::{
     schedule::{Held, Want},
     store::Store,
     watch::Notifier,
-    webui::Keeper,
+    webui::{Keeper, Publisher},
 };
 
 /// Events that a watcher may lag behind before it is dropped.
@@ -48,6 +48,7 @@ pub(super) struct Actor {
     pub(super) due: Due,
     pub(super) looks: Looks,
     pub(super) webuis: Keeper,
+    pub(super) index: Publisher,
     /// Where everything lies, as the keeper of web UIs knows it.
     places: Option<Vec<(Id, PathBuf)>>,
     pub(super) gating: Gating,
@@ -89,8 +90,10 @@ impl Actor {
             config.data_dir.join("webui"),
             config.keep_model_json,
         );
+        let index = Publisher::new(config.data_dir.join("index.json"));
         Self {
             webuis,
+            index,
             places: None,
             gating: Gating::new(config.idle(), sampler),
             world: World::new(config, library, store, gpus.list()),
@@ -205,6 +208,7 @@ impl Actor {
         let now_shown = view::checkpoints(&self.world, &held, &self.queue);
         drop(held);
         self.tell_webuis(places);
+        self.publish_index();
         let before = std::mem::replace(&mut self.shown, now_shown);
         self.announce(&before);
         self.look_for_room();

@@ -8,6 +8,7 @@ mod disk;
 mod due;
 mod gating;
 mod housekeeping;
+mod indexing;
 mod keeping;
 mod looking;
 mod messages;

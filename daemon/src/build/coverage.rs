@@ -26,10 +26,9 @@ impl Profile {
     /// must do so with the negative prompt and without, as A1111 leaves it out of some steps.
     pub fn misfits(&self, pass: &Pass, kind: Kind) -> Vec<String> {
         let copies = copies(kind);
-        let pixels = |latent| latent * PIXELS_PER_LATENT;
         let rows = [
-            ("width", pass.width, self.range("sample", 3).map(pixels)),
-            ("height", pass.height, self.range("sample", 2).map(pixels)),
+            ("width", pass.width, self.range("sample", 3).map(Self::pixels)),
+            ("height", pass.height, self.range("sample", 2).map(Self::pixels)),
             ("batch", pass.batch, self.batch(copies)),
             (
                 "tokens",
@@ -48,6 +47,11 @@ impl Profile {
         rows.into_iter().filter_map(misfit).collect()
     }
 
+    /// Pixels of so many of the latent, each way.
+    pub(crate) fn pixels(latent: u64) -> u64 {
+        latent * PIXELS_PER_LATENT
+    }
+
     /// Images at once, all in one call and those with the prompt alone.
     fn batch(&self, copies: u64) -> Range {
         let calls = self.range("sample", 0);
@@ -55,7 +59,7 @@ impl Profile {
     }
 
     /// One dimension of an input; nothing fits where there is none.
-    fn range(&self, input: &str, dimension: usize) -> Range {
+    pub(crate) fn range(&self, input: &str, dimension: usize) -> Range {
         let at = |sizes: &[u64]| sizes.get(dimension).copied().unwrap_or_default();
         self.inputs.get(input).map_or(Range { min: 0, opt: 0, max: 0 }, |shapes| Range {
             min: at(&shapes.min),

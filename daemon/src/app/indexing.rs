@@ -1,0 +1,31 @@
+//! The web UI is told which engines there are.
+
+use std::cmp::Reverse;
+
+use super::{actor::Actor, world::World};
+use crate::webui::{Index, IndexedCheckpoint};
+
+impl Actor {
+    /// Not before every file was read once: the index of an earlier life is better than half of one.
+    pub(super) fn publish_index(&mut self) {
+        let is_all_read = self.looks.scans_done > 0 && self.world.catalogue.is_all_read();
+        if is_all_read || self.index.has_published() {
+            self.index.publish(index(&self.world));
+        }
+    }
+}
+
+fn index(world: &World) -> Index {
+    let (held, engines) = (world.catalogue.held(), world.engines());
+    let checkpoints = held.values().map(|held| {
+        let ids = &held.identity.ids;
+        let mut engines = engines.get(&ids.unet).cloned().unwrap_or_default();
+        let wanted = world.wanted(held).map(|wanted| wanted.spec.key());
+        // What it should have, then what stands in for it, the newest first.
+        engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
+        let engines = engines.into_iter().map(|engine| (engine, world.library.plan(&engine.key)));
+        let kind = held.identity.architecture.kind;
+        IndexedCheckpoint::new((ids.weights, ids.unet), kind, &held.paths, engines)
+    });
+    Index::new(world.config.socket.clone(), checkpoints)
+}
