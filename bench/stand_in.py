@@ -11,7 +11,7 @@ class WebUI:
     """What the extension sees of a web UI that has a checkpoint loaded."""
 
     def __init__(self):
-        self.modules = {name: ModuleType(f"modules.{name}") for name in ("sd_hijack", "sd_models", "shared")}
+        self.modules = {name: ModuleType(f"modules.{name}") for name in ("devices", "sd_hijack", "sd_models", "shared")}
         package = ModuleType("modules")
         sys.modules["modules"] = package
         for name, module in self.modules.items():
@@ -22,6 +22,8 @@ class WebUI:
         self.modules["sd_hijack"].ldm_original_forward = self.torch_forward
         self.modules["sd_hijack"].model_hijack = SimpleNamespace(circular_enabled=False)
         self.modules["shared"].loaded_hypernetworks = []
+        devices = self.modules["devices"]
+        devices.cpu, devices.device, devices.torch_gc = "cpu", "cuda", torch.cuda.empty_cache
         self.modules["sd_models"].read_state_dict = lambda path, map_location: torch.load(
             path, map_location=map_location, weights_only=True
         )
@@ -30,10 +32,10 @@ class WebUI:
 
     def load(self, path, unet):
         """Has a checkpoint loaded, on the CPU as the web UI leaves it beside an engine."""
-        self.modules["shared"].sd_model = SimpleNamespace(
-            sd_checkpoint_info=SimpleNamespace(filename=str(path)),
-            model=SimpleNamespace(diffusion_model=unet.to("cpu")),
-            lowvram=False,
+        self.info, self.unet = SimpleNamespace(filename=str(path)), unet.to("cpu")
+        model = SimpleNamespace(diffusion_model=self.unet)
+        self.modules["sd_models"].model_data = SimpleNamespace(
+            sd_model=SimpleNamespace(sd_checkpoint_info=self.info, model=model, lowvram=False)
         )
         self.original = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
         self.merged = []

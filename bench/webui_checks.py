@@ -96,7 +96,7 @@ def proof(report, bench):
     report.check("the comparison is kept", path.exists(), path.read_text() if path.exists() else "")
     count, _ = bench.torch_calls(case)
     report.check("the next call is the engine's alone", count == 0)
-    parameter = next(bench.webui.modules["shared"].sd_model.model.diffusion_model.parameters())
+    parameter = next(bench.webui.unet.parameters())
     report.check("PyTorch's UNet is back on the CPU", not parameter.is_cuda)
 
 
@@ -144,8 +144,7 @@ def streams(report, bench):
 def handing_over(report, bench):
     """Whatever an engine can't do, PyTorch does, and it is said."""
     webui, subject = bench.webui, bench.subject
-    info = webui.modules["shared"].sd_model.sd_checkpoint_info
-    unet = webui.modules["shared"].sd_model.model.diffusion_model
+    info, unet = webui.info, webui.unet
     usual = subject.case(2, 16, 16, 77)
 
     def check(what, case, said):
@@ -230,7 +229,7 @@ def failed_proof(report, webui, subject, data):
     bench = Bench(webui, subject, data, spoil=True)
     case = first_case(subject)
     torch_result = webui.torch_forward(
-        webui.modules["shared"].sd_model.model.diffusion_model.cuda(), case["sample"], case["timesteps"],
+        webui.unet.cuda(), case["sample"], case["timesteps"],
         case["encoder_hidden_states"], case.get("y"),
     )
     for turn in ("first", "second"):

@@ -4,10 +4,7 @@ from __future__ import annotations
 import os
 import sys
 
-import torch
-from modules import sd_hijack, sd_models, shared
-
-from .machine import Machine
+from modules import devices, sd_hijack, sd_models, shared
 
 
 def say(line):
@@ -18,38 +15,19 @@ def exists(path):
     return os.path.exists(path)
 
 
-def machine():
-    """What engines must fit."""
-    try:
-        from .tensorrt import trt
-
-        version = trt.__version__
-    except ImportError:
-        version = None
-    available = torch.cuda.is_available()
-    capability = torch.cuda.get_device_capability() if available else None
-    return Machine(version, capability and "{}.{}".format(*capability))
-
-
-def about():
-    """What a comparison was made with."""
-    here = machine()
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "compute_capability": here.compute_capability,
-        "tensorrt": here.tensorrt,
-        "torch": torch.__version__,
-    }
-
-
 def loaded_path():
     """The file of the checkpoint that is loaded, as the web UI calls it."""
-    info = getattr(shared.sd_model, "sd_checkpoint_info", None)
+    info = getattr(model(), "sd_checkpoint_info", None)
     return info and info.filename
 
 
+def model():
+    """The model that is loaded, or None. `shared.sd_model` would load one, and wait for it."""
+    return sd_models.model_data.sd_model
+
+
 def torch_unet():
-    return shared.sd_model.model.diffusion_model
+    return model().model.diffusion_model
 
 
 def torch_forward(x, timesteps, context, *args, **kwargs):
@@ -75,18 +53,18 @@ def wake():
     """Moves the web UI's UNet to the GPU."""
     # With --medvram and --lowvram the web UI's own hooks do.
     if not moves_by_itself():
-        torch_unet().to(torch.device("cuda", torch.cuda.current_device()))
+        torch_unet().to(devices.device)
 
 
 def rest():
     """Moves it back to memory of the CPU."""
     if not moves_by_itself() and next(torch_unet().parameters()).is_cuda:
-        torch_unet().to("cpu")
-        torch.cuda.empty_cache()
+        torch_unet().to(devices.cpu)
+        devices.torch_gc()
 
 
 def moves_by_itself():
-    return bool(getattr(shared.sd_model, "lowvram", False))
+    return bool(getattr(model(), "lowvram", False))
 
 
 def taken_over():

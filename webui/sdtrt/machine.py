@@ -11,6 +11,31 @@ class Machine(NamedTuple):
     compute_capability: str | None
 
 
+def here():
+    """This machine. Without torch or TensorRT-RTX there is none to speak of."""
+    try:
+        import torch
+
+        from .tensorrt import trt
+    except ImportError:
+        return Machine(None, None)
+    available = torch.cuda.is_available()
+    capability = torch.cuda.get_device_capability() if available else None
+    return Machine(trt.__version__, capability and "{}.{}".format(*capability))
+
+
+def about():
+    """What a comparison with PyTorch was made with."""
+    import torch
+
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "compute_capability": here().compute_capability,
+        "tensorrt": here().tensorrt,
+        "torch": torch.__version__,
+    }
+
+
 def obstacle(engine, machine):
     """Why this engine can't be used on this machine, or None."""
     if machine.tensorrt is None:

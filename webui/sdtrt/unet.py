@@ -3,12 +3,7 @@ from __future__ import annotations
 
 import time
 
-import torch
-
 from . import calls, lora, machine, proofs
-from .engine import Engine
-from .refit import Refit
-from .weights import Weights, open_checkpoint
 
 
 class HandOver(Exception):
@@ -135,7 +130,7 @@ class Unet:
     def _usable(self):
         """The engines that can be used here, in the daemon's order."""
         entries, obstacles = [], []
-        here = self.host.machine()
+        here = machine.here()
         for entry in self.checkpoint.engines:
             error = self.place.proofs.error(entry.id, self.checkpoint.unet)
             if error is not None and not proofs.holds(error):
@@ -156,10 +151,8 @@ class Unet:
         self.deactivate()
         start = time.monotonic()
         self.entry = entry
-        self.engine = Engine(entry.plan, self.place.cache(entry.id))
-        if entry.is_shared:
-            tensors = open_checkpoint(self._file(), self.host.read_state_dict)
-            self.refit = Refit(self.engine.engine, Weights(tensors, entry.constants))
+        cache = self.place.cache(entry.id)
+        self.engine, self.refit = load(entry, cache, self._file(), self.host.read_state_dict)
         seconds = time.monotonic() - start
         self.host.say(f"engine {entry.id[:12]} for {self.path} loaded in {seconds:.1f} s")
 
@@ -181,19 +174,22 @@ class Unet:
         try:
             expected = self.host.torch_forward(x, timesteps, context, **arguments)
             error = relative_error(latent, expected)
-        except torch.cuda.OutOfMemoryError:
+        except RuntimeError as problem:
+            # torch's OutOfMemoryError is one, and its message says so.
+            if "out of memory" not in str(problem):
+                raise
             self.provable = False
             self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
             return latent
         finally:
             self.host.rest()
-        if not torch.isfinite(expected).all():
+        if not expected.isfinite().all():
             # PyTorch's own result is no measure.
             self.provable = False
             return latent
         shape = list(inputs["sample"].shape)
         try:
-            about = self.host.about() | {"shape": shape, "time": int(time.time())}
+            about = machine.about() | {"shape": shape, "time": int(time.time())}
             self.place.proofs.record(entry.id, self.checkpoint.unet, error, about)
         except OSError as problem:
             self._say(f"the comparison with PyTorch could not be kept: {problem}")
@@ -220,6 +216,20 @@ class Unet:
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
+
+
+def load(entry, cache, checkpoint, read_state_dict):
+    """An engine on the GPU, and what follows its weights if it is a shared one."""
+    # Not before an engine fits: TensorRT-RTX may be missing, and then nothing else must fail.
+    from .engine import Engine
+    from .refit import Refit
+    from .weights import Weights, open_checkpoint
+
+    engine = Engine(entry.plan, cache)
+    if not entry.is_shared:
+        return engine, None
+    tensors = open_checkpoint(checkpoint, read_state_dict)
+    return engine, Refit(engine.engine, Weights(tensors, entry.constants))
 
 
 def relative_error(found, expected):

@@ -1,0 +1,41 @@
+"""Installs the TensorRT-RTX bindings, and nothing else. The web UI runs this at each start."""
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+# Beside this file itself, which the web UI sees through a link.
+REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
+
+
+def pinned(text):
+    """Package and version of each requirement."""
+    lines = (line.split("\\")[0].strip() for line in text.splitlines())
+    return [tuple(line.split("==")) for line in lines if "==" in line]
+
+
+def is_installed(package, version):
+    try:
+        return metadata.version(package) == version
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def main():
+    if all(is_installed(*each) for each in pinned(REQUIREMENTS.read_text("utf-8"))):
+        return
+    print("sdtrt: installing TensorRT-RTX, about 90 MB")
+    # Neither torch nor anything else is touched: these two need nothing.
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    run = subprocess.run(
+        [*pip, "--disable-pip-version-check", "--quiet", "-r", str(REQUIREMENTS)],
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode != 0:
+        # The web UI works without.
+        print(f"sdtrt: TensorRT-RTX could not be installed, PyTorch computes:\n{run.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Registers the extension with the web UI."""
+from modules import script_callbacks, scripts
+
+from sdtrt import hooks, tab
+
+script_callbacks.on_list_unets(hooks.list_unets)
+script_callbacks.on_ui_tabs(tab.on_ui_tabs)
+
+
+class EnginesScript(scripts.Script):
+    """Tells of jobs; shows nothing."""
+
+    def title(self):
+        return "sdtrt"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def process(self, p, *args):
+        hooks.before_job()
+
+    def process_batch(self, p, *args, **kwargs):
+        hooks.before_batch()
+
+    def postprocess(self, p, processed, *args):
+        hooks.after_job()

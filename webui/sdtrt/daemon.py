@@ -1,0 +1,54 @@
+"""Asks the daemon over its socket, a line of JSON each way."""
+from __future__ import annotations
+
+import json
+import socket
+
+PROTOCOL = 1
+TIMEOUT_S = 5.0
+
+
+class NoAnswer(Exception):
+    """The daemon can't be asked, or refuses; for people."""
+
+
+def ask(path, request, **arguments):
+    """The value of the daemon's reply."""
+    if path is None:
+        raise NoAnswer("sdtrtd has not run yet: start it, and it says where it answers")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(str(path))
+            lines = connection.makefile("rw", encoding="utf-8", newline="\n")
+            _send(lines, {"protocol": PROTOCOL, "version": "webui"})
+            hello = _receive(lines)
+            if hello.get("protocol") != PROTOCOL:
+                raise NoAnswer(
+                    f"sdtrtd {hello.get('version')} speaks protocol {hello.get('protocol')}, this "
+                    f"extension {PROTOCOL}: install both from one release"
+                )
+            _send(lines, {"request": request, **arguments})
+            reply = _receive(lines)
+    except (OSError, ValueError) as error:
+        raise NoAnswer(f"no sdtrtd answers on {path}: {error}") from error
+    if reply.get("reply") == "failed":
+        raise NoAnswer(_complaint(reply["value"]))
+    return reply.get("value")
+
+
+def _send(lines, message):
+    lines.write(json.dumps(message) + "\n")
+    lines.flush()
+
+
+def _receive(lines):
+    line = lines.readline()
+    if not line:
+        raise OSError("it hung up")
+    return json.loads(line)
+
+
+def _complaint(failure):
+    kind = failure.get("kind", "failed").replace("_", " ")
+    return failure.get("message") or f"{kind}: {failure.get('reference', '')}"

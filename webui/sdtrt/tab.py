@@ -1,0 +1,103 @@
+"""The tab 'TensorRT': what the daemon does, and what it is told to do."""
+from __future__ import annotations
+
+import gradio as gr
+
+from . import a1111, hooks, view
+from .daemon import NoAnswer, ask
+
+# Between two looks at the daemon.
+SECONDS = 2
+
+
+def on_ui_tabs():
+    """The tab, as the web UI wants it."""
+    with gr.Blocks(analytics_enabled=False) as tab:
+        gr.Markdown(status, every=SECONDS, elem_id="sdtrt_status")
+        with gr.Row():
+            pause = gr.Button("Pause", elem_id="sdtrt_pause")
+            resume = gr.Button("Resume", elem_id="sdtrt_resume")
+        with gr.Row():
+            chosen = gr.Dropdown(label="Checkpoint", choices=names(), value=loaded, elem_id="sdtrt_checkpoint")
+            refresh = gr.Button("Refresh", elem_id="sdtrt_refresh")
+        engines = gr.Markdown(elem_id="sdtrt_engines")
+        with gr.Row():
+            build = gr.Button("Build now", variant="primary", elem_id="sdtrt_build")
+            retry = gr.Button("Retry", elem_id="sdtrt_retry")
+        with gr.Row():
+            engine = gr.Textbox(label="Engine", placeholder="first digits, as above", elem_id="sdtrt_engine")
+            remove = gr.Button("Remove", variant="stop", elem_id="sdtrt_remove")
+        said = gr.Markdown(elem_id="sdtrt_said")
+        pause.click(lambda: do("pause", "paused"), outputs=said)
+        resume.click(lambda: do("resume", "resumed"), outputs=said)
+        build.click(
+            lambda name: do("build", "is built next", reference=reference(name), now=True), chosen, said
+        ).then(show, chosen, engines)
+        retry.click(
+            lambda name: do("retry", "is tried again", reference=reference(name)), chosen, said
+        ).then(show, chosen, engines)
+        remove.click(lambda key: do("remove", "removed", engine=key.strip()), engine, said).then(
+            show, chosen, engines
+        )
+        refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)
+        chosen.change(show, chosen, engines)
+        tab.load(show, chosen, engines)
+    return [(tab, "TensorRT", "sdtrt")]
+
+
+def socket():
+    hooks.index_file.refresh()
+    return hooks.index_file.index.socket
+
+
+def status():
+    """The daemon's status, or why there is none."""
+    try:
+        return view.status(ask(socket(), "status"))
+    except NoAnswer as why:
+        return str(why)
+
+
+def entries():
+    """The daemon's list by the names that the tab shows."""
+    try:
+        return {view.name(entry): entry for entry in ask(socket(), "list")}
+    except NoAnswer:
+        return {}
+
+
+def names():
+    return list(entries())
+
+
+def loaded():
+    """The entry of the checkpoint that the web UI has loaded."""
+    path = a1111.loaded_path()
+    checkpoint = hooks.files.checkpoints(hooks.index_file.index, [path]).get(path) if path else None
+    found = (name for name, entry in entries().items() if checkpoint and entry["weights_id"] == checkpoint.id)
+    return next(found, None)
+
+
+def reference(name):
+    entry = entries().get(name)
+    return view.key(entry) if entry else ""
+
+
+def show(name):
+    """The engines of a checkpoint."""
+    entry = entries().get(name)
+    if entry is None:
+        return "Choose a checkpoint."
+    indexed = (found for found in hooks.index_file.index.checkpoints if found.id == entry["weights_id"])
+    return view.checkpoint(entry, next(indexed, None))
+
+
+def do(request, done, **arguments):
+    """Tells the daemon, and says what came of it."""
+    if not all(value for name, value in arguments.items() if name != "now"):
+        return "Choose one first."
+    try:
+        ask(socket(), request, **arguments)
+        return done
+    except NoAnswer as why:
+        return str(why)

@@ -1,0 +1,81 @@
+"""What the tab shows, as Markdown, from the daemon's answers and its index. Pure."""
+from __future__ import annotations
+
+import os
+
+GB = 1e9
+
+
+def status(daemon):
+    """The daemon's `status`."""
+    rows = [("TensorRT", daemon["runtime_problem"] or _runtime(daemon["runtime"]))]
+    gpus = ", ".join(f"{gpu['name']} ({gpu['compute_capability']})" for gpu in daemon["gpus"])
+    rows.append(("GPUs", gpus or "none"))
+    counts = ", ".join(f"{count} {state}" for state, count in daemon["counts"].items())
+    rows.append(("Checkpoints", counts or "none"))
+    building = daemon["building"]
+    if building:
+        what = f"{building['weights_id'][:12]} {building['preset']}"
+        rows.append(("Building", f"{what}: {building['phase']} {building['percent']} %"))
+    elif daemon["paused"]:
+        rows.append(("Building", "paused"))
+    elif daemon["gate"]:
+        rows.append(("Building", daemon["gate"]))
+    for number, queued in enumerate(daemon["queue"], 1):
+        what = f"{queued['weights_id'][:12]} {queued['preset']}"
+        rows.append((f"Queue {number}", f"{what}: {queued['why']}; {queued['reason']}"))
+    return _table(("", f"sdtrtd {daemon['daemon']['version']}"), rows)
+
+
+def _runtime(runtime):
+    return f"{runtime['flavour']} {runtime['version']}" if runtime else "none yet"
+
+
+def checkpoint(shown, indexed):
+    """One entry of the daemon's `list`, and the same checkpoint in the index, where it is there."""
+    lines = [f"**{name(shown)}** is {shown['state']}" + (f": {shown['reason']}" if shown["reason"] else "")]
+    by_id = {engine.id: engine for engine in indexed.engines} if indexed else {}
+    rows = []
+    for engine in shown["engines"]:
+        profiles = by_id[engine["key"]].profiles if engine["key"] in by_id else ()
+        sizes = "<br>".join(map(profile, profiles)) or ", ".join(engine["presets"])
+        notes = [engine["state"]]
+        notes += [f"outdated: {engine['outdated']}"] if engine["outdated"] else []
+        notes += ["pinned"] if engine["pinned"] else []
+        rows.append((engine["key"][:12], sizes, f"{engine['bytes'] / GB:.2f} GB", "; ".join(notes)))
+    if rows:
+        lines.append(_table(("Engine", "Sizes", "", ""), rows))
+    else:
+        lines.append("It has no engine yet.")
+    return "\n\n".join(lines)
+
+
+def profile(profile):
+    """An optimization profile as a person thinks of it."""
+    images = max(1, profile.batch.most // 2)
+    tokens = profile.tokens.most // 77 * 75
+    sizes = str(profile.width)
+    if profile.width != profile.height:
+        sizes += f" × {profile.height}"
+    return f"{profile.preset}: {sizes} pixels, up to {images} at once, {tokens} tokens"
+
+
+def name(shown):
+    """How the list calls an entry."""
+    where = os.path.basename(shown["locations"][0]) if shown["locations"] else "no file"
+    return f"{where} ({key(shown)[:12]})" if shown["weights_id"] else where
+
+
+def key(shown):
+    """What the daemon knows an entry by."""
+    return shown["weights_id"] or shown["locations"][0]
+
+
+def _table(head, rows):
+    line = lambda cells: "| " + " | ".join(map(_cell, cells)) + " |"
+    return "\n".join([line(head), "|" + " --- |" * len(head), *map(line, rows)])
+
+
+def _cell(text):
+    # A cell is one line, and a bar ends it.
+    return str(text).replace("|", "\\|").replace("\n", " ")
