@@ -9,7 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    BuildWhen, ComputeCapability, Preset, Rule, paths,
+    BuildWhen, ComputeCapability, Preset, Rule, WebUi, paths,
     size::{optional_size, size},
 };
 
@@ -51,6 +51,8 @@ pub struct Config {
     /// The web UI to ask whether it is at work, such as `http://127.0.0.1:7860`; it must run with
     /// `--api`.
     pub webui_url: Option<String>,
+    /// The web UIs that use the engines.
+    pub webuis: Vec<WebUi>,
     /// Presets of the user's own, beside the built-in ones.
     pub presets: Vec<Preset>,
     /// Which checkpoints get which presets; the first rule that fits decides.
@@ -74,6 +76,7 @@ impl Default for Config {
             build: BuildWhen::Idle,
             idle_seconds: 30.0,
             webui_url: None,
+            webuis: Vec::new(),
             presets: Vec::new(),
             rules: Vec::new(),
         }
@@ -131,6 +134,11 @@ impl Config {
         if let Some(base) = path.parent() {
             config.make_absolute(base);
         }
+        for webui in &config.webuis {
+            let new = |dir: &&PathBuf| !config.models_dirs.contains(dir);
+            let found: Vec<_> = webui.models_dirs.iter().filter(new).cloned().collect();
+            config.models_dirs.extend(found);
+        }
         Ok(config)
     }
 
@@ -142,6 +150,11 @@ impl Config {
         self.data_dir = base.join(&self.data_dir);
         self.socket = base.join(&self.socket);
         self.tensorrt_dir = self.tensorrt_dir.take().map(|path| base.join(path));
+        for webui in &mut self.webuis {
+            for path in webui.models_dirs.iter_mut().chain(&mut webui.lora_dirs) {
+                *path = base.join(&*path);
+            }
+        }
     }
 
     /// Refuses what no daemon could run with.
@@ -230,6 +243,10 @@ mod tests {
             build = "always"
             idle_seconds = 5
             webui_url = "http://127.0.0.1:7860"
+            [[webuis]]
+            path = "/w"
+            models_dirs = ["/n", "/w/models"]
+            lora_dirs = ["/w/loras"]
             [[presets]]
             name = "small"
             width = 256
@@ -244,7 +261,8 @@ mod tests {
             "#,
         );
         let expected = Config {
-            models_dirs: vec!["/m".into(), "/n".into()],
+            // A web UI's come to those named.
+            models_dirs: vec!["/m".into(), "/n".into(), "/w/models".into()],
             data_dir: "/d".into(),
             socket: "/s".into(),
             tensorrt_dir: Some("/t".into()),
@@ -258,6 +276,11 @@ mod tests {
             build: BuildWhen::Always,
             idle_seconds: 5.0,
             webui_url: Some("http://127.0.0.1:7860".into()),
+            webuis: vec![WebUi {
+                path: "/w".into(),
+                models_dirs: vec!["/n".into(), "/w/models".into()],
+                lora_dirs: vec!["/w/loras".into()],
+            }],
             presets: vec![Preset {
                 name: "small".into(),
                 width: Range { min: 256, opt: 256, max: 256 },

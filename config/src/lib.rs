@@ -7,6 +7,7 @@ mod paths;
 mod presets;
 pub mod runtime;
 mod size;
+mod webui;
 
 pub use build_when::{BuildWhen, NotABuildWhen};
 pub use bytesize::ByteSize;
@@ -14,3 +15,4 @@ pub use compute_capability::{ComputeCapability, NotAComputeCapability};
 pub use file::{Config, Error};
 pub use paths::{config_file, data_dir, socket};
 pub use presets::{Family, Preset, Range, Rule};
+pub use webui::WebUi;

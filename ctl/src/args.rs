@@ -185,6 +185,22 @@ pub(crate) struct Export {
 pub(crate) enum Webui {
     /// What keeping the NVIDIA extension's model.json true changes, or would change
     Status,
+    /// Have a web UI use the engines: link the extension into it, and its folders into the configuration
+    Install(WebuiInstall),
+    /// Undo `install`
+    Uninstall {
+        /// The web UI's folder
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct WebuiInstall {
+    /// The web UI's folder, in which its `webui.sh` lies
+    pub(crate) path: PathBuf,
+    /// The extension's folder; by default the one that came with this program
+    #[arg(long, value_name = "DIR")]
+    pub(crate) extension: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

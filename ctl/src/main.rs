@@ -7,6 +7,7 @@ mod exit;
 mod output;
 mod render;
 mod runtime;
+mod webui;
 
 use std::process::ExitCode;
 

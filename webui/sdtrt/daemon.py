@@ -20,15 +20,15 @@ def ask(path, request, **arguments):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT_S)
             connection.connect(str(path))
-            lines = connection.makefile("rw", encoding="utf-8", newline="\n")
-            _send(lines, {"protocol": PROTOCOL, "version": "webui"})
+            lines = connection.makefile("r", encoding="utf-8")
+            _send(connection, {"protocol": PROTOCOL, "version": "webui"})
             hello = _receive(lines)
             if hello.get("protocol") != PROTOCOL:
                 raise NoAnswer(
                     f"sdtrtd {hello.get('version')} speaks protocol {hello.get('protocol')}, this "
                     f"extension {PROTOCOL}: install both from one release"
                 )
-            _send(lines, {"request": request, **arguments})
+            _send(connection, {"request": request, **arguments})
             reply = _receive(lines)
     except (OSError, ValueError) as error:
         raise NoAnswer(f"no sdtrtd answers on {path}: {error}") from error
@@ -37,9 +37,8 @@ def ask(path, request, **arguments):
     return reply.get("value")
 
 
-def _send(lines, message):
-    lines.write(json.dumps(message) + "\n")
-    lines.flush()
+def _send(connection, message):
+    connection.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _receive(lines):

@@ -1,5 +1,7 @@
 //! What a change must pass.
 
+use std::{path::Path, process::Command};
+
 use anyhow::Result;
 
 use crate::{
@@ -30,5 +32,14 @@ pub(crate) fn test(quick: bool, args: &[String]) -> Result<()> {
     if !quick {
         test.arg("--include-ignored");
     }
-    process::run(test.args(args))
+    process::run(test.args(args))?;
+    webui()
+}
+
+/// Tests of the web UI's extension. They need nothing but Python.
+fn webui() -> Result<()> {
+    let webui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webui");
+    let mut test = Command::new("python3");
+    test.args(["-B", "-m", "unittest", "discover", "--start-directory", "tests"]);
+    process::run(test.args(["--top-level-directory", "."]).current_dir(webui))
 }

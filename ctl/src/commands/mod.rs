@@ -7,6 +7,7 @@ mod install;
 mod query;
 mod wait;
 mod watch;
+mod webui;
 
 use anyhow::Result;
 
@@ -35,6 +36,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Identify { file } => identify::run(file, global.json),
         Command::Export(export) => export::run(export, global.json),
         Command::Webui(Webui::Status) => query::webuis(global),
+        Command::Webui(Webui::Install(install)) => webui::install(global, install),
+        Command::Webui(Webui::Uninstall { path }) => webui::uninstall(global, path),
         Command::Runtime(Runtime::Install(install)) => install::run(global, install),
     }
 }

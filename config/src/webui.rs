@@ -1,0 +1,17 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A web UI that uses the engines, as `sdtrtctl webui install` found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebUi {
+    /// Its own folder.
+    pub path: PathBuf,
+    /// Where it looks for checkpoints: they get engines like those of `models_dirs`.
+    #[serde(default)]
+    pub models_dirs: Vec<PathBuf>,
+    /// Where it looks for LoRAs.
+    #[serde(default)]
+    pub lora_dirs: Vec<PathBuf>,
+}

@@ -1,0 +1,103 @@
+//! The extension's folder in the web UI: links to where it is installed, so that it is updated with
+//! sdtrt, and a note of where the daemon's data is.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+/// The extension's folder, and the name that the web UI shows.
+const NAME: &str = "sdtrt";
+
+/// What the web UI looks for in an extension's folder.
+const PARTS: [&str; 3] = ["install.py", "scripts", "sdtrt"];
+
+/// Read by the extension beside its parts.
+const NOTE: &str = "sdtrt.json";
+
+/// Where a package puts the extension, from the folder that the program's own is in.
+const SHARED: &str = "share/sdtrt/webui";
+
+/// Where the extension was installed together with this program.
+pub(crate) fn source(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        if !is_extension(named) {
+            bail!("{} does not hold the extension: {} is missing", named.display(), PARTS[0]);
+        }
+        return Ok(fs::canonicalize(named)?);
+    }
+    let program = env::current_exe().and_then(fs::canonicalize).context("where is sdtrtctl?")?;
+    // Above it: /usr for a package, and the sources where it was built in them.
+    let places = program.ancestors().skip(2).flat_map(|dir| [dir.join(SHARED), dir.join("webui")]);
+    places.into_iter().find(|place| is_extension(place)).with_context(|| {
+        format!(
+            "the extension is not beside {}: name its folder, `webui` in the sources of sdtrt, with \
+             --extension DIR",
+            program.display()
+        )
+    })
+}
+
+fn is_extension(dir: &Path) -> bool {
+    PARTS.iter().all(|part| dir.join(part).exists())
+}
+
+/// Links the extension at `source` into the web UI, over links of an earlier time. Returns its folder.
+pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<PathBuf> {
+    let folder = extensions.join(NAME);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for part in PARTS {
+        refuse_foreign(&folder.join(part))?;
+    }
+    for part in PARTS {
+        let place = folder.join(part);
+        remove_link(&place)?;
+        symlink(source.join(part), &place)
+            .with_context(|| format!("cannot make the link {}", place.display()))?;
+    }
+    let data_dir = data_dir.to_str().context("the data folder's path is not UTF-8")?;
+    let note = folder.join(NOTE);
+    fs::write(&note, json!({ "data_dir": data_dir }).to_string())
+        .with_context(|| format!("cannot write {}", note.display()))?;
+    Ok(folder)
+}
+
+/// Takes the extension out again. Whether it was there. What else somebody put into its folder stays.
+pub(crate) fn unlink(extensions: &Path) -> Result<bool> {
+    let folder = extensions.join(NAME);
+    let mut was_there = false;
+    for part in PARTS {
+        refuse_foreign(&folder.join(part))?;
+    }
+    for part in PARTS {
+        was_there |= remove_link(&folder.join(part))?;
+    }
+    let _ = fs::remove_file(folder.join(NOTE));
+    // It stays where something else is in it.
+    let _ = fs::remove_dir(&folder);
+    Ok(was_there)
+}
+
+/// An error where something else than a link is there.
+fn refuse_foreign(place: &Path) -> Result<()> {
+    match fs::symlink_metadata(place) {
+        Ok(found) if !found.is_symlink() => bail!(
+            "{} is in the way: it is not a link that sdtrtctl made; move it away first",
+            place.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there was one.
+fn remove_link(place: &Path) -> Result<bool> {
+    match fs::remove_file(place) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", place.display())),
+    }
+}

@@ -1,0 +1,135 @@
+//! A web UI's folders, from the flags that it is started with.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use config::WebUi;
+
+/// Has been there since 1.6, the first version that this works with.
+const MARK: &str = "modules/sd_unet.py";
+
+/// The file that a person sets flags in.
+const SETTINGS: &str = "webui-user.sh";
+
+const VARIABLE: &str = "COMMANDLINE_ARGS";
+
+/// Where a web UI keeps things.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Folders {
+    pub(crate) webui: WebUi,
+    pub(crate) extensions: PathBuf,
+}
+
+impl Folders {
+    /// Those of the web UI in `path`.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+        if !path.join(MARK).is_file() {
+            bail!(
+                "{} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer: it has no \
+                 {MARK}",
+                path.display()
+            );
+        }
+        let settings = path.join(SETTINGS);
+        let flags = match fs::read_to_string(&settings) {
+            Ok(text) => flags(&text).with_context(|| {
+                format!("{VARIABLE} in {} is not understood", settings.display())
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error).context(settings.display().to_string()),
+        };
+        Ok(Self::with_flags(&path, &flags))
+    }
+
+    fn with_flags(path: &Path, flags: &[String]) -> Self {
+        // As the web UI does, from its own folder on.
+        let given = |name| value(flags, name).map(|value| path.join(value));
+        let data = given("--data-dir").unwrap_or_else(|| path.to_owned());
+        let models = given("--models-dir").unwrap_or_else(|| data.join("models"));
+        let lora = given("--lora-dir").unwrap_or_else(|| models.join("Lora"));
+        let lycoris = given("--lyco-dir-backcompat").unwrap_or_else(|| models.join("LyCORIS"));
+        let webui = WebUi {
+            path: path.to_owned(),
+            models_dirs: given("--ckpt-dir")
+                .into_iter()
+                .chain([models.join("Stable-diffusion")])
+                .collect(),
+            lora_dirs: vec![lora, lycoris],
+        };
+        Self { webui, extensions: data.join("extensions") }
+    }
+}
+
+/// The last value of a flag, which is the one that counts.
+fn value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
+    let (mut found, mut rest) = (None, flags.iter());
+    while let Some(flag) = rest.next() {
+        if flag == name {
+            found = rest.next().map(String::as_str);
+        } else if let Some(value) = flag.strip_prefix(name).and_then(|rest| rest.strip_prefix('='))
+        {
+            found = Some(value);
+        }
+    }
+    found
+}
+
+/// The flags that the settings file of a shell has set last; a line that begins with `#` sets none.
+fn flags(settings: &str) -> Result<Vec<String>> {
+    let assignments = settings.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        line.strip_prefix(VARIABLE)?.strip_prefix('=')
+    });
+    let Some(assigned) = assignments.last() else { return Ok(Vec::new()) };
+    let unclosed = "a quote is not closed";
+    // Once as the shell reads the line, and once as the web UI splits the value.
+    let value = shlex::split(assigned).context(unclosed)?.into_iter().next().unwrap_or_default();
+    shlex::split(&value).context(unclosed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(settings: &str) -> Folders {
+        Folders::with_flags(Path::new("/w"), &flags(settings).unwrap())
+    }
+
+    fn paths(names: &[&str]) -> Vec<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn folders_follow_the_flags() {
+        let usual = paths(&["/w/models/Stable-diffusion"]);
+        let loras = paths(&["/w/models/Lora", "/w/models/LyCORIS"]);
+        for settings in [
+            "",
+            "#export COMMANDLINE_ARGS=\"--ckpt-dir /other\"",
+            "export COMMANDLINE_ARGS=\"--xformers --api\" # --ckpt-dir /other",
+            "COMMANDLINE_ARGS='--ckpt-dir /other'\nexport COMMANDLINE_ARGS=\n",
+        ] {
+            let found = folders(settings);
+            assert_eq!(found.webui.models_dirs, usual, "{settings}");
+            assert_eq!(found.webui.lora_dirs, loras, "{settings}");
+            assert_eq!(found.extensions, Path::new("/w/extensions"), "{settings}");
+        }
+        let found = folders(
+            "export COMMANDLINE_ARGS=\"--ckpt-dir '/my models' --data-dir=data --lora-dir /l --api\"",
+        );
+        assert_eq!(
+            found.webui.models_dirs,
+            paths(&["/my models", "/w/data/models/Stable-diffusion"])
+        );
+        assert_eq!(found.webui.lora_dirs, paths(&["/l", "/w/data/models/LyCORIS"]));
+        assert_eq!(found.extensions, Path::new("/w/data/extensions"));
+        let found = folders("  COMMANDLINE_ARGS=\"--models-dir /m --models-dir /n\"");
+        assert_eq!(found.webui.models_dirs, paths(&["/n/Stable-diffusion"]));
+        assert!(flags("COMMANDLINE_ARGS=\"--api").is_err());
+    }
+}

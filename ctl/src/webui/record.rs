@@ -1,0 +1,127 @@
+//! What the configuration says of web UIs: a table `[[webuis]]` for each. All else in the file stays as
+//! it is, comments too.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use config::{Config, WebUi};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
+
+const KEY: &str = "webuis";
+
+/// Has the configuration name this web UI, in the place of what it said of it before.
+pub(crate) fn record(file: &Path, webui: &WebUi) -> Result<()> {
+    let mut table = Table::new();
+    table.insert("path", value(text(&webui.path)?));
+    table.insert("models_dirs", value(texts(&webui.models_dirs)?));
+    table.insert("lora_dirs", value(texts(&webui.lora_dirs)?));
+    edit(file, |tables| {
+        tables.retain(|table| !is_of(table, &webui.path));
+        tables.push(table);
+    })
+}
+
+/// Has the configuration name the web UI at `path` no more.
+pub(crate) fn forget(file: &Path, path: &Path) -> Result<()> {
+    if file.exists() {
+        edit(file, |tables| tables.retain(|table| !is_of(table, path)))
+    } else {
+        Ok(())
+    }
+}
+
+fn edit(file: &Path, change: impl FnOnce(&mut ArrayOfTables)) -> Result<()> {
+    let named = || file.display().to_string();
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(named),
+    };
+    let mut document: DocumentMut =
+        text.parse().with_context(|| format!("the configuration {} is not valid", named()))?;
+    let item = document.entry(KEY).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    let tables = item
+        .as_array_of_tables_mut()
+        .with_context(|| format!("{}: {KEY} is not a list of tables, [[{KEY}]]", named()))?;
+    change(tables);
+    if tables.is_empty() {
+        document.remove(KEY);
+    }
+    write(file, &document.to_string()).with_context(|| format!("cannot write {}", named()))
+}
+
+/// Writes aside, syncs and renames, if sdtrtd will understand it.
+fn write(file: &Path, text: &str) -> Result<()> {
+    // Where the configuration is a link, what it leads to is written.
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = file.parent().context("it lies in no folder")?;
+    fs::create_dir_all(folder)?;
+    let mut aside =
+        tempfile::Builder::new().prefix(".sdtrtd-").suffix(".toml").tempfile_in(folder)?;
+    aside.write_all(text.as_bytes())?;
+    Config::read(aside.path())?;
+    if let Ok(found) = fs::metadata(&file) {
+        aside.as_file().set_permissions(found.permissions())?;
+    }
+    aside.as_file().sync_all()?;
+    aside.persist(&file)?;
+    Ok(())
+}
+
+fn is_of(table: &Table, path: &Path) -> bool {
+    table.get("path").and_then(Item::as_str).map(Path::new) == Some(path)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+fn texts(paths: &[PathBuf]) -> Result<Array> {
+    paths.iter().map(|path| text(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn webui(path: &str, models: &str) -> WebUi {
+        WebUi { path: path.into(), models_dirs: vec![models.into()], lora_dirs: Vec::new() }
+    }
+
+    #[test]
+    fn the_rest_of_the_file_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("new/sdtrtd.toml");
+        forget(&file, Path::new("/w")).unwrap();
+        assert!(!file.exists());
+        record(&file, &webui("/w", "/m")).unwrap();
+        assert_eq!(Config::read(&file).unwrap().webuis, [webui("/w", "/m")]);
+
+        let theirs = "# mine\nmodels_dirs = [ \"/a\" ] # here\n";
+        fs::write(&file, theirs).unwrap();
+        for (path, models) in [("/w", "/old"), ("/v", "/n"), ("/w", "/m")] {
+            record(&file, &webui(path, models)).unwrap();
+        }
+        let read = Config::read(&file).unwrap();
+        assert_eq!(read.webuis, [webui("/v", "/n"), webui("/w", "/m")]);
+        for path in ["/w", "/v", "/never"] {
+            forget(&file, Path::new(path)).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
+    }
+
+    #[test]
+    fn what_the_daemon_would_refuse_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sdtrtd.toml");
+        for text in ["models_dirs = [", "unknown = 1\n", "webuis = 3\n"] {
+            fs::write(&file, text).unwrap();
+            assert!(record(&file, &webui("/w", "/m")).is_err(), "{text}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+    }
+}
