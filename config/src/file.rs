@@ -9,7 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    BuildWhen, ComputeCapability, Preset, Rule, WebUi, paths,
+    BuildWhen, ComputeCapability, EngineKind, Preset, Rule, WebUi, paths,
     size::{optional_size, size},
 };
 
@@ -28,6 +28,9 @@ pub struct Config {
     /// GPUs to build for; when empty, those of this machine, and without any, all that
     /// TensorRT-RTX builds for by default.
     pub compute_capabilities: Vec<ComputeCapability>,
+    /// Where the engines' weights are; without it, in the checkpoints where there is a GPU, and inside
+    /// where there is none.
+    pub engines: Option<EngineKind>,
     /// Seconds for which a file must not have changed before it is read.
     pub settle_seconds: f64,
     /// Seconds between two full scans of the models folders, for what no event tells: changes on
@@ -67,6 +70,7 @@ impl Default for Config {
             socket: paths::socket(),
             tensorrt_dir: None,
             compute_capabilities: Vec::new(),
+            engines: None,
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
             quota: None,
@@ -234,6 +238,7 @@ mod tests {
             socket = "/s"
             tensorrt_dir = "/t"
             compute_capabilities = ["8.9", "12.0"]
+            engines = "shared"
             settle_seconds = 1.5
             rescan_seconds = 60
             quota = "50 GB"
@@ -258,6 +263,7 @@ mod tests {
             folder = "tests"
             name = "*"
             presets = ["small"]
+            engines = "baked"
             "#,
         );
         let expected = Config {
@@ -267,6 +273,7 @@ mod tests {
             socket: "/s".into(),
             tensorrt_dir: Some("/t".into()),
             compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
+            engines: Some(EngineKind::Shared),
             settle_seconds: 1.5,
             rescan_seconds: 60.0,
             quota: Some(ByteSize::b(50_000_000_000)),
@@ -293,6 +300,7 @@ mod tests {
                 folder: Some("tests".into()),
                 name: Some("*".into()),
                 presets: vec!["small".into()],
+                engines: Some(EngineKind::Baked),
             }],
         };
         assert_eq!(config, Ok(expected));
@@ -318,6 +326,7 @@ mod tests {
             ("models_dirs = ['/m']\nmin_free = '-1 GB'", "50 GB"),
             ("models_dirs = ['/m']\norphan_days = -1", "orphan_days"),
             ("models_dirs = ['/m']\nbuild = 'sometimes'", "'when-idle' or 'always'"),
+            ("models_dirs = ['/m']\nengines = 'big'", "'shared' or 'baked'"),
             ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
             ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
             ("models_dirs = [", "sdtrtd.toml"),

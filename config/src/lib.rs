@@ -2,6 +2,7 @@
 
 mod build_when;
 mod compute_capability;
+mod engine_kind;
 mod file;
 mod paths;
 mod presets;
@@ -12,6 +13,7 @@ mod webui;
 pub use build_when::{BuildWhen, NotABuildWhen};
 pub use bytesize::ByteSize;
 pub use compute_capability::{ComputeCapability, NotAComputeCapability};
+pub use engine_kind::{EngineKind, NotAnEngineKind};
 pub use file::{Config, Error};
 pub use paths::{config_file, data_dir, socket};
 pub use presets::{Family, Preset, Range, Rule};

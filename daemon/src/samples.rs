@@ -21,6 +21,7 @@ pub(crate) fn identified(name: &str) -> Outcome {
     Outcome::Identified(Identity {
         ids: Ids { weights: id, unet: id },
         architecture: sd1(),
+        signature: Id::from(blake3::hash(b"sd1")),
         unet_parameters: 1,
     })
 }

@@ -14,10 +14,10 @@ impl Workplace {
         let plan = engines.join(format!("{key}.engine"));
         fs::File::create(&plan).unwrap().set_len(bytes).unwrap();
         let manifest = json!({
-            "format": 1,
+            "format": 2,
             "key": key,
             "spec": {
-                "unet_id": unet_id,
+                "weights": { "baked": unet_id },
                 "architecture": {
                     "kind": "sd1",
                     "in_channels": 4,

@@ -12,19 +12,28 @@ pub use preset::Preset;
 pub use range::Range;
 pub use rule::Rule;
 
-use crate::{Config, Error};
+use crate::{Config, EngineKind, Error};
 
 impl Config {
     /// The presets of a checkpoint of this architecture at this path: those of the first rule that
     /// fits, or the usual ones. None if a rule wants no engine for it.
     pub fn presets_for(&self, architecture: &str, family: Family, path: &Path) -> Vec<Preset> {
-        let mut rules = self.rules.iter();
-        match rules.find(|rule| rule.fits(architecture, path, &self.models_dirs)) {
+        match self.rule_for(architecture, path) {
             Some(rule) => {
                 rule.presets.iter().filter_map(|name| self.preset(name, family)).collect()
             }
             None => builtin::USUAL.iter().filter_map(|name| self.preset(name, family)).collect(),
         }
+    }
+
+    /// Where the weights of the engine of such a checkpoint are to be; `None` if that is not said.
+    pub fn engine_kind_for(&self, architecture: &str, path: &Path) -> Option<EngineKind> {
+        let rule = self.rule_for(architecture, path);
+        rule.and_then(|rule| rule.engines).or(self.engines)
+    }
+
+    fn rule_for(&self, architecture: &str, path: &Path) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.fits(architecture, path, &self.models_dirs))
     }
 
     fn preset(&self, name: &str, family: Family) -> Option<Preset> {

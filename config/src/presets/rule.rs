@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use wildmatch::WildMatch;
 
+use crate::EngineKind;
+
 /// Which presets some checkpoints get. What is absent fits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,6 +17,8 @@ pub struct Rule {
     pub name: Option<String>,
     /// Names of the presets; none for no engine at all.
     pub presets: Vec<String>,
+    /// Where the engine's weights are, where that is not as for all others.
+    pub engines: Option<EngineKind>,
 }
 
 impl Rule {
@@ -52,6 +56,7 @@ mod tests {
             folder: folder.map(Into::into),
             name: name.map(Into::into),
             presets: Vec::new(),
+            engines: None,
         };
         for (rule, expected) in [
             (rule(None, None, None), true),

@@ -16,6 +16,7 @@ pub(crate) fn engine(digit: char) -> Engine {
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],
+        shared: false,
         flavour: "tensorrt-rtx".into(),
         version: "1.7.1.116".into(),
         compute_capabilities: vec!["8.9".into(), "12.0".into()],

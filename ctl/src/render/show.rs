@@ -36,6 +36,8 @@ fn render_engine(engine: &Engine) -> String {
     fields.add("path", &engine.path);
     fields.add("size", text::size(engine.bytes));
     fields.add("presets", engine.presets.join(", "));
+    let weights = if engine.shared { "the checkpoint's, refitted" } else { "inside" };
+    fields.add("weights", weights);
     fields.add("built by", format!("{} {}", engine.flavour, engine.version));
     fields.add("built for", engine.compute_capabilities.join(", "));
     fields.render()
@@ -62,6 +64,7 @@ mod tests {
           path        /data/engines/e.engine
           size        1.7 GB
           presets     default
+          weights     inside
           built by    tensorrt-rtx 1.7.1.116
           built for   8.9, 12.0
         ");
@@ -72,9 +75,11 @@ mod tests {
         let mut checkpoint = samples::ready();
         checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
         checkpoint.engines[0].pinned = true;
+        checkpoint.engines[0].shared = true;
         let rendered = render(&checkpoint);
         let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
         assert!(rendered.contains(told), "{rendered}");
+        assert!(rendered.contains("weights     the checkpoint's, refitted\n"), "{rendered}");
     }
 
     #[test]

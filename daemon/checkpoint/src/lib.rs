@@ -17,6 +17,7 @@ mod names;
 mod other;
 mod pickle;
 mod rejection;
+mod signature;
 mod tensor;
 
 pub use architecture::{Architecture, Heads, Kind};
@@ -24,4 +25,5 @@ pub use checkpoint::Checkpoint;
 pub use file_name::is_checkpoint_name;
 pub use id::{Id, Ids, NotAnId};
 pub use rejection::Rejection;
+pub use signature::signature;
 pub use tensor::{Dtype, Tensor, UNET_PREFIX};

@@ -88,6 +88,8 @@ pub struct Engine {
     pub bytes: u64,
     /// The presets whose profiles are inside.
     pub presets: Vec<String>,
+    /// Whether it has no weights of its own and is refitted with a checkpoint's.
+    pub shared: bool,
     /// Which TensorRT built it: `tensorrt-rtx`.
     pub flavour: String,
     /// Version of that TensorRT, exactly.

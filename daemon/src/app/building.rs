@@ -76,7 +76,7 @@ impl Actor {
         identity: &Identity,
         checkpoint: PathBuf,
     ) -> Result<Running> {
-        self.make_room(identity)?;
+        self.make_room(identity, &wanted.spec.weights)?;
         let location = self.world.catalogue.locations().get(&checkpoint);
         let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
         let scratch =
@@ -137,6 +137,11 @@ impl Actor {
         let failure = match result {
             Ok(built) => self.publish(&running, built).err().map(|error| format!("{error:#}")),
             Err(Failure::Refused(reason)) if !moved(&running.job) => Some(reason),
+            Err(failure @ Failure::Unshareable(_)) => {
+                warn!("{failure}; checkpoints of this architecture get engines of their own");
+                self.world.unshareable.insert(*running.job.spec.weights.id());
+                None
+            }
             Err(Failure::Refused(reason) | Failure::Died(reason)) => self.died(engine, reason),
         };
         self.world.build = None;
@@ -155,7 +160,7 @@ impl Actor {
         let key = spec.key();
         let seconds = running.started.elapsed().as_secs_f64();
         self.world.library.publish(
-            &running.job.plan(),
+            &running.job,
             Manifest::new(
                 spec,
                 running.presets.clone(),
@@ -167,7 +172,7 @@ impl Actor {
         )?;
         self.world.asked_no_more(&key);
         self.world.deaths.remove(&key);
-        self.remove_outdated(&running.job.spec.unet_id);
+        self.remove_outdated();
         info!(engine = %key.short(), bytes = built.bytes, seconds, "engine published");
         Ok(())
     }

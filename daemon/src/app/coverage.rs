@@ -36,7 +36,7 @@ fn passes(image: &Image) -> impl Iterator<Item = (&'static str, Pass)> {
 }
 
 fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverage {
-    let Identity { ids, architecture, .. } = held.identity;
+    let Identity { architecture, .. } = held.identity;
     let mut coverage = PassCoverage {
         pass: name.to_owned(),
         width: pass.width,
@@ -52,7 +52,7 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
             .position(|profile| profile.misfits(&pass, architecture.kind).is_empty())
     };
     let engines = world.library.manifests().values();
-    let mut ours = engines.filter(|manifest| manifest.spec.unet_id == ids.unet);
+    let mut ours = engines.filter(|manifest| manifest.spec.weights.fit(held.identity));
     if let Some((manifest, profile)) = ours.find_map(|m| Some((m, fits(&m.spec)?))) {
         coverage.engine = Some(manifest.key.to_string());
         coverage.preset = manifest.presets.get(profile).cloned();

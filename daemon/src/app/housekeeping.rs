@@ -14,7 +14,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{actor::Actor, due::sooner, keeping::Unneeded, room};
-use crate::{build::Removal, schedule::Identity};
+use crate::{
+    build::{Removal, Weights},
+    schedule::Identity,
+};
 
 /// Between two times of clearing away what nobody needs.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
@@ -73,23 +76,21 @@ impl Actor {
     }
 
     /// Evicts what must go for the engine of this checkpoint.
-    pub(super) fn make_room(&mut self, identity: &Identity) -> Result<()> {
-        let needed = room::needed(identity);
-        for engine in self.world.holdings().room_for(&identity.ids.unet, needed).victims {
+    pub(super) fn make_room(&mut self, identity: &Identity, weights: &Weights) -> Result<()> {
+        let needed = room::needed(identity, weights);
+        for engine in self.world.holdings().room_for(weights.id(), needed).victims {
             self.world.library.remove(&engine, Removal::OverQuota)?;
         }
         Ok(())
     }
 
-    /// Removes the engines of a UNet that gave way to the one just published.
-    pub(super) fn remove_outdated(&mut self, unet: &Id) {
-        let manifests = self.world.library.manifests();
-        let of_unet = |engine| manifests.get(engine).is_some_and(|m| m.spec.unet_id == *unet);
+    /// Removes the engines that gave way to the one just published.
+    pub(super) fn remove_outdated(&mut self) {
         let outdated: Vec<Id> = self
             .world
             .unneeded(seconds_since_1970())
             .iter()
-            .filter(|unneeded| unneeded.removal == Removal::Superseded && of_unet(&unneeded.engine))
+            .filter(|unneeded| unneeded.removal == Removal::Superseded)
             .map(|unneeded| unneeded.engine)
             .collect();
         for engine in outdated {

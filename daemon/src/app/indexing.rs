@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{actor::Actor, world::World};
+use super::{actor::Actor, keeping::of, world::World};
 use crate::webui::{Index, IndexedCheckpoint};
 
 impl Actor {
@@ -19,11 +19,16 @@ fn index(world: &World) -> Index {
     let (held, engines) = (world.catalogue.held(), world.engines());
     let checkpoints = held.values().map(|held| {
         let ids = &held.identity.ids;
-        let mut engines = engines.get(&ids.unet).cloned().unwrap_or_default();
+        let mut engines = of(&engines, held.identity);
         let wanted = world.wanted(held).map(|wanted| wanted.spec.key());
         // What it should have, then what stands in for it, the newest first.
         engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
-        let engines = engines.into_iter().map(|engine| (engine, world.library.plan(&engine.key)));
+        let library = &world.library;
+        let files = |key| (library.plan(key), library.constants(key));
+        let engines = engines.into_iter().map(|engine| {
+            let (plan, constants) = files(&engine.key);
+            (engine, plan, constants)
+        });
         let kind = held.identity.architecture.kind;
         IndexedCheckpoint::new((ids.weights, ids.unet), kind, &held.paths, engines)
     });

@@ -7,9 +7,13 @@ use tracing::warn;
 
 use super::{room, world::World};
 use crate::{
-    build::{EngineSpec, Manifest, Usage, difference},
+    build::{EngineSpec, Manifest, Usage, Weights, difference},
     schedule::{Holdings, Identity, Standing, Stored, WantedKeys, standings},
 };
+
+/// TensorRT takes a CUDA driver to build what can be refitted.
+const NO_DRIVER: &str = "waits for a GPU: an engine that checkpoints share can only be built where \
+                         there is an NVIDIA driver; with `engines = \"baked\"` each gets its own";
 
 /// An engine that nobody needs any more.
 pub(super) struct Unneeded {
@@ -31,9 +35,17 @@ impl World {
     }
 
     /// Why the engine of this checkpoint can't be built for now, where that is so.
-    pub(super) fn obstacle(&self, holdings: &Holdings, identity: &Identity) -> Option<String> {
-        let needed = room::needed(identity);
-        let lacking = holdings.room_for(&identity.ids.unet, needed).lacking;
+    pub(super) fn obstacle(
+        &self,
+        holdings: &Holdings,
+        identity: &Identity,
+        weights: &Weights,
+    ) -> Option<String> {
+        if matches!(weights, Weights::Shared(_)) && self.gpus.is_empty() {
+            return Some(NO_DRIVER.to_owned());
+        }
+        let needed = room::needed(identity, weights);
+        let lacking = holdings.room_for(weights.id(), needed).lacking;
         match &self.free {
             Err(error) => Some(error.clone()),
             Ok(free) => room::obstacle(needed, lacking, *free, &self.config),
@@ -44,8 +56,11 @@ impl World {
     fn wanted_engines(&self) -> WantedKeys {
         let mut wanted = WantedKeys::new();
         for held in self.catalogue.held().values() {
-            let keys = wanted.entry(held.identity.ids.unet).or_default();
-            keys.extend(self.wanted(held).map(|wanted| wanted.spec.key()));
+            let key = self.wanted(held).map(|wanted| wanted.spec.key());
+            // One kind of engine takes the place of the other.
+            for id in [held.identity.ids.unet, held.identity.signature] {
+                wanted.entry(id).or_default().extend(key);
+            }
         }
         wanted
     }
@@ -57,7 +72,7 @@ impl World {
                 let usage = self.usage(manifest);
                 Stored {
                     engine: manifest.key,
-                    unet: manifest.spec.unet_id,
+                    weights: *manifest.spec.weights.id(),
                     bytes: manifest.bytes,
                     last_used: usage.last_used,
                     pinned: usage.pinned,
@@ -85,11 +100,12 @@ impl World {
         let wanted = self.wanted_engines();
         let changes = self.library.manifests().values().filter_map(|manifest| {
             let usage = self.usage(manifest);
-            let usage = match (wanted.contains_key(&manifest.spec.unet_id), usage.orphaned_since) {
-                (true, Some(_)) => Usage { orphaned_since: None, last_used: now, ..usage },
-                (false, None) if all_known => Usage { orphaned_since: Some(now), ..usage },
-                _ => return None,
-            };
+            let usage =
+                match (wanted.contains_key(manifest.spec.weights.id()), usage.orphaned_since) {
+                    (true, Some(_)) => Usage { orphaned_since: None, last_used: now, ..usage },
+                    (false, None) if all_known => Usage { orphaned_since: Some(now), ..usage },
+                    _ => return None,
+                };
             Some((manifest.key, usage))
         });
         for (engine, usage) in changes.collect::<Vec<_>>() {
@@ -142,12 +158,21 @@ impl World {
         wanted.chain(building).chain(self.library.manifests().keys().copied()).collect()
     }
 
-    /// Published engines by the UNet inside.
+    /// Published engines by the UNet inside or, of shared ones, by the signature.
     pub(super) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
         let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
         for manifest in self.library.manifests().values() {
-            engines.entry(manifest.spec.unet_id).or_default().push(manifest);
+            engines.entry(*manifest.spec.weights.id()).or_default().push(manifest);
         }
         engines
     }
+}
+
+/// The engines that run this checkpoint's UNet, its own first.
+pub(super) fn of<'a>(
+    engines: &HashMap<Id, Vec<&'a Manifest>>,
+    identity: &Identity,
+) -> Vec<&'a Manifest> {
+    let both = [&identity.ids.unet, &identity.signature];
+    both.into_iter().filter_map(|id| engines.get(id)).flatten().copied().collect()
 }

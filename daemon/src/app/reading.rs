@@ -33,7 +33,9 @@ fn try_read(path: &Path, stamp: Stamp) -> Result<Option<Identity>, Rejection> {
     }
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
     let ids = checkpoint.ids()?;
-    Ok(Some(Identity { ids, architecture: checkpoint.architecture.clone(), unet_parameters }))
+    let Checkpoint { architecture, tensors, .. } = &checkpoint;
+    let signature = checkpoint::signature(architecture, tensors);
+    Ok(Some(Identity { ids, architecture: architecture.clone(), signature, unet_parameters }))
 }
 
 /// Bytes of all files below `dir`; what can't be read counts nothing.

@@ -2,14 +2,18 @@
 
 use config::{ByteSize, Config};
 
-use crate::schedule::Identity;
+use crate::{build::Weights, schedule::Identity};
 
 /// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
 const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
 
 /// Bytes that a checkpoint's engine takes, at most.
-pub(super) fn needed(identity: &Identity) -> u64 {
-    identity.unet_parameters.saturating_mul(2).saturating_add(PLAN_OVERHEAD_BYTES)
+pub(super) fn needed(identity: &Identity, weights: &Weights) -> u64 {
+    let inside = match weights {
+        Weights::Baked(_) => identity.unet_parameters.saturating_mul(2),
+        Weights::Shared(_) => 0,
+    };
+    inside.saturating_add(PLAN_OVERHEAD_BYTES)
 }
 
 /// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for

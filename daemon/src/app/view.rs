@@ -14,10 +14,11 @@ use protocol::{
 
 use super::{
     gating::Closed,
+    keeping::of,
     world::{Build, World},
 };
 use crate::{
-    build::{EngineSpec, FLAVOUR, Manifest, difference},
+    build::{EngineSpec, FLAVOUR, Manifest, Weights, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
 };
 
@@ -29,10 +30,8 @@ pub(super) fn checkpoints(
 ) -> BTreeMap<String, Checkpoint> {
     let engines = world.engines();
     let turns: Turns<'_> = turns(queue).map(|(turn, want)| (want.engine, (turn, want))).collect();
-    let live = held.values().map(|held| {
-        let engines = engines.get(&held.identity.ids.unet).map_or(&[][..], Vec::as_slice);
-        identified(world, held, engines, &turns)
-    });
+    let live =
+        held.values().map(|held| identified(world, held, &of(&engines, held.identity), &turns));
     let unread = world.catalogue.locations().iter().filter_map(|(path, location)| {
         let (state, reason) = match &location.content {
             Content::Settling { .. } => (State::Settling, None),
@@ -53,8 +52,10 @@ pub(super) fn checkpoints(
             engines: Vec::new(),
         })
     });
-    let orphaned = engines.iter().filter_map(|(unet, engines)| {
-        let alive = held.values().any(|held| held.identity.ids.unet == *unet);
+    let orphaned = engines.iter().filter_map(|(weights, engines)| {
+        let alive = held
+            .values()
+            .any(|held| [held.identity.ids.unet, held.identity.signature].contains(weights));
         (!alive).then(|| orphaned(world, engines))?
     });
     live.chain(unread).chain(orphaned).map(|entry| (entry.key().to_owned(), entry)).collect()
@@ -86,14 +87,11 @@ fn state(
     has_engine: bool,
     turns: &Turns<'_>,
 ) -> (State, Option<String>) {
-    let target = match &world.target {
-        Ok(target) => target,
-        Err(problem) => {
-            let state = if has_engine { State::Ready } else { State::Queued };
-            return (state, Some(problem.to_string()));
-        }
-    };
-    let Some(wanted) = target.engine(held.identity, &held.paths) else {
+    if let Err(problem) = &world.target {
+        let state = if has_engine { State::Ready } else { State::Queued };
+        return (state, Some(problem.to_string()));
+    }
+    let Some(wanted) = world.wanted(held) else {
         return (State::Off, Some("a rule of the configuration wants no engine for it".to_owned()));
     };
     let wanted = wanted.spec.key();
@@ -143,7 +141,10 @@ fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
     let first = engines.first()?;
     Some(Checkpoint {
         weights_id: Some(first.weights_id.to_string()),
-        unet_id: Some(first.spec.unet_id.to_string()),
+        unet_id: match first.spec.weights {
+            Weights::Baked(unet) => Some(unet.to_string()),
+            Weights::Shared(_) => None,
+        },
         architecture: Some(first.spec.architecture.kind.to_string()),
         state: State::Orphaned,
         reason: Some(format!(
@@ -164,6 +165,7 @@ fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>) -> En
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
+        shared: matches!(manifest.spec.weights, Weights::Shared(_)),
         flavour: manifest.spec.flavour.clone(),
         version: manifest.spec.version.clone(),
         compute_capabilities: manifest.spec.compute_capability_names(),

@@ -8,6 +8,7 @@ use checkpoint::Id;
 use config::Config;
 use protocol::GpuReading;
 
+use super::keeping::of;
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target, Wanted},
     gpu::Gpu,
@@ -41,6 +42,8 @@ pub(super) struct World {
     pub(super) paused: bool,
     /// Whether the machine is idle, where that counts.
     pub(super) decision: Decision,
+    /// Signatures whose engine can't be shared, as was seen in this life.
+    pub(super) unshareable: HashSet<Id>,
     /// How each GPU was used at the last look; empty before the first.
     pub(super) readings: Vec<GpuReading>,
     /// Engines asked for whatever the machine does.
@@ -79,6 +82,7 @@ impl World {
             surveyed: false,
             paused: store.is_paused(),
             decision: Decision::Wait(Gate::new(config.idle()).too_soon()),
+            unshareable: HashSet::new(),
             readings: Vec::new(),
             urgent: HashSet::new(),
             recent: Vec::new(),
@@ -91,7 +95,9 @@ impl World {
     /// The engine that this checkpoint should have; `None` as long as there is nothing to build it
     /// with, and where rules want none.
     pub(super) fn wanted(&self, held: &Held<'_>) -> Option<Wanted> {
-        self.target.as_ref().ok()?.engine(held.identity, &held.paths)
+        let target = self.target.as_ref().ok()?;
+        let can_be_shared = !self.unshareable.contains(&held.identity.signature);
+        target.engine(held.identity, &held.paths, can_be_shared)
     }
 
     /// Engines to come, the one being built left out, in order.
@@ -103,14 +109,14 @@ impl World {
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
                 || self.build.as_ref().is_some_and(|build| build.engine == engine);
-            let engines = engines.get(&spec.unet_id).map_or(&[][..], Vec::as_slice);
+            let engines = of(&engines, held.identity);
             (!nothing_to_do).then(|| Want {
                 engine,
                 presets,
                 weights: *weights,
                 newest_ns: held.newest_ns,
-                why: self.why(&spec, engines),
-                obstacle: self.obstacle(&holdings, held.identity),
+                why: self.why(&spec, &engines),
+                obstacle: self.obstacle(&holdings, held.identity, &spec.weights),
             })
         });
         plan(wants, &self.asked, &self.recent)

@@ -1,13 +1,15 @@
 //! What makes an engine outdated.
 
-use super::EngineSpec;
+use std::mem;
 
-/// What lies between an engine's `old` spec and the `new` one of the same UNet, for people to read:
+use super::{EngineSpec, Weights};
+
+/// What lies between an engine's `old` spec and the `new` one for the same UNet, for people to read:
 /// `TensorRT 1.6.1.120 → 1.7.1.116, recipe 1 → 2`. Empty where nothing does.
 pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
     // Taken apart, so that a new field is not forgotten here.
     let EngineSpec {
-        unet_id: _,
+        weights,
         architecture,
         recipe,
         flavour,
@@ -17,6 +19,12 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
         profiles,
     } = old;
     let differences = [
+        (mem::discriminant(weights) != mem::discriminant(&new.weights)).then(|| {
+            match new.weights {
+                Weights::Baked(_) => "shared → baked".to_owned(),
+                Weights::Shared(_) => "baked → shared".to_owned(),
+            }
+        }),
         (*flavour != new.flavour)
             .then(|| format!("{flavour} {version} → {} {}", new.flavour, new.version)),
         (*flavour == new.flavour && *version != new.version)
@@ -48,7 +56,7 @@ mod tests {
 
     fn spec() -> EngineSpec {
         EngineSpec {
-            unet_id: Id::from(blake3::hash(b"unet")),
+            weights: Weights::Baked(Id::from(blake3::hash(b"unet"))),
             profiles: vec![Profile { inputs: BTreeMap::new() }],
             architecture: sd1(),
             recipe: 1,
@@ -62,11 +70,12 @@ mod tests {
     #[test]
     fn each_change_is_named() {
         type Change = fn(&mut EngineSpec);
-        let table: [(Change, &str); 9] = [
+        let table: [(Change, &str); 10] = [
             (|_| (), ""),
             (|new| new.version = "1.7.1.116".into(), "TensorRT 1.6.1.120 → 1.7.1.116"),
             (|new| new.flavour = "tensorrt".into(), "tensorrt-rtx 1.6.1.120 → tensorrt 1.6.1.120"),
             (|new| new.recipe = 2, "recipe 1 → 2"),
+            (|new| new.weights = Weights::Shared(*new.weights.id()), "baked → shared"),
             (|new| new.architecture.heads = Heads::Count(5), "architecture changed"),
             (
                 |new| new.compute_capabilities = ["8.9", "12.0"].map(|c| c.parse().unwrap()).into(),

@@ -4,15 +4,43 @@ use serde::{Deserialize, Serialize};
 use unet::Precision;
 
 use super::Profile;
+use crate::schedule::Identity;
 
 /// The TensorRT that engines are built with. Engines of one flavour never load in another.
 pub const FLAVOUR: &str = "tensorrt-rtx";
 
+/// Whose weights an engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// Inside, those of this UNet.
+    Baked(Id),
+    /// None: it is refitted with those of any UNet of this [`checkpoint::signature`].
+    Shared(Id),
+}
+
+impl Weights {
+    /// The UNet id or the signature.
+    pub fn id(&self) -> &Id {
+        match self {
+            Self::Baked(id) | Self::Shared(id) => id,
+        }
+    }
+
+    /// Whether such an engine runs this checkpoint's UNet.
+    pub fn fit(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Baked(unet) => *unet == identity.ids.unet,
+            Self::Shared(signature) => *signature == identity.signature,
+        }
+    }
+}
+
 /// Everything that decides an engine's bytes, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSpec {
-    /// The weights inside.
-    pub unet_id: Id,
+    /// Whose weights it has.
+    pub weights: Weights,
     /// What decides the graph beside the weights.
     pub architecture: Architecture,
     /// [`unet::RECIPE`] of the graph.

@@ -30,6 +30,12 @@ impl Job {
     pub fn plan(&self) -> PathBuf {
         self.folder.join("engine")
     }
+
+    /// Where it leaves the graph's constants, which whoever refits a shared engine needs beside the
+    /// checkpoint: a safetensors file.
+    pub fn constants(&self) -> PathBuf {
+        self.folder.join("constants")
+    }
 }
 
 /// What a worker is doing.
@@ -90,4 +96,6 @@ pub enum Report {
     Built(Built),
     /// It can't be done, and why; the last line.
     Failed(String),
+    /// TensorRT does not let these weights be replaced, so the engine can't be shared; the last line.
+    Unshareable(Vec<String>),
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::{Built, EngineSpec};
 
 /// Raised when a manifest's meaning changes; others are left alone.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// What is kept beside every engine: the truth about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Manifest {
     pub spec: EngineSpec,
     /// The presets whose profiles are inside.
     pub presets: Vec<String>,
-    /// The checkpoint it was built from; others with the same UNet share it.
+    /// The checkpoint it was built for; others may use it as well.
     pub weights_id: Id,
     /// Size of the plan.
     pub bytes: u64,

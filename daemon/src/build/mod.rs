@@ -18,7 +18,7 @@ pub mod worker;
 
 pub use coverage::Pass;
 pub use difference::difference;
-pub use engine::{EngineSpec, FLAVOUR};
+pub use engine::{EngineSpec, FLAVOUR, Weights};
 pub use job::{Built, Job, Phase, Progress, Report};
 pub use library::{Library, Removal};
 pub use manifest::Manifest;

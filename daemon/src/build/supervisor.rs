@@ -23,6 +23,9 @@ pub enum Failure {
     /// The worker ended without a word, as when something killed it; it may do better next time.
     #[error("{0}")]
     Died(String),
+    /// An engine of this architecture can't be shared: these weights can't be replaced in it.
+    #[error("{}", unshareable(.0))]
+    Unshareable(Vec<String>),
 }
 
 /// Hears how a job goes on.
@@ -72,6 +75,7 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Built, 
     Ok(match last {
         Some(Report::Built(built)) => Ok(built),
         Some(Report::Failed(reason)) => Err(Failure::Refused(reason)),
+        Some(Report::Unshareable(weights)) => Err(Failure::Unshareable(weights)),
         _ => Err(Failure::Died(describe(status, log))),
     })
 }
@@ -100,6 +104,15 @@ async fn follow(child: &mut Child, hear: &mut Hear) -> io::Result<Option<Report>
         }
     }
     Ok(None)
+}
+
+fn unshareable(weights: &[String]) -> String {
+    let some: Vec<_> = weights.iter().take(3).map(String::as_str).collect();
+    format!(
+        "the engine can't be shared, as TensorRT does not let {} of its weights be replaced ({}…)",
+        weights.len(),
+        some.join(", ")
+    )
 }
 
 fn describe(status: ExitStatus, log: &Path) -> String {

@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use checkpoint::Kind;
-use config::{ComputeCapability, Config, Preset};
+use config::{ComputeCapability, Config, EngineKind, Preset};
 use unet::Precision;
 
-use super::{EngineSpec, FLAVOUR, Profile, Runtime, profile::family};
+use super::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
 use crate::{gpu::Gpu, schedule::Identity};
 
 /// What TensorRT-RTX 1.6 and 1.7 build for when it is named (seen by trying).
@@ -17,6 +17,8 @@ pub struct Target {
     pub runtime: Runtime,
     /// The GPUs, sorted; empty for those that TensorRT chooses by itself.
     pub compute_capabilities: Vec<ComputeCapability>,
+    /// Without a driver an engine that can be refitted can't be built.
+    has_driver: bool,
     config: Config,
 }
 
@@ -41,16 +43,20 @@ impl Target {
         }
         compute_capabilities.sort_unstable();
         compute_capabilities.dedup();
-        Self { runtime, compute_capabilities, config: config.clone() }
+        let has_driver = !gpus.is_empty();
+        Self { runtime, compute_capabilities, has_driver, config: config.clone() }
     }
 
     /// The engine that a checkpoint which lies at these paths should have; `None` if rules want
-    /// none for any of them.
-    pub fn engine(&self, identity: &Identity, paths: &[&Path]) -> Option<Wanted> {
+    /// none for any of them. It is shared if it `can_be`, and nothing speaks against it.
+    pub fn engine(&self, identity: &Identity, paths: &[&Path], can_be: bool) -> Option<Wanted> {
         let presets = self.presets(identity.architecture.kind, paths);
         (!presets.is_empty()).then(|| Wanted {
             spec: EngineSpec {
-                unet_id: identity.ids.unet,
+                weights: match self.kind(identity.architecture.kind, paths) {
+                    EngineKind::Shared if can_be => Weights::Shared(identity.signature),
+                    _ => Weights::Baked(identity.ids.unet),
+                },
                 architecture: identity.architecture.clone(),
                 recipe: unet::RECIPE,
                 flavour: FLAVOUR.to_owned(),
@@ -66,6 +72,15 @@ impl Target {
         })
     }
 
+    /// What the first path that a rule says something of gives it, or the configuration, or the machine.
+    fn kind(&self, kind: Kind, paths: &[&Path]) -> EngineKind {
+        let architecture = kind.to_string();
+        let mut said =
+            paths.iter().filter_map(|path| self.config.engine_kind_for(&architecture, path));
+        let usual = if self.has_driver { EngineKind::Shared } else { EngineKind::Baked };
+        said.next().unwrap_or(usual)
+    }
+
     /// What any of the paths gives it, each preset once.
     fn presets(&self, kind: Kind, paths: &[&Path]) -> Vec<Preset> {
         let architecture = kind.to_string();
@@ -78,5 +93,63 @@ impl Target {
             }
         }
         presets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use checkpoint::Id;
+
+    use super::*;
+    use crate::{samples, schedule::Outcome};
+
+    fn target(toml: &str, has_driver: bool) -> Target {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sdtrtd.toml");
+        std::fs::write(&path, format!("models_dirs = ['/m']\n{toml}")).unwrap();
+        let runtime = Runtime { libraries: None, version: "1.7.1.116".into() };
+        let config = Config::read(&path).unwrap();
+        Target { runtime, compute_capabilities: Vec::new(), has_driver, config }
+    }
+
+    fn identity(name: &str) -> Identity {
+        match samples::identified(name) {
+            Outcome::Identified(identity) => identity,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn engines_are_shared_where_there_is_a_driver_and_nothing_speaks_against_it() {
+        let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines = 'baked'";
+        let (all, none) = ("engines = 'shared'", "engines = 'baked'");
+        for (toml, has_driver, can_be, paths, shared) in [
+            ("", true, true, &["/m/a"][..], true),
+            ("", false, true, &["/m/a"], false),
+            ("", true, false, &["/m/a"], false),
+            (none, true, true, &["/m/a"], false),
+            (all, false, true, &["/m/a"], true),
+            (all, false, false, &["/m/a"], false),
+            (rule, true, true, &["/m/own/a"], false),
+            (rule, true, true, &["/m/a"], true),
+            (rule, true, true, &["/m/a", "/m/own/a"], false),
+        ] {
+            let paths: Vec<_> = paths.iter().map(Path::new).collect();
+            let wanted = target(toml, has_driver).engine(&identity("a"), &paths, can_be).unwrap();
+            let is_shared = matches!(wanted.spec.weights, Weights::Shared(_));
+            assert_eq!(is_shared, shared, "{toml:?} {has_driver} {can_be} {paths:?}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_of_one_architecture_share_one_engine() {
+        let keys = |has_driver| -> HashSet<Id> {
+            let target = target("", has_driver);
+            let key = |name| target.engine(&identity(name), &[Path::new("/m/a")], true);
+            ["a", "b"].map(key).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
+        };
+        assert_eq!((keys(true).len(), keys(false).len()), (1, 2));
     }
 }

@@ -1,4 +1,4 @@
-use checkpoint::{Architecture, Ids};
+use checkpoint::{Architecture, Id, Ids};
 use serde::{Deserialize, Serialize};
 
 /// What reading a checkpoint taught.
@@ -8,6 +8,8 @@ pub struct Identity {
     pub ids: Ids,
     /// Which Stable Diffusion it is.
     pub architecture: Architecture,
+    /// [`checkpoint::signature`] of the UNet: those with the same one can share an engine.
+    pub signature: Id,
     /// Numbers in the UNet, which decide how big an engine gets.
     pub unet_parameters: u64,
 }

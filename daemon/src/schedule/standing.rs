@@ -7,8 +7,8 @@ use checkpoint::Id;
 pub struct Stored {
     /// The engine's key.
     pub engine: Id,
-    /// The UNet inside.
-    pub unet: Id,
+    /// The UNet inside or, of a shared engine, the signature that it fits.
+    pub weights: Id,
     /// Size of the plan.
     pub bytes: u64,
     /// When it was last built, taken up again or asked for.
@@ -19,8 +19,8 @@ pub struct Stored {
     pub orphaned_since: Option<u64>,
 }
 
-/// The keys of the engines that the checkpoints in use should have, by their UNets. A UNet without
-/// any is in use too, but what it should have is not known.
+/// The keys of the engines that the checkpoints in use should have, by their UNets and signatures. One
+/// without any is in use too, but what it should have is not known.
 pub type WantedKeys = HashMap<Id, BTreeSet<Id>>;
 
 /// What an engine is to the checkpoints in use.
@@ -46,7 +46,7 @@ impl Standing {
 /// The standing of every engine, by its key.
 pub fn standings(stored: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
     let there: HashSet<Id> = stored.iter().map(|stored| stored.engine).collect();
-    let standing = |stored: &Stored| match (wanted.get(&stored.unet), stored.orphaned_since) {
+    let standing = |stored: &Stored| match (wanted.get(&stored.weights), stored.orphaned_since) {
         (Some(keys), _) if keys.contains(&stored.engine) => Standing::Current,
         (Some(keys), _) => {
             let complete = keys.iter().all(|key| there.contains(key));
@@ -70,7 +70,7 @@ mod tests {
     fn stored(engine: u8, orphaned_since: Option<u64>) -> Stored {
         Stored {
             engine: id(engine),
-            unet: id(0),
+            weights: id(0),
             bytes: 1,
             last_used: 0,
             pinned: false,
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn other_unets_change_nothing() {
-        let other = Stored { unet: id(9), ..stored(2, None) };
+        let other = Stored { weights: id(9), ..stored(2, None) };
         let wanted = [(id(0), [id(3)].into()), (id(9), [id(2)].into())].into();
         let found = standings(&[stored(1, None), other], &wanted);
         assert_eq!(found[&id(1)], Standing::StandIn);

@@ -5,6 +5,7 @@
 //! writes the graph alone; the weights stay where they are, and the ONNX file points at them in
 //! the `.safetensors` file itself.
 
+mod blank;
 mod blocks;
 mod builder;
 mod error;
@@ -17,6 +18,7 @@ mod onnx;
 mod precision;
 mod weights;
 
+pub use blank::blank;
 pub use error::Error;
 pub use form::{
     Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Sums,

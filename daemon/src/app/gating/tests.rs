@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use config::Config;
+use config::{Config, EngineKind};
 use protocol::{GpuProcess, GpuReading, Request, State};
 use tempfile::TempDir;
 use tokio::{
@@ -20,7 +20,7 @@ use tokio::{
 use super::*;
 use crate::{
     app::messages::Mailbox,
-    build::{Builder, Building, Hear, Job, Library, Runtime},
+    build::{Builder, Building, Failure, Hear, Job, Library, Runtime},
     gpu::{Gpu, Gpus, Lost},
     samples::identified,
     store::{Memory, Store},
@@ -96,10 +96,15 @@ struct Stage {
 impl Stage {
     /// A daemon that knows these checkpoints, the newest last, and has built nothing.
     fn new(gpus: usize, build: BuildWhen, names: &[&str]) -> Self {
+        Self::with(gpus, build, Some(EngineKind::Baked), names)
+    }
+
+    fn with(gpus: usize, build: BuildWhen, engines: Option<EngineKind>, names: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = Config {
             models_dirs: vec!["/m".into()],
             data_dir: data.path().to_owned(),
+            engines,
             idle_seconds: WINDOW_S,
             build,
             ..Config::default()
@@ -293,4 +298,20 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
     stage.ask(Request::Resume);
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1), "what was seen before the pause does not count");
+}
+
+#[tokio::test(start_paused = true)]
+async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
+    let names = ["a.safetensors", "b.safetensors"];
+    let mut stage = Stage::with(1, BuildWhen::Always, None, &names);
+    let engine = |stage: &Stage| stage.actor.world.build.as_ref().map(|build| build.engine);
+    let shared = engine(&stage).unwrap();
+    assert!(stage.actor.queue.is_empty(), "one for both");
+
+    let fixed = Err(Failure::Unshareable(vec!["out.2.weight".to_owned()]));
+    stage.actor.take(Message::Built(shared, fixed));
+    let own: Vec<_> = stage.actor.queue.iter().map(|want| want.engine).collect();
+    assert_eq!(own.len(), 1);
+    assert!(![Some(shared), own.first().copied()].contains(&engine(&stage)));
+    assert_eq!(stage.workers().0, 2);
 }

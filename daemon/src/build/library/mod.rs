@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 use checkpoint::Id;
 use tracing::{info, warn};
 
-use super::{Manifest, Usage, manifest::FORMAT};
+use super::{Job, Manifest, Usage, Weights, manifest::FORMAT};
 
 /// The published engines of a data folder.
 ///
 /// `engines/KEY.engine` is a plan and `engines/KEY.json` its manifest, which is written last: a plan
-/// without one does not exist, so a kill at any moment leaves whole engines only. `KEY.usage` is
+/// without one does not exist, so a kill at any moment leaves whole engines only. A shared engine has
+/// the graph's constants in `KEY.constants`. `KEY.usage` is
 /// there once an engine was pinned, orphaned or used again.
 #[derive(Debug)]
 pub struct Library {
@@ -77,7 +78,7 @@ impl Library {
                     }
                     Err(error) => warn!("{} is left alone: {error:#}", path.display()),
                 },
-                Some("engine" | "usage") => parts.push(path),
+                Some("engine" | "constants" | "usage") => parts.push(path),
                 _ => {}
             }
         }
@@ -136,6 +137,11 @@ impl Library {
         self.engines.join(format!("{key}.engine"))
     }
 
+    /// The constants that a shared engine is refitted with, a safetensors file.
+    pub fn constants(&self, key: &Id) -> PathBuf {
+        self.engines.join(format!("{key}.constants"))
+    }
+
     fn manifest_path(&self, key: &Id) -> PathBuf {
         self.engines.join(format!("{key}.json"))
     }
@@ -181,13 +187,18 @@ impl Library {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Publishes the finished, synced plan at `built` under `manifest`.
+    /// Publishes the finished, synced plan that `job` left, and its constants, under `manifest`.
     ///
     /// # Errors
     /// When a file can't be written or moved; then nothing is published.
-    pub fn publish(&mut self, built: &Path, manifest: Manifest) -> Result<()> {
+    pub fn publish(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
         let plan = self.plan(&manifest.key);
-        fs::rename(built, &plan).with_context(|| format!("cannot publish {}", plan.display()))?;
+        let shared = matches!(manifest.spec.weights, Weights::Shared(_));
+        let constants = shared.then(|| (job.constants(), self.constants(&manifest.key)));
+        for (built, published) in constants.into_iter().chain([(job.plan(), plan.clone())]) {
+            fs::rename(built, &published)
+                .with_context(|| format!("cannot publish {}", published.display()))?;
+        }
         self.sync()?;
         // As readable as the plan is: A1111 may run as another user.
         let readable = fs::metadata(&plan)?.permissions();
@@ -209,7 +220,8 @@ impl Library {
     /// When a file can't be removed.
     pub fn remove(&mut self, key: &Id, why: Removal) -> Result<()> {
         info!(%key, ?why, "removing engine");
-        for path in [self.manifest_path(key), self.plan(key), self.usage_path(key)] {
+        let others = [self.plan(key), self.constants(key), self.usage_path(key)];
+        for path in [self.manifest_path(key)].into_iter().chain(others) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove {}", path.display()));

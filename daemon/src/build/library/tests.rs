@@ -2,13 +2,14 @@ use unet::Precision;
 
 use super::*;
 use crate::{
-    build::{Built, EngineSpec, FLAVOUR},
+    build::{Built, EngineSpec, FLAVOUR, Weights},
     samples::sd1,
+    watch::Stamp,
 };
 
 fn manifest(name: &str, plan: &[u8]) -> Manifest {
     let spec = EngineSpec {
-        unet_id: Id::from(blake3::hash(name.as_bytes())),
+        weights: Weights::Baked(Id::from(blake3::hash(name.as_bytes()))),
         architecture: sd1(),
         recipe: 1,
         flavour: FLAVOUR.to_owned(),
@@ -26,12 +27,42 @@ fn manifest(name: &str, plan: &[u8]) -> Manifest {
 /// A library with one engine.
 fn published(data_dir: &Path) -> (Library, Manifest) {
     let mut library = Library::open(data_dir).unwrap();
-    let scratch = library.scratch().unwrap();
-    let plan = scratch.path().join("engine");
-    fs::write(&plan, "plan").unwrap();
     let manifest = manifest("a", b"plan");
-    library.publish(&plan, manifest.clone()).unwrap();
+    publish(&mut library, &manifest);
     (library, manifest)
+}
+
+/// Publishes what a worker would have left.
+fn publish(library: &mut Library, manifest: &Manifest) {
+    let scratch = library.scratch().unwrap();
+    let job = Job {
+        spec: manifest.spec.clone(),
+        checkpoint: "/m/a.safetensors".into(),
+        stamp: Stamp { device: 0, inode: 0, size: 0, mtime_ns: 0 },
+        libraries: None,
+        folder: scratch.path().to_owned(),
+    };
+    fs::write(job.plan(), "plan").unwrap();
+    if let Weights::Shared(_) = manifest.spec.weights {
+        fs::write(job.constants(), "constants").unwrap();
+    }
+    library.publish(&job, manifest.clone()).unwrap();
+}
+
+#[test]
+fn the_constants_of_a_shared_engine_come_and_go_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut library = Library::open(dir.path()).unwrap();
+    let mut spec = manifest("a", b"plan").spec;
+    spec.weights = Weights::Shared(*spec.weights.id());
+    let shared = Manifest { key: spec.key(), spec, ..manifest("a", b"plan") };
+    publish(&mut library, &shared);
+    drop(library);
+
+    let mut library = Library::open(dir.path()).unwrap();
+    assert_eq!(fs::read(library.constants(&shared.key)).unwrap(), b"constants");
+    library.remove(&shared.key, Removal::Asked).unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("engines")).unwrap().count(), 0);
 }
 
 fn keys(library: &Library) -> Vec<Id> {
@@ -136,12 +167,13 @@ fn checking_finds_what_changed_in_a_plan() {
 #[test]
 fn only_what_decides_the_bytes_changes_the_key() {
     let spec = manifest("a", b"").spec;
-    let changes: [fn(&mut EngineSpec); 5] = [
+    let changes: [fn(&mut EngineSpec); 6] = [
         |spec| spec.recipe += 1,
         |spec| spec.version.push('0'),
         |spec| spec.compute_capabilities.push("8.9".parse().unwrap()),
         |spec| spec.precision = Precision::Fp32,
-        |spec| spec.unet_id = Id::from(blake3::hash(b"other")),
+        |spec| spec.weights = Weights::Baked(Id::from(blake3::hash(b"other"))),
+        |spec| spec.weights = Weights::Shared(*spec.weights.id()),
     ];
     let mut keys: Vec<Id> = changes
         .iter()

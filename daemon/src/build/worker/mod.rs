@@ -1,5 +1,6 @@
 //! The process that TensorRT lives in: reads one job, builds it, reports, ends.
 
+mod model;
 mod priority;
 mod progress;
 mod tensorrt;
@@ -8,15 +9,12 @@ mod version;
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::{fd::AsRawFd, unix::fs::symlink},
-    path::PathBuf,
     process, thread,
 };
 
 use anyhow::{Context, Result, ensure};
 use checkpoint::{Checkpoint, Id};
 use procfs::process::Process;
-use unet::Graph;
 
 pub use version::library_version;
 
@@ -38,10 +36,7 @@ pub fn main() -> Result<()> {
     let job: Job = serde_json::from_str(&line).context("not a job on standard input")?;
     thread::spawn(move || stop_with_the_daemon(input));
 
-    let last = match build(&job) {
-        Ok(built) => Report::Built(built),
-        Err(error) => Report::Failed(format!("{error:#}")),
-    };
+    let last = build(&job).unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
     report(&last)
 }
 
@@ -65,30 +60,17 @@ fn at(phase: Phase, percent: u8) {
     let _ = report(&Report::Progress(Progress { phase, percent }));
 }
 
-fn build(job: &Job) -> Result<Built> {
+/// The last report.
+fn build(job: &Job) -> Result<Report> {
     at(Phase::Graph, 0);
     let path = job.checkpoint.display();
     let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
     unchanged(job, checkpoint.file())?;
-    let model = write_model(job, &checkpoint).with_context(|| format!("{path}"))?;
+    let model = model::write(job, &checkpoint).with_context(|| format!("{path}"))?;
     at(Phase::Graph, 100);
-    let built = tensorrt::build(job, &model, |plan| write_plan(job, plan))?;
+    let last = tensorrt::build(job, &model, |plan| write_plan(job, plan))?;
     unchanged(job, checkpoint.file())?;
-    Ok(built)
-}
-
-/// Writes the UNet's ONNX form and, beside it, a link to the checkpoint that its weights lie in: to
-/// the open file, which stays the same one when its path goes to another.
-fn write_model(job: &Job, checkpoint: &Checkpoint) -> Result<PathBuf> {
-    const WEIGHTS: &str = "weights";
-    let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, job.spec.precision)?;
-    let model = job.folder.join("unet.onnx");
-    fs::write(&model, graph.to_onnx(WEIGHTS))
-        .with_context(|| format!("cannot write {}", model.display()))?;
-    let weights = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
-    symlink(&weights, job.folder.join(WEIGHTS))
-        .with_context(|| format!("cannot link to {weights}"))?;
-    Ok(model)
+    Ok(last)
 }
 
 /// The engine's key says whose weights are inside; they must be those that were identified.

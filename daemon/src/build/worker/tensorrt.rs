@@ -1,20 +1,20 @@
 //! The only code that calls TensorRT.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
-    path::Path,
     sync::{Arc, Mutex},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use config::{ComputeCapability, runtime};
 use trtx::{
-    Builder, BuilderConfig, EngineInvalidityDiagnostics as Invalid, LogHandler, Logger, OnnxParser,
-    OptProfileSelector, Runtime, Severity,
+    Builder, BuilderConfig, BuilderFlag, EngineInvalidityDiagnostics as Invalid, LogHandler,
+    Logger, OnnxParser, OptProfileSelector, Refitter, Runtime, Severity,
 };
 
-use super::{Phase, at, library_version, progress::Monitor};
-use crate::build::{Built, Job, Profile};
+use super::{Phase, at, library_version, model::Model, progress::Monitor};
+use crate::build::{Built, Job, Profile, Report, Weights};
 
 /// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
 const STRONGLY_TYPED: u32 = 1;
@@ -22,12 +22,12 @@ const STRONGLY_TYPED: u32 = 1;
 /// `kWARNING` of the parser's `parseFromFile`.
 const PARSER_VERBOSITY: i32 = 2;
 
-/// Builds the plan of `model` and hands it to `keep`.
+/// Builds the plan of `model` and hands it to `keep`. Returns the last report.
 pub(super) fn build(
     job: &Job,
-    model: &Path,
+    model: &Model,
     keep: impl FnOnce(&[u8]) -> Result<Built>,
-) -> Result<Built> {
+) -> Result<Report> {
     load(job)?;
     let errors = Errors::default();
     let logger = Logger::new(errors.clone())?;
@@ -41,15 +41,15 @@ pub(super) fn build(
 /// What TensorRT failed at, and within, what `keep` did.
 fn build_logged(
     job: &Job,
-    model: &Path,
+    model: &Model,
     keep: impl FnOnce(&[u8]) -> Result<Built>,
     logger: &Logger,
-) -> Result<Result<Built>> {
+) -> Result<Result<Report>> {
     let mut builder = Builder::new(logger).context("TensorRT does not start")?;
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
     at(Phase::Parse, 0);
-    let path = model.to_str().context("the data folder's path is not UTF-8")?;
+    let path = model.path.to_str().context("the data folder's path is not UTF-8")?;
     parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT does not take the graph")?;
     at(Phase::Parse, 100);
 
@@ -59,12 +59,20 @@ fn build_logged(
     for profile in &job.spec.profiles {
         add_profile(&mut builder, &mut config, profile)?;
     }
+    if let Weights::Shared(_) = job.spec.weights {
+        config.set_flag(BuilderFlag::kREFIT);
+        config.set_flag(BuilderFlag::kSTRIP_PLAN);
+    }
     at(Phase::Build, 0);
     let plan = builder
         .build_serialized_network(parser.network_mut(), &mut config)
         .context("TensorRT could not build the engine")?;
     check(&plan, logger)?;
-    Ok(keep(&plan))
+    let fixed = fixed(&plan, &model.replaceable, logger)?;
+    if !fixed.is_empty() {
+        return Ok(Ok(Report::Unshareable(fixed)));
+    }
+    Ok(keep(&plan).map(Report::Built))
 }
 
 fn load(job: &Job) -> Result<()> {
@@ -149,6 +157,19 @@ fn check(plan: &[u8], logger: &Logger) -> Result<()> {
     let broken = Invalid::MALFORMED_ENGINE | Invalid::VERSION_MISMATCH;
     ensure!(!why.intersects(broken), "TensorRT calls its own plan broken ({why:?})");
     Ok(())
+}
+
+/// Which of these names TensorRT would not let be replaced in the plan.
+fn fixed(plan: &[u8], replaceable: &[String], logger: &Logger) -> Result<Vec<String>> {
+    if replaceable.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut runtime = Runtime::new(logger).context("no TensorRT runtime")?;
+    let engine = runtime.deserialize_cuda_engine(plan).context("the plan can't be loaded")?;
+    let refitter = Refitter::new(&engine, logger).context("the plan can't be refitted")?;
+    let known = refitter.all_weights(i32::try_from(replaceable.len() * 2)?)?;
+    let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+    Ok(replaceable.iter().filter(|name| !known.contains(name.as_str())).cloned().collect())
 }
 
 /// Writes TensorRT's log to standard error and keeps the last error.

@@ -46,7 +46,7 @@ impl Holdings {
             bytes: stored.iter().map(|stored| stored.bytes).sum(),
             quota,
             evictable: evictable.iter().map(|stored| (stored.engine, stored.bytes)).collect(),
-            replaceable: stored.iter().filter(stands_in).map(|stored| stored.unet).collect(),
+            replaceable: stored.iter().filter(stands_in).map(|stored| stored.weights).collect(),
         }
     }
 

@@ -18,7 +18,7 @@ fn unet_id(unet: u8) -> Id {
 fn stored(unet: u8, version: u8, bytes: u64, last_used: u64) -> Stored {
     Stored {
         engine: key(unet, version),
-        unet: unet_id(unet),
+        weights: unet_id(unet),
         bytes,
         last_used,
         pinned: false,
@@ -129,7 +129,7 @@ impl House {
     /// Judged without [`standings`]: whether this is what a checkpoint in use should have, or what
     /// it has instead.
     fn is_last_good(&self, engine: &Stored) -> bool {
-        let Some(unet) = self.in_use.iter().find(|unet| unet_id(**unet) == engine.unet) else {
+        let Some(unet) = self.in_use.iter().find(|unet| unet_id(**unet) == engine.weights) else {
             return false;
         };
         let current = self.version.map(|version| key(*unet, version));
@@ -177,7 +177,7 @@ impl House {
             }
         }
         for stored in &mut self.engines {
-            let in_use = self.in_use.iter().any(|unet| unet_id(*unet) == stored.unet);
+            let in_use = self.in_use.iter().any(|unet| unet_id(*unet) == stored.weights);
             stored.orphaned_since = (!in_use).then(|| stored.orphaned_since.unwrap_or(now));
         }
         for victim in self.holdings().excess().victims {
@@ -203,7 +203,7 @@ impl House {
         let outdated: Vec<Id> = self
             .engines
             .iter()
-            .filter(|stored| stored.unet == unet_id(unet) && !stored.pinned)
+            .filter(|stored| stored.weights == unet_id(unet) && !stored.pinned)
             .filter(|stored| matches!(standings[&stored.engine], Standing::Superseded(_)))
             .map(|stored| stored.engine)
             .collect();

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use checkpoint::{Id, Kind};
 use serde::Serialize;
 
-use crate::build::{Manifest, Profile};
+use crate::build::{Manifest, Profile, Weights};
 
 /// Raised when a reader of the version before would go wrong.
 const VERSION: u32 = 1;
@@ -32,6 +32,8 @@ struct Engine {
     id: Id,
     kind: Form,
     plan: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constants: Option<String>,
     tensorrt: String,
     compute_capabilities: Vec<String>,
     precision: String,
@@ -46,6 +48,8 @@ struct Engine {
 enum Form {
     /// In the plan.
     Baked,
+    /// In the checkpoint.
+    Shared,
 }
 
 /// Whether its numbers were compared with PyTorch's.
@@ -76,13 +80,13 @@ impl Index {
 }
 
 impl Checkpoint {
-    /// With each of its engines and the path of its plan, the best one first. Paths that are not
-    /// UTF-8 are left out, as JSON has no word for them.
+    /// With each of its engines and the paths of its plan and its constants, the best one first. Paths
+    /// that are not UTF-8 are left out, as JSON has no word for them.
     pub fn new<'a>(
         (weights, unet): (Id, Id),
         architecture: Kind,
         paths: &[&Path],
-        engines: impl IntoIterator<Item = (&'a Manifest, PathBuf)>,
+        engines: impl IntoIterator<Item = (&'a Manifest, PathBuf, PathBuf)>,
     ) -> Self {
         let engines = engines.into_iter();
         Self {
@@ -90,19 +94,27 @@ impl Checkpoint {
             unet,
             architecture: architecture.to_string(),
             locations: paths.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect(),
-            engines: engines.filter_map(|(manifest, plan)| Engine::new(manifest, &plan)).collect(),
+            engines: engines
+                .filter_map(|(manifest, plan, constants)| Engine::new(manifest, &plan, &constants))
+                .collect(),
         }
     }
 }
 
 impl Engine {
-    fn new(manifest: &Manifest, plan: &Path) -> Option<Self> {
+    fn new(manifest: &Manifest, plan: &Path, constants: &Path) -> Option<Self> {
         let spec = &manifest.spec;
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        let (kind, constants) = match spec.weights {
+            Weights::Baked(_) => (Form::Baked, None),
+            Weights::Shared(_) => (Form::Shared, Some(text(constants)?)),
+        };
         let profiles = manifest.presets.iter().zip(&spec.profiles);
         Some(Self {
             id: manifest.key,
-            kind: Form::Baked,
-            plan: plan.to_str()?.to_owned(),
+            kind,
+            plan: text(plan)?,
+            constants,
             tensorrt: spec.version.clone(),
             compute_capabilities: spec
                 .compute_capabilities

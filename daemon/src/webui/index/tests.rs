@@ -7,7 +7,7 @@ use unet::Precision;
 
 use super::{Checkpoint, Index};
 use crate::{
-    build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, family},
+    build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, Weights, family},
     samples,
 };
 
@@ -20,7 +20,7 @@ fn engine(unet: Id) -> Manifest {
     let architecture = samples::sd1();
     let presets = Config::default().presets_for("sd1", family(Kind::Sd1), Path::new("/m/a"));
     let spec = EngineSpec {
-        unet_id: unet,
+        weights: Weights::Baked(unet),
         architecture: architecture.clone(),
         recipe: 1,
         flavour: FLAVOUR.to_owned(),
@@ -36,7 +36,8 @@ fn engine(unet: Id) -> Manifest {
 
 fn index(paths: &[&str], engines: &[&Manifest]) -> Value {
     let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
-    let engines = engines.iter().map(|manifest| (*manifest, PathBuf::from("/data/e.engine")));
+    let [plan, constants] = ["/data/e.engine", "/data/e.constants"].map(PathBuf::from);
+    let engines = engines.iter().map(|manifest| (*manifest, plan.clone(), constants.clone()));
     let ids = (id("weights"), id("unet"));
     let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, engines);
     serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), [checkpoint])).unwrap()
@@ -78,4 +79,13 @@ fn the_schema_is_what_the_web_ui_reads() {
 #[test]
 fn a_checkpoint_without_an_engine_is_left_out() {
     assert_eq!(index(&["/m/a.safetensors"], &[])["checkpoints"], json!([]));
+}
+
+#[test]
+fn of_a_shared_engine_the_constants_are_told_too() {
+    let mut shared = engine(id("unet"));
+    shared.spec.weights = Weights::Shared(id("signature"));
+    let found = &index(&["/m/a.safetensors"], &[&shared])["checkpoints"][0]["engines"][0];
+    assert_eq!(found["kind"], "shared");
+    assert_eq!(found["constants"], "/data/e.constants");
 }
