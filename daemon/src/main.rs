@@ -59,8 +59,7 @@ struct Options {
     /// Seconds for which a file must not have changed before it is read [default: 3].
     #[arg(long, value_name = "SECONDS")]
     settle_seconds: Option<f64>,
-    /// Where the engines' weights are: shared, in the checkpoints, or baked, inside [default: shared
-    /// with a GPU, baked without].
+    /// Where the engines' weights are: baked, inside, or shared, in the checkpoints [default: baked].
     #[arg(long, value_name = "KIND")]
     engines: Option<EngineKind>,
     /// Seconds between two full scans [default: 300].
@@ -142,7 +141,7 @@ fn configure(options: Options) -> Result<Config> {
     config.data_dir = options.data_dir.unwrap_or(config.data_dir);
     config.socket = options.socket.unwrap_or(config.socket);
     config.tensorrt_dir = options.tensorrt_dir.or(config.tensorrt_dir);
-    config.engines = options.engines.or(config.engines);
+    config.engines = options.engines.unwrap_or(config.engines);
     config.settle_seconds = options.settle_seconds.unwrap_or(config.settle_seconds);
     config.rescan_seconds = options.rescan_seconds.unwrap_or(config.rescan_seconds);
     config.quota = options.quota.or(config.quota);

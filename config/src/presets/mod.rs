@@ -26,10 +26,9 @@ impl Config {
         }
     }
 
-    /// Where the weights of the engine of such a checkpoint are to be; `None` if that is not said.
+    /// Where the weights of the engine of such a checkpoint are to be, if a rule says so.
     pub fn engine_kind_for(&self, architecture: &str, path: &Path) -> Option<EngineKind> {
-        let rule = self.rule_for(architecture, path);
-        rule.and_then(|rule| rule.engines).or(self.engines)
+        self.rule_for(architecture, path)?.engines
     }
 
     fn rule_for(&self, architecture: &str, path: &Path) -> Option<&Rule> {

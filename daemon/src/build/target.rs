@@ -17,8 +17,6 @@ pub struct Target {
     pub runtime: Runtime,
     /// The GPUs, sorted; empty for those that TensorRT chooses by itself.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Without a driver an engine that can be refitted can't be built.
-    has_driver: bool,
     config: Config,
 }
 
@@ -43,12 +41,11 @@ impl Target {
         }
         compute_capabilities.sort_unstable();
         compute_capabilities.dedup();
-        let has_driver = !gpus.is_empty();
-        Self { runtime, compute_capabilities, has_driver, config: config.clone() }
+        Self { runtime, compute_capabilities, config: config.clone() }
     }
 
     /// The engine that a checkpoint which lies at these paths should have; `None` if rules want
-    /// none for any of them. It is shared if it `can_be`, and nothing speaks against it.
+    /// none for any of them. It is shared only if it `can_be`.
     pub fn engine(&self, identity: &Identity, paths: &[&Path], can_be: bool) -> Option<Wanted> {
         let presets = self.presets(identity.architecture.kind, paths);
         (!presets.is_empty()).then(|| Wanted {
@@ -72,13 +69,12 @@ impl Target {
         })
     }
 
-    /// What the first path that a rule says something of gives it, or the configuration, or the machine.
+    /// What the first path that a rule says something of gives it, or the configuration.
     fn kind(&self, kind: Kind, paths: &[&Path]) -> EngineKind {
         let architecture = kind.to_string();
         let mut said =
             paths.iter().filter_map(|path| self.config.engine_kind_for(&architecture, path));
-        let usual = if self.has_driver { EngineKind::Shared } else { EngineKind::Baked };
-        said.next().unwrap_or(usual)
+        said.next().unwrap_or(self.config.engines)
     }
 
     /// What any of the paths gives it, each preset once.
@@ -105,13 +101,13 @@ mod tests {
     use super::*;
     use crate::{samples, schedule::Outcome};
 
-    fn target(toml: &str, has_driver: bool) -> Target {
+    fn target(toml: &str) -> Target {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sdtrtd.toml");
         std::fs::write(&path, format!("models_dirs = ['/m']\n{toml}")).unwrap();
         let runtime = Runtime { libraries: None, version: "1.7.1.116".into() };
         let config = Config::read(&path).unwrap();
-        Target { runtime, compute_capabilities: Vec::new(), has_driver, config }
+        Target { runtime, compute_capabilities: Vec::new(), config }
     }
 
     fn identity(name: &str) -> Identity {
@@ -122,34 +118,33 @@ mod tests {
     }
 
     #[test]
-    fn engines_are_shared_where_there_is_a_driver_and_nothing_speaks_against_it() {
-        let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines = 'baked'";
-        let (all, none) = ("engines = 'shared'", "engines = 'baked'");
-        for (toml, has_driver, can_be, paths, shared) in [
-            ("", true, true, &["/m/a"][..], true),
-            ("", false, true, &["/m/a"], false),
-            ("", true, false, &["/m/a"], false),
-            (none, true, true, &["/m/a"], false),
-            (all, false, true, &["/m/a"], true),
-            (all, false, false, &["/m/a"], false),
-            (rule, true, true, &["/m/own/a"], false),
-            (rule, true, true, &["/m/a"], true),
-            (rule, true, true, &["/m/a", "/m/own/a"], false),
+    fn engines_are_shared_where_that_is_wanted_and_can_be() {
+        let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines =";
+        let own = |kind: &str| format!("{rule} '{kind}'");
+        let all = "engines = 'shared'".to_owned();
+        for (toml, can_be, paths, shared) in [
+            (String::new(), true, &["/m/a"][..], false),
+            (all.clone(), true, &["/m/a"], true),
+            (all.clone(), false, &["/m/a"], false),
+            (own("shared"), true, &["/m/a"], false),
+            (own("shared"), true, &["/m/own/a"], true),
+            (own("shared"), true, &["/m/a", "/m/own/a"], true),
+            (all + "\n" + &own("baked"), true, &["/m/own/a"], false),
         ] {
             let paths: Vec<_> = paths.iter().map(Path::new).collect();
-            let wanted = target(toml, has_driver).engine(&identity("a"), &paths, can_be).unwrap();
+            let wanted = target(&toml).engine(&identity("a"), &paths, can_be).unwrap();
             let is_shared = matches!(wanted.spec.weights, Weights::Shared(_));
-            assert_eq!(is_shared, shared, "{toml:?} {has_driver} {can_be} {paths:?}");
+            assert_eq!(is_shared, shared, "{toml:?} {can_be} {paths:?}");
         }
     }
 
     #[test]
     fn checkpoints_of_one_architecture_share_one_engine() {
-        let keys = |has_driver| -> HashSet<Id> {
-            let target = target("", has_driver);
+        let keys = |toml| -> HashSet<Id> {
+            let target = target(toml);
             let key = |name| target.engine(&identity(name), &[Path::new("/m/a")], true);
             ["a", "b"].map(key).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
         };
-        assert_eq!((keys(true).len(), keys(false).len()), (1, 2));
+        assert_eq!((keys("engines = 'shared'").len(), keys("").len()), (1, 2));
     }
 }

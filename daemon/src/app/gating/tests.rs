@@ -96,10 +96,10 @@ struct Stage {
 impl Stage {
     /// A daemon that knows these checkpoints, the newest last, and has built nothing.
     fn new(gpus: usize, build: BuildWhen, names: &[&str]) -> Self {
-        Self::with(gpus, build, Some(EngineKind::Baked), names)
+        Self::with(gpus, build, EngineKind::Baked, names)
     }
 
-    fn with(gpus: usize, build: BuildWhen, engines: Option<EngineKind>, names: &[&str]) -> Self {
+    fn with(gpus: usize, build: BuildWhen, engines: EngineKind, names: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = Config {
             models_dirs: vec!["/m".into()],
@@ -303,7 +303,7 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
     let names = ["a.safetensors", "b.safetensors"];
-    let mut stage = Stage::with(1, BuildWhen::Always, None, &names);
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
     let engine = |stage: &Stage| stage.actor.world.build.as_ref().map(|build| build.engine);
     let shared = engine(&stage).unwrap();
     assert!(stage.actor.queue.is_empty(), "one for both");

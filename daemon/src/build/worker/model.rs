@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     os::{fd::AsRawFd, unix::fs::symlink},
     path::PathBuf,
 };
 
 use anyhow::{Context, Result};
 use checkpoint::{Checkpoint, Dtype};
-use safetensors::tensor::{Dtype as Stored, TensorView, serialize_to_file};
+use safetensors::tensor::{Dtype as Stored, TensorView, serialize};
 use unet::{Data, Graph, blank};
 
 use crate::build::{Job, Weights};
@@ -68,8 +69,9 @@ fn write_constants(job: &Job, graph: &Graph) -> Result<()> {
     }
     let path = job.constants();
     let cannot = || format!("cannot write {}", path.display());
-    serialize_to_file(constants, None, &path).with_context(cannot)?;
-    fs::File::open(&path).and_then(|file| file.sync_all()).with_context(cannot)
+    let bytes = serialize(constants, None)?;
+    let mut file = fs::File::create(&path).with_context(cannot)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).with_context(cannot)
 }
 
 /// All that TensorRT computes with; shapes and indices, which are whole numbers, stay in the plan.
