@@ -25,7 +25,7 @@ pub struct Form {
 /// Linear layers, all on features of the shape `[rows, channels]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Linear {
-    /// One Gemm with the bias inside: a bias added after a MatMul was lost by TensorRT-RTX 1.6.
+    /// One Gemm with the bias inside.
     #[default]
     Gemm,
     /// Transpose of the weight, MatMul, Add.
