@@ -5,6 +5,7 @@ use std::fs;
 
 use end_to_end::{Daemon, Watching, Workplace};
 use protocol::{Checkpoint, Engine, State};
+use serde_json::{Value, json};
 
 fn only_engine(checkpoint: &Checkpoint) -> &Engine {
     assert_eq!(checkpoint.state, State::Ready, "{checkpoint:#?}");
@@ -25,6 +26,14 @@ fn engine_files(w: &Workplace) -> Vec<String> {
     names
 }
 
+/// What the web UI is told: the locations of every checkpoint that has engines, and their keys.
+fn indexed(w: &Workplace) -> Value {
+    let index: Value =
+        serde_json::from_slice(&fs::read(w.data().join("index.json")).unwrap()).unwrap();
+    let checkpoints = index["checkpoints"].as_array().unwrap().iter();
+    checkpoints.map(|found| json!([found["locations"], found["engines"][0]["id"]])).collect()
+}
+
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
 fn an_engine_stays_with_its_content() {
@@ -38,6 +47,7 @@ fn an_engine_stays_with_its_content() {
     assert_eq!(engine.flavour, "tensorrt-rtx");
     assert_eq!(engine.compute_capabilities, ["8.9"]);
     assert_eq!(fs::metadata(&engine.path).unwrap().len(), engine.bytes);
+    assert_eq!(indexed(&w), json!([[[path], engine.key]]));
     let verified = w.ctl(&["verify"]);
     assert_eq!(verified.code, 0, "{verified:?}");
 
@@ -45,6 +55,7 @@ fn an_engine_stays_with_its_content() {
     fs::create_dir(w.model("sub")).unwrap();
     fs::rename(&path, &moved).unwrap();
     assert_eq!(only_engine(&w.only()), &engine, "moved");
+    assert_eq!(indexed(&w), json!([[[moved], engine.key]]));
 
     fs::copy(&moved, w.model("copy.safetensors")).unwrap();
     let both = w.only();
@@ -57,6 +68,7 @@ fn an_engine_stays_with_its_content() {
     let orphan = w.only();
     assert_eq!((orphan.state, &orphan.weights_id), (State::Orphaned, &built.weights_id));
     assert_eq!(orphan.engines.len(), 1);
+    assert_eq!(indexed(&w), json!([]));
     assert_eq!(at_any_time(&orphan.engines[0]), engine);
 
     fs::copy(w.path("away"), &path).unwrap();

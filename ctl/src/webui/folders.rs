@@ -80,12 +80,12 @@ fn value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
 
 /// The flags that the settings file of a shell has set last; a line that begins with `#` sets none.
 fn flags(settings: &str) -> Result<Vec<String>> {
-    let assignments = settings.lines().filter_map(|line| {
+    let mut assignments = settings.lines().filter_map(|line| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
         line.strip_prefix(VARIABLE)?.strip_prefix('=')
     });
-    let Some(assigned) = assignments.last() else { return Ok(Vec::new()) };
+    let Some(assigned) = assignments.next_back() else { return Ok(Vec::new()) };
     let unclosed = "a quote is not closed";
     // Once as the shell reads the line, and once as the web UI splits the value.
     let value = shlex::split(assigned).context(unclosed)?.into_iter().next().unwrap_or_default();

@@ -28,7 +28,7 @@ use crate::{
     schedule::{Held, Want},
     store::Store,
     watch::Notifier,
-    webui::{Keeper, Publisher},
+    webui::{IndexFile, Keeper},
 };
 
 /// Events that a watcher may lag behind before it is dropped.
@@ -48,7 +48,7 @@ pub(super) struct Actor {
     pub(super) due: Due,
     pub(super) looks: Looks,
     pub(super) webuis: Keeper,
-    pub(super) index: Publisher,
+    pub(super) index: IndexFile,
     /// Where everything lies, as the keeper of web UIs knows it.
     places: Option<Vec<(Id, PathBuf)>>,
     pub(super) gating: Gating,
@@ -90,7 +90,7 @@ impl Actor {
             config.data_dir.join("webui"),
             config.keep_model_json,
         );
-        let index = Publisher::new(config.data_dir.join("index.json"));
+        let index = IndexFile::new(config.data_dir.join("index.json"));
         Self {
             webuis,
             index,

@@ -9,7 +9,7 @@ impl Actor {
     /// Not before every file was read once: the index of an earlier life is better than half of one.
     pub(super) fn publish_index(&mut self) {
         let is_all_read = self.looks.scans_done > 0 && self.world.catalogue.is_all_read();
-        if is_all_read || self.index.has_published() {
+        if is_all_read || self.index.is_written() {
             self.index.publish(index(&self.world));
         }
     }

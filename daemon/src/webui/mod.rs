@@ -5,5 +5,5 @@ mod index;
 mod model_json;
 
 pub use api::{WebUi, WebUiReading, is_titled};
-pub use index::{Checkpoint as IndexedCheckpoint, Index, Publisher};
+pub use index::{Checkpoint as IndexedCheckpoint, Index, IndexFile};
 pub use model_json::Keeper;

@@ -1,9 +1,9 @@
 //! The index of engines that the web UI's extension reads: `index.json` in the data folder.
 
-mod publisher;
+mod file;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use publisher::Publisher;
+pub use file::IndexFile;
 pub use schema::{Checkpoint, Index};
