@@ -9,6 +9,9 @@ import argparse
 import gc
 import sys
 import tempfile
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -44,6 +47,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="of the folders; by default all")
     parser.add_argument("--kinds", default="baked,shared", help="of engines")
     parser.add_argument("--compute-capability", action="append", default=[], help="by default the library chooses")
+    parser.add_argument("--jobs", type=int, default=4, help="engines built at once")
     parser.add_argument("--build-only", action="store_true")
     options = parser.parse_args()
     folders = [options.folder / name for name in options.names]
@@ -53,26 +57,46 @@ def main():
     sys.path.insert(0, str(EXTENSION))
     # The reference is to be of full precision; cuDNN's default is less.
     torch.backends.cudnn.allow_tf32 = False
-    report, webui = Report(), WebUI()
-    with torch.no_grad(), tempfile.TemporaryDirectory() as data:
-        for folder in folders:
-            golden = FIXTURES / f"{folder.name}.json"
-            for kind in options.kinds.split(","):
-                print(f"\n{folder.name}, {kind} engine", flush=True)
-                run(report, webui, folder, golden, kind, options, Path(data, kind, folder.name))
+    report = Report()
+    subjects = [subject(folder, kind) for folder in folders for kind in options.kinds.split(",")]
+    built = build_all(report, subjects, options)
+    if not options.build_only:
+        webui = WebUI()
+        with torch.no_grad(), tempfile.TemporaryDirectory() as data:
+            for number, each in enumerate(built):
+                check(report, webui, each, Path(data, str(number)))
                 gc.collect()
                 torch.cuda.empty_cache()
     raise SystemExit(report.failures > 0)
 
 
-def run(report, webui, folder, golden, kind, options, data):
+def subject(folder, kind):
+    golden = FIXTURES / f"{folder.name}.json"
+    return webui_engines.Subject(folder, golden if golden.exists() else None, kind)
+
+
+def build_all(report, subjects, options):
+    """Those whose engines are there in the end."""
+    # Each in a process of its own, which gives its memory back, and never with this one's CUDA.
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        jobs = [pool.submit(each.build, options.compute_capability) for each in subjects]
+        built = []
+        for each, job in zip(subjects, jobs):
+            try:
+                report.tell(f"{each} built", job.result())
+                built.append(each)
+            except Exception as error:
+                report.check(f"{each} built", False, str(error))
+    return built
+
+
+def check(report, webui, subject, data):
+    print(f"\n{subject}", flush=True)
     try:
-        subject = webui_engines.Subject(folder, golden if golden.exists() else None, kind)
-        subject.build(report, options.compute_capability)
-        if not options.build_only:
-            webui_checks.all_of(report, webui, subject, data)
+        webui_checks.all_of(report, webui, subject, data)
     except Exception as error:
-        report.check(f"{folder.name}, {kind}", False, f"{type(error).__name__}: {error}")
+        traceback.print_exc()
+        report.check(str(subject), False, f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def here():
         import torch
 
         from .tensorrt import trt
-    except ImportError:
+    except (ImportError, OSError):
         return Machine(None, None)
     available = torch.cuda.is_available()
     capability = torch.cuda.get_device_capability() if available else None

@@ -32,8 +32,9 @@ class Refit:
         self._put(names, ())
 
     def follow(self, networks):
-        """Makes the weights those of these LoRAs, at the cost of the layers that change. What fails
-        half-way leaves nobody knows which weights: the engine is to be thrown away."""
+        """Makes the weights those of these LoRAs, at the cost of the layers that change. Raises
+        lora.Unsupported before anything was changed; after any other error nobody knows which weights
+        the engine has, and it is to be thrown away."""
         state = lora.state(networks)
         if state == self.loras:
             return

@@ -69,6 +69,9 @@ class Unet:
             return self._forward(x, timesteps, context, *args, **kwargs)
         except HandOver as why:
             self._say(str(why))
+        except lora.Unsupported as why:
+            # Found out before any weight was changed.
+            self._say(f"{why}; PyTorch computes it")
         except Exception as error:
             self._give_up(error)
         return self.host.torch_forward(x, timesteps, context, *args, **kwargs)

@@ -2,7 +2,7 @@
 import json
 from types import SimpleNamespace
 
-from sdtrt import a1111, hooks, index, unet
+from sdtrt import a1111, hooks, index, lora, unet
 from sdtrt.machine import Machine
 from sdtrt.place import Place
 
@@ -62,6 +62,11 @@ class Engines:
             test.addCleanup(setattr, module, name, getattr(module, name))
             setattr(module, name, stand_in)
 
+    def follow(self, networks):
+        if any("strange" in network.modules for network in networks):
+            raise lora.Unsupported("a LoRA is strange")
+        self.followed.append(list(networks))
+
     def load(self, entry, cache, checkpoint, read_state_dict):
         if entry.id in self.broken:
             raise RuntimeError("it is broken")
@@ -76,5 +81,5 @@ class Engines:
         engine = SimpleNamespace(inputs=self.inputs, cache=SimpleNamespace(save=lambda write: None))
         # Called like a function, which a namespace is not.
         callable_engine = type("Engine", (), {"__call__": lambda _, *args: compute(*args), **vars(engine)})()
-        refit = SimpleNamespace(follow=lambda networks: self.followed.append(list(networks)))
+        refit = SimpleNamespace(follow=self.follow)
         return callable_engine, refit if entry.is_shared else None

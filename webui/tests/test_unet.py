@@ -147,6 +147,15 @@ class Calls(unittest.TestCase):
         self.assertEqual(unet.forward(*samples.call()), "shared's")
         self.assertEqual(self.engines.followed, [[UNET_LORA], []])
 
+    def test_a_lora_that_no_engine_can_have_costs_no_engine(self):
+        networks = self.webui_networks()
+        unet = self.start(samples.engine("shared", kind="shared", constants="/constants"))
+        networks.loaded_networks = [lora("diffusion_model_gone", "strange")]
+        self.assert_torch(unet, "a LoRA is strange")
+        networks.loaded_networks = []
+        self.assertEqual(unet.forward(*samples.call()), "shared's")
+        self.assertEqual(self.engines.loaded, ["shared"])
+
     def webui_networks(self):
         import networks
 
