@@ -48,7 +48,7 @@ pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
     let removed = webui::unlink(&folders.extensions)?;
     webui::forget(&configuration(global)?, &folders.webui.path)?;
     output::answer(global.json, &Removal { removed }, |removal| {
-        let done = if removal.removed { "removed from" } else { "was not in" };
+        let done = if removal.removed { "is removed from" } else { "was not in" };
         format!("the extension {done} {}\n", text::clean(&shown(&folders.webui.path)))
     })
 }

@@ -1,0 +1,83 @@
+"""The tab in a real browser, on a real daemon: clicks build, sees it finish, and takes a picture.
+
+`python3 -m tests.browser PROGRAMS CHECKPOINT TENSORRT CHROMIUM PICTURE` in `webui/`, where PROGRAMS is the
+folder of sdtrtd and sdtrtctl, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
+gradio 3.41.2, which is the web UI's, and playwright.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import gradio
+from playwright.sync_api import sync_playwright
+
+from sdtrt import hooks, index, place
+
+from .web_ui import WebUi
+
+# Milliseconds; far more than anything here takes.
+PATIENCE = 1_500_000
+
+
+def main():
+    programs, checkpoint, tensorrt, chromium, picture = map(Path, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        models, data = Path(folder, "models"), Path(folder, "data")
+        (models / "photo").mkdir(parents=True)
+        (models / "photo/portrait.safetensors").write_bytes(checkpoint.read_bytes())
+        flags = [("--models-dir", models), ("--data-dir", data), ("--socket", data / "socket"),
+                 ("--tensorrt-dir", tensorrt), ("--compute-capability", "8.9"), ("--settle-seconds", "0.2")]
+        daemon = subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
+        try:
+            ctl = [programs / "sdtrtctl", "--socket", data / "socket"]
+            # The socket is there before it answers; then nothing is to be built but by the click.
+            while subprocess.run([*ctl, "pause"], capture_output=True).returncode != 0:
+                assert daemon.poll() is None, "sdtrtd has ended"
+            subprocess.run([*ctl, "wait"], capture_output=True)
+            look(serve(models, data), chromium, picture)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+
+
+def serve(models, data):
+    """The tab's address."""
+    WebUi(models).list_unets()
+    hooks.place = place.Place(data)
+    hooks.index_file = index.IndexFile(hooks.place.index)
+    from sdtrt import tab
+
+    # Before the page, as the web UI does: inside of it they would be shown at once.
+    tabs = tab.on_ui_tabs()
+    with gradio.Blocks(title="Stable Diffusion") as page, gradio.Tabs():
+        for interface, title, name in tabs:
+            with gradio.TabItem(title, id=name):
+                interface.render()
+    _, address, _ = page.queue(64).launch(prevent_thread_lock=True, quiet=True)
+    return address
+
+
+def look(address, chromium, picture):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 700})
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        seen = lambda place, text: page.locator(f"#sdtrt_{place}", has_text=text).first.wait_for()
+        seen("status", "paused")
+        page.click("#sdtrt_checkpoint input")
+        page.click("#sdtrt_checkpoint li")
+        seen("engines", "no engine yet")
+        page.click("#sdtrt_build")
+        seen("said", "is built next")
+        seen("status", "%")
+        seen("status", "1 ready")
+        page.click("#sdtrt_refresh")
+        seen("engines", "default: 512–768 pixels")
+        page.screenshot(path=picture)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
