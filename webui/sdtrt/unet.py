@@ -161,7 +161,7 @@ class Unet:
 
     def _file(self):
         """Where the checkpoint lies now."""
-        places = [self.path, *self.checkpoint.locations]
+        places = [*self.checkpoint.locations, self.path]
         return next((place for place in places if self.host.exists(place)), self.path)
 
     def _is_proven(self, entry):
