@@ -46,6 +46,11 @@ class Engine:
         self._prepared = None
         self._side = torch.cuda.Stream()
 
+    def __del__(self):
+        # Nothing of it may be under way, and the context goes before what it was made with.
+        torch.cuda.synchronize()
+        self.context = None
+
     @property
     def inputs(self):
         return self.dtypes.keys() - {OUTPUT}
