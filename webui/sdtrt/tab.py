@@ -19,14 +19,14 @@ def on_ui_tabs():
             resume = gr.Button("Resume", elem_id="sdtrt_resume")
         with gr.Row():
             chosen = gr.Dropdown(label="Checkpoint", choices=names(), value=loaded, elem_id="sdtrt_checkpoint")
-            refresh = gr.Button("Refresh", elem_id="sdtrt_refresh")
+            refresh = gr.Button("Refresh", scale=0, elem_id="sdtrt_refresh")
         engines = gr.Markdown(elem_id="sdtrt_engines")
         with gr.Row():
             build = gr.Button("Build now", variant="primary", elem_id="sdtrt_build")
             retry = gr.Button("Retry", elem_id="sdtrt_retry")
         with gr.Row():
             engine = gr.Textbox(label="Engine", placeholder="first digits, as above", elem_id="sdtrt_engine")
-            remove = gr.Button("Remove", variant="stop", elem_id="sdtrt_remove")
+            remove = gr.Button("Remove", variant="stop", scale=0, elem_id="sdtrt_remove")
         said = gr.Markdown(elem_id="sdtrt_said")
         pause.click(lambda: do("pause", "paused"), outputs=said)
         resume.click(lambda: do("resume", "resumed"), outputs=said)

@@ -19,6 +19,9 @@ from .web_ui import WebUi
 # Milliseconds; far more than anything here takes.
 PATIENCE = 1_500_000
 
+# The web UI adds it to its page by itself.
+STYLE = Path(__file__).parent.parent / "style.css"
+
 
 def main():
     programs, checkpoint, tensorrt, chromium, picture = map(Path, sys.argv[1:])
@@ -50,7 +53,7 @@ def serve(models, data):
 
     # Before the page, as the web UI does: inside of it they would be shown at once.
     tabs = tab.on_ui_tabs()
-    with gradio.Blocks(title="Stable Diffusion") as page, gradio.Tabs():
+    with gradio.Blocks(title="Stable Diffusion", css=STYLE.read_text()) as page, gradio.Tabs():
         for interface, title, name in tabs:
             with gradio.TabItem(title, id=name):
                 interface.render()
@@ -61,7 +64,7 @@ def serve(models, data):
 def look(address, chromium, picture):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 700})
+        page = browser.new_page(viewport={"width": 1100, "height": 860})
         page.set_default_timeout(PATIENCE)
         page.goto(address)
         seen = lambda place, text: page.locator(f"#sdtrt_{place}", has_text=text).first.wait_for()
