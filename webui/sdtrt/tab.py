@@ -28,15 +28,15 @@ def on_ui_tabs():
             engine = gr.Textbox(label="Engine", placeholder="first digits, as above", elem_id="sdtrt_engine")
             remove = gr.Button("Remove", variant="stop", scale=0, elem_id="sdtrt_remove")
         said = gr.Markdown(elem_id="sdtrt_said")
-        pause.click(lambda: do("pause", "paused"), outputs=said)
-        resume.click(lambda: do("resume", "resumed"), outputs=said)
+        pause.click(lambda: do("pause", "Paused."), outputs=said)
+        resume.click(lambda: do("resume", "Resumed."), outputs=said)
         build.click(
-            lambda name: do("build", "is built next", reference=reference(name), now=True), chosen, said
+            lambda name: do("build", "It is built next.", reference=reference(name), now=True), chosen, said
         ).then(show, chosen, engines)
         retry.click(
-            lambda name: do("retry", "is tried again", reference=reference(name)), chosen, said
+            lambda name: do("retry", "It is tried again.", reference=reference(name)), chosen, said
         ).then(show, chosen, engines)
-        remove.click(lambda key: do("remove", "removed", engine=key.strip()), engine, said).then(
+        remove.click(lambda key: do("remove", "Removed.", engine=key.strip()), engine, said).then(
             show, chosen, engines
         )
         refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)

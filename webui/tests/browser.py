@@ -73,7 +73,7 @@ def look(address, chromium, picture):
         page.click("#sdtrt_checkpoint li")
         seen("engines", "no engine yet")
         page.click("#sdtrt_build")
-        seen("said", "is built next")
+        seen("said", "It is built next")
         seen("status", "%")
         seen("status", "1 ready")
         page.click("#sdtrt_refresh")
