@@ -98,6 +98,9 @@ def proof(report, bench):
     report.check("the next call is the engine's alone", count == 0)
     parameter = next(bench.webui.unet.parameters())
     report.check("PyTorch's UNet is back on the CPU", not parameter.is_cuda)
+    engine = bench.unet.engine
+    most = engine.engine.get_device_memory_size_for_profile_v2(0)
+    report.tell("memory lent for a call", f"{engine.lent / 1e6:.1f} MB, profile 0 at its largest {most / 1e6:.1f} MB")
 
 
 def shapes(report, bench):

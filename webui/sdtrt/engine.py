@@ -44,6 +44,8 @@ class Engine:
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
         self.dtypes = {name: dtype_of(self.engine.get_tensor_dtype(name)) for name in names}
         self._prepared = None
+        # Bytes for the activations of a call, from torch.
+        self.lent = 0
         self._side = torch.cuda.Stream()
 
     def __del__(self):
@@ -69,11 +71,11 @@ class Engine:
             self._prepared = shapes
         device = inputs["sample"].device
         latent = torch.empty(self._shape, dtype=self.dtypes[OUTPUT], device=device)
-        memory = torch.empty(self._bytes, dtype=torch.uint8, device=device)
+        memory = torch.empty(self.lent, dtype=torch.uint8, device=device)
         for name, tensor in inputs.items():
             self.context.set_tensor_address(name, tensor.data_ptr())
         self.context.set_tensor_address(OUTPUT, latent.data_ptr())
-        self.context.set_device_memory(memory.data_ptr(), self._bytes)
+        self.context.set_device_memory(memory.data_ptr(), self.lent)
         with behind(current, stream):
             if not self.context.execute_async_v3(stream.cuda_stream):
                 self._prepared = None
@@ -92,7 +94,7 @@ class Engine:
                     f"the engine takes no {name} of the shape {tuple(tensor.shape)}: {LOGGER.last}"
                 )
         self._shape = tuple(self.context.get_tensor_shape(OUTPUT))
-        self._bytes = self.context.update_device_memory_size_for_shapes()
+        self.lent = self.context.update_device_memory_size_for_shapes()
         self.cache.stale = True
 
 
