@@ -119,7 +119,7 @@ class Unet:
         if not able:
             raise HandOver(
                 "LoRAs change the UNet, and this checkpoint has only engines with fixed weights; "
-                "PyTorch computes with them. A shared engine would take them"
+                "PyTorch computes with them. `engines = \"shared\"` in sdtrtd.toml gives it one that takes them"
             )
         # What is loaded serves as long as it can.
         for entry in sorted(able, key=lambda entry: entry is not self.entry):

@@ -132,7 +132,7 @@ class Calls(unittest.TestCase):
         networks.loaded_networks = [TEXT_LORA]
         self.assertEqual(unet.forward(*samples.call()), "engine's")
         networks.loaded_networks = [TEXT_LORA, UNET_LORA]
-        self.assert_torch(unet, "shared engine")
+        self.assert_torch(unet, 'engines = "shared"')
         networks.loaded_networks = []
         self.assertEqual(unet.forward(*samples.call()), "engine's")
 
