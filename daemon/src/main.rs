@@ -125,7 +125,10 @@ fn run(options: Options) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(sdtrtd::app::run(config))
+    let result = runtime.block_on(sdtrtd::app::run(config));
+    // What still reads a file, maybe on a disk that hangs, has nothing left to tell.
+    runtime.shutdown_background();
+    result
 }
 
 fn configure(options: Options) -> Result<Config> {

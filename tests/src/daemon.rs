@@ -1,45 +1,51 @@
 use std::{
     fs::File,
-    os::unix::net::UnixDatagram,
-    process::{Child, Stdio},
-    time::Duration,
+    process::{Child, Command},
 };
 
 use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Workplace, workplace::PATIENCE_S};
+use crate::{Workplace, notices::Notices};
 
 /// A running `sdtrtd`; killed when dropped.
 pub struct Daemon {
     child: Child,
+    notices: Notices,
 }
 
 impl Daemon {
     /// Starts it and waits until it says that it is ready, as it says to systemd.
     pub(crate) fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
-        let notify = workplace.path("notify");
-        let _ = std::fs::remove_file(&notify);
-        let ready = UnixDatagram::bind(&notify).unwrap();
-        ready.set_read_timeout(Some(Duration::from_secs(PATIENCE_S))).unwrap();
+        Self::run(workplace, workplace.sdtrtd(), arguments)
+    }
+
+    /// Starts `command` and waits until it says that it is ready.
+    pub(crate) fn run(workplace: &Workplace, mut command: Command, arguments: &[&str]) -> Self {
+        let notices = Notices::listen(&workplace.path("notify"));
         let log =
             File::options().create(true).append(true).open(workplace.path("sdtrtd.log")).unwrap();
-        let mut command = workplace.sdtrtd();
         if !arguments.contains(&"--build") {
             // Whatever else this machine does.
             command.args(["--build", "always"]);
         }
         let child = command
-            .env("NOTIFY_SOCKET", &notify)
+            .env("NOTIFY_SOCKET", &notices.path)
             .args(arguments)
-            .stdin(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut message = [0; 64];
-        let length = ready.recv(&mut message).expect("the daemon is not ready; see sdtrtd.log");
-        assert!(message[..length].starts_with(b"READY=1"));
-        Self { child }
+        let mut daemon = Self { child, notices };
+        daemon.hear("READY=1");
+        daemon
+    }
+
+    /// Waits until it tells systemd something that begins like this, and returns all of it.
+    ///
+    /// # Panics
+    /// When it does not for minutes.
+    pub fn hear(&mut self, beginning: &str) -> String {
+        self.notices.until(beginning)
     }
 
     /// Its process id.
@@ -68,8 +74,13 @@ impl Daemon {
 
     /// Asks it to stop, as systemd does, and returns its exit code.
     pub fn stop(mut self) -> Option<i32> {
-        kill_process(Pid::from_raw(self.pid()).unwrap(), Signal::TERM).unwrap();
+        self.terminate();
         self.child.wait().unwrap().code()
+    }
+
+    /// Asks it to stop, as systemd does.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_raw(self.pid()).unwrap(), Signal::TERM).unwrap();
     }
 }
 

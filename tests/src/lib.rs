@@ -3,6 +3,7 @@
 
 mod daemon;
 mod engine;
+mod notices;
 mod programs;
 mod watching;
 mod webui;

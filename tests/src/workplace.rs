@@ -2,9 +2,12 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    os::unix::net::UnixStream,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use goldens::Manifest;
@@ -126,6 +129,27 @@ impl Workplace {
         Daemon::start(self, arguments)
     }
 
+    /// Starts a command line of [`Self::sdtrtd`] with more arguments.
+    pub fn run(&self, command: Command, arguments: &[&str]) -> Daemon {
+        Daemon::run(self, command, arguments)
+    }
+
+    /// Starts the daemon without TensorRT on a socket that listens already, as systemd does: it is
+    /// file descriptor 3, and `LISTEN_PID` names the process that it is meant for.
+    pub fn socket_activated_daemon(&self, listener: &UnixListener) -> Daemon {
+        let daemon = self.sdtrtd();
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\" 3<&0 </dev/null", "sh"])
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .env_clear()
+            .envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(OwnedFd::from(listener.try_clone().unwrap()));
+        let no_runtime = self.path("no-runtime");
+        Daemon::run(self, command, &["--tensorrt-dir", no_runtime.to_str().unwrap()])
+    }
+
     /// A command line of `sdtrtd` on this workplace.
     pub fn sdtrtd(&self) -> Command {
         let mut command = Command::new(programs::folder().join("sdtrtd"));
@@ -139,7 +163,8 @@ impl Workplace {
             .arg(self.data())
             .arg("--socket")
             .arg(self.socket())
-            .args(["--settle-seconds", "0.2"]);
+            .args(["--settle-seconds", "0.2"])
+            .stdin(Stdio::null());
         command
     }
 

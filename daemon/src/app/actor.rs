@@ -9,13 +9,14 @@ use config::Config;
 use protocol::{Checkpoint, Event, Status};
 use tokio::{
     sync::{broadcast, mpsc},
-    time::{Instant, sleep_until},
+    time::{Duration, Instant, sleep_until},
 };
 
 use super::{
     building::Running,
     due::Due,
     gating::{Closed, Gating},
+    manager::Manager,
     messages::{Mailbox, Message},
     sampler::Sampler,
     view,
@@ -23,7 +24,7 @@ use super::{
     world::World,
 };
 use crate::{
-    build::{Builder, Library, RuntimeProblem, Target},
+    build::{Builder, Library, Phase, RuntimeProblem, Target},
     gpu::Gpus,
     schedule::{Held, Want},
     store::Store,
@@ -33,6 +34,9 @@ use crate::{
 
 /// Events that a watcher may lag behind before it is dropped.
 const WATCHER_LAG: usize = 4096;
+
+/// How long an engine that is being written may hold up the end.
+const LAST_WRITE: Duration = Duration::from_secs(7);
 
 /// Owns all state. Everything slow runs beside it and reports back by message.
 pub(super) struct Actor {
@@ -52,6 +56,7 @@ pub(super) struct Actor {
     /// Where everything lies, as the keeper of web UIs knows it.
     places: Option<Vec<(Id, PathBuf)>>,
     pub(super) gating: Gating,
+    pub(super) manager: Manager,
     pub(super) started: Instant,
     gpus: Arc<dyn Gpus>,
     events: broadcast::Sender<Event>,
@@ -108,6 +113,7 @@ impl Actor {
             looks: Looks::default(),
             gpus,
             events: broadcast::Sender::new(WATCHER_LAG),
+            manager: Manager::new(now),
             started: now,
         }
     }
@@ -126,10 +132,27 @@ impl Actor {
                 () = sleep_until(deadline) => {}
             }
         }
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.manager.stopping();
+        self.finish_writing(&mut messages).await;
+        self.world.store.flush();
+    }
+
+    /// Lets an engine that is being written be published, and abandons any other build.
+    async fn finish_writing(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
+        let end = Instant::now() + LAST_WRITE;
+        while self.world.build.as_ref().is_some_and(|build| build.progress.phase == Phase::Write) {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(Message::Progress(engine, progress)) => self.progress(engine, progress),
+                    Some(Message::Built(engine, result)) => self.built(engine, result),
+                    Some(_) => {}
+                    None => break,
+                },
+                () = sleep_until(end) => break,
+            }
+        }
         // Dropping a running build kills its worker.
         self.running = None;
-        self.world.store.flush();
     }
 
     pub(super) fn take(&mut self, message: Message) {
@@ -185,6 +208,10 @@ impl Actor {
         view::status(&self.world, &self.shown, &self.queue, self.started.elapsed())
     }
 
+    pub(super) fn show_manager(&mut self) {
+        self.manager.show(&view::glance(&self.world, &self.shown, self.queue.len()));
+    }
+
     /// Tells everybody what has changed, and starts what can be started.
     pub(super) fn refresh(&mut self) {
         self.due.show = None;
@@ -211,6 +238,7 @@ impl Actor {
         self.publish_index();
         let before = std::mem::replace(&mut self.shown, now_shown);
         self.announce(&before);
+        self.show_manager();
         self.look_for_room();
         self.serve_waiters();
     }

@@ -117,7 +117,8 @@ impl Actor {
         }
     }
 
-    fn tell_building(&self) {
+    fn tell_building(&mut self) {
+        self.show_manager();
         self.tell(Event::Building(self.world.build.as_ref().map(view::building)));
     }
 

@@ -47,6 +47,7 @@ impl Actor {
             self.due.flush,
             self.due.housekeeping.filter(|_| self.world.surveyed),
             self.gating.deadline(),
+            self.manager.due,
             self.next_settled().filter(|_| !self.looks.settling),
             self.waiters.iter().map(Waiter::deadline).min(),
         ];
@@ -59,6 +60,9 @@ impl Actor {
     }
 
     pub(super) fn do_what_is_due(&mut self, now: Instant) {
+        if passed(self.manager.due, now) {
+            self.manager.alive(now);
+        }
         if self.looks.scans_begun == self.looks.scans_done {
             if passed(self.due.second_look, now) {
                 self.due.second_look = None;

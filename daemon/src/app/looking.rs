@@ -71,7 +71,7 @@ impl Actor {
         self.looks.scans_done += 1;
         if self.looks.scans_done == 1 {
             info!(checkpoints = scan.files.len(), "first scan done");
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            self.manager.ready();
         }
         for (dir, problem) in &scan.problems {
             if self.world.problems.get(dir) != Some(problem) {

@@ -11,6 +11,7 @@ mod housekeeping;
 mod indexing;
 mod keeping;
 mod looking;
+mod manager;
 mod messages;
 mod reading;
 mod reference;
@@ -72,8 +73,8 @@ pub async fn run(config: Config) -> Result<()> {
     let library = Library::open(&config.data_dir)?;
     let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
-    let (listener, _socket) = ipc::bind(&config.socket)?;
-    let socket = config.socket.clone();
+    let (listener, socket) = ipc::Socket::open(&config.socket)?;
+    let path = config.socket.clone();
 
     let (sender, receiver) = mpsc::unbounded_channel();
     let mailbox = Mailbox(sender);
@@ -82,12 +83,11 @@ pub async fn run(config: Config) -> Result<()> {
     let actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
     let server = tokio::spawn(ipc::serve(listener, mailbox.clone()));
     stop_on_signal(mailbox)?;
-    info!(socket = %socket.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
+    info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
     actor.run(receiver).await;
 
     server.abort();
-    // The lock is still held, so this is no other daemon's socket.
-    let _ = std::fs::remove_file(&socket);
+    socket.close();
     info!("stopped");
     Ok(())
 }

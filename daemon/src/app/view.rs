@@ -15,6 +15,7 @@ use protocol::{
 use super::{
     gating::Closed,
     keeping::of,
+    manager::Glance,
     world::{Build, World},
 };
 use crate::{
@@ -186,10 +187,6 @@ pub(super) fn status(
     queue: &[Want],
     uptime: Duration,
 ) -> Status {
-    let mut counts = BTreeMap::new();
-    for checkpoint in checkpoints.values() {
-        *counts.entry(checkpoint.state).or_default() += 1;
-    }
     let target = world.target.as_ref();
     Status {
         daemon: Daemon {
@@ -213,14 +210,40 @@ pub(super) fn status(
             .collect(),
         models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
         paused: world.paused,
-        gate: world
-            .closed()
-            .filter(|closed| !queue.is_empty() || *closed == Closed::Paused)
-            .map(|closed| closed.to_string()),
+        gate: gate(world, queue.len()),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: world.build.as_ref().map(building),
-        counts,
+        counts: counts(checkpoints),
     }
+}
+
+/// What `systemctl status` shows.
+pub(super) fn glance(
+    world: &World,
+    checkpoints: &BTreeMap<String, Checkpoint>,
+    queued: usize,
+) -> Glance {
+    let problem = world.target.as_ref().err().map(ToString::to_string);
+    Glance {
+        building: world.build.as_ref().map(building),
+        obstacle: problem.or_else(|| gate(world, queued)),
+        queued,
+        counts: counts(checkpoints),
+    }
+}
+
+/// What keeps builds from starting, where that is of interest.
+fn gate(world: &World, queued: usize) -> Option<String> {
+    let closed = world.closed().filter(|closed| queued > 0 || *closed == Closed::Paused);
+    closed.map(|closed| closed.to_string())
+}
+
+fn counts(checkpoints: &BTreeMap<String, Checkpoint>) -> BTreeMap<State, usize> {
+    let mut counts = BTreeMap::new();
+    for checkpoint in checkpoints.values() {
+        *counts.entry(checkpoint.state).or_default() += 1;
+    }
+    counts
 }
 
 fn shown_gpu(world: &World, index: usize, gpu: &crate::gpu::Gpu) -> Gpu {

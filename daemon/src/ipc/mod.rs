@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-pub use socket::{Lock, bind, lock};
+pub use socket::{Lock, Socket, lock};
 
 /// More clients than anybody has; the next one waits for one to go.
 const CONNECTIONS: usize = 64;

@@ -1,0 +1,86 @@
+//! The daemon as a service: here the test is the service manager.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, os::unix::net::UnixListener, path::Path, process::Command, thread};
+
+use end_to_end::Workplace;
+use protocol::State;
+
+#[test]
+fn the_service_manager_is_told_how_it_is() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.safetensors", 1);
+    let mut command = w.sdtrtd();
+    command.env("WATCHDOG_USEC", "100000");
+    let no_runtime = w.path("no-runtime");
+    let mut daemon = w.run(command, &["--tensorrt-dir", no_runtime.to_str().unwrap()]);
+    let status = daemon.hear("STATUS=");
+    assert!(status.contains("TensorRT"), "{status}");
+    for _ in 0..3 {
+        daemon.hear("WATCHDOG=1");
+    }
+    assert_eq!(w.only().state, State::Queued);
+    while !daemon.hear("STATUS=").ends_with("; 1 queued") {}
+    daemon.terminate();
+    daemon.hear("STOPPING=1");
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!w.socket().exists());
+}
+
+#[test]
+fn a_socket_that_was_there_before_is_served_and_left() {
+    let w = Workplace::new();
+    w.write_checkpoint("a.safetensors", 1);
+    let listener = UnixListener::bind(w.socket()).unwrap();
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            // It asks before there is a daemon.
+            let asking = scope.spawn(|| w.ctl(&["status", "--json"]));
+            let daemon = w.socket_activated_daemon(&listener);
+            let status = asking.join().unwrap();
+            assert_eq!(status.json()["daemon"]["pid"], daemon.pid());
+            assert_eq!(daemon.stop(), Some(0));
+        });
+        assert!(w.socket().exists(), "it is the service manager's");
+    }
+}
+
+/// What systemd itself says of the units. Machines without it have no use for them either.
+#[test]
+fn the_units_are_valid_and_locked_up() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("left out: there is no systemd-analyze");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    for manager in ["user", "system"] {
+        for unit in ["sdtrtd.service", "sdtrtd.socket"] {
+            let text = fs::read_to_string(units.join(manager).join(unit)).unwrap();
+            // The program need not be installed, nor the manual.
+            let text = text.replace("%h/.local/bin/sdtrtd", "/bin/true");
+            let text = text.replace("ExecStart=/usr/bin/sdtrtd", "ExecStart=/bin/true");
+            fs::write(dir.path().join(unit), text).unwrap();
+        }
+        let analyze = |arguments: &[&str]| {
+            let output = Command::new("systemd-analyze")
+                .args(arguments)
+                .arg(format!("--{manager}"))
+                .args(["sdtrtd.service", "sdtrtd.socket"].map(|unit| dir.path().join(unit)))
+                .env("XDG_RUNTIME_DIR", dir.path())
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        };
+        let (valid, said) = analyze(&["verify", "--man=no", "--recursive-errors=no"]);
+        assert!(valid && said.is_empty(), "{manager}: {said}");
+    }
+    let locked = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=30"])
+        .arg(units.join("system/sdtrtd.service"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&locked.stdout);
+    assert!(locked.status.success(), "{}", said.lines().last().unwrap_or_default());
+}
