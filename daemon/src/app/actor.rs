@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
@@ -8,7 +8,7 @@ use checkpoint::Id;
 use config::Config;
 use protocol::{Checkpoint, Event, Status};
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::mpsc,
     time::{Duration, Instant, sleep_until},
 };
 
@@ -21,6 +21,7 @@ use super::{
     sampler::Sampler,
     view,
     waiters::Waiter,
+    watchers::Watchers,
     world::World,
 };
 use crate::{
@@ -31,9 +32,6 @@ use crate::{
     watch::Notifier,
     webui::{IndexFile, Keeper},
 };
-
-/// Events that a watcher may lag behind before it is dropped.
-const WATCHER_LAG: usize = 4096;
 
 /// How long an engine that is being written may hold up the end.
 const LAST_WRITE: Duration = Duration::from_secs(7);
@@ -59,7 +57,7 @@ pub(super) struct Actor {
     pub(super) manager: Manager,
     pub(super) started: Instant,
     gpus: Arc<dyn Gpus>,
-    events: broadcast::Sender<Event>,
+    watchers: Watchers,
 }
 
 /// What is looked at or read right now.
@@ -73,6 +71,8 @@ pub(super) struct Looks {
     pub(super) reading: usize,
     /// The last scan could not see everything.
     pub(super) incomplete: bool,
+    /// Where disks are mounted below the models folders, or were and may be again.
+    pub(super) mounts: BTreeSet<PathBuf>,
 }
 
 impl Actor {
@@ -96,6 +96,7 @@ impl Actor {
             config.keep_model_json,
         );
         let index = IndexFile::new(config.data_dir.join("index.json"));
+        let looks = Looks { mounts: store.mounts(), ..Looks::default() };
         Self {
             webuis,
             index,
@@ -110,9 +111,9 @@ impl Actor {
             running: None,
             notifier: Arc::new(Mutex::new(notifier)),
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
-            looks: Looks::default(),
+            looks,
             gpus,
-            events: broadcast::Sender::new(WATCHER_LAG),
+            watchers: Watchers::default(),
             manager: Manager::new(now),
             started: now,
         }
@@ -161,7 +162,7 @@ impl Actor {
             Message::Scanned(scan) => self.scanned(scan),
             Message::Looked(found) => self.looked(found),
             Message::Settled(found) => self.settled(found),
-            Message::Read(stamp, outcome) => self.read(stamp, outcome),
+            Message::Read(outcomes) => self.read(outcomes),
             Message::Runtime(found, reply) => {
                 self.found_runtime(found);
                 if let Some(reply) = reply {
@@ -175,12 +176,13 @@ impl Actor {
             Message::Verified(checked, reply) => self.verified(checked, reply),
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Watch(reply) => {
-                self.refresh();
-                let state = Event::State {
-                    status: Box::new(self.status()),
+                self.refresh_if_due();
+                let uptime = self.started.elapsed();
+                let status = || view::status(&self.world, &self.shown, &self.queue, uptime);
+                let _ = reply.send(self.watchers.begin(|| Event::State {
+                    status: Box::new(status()),
                     checkpoints: self.shown.values().cloned().collect(),
-                };
-                let _ = reply.send((state, self.events.subscribe()));
+                }));
             }
             Message::Stop => {}
         }
@@ -199,8 +201,9 @@ impl Actor {
             Err(_) => {}
         }
         self.world.gpus = self.gpus.list();
-        self.world.target =
+        let target =
             found.map(|runtime| Target::new(runtime, &self.world.config, &self.world.gpus));
+        self.world.set_target(target);
         self.refresh_soon();
     }
 
@@ -214,6 +217,7 @@ impl Actor {
 
     /// Tells everybody what has changed, and starts what can be started.
     pub(super) fn refresh(&mut self) {
+        let started = Instant::now();
         self.due.show = None;
         self.take_stock();
         let held = self.world.catalogue.held();
@@ -223,14 +227,20 @@ impl Actor {
             .filter(|want| want.obstacle.is_none() && self.world.may_start(&want.engine));
         let next = startable.next().filter(|_| self.running.is_none()).and_then(|want| {
             let held = held.get(&want.weights)?;
-            let wanted = self.world.wanted(held)?;
+            let wanted = self.world.wanted(held)?.wanted.clone();
             Some((want.clone(), wanted, held.identity.clone(), held.paths.first()?.to_path_buf()))
         });
-        if let Some((want, wanted, identity, path)) = next {
-            self.start_build(&want, wanted, &identity, path);
-        }
-        let held = self.world.catalogue.held();
-        self.queue = self.world.queue(&held);
+        let (held, queue) = match next {
+            Some((want, wanted, identity, path)) => {
+                drop(held);
+                self.start_build(&want, wanted, &identity, path);
+                let held = self.world.catalogue.held();
+                let queue = self.world.queue(&held);
+                (held, queue)
+            }
+            None => (held, queue),
+        };
+        self.queue = queue;
         let places = places(&held);
         let now_shown = view::checkpoints(&self.world, &held, &self.queue);
         drop(held);
@@ -241,6 +251,7 @@ impl Actor {
         self.show_manager();
         self.look_for_room();
         self.serve_waiters();
+        self.shown(started.elapsed());
     }
 
     /// Not before every file was read: one that is not known yet would look deleted, and a name that
@@ -253,21 +264,21 @@ impl Actor {
         }
     }
 
-    fn announce(&self, before: &BTreeMap<String, Checkpoint>) {
+    fn announce(&mut self, before: &BTreeMap<String, Checkpoint>) {
+        self.watchers.state_changed();
         // New ones first: an unread file that got its id is gone under its path only.
         for (key, checkpoint) in &self.shown {
             if before.get(key) != Some(checkpoint) {
-                self.tell(Event::Checkpoint(checkpoint.clone()));
+                self.watchers.tell(&Event::Checkpoint(checkpoint.clone()));
             }
         }
         for key in before.keys().filter(|key| !self.shown.contains_key(*key)) {
-            self.tell(Event::Gone(key.clone()));
+            self.watchers.tell(&Event::Gone(key.clone()));
         }
     }
 
-    /// Nobody may be watching.
-    pub(super) fn tell(&self, event: Event) {
-        let _ = self.events.send(event);
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.watchers.tell(event);
     }
 
     fn serve_waiters(&mut self) {

@@ -77,7 +77,7 @@ impl Actor {
         checkpoint: PathBuf,
     ) -> Result<Running> {
         self.make_room(identity, &wanted.spec.weights)?;
-        let location = self.world.catalogue.locations().get(&checkpoint);
+        let location = self.world.catalogue.locations().get(&*checkpoint);
         let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
         let scratch =
             self.world.library.scratch().context("cannot make a folder to build the engine in")?;
@@ -119,7 +119,7 @@ impl Actor {
 
     fn tell_building(&mut self) {
         self.show_manager();
-        self.tell(Event::Building(self.world.build.as_ref().map(view::building)));
+        self.tell(&Event::Building(self.world.build.as_ref().map(view::building)));
     }
 
     /// Ends the build under way and its worker. Its engine waits for its turn again.

@@ -59,7 +59,8 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         coverage.profile = Some(profile);
         return coverage;
     }
-    let Some(wanted) = world.wanted(held) else {
+    let wanting = world.wanted(held);
+    let Some(wanted) = wanting.as_ref().map(|wanting| &wanting.wanted) else {
         let why = world.target.as_ref().err().map(ToString::to_string);
         let off = || "a rule of the configuration wants no engine for it".to_owned();
         coverage.problem = Some(why.unwrap_or_else(off));

@@ -18,6 +18,7 @@ impl Actor {
                 .set_usage(&key, Usage { pinned, ..usage })
                 .map_err(|error| other(&format!("{error:#}")))?;
         }
+        self.refresh();
         let engines = engines.into_iter().map(|engine| Engine { pinned, ..engine });
         Ok(Reply::Engines(engines.collect()))
     }
@@ -48,6 +49,7 @@ impl Actor {
 
     pub(super) fn gc(&mut self, dry_run: bool) -> Result<Reply, Failure> {
         let garbage = self.collect_garbage(dry_run);
+        self.refresh();
         garbage.map(Reply::Garbage).map_err(|error| other(&format!("{error:#}")))
     }
 

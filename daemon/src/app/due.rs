@@ -7,6 +7,10 @@ use super::{actor::Actor, waiters::Waiter};
 /// Showing what changed waits for what else changes in this time.
 const SHOW: Duration = Duration::from_millis(20);
 
+/// While files are read, at most this part of the time goes to showing it: with thousands of
+/// checkpoints that takes a while.
+const SHOW_SHARE: u32 = 10;
+
 /// What was learned goes to the disk this long after it was.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -20,6 +24,8 @@ pub(super) struct Due {
     pub(super) written: Option<Instant>,
     pub(super) written_paths: BTreeSet<PathBuf>,
     pub(super) show: Option<Instant>,
+    /// Before this time nothing is shown while files are read.
+    pub(super) not_shown_before: Option<Instant>,
     pub(super) flush: Option<Instant>,
     pub(super) housekeeping: Option<Instant>,
 }
@@ -98,7 +104,27 @@ impl Actor {
 
     /// Something changed that clients see.
     pub(super) fn refresh_soon(&mut self) {
-        self.due.show = sooner(self.due.show, Instant::now() + SHOW);
+        let soon = Instant::now() + SHOW;
+        self.due.show =
+            sooner(self.due.show, self.not_shown_before().map_or(soon, |t| soon.max(t)));
+    }
+
+    fn not_shown_before(&self) -> Option<Instant> {
+        let is_reading = self.looks.reading > 0 || self.looks.settling;
+        self.due.not_shown_before.filter(|_| is_reading)
+    }
+
+    /// Brings what is shown up to date if it is not, and it is time again.
+    pub(super) fn refresh_if_due(&mut self) {
+        let is_time = self.not_shown_before().is_none_or(|earliest| earliest <= Instant::now());
+        if self.due.show.is_some() && is_time {
+            self.refresh();
+        }
+    }
+
+    /// Notes that showing took so long.
+    pub(super) fn shown(&mut self, took: Duration) {
+        self.due.not_shown_before = Some(Instant::now() + took * (SHOW_SHARE - 1));
     }
 
     /// Something was learned that is to outlive the daemon.

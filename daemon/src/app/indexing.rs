@@ -20,7 +20,7 @@ fn index(world: &World) -> Index {
     let checkpoints = held.values().map(|held| {
         let ids = &held.identity.ids;
         let mut engines = of(&engines, held.identity);
-        let wanted = world.wanted(held).map(|wanted| wanted.spec.key());
+        let wanted = world.wanted(held).map(|wanting| wanting.engine);
         // What it should have, then what stands in for it, the newest first.
         engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
         let library = &world.library;

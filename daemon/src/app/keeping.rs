@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use checkpoint::Id;
 use tracing::warn;
 
-use super::{room, world::World};
+use super::{room, wanting::Wanting, world::World};
 use crate::{
-    build::{EngineSpec, Manifest, Usage, Weights, difference},
+    build::{Manifest, Usage, Weights, difference},
     schedule::{Holdings, Identity, Standing, Stored, WantedKeys, standings},
 };
 
@@ -24,14 +24,16 @@ pub(super) struct Unneeded {
 }
 
 impl World {
-    /// Why the engine of `spec` is to be built, for people to read. `engines` are those of its UNet.
-    pub(super) fn why(&self, spec: &EngineSpec, engines: &[&Manifest]) -> String {
-        if self.asked.contains(&spec.key()) {
+    /// Why this engine is to be built, for people to read. `engines` are those of its UNet.
+    pub(super) fn why(&self, wanting: &Wanting, engines: &[&Manifest]) -> String {
+        if self.asked.contains(&wanting.engine) {
             return "asked for".to_owned();
         }
         let newest = engines.iter().max_by_key(|manifest| manifest.built_at);
-        newest
-            .map_or_else(|| "no engine yet".to_owned(), |manifest| difference(&manifest.spec, spec))
+        newest.map_or_else(
+            || "no engine yet".to_owned(),
+            |manifest| difference(&manifest.spec, &wanting.wanted.spec),
+        )
     }
 
     /// Why the engine of this checkpoint can't be built for now, where that is so.
@@ -56,7 +58,7 @@ impl World {
     fn wanted_engines(&self) -> WantedKeys {
         let mut wanted = WantedKeys::new();
         for held in self.catalogue.held().values() {
-            let key = self.wanted(held).map(|wanted| wanted.spec.key());
+            let key = self.wanted(held).map(|wanting| wanting.engine);
             // One kind of engine takes the place of the other.
             for id in [held.identity.ids.unet, held.identity.signature] {
                 wanted.entry(id).or_default().extend(key);

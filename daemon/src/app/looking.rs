@@ -1,10 +1,16 @@
 //! From an event to a file that is known.
 
-use std::{path::PathBuf, sync::PoisonError, thread::available_parallelism, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{LazyLock, PoisonError},
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use checkpoint::Id;
 use tokio::{task::spawn_blocking, time::Instant};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{
     actor::Actor,
@@ -18,13 +24,22 @@ use crate::{
     watch::{Hint, Scan, Stamp, scan},
 };
 
+/// Files read at once.
+static READERS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from));
+
 /// A burst of events is one look: this long after its first.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// A folder made and filled at once can be filled before it is watched, so a second look follows.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a models folder that is not there is looked for.
+/// Between two looks at folders that change without telling.
+const POLL: Duration = Duration::from_secs(10);
+
+/// Looks that are made for want of events rest for so many times as long as they took.
+const SCAN_REST: u32 = 20;
+
+/// How often a models folder or a disk that is not there is looked for.
 const MISSING_DIR: Duration = Duration::from_secs(5);
 
 impl Actor {
@@ -52,17 +67,10 @@ impl Actor {
         self.looks.scans_begun += 1;
         let dirs = self.world.config.models_dirs.clone();
         let (notifier, mailbox) = (self.notifier.clone(), self.mailbox.clone());
+        let mounts = self.looks.mounts.clone();
         spawn_blocking(move || {
-            // Watched first: what comes between the two is seen by both, not by neither.
             let mut notifier = notifier.lock().unwrap_or_else(PoisonError::into_inner);
-            let watched: Vec<_> = dirs.iter().map(|dir| (dir, notifier.watch(dir))).collect();
-            let mut found = scan(&dirs);
-            for (dir, result) in watched {
-                if let Err(problem) = result {
-                    found.problems.entry(dir.clone()).or_insert(problem);
-                }
-            }
-            mailbox.send(Message::Scanned(found));
+            mailbox.send(Message::Scanned(scan(&dirs, &mounts, &mut notifier)));
         });
     }
 
@@ -78,9 +86,12 @@ impl Actor {
                 tracing::warn!("{problem}");
             }
         }
-        let missing = self.world.config.models_dirs.iter().any(|dir| scan.missing.contains(dir));
-        let next = if missing { MISSING_DIR } else { self.world.config.rescan() };
-        self.due.scan = sooner(self.due.scan, now + next);
+        self.due.scan = sooner(self.due.scan, now + self.next_scan(&scan));
+        if scan.mounts != self.looks.mounts {
+            self.world.store.set_mounts(&scan.mounts);
+            self.learned();
+            self.looks.mounts = scan.mounts;
+        }
         self.world.problems = scan.problems;
         self.looks.incomplete = scan.incomplete;
         let store = self.world.store.clone();
@@ -89,6 +100,17 @@ impl Actor {
             self.look_for_runtime(None);
         }
         self.refresh_soon();
+    }
+
+    fn next_scan(&self, scan: &Scan) -> Duration {
+        let rescan = self.world.config.rescan();
+        if !scan.missing.is_empty() {
+            MISSING_DIR.max(scan.took * SCAN_REST)
+        } else if scan.is_silent {
+            rescan.min(POLL.max(scan.took * SCAN_REST))
+        } else {
+            rescan
+        }
     }
 
     pub(super) fn look_at_written(&mut self) {
@@ -134,43 +156,45 @@ impl Actor {
 
     pub(super) fn start_reading(&mut self) {
         // One file keeps all cores busy, but many small ones only together.
-        let most = available_parallelism().map_or(1, usize::from);
-        while self.looks.reading < most {
-            let Some((path, stamp)) = self.world.catalogue.start_reading() else { return };
-            debug!("reading {}", path.display());
+        while self.looks.reading < *READERS {
+            let files = self.world.catalogue.start_reading();
+            if files.is_empty() {
+                return;
+            }
             self.looks.reading += 1;
             self.refresh_soon();
-            let mailbox = self.mailbox.clone();
-            spawn_blocking(move || mailbox.send(Message::Read(stamp, reading::read(&path, stamp))));
+            let (store, mailbox) = (self.world.store.clone(), self.mailbox.clone());
+            spawn_blocking(move || mailbox.send(Message::Read(reading::learn(files, &*store))));
         }
     }
 
-    pub(super) fn read(&mut self, stamp: Stamp, outcome: Option<Outcome>) {
+    pub(super) fn read(&mut self, outcomes: Vec<(Stamp, Option<Outcome>)>) {
         self.looks.reading -= 1;
-        match &outcome {
-            // Reading it may go better another time.
-            Some(Outcome::Unreadable(_)) | None => {}
-            Some(outcome) => {
-                self.world.store.remember(&stamp, outcome);
-                self.learned();
+        let now = Instant::now().into_std();
+        let mut read = HashSet::new();
+        for (stamp, outcome) in outcomes {
+            self.world.catalogue.read(stamp, outcome.as_ref(), now);
+            if let Some(Outcome::Identified(identity)) = &outcome {
+                read.insert(identity.ids.weights);
             }
         }
-        self.world.catalogue.read(stamp, outcome.as_ref(), Instant::now().into_std());
-        if let Some(Outcome::Identified(identity)) = &outcome {
-            self.forgive(identity.ids.weights);
-        }
+        self.forgive(&read);
+        self.learned();
         self.refresh_soon();
     }
 
     /// A file that was read anew gets a new try.
-    fn forgive(&mut self, weights: Id) {
-        let wanted = self.world.catalogue.held().get(&weights).and_then(|held| {
-            let wanted = self.world.wanted(held)?;
-            Some(wanted.spec.key())
-        });
-        if let Some(engine) = wanted
-            && let Some(Setback::Failed(_)) = self.world.setbacks.get(&engine)
-        {
+    fn forgive(&mut self, read: &HashSet<Id>) {
+        if self.world.setbacks.is_empty() {
+            return;
+        }
+        let held = self.world.catalogue.held();
+        let wanted = held.iter().filter(|(weights, _)| read.contains(weights));
+        let wanted = wanted.filter_map(|(_, held)| Some(self.world.wanted(held)?.engine));
+        let failed: Vec<Id> = wanted
+            .filter(|engine| matches!(self.world.setbacks.get(engine), Some(Setback::Failed(_))))
+            .collect();
+        for engine in failed {
             self.world.set_back(engine, None);
         }
     }

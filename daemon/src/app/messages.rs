@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use checkpoint::Id;
-use protocol::{Event, Failure, Reply, Request, Verdict};
+use protocol::{Failure, Reply, Request, Verdict};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::sampler::Sampler;
 use crate::{
     build::{Built, Progress, Runtime, RuntimeProblem},
-    ipc,
+    ipc::{self, Line},
     schedule::{Outcome, Sample},
     watch::{Hint, Scan, Stamp},
 };
@@ -22,8 +22,8 @@ pub(super) enum Message {
     Looked(Vec<(PathBuf, Option<Stamp>)>),
     /// Files whose time to settle is up were looked at once more.
     Settled(Vec<Settled>),
-    /// A file was read; `None` when it changed meanwhile.
-    Read(Stamp, Option<Outcome>),
+    /// Some files were read; `None` where one changed meanwhile.
+    Read(Vec<(Stamp, Option<Outcome>)>),
     /// The libraries were looked for, on behalf of a client or not.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The machine was looked at.
@@ -37,7 +37,7 @@ pub(super) enum Message {
     /// A client asks.
     Ask(Request, oneshot::Sender<Reply>),
     /// A client wants to watch.
-    Watch(oneshot::Sender<(Event, broadcast::Receiver<Event>)>),
+    Watch(oneshot::Sender<(Line, broadcast::Receiver<Line>)>),
     /// It is over.
     Stop,
 }
@@ -78,7 +78,7 @@ impl ipc::Service for Mailbox {
         })
     }
 
-    async fn watch(&self) -> (Event, broadcast::Receiver<Event>) {
+    async fn watch(&self) -> (Line, broadcast::Receiver<Line>) {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Watch(reply));
         match answer.await {

@@ -20,6 +20,8 @@ mod room;
 mod sampler;
 mod view;
 mod waiters;
+mod wanting;
+mod watchers;
 mod world;
 
 use std::{path::Path, sync::Arc};

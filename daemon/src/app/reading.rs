@@ -3,16 +3,36 @@
 use std::path::{Path, PathBuf};
 
 use checkpoint::{Checkpoint, Rejection};
+use tracing::debug;
 use walkdir::WalkDir;
 
 use super::messages::Settled;
 use crate::{
     schedule::{Identity, Outcome},
+    store::Store,
     watch::{Stamp, open_for_writing},
 };
 
+/// Reads these files, says what each is, and keeps what will be the same the next time.
+pub(super) fn learn(
+    files: Vec<(PathBuf, Stamp)>,
+    store: &dyn Store,
+) -> Vec<(Stamp, Option<Outcome>)> {
+    let learned = files.into_iter().map(|(path, stamp)| {
+        debug!("reading {}", path.display());
+        let outcome = read(&path, stamp);
+        match &outcome {
+            // Reading it may go better another time.
+            Some(Outcome::Unreadable(_)) | None => {}
+            Some(outcome) => store.remember(&stamp, outcome),
+        }
+        (stamp, outcome)
+    });
+    learned.collect()
+}
+
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-pub(super) fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
+fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
     match try_read(path, stamp) {
         Ok(identity) => identity.map(Outcome::Identified),
         Err(Rejection::ChangedWhileRead) => None,

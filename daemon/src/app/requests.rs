@@ -21,8 +21,12 @@ const LONGEST_WAIT_S: f64 = 1e8;
 impl Actor {
     /// Answers a client, now or by a message to come.
     pub(super) fn ask(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
-        // What it asks about must be as new as what it may have done itself.
-        self.refresh();
+        if matches!(request, Request::Status | Request::List) {
+            self.refresh_if_due();
+        } else if self.due.show.is_some() {
+            // What it names must be as new as what it may have done itself.
+            self.refresh();
+        }
         let answer = match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
             Request::List => Ok(Reply::List(self.shown.values().cloned().collect())),
@@ -52,7 +56,6 @@ impl Actor {
             Request::Watch => Err(other("a watch is not a question")),
         };
         let _ = reply.send(answer.unwrap_or_else(Reply::Failed));
-        self.refresh_soon();
     }
 
     pub(super) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
@@ -128,7 +131,7 @@ impl Actor {
         let engine = weights
             .and_then(|weights| held.get(&weights))
             .and_then(|held| self.world.wanted(held))
-            .map(|wanted| wanted.spec.key());
+            .map(|wanting| wanting.engine);
         match engine {
             Some(engine) if now => self.world.ask_for_at_once(engine),
             Some(engine) => self.world.ask_for(engine),
@@ -164,6 +167,7 @@ impl Actor {
         self.world.set_back(key, Some(Setback::Removed));
         self.world.asked_no_more(&key);
         self.learned();
+        self.refresh();
         Ok(Reply::Removed(key.to_string()))
     }
 

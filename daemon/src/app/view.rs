@@ -70,7 +70,8 @@ fn identified(
 ) -> Checkpoint {
     let (state, reason) = state(world, held, !engines.is_empty(), turns);
     let identity = held.identity;
-    let wanted = world.wanted(held).map(|wanted| wanted.spec);
+    let wanting = world.wanted(held);
+    let wanted = wanting.as_ref().map(|wanting| &wanting.wanted.spec);
     Checkpoint {
         weights_id: Some(identity.ids.weights.to_string()),
         unet_id: Some(identity.ids.unet.to_string()),
@@ -78,7 +79,7 @@ fn identified(
         state,
         reason,
         locations: held.paths.iter().map(|path| text(path)).collect(),
-        engines: engines.iter().map(|manifest| engine(world, manifest, wanted.as_ref())).collect(),
+        engines: engines.iter().map(|manifest| engine(world, manifest, wanted)).collect(),
     }
 }
 
@@ -92,10 +93,10 @@ fn state(
         let state = if has_engine { State::Ready } else { State::Queued };
         return (state, Some(problem.to_string()));
     }
-    let Some(wanted) = world.wanted(held) else {
+    let Some(wanting) = world.wanted(held) else {
         return (State::Off, Some("a rule of the configuration wants no engine for it".to_owned()));
     };
-    let wanted = wanted.spec.key();
+    let wanted = wanting.engine;
     if world.library.manifests().contains_key(&wanted) {
         return (State::Ready, None);
     }

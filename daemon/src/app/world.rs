@@ -8,9 +8,12 @@ use checkpoint::Id;
 use config::Config;
 use protocol::GpuReading;
 
-use super::keeping::of;
+use super::{
+    keeping::of,
+    wanting::{Memo, Wanting},
+};
 use crate::{
-    build::{Library, Progress, RuntimeProblem, Target, Wanted},
+    build::{Library, Progress, RuntimeProblem, Target},
     gpu::Gpu,
     schedule::{Catalogue, Decision, Gate, Held, Setback, Want, plan},
     store::Store,
@@ -29,6 +32,8 @@ pub(super) struct World {
     pub(super) deaths: HashMap<Id, u32>,
     pub(super) gpus: Vec<Gpu>,
     pub(super) target: Result<Target, RuntimeProblem>,
+    /// What the target says of each checkpoint; goes with it.
+    memo: Memo,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
     pub(super) build: Option<Build>,
@@ -76,6 +81,7 @@ impl World {
             deaths: HashMap::new(),
             gpus,
             target: Err(RuntimeProblem::Sought),
+            memo: Memo::default(),
             problems: BTreeMap::new(),
             build: None,
             free: Ok(0),
@@ -94,28 +100,34 @@ impl World {
 
     /// The engine that this checkpoint should have; `None` as long as there is nothing to build it
     /// with, and where rules want none.
-    pub(super) fn wanted(&self, held: &Held<'_>) -> Option<Wanted> {
-        let target = self.target.as_ref().ok()?;
+    pub(super) fn wanted(&self, held: &Held<'_>) -> Option<Arc<Wanting>> {
         let can_be_shared = !self.unshareable.contains(&held.identity.signature);
-        target.engine(held.identity, &held.paths, can_be_shared)
+        self.memo.ask(self.target.as_ref().ok()?, held, can_be_shared)
+    }
+
+    /// From now on engines are built with and for this.
+    pub(super) fn set_target(&mut self, target: Result<Target, RuntimeProblem>) {
+        self.target = target;
+        self.memo = Memo::default();
     }
 
     /// Engines to come, the one being built left out, in order.
     pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
+        self.memo.keep(held);
         let (engines, holdings) = (self.engines(), self.holdings());
         let wants = held.iter().filter_map(|(weights, held)| {
-            let Wanted { spec, presets } = self.wanted(held)?;
-            let engine = spec.key();
+            let wanting = self.wanted(held)?;
+            let (engine, spec) = (wanting.engine, &wanting.wanted.spec);
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
                 || self.build.as_ref().is_some_and(|build| build.engine == engine);
             let engines = of(&engines, held.identity);
             (!nothing_to_do).then(|| Want {
                 engine,
-                presets,
+                presets: wanting.wanted.presets.clone(),
                 weights: *weights,
                 newest_ns: held.newest_ns,
-                why: self.why(&spec, &engines),
+                why: self.why(&wanting, &engines),
                 obstacle: self.obstacle(&holdings, held.identity, &spec.weights),
             })
         });

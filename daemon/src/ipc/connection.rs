@@ -1,31 +1,35 @@
-use std::io;
+use std::{io, time::Duration};
 
 use protocol::{Failure, Hello, REQUEST_LIMIT, Reply, Request, VERSION};
-use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::broadcast::error::RecvError,
+    time::timeout,
 };
 
-use super::Service;
+use super::{Service, line};
+
+/// For a client to take what it asked for, and to say who it is.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Talks with one client until either side hangs up.
 pub(super) async fn serve(stream: UnixStream, service: impl Service) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
-    send(&mut output, &hello).await?;
-    let Some(theirs) = lines.next().await? else { return Ok(()) };
+    send(&mut output, &line(&hello)).await?;
+    let Some(theirs) = timeout(PATIENCE, lines.next()).await?? else { return Ok(()) };
     match serde_json::from_str::<Hello>(&theirs) {
         Ok(theirs) if theirs.protocol == VERSION => {}
         // Our hello told it which version we are; that is all it can understand.
         _ => return Ok(()),
     }
-    while let Some(line) = lines.next().await? {
-        let reply = match serde_json::from_str(&line) {
+    while let Some(asked) = lines.next().await? {
+        let reply = match serde_json::from_str(&asked) {
             Ok(Request::Watch) => return watch(lines, output, service).await,
             Ok(request @ Request::Wait { .. }) => tokio::select! {
                 reply = service.ask(request) => reply,
@@ -35,7 +39,7 @@ pub(super) async fn serve(stream: UnixStream, service: impl Service) -> io::Resu
             Ok(request) => service.ask(request).await,
             Err(error) => Reply::Failed(Failure::Malformed { message: error.to_string() }),
         };
-        send(&mut output, &reply).await?;
+        send(&mut output, &line(&reply)).await?;
     }
     Ok(())
 }
@@ -45,24 +49,34 @@ async fn watch(
     mut output: OwnedWriteHalf,
     service: impl Service,
 ) -> io::Result<()> {
-    let (state, mut changes) = service.watch().await;
-    send(&mut output, &state).await?;
     loop {
-        tokio::select! {
-            change = changes.recv() => match change {
+        let (state, mut changes) = service.watch().await;
+        send(&mut output, &state).await?;
+        loop {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                () = lines.closed() => return Ok(()),
+            };
+            match change {
                 Ok(event) => send(&mut output, &event).await?,
-                // Too slow to keep up, or the daemon stops: it has to start over.
-                Err(_) => return Ok(()),
-            },
-            () = lines.closed() => return Ok(()),
+                // More has changed than is kept for it: it gets the whole state once more.
+                Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return Ok(()),
+            }
         }
     }
 }
 
-async fn send(output: &mut OwnedWriteHalf, message: &impl Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    output.write_all(&line).await
+/// Fails when the client takes nothing for long, so that it holds up nobody else's place.
+async fn send(output: &mut OwnedWriteHalf, line: &[u8]) -> io::Result<()> {
+    let mut rest = line;
+    while !rest.is_empty() {
+        match timeout(PATIENCE, output.write(rest)).await?? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            taken => rest = &rest[taken..],
+        }
+    }
+    Ok(())
 }
 
 struct Lines(BufReader<OwnedReadHalf>);
@@ -84,3 +98,6 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,28 +1,30 @@
 //! The Unix socket on which clients ask, as crate `protocol` says.
 
 mod connection;
+mod line;
 mod socket;
 
 use std::sync::Arc;
 
-use protocol::{Event, Reply, Request};
+use protocol::{Reply, Request};
 use tokio::{
     net::UnixListener,
     sync::{Semaphore, broadcast},
 };
 use tracing::{debug, warn};
 
+pub use line::{Line, line};
 pub use socket::{Lock, Socket, lock};
 
 /// More clients than anybody has; the next one waits for one to go.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 512;
 
 /// Answers clients. The real one is the daemon's actor.
 pub trait Service: Clone + Send + Sync + 'static {
     /// Answers one request; [`Request::Watch`] goes to [`Self::watch`] instead.
     fn ask(&self, request: Request) -> impl Future<Output = Reply> + Send;
-    /// The whole state, and the changes that follow it.
-    fn watch(&self) -> impl Future<Output = (Event, broadcast::Receiver<Event>)> + Send;
+    /// The whole state, and the changes that follow it, as [`protocol::Event`]s.
+    fn watch(&self) -> impl Future<Output = (Line, broadcast::Receiver<Line>)> + Send;
 }
 
 /// Serves clients until dropped.

@@ -1,6 +1,7 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,10 +10,24 @@ use checkpoint::Id;
 use super::{Identity, Outcome};
 use crate::watch::Stamp;
 
+/// Small files are read so many at once, as handing each over would cost more than reading it.
+const BATCH_FILES: usize = 64;
+
+/// And no more bytes than this beside the first, so that all threads get some.
+const BATCH_BYTES: u64 = 16 << 20;
+
 /// Every checkpoint file by its path, and what is known of its content.
 #[derive(Debug)]
 pub struct Catalogue {
-    locations: BTreeMap<PathBuf, Location>,
+    locations: HashMap<Arc<Path>, Location>,
+    /// The paths of each file, by device and inode.
+    names: HashMap<(u64, u64), Vec<Arc<Path>>>,
+    /// Files that settle, by the time since when they have not changed.
+    settling: BTreeMap<Instant, HashSet<Arc<Path>>>,
+    /// Files that wait to be read, in the order in which a disk has them, more or less.
+    unread: BTreeSet<Stamp>,
+    /// Paths of files that are being read.
+    reading: usize,
     settle: Duration,
 }
 
@@ -55,11 +70,18 @@ pub struct Held<'a> {
 impl Catalogue {
     /// An empty one. A file counts as settled once unchanged for `settle`.
     pub fn new(settle: Duration) -> Self {
-        Self { locations: BTreeMap::new(), settle }
+        Self {
+            locations: HashMap::new(),
+            names: HashMap::new(),
+            settling: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            reading: 0,
+            settle,
+        }
     }
 
     /// All locations, by path.
-    pub fn locations(&self) -> &BTreeMap<PathBuf, Location> {
+    pub fn locations(&self) -> &HashMap<Arc<Path>, Location> {
         &self.locations
     }
 
@@ -70,9 +92,12 @@ impl Catalogue {
         now: Instant,
         recall: impl Fn(&Stamp) -> Option<Outcome>,
     ) {
-        self.locations.retain(|path, _| files.contains_key(path));
+        let gone = self.locations.keys().filter(|path| !files.contains_key(&***path));
+        for path in gone.cloned().collect::<Vec<_>>() {
+            self.remove(&path);
+        }
         for (path, stamp) in files {
-            self.changed(path, stamp, now, &recall);
+            self.changed(&path, stamp, now, &recall);
         }
     }
 
@@ -85,100 +110,160 @@ impl Catalogue {
         recall: impl Fn(&Stamp) -> Option<Outcome>,
     ) {
         let Some(stamp) = found else {
-            self.locations.remove(&path);
+            self.remove(&path);
             return;
         };
         // Its permissions may be what was done.
         if matches!(
-            self.locations.get(&path),
+            self.locations.get(&*path),
             Some(Location { content: Content::Read(Outcome::Unreadable(_)), .. })
         ) {
-            self.locations.remove(&path);
+            self.remove(&path);
         }
         // Its other names: one file is written to under one of them.
-        let others = self.locations.iter().filter(|(_, known)| {
-            (known.stamp.device, known.stamp.inode) == (stamp.device, stamp.inode)
-        });
-        let names: Vec<PathBuf> = others.map(|(path, _)| path.clone()).chain([path]).collect();
-        for name in names {
-            self.changed(name, stamp, now, &recall);
+        let others = self.names.get(&file(&stamp)).cloned().unwrap_or_default();
+        for name in others {
+            self.changed(&name, stamp, now, &recall);
         }
+        self.changed(&path, stamp, now, &recall);
     }
 
     fn changed(
         &mut self,
-        path: PathBuf,
+        path: &Path,
         stamp: Stamp,
         now: Instant,
         recall: &impl Fn(&Stamp) -> Option<Outcome>,
     ) {
-        if self.locations.get(&path).is_some_and(|known| known.stamp == stamp) {
+        if self.locations.get(path).is_some_and(|known| known.stamp == stamp) {
             return;
         }
+        self.remove(path);
+        let path: Arc<Path> = path.into();
+        self.names.entry(file(&stamp)).or_default().push(path.clone());
         // Another name of a file that is known, or a name that a known file had before.
         let content =
             recall(&stamp).map_or(Content::Settling { unchanged_since: now }, Content::Read);
+        self.enlist(&path, &stamp, &content);
         self.locations.insert(path, Location { stamp, content });
+    }
+
+    fn remove(&mut self, path: &Path) {
+        let Some((path, Location { stamp, content })) = self.locations.remove_entry(path) else {
+            return;
+        };
+        self.strike(&path, &stamp, &content);
+        let file = file(&stamp);
+        if let Some(names) = self.names.get_mut(&file) {
+            names.retain(|name| *name != path);
+            if names.is_empty() {
+                self.names.remove(&file);
+            }
+        }
+    }
+
+    /// Takes in what is known of the file at `path` now.
+    fn know(&mut self, path: &Arc<Path>, content: Content) {
+        let Some(location) = self.locations.get_mut(path) else { return };
+        let stamp = location.stamp;
+        let before = std::mem::replace(&mut location.content, content.clone());
+        self.strike(path, &stamp, &before);
+        self.enlist(path, &stamp, &content);
+    }
+
+    fn enlist(&mut self, path: &Arc<Path>, stamp: &Stamp, content: &Content) {
+        match content {
+            Content::Settling { unchanged_since } => {
+                self.settling.entry(*unchanged_since).or_default().insert(path.clone());
+            }
+            Content::Unread => {
+                self.unread.insert(*stamp);
+            }
+            Content::Reading => self.reading += 1,
+            Content::Read(_) => {}
+        }
+    }
+
+    fn strike(&mut self, path: &Arc<Path>, stamp: &Stamp, content: &Content) {
+        match content {
+            Content::Settling { unchanged_since } => {
+                if let Entry::Occupied(mut settling) = self.settling.entry(*unchanged_since) {
+                    settling.get_mut().remove(path);
+                    if settling.get().is_empty() {
+                        settling.remove();
+                    }
+                }
+            }
+            Content::Unread => {
+                let is_other = |name: &Arc<Path>| {
+                    name != path
+                        && self.locations.get(name).is_some_and(|l| l.content == Content::Unread)
+                };
+                if !self.named(stamp).iter().any(is_other) {
+                    self.unread.remove(stamp);
+                }
+            }
+            Content::Reading => self.reading -= 1,
+            Content::Read(_) => {}
+        }
     }
 
     /// When the next file will have settled, if nothing happens to it.
     pub fn next_settled(&self) -> Option<Instant> {
-        self.settling().map(|(_, _, since)| since + self.settle).min()
+        self.settling.keys().next().map(|since| *since + self.settle)
     }
 
     /// Files that have had their time to settle. Each is to be looked at once more and reported
     /// through [`Self::settled`] or [`Self::looked`].
     pub fn due(&self, now: Instant) -> Vec<PathBuf> {
-        self.settling()
-            .filter(|(_, _, since)| *since + self.settle <= now)
-            .map(|(path, _, _)| path.to_owned())
-            .collect()
-    }
-
-    fn settling(&self) -> impl Iterator<Item = (&Path, &Stamp, Instant)> {
-        self.locations.iter().filter_map(|(path, location)| match location.content {
-            Content::Settling { unchanged_since } => {
-                Some((path.as_path(), &location.stamp, unchanged_since))
-            }
-            _ => None,
-        })
+        let settled = self.settling.iter().take_while(|(since, _)| **since + self.settle <= now);
+        settled.flat_map(|(_, paths)| paths).map(|path| path.to_path_buf()).collect()
     }
 
     /// Takes in that the file at `path` is still `stamp` when its time is up. While somebody has
     /// it open for writing it is not settled.
     pub fn settled(&mut self, path: &Path, stamp: Stamp, being_written: bool, now: Instant) {
-        let Some(location) = self.locations.get_mut(path) else { return };
+        let Some((path, location)) = self.locations.get_key_value(path) else { return };
         if !matches!(location.content, Content::Settling { .. }) || location.stamp != stamp {
             return;
         }
-        location.content = if being_written {
+        let content = if being_written {
             Content::Settling { unchanged_since: now }
         } else {
             Content::Unread
         };
+        self.know(&path.clone(), content);
     }
 
-    /// The next file to read, with all its other names marked as being read too.
-    pub fn start_reading(&mut self) -> Option<(PathBuf, Stamp)> {
-        let (path, stamp) = self
-            .locations
-            .iter()
-            .find(|(_, location)| location.content == Content::Unread)
-            .map(|(path, location)| (path.clone(), location.stamp))?;
-        for location in self.named(stamp) {
-            location.content = Content::Reading;
+    /// The next files to read, with all their other names marked as being read too: a big one, or
+    /// several small ones. None when there is nothing to read.
+    pub fn start_reading(&mut self) -> Vec<(PathBuf, Stamp)> {
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        while files.len() < BATCH_FILES
+            && let Some(stamp) = self.unread.first().copied()
+        {
+            bytes += stamp.size;
+            if !files.is_empty() && bytes > BATCH_BYTES {
+                break;
+            }
+            self.unread.remove(&stamp);
+            let names = self.named(&stamp);
+            for name in &names {
+                self.know(name, Content::Reading);
+            }
+            files.extend(names.iter().min().map(|name| (name.to_path_buf(), stamp)));
         }
-        Some((path, stamp))
+        files
     }
 
     /// Takes in what reading the file `stamp` taught; `None` when it changed meanwhile.
     pub fn read(&mut self, stamp: Stamp, outcome: Option<&Outcome>, now: Instant) {
-        for location in self.named(stamp) {
+        for name in self.named(&stamp) {
+            let is_read = self.locations.get(&name).is_some_and(|l| l.content == Content::Reading);
             match outcome {
-                Some(outcome) => location.content = Content::Read(outcome.clone()),
-                None if location.content == Content::Reading => {
-                    location.content = Content::Settling { unchanged_since: now };
-                }
+                Some(outcome) => self.know(&name, Content::Read(outcome.clone())),
+                None if is_read => self.know(&name, Content::Settling { unchanged_since: now }),
                 None => {}
             }
         }
@@ -187,21 +272,25 @@ impl Catalogue {
     /// Has the file at `path` read again.
     pub fn reread(&mut self, path: &Path) {
         let Some(stamp) = self.locations.get(path).map(|location| location.stamp) else { return };
-        for location in self.named(stamp) {
-            if matches!(location.content, Content::Read(_)) {
-                location.content = Content::Unread;
+        for name in self.named(&stamp) {
+            let content = self.locations.get(&name).map(|location| &location.content);
+            if matches!(content, Some(Content::Read(_))) {
+                self.know(&name, Content::Unread);
             }
         }
     }
 
-    /// All locations of one file.
-    fn named(&mut self, stamp: Stamp) -> impl Iterator<Item = &mut Location> {
-        self.locations.values_mut().filter(move |location| location.stamp == stamp)
+    /// All paths of one file.
+    fn named(&self, stamp: &Stamp) -> Vec<Arc<Path>> {
+        let names = self.names.get(&file(stamp)).into_iter().flatten();
+        let is_same =
+            |name: &&Arc<Path>| self.locations.get(*name).is_some_and(|l| l.stamp == *stamp);
+        names.filter(is_same).cloned().collect()
     }
 
     /// Whether no file is left whose content may be any.
     pub fn is_all_read(&self) -> bool {
-        self.locations.values().all(|location| matches!(location.content, Content::Read(_)))
+        self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
     }
 
     /// Every content that lies somewhere, by weights id.
@@ -217,8 +306,15 @@ impl Catalogue {
             entry.paths.push(path);
             entry.newest_ns = entry.newest_ns.max(location.stamp.mtime_ns);
         }
+        for held in held.values_mut() {
+            held.paths.sort_unstable();
+        }
         held
     }
+}
+
+fn file(stamp: &Stamp) -> (u64, u64) {
+    (stamp.device, stamp.inode)
 }
 
 #[cfg(test)]
@@ -266,11 +362,11 @@ mod tests {
         let due = written + SETTLE;
         assert_eq!(catalogue.due(due), [PathBuf::from("/m/a")]);
         catalogue.settled(Path::new("/m/a"), stamp(1, 5), true, due);
-        assert_eq!(catalogue.start_reading(), None, "somebody still has it open");
+        assert_eq!(catalogue.start_reading(), [], "somebody still has it open");
 
         catalogue.settled(Path::new("/m/a"), stamp(1, 5), false, due + SETTLE);
-        assert_eq!(catalogue.start_reading(), Some(("/m/a".into(), stamp(1, 5))));
-        assert_eq!(catalogue.start_reading(), None, "once");
+        assert_eq!(catalogue.start_reading(), [("/m/a".into(), stamp(1, 5))]);
+        assert_eq!(catalogue.start_reading(), [], "once");
         catalogue.read(stamp(1, 5), Some(&identified("a")), due);
         assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(identified("a"))));
         assert_eq!(catalogue.next_settled(), None);
@@ -303,7 +399,7 @@ mod tests {
         ] {
             let mut catalogue = known(now);
             catalogue.scanned(files(&after), now, recall);
-            assert_eq!(catalogue.start_reading(), None, "{what}");
+            assert_eq!(catalogue.start_reading(), [], "{what}");
             assert_eq!(catalogue.next_settled(), None, "{what}");
             let held = catalogue.held();
             let paths = &held.values().next().unwrap().paths;
@@ -339,6 +435,36 @@ mod tests {
         catalogue.scanned(files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
         catalogue.read(stamp(1, 0), Some(&identified("a")), now);
         assert_eq!(content(&catalogue, "/m/renamed"), Some(&Content::Read(identified("a"))));
+    }
+
+    #[test]
+    fn small_files_are_read_together_and_big_ones_alone() {
+        let now = Instant::now();
+        let mut catalogue = Catalogue::new(SETTLE);
+        let sized = |inode, size| Stamp { size, ..stamp(inode, 0) };
+        let small = (0..100).map(|n| (format!("/m/small{n:02}"), sized(n, 10)));
+        let big = (100..102).map(|n| (format!("/m/big{n}"), sized(n, BATCH_BYTES)));
+        let files: BTreeMap<PathBuf, Stamp> =
+            small.chain(big).map(|(path, stamp)| (path.into(), stamp)).collect();
+        catalogue.scanned(files.clone(), now, nothing);
+        assert!(!catalogue.is_all_read());
+        for (path, stamp) in &files {
+            catalogue.settled(path, *stamp, false, now);
+        }
+        let mut batches = Vec::new();
+        loop {
+            let batch = catalogue.start_reading();
+            if batch.is_empty() {
+                break;
+            }
+            batches.push(batch.len());
+            for (_, stamp) in batch {
+                assert!(!catalogue.is_all_read());
+                catalogue.read(stamp, Some(&identified("a")), now);
+            }
+        }
+        assert_eq!(batches, [64, 36, 1, 1]);
+        assert!(catalogue.is_all_read());
     }
 
     #[test]

@@ -1,4 +1,11 @@
-use std::{collections::HashMap, fs, panic, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ffi::OsString,
+    fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    panic,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow};
 use checkpoint::Id;
@@ -18,6 +25,7 @@ const LESSONS: &str = "1";
 
 /// In the database's own tree, which outlives older lessons.
 const PAUSED: &[u8] = b"paused";
+const MOUNTS: &[u8] = b"mounts";
 
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -118,6 +126,17 @@ impl Store for Disk {
         Self::put(&self.db, PAUSED, paused.then_some(&true));
     }
 
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        let mounts: Vec<Vec<u8>> = Self::get(&self.db, MOUNTS).unwrap_or_default();
+        mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        // Paths need not be text.
+        let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
+        Self::put(&self.db, MOUNTS, Some(&mounts));
+    }
+
     fn flush(&self) {
         if let Err(error) = self.db.flush() {
             warn!("what was learned can't be kept and will be learned again: {error}");
@@ -151,6 +170,7 @@ mod tests {
             store.remember(&STAMP, &outcome);
             store.set_back(&engine, Some(&Setback::Removed));
             store.set_paused(true);
+            store.set_mounts(&["/m/disk".into()].into());
             store.flush();
         }
         let store = Disk::open(&path).unwrap();
@@ -158,6 +178,7 @@ mod tests {
         assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
         assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
         assert!(store.is_paused());
+        assert_eq!(store.mounts(), ["/m/disk".into()].into());
         store.set_paused(false);
         assert!(!store.is_paused());
         store.set_back(&engine, None);

@@ -1,4 +1,8 @@
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Mutex,
+};
 
 use checkpoint::Id;
 
@@ -14,6 +18,7 @@ pub struct Memory {
     outcomes: Mutex<HashMap<Stamp, Outcome>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
     paused: Mutex<bool>,
+    mounts: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Store for Memory {
@@ -43,6 +48,14 @@ impl Store for Memory {
 
     fn set_paused(&self, paused: bool) {
         *self.paused.lock().unwrap() = paused;
+    }
+
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        self.mounts.lock().unwrap().clone()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        self.mounts.lock().unwrap().clone_from(mounts);
     }
 
     fn flush(&self) {}

@@ -6,7 +6,10 @@ mod disk;
 #[cfg(test)]
 mod memory;
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 use checkpoint::Id;
 
@@ -33,6 +36,10 @@ pub trait Store: Send + Sync + 'static {
     fn is_paused(&self) -> bool;
     /// Keeps whether builds are paused.
     fn set_paused(&self, paused: bool);
+    /// Where disks were mounted below the models folders.
+    fn mounts(&self) -> BTreeSet<PathBuf>;
+    /// Keeps where disks are mounted below the models folders.
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>);
     /// Returns once all of it would survive a power cut.
     fn flush(&self);
 }

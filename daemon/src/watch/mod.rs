@@ -3,12 +3,15 @@
 //! Events only say that it is time to look; what is there is always read from the disk, so a
 //! lost, doubled or reordered event costs nothing but a look.
 
+mod file_system;
+mod limits;
+mod mounts;
 mod notifier;
 mod scan;
 mod stamp;
 mod writers;
 
-pub use notifier::{Hint, Notifier};
+pub use notifier::{Hint, Notifier, Unwatched};
 pub use scan::{Scan, scan};
 pub use stamp::Stamp;
 pub use writers::open_for_writing;

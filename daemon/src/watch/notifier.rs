@@ -1,16 +1,23 @@
 use std::{
     collections::HashMap,
-    fs::{self, Metadata},
-    os::unix::fs::MetadataExt,
+    ffi::OsStr,
+    fs::Metadata,
+    io, mem,
+    mem::MaybeUninit,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::fs::MetadataExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
     time::SystemTime,
 };
 
-use notify::{
-    Config, ErrorKind, Event, EventKind, INotifyWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode, ModifyKind},
+use rustix::{
+    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
+    io::Errno,
 };
 use tracing::warn;
+
+use super::limits;
 
 /// Why it is time to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +28,41 @@ pub enum Hint {
     Moved,
 }
 
-/// Watches the models folders through inotify.
+/// Room for many events at once.
+const BUFFER: usize = 64 << 10;
+
+/// What leads to a look. Reading is not among it: it would have the daemon wake itself.
+const EVENTS: WatchFlags = WatchFlags::MODIFY
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::CLOSE_WRITE)
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+
+/// Those of them that are about the content of one file.
+const WRITES: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::ATTRIB).union(ReadFlags::CLOSE_WRITE);
+
+/// The folders behind each watch: one may be reached by several paths.
+type Paths = Arc<Mutex<HashMap<i32, Vec<PathBuf>>>>;
+
+/// Watches folders through inotify, each by itself.
 pub struct Notifier {
-    watcher: Option<INotifyWatcher>,
-    /// Each watched folder by what lay at its path then.
-    watched: HashMap<PathBuf, Folder>,
+    inotify: Result<Arc<OwnedFd>, String>,
+    watched: HashMap<PathBuf, Watch>,
+    paths: Paths,
+    round: u64,
+    /// Folders that could not be watched in this round.
+    left_out: usize,
+}
+
+struct Watch {
+    folder: Folder,
+    descriptor: i32,
+    /// The last round in which the folder was seen.
+    round: u64,
 }
 
 /// What tells a folder from another that takes its place, which may even get its inode.
@@ -46,110 +83,213 @@ impl From<&Metadata> for Folder {
 impl Notifier {
     /// Calls `hear` on a thread of its own once folders are watched.
     pub fn new(hear: impl Fn(Hint) + Send + 'static) -> Self {
-        let hear = move |event| hints_of(event).into_iter().for_each(&hear);
-        let watcher = INotifyWatcher::new(hear, Config::default());
-        let watcher = watcher
-            .inspect_err(|error| warn!("no inotify, changes show at the next scan: {error}"))
-            .ok();
-        Self { watcher, watched: HashMap::new() }
+        let paths = Paths::default();
+        let inotify = inotify::init(CreateFlags::CLOEXEC).map(Arc::new).map_err(limits::no_inotify);
+        match &inotify {
+            Ok(inotify) => {
+                let (inotify, paths) = (inotify.clone(), paths.clone());
+                thread::spawn(move || listen(&inotify, &paths, hear));
+            }
+            Err(problem) => warn!("{problem}"),
+        }
+        Self { inotify, watched: HashMap::new(), paths, round: 0, left_out: 0 }
     }
 
-    /// Watches what lies at `dir` now, unless it does already.
-    ///
-    /// # Errors
-    /// What is wrong and what to do, as text for `status`.
-    pub fn watch(&mut self, dir: &Path) -> Result<(), String> {
-        let Some(watcher) = &mut self.watcher else {
-            return Err("inotify is not available; changes show at the next full scan".to_owned());
+    /// Watches the folder that lies at `path` now, unless it does already. Call it before listing the
+    /// folder: what comes between the two is seen by both, not by neither.
+    pub fn watch(&mut self, path: &Path, metadata: &Metadata) {
+        let Ok(inotify) = &self.inotify else {
+            self.left_out += 1;
+            return;
         };
-        let Ok(now) = fs::metadata(dir).map(|metadata| Folder::from(&metadata)) else {
-            self.watched.remove(dir);
-            return Ok(());
-        };
-        if self.watched.get(dir) == Some(&now) {
-            return Ok(());
+        let folder = Folder::from(metadata);
+        if let Some(watch) = self.watched.get_mut(path).filter(|watch| watch.folder == folder) {
+            watch.round = self.round;
+            return;
         }
-        // Another folder lies there now: the old watch may outlive the folder it was for.
-        let _ = watcher.unwatch(dir);
-        watcher.watch(dir, RecursiveMode::Recursive).map_err(|error| describe(dir, &error))?;
-        self.watched.insert(dir.to_owned(), now);
-        Ok(())
+        match inotify::add_watch(inotify, path, EVENTS) {
+            Ok(descriptor) => {
+                let mut paths = lock(&self.paths);
+                let paths = paths.entry(descriptor).or_default();
+                if !paths.iter().any(|known| known == path) {
+                    paths.push(path.to_owned());
+                }
+                let watch = Watch { folder, descriptor, round: self.round };
+                self.watched.insert(path.to_owned(), watch);
+            }
+            // Out of watches, or of memory for them.
+            Err(Errno::NOSPC | Errno::NOMEM) => self.left_out += 1,
+            // It went, or may not be read: listing it tells.
+            Err(_) => {}
+        }
+    }
+
+    /// Ends a round in which every folder was shown to [`Self::watch`]: those that were not are watched
+    /// no more. Returns what is wrong with watching, if anything is.
+    pub fn finish(&mut self) -> Option<Unwatched> {
+        let gone = self.watched.extract_if(|_, watch| watch.round != self.round);
+        let gone: Vec<_> = gone.map(|(path, watch)| (path, watch.descriptor)).collect();
+        for (path, descriptor) in gone {
+            self.forget(&path, descriptor);
+        }
+        self.round += 1;
+        let left_out = mem::take(&mut self.left_out);
+        let problem = match &self.inotify {
+            Ok(_) => limits::problem(self.watched.len(), left_out, limits::max_user_watches()),
+            Err(problem) => Some(problem.clone()),
+        };
+        problem.map(|problem| Unwatched { problem, folders: left_out })
+    }
+
+    /// A folder that moved has the same watch under its new path, which stays.
+    fn forget(&self, path: &Path, descriptor: i32) {
+        let mut paths = lock(&self.paths);
+        let Some(others) = paths.get_mut(&descriptor) else { return };
+        others.retain(|other| other != path);
+        if others.is_empty() {
+            paths.remove(&descriptor);
+            if let Ok(inotify) = &self.inotify {
+                // It went with its folder, usually.
+                let _ = inotify::remove_watch(inotify, descriptor);
+            }
+        }
     }
 }
 
-fn describe(dir: &Path, error: &notify::Error) -> String {
-    let dir = dir.display();
-    match &error.kind {
-        ErrorKind::MaxFilesWatch => format!(
-            "{dir} has more folders than inotify may watch, changes show at the next full scan; \
-             raise the limit: sysctl fs.inotify.max_user_watches=1048576"
-        ),
-        _ => format!("{dir} can't be watched ({error}); changes show at the next full scan"),
+/// What is wrong with watching.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwatched {
+    /// What happened and what to do.
+    pub problem: String,
+    /// So many folders have to be looked at instead.
+    pub folders: usize,
+}
+
+fn lock(paths: &Paths) -> std::sync::MutexGuard<'_, HashMap<i32, Vec<PathBuf>>> {
+    paths.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listen(inotify: &OwnedFd, paths: &Paths, hear: impl Fn(Hint)) {
+    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
+    let mut reader = Reader::new(inotify, &mut buffer);
+    loop {
+        match reader.next() {
+            Ok(event) => {
+                let folder = || lock(paths).get(&event.wd())?.first().cloned();
+                if event.events().contains(ReadFlags::IGNORED) {
+                    lock(paths).remove(&event.wd());
+                }
+                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                if let Some(hint) = hint_of(event.events(), name, folder) {
+                    hear(hint);
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
+                return;
+            }
+        }
     }
 }
 
-fn hints_of(event: notify::Result<Event>) -> Vec<Hint> {
-    let event = match event {
-        Ok(event) => event,
-        Err(error) => {
-            warn!("inotify: {error}");
-            return vec![Hint::Moved];
-        }
-    };
-    if event.need_rescan() {
-        return vec![Hint::Moved];
+/// What an event about `name` in a folder means.
+fn hint_of(
+    events: ReadFlags,
+    name: Option<&OsStr>,
+    folder: impl FnOnce() -> Option<PathBuf>,
+) -> Option<Hint> {
+    if events.contains(ReadFlags::IGNORED) {
+        return None;
     }
-    match event.kind {
-        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))
-        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-            let written = event.paths.into_iter();
-            written.filter(|path| checkpoint::is_checkpoint_name(path)).map(Hint::Written).collect()
-        }
-        EventKind::Access(_) => Vec::new(),
-        _ => vec![Hint::Moved],
+    if !events.intersects(WRITES) {
+        return Some(Hint::Moved);
     }
+    let name = name.filter(|name| checkpoint::is_checkpoint_name(Path::new(name)))?;
+    Some(folder().map_or(Hint::Moved, |folder| Hint::Written(folder.join(name))))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
-    use notify::event::{CreateKind, DataChange, Flag, RenameMode};
+    use std::{fs, sync::mpsc};
 
     use super::*;
 
     #[test]
     fn events_become_hints() {
-        let event = |kind| Ok(Event::new(kind).add_path("/m/a.safetensors".into()));
-        let written = vec![Hint::Written("/m/a.safetensors".into())];
-        let table = [
-            (event(EventKind::Modify(ModifyKind::Data(DataChange::Any))), written.clone()),
-            (event(EventKind::Access(AccessKind::Close(AccessMode::Write))), written),
-            (event(EventKind::Access(AccessKind::Open(AccessMode::Read))), vec![]),
-            (event(EventKind::Create(CreateKind::File)), vec![Hint::Moved]),
-            (event(EventKind::Modify(ModifyKind::Name(RenameMode::From))), vec![Hint::Moved]),
-            (Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), vec![Hint::Moved]),
-            (Err(notify::Error::generic("lost")), vec![Hint::Moved]),
-        ];
-        for (event, hints) in table {
-            let shown = format!("{event:?}");
-            assert_eq!(hints_of(event), hints, "{shown}");
+        let written = || Some(Hint::Written("/m/a.safetensors".into()));
+        let (file, other) = (Some("a.safetensors"), Some("a.png"));
+        for (events, name, hint) in [
+            (ReadFlags::MODIFY, file, written()),
+            (ReadFlags::CLOSE_WRITE, file, written()),
+            (ReadFlags::ATTRIB, file, written()),
+            (ReadFlags::MODIFY, other, None),
+            (ReadFlags::ATTRIB | ReadFlags::ISDIR, None, None),
+            (ReadFlags::CREATE, file, Some(Hint::Moved)),
+            (ReadFlags::CREATE | ReadFlags::ISDIR, Some("folder"), Some(Hint::Moved)),
+            (ReadFlags::MOVED_FROM, file, Some(Hint::Moved)),
+            (ReadFlags::MOVE_SELF, None, Some(Hint::Moved)),
+            (ReadFlags::UNMOUNT, None, Some(Hint::Moved)),
+            (ReadFlags::QUEUE_OVERFLOW, None, Some(Hint::Moved)),
+            (ReadFlags::IGNORED, None, None),
+        ] {
+            let found = hint_of(events, name.map(OsStr::new), || Some("/m".into()));
+            assert_eq!(found, hint, "{events:?} {name:?}");
         }
+        let unknown = hint_of(ReadFlags::MODIFY, file.map(OsStr::new), || None);
+        assert_eq!(unknown, Some(Hint::Moved));
+    }
+
+    struct Heard(mpsc::Receiver<Hint>);
+
+    impl Heard {
+        fn notifier() -> (Notifier, Self) {
+            let (sender, hints) = mpsc::channel();
+            // The thread goes on for as long as this process.
+            (Notifier::new(move |hint| drop(sender.send(hint))), Self(hints))
+        }
+
+        fn writing(&self, path: &Path) {
+            fs::write(path, "x").unwrap();
+            while self.0.recv().unwrap() != Hint::Written(path.to_owned()) {}
+        }
+    }
+
+    fn look(notifier: &mut Notifier, folders: &[&Path]) {
+        for folder in folders {
+            notifier.watch(folder, &fs::metadata(folder).unwrap());
+        }
+        assert_eq!(notifier.finish(), None);
     }
 
     #[test]
     fn a_folder_that_comes_back_is_watched_again() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("models");
-        let (sender, hints) = mpsc::channel();
-        let mut notifier = Notifier::new(move |hint| sender.send(hint).unwrap());
+        let (mut notifier, heard) = Heard::notifier();
         for _ in 0..2 {
             fs::create_dir(&dir).unwrap();
-            notifier.watch(&dir).unwrap();
-            fs::write(dir.join("a.safetensors"), "x").unwrap();
-            while hints.recv().unwrap() != Hint::Written(dir.join("a.safetensors")) {}
+            look(&mut notifier, &[&dir]);
+            heard.writing(&dir.join("a.safetensors"));
             fs::remove_dir_all(&dir).unwrap();
-            while hints.try_recv().is_ok() {}
         }
+    }
+
+    #[test]
+    fn a_folder_that_moves_is_watched_under_its_new_path() {
+        let root = tempfile::tempdir().unwrap();
+        let (one, other) = (root.path().join("one"), root.path().join("other"));
+        let (mut notifier, heard) = Heard::notifier();
+        fs::create_dir(&one).unwrap();
+        look(&mut notifier, &[&one]);
+        fs::rename(&one, &other).unwrap();
+        look(&mut notifier, &[&other]);
+        heard.writing(&other.join("a.safetensors"));
+        // A link to it shares the watch, and leaves it when it goes.
+        std::os::unix::fs::symlink(&other, &one).unwrap();
+        look(&mut notifier, &[&other, &one]);
+        fs::remove_file(&one).unwrap();
+        look(&mut notifier, &[&other]);
+        heard.writing(&other.join("a.safetensors"));
     }
 }

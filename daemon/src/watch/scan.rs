@@ -1,36 +1,73 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use tracing::debug;
 use walkdir::WalkDir;
 
-use super::Stamp;
+use super::{Notifier, Stamp, file_system, mounts};
 
 /// What one look at the models folders found. No file was opened for it.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Every checkpoint by its path, links followed.
     pub files: BTreeMap<PathBuf, Stamp>,
-    /// Models folders that are not there.
+    /// Models folders that are not there, and folders whose disk is not.
     pub missing: BTreeSet<PathBuf>,
+    /// Where disks are mounted at or below the models folders, or were and may be again.
+    pub mounts: BTreeSet<PathBuf>,
     /// What is wrong with a models folder.
     pub problems: BTreeMap<PathBuf, String>,
     /// Some folder could not be listed, so more may lie there.
     pub incomplete: bool,
+    /// Something may change without telling.
+    pub is_silent: bool,
+    /// How long it took.
+    pub took: Duration,
 }
 
-/// Looks at everything below `models_dirs`.
-pub fn scan(models_dirs: &[PathBuf]) -> Scan {
+/// Looks at everything below `models_dirs`, and has every folder watched. `mounts` are those of the
+/// last scan.
+pub fn scan(models_dirs: &[PathBuf], mounts: &BTreeSet<PathBuf>, notifier: &mut Notifier) -> Scan {
+    let started = Instant::now();
     let mut scan = Scan::default();
     for dir in models_dirs {
-        scan_dir(dir, &mut scan);
+        scan_dir(dir, &mut scan, notifier);
     }
+    let unwatched = notifier.finish();
+    scan.is_silent |= unwatched.as_ref().is_some_and(|unwatched| unwatched.folders > 0);
+    for dir in models_dirs.iter().filter(|_| unwatched.is_some()) {
+        let problem = unwatched.as_ref().map(|unwatched| unwatched.problem.clone());
+        scan.problems.entry(dir.clone()).or_insert(problem.unwrap_or_default());
+    }
+    let absent = mounts::absent(mounts, &scan.mounts);
+    for place in &absent {
+        note_absent_disk(place, models_dirs, &mut scan);
+    }
+    scan.mounts.extend(absent);
+    scan.took = started.elapsed();
     scan
 }
 
-fn scan_dir(dir: &Path, scan: &mut Scan) {
+fn note_absent_disk(place: &Path, models_dirs: &[PathBuf], scan: &mut Scan) {
+    let Some(dir) = models_dirs.iter().find(|dir| place.starts_with(dir)) else { return };
+    scan.incomplete = true;
+    scan.missing.insert(place.to_owned());
+    let place = place.display();
+    let problem = format!(
+        "the disk at {place} is not mounted; its engines are kept, and it is looked for every few \
+         seconds (if it is not to return, remove {place})"
+    );
+    scan.problems.insert(dir.clone(), problem);
+}
+
+fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
+    // The devices of the folders around the one looked at, from the models folder on.
+    let mut devices: Vec<u64> = Vec::new();
+    let outside = dir.parent().and_then(|parent| parent.metadata().ok()).map(|outer| outer.dev());
     for entry in WalkDir::new(dir).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -39,10 +76,23 @@ fn scan_dir(dir: &Path, scan: &mut Scan) {
                 continue;
             }
         };
-        if !checkpoint::is_checkpoint_name(entry.path()) {
+        let is_folder = entry.file_type().is_dir();
+        if !is_folder && !checkpoint::is_checkpoint_name(entry.path()) {
             continue;
         }
         match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => {
+                notifier.watch(entry.path(), &metadata);
+                devices.truncate(entry.depth());
+                let around = devices.last().copied().or(outside);
+                if around != Some(metadata.dev()) {
+                    scan.is_silent |= file_system::changes_silently(entry.path());
+                    scan.mounts.insert(entry.path().to_owned());
+                } else if devices.is_empty() {
+                    scan.is_silent |= file_system::changes_silently(entry.path());
+                }
+                devices.push(metadata.dev());
+            }
             Ok(metadata) if metadata.is_file() => {
                 scan.files.insert(entry.into_path(), Stamp::from(&metadata));
             }
@@ -82,6 +132,27 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+
+    fn scan(models_dirs: &[PathBuf]) -> Scan {
+        super::scan(models_dirs, &BTreeSet::new(), &mut Notifier::new(|_| {}))
+    }
+
+    #[test]
+    fn an_empty_place_of_a_disk_is_no_deletion() {
+        let dir = tempfile::tempdir().unwrap();
+        let (models, disk) = (dir.path().join("models"), dir.path().join("models/disk"));
+        fs::create_dir_all(&disk).unwrap();
+        let look = || {
+            let dirs = std::slice::from_ref(&models);
+            let scan = super::scan(dirs, &[disk.clone()].into(), &mut Notifier::new(|_| {}));
+            (scan.incomplete, scan.mounts.contains(&disk), scan.problems.contains_key(&models))
+        };
+        assert_eq!(look(), (true, true, true));
+        fs::write(disk.join("a.safetensors"), "x").unwrap();
+        assert_eq!(look(), (false, false, false), "it is an ordinary folder now");
+        fs::remove_dir_all(&disk).unwrap();
+        assert_eq!(look(), (false, false, false), "it is gone");
+    }
 
     #[test]
     fn finds_checkpoints_behind_links_and_survives_loops() {
