@@ -85,6 +85,11 @@ impl Daemon {
         self.process.id()
     }
 
+    /// Where it answers.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// A command line to this daemon.
     pub(crate) fn ctl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.sdtrtctl);

@@ -58,7 +58,7 @@ enum Command {
     },
     /// Measure, and print the figures as a table
     Bench {
-        /// Which; by default all but gpu
+        /// Which; by default all but gpu and scale
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },

@@ -44,6 +44,11 @@ pub(super) fn resident(pid: u32) -> Result<u64> {
     Ok(field(&format!("/proc/{pid}/status"), "VmRSS:")? * 1024)
 }
 
+/// Most memory that a running process held at once, in bytes.
+pub(super) fn peak(pid: u32) -> Result<u64> {
+    Ok(field(&format!("/proc/{pid}/status"), "VmHWM:")? * 1024)
+}
+
 /// Bytes that a running process has read by system calls, sockets and `/proc` included.
 pub(super) fn bytes_read(pid: u32) -> Result<u64> {
     field(&format!("/proc/{pid}/io"), "rchar:")

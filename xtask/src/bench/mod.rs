@@ -11,6 +11,7 @@ mod measure;
 mod opens;
 mod rename;
 mod restart;
+mod scale;
 mod small;
 mod table;
 
@@ -33,17 +34,21 @@ pub(crate) enum Name {
     Restart,
     /// The daemon with nothing to do
     Idle,
+    /// 10,000 checkpoints, beside find and b3sum; bursts of moves; 200 clients. Minutes: only if named
+    Scale,
     /// A full-size engine
     Build,
     /// Engines on an NVIDIA GPU, beside torch.onnx's and PyTorch; only if named
     Gpu,
 }
 
-/// Measures what is named, or everything that needs no GPU, and prints one Markdown table. A
+/// Measures what is named, or all that is quick and needs no GPU, and prints one Markdown table. A
 /// figure that can't be had doesn't keep the others away.
 pub(crate) fn run(names: &[Name]) -> Result<()> {
-    let by_default =
-        |name: &Name| if names.is_empty() { *name != Name::Gpu } else { names.contains(name) };
+    let by_default = |name: &Name| match names.is_empty() {
+        true => !matches!(name, Name::Gpu | Name::Scale),
+        false => names.contains(name),
+    };
     let names: Vec<Name> = Name::value_variants().iter().copied().filter(by_default).collect();
     if names.contains(&Name::Gpu) {
         gpu::check()?;
@@ -75,6 +80,7 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Rename => rename::run(lab),
         Name::Restart => restart::run(lab),
         Name::Idle => idle::run(lab),
+        Name::Scale => scale::run(lab),
         Name::Build => build::run(lab),
         // It has a table of its own.
         Name::Gpu => gpu::run(lab).map(|()| Vec::new()),

@@ -21,6 +21,9 @@ pub(super) const COUNT: usize = 2000;
 /// Folders that they lie in.
 const FOLDERS: usize = 20;
 
+/// Folders in a folder.
+const SHELF: usize = 50;
+
 /// What the daemon knows an SD 1.x UNet by.
 const TENSORS: [(&str, &[usize]); 6] = [
     ("input_blocks.0.0.weight", &[1, 4, 1, 1]),
@@ -31,21 +34,50 @@ const TENSORS: [(&str, &[usize]); 6] = [
     ("time_embed.2.weight", &[1, 1]),
 ];
 
-/// A models folder, and a data folder whose daemon has read it.
+/// A models folder of small checkpoints, and a data folder.
 pub(super) struct Known {
     pub(super) models: PathBuf,
     pub(super) folders: Vec<PathBuf>,
-    data: PathBuf,
+    pub(super) data: PathBuf,
     no_tensorrt: PathBuf,
+    count: usize,
 }
 
 impl Known {
+    /// Writes `count` checkpoints into `folders` folders, fifty of those in each folder around them.
+    pub(super) fn write(lab: &Lab, name: &str, count: usize, folders: usize) -> Result<Self> {
+        eprintln!("writing {count} small checkpoints");
+        let models = lab.dir(&format!("{name}/models"))?;
+        let place = |folder| models.join(format!("shelf {}/folder {folder}", folder / SHELF));
+        let (data, no_tensorrt) =
+            (lab.dir(&format!("{name}/data"))?, lab.dir(&format!("{name}/no-tensorrt"))?);
+        let folders: Vec<_> = (0..folders).map(place).collect();
+        let known = Self { models, folders, data, no_tensorrt, count };
+        for folder in &known.folders {
+            folders::make(folder)?;
+        }
+        for number in 0..count {
+            write(&known.folders[number % known.folders.len()], number)?;
+        }
+        Ok(known)
+    }
+
     /// A daemon on them. With nothing to build with, it has nothing to do but know them.
     pub(super) fn daemon(&self, lab: &Lab, settle_seconds: Option<f64>) -> Result<Daemon> {
+        self.daemon_with(lab, &self.no_tensorrt, settle_seconds)
+    }
+
+    /// A daemon on them with the TensorRT libraries in a folder.
+    pub(super) fn daemon_with(
+        &self,
+        lab: &Lab,
+        tensorrt: &Path,
+        settle_seconds: Option<f64>,
+    ) -> Result<Daemon> {
         let options = Options {
             models: &self.models,
             data: &self.data,
-            tensorrt: &self.no_tensorrt,
+            tensorrt,
             compute_capability: None,
             settle_seconds,
         };
@@ -62,7 +94,8 @@ impl Known {
                 bail!("{rejected} small checkpoints were rejected");
             }
             let known = |state| counts.get(&state).copied().unwrap_or_default();
-            Ok((known(State::Queued) == COUNT).then_some(()))
+            let all = known(State::Queued) + known(State::Building);
+            Ok((all == self.count).then_some(()))
         })?;
         Ok(client)
     }
@@ -70,24 +103,14 @@ impl Known {
 
 /// Writes the checkpoints and has a daemon read them.
 pub(super) fn learn(lab: &Lab) -> Result<Known> {
-    eprintln!("writing {COUNT} small checkpoints");
-    let models = lab.dir("small/models")?;
-    let folders = (0..FOLDERS).map(|folder| models.join(format!("folder {folder}"))).collect();
-    let (data, no_tensorrt) = (lab.dir("small/data")?, lab.dir("small/no-tensorrt")?);
-    let known = Known { models, folders, data, no_tensorrt };
-    for folder in &known.folders {
-        folders::make(folder)?;
-    }
-    for number in 0..COUNT {
-        write(&known.folders[number % FOLDERS], number)?;
-    }
+    let known = Known::write(lab, "small", COUNT, FOLDERS)?;
     let mut daemon = known.daemon(lab, Some(0.1))?;
     known.ready(&mut daemon)?;
     daemon.stop();
     Ok(known)
 }
 
-fn write(dir: &Path, number: usize) -> Result<()> {
+pub(super) fn write(dir: &Path, number: usize) -> Result<()> {
     let mut header = Map::new();
     let mut end = 0;
     for (name, shape) in TENSORS {

@@ -1,0 +1,148 @@
+//! Many clients at once.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use protocol::{Checkpoint, Client, Event, Hello, Request, VERSION};
+
+use super::super::{lab::Lab, measure::resident, small::Known, table::Row};
+use crate::{daemon, process, size};
+
+/// Each watches, and asks for the status over and over.
+const CLIENTS: usize = 200;
+const TIME: Duration = Duration::from_secs(60);
+
+/// Between two questions of a client, and between two changes.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// For all to hear of the last change, and for memory to come back.
+const REST: Duration = Duration::from_secs(15);
+
+type Known10k = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
+    let mut daemon = tree.daemon(lab, Some(0.1))?;
+    let mut client = tree.ready(&mut daemon)?;
+    process::sleep(Duration::from_secs(3))?;
+    daemon::list(&mut client)?;
+    let before = resident(daemon.pid())?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let answers = Arc::new(AtomicUsize::new(0));
+    let deaf = never_read(daemon.socket())?;
+    let mut watchers: Vec<Known10k> = Vec::new();
+    for _ in 0..CLIENTS {
+        watchers.push(watch(daemon.socket())?);
+        ask(daemon.socket(), &stop, &answers)?;
+    }
+    let end = Instant::now() + TIME;
+    let place = |round: usize| tree.folders[1].join(format!("wanders {round}.safetensors"));
+    fs::rename(tree.folders[1].join("small 1501.safetensors"), place(0))?;
+    let mut round = 0;
+    while Instant::now() < end {
+        fs::rename(place(round), place(round + 1))?;
+        round += 1;
+        process::sleep(PAUSE)?;
+    }
+    stop.store(true, Ordering::SeqCst);
+    let busy = resident(daemon.pid())?;
+    let expected = places(&daemon::list(&mut client)?);
+    let up_to_date = || {
+        let is_right = |known: &&Known10k| known.lock().is_ok_and(|known| *known == expected);
+        watchers.iter().filter(is_right).count()
+    };
+    let _ = process::until("all watchers know it", REST, Duration::from_millis(100), || {
+        Ok((up_to_date() == CLIENTS).then_some(()))
+    });
+    let right = up_to_date();
+    let dropped = is_dropped(deaf);
+    // Their threads hang up when they find that nobody holds what they know.
+    drop(watchers);
+    fs::rename(place(round), tree.folders[1].join("small 1501.safetensors"))?;
+    process::sleep(REST)?;
+    let after = resident(daemon.pid())?;
+    daemon.stop();
+    ensure!(round > 0, "nothing was changed");
+    let how = format!(
+        "each with `watch` and `status` every {} ms for {} s, {round} renames meanwhile, {} answers; \
+         watchers that end up with what `list` shows",
+        PAUSE.as_millis(),
+        TIME.as_secs(),
+        answers.load(Ordering::SeqCst)
+    );
+    let memory =
+        format!("{} → {} → {}", size::bytes(before), size::bytes(busy), size::bytes(after));
+    let dropped = if dropped { "dropped" } else { "not dropped" };
+    Ok(vec![
+        Row::new(format!("{CLIENTS} clients"), format!("{right} up to date"), "all", how),
+        Row::new("… resident memory", memory, "back to where it was", "before, during, after"),
+        Row::new("… one that never reads", dropped, "dropped", "it watches, too"),
+    ])
+}
+
+fn places(list: &[Checkpoint]) -> BTreeMap<String, Vec<String>> {
+    list.iter().map(|c| (c.key().to_owned(), c.locations.clone())).collect()
+}
+
+/// Follows the daemon's events for as long as somebody holds what comes of it.
+fn watch(socket: &Path) -> Result<Known10k> {
+    let events = Client::connect(socket)?.watch()?;
+    let known = Known10k::default();
+    let held = Arc::downgrade(&known);
+    thread::spawn(move || {
+        for event in events.map_while(Result::ok) {
+            let Some(known) = held.upgrade() else { return };
+            let Ok(mut known) = known.lock() else { return };
+            match event {
+                Event::State { checkpoints, .. } => *known = places(&checkpoints),
+                Event::Checkpoint(checkpoint) => {
+                    known.extend(places(std::slice::from_ref(&checkpoint)));
+                }
+                Event::Gone(key) => drop(known.remove(&key)),
+                Event::Building(_) => {}
+            }
+        }
+    });
+    Ok(known)
+}
+
+fn ask(socket: &Path, stop: &Arc<AtomicBool>, answers: &Arc<AtomicUsize>) -> Result<()> {
+    let mut client = Client::connect(socket)?;
+    let (stop, answers) = (stop.clone(), answers.clone());
+    thread::spawn(move || {
+        while !stop.load(Ordering::SeqCst) && daemon::status(&mut client).is_ok() {
+            answers.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(PAUSE);
+        }
+    });
+    Ok(())
+}
+
+/// A client that asks to watch and takes nothing.
+fn never_read(socket: &Path) -> Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket)?;
+    let hello = Hello { protocol: VERSION, version: String::new() };
+    for line in [serde_json::to_string(&hello)?, serde_json::to_string(&Request::Watch)?] {
+        writeln!(stream, "{line}").context("sdtrtd does not listen")?;
+    }
+    Ok(stream)
+}
+
+/// Whether what it was sent ends before it is whole.
+fn is_dropped(mut deaf: UnixStream) -> bool {
+    let mut sent = Vec::new();
+    let _ = deaf.set_read_timeout(Some(Duration::from_secs(1)));
+    deaf.read_to_end(&mut sent).is_ok() && !sent.ends_with(b"\n")
+}
