@@ -37,6 +37,45 @@ fn a_rename_inside_a_watched_folder_reads_nothing() {
 }
 
 #[test]
+fn a_burst_of_renames_and_a_moved_folder_read_nothing() {
+    const COUNT: usize = 20;
+    let w = Workplace::new();
+    let names = |folder: &str, name: &str| {
+        (0..COUNT).map(|n| w.model(format!("{folder}/{name} {n}.safetensors"))).collect::<Vec<_>>()
+    };
+    let first = names("shelf/folder", "a");
+    fs::create_dir_all(first[0].parent().unwrap()).unwrap();
+    let written = w.write_checkpoint("written.safetensors", 1);
+    for path in &first {
+        fs::hard_link(&written, path).unwrap();
+    }
+    fs::remove_file(written).unwrap();
+    let daemon = w.daemon();
+    let before = w.only();
+    let read = daemon.bytes_read();
+
+    let renamed = names("shelf/folder", "b");
+    for (from, to) in first.iter().zip(&renamed) {
+        fs::rename(from, to).unwrap();
+    }
+    let locations =
+        |paths: &[PathBuf]| shown(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    assert_eq!(w.only(), Checkpoint { locations: locations(&renamed), ..before.clone() });
+
+    fs::rename(w.model("shelf"), w.model("moved")).unwrap();
+    let moved = names("moved/folder", "b");
+    assert_eq!(w.only(), Checkpoint { locations: locations(&moved), ..before.clone() });
+
+    // The folder is still watched, by its new name.
+    let mut watching = w.watch();
+    fs::rename(&moved[0], w.model("moved/folder/c.safetensors")).unwrap();
+    watching
+        .until("the last rename", |seen| seen.at(&w.model("moved/folder/c.safetensors")).is_some());
+    let read = daemon.bytes_read() - read;
+    assert!(read < SMALL_TALK, "{read} bytes were read");
+}
+
+#[test]
 fn every_way_of_lying_in_two_places_is_one_checkpoint() {
     let w = Workplace::new();
     let file = w.write_checkpoint("a.safetensors", 1);

@@ -1,9 +1,17 @@
 //! The daemon as a service: here the test is the service manager.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, os::unix::net::UnixListener, path::Path, process::Command, thread};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::net::UnixListener,
+    path::Path,
+    process::Command,
+    thread,
+};
 
-use end_to_end::Workplace;
+use end_to_end::{Signal, Workplace};
 use protocol::State;
 
 #[test]
@@ -43,6 +51,36 @@ fn a_socket_that_was_there_before_is_served_and_left() {
         });
         assert!(w.socket().exists(), "it is the service manager's");
     }
+}
+
+#[test]
+fn the_configuration_is_read_again_and_figures_are_shown() {
+    let w = Workplace::new();
+    let config = w.path("sdtrtd.toml");
+    let configure = |quota: &str| {
+        fs::write(&config, format!("quota = {quota}\nmetrics = '127.0.0.1:0'")).unwrap();
+    };
+    configure("'5 GB'");
+    let mut daemon = w.idle_daemon_with(&["--config", config.to_str().unwrap()]);
+    let quota = || w.ctl(&["disk", "--json"]).json()["quota"].clone();
+    assert_eq!(quota(), 5_000_000_000_u64);
+    for (text, expected) in [("'7 GB'", 7_000_000_000_u64), ("'7 apples'", 7_000_000_000)] {
+        configure(text);
+        daemon.signal(Signal::HUP);
+        daemon.hear("RELOADING=1");
+        daemon.hear("READY=1");
+        assert_eq!(quota(), expected, "{text}");
+    }
+
+    let log = fs::read_to_string(w.path("sdtrtd.log")).unwrap();
+    assert!(log.contains("7 apples"), "{log}");
+    let url = log.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    let mut stream = TcpStream::connect(url).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("# EOF\n"), "{answer}");
+    assert!(answer.contains("\nsdtrtd_queue 0\n"), "{answer}");
 }
 
 /// What systemd itself says of the units. Machines without it have no use for them either.

@@ -1,5 +1,6 @@
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -55,6 +56,11 @@ pub struct Config {
     pub webui_url: Option<String>,
     /// The web UIs that use the engines.
     pub webuis: Vec<WebUi>,
+    /// Users beside root and the daemon's own that may change things through the socket, by name or
+    /// number.
+    pub admins: Vec<String>,
+    /// Where figures are shown in OpenMetrics' form, such as `127.0.0.1:9101`; of this machine only.
+    pub metrics: Option<SocketAddr>,
     /// Presets of the user's own, beside the built-in ones.
     pub presets: Vec<Preset>,
     /// Which checkpoints get which presets; the first rule that fits decides.
@@ -80,6 +86,8 @@ impl Default for Config {
             idle_seconds: 30.0,
             webui_url: None,
             webuis: Vec::new(),
+            admins: Vec::new(),
+            metrics: None,
             presets: Vec::new(),
             rules: Vec::new(),
         }
@@ -192,6 +200,10 @@ impl Config {
             let wanted = "a URL like http://127.0.0.1:7860 is wanted";
             return Err(Error::value("webui_url", url, wanted));
         }
+        if let Some(address) = self.metrics.filter(|address| !address.ip().is_loopback()) {
+            let wanted = "an address of this machine alone is wanted, such as 127.0.0.1:9101";
+            return Err(Error::value("metrics", address, wanted));
+        }
         self.check_presets()
     }
 
@@ -247,6 +259,8 @@ mod tests {
             build = "always"
             idle_seconds = 5
             webui_url = "http://127.0.0.1:7860"
+            admins = ["alice", "1000"]
+            metrics = "[::1]:9101"
             [[webuis]]
             path = "/w"
             models_dirs = ["/n", "/w/models"]
@@ -287,6 +301,8 @@ mod tests {
                 models_dirs: vec!["/n".into(), "/w/models".into()],
                 lora_dirs: vec!["/w/loras".into()],
             }],
+            admins: vec!["alice".into(), "1000".into()],
+            metrics: Some("[::1]:9101".parse().unwrap()),
             presets: vec![Preset {
                 name: "small".into(),
                 width: Range { min: 256, opt: 256, max: 256 },
@@ -328,6 +344,7 @@ mod tests {
             ("models_dirs = ['/m']\nengines = 'big'", "'shared' or 'baked'"),
             ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
             ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
+            ("models_dirs = ['/m']\nmetrics = '0.0.0.0:9101'", "of this machine alone"),
             ("models_dirs = [", "sdtrtd.toml"),
         ] {
             let error = read(text).expect_err(text);

@@ -10,6 +10,8 @@ pub mod build;
 pub mod cpu;
 pub mod gpu;
 pub mod ipc;
+pub mod log;
+pub mod metrics;
 #[cfg(test)]
 mod samples;
 pub mod schedule;

@@ -1,16 +1,10 @@
 //! The daemon's command line.
 
-use std::{
-    ffi::OsString,
-    io::{self, IsTerminal},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use config::{BuildWhen, ByteSize, ComputeCapability, Config, EngineKind};
-use tracing_subscriber::EnvFilter;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
 ///
@@ -35,7 +29,7 @@ enum Command {
     },
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Options {
     /// Configuration file [default: ~/.config/sdtrt/sdtrtd.toml, if it exists].
     #[arg(long, env = "SDTRT_CONFIG", value_name = "FILE")]
@@ -112,20 +106,19 @@ fn work(library: Option<OsString>) -> Result<()> {
 }
 
 fn run(options: Options) -> Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    let config = configure(options)?;
+    let level = sdtrtd::log::start();
+    let config = configure(options.clone())?;
+    let read_again = move || configure(options.clone());
     // Two threads: one for the actor, one for clients. What is slow has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start")?;
-    let result = runtime.block_on(sdtrtd::app::run(config));
+    let result = runtime.block_on(async {
+        level.heed_signals()?;
+        sdtrtd::app::run(config, read_again).await
+    });
     // What still reads a file, maybe on a disk that hangs, has nothing left to tell.
     runtime.shutdown_background();
     result

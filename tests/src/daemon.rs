@@ -80,7 +80,12 @@ impl Daemon {
 
     /// Asks it to stop, as systemd does.
     pub fn terminate(&self) {
-        kill_process(Pid::from_raw(self.pid()).unwrap(), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.pid()).unwrap(), signal).unwrap();
     }
 }
 

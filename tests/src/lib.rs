@@ -10,6 +10,7 @@ mod webui;
 mod workplace;
 
 pub use daemon::Daemon;
+pub use rustix::process::Signal;
 pub use watching::Watching;
 pub use webui::WebUi;
 pub use workplace::{Answer, Workplace};

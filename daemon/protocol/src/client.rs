@@ -2,12 +2,19 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use crate::{Event, Hello, Reply, Request, VERSION};
+
+/// For the daemon to say who it is.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// For an answer that needs no waiting; a daemon that is busy with thousands of files takes a second.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// A connection to the daemon.
 pub struct Client {
@@ -68,6 +75,9 @@ impl Client {
             }
         })?;
         let mut client = Self { lines: BufReader::new(stream) };
+        client
+            .give(Some(GREETING))
+            .map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
         let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
         // A daemon that refuses this version still sends its own hello before it hangs up.
         let sent = client.send(&hello);
@@ -88,8 +98,9 @@ impl Client {
     /// Sends one request and waits for its reply.
     ///
     /// # Errors
-    /// When the connection breaks or the reply is not one.
+    /// When the connection breaks, the reply is not one, or none comes in time.
     pub fn ask(&mut self, request: &Request) -> io::Result<Reply> {
+        self.give(time_for(request))?;
         self.send(request)?;
         self.receive()?.ok_or_else(|| {
             io::Error::new(io::ErrorKind::UnexpectedEof, "sdtrtd stopped before it answered")
@@ -101,8 +112,14 @@ impl Client {
     /// # Errors
     /// When the connection breaks.
     pub fn watch(mut self) -> io::Result<Events> {
+        self.give(None)?;
         self.send(&Request::Watch)?;
         Ok(Events(self))
+    }
+
+    /// How long the daemon may take over its next line.
+    fn give(&self, time: Option<Duration>) -> io::Result<()> {
+        self.lines.get_ref().set_read_timeout(time)
     }
 
     fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
@@ -113,10 +130,28 @@ impl Client {
 
     fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = String::new();
-        match self.lines.read_line(&mut line)? {
+        let read = self.lines.read_line(&mut line).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::new(
+                io::ErrorKind::TimedOut,
+                "sdtrtd does not answer; it hangs, or its machine is very busy",
+            ),
+            _ => error,
+        });
+        match read? {
             0 => Ok(None),
             _ => Ok(Some(serde_json::from_str(&line)?)),
         }
+    }
+}
+
+/// `None` for as long as it takes: every engine, or every folder, may have to be read.
+fn time_for(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Wait { timeout_s, .. } => {
+            Duration::try_from_secs_f64(*timeout_s).ok()?.checked_add(ANSWER)
+        }
+        Request::Verify | Request::Disk | Request::Gc { .. } | Request::Watch => None,
+        _ => Some(ANSWER),
     }
 }
 

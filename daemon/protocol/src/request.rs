@@ -87,6 +87,26 @@ pub enum Request {
     FindRuntime,
 }
 
+impl Request {
+    /// Whether it does no more than look: for whoever may connect, and not only for those who may
+    /// change things.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::Status
+            | Self::List
+            | Self::Show { .. }
+            | Self::Check { .. }
+            | Self::Wait { .. }
+            | Self::Watch
+            | Self::WebUis
+            | Self::Disk
+            | Self::Gc { dry_run: true } => true,
+            // Verifying removes what is damaged.
+            _ => false,
+        }
+    }
+}
+
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "value", rename_all = "snake_case")]

@@ -18,6 +18,7 @@ use super::{
     gating::{Closed, Gating},
     manager::Manager,
     messages::{Mailbox, Message},
+    reload::Read,
     sampler::Sampler,
     view,
     waiters::Waiter,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     build::{Builder, Library, Phase, RuntimeProblem, Target},
     gpu::Gpus,
+    metrics::Metrics,
     schedule::{Held, Want},
     store::Store,
     watch::Notifier,
@@ -55,6 +57,9 @@ pub(super) struct Actor {
     places: Option<Vec<(Id, PathBuf)>>,
     pub(super) gating: Gating,
     pub(super) manager: Manager,
+    /// Reads the configuration again.
+    pub(super) read_config: Read,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     gpus: Arc<dyn Gpus>,
     watchers: Watchers,
@@ -96,6 +101,8 @@ impl Actor {
             config.keep_model_json,
         );
         let index = IndexFile::new(config.data_dir.join("index.json"));
+        let known = config.clone();
+        let read_config: Read = Box::new(move || Ok(known.clone()));
         let looks = Looks { mounts: store.mounts(), ..Looks::default() };
         Self {
             webuis,
@@ -115,6 +122,8 @@ impl Actor {
             gpus,
             watchers: Watchers::default(),
             manager: Manager::new(now),
+            read_config,
+            metrics: Arc::default(),
             started: now,
         }
     }
@@ -184,6 +193,7 @@ impl Actor {
                     checkpoints: self.shown.values().cloned().collect(),
                 }));
             }
+            Message::Reload => self.reload_and_tell(),
             Message::Stop => {}
         }
     }
@@ -209,6 +219,13 @@ impl Actor {
 
     pub(super) fn status(&self) -> Status {
         view::status(&self.world, &self.shown, &self.queue, self.started.elapsed())
+    }
+
+    fn note_metrics(&self) {
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.queued.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        self.metrics.engines.set(gauge(self.world.holdings().bytes()));
+        self.metrics.free.set(gauge(self.world.free.clone().unwrap_or_default()));
     }
 
     pub(super) fn show_manager(&mut self) {
@@ -241,6 +258,7 @@ impl Actor {
             None => (held, queue),
         };
         self.queue = queue;
+        self.note_metrics();
         let places = places(&held);
         let now_shown = view::checkpoints(&self.world, &held, &self.queue);
         drop(held);

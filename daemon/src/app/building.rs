@@ -135,6 +135,7 @@ impl Actor {
             return;
         };
         self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
+        let is_built = result.is_ok();
         let failure = match result {
             Ok(built) => self.publish(&running, built).err().map(|error| format!("{error:#}")),
             Err(Failure::Refused(reason)) if !moved(&running.job) => Some(reason),
@@ -145,6 +146,12 @@ impl Actor {
             }
             Err(Failure::Refused(reason) | Failure::Died(reason)) => self.died(engine, reason),
         };
+        let outcome = match &failure {
+            Some(_) => "failed",
+            None if is_built => "published",
+            None => "again",
+        };
+        self.metrics.build_ended(outcome, running.started.elapsed());
         self.world.build = None;
         self.tell_building();
         if let Some(reason) = failure {

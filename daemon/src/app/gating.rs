@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Gating {
     gate: Gate,
     /// Away while it reads.
-    sampler: Option<Box<dyn Sampler>>,
+    pub(super) sampler: Option<Box<dyn Sampler>>,
     due: Option<Instant>,
 }
 
@@ -147,6 +147,9 @@ impl Actor {
         let decision = self.gating.gate.take(&sample, self.started.elapsed());
         let awaited = |world: &World| world.closed().map(Closed::awaited);
         let before = awaited(&self.world);
+        if matches!(self.world.closed(), Some(Closed::Busy(_))) && !self.queue.is_empty() {
+            self.metrics.wait.inc_by(LOOK.as_secs_f64());
+        }
         if let Decision::Stop(reason) = &decision {
             self.stop_build(&reason.to_string());
         }

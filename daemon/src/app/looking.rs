@@ -173,6 +173,9 @@ impl Actor {
         let now = Instant::now().into_std();
         let mut read = HashSet::new();
         for (stamp, outcome) in outcomes {
+            if outcome.is_some() {
+                self.metrics.hashed.inc_by(stamp.size);
+            }
             self.world.catalogue.read(stamp, outcome.as_ref(), now);
             if let Some(Outcome::Identified(identity)) = &outcome {
                 read.insert(identity.ids.weights);

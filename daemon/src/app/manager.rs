@@ -34,6 +34,14 @@ impl Manager {
         tell(NotifyState::Ready);
     }
 
+    pub(super) fn reloading(&self) {
+        let now = NotifyState::monotonic_usec_now();
+        let states = now.map(|now| [NotifyState::Reloading, now]);
+        if let Ok(states) = states {
+            let _ = sd_notify::notify(&states);
+        }
+    }
+
     pub(super) fn stopping(&self) {
         tell(NotifyState::Stopping);
     }

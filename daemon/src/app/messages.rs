@@ -38,6 +38,8 @@ pub(super) enum Message {
     Ask(Request, oneshot::Sender<Reply>),
     /// A client wants to watch.
     Watch(oneshot::Sender<(Line, broadcast::Receiver<Line>)>),
+    /// The configuration is to be read again.
+    Reload,
     /// It is over.
     Stop,
 }

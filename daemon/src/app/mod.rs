@@ -15,6 +15,7 @@ mod manager;
 mod messages;
 mod reading;
 mod reference;
+mod reload;
 mod requests;
 mod room;
 mod sampler;
@@ -39,6 +40,7 @@ use crate::{
     build::{Library, WorkerProcess},
     gpu::Driver,
     ipc,
+    metrics::{self, Metrics},
     store::Disk,
 };
 use actor::Actor;
@@ -63,12 +65,15 @@ fn check_rules(config: &Config) -> Result<()> {
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon until SIGTERM or SIGINT. On SIGHUP the configuration is `read_again`.
 ///
 /// # Errors
 /// When it can't start: a broken configuration, another daemon on the same data or socket, a data
 /// folder that can't be written.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(
+    config: Config,
+    read_again: impl Fn() -> Result<Config> + Send + 'static,
+) -> Result<()> {
     config.check()?;
     check_rules(&config)?;
     let _data = lock_data(&config.data_dir)?;
@@ -76,15 +81,22 @@ pub async fn run(config: Config) -> Result<()> {
     let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
     let (listener, socket) = ipc::Socket::open(&config.socket)?;
+    let access = ipc::Access::new(&config.admins);
     let path = config.socket.clone();
 
     let (sender, receiver) = mpsc::unbounded_channel();
     let mailbox = Mailbox(sender);
     let gpus = Arc::new(Driver::default());
     let sampler = Box::new(Machine::new(gpus.clone(), config.webui_url.as_deref()));
-    let actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
-    let server = tokio::spawn(ipc::serve(listener, mailbox.clone()));
-    stop_on_signal(mailbox)?;
+    let metrics = Arc::new(Metrics::default());
+    if let Some(address) = config.metrics {
+        metrics::serve(address, metrics.clone()).await?;
+    }
+    let mut actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
+    actor.read_config = Box::new(read_again);
+    actor.metrics = metrics;
+    let server = tokio::spawn(ipc::serve(listener, access, mailbox.clone()));
+    heed_signals(mailbox)?;
     info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
     actor.run(receiver).await;
 
@@ -99,15 +111,18 @@ fn lock_data(data_dir: &Path) -> Result<ipc::Lock> {
         .with_context(|| format!("cannot use the data folder {}", data_dir.display()))
 }
 
-fn stop_on_signal(mailbox: Mailbox) -> Result<()> {
+fn heed_signals(mailbox: Mailbox) -> Result<()> {
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            mailbox.send(tokio::select! {
+                _ = hang_up.recv() => Message::Reload,
+                _ = terminate.recv() => Message::Stop,
+                _ = interrupt.recv() => Message::Stop,
+            });
         }
-        mailbox.send(Message::Stop);
     });
     Ok(())
 }

@@ -16,8 +16,12 @@ use super::{Service, line};
 /// For a client to take what it asked for, and to say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Talks with one client until either side hangs up.
-pub(super) async fn serve(stream: UnixStream, service: impl Service) -> io::Result<()> {
+/// Talks with one client until either side hangs up. Unless it `may_change` things, it may only ask.
+pub(super) async fn serve(
+    stream: UnixStream,
+    may_change: bool,
+    service: impl Service,
+) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -30,6 +34,11 @@ pub(super) async fn serve(stream: UnixStream, service: impl Service) -> io::Resu
     }
     while let Some(asked) = lines.next().await? {
         let reply = match serde_json::from_str(&asked) {
+            Ok(request) if !may_change && !request.only_looks() => Reply::Failed(Failure::Other {
+                message: "only root, sdtrtd's own user and the `admins` of its configuration may \
+                          change things"
+                    .to_owned(),
+            }),
             Ok(Request::Watch) => return watch(lines, output, service).await,
             Ok(request @ Request::Wait { .. }) => tokio::select! {
                 reply = service.ask(request) => reply,

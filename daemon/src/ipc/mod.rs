@@ -1,5 +1,6 @@
 //! The Unix socket on which clients ask, as crate `protocol` says.
 
+mod access;
 mod connection;
 mod line;
 mod socket;
@@ -13,6 +14,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+pub use access::Access;
 pub use line::{Line, line};
 pub use socket::{Lock, Socket, lock};
 
@@ -27,16 +29,17 @@ pub trait Service: Clone + Send + Sync + 'static {
     fn watch(&self) -> impl Future<Output = (Line, broadcast::Receiver<Line>)> + Send;
 }
 
-/// Serves clients until dropped.
-pub async fn serve(listener: UnixListener, service: impl Service) {
+/// Serves clients until dropped; those whom `access` names may change things.
+pub async fn serve(listener: UnixListener, access: Access, service: impl Service) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let service = service.clone();
+                let may_change = access.may_change(&stream);
                 tokio::spawn(async move {
-                    if let Err(error) = connection::serve(stream, service).await {
+                    if let Err(error) = connection::serve(stream, may_change, service).await {
                         debug!("a client: {error}");
                     }
                     drop(place);

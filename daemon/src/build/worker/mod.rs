@@ -1,5 +1,6 @@
 //! The process that TensorRT lives in: reads one job, builds it, reports, ends.
 
+mod confinement;
 mod model;
 mod priority;
 mod progress;
@@ -29,6 +30,7 @@ const PIECE: usize = 64 << 20;
 /// # Errors
 /// When there is no job to read or nobody to report to. A job that can't be built is a report.
 pub fn main() -> Result<()> {
+    confinement::confine();
     priority::lower();
     let mut input = BufReader::new(io::stdin());
     let mut line = String::new();

@@ -24,7 +24,7 @@ async fn watching(
     service: &Told,
 ) -> (Lines, OwnedWriteHalf, tokio::task::JoinHandle<io::Result<()>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let served = tokio::spawn(serve(theirs, service.clone()));
+    let served = tokio::spawn(serve(theirs, true, service.clone()));
     let (input, mut output) = ours.into_split();
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: String::new() };
@@ -59,6 +59,25 @@ async fn who_never_reads_or_never_speaks_is_dropped() {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
 
     let (_ours, theirs) = UnixStream::pair().unwrap();
-    let ended = serve(theirs, service).await;
+    let ended = serve(theirs, true, service).await;
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn who_may_not_change_things_may_ask() {
+    let service = Told(broadcast::Sender::new(2));
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    tokio::spawn(serve(theirs, false, service));
+    let (input, mut output) = ours.into_split();
+    let mut lines = Lines(BufReader::new(input));
+    let hello = Hello { protocol: VERSION, version: String::new() };
+    send(&mut output, &line(&hello)).await.unwrap();
+    lines.next().await.unwrap();
+    for (request, allowed) in
+        [(Request::Status, true), (Request::Pause, false), (Request::Verify, false)]
+    {
+        send(&mut output, &line(&request)).await.unwrap();
+        let reply: Reply = serde_json::from_str(&lines.next().await.unwrap().unwrap()).unwrap();
+        assert_eq!(!matches!(reply, Reply::Failed(_)), allowed, "{request:?}: {reply:?}");
+    }
 }

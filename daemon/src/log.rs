@@ -1,0 +1,72 @@
+//! What the daemon says of its work: to the journal with fields when systemd runs it, to standard
+//! error otherwise. More of it from SIGUSR1 on, as much as at the start again from SIGUSR2 on.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+/// After SIGUSR1. What the libraries say in such detail helps nobody.
+const DETAILED: &str = "info,sdtrtd=debug";
+
+/// Changes how much is said.
+pub struct Level {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Says things from now on, as much as `RUST_LOG` wants.
+pub fn start() -> Level {
+    let (filter, handle) = reload::Layer::new(wanted());
+    let subscriber = tracing_subscriber::registry().with(filter);
+    match journal() {
+        Some(journal) => subscriber.with(journal).init(),
+        None => subscriber.with(standard_error()).init(),
+    }
+    Level { filter: handle }
+}
+
+fn wanted() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// systemd says so when standard error goes to the journal.
+fn journal() -> Option<tracing_journald::Layer> {
+    std::env::var_os("JOURNAL_STREAM")?;
+    Some(tracing_journald::layer().ok()?.with_syslog_identifier("sdtrtd".to_owned()))
+}
+
+fn standard_error<S>() -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal())
+}
+
+impl Level {
+    /// Heeds the signals from now on.
+    ///
+    /// # Errors
+    /// When signals can't be handled.
+    pub fn heed_signals(self) -> Result<()> {
+        let mut more = signal(SignalKind::user_defined1())?;
+        let mut as_before = signal(SignalKind::user_defined2())?;
+        tokio::spawn(async move {
+            loop {
+                let filter = tokio::select! {
+                    _ = more.recv() => EnvFilter::new(DETAILED),
+                    _ = as_before.recv() => wanted(),
+                };
+                let shown = filter.to_string();
+                match self.filter.reload(filter) {
+                    Ok(()) => info!("log level: {shown}"),
+                    Err(error) => warn!("the log level can't be changed: {error}"),
+                }
+            }
+        });
+        Ok(())
+    }
+}

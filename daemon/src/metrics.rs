@@ -1,0 +1,153 @@
+//! Figures in OpenMetrics' form, for Prometheus and the like, on a port of this machine.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tracing::{debug, info};
+
+/// How builds end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// For a client to ask and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All figures. They are counted whether anybody asks or not.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    builds: Family<Outcome, Counter>,
+    build_time: Histogram,
+    /// Engines that wait to be built.
+    pub queued: Gauge,
+    /// Seconds for which engines have waited for an idle machine.
+    pub wait: Counter<f64, std::sync::atomic::AtomicU64>,
+    /// Bytes of all published engines.
+    pub engines: Gauge,
+    /// Bytes free where engines are kept.
+    pub free: Gauge,
+    /// Bytes of checkpoints read to learn what they are.
+    pub hashed: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let minutes = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
+        let mut metrics = Self {
+            registry: Registry::with_prefix("sdtrtd"),
+            builds: Family::default(),
+            build_time: Histogram::new(minutes),
+            queued: Gauge::default(),
+            wait: Counter::default(),
+            engines: Gauge::default(),
+            free: Gauge::default(),
+            hashed: Counter::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("builds", "Builds by how they ended", metrics.builds.clone());
+        let build_time = metrics.build_time.clone();
+        registry.register_with_unit("build", "Time of a build", Unit::Seconds, build_time);
+        registry.register("queue", "Engines that wait to be built", metrics.queued.clone());
+        let waited = "Time for which engines waited until the machine was idle";
+        registry.register_with_unit("gpu_wait", waited, Unit::Seconds, metrics.wait.clone());
+        let engines = "Size of all published engines";
+        registry.register_with_unit("engines", engines, Unit::Bytes, metrics.engines.clone());
+        let free = "Room where engines are kept";
+        registry.register_with_unit("free", free, Unit::Bytes, metrics.free.clone());
+        let hashed = "Checkpoints read to learn what they are";
+        registry.register_with_unit("hashed", hashed, Unit::Bytes, metrics.hashed.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts a build that ended as `outcome` says.
+    pub fn build_ended(&self, outcome: &'static str, took: Duration) {
+        self.builds.get_or_create(&Outcome { outcome }).inc();
+        self.build_time.observe(took.as_secs_f64());
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to memory does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Shows them at `address` from now on.
+///
+/// # Errors
+/// When nobody can listen there.
+pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<()> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("cannot show metrics at {address}"))?;
+    info!("metrics at http://{}/metrics", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let text = metrics.text();
+            tokio::spawn(async move {
+                match timeout(PATIENCE, answer(stream, &text)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => debug!("metrics: {error}"),
+                    Err(_) => debug!("metrics: a client was too slow"),
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// There is one page: whatever is asked for, this is the answer.
+async fn answer(mut stream: TcpStream, text: &str) -> io::Result<()> {
+    let mut asked = Vec::new();
+    while !asked.windows(4).any(|end| end == b"\r\n\r\n") && asked.len() < 16 << 10 {
+        if stream.read_buf(&mut asked).await? == 0 {
+            return Ok(());
+        }
+    }
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; \
+         charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_names_units_and_an_end() {
+        let metrics = Metrics::default();
+        metrics.build_ended("published", Duration::from_secs(45));
+        metrics.hashed.inc_by(7);
+        metrics.queued.set(3);
+        let text = metrics.text();
+        for line in [
+            "sdtrtd_builds_total{outcome=\"published\"} 1",
+            "sdtrtd_build_seconds_bucket{le=\"60.0\"} 1",
+            "sdtrtd_hashed_bytes_total 7",
+            "sdtrtd_queue 3",
+            "sdtrtd_free_bytes 0",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
