@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// For all to hear of the last change, and for memory to come back.
 const REST: Duration = Duration::from_secs(15);
 
-type Known10k = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+type Followed = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let mut daemon = tree.daemon(lab, Some(0.1))?;
@@ -42,7 +42,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let stop = Arc::new(AtomicBool::new(false));
     let answers = Arc::new(AtomicUsize::new(0));
     let deaf = never_read(daemon.socket())?;
-    let mut watchers: Vec<Known10k> = Vec::new();
+    let mut watchers: Vec<Followed> = Vec::new();
     for _ in 0..CLIENTS {
         watchers.push(watch(daemon.socket())?);
         ask(daemon.socket(), &stop, &answers)?;
@@ -60,7 +60,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let busy = resident(daemon.pid())?;
     let expected = places(&daemon::list(&mut client)?);
     let up_to_date = || {
-        let is_right = |known: &&Known10k| known.lock().is_ok_and(|known| *known == expected);
+        let is_right = |known: &&Followed| known.lock().is_ok_and(|known| *known == expected);
         watchers.iter().filter(is_right).count()
     };
     let _ = process::until("all watchers know it", REST, Duration::from_millis(100), || {
@@ -97,9 +97,9 @@ fn places(list: &[Checkpoint]) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Follows the daemon's events for as long as somebody holds what comes of it.
-fn watch(socket: &Path) -> Result<Known10k> {
+fn watch(socket: &Path) -> Result<Followed> {
     let events = Client::connect(socket)?.watch()?;
-    let known = Known10k::default();
+    let known = Followed::default();
     let held = Arc::downgrade(&known);
     thread::spawn(move || {
         for event in events.map_while(Result::ok) {

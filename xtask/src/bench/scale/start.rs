@@ -31,7 +31,9 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
         cost(Command::new(&b3sum).arg(threads).args(&files))
     };
     // Once for nothing: programs and files themselves come from the disk.
-    (find()?, sum()?, unknown(lab, tree)?);
+    find()?;
+    sum()?;
+    unknown(lab, tree)?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         rounds.push([sum()?, unknown(lab, tree)?, find()?, known(lab, tree)?]);
