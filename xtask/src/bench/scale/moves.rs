@@ -77,7 +77,11 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
             ensure!(mount(&away, &disk), "the disk can't be mounted again");
             Ok(())
         })?;
-        rows.push(moved_row("a disk unmounted and mounted again", time, opens.count()?));
+        rows.push(moved_row(
+            "a disk (bind mount, same device number) unmounted and mounted again",
+            time,
+            opens.count()?,
+        ));
         process::run(Command::new("umount").arg(&disk))?;
     } else {
         eprintln!("left out: only root may mount a disk");
@@ -115,7 +119,8 @@ impl Followed {
 }
 
 fn moved_row(what: &str, time: Duration, opened: usize) -> Row {
-    let how = "until `list` shows it, TensorRT there and paused; ids, engines and queue as before";
+    let how = "until `list` shows it, TensorRT there and paused; ids and queue as before. No engine is \
+               published in this tree";
     let measured = format!("{}, {opened} files opened", size::seconds(time));
     Row::new(what, measured, "0 files opened", how)
 }
