@@ -1,15 +1,17 @@
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// When engines are built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum BuildWhen {
     /// `when-idle`: while nobody else needs the GPU or, without one, the CPU.
+    #[serde(rename = "when-idle")]
     Idle,
     /// `always`: whatever the machine does.
+    #[serde(rename = "always")]
     Always,
 }
 

@@ -1,16 +1,18 @@
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Where an engine's weights are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum EngineKind {
     /// `baked`: inside; an engine for each UNet.
+    #[serde(rename = "baked")]
     Baked,
     /// `shared`: in the checkpoints; one engine for all of an architecture, which is refitted. Needs
     /// a CUDA driver.
+    #[serde(rename = "shared")]
     Shared,
 }
 

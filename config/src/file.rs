@@ -1,21 +1,22 @@
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use bytesize::ByteSize;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use toml::Table;
 
 use crate::{
-    BuildWhen, ComputeCapability, EngineKind, Preset, Rule, WebUi, paths,
-    size::{optional_size, size},
+    BuildWhen, ComputeCapability, EngineKind, KEYS, Key, Mistake, Preset, Rule, WebUi,
+    mistake::listed, paths, size,
 };
 
-/// Everything that `sdtrtd` can be told, by `sdtrtd.toml` or by flags of the same names.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// Everything that `sdtrtd` can be told, by `sdtrtd.toml`, variables or flags of the same names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Folders whose checkpoints get engines, with all folders below them.
@@ -37,10 +38,10 @@ pub struct Config {
     /// network disks and behind links.
     pub rescan_seconds: f64,
     /// What all engines together may take; without it, whatever the disk has.
-    #[serde(deserialize_with = "optional_size")]
+    #[serde(with = "size::optional")]
     pub quota: Option<ByteSize>,
     /// Nothing is built that would leave less than this free on the engines' disk.
-    #[serde(deserialize_with = "size")]
+    #[serde(with = "size")]
     pub min_free: ByteSize,
     /// Days for which the engines of a deleted checkpoint are kept.
     pub orphan_days: f64,
@@ -105,14 +106,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The file is not TOML, or not of the keys and types that a configuration has.
-    #[error("the configuration {path} is not valid:\n{source}")]
-    Invalid {
-        /// The configuration file.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
+    /// Not TOML, or not the keys and types that a configuration has.
+    #[error("{}", listed(.0))]
+    Mistakes(Vec<Mistake>),
     /// A value that no daemon could run with.
     #[error("{key} = {value}: {wanted}")]
     Value {
@@ -133,24 +129,13 @@ impl Error {
 }
 
 impl Config {
-    /// Reads the file at `path`. Relative paths in it start from the file's own folder.
-    ///
-    /// # Errors
-    /// When it can't be read, is not valid TOML or has an unknown key.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|source| Error::Invalid { path: path.to_owned(), source: Box::new(source) })?;
-        if let Some(base) = path.parent() {
-            config.make_absolute(base);
-        }
-        for webui in &config.webuis {
-            let new = |dir: &&PathBuf| !config.models_dirs.contains(dir);
+    /// Has the folders of the web UIs watched as well.
+    pub(crate) fn add_models_of_webuis(&mut self) {
+        for webui in &self.webuis {
+            let new = |dir: &&PathBuf| !self.models_dirs.contains(dir);
             let found: Vec<_> = webui.models_dirs.iter().filter(new).cloned().collect();
-            config.models_dirs.extend(found);
+            self.models_dirs.extend(found);
         }
-        Ok(config)
     }
 
     /// Lets every relative path start from `base`.
@@ -207,6 +192,13 @@ impl Config {
         self.check_presets()
     }
 
+    /// The keys whose values are others in `new`.
+    pub fn changes(&self, new: &Self) -> Vec<&'static Key> {
+        // Neither can fail: every value has a form in TOML, but for paths that are not UTF-8.
+        let [old, new] = [self, new].map(|config| Table::try_from(config).unwrap_or_default());
+        KEYS.iter().filter(|key| old.get(key.name) != new.get(key.name)).collect()
+    }
+
     /// How long a file must not have changed before it is read.
     pub fn settle(&self) -> Duration {
         Duration::from_secs_f64(self.settle_seconds)
@@ -230,6 +222,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::Range;
 
@@ -237,7 +231,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sdtrtd.toml");
         fs::write(&path, text).unwrap();
-        Config::read(&path).and_then(|c| c.check().map(|()| c)).map_err(|e| e.to_string())
+        crate::load(Some(&path), [])
+            .and_then(|loaded| loaded.check(&["sd1".to_owned()]).map(|()| loaded.config))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -322,18 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_start_at_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sdtrtd.toml");
-        fs::write(&path, "models_dirs = ['models']").unwrap();
-        assert_eq!(Config::read(&path).unwrap().models_dirs, [dir.path().join("models")]);
-    }
-
-    #[test]
     fn what_cannot_be_used_is_refused_by_name() {
         for (text, said) in [
             ("models_dirs = []", "models_dirs"),
-            ("models_dirs = ['/m']\nmodel_dir = 1", "unknown field `model_dir`"),
+            ("models_dirs = ['/m']\nmodel_dir = 1", "unknown key `model_dir`"),
             ("models_dirs = ['/m']\ncompute_capabilities = ['sm_89']", "MAJOR.MINOR"),
             ("models_dirs = ['/m']\nsettle_seconds = -1", "settle_seconds"),
             ("models_dirs = ['/m']\nrescan_seconds = nan", "rescan_seconds"),

@@ -7,6 +7,9 @@ pub fn config_file() -> PathBuf {
     home_dir("XDG_CONFIG_HOME", ".config").join("sdtrt/sdtrtd.toml")
 }
 
+/// The configuration of the system's daemon, where a package has put one.
+pub const SYSTEM_FILE: &str = "/etc/sdtrt/sdtrtd.toml";
+
 /// The data folder: `$XDG_DATA_HOME/sdtrt`, by default under `~/.local/share`.
 pub fn data_dir() -> PathBuf {
     home_dir("XDG_DATA_HOME", ".local/share").join("sdtrt")

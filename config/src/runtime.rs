@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ComputeCapability;
+
 /// The main library's file name, in the wheel and for the loader.
 pub const LIBRARY: &str = "libtensorrt_rtx.so.1";
 
@@ -11,6 +13,16 @@ pub const ONNX_PARSER: &str = "libtensorrt_onnxparser_rtx.so.1";
 /// Versions that engines were built with and checked. The C++ interface follows the headers
 /// compiled in, so another version may crash on the first call: it is not tried.
 pub const TESTED: [&str; 2] = ["1.6.1.120", "1.7.1.116"];
+
+/// What TensorRT-RTX 1.6 and 1.7 build for when it is named (seen by trying).
+pub const BUILDABLE: [ComputeCapability; 6] = [
+    ComputeCapability { major: 7, minor: 5 },
+    ComputeCapability { major: 8, minor: 0 },
+    ComputeCapability { major: 8, minor: 6 },
+    ComputeCapability { major: 8, minor: 9 },
+    ComputeCapability { major: 12, minor: 0 },
+    ComputeCapability { major: 12, minor: 1 },
+];
 
 /// A package on the Python package index, pinned to one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

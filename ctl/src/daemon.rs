@@ -2,18 +2,17 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
     path::{self, Component, Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow};
-use config::Config;
 use protocol::{
-    Checkpoint, Client, Coverage, Disk, Engine, Events, ExtensionIndex, Garbage, Reply, Request,
-    Status, Verdict,
+    Checkpoint, Client, Coverage, Disk, Engine, Events, ExtensionIndex, Finished, Garbage, JobLog,
+    Reloaded, Reply, Request, Status, Verdict,
 };
 
-use crate::args::Global;
+use crate::{args::Global, configuration};
 
 /// A connection, and one method for each shape of reply.
 pub(crate) struct Daemon(Client);
@@ -100,6 +99,27 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn log(&mut self, reference: Option<String>) -> Result<JobLog> {
+        match self.ask(&Request::Log { reference })? {
+            Reply::Log(log) => Ok(log),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn history(&mut self) -> Result<Vec<Finished>> {
+        match self.ask(&Request::History)? {
+            Reply::History(history) => Ok(history),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn reload(&mut self) -> Result<Reloaded> {
+        match self.ask(&Request::Reload)? {
+            Reply::Reloaded(reloaded) => Ok(reloaded),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn watch(self) -> Result<Events> {
         self.0.watch().context("the connection to sdtrtd broke")
     }
@@ -117,31 +137,18 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::Disk(_) => "a disk",
         Reply::Engines(_) => "engines",
         Reply::Garbage(_) => "garbage",
+        Reply::Log(_) => "a log",
+        Reply::History(_) => "a history",
+        Reply::Reloaded(_) => "a reload",
         Reply::Failed(_) => "a failure",
     };
     anyhow!("sdtrtd answered with {kind}, which was not asked for; please report this as a bug")
 }
 
 fn socket(global: &Global) -> Result<PathBuf> {
-    if let Some(socket) = &global.socket {
-        return Ok(socket.clone());
-    }
-    Ok(configuration(global)?.map_or_else(config::socket, |configuration| configuration.socket))
-}
-
-/// The configuration, where there is one. One that was named must be there.
-pub(crate) fn configuration(global: &Global) -> Result<Option<Config>> {
-    if let Some(path) = &global.config {
-        return Ok(Some(Config::read(path)?));
-    }
-    match Config::read(&config::config_file()) {
-        Ok(configuration) => Ok(Some(configuration)),
-        Err(config::Error::Unreadable { source, .. })
-            if source.kind() == io::ErrorKind::NotFound =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+    match &global.socket {
+        Some(socket) => Ok(socket.clone()),
+        None => Ok(configuration::load(global)?.config.socket),
     }
 }
 

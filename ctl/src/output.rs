@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::{args::Global, render::look::Look};
+
 /// Prints text that ends in its own newlines.
 pub(crate) fn say(text: &str) -> Result<()> {
     say_on(text).map(drop)
@@ -30,20 +32,31 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     Ok(line)
 }
 
-/// Prints `value` as JSON, or what `human` makes of it.
+/// Prints `value` as JSON, or what `human` makes of it, or nothing.
 pub(crate) fn answer<T: Serialize>(
-    as_json: bool,
+    global: &Global,
     value: &T,
     human: impl FnOnce(&T) -> String,
 ) -> Result<()> {
-    if as_json { say(&json(value)?) } else { say(&human(value)) }
+    match global {
+        Global { json: true, .. } => say(&json(value)?),
+        Global { quiet: true, .. } => Ok(()),
+        _ => say(&human(value)),
+    }
 }
 
-/// Columns of the terminal, where standard output is one.
-pub(crate) fn width() -> Option<usize> {
+/// What standard output can show.
+pub(crate) fn look() -> Look {
     // Standard output alone: `console` would ask standard error when this one is a pipe.
-    let terminal = io::stdout().is_terminal().then(console::Term::stdout)?;
-    terminal.size_checked().map(|(_rows, columns)| usize::from(columns))
+    if !io::stdout().is_terminal() {
+        return Look::default();
+    }
+    let terminal = console::Term::stdout();
+    Look {
+        width: terminal.size_checked().map(|(_rows, columns)| usize::from(columns)),
+        // By NO_COLOR and TERM.
+        colour: terminal.features().colors_supported(),
+    }
 }
 
 /// Whether a person sees both the lines and a progress bar.

@@ -4,12 +4,36 @@ mod common;
 
 use common::{FakeDaemon, ctl, entry, json, run, status};
 use protocol::{
-    Building, Disk, Event, Failure, Garbage, Image, Reply, Request, State, Sums, Verdict,
+    Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, Outcome, Reloaded, Reply,
+    Request, State, Sums, Verdict,
 };
 
 fn disk() -> Disk {
     let sums = Sums { engines: 7, ..Sums::default() };
     Disk { checkpoints: vec![], sums, quota: Some(9), free: 1, min_free: 2 }
+}
+
+fn finished() -> Finished {
+    Finished {
+        engine: "ef".repeat(32),
+        weights_id: "ab".repeat(32),
+        location: "/m/a.safetensors".into(),
+        preset: "default".into(),
+        outcome: Outcome::Failed,
+        reason: Some("the disk is full".into()),
+        seconds: 61,
+        bytes: None,
+        ended_at: 1,
+    }
+}
+
+fn log() -> JobLog {
+    let text = "[I] one\n[E] two\u{1b}\n".to_owned();
+    JobLog { engine: "ef".repeat(32), path: "/d/logs/ef.log".into(), text, is_cut: false }
+}
+
+fn reloaded() -> Reloaded {
+    Reloaded { applied: vec!["quota".into()], needs_restart: vec![] }
 }
 
 fn garbage() -> Garbage {
@@ -81,6 +105,21 @@ fn json_is_what_the_daemon_said() {
         (&["verify"], Request::Verify, Reply::Verified(vec![verdict.clone()]), json(&[&verdict])),
         (&["disk"], Request::Disk, Reply::Disk(disk()), json(&disk())),
         (
+            &["log", "a"],
+            Request::Log { reference: Some(reference()) },
+            Reply::Log(log()),
+            json(&log()),
+        ),
+        (&["log"], Request::Log { reference: None }, Reply::Log(log()), json(&log())),
+        (&["history"], Request::History, Reply::History(vec![finished()]), json(&[finished()])),
+        (
+            &["history", "-n", "1"],
+            Request::History,
+            Reply::History(vec![finished(), finished()]),
+            json(&[finished()]),
+        ),
+        (&["reload"], Request::Reload, Reply::Reloaded(reloaded()), json(&reloaded())),
+        (
             &["pin", "a"],
             Request::Pin { reference: reference() },
             Reply::Engines(vec![]),
@@ -132,10 +171,57 @@ fn people_get_text() {
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
         (&["disk"], Reply::Disk(disk()), "engines    7 B of 9 B\n"),
         (&["gc", "--dry-run"], Reply::Garbage(vec![garbage()]), "would free 5 B in 1 file\n"),
+        (&["log"], Reply::Log(log()), "[I] one\n[E] two\\u{1b}\n"),
+        (&["history"], Reply::History(vec![finished()]), "failed   1 min 1 s"),
+        (&["reload"], Reply::Reloaded(reloaded()), "in force now: quota\n"),
     ] {
+        let quiet = FakeDaemon::replying([reply.clone()]).ctl(&[args, &["--quiet"]].concat());
+        assert_eq!((quiet.code, quiet.stdout.as_str()), (Some(0), ""), "{args:?}");
         let outcome = FakeDaemon::replying([reply]).ctl(args);
         assert_eq!(outcome.code, Some(0), "{args:?} {}", outcome.stderr);
         assert!(outcome.stdout.contains(expected), "{args:?} {}", outcome.stdout);
+    }
+}
+
+#[test]
+fn following_a_build_ends_with_it() {
+    let at = |state| entry("/m/a.safetensors", state, None);
+    let building = |percent| {
+        Event::Building(Some(Building {
+            weights_id: "ab".repeat(32),
+            preset: "default".into(),
+            phase: "build".into(),
+            percent,
+            elapsed_s: 30,
+        }))
+    };
+    let other = entry("/m/b.safetensors", State::Building, None);
+    let other = protocol::Checkpoint { weights_id: Some("0b".repeat(32)), ..other };
+    for (last, code) in [(State::Ready, 0), (State::Failed, 1)] {
+        let events = [
+            Event::State { status: Box::new(status()), checkpoints: vec![at(State::Queued)] },
+            Event::Checkpoint(other.clone()),
+            Event::Checkpoint(at(State::Building)),
+            building(50),
+            Event::Checkpoint(at(last)),
+        ];
+        let script = || {
+            let asked = json(&Reply::Checkpoint(at(State::Queued)));
+            FakeDaemon::scripted(vec![vec![asked], events.iter().map(json).collect()])
+        };
+        let daemon = script();
+        let outcome = daemon.ctl(&["build", "a", "--now", "--follow"]);
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        let word = last.to_string();
+        let expected = format!(
+            "checkpoints: 1 ready\nbuilding     a.safetensors\n\
+             building     a.safetensors  build\n{word:<11}  a.safetensors\n"
+        );
+        assert_eq!(outcome.stdout, expected);
+        let build = Request::Build { reference: "a".into(), now: true };
+        assert_eq!(daemon.requests(), [build, Request::Watch]);
+        let outcome = script().ctl(&["build", "a", "--now", "--follow", "--json"]);
+        assert_eq!(outcome.stdout, json(&at(last)) + "\n", "the last word alone");
     }
 }
 
@@ -179,7 +265,7 @@ fn a_bad_engine_ends_with_1() {
 
 #[test]
 fn refusals_end_with_1_and_say_why_on_standard_error() {
-    let not_found = || Failure::NotFound { reference: "x\u{1b}".into() };
+    let not_found = || Failure::NotFound { reference: "x\u{1b}".into(), similar: vec![] };
     for args in [&["show", "x"][..], &["list", "--json"], &["remove", "x"]] {
         let outcome = FakeDaemon::replying([Reply::Failed(not_found())]).ctl(args);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{args:?}");
@@ -208,6 +294,7 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
             preset: "default".into(),
             phase: "parse".into(),
             percent: 1,
+            elapsed_s: 2,
         }))),
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Failed, Some("why")))),
     ];

@@ -12,9 +12,12 @@ pub mod gpu;
 pub mod ipc;
 pub mod log;
 pub mod metrics;
+mod probe;
 #[cfg(test)]
 mod samples;
 pub mod schedule;
 pub mod store;
 pub mod watch;
 pub mod webui;
+
+pub use probe::probe;

@@ -1,9 +1,10 @@
 //! The daemon's command line.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use checkpoint::Kind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use config::{BuildWhen, ByteSize, ComputeCapability, Config, EngineKind};
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
@@ -27,9 +28,15 @@ enum Command {
         #[arg(long)]
         library_version: Option<OsString>,
     },
+    /// Prints what there is to build with, as JSON; asked by `sdtrtctl doctor` and `setup`.
+    #[command(hide = true)]
+    Probe(Box<Options>),
+    /// Prints the manual page.
+    #[command(hide = true)]
+    Manual,
 }
 
-#[derive(Args, Clone)]
+#[derive(Clone, Args)]
 struct Options {
     /// Configuration file [default: ~/.config/sdtrt/sdtrtd.toml, if it exists].
     #[arg(long, env = "SDTRT_CONFIG", value_name = "FILE")]
@@ -41,7 +48,7 @@ struct Options {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The socket for sdtrtctl [default: $XDG_RUNTIME_DIR/sdtrtd.sock].
-    #[arg(long, env = "SDTRT_SOCKET", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The folder of the TensorRT-RTX libraries [default: found by itself].
     #[arg(long, value_name = "DIR")]
@@ -84,6 +91,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(Command::Worker { library_version }) => work(library_version),
+        Some(Command::Probe(options)) => probe(&options),
+        Some(Command::Manual) => manual(),
         None => run(cli.options),
     };
     match result {
@@ -105,10 +114,21 @@ fn work(library: Option<OsString>) -> Result<()> {
     }
 }
 
+fn probe(options: &Options) -> Result<()> {
+    // As far as it can be read: what is wrong with it is for others to tell.
+    let config = configure(options).unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let machine = runtime.block_on(sdtrtd::probe(&config));
+    println!("{}", serde_json::to_string(&machine)?);
+    Ok(())
+}
+
+fn manual() -> Result<()> {
+    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout()).context("cannot print")
+}
+
 fn run(options: Options) -> Result<()> {
     let level = sdtrtd::log::start();
-    let config = configure(options.clone())?;
-    let read_again = move || configure(options.clone());
     // Two threads: one for the actor, one for clients. What is slow has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -117,35 +137,46 @@ fn run(options: Options) -> Result<()> {
         .context("cannot start")?;
     let result = runtime.block_on(async {
         level.heed_signals()?;
-        sdtrtd::app::run(config, read_again).await
+        sdtrtd::app::run(Box::new(move || configure(&options))).await
     });
     // What still reads a file, maybe on a disk that hangs, has nothing left to tell.
     runtime.shutdown_background();
     result
 }
 
-fn configure(options: Options) -> Result<Config> {
+/// The configuration with the flags' last word, checked.
+fn configure(options: &Options) -> Result<Config> {
     let default = config::config_file();
-    let file = options.config.or_else(|| default.exists().then_some(default));
-    let mut config = file.map_or_else(|| Ok(Config::default()), |file| Config::read(&file))?;
-    if !options.models_dirs.is_empty() {
-        config.models_dirs = options.models_dirs;
+    let file = options.config.clone().or_else(|| default.exists().then_some(default));
+    let here = std::env::current_dir().context("the current folder is gone")?;
+    let loaded = config::load(file.as_deref(), std::env::vars_os())?.with(|config| {
+        options.clone().apply(config);
+        config.make_absolute(&here);
+    });
+    loaded.check(&Kind::ALL.map(|kind| kind.to_string()))?;
+    Ok(loaded.config)
+}
+
+impl Options {
+    fn apply(self, config: &mut Config) {
+        if !self.models_dirs.is_empty() {
+            config.models_dirs = self.models_dirs;
+        }
+        if !self.compute_capabilities.is_empty() {
+            config.compute_capabilities = self.compute_capabilities;
+        }
+        let Config { data_dir, socket, settle_seconds, rescan_seconds, .. } = config;
+        *data_dir = self.data_dir.unwrap_or_else(|| data_dir.clone());
+        *socket = self.socket.unwrap_or_else(|| socket.clone());
+        *settle_seconds = self.settle_seconds.unwrap_or(*settle_seconds);
+        *rescan_seconds = self.rescan_seconds.unwrap_or(*rescan_seconds);
+        config.min_free = self.min_free.unwrap_or(config.min_free);
+        config.orphan_days = self.orphan_days.unwrap_or(config.orphan_days);
+        config.build = self.build.unwrap_or(config.build);
+        config.idle_seconds = self.idle_seconds.unwrap_or(config.idle_seconds);
+        config.tensorrt_dir = self.tensorrt_dir.or_else(|| config.tensorrt_dir.take());
+        config.engines = self.engines.unwrap_or(config.engines);
+        config.quota = self.quota.or(config.quota);
+        config.webui_url = self.webui_url.or_else(|| config.webui_url.take());
     }
-    if !options.compute_capabilities.is_empty() {
-        config.compute_capabilities = options.compute_capabilities;
-    }
-    config.data_dir = options.data_dir.unwrap_or(config.data_dir);
-    config.socket = options.socket.unwrap_or(config.socket);
-    config.tensorrt_dir = options.tensorrt_dir.or(config.tensorrt_dir);
-    config.engines = options.engines.unwrap_or(config.engines);
-    config.settle_seconds = options.settle_seconds.unwrap_or(config.settle_seconds);
-    config.rescan_seconds = options.rescan_seconds.unwrap_or(config.rescan_seconds);
-    config.quota = options.quota.or(config.quota);
-    config.min_free = options.min_free.unwrap_or(config.min_free);
-    config.orphan_days = options.orphan_days.unwrap_or(config.orphan_days);
-    config.build = options.build.unwrap_or(config.build);
-    config.idle_seconds = options.idle_seconds.unwrap_or(config.idle_seconds);
-    config.webui_url = options.webui_url.or(config.webui_url);
-    config.make_absolute(&std::env::current_dir().context("the current folder is gone")?);
-    Ok(config)
 }

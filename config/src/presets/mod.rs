@@ -40,6 +40,26 @@ impl Config {
         own.cloned().or_else(|| builtin::find(name, family))
     }
 
+    /// Refuses a rule that no checkpoint could ever fit: a misspelled architecture.
+    ///
+    /// # Errors
+    /// Names the architecture and those that there are.
+    pub fn check_rules(&self, architectures: &[String]) -> Result<(), Error> {
+        let fits = |rule: &&Rule| architectures.iter().any(|name| rule.fits_architecture(name));
+        let misspelled = self.rules.iter().find(|rule| !fits(rule));
+        match misspelled.and_then(|rule| rule.architecture.as_ref()) {
+            Some(name) => Err(Error::value(
+                "rules.architecture",
+                format!("{name:?}"),
+                format!(
+                    "one of these is wanted, or a pattern for some: {}",
+                    architectures.join(", ")
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses presets with impossible sizes and rules that name presets that are not there.
     pub(crate) fn check_presets(&self) -> Result<(), Error> {
         let mut names: HashSet<&str> = builtin::names().collect();

@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn disk(global: &Global) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let disk = Daemon::connect(global)?.disk()?;
-    output::answer(global.json, &disk, |disk| disk::render(disk, now, output::width()))
+    output::answer(global, &disk, |disk| disk::render(disk, now, output::look()))
 }
 
 pub(super) fn pin(global: &Global, typed: &OsStr) -> Result<()> {
@@ -31,10 +31,10 @@ pub(super) fn unpin(global: &Global, typed: &OsStr) -> Result<()> {
 
 fn engines(global: &Global, request: &Request) -> Result<()> {
     let engines = Daemon::connect(global)?.engines(request)?;
-    output::answer(global.json, &engines, |engines| disk::pins(engines))
+    output::answer(global, &engines, |engines| disk::pins(engines))
 }
 
 pub(super) fn gc(global: &Global, dry_run: bool) -> Result<()> {
     let garbage = Daemon::connect(global)?.garbage(dry_run)?;
-    output::answer(global.json, &garbage, |all| disk::garbage(all, dry_run, output::width()))
+    output::answer(global, &garbage, |all| disk::garbage(all, dry_run, output::look()))
 }

@@ -10,25 +10,35 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use checkpoint::{Checkpoint, Tensor};
+use schemars::JsonSchema;
 use serde::Serialize;
 use unet::{Graph, Precision};
 
-use crate::{args::Export, output, render::text};
+use crate::{
+    args::{Export, Global},
+    output,
+    render::text,
+};
 
 const ONNX: &str = "unet.onnx";
 
 /// The link's name where the checkpoint's own can't be written in ONNX, which holds UTF-8 only.
 const PLAIN_NAME: &str = "checkpoint.safetensors";
 
-#[derive(Serialize)]
-struct Exported {
+/// A graph that was written.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Exported {
+    /// The graph.
     onnx: String,
+    /// The link to its weights.
     weights: String,
+    /// `fp16` or `fp32`.
     precision: String,
+    /// Size of the graph.
     bytes: usize,
 }
 
-pub(super) fn run(export: &Export, as_json: bool) -> Result<()> {
+pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     let source = &export.checkpoint;
     let name = weights_name(source);
     let onnx =
@@ -46,7 +56,7 @@ pub(super) fn run(export: &Export, as_json: bool) -> Result<()> {
         precision: export.precision.to_string(),
         bytes: onnx.len(),
     };
-    output::answer(as_json, &exported, render)
+    output::answer(global, &exported, render)
 }
 
 fn render(exported: &Exported) -> String {

@@ -4,20 +4,25 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use checkpoint::Checkpoint;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{output, render::table::Fields};
+use crate::{args::Global, output, render::table::Fields};
 
-#[derive(Serialize)]
-struct Identity {
+/// What a checkpoint is known by.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Identity {
+    /// 64 hex digits.
     weights_id: String,
+    /// 64 hex digits.
     unet_id: String,
+    /// Such as `sd1`.
     architecture: String,
 }
 
-pub(super) fn run(file: &Path, as_json: bool) -> Result<()> {
+pub(super) fn run(global: &Global, file: &Path) -> Result<()> {
     let identity = identify(file).with_context(|| file.display().to_string())?;
-    output::answer(as_json, &identity, |identity| {
+    output::answer(global, &identity, |identity| {
         let mut fields = Fields::default();
         fields.add("weights id", &identity.weights_id);
         fields.add("UNet id", &identity.unet_id);

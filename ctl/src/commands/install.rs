@@ -5,20 +5,26 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use config::runtime::PINNED;
 use protocol::{Request, Status};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     args::{Global, Install},
-    daemon::{self, Daemon},
+    configuration,
+    daemon::Daemon,
     exit, output,
     render::text,
     runtime,
 };
 
-#[derive(Serialize)]
-struct Outcome {
+/// Libraries that are installed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Outcome {
+    /// Their version.
     version: &'static str,
+    /// Their folder.
     path: String,
+    /// Nothing had to be done.
     already_installed: bool,
     /// What the daemon uses now; absent where none runs.
     daemon_uses: Option<String>,
@@ -33,7 +39,7 @@ pub(super) fn run(global: &Global, install: &Install) -> Result<()> {
         already_installed: installed.already,
         daemon_uses: tell_daemon(global),
     };
-    output::answer(global.json, &outcome, render)
+    output::answer(global, &outcome, render)
 }
 
 fn data_dir(global: &Global, install: &Install) -> Result<PathBuf> {
@@ -48,8 +54,7 @@ fn data_dir(global: &Global, install: &Install) -> Result<PathBuf> {
         }
         return Ok(dir.into());
     }
-    let configured = daemon::configuration(global)?.map(|configuration| configuration.data_dir);
-    Ok(std::path::absolute(configured.unwrap_or_else(config::data_dir))?)
+    Ok(std::path::absolute(configuration::load(global)?.config.data_dir)?)
 }
 
 /// Has the daemon look again, for what it then uses. The libraries are in place by now, so that

@@ -1,10 +1,20 @@
 //! One module for each group of commands.
 
+mod completions;
+mod config;
 mod disk;
+mod doctor;
 mod export;
+mod follow;
 mod identify;
 mod install;
+mod manual;
+mod past;
 mod query;
+mod reload;
+mod schema;
+mod setup;
+mod snapshot;
 mod wait;
 mod watch;
 mod webui;
@@ -21,6 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::List => query::list(global),
         Command::Show(which) => query::show(global, &which.reference),
         Command::Check(check) => query::check(global, check),
+        Command::Build(build) if build.follow => follow::run(global, build),
         Command::Build(build) => query::build(global, &build.which.reference, build.now),
         Command::Pause => query::pause(global),
         Command::Resume => query::resume(global),
@@ -33,8 +44,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Gc { dry_run } => disk::gc(global, *dry_run),
         Command::Wait { reference, timeout } => wait::run(global, reference.as_deref(), *timeout),
         Command::Watch => watch::run(global),
-        Command::Identify { file } => identify::run(file, global.json),
-        Command::Export(export) => export::run(export, global.json),
+        Command::Log { reference } => past::log(global, reference.as_deref()),
+        Command::History { limit } => past::history(global, *limit),
+        Command::Doctor => doctor::run(global),
+        Command::Setup(setup) => setup::run(global, setup),
+        Command::Config(command) => config::run(global, command),
+        Command::Reload => reload::run(global),
+        Command::Snapshot { output } => snapshot::run(global, output.as_deref()),
+        Command::Completions { shell } => completions::run(*shell),
+        Command::Schema => schema::run(),
+        Command::Manual { output } => manual::run(output),
+        Command::Identify { file } => identify::run(global, file),
+        Command::Export(export) => export::run(global, export),
         Command::Webui(Webui::Status) => query::webuis(global),
         Command::Webui(Webui::Install(install)) => webui::install(global, install),
         Command::Webui(Webui::Uninstall { path }) => webui::uninstall(global, path),

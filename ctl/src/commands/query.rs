@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 
 use anyhow::{Result, bail};
 use protocol::{Checkpoint, Image, Request};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -15,12 +16,12 @@ use crate::{
 
 pub(super) fn status(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.status(&Request::Status)?;
-    output::answer(global.json, &status, status::render)
+    output::answer(global, &status, status::render)
 }
 
 pub(super) fn list(global: &Global) -> Result<()> {
     let checkpoints = Daemon::connect(global)?.list(&Request::List)?;
-    output::answer(global.json, &checkpoints, |all| list::render(all, output::width()))
+    output::answer(global, &checkpoints, |all| list::render(all, output::look()))
 }
 
 pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
@@ -33,7 +34,7 @@ pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
     let Check { size: Size { width, height }, batch, tokens, hires, .. } = *check;
     let image = Image { width, height, batch, tokens, hires };
     let coverage = Daemon::connect(global)?.coverage(&Request::Check { reference, image })?;
-    output::answer(global.json, &coverage, |all| coverage::render(all, output::width()))?;
+    output::answer(global, &coverage, |all| coverage::render(all, output::look()))?;
     match coverage::complaint(&coverage) {
         Some(complaint) => bail!(complaint),
         None => Ok(()),
@@ -52,14 +53,14 @@ pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
 
 pub(super) fn pause(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.status(&Request::Pause)?;
-    output::answer(global.json, &status, |_| {
+    output::answer(global, &status, |_| {
         "paused: nothing is built until `sdtrtctl resume`\n".to_owned()
     })
 }
 
 pub(super) fn resume(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.status(&Request::Resume)?;
-    output::answer(global.json, &status, |status| format!("resumed; {}\n", status::next(status)))
+    output::answer(global, &status, |status| format!("resumed; {}\n", status::next(status)))
 }
 
 fn checkpoint(
@@ -68,23 +69,26 @@ fn checkpoint(
     human: impl FnOnce(&Checkpoint) -> String,
 ) -> Result<()> {
     let checkpoint = Daemon::connect(global)?.checkpoint(request)?;
-    output::answer(global.json, &checkpoint, human)
+    output::answer(global, &checkpoint, human)
+}
+
+/// An engine that is gone.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Removal {
+    /// Its key.
+    removed: String,
 }
 
 pub(super) fn remove(global: &Global, engine: &str) -> Result<()> {
-    #[derive(Serialize)]
-    struct Removal {
-        removed: String,
-    }
     let removed = Daemon::connect(global)?.removed(engine)?;
-    output::answer(global.json, &Removal { removed }, |removal| {
+    output::answer(global, &Removal { removed }, |removal| {
         format!("removed {}\n", text::clean(text::short_id(&removal.removed)))
     })
 }
 
 pub(super) fn verify(global: &Global) -> Result<()> {
     let verdicts = Daemon::connect(global)?.verified()?;
-    output::answer(global.json, &verdicts, |all| verify::render(all, output::width()))?;
+    output::answer(global, &verdicts, |all| verify::render(all, output::look()))?;
     match verify::complaint(&verdicts) {
         Some(complaint) => bail!(complaint),
         None => Ok(()),
@@ -93,5 +97,5 @@ pub(super) fn verify(global: &Global) -> Result<()> {
 
 pub(super) fn webuis(global: &Global) -> Result<()> {
     let indexes = Daemon::connect(global)?.webuis()?;
-    output::answer(global.json, &indexes, |all| webui::render(all))
+    output::answer(global, &indexes, |all| webui::render(all))
 }

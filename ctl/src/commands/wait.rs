@@ -16,7 +16,7 @@ pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Res
     let reference = typed.map(reference).transpose()?;
     let request = Request::Wait { reference, timeout_s };
     let waited_for = Daemon::connect(global)?.list(&request)?;
-    output::answer(global.json, &waited_for, |all| list::render(all, output::width()))?;
+    output::answer(global, &waited_for, |all| list::render(all, output::look()))?;
     match complaint(&waited_for, typed.is_some()) {
         Some(complaint) => bail!(complaint),
         None => Ok(()),

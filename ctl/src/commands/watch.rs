@@ -10,7 +10,7 @@ use crate::{args::Global, daemon::Daemon, output, render::change::Known};
 
 pub(super) fn run(global: &Global) -> Result<()> {
     let events = Daemon::connect(global)?.watch()?;
-    let mut screen = Screen::new(global.json)?;
+    let mut screen = Screen::new(global)?;
     if show(events, &mut screen)?.is_break() {
         return Ok(());
     }
@@ -28,29 +28,32 @@ fn show(events: Events, screen: &mut Screen) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
-struct Screen {
-    known: Known,
+/// Lines for what has changed, and on a terminal a progress bar below them.
+pub(super) struct Screen {
+    pub(super) known: Known,
     /// Of the build that goes on, on a terminal.
     bar: Option<ProgressBar>,
     style: ProgressStyle,
     is_live: bool,
     as_json: bool,
+    quiet: bool,
 }
 
 impl Screen {
-    fn new(as_json: bool) -> Result<Self> {
-        let style = ProgressStyle::with_template("{wide_msg}  {bar:30}  {pos:>3} %")?;
-        let is_live = output::is_live() && !as_json;
-        Ok(Self { known: Known::default(), bar: None, style, is_live, as_json })
+    pub(super) fn new(global: &Global) -> Result<Self> {
+        let style = ProgressStyle::with_template("{wide_msg}  {prefix}  {bar:30}  {pos:>3} %")?;
+        let Global { json: as_json, quiet, .. } = *global;
+        let is_live = output::is_live() && !as_json && !quiet;
+        Ok(Self { known: Known::default(), bar: None, style, is_live, as_json, quiet })
     }
 
-    fn take(&mut self, event: Event) -> Result<ControlFlow<()>> {
+    pub(super) fn take(&mut self, event: Event) -> Result<ControlFlow<()>> {
         if self.as_json {
             return output::say_on(&output::json(&event)?);
         }
         // The bar tells a build's phases where there is one.
         let is_on_bar = self.is_live && matches!(event, Event::Building(_));
-        let line = self.known.apply(event).filter(|_| !is_on_bar);
+        let line = self.known.apply(event).filter(|_| !is_on_bar && !self.quiet);
         let said = line.map_or(Ok(ControlFlow::Continue(())), |line| self.say(&(line + "\n")))?;
         if self.is_live {
             self.draw();
@@ -66,14 +69,15 @@ impl Screen {
     }
 
     fn draw(&mut self) {
-        let Some((doing, percent)) = self.known.progress() else { return self.clear() };
+        let Some(progress) = self.known.progress() else { return self.clear() };
         let bar =
             self.bar.get_or_insert_with(|| ProgressBar::new(100).with_style(self.style.clone()));
-        bar.set_message(doing);
-        bar.set_position(percent.into());
+        bar.set_message(progress.doing);
+        bar.set_prefix(progress.left);
+        bar.set_position(progress.percent.into());
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

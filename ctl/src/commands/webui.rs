@@ -4,57 +4,66 @@ use std::path::{Path, PathBuf, absolute};
 
 use anyhow::Result;
 use protocol::Request;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     args::{Global, WebuiInstall},
-    daemon::{self, Daemon},
+    configuration,
+    daemon::Daemon,
     output,
     render::text,
     webui::{self, Folders},
 };
 
-#[derive(Serialize)]
-struct Outcome {
+/// A web UI that uses the engines from now on.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Outcome {
+    /// The extension's folder in it.
     extension: String,
+    /// Where it looks for checkpoints.
     models_dirs: Vec<String>,
+    /// Where it looks for LoRAs.
     lora_dirs: Vec<String>,
+    /// The file that names it.
     configuration: String,
 }
 
-#[derive(Serialize)]
-struct Removal {
+/// A web UI that uses the engines no more.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Removal {
+    /// The extension was in it.
     removed: bool,
 }
 
 pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let folders = Folders::of(&install.path)?;
     let source = webui::source(install.extension.as_deref())?;
-    let configuration = configuration(global)?;
+    let file = file(global)?;
     let extension = webui::link(&folders.extensions, &source, &data_dir(global)?)?;
-    webui::record(&configuration, &folders.webui)?;
+    webui::record(&file, &folders.webui)?;
     let texts = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
     let outcome = Outcome {
         extension: shown(&extension),
         models_dirs: texts(&folders.webui.models_dirs),
         lora_dirs: texts(&folders.webui.lora_dirs),
-        configuration: shown(&configuration),
+        configuration: shown(&file),
     };
-    output::answer(global.json, &outcome, render)
+    output::answer(global, &outcome, render)
 }
 
 pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
     let folders = Folders::of(path)?;
     let removed = webui::unlink(&folders.extensions)?;
-    webui::forget(&configuration(global)?, &folders.webui.path)?;
-    output::answer(global.json, &Removal { removed }, |removal| {
+    webui::forget(&file(global)?, &folders.webui.path)?;
+    output::answer(global, &Removal { removed }, |removal| {
         let done = if removal.removed { "is removed from" } else { "was not in" };
         format!("the extension {done} {}\n", text::clean(&shown(&folders.webui.path)))
     })
 }
 
-fn configuration(global: &Global) -> Result<PathBuf> {
-    Ok(absolute(global.config.clone().unwrap_or_else(config::config_file))?)
+fn file(global: &Global) -> Result<PathBuf> {
+    Ok(absolute(configuration::file(global))?)
 }
 
 /// The running daemon's, or else the configured one.
@@ -62,8 +71,8 @@ fn data_dir(global: &Global) -> Result<PathBuf> {
     if let Ok(mut daemon) = Daemon::connect(global) {
         return Ok(daemon.status(&Request::Status)?.daemon.data_dir.into());
     }
-    let configured = daemon::configuration(global).ok().flatten();
-    Ok(absolute(configured.map_or_else(config::data_dir, |found| found.data_dir))?)
+    let configured = configuration::load(global).map(|loaded| loaded.config.data_dir);
+    Ok(absolute(configured.unwrap_or_else(|_| config::data_dir()))?)
 }
 
 fn shown(path: &Path) -> String {

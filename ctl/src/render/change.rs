@@ -4,7 +4,18 @@ use std::collections::BTreeMap;
 
 use protocol::{Building, Checkpoint, Event};
 
-use crate::render::{status, text};
+use crate::render::{progress, status, text};
+
+/// What a progress bar shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Phase and checkpoint.
+    pub(crate) doing: String,
+    /// Of the phase.
+    pub(crate) percent: u8,
+    /// Time that the whole build will still take; empty while that can't be told.
+    pub(crate) left: String,
+}
 
 /// What a watcher has been told so far.
 #[derive(Default)]
@@ -49,12 +60,22 @@ impl Known {
         }
     }
 
-    /// The build that goes on, for a progress bar: what it does, and the percentage of it. The phase
-    /// comes first, as a long name is cut at its end.
-    pub(crate) fn progress(&self) -> Option<(String, u8)> {
+    /// The build that goes on, for a progress bar. The phase comes first, as a long name is cut at
+    /// its end.
+    pub(crate) fn progress(&self) -> Option<Progress> {
         let building = self.building.as_ref()?;
-        let doing = format!("{:<7}  {}", text::clean(&building.phase), self.name_of(building));
-        Some((doing, building.percent.min(100)))
+        // Told when the daemon's last word came, and so a little too much at worst.
+        let left = progress::left_s(building, building.elapsed_s as f64);
+        Some(Progress {
+            doing: format!("{:<7}  {}", text::clean(&building.phase), self.name_of(building)),
+            percent: building.percent.min(100),
+            left: left.map_or_else(String::new, |left| format!("{} left", text::duration(left))),
+        })
+    }
+
+    /// A checkpoint by its key.
+    pub(crate) fn checkpoint(&self, key: &str) -> Option<&Checkpoint> {
+        self.checkpoints.get(key)
     }
 
     fn name_of(&self, building: &Building) -> String {
@@ -173,10 +194,13 @@ mod tests {
     fn the_bar_shows_the_file_that_is_built_for() {
         let mut known = Known::default();
         known.apply(Event::Building(Some(samples::building())));
-        assert_eq!(known.progress(), Some(("build    aaaaaaaaaaaa".into(), 42)));
+        let told = |doing: &str| {
+            Some(Progress { doing: doing.into(), percent: 42, left: "1 min 11 s left".into() })
+        };
+        assert_eq!(known.progress(), told("build    aaaaaaaaaaaa"));
         known.apply(state(vec![samples::ready()]));
         assert_eq!(known.progress(), None);
         known.apply(Event::Building(Some(samples::building())));
-        assert_eq!(known.progress(), Some(("build    sd15.safetensors".into(), 42)));
+        assert_eq!(known.progress(), told("build    sd15.safetensors"));
     }
 }

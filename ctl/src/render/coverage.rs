@@ -2,9 +2,9 @@
 
 use protocol::{Coverage, PassCoverage};
 
-use crate::render::{table::Table, text};
+use crate::render::{look::Look, table::Table, text};
 
-pub(crate) fn render(coverage: &[Coverage], width: Option<usize>) -> String {
+pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
     if coverage.is_empty() {
         return "no checkpoints; `sdtrtctl status` shows the folders that are watched\n".to_owned();
     }
@@ -21,7 +21,7 @@ pub(crate) fn render(coverage: &[Coverage], width: Option<usize>) -> String {
             table.row(cells, pass.problem.as_deref());
         }
     }
-    table.render(width)
+    table.render(look)
 }
 
 fn served_by(pass: &PassCoverage) -> String {
@@ -82,7 +82,7 @@ mod tests {
             passes,
         };
         let all = [checkpoint('a', vec![served.clone(), missing]), checkpoint('b', vec![coming])];
-        insta::assert_snapshot!(render(&all, None), @r"
+        insta::assert_snapshot!(render(&all, Look::default()), @r"
         ID             PASS    SIZE       SERVED BY                            LOCATION
         aaaaaaaaaaaa   base    512x768    dynamic: profile 1 of eeeeeeeeeeee   /models/a.safetensors
         aaaaaaaaaaaa   hires   4096x768   -                                    /models/a.safetensors

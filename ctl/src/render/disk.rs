@@ -3,15 +3,16 @@
 use protocol::{Checkpoint, Disk, Engine, Garbage};
 
 use crate::render::{
+    look::Look,
     table::{Fields, Table},
     text,
 };
 
-/// `now` is in seconds since 1970; `width` is the terminal's, where there is one.
-pub(crate) fn render(disk: &Disk, now: u64, width: Option<usize>) -> String {
+/// `now` is in seconds since 1970; `look` is the terminal's.
+pub(crate) fn render(disk: &Disk, now: u64, look: Look) -> String {
     let mut rendered = String::new();
     if !disk.checkpoints.is_empty() {
-        rendered = table(&disk.checkpoints, now).render(width);
+        rendered = table(&disk.checkpoints, now).render(look);
         rendered.push('\n');
     }
     let sums = &disk.sums;
@@ -61,8 +62,8 @@ pub(crate) fn pins(engines: &[Engine]) -> String {
     engines.iter().map(line).collect()
 }
 
-/// What went, or with `dry_run` would; `width` is the terminal's, where there is one.
-pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, width: Option<usize>) -> String {
+/// What went, or with `dry_run` would; `look` is the terminal's.
+pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, look: Look) -> String {
     if garbage.is_empty() {
         return "nothing to clear away\n".to_owned();
     }
@@ -73,7 +74,7 @@ pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, width: Option<usize>) 
     let verb = if dry_run { "would free" } else { "freed" };
     let bytes = garbage.iter().map(|garbage| garbage.bytes).sum();
     let files = text::count(garbage.len(), "file");
-    table.render(width) + &format!("{verb} {} in {files}\n", text::size(bytes))
+    table.render(look) + &format!("{verb} {} in {files}\n", text::size(bytes))
 }
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn engines_and_sums() {
-        insta::assert_snapshot!(render(&disk(), NOW, None), @r"
+        insta::assert_snapshot!(render(&disk(), NOW, Look::default()), @r"
         CHECKPOINT     ENGINE         SIZE     BUILT         USED          PINNED   NAME
         aaaaaaaaaaaa   eeeeeeeeeeee   1.7 GB   1 d 2 h ago   1 h ago       -        sd15.safetensors
         aaaaaaaaaaaa   ffffffffffff   1.7 GB   1 d 2 h ago   1 d 2 h ago   yes      sd15.safetensors
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn without_engines_there_are_sums() {
         let disk = Disk { checkpoints: vec![], quota: None, ..disk() };
-        let rendered = render(&disk, NOW, None);
+        let rendered = render(&disk, NOW, Look::default());
         assert!(rendered.starts_with("engines    5.1 GB\n"), "{rendered}");
     }
 
@@ -159,7 +160,7 @@ mod tests {
             some("/data/engines/a.engine", 1_700_000_000, "outdated, and bbbbbbbbbbbb is there"),
             some("/data/logs/\u{1b}.log", 300, "its engine is gone"),
         ];
-        insta::assert_snapshot!(garbage(&all, true, None), @r"
+        insta::assert_snapshot!(garbage(&all, true, Look::default()), @r"
         SIZE     FILE
         1.7 GB   /data/engines/a.engine
           outdated, and bbbbbbbbbbbb is there
@@ -167,7 +168,7 @@ mod tests {
           its engine is gone
         would free 1.7 GB in 2 files
         ");
-        assert!(garbage(&all[..1], false, None).ends_with("\nfreed 1.7 GB in 1 file\n"));
-        assert_eq!(garbage(&[], false, None), "nothing to clear away\n");
+        assert!(garbage(&all[..1], false, Look::default()).ends_with("\nfreed 1.7 GB in 1 file\n"));
+        assert_eq!(garbage(&[], false, Look::default()), "nothing to clear away\n");
     }
 }

@@ -2,10 +2,10 @@
 
 use protocol::{Checkpoint, Engine};
 
-use crate::render::{table::Table, text};
+use crate::render::{look::Look, table::Table, text};
 
-/// The table; `width` is the terminal's, where there is one.
-pub(crate) fn render(checkpoints: &[Checkpoint], width: Option<usize>) -> String {
+/// The table; `look` is the terminal's.
+pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
     if checkpoints.is_empty() {
         return "no checkpoints; `sdtrtctl status` shows the folders that are watched\n".to_owned();
     }
@@ -19,8 +19,9 @@ pub(crate) fn render(checkpoints: &[Checkpoint], width: Option<usize>) -> String
             &location(checkpoint),
         ];
         table.row(cells, checkpoint.reason.as_deref());
+        table.tone(2, checkpoint.state.into());
     }
-    table.render(width)
+    table.render(look)
 }
 
 /// Each preset once, as several engines may serve one preset on different GPUs, and by the best of
@@ -55,7 +56,7 @@ mod tests {
     #[test]
     fn one_line_each_and_reasons_below() {
         let all = [samples::ready(), samples::rejected(), samples::orphaned()];
-        insta::assert_snapshot!(render(&all, None), @r"
+        insta::assert_snapshot!(render(&all, Look::default()), @r"
         ID             ARCHITECTURE   STATE      ENGINES   LOCATION
         aaaaaaaaaaaa   sd1            ready      default   /models/a/sd15.safetensors (+1)
         -              -              rejected   -         /models/evil\u{1b}]0;x\u{7}.safetensors
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_shortens_the_location() {
-        insta::assert_snapshot!(render(&[samples::ready()], Some(72)), @r"
+        insta::assert_snapshot!(render(&[samples::ready()], Look { width: Some(72), colour: false }), @r"
         ID             ARCHITECTURE   STATE   ENGINES   LOCATION
         aaaaaaaaaaaa   sd1            ready   default   /…/sd15.safetensors (+1)
         ");
@@ -83,6 +84,6 @@ mod tests {
 
     #[test]
     fn nothing_says_so() {
-        insta::assert_snapshot!(render(&[], None), @"no checkpoints; `sdtrtctl status` shows the folders that are watched");
+        insta::assert_snapshot!(render(&[], Look::default()), @"no checkpoints; `sdtrtctl status` shows the folders that are watched");
     }
 }

@@ -3,7 +3,11 @@
 pub(crate) mod change;
 pub(crate) mod coverage;
 pub(crate) mod disk;
+pub(crate) mod doctor;
+pub(crate) mod history;
 pub(crate) mod list;
+pub(crate) mod look;
+pub(crate) mod progress;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod table;

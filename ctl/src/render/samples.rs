@@ -57,7 +57,13 @@ pub(crate) fn orphaned() -> Checkpoint {
 }
 
 pub(crate) fn building() -> Building {
-    Building { weights_id: id('a'), preset: "default".into(), phase: "build".into(), percent: 42 }
+    Building {
+        weights_id: id('a'),
+        preset: "default".into(),
+        phase: "build".into(),
+        percent: 42,
+        elapsed_s: 60,
+    }
 }
 
 pub(crate) fn status() -> Status {

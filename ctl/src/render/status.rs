@@ -2,7 +2,7 @@
 
 use protocol::{Building, Gpu, GpuReading, ModelsDir, Queued, Status};
 
-use crate::render::{table::Fields, text};
+use crate::render::{progress, table::Fields, text};
 
 /// Entries of the queue that are shown; the first time thousands of checkpoints may wait.
 const QUEUE_SHOWN: usize = 10;
@@ -94,8 +94,10 @@ pub(crate) fn counts(status: &Status) -> String {
 }
 
 fn building(building: &Building) -> String {
-    let Building { weights_id, preset, phase, percent } = building;
-    format!("{} {preset}: {phase} {percent} %", text::short_id(weights_id))
+    let Building { weights_id, preset, phase, percent, elapsed_s } = building;
+    let left = progress::left_s(building, *elapsed_s as f64);
+    let left = left.map_or_else(String::new, |left| format!(", {} left", text::duration(left)));
+    format!("{} {preset}: {phase} {percent} %{left}", text::short_id(weights_id))
 }
 
 fn queue(queue: &[Queued]) -> Vec<String> {
@@ -126,7 +128,7 @@ mod tests {
         data          /data
         checkpoints   1 queued, 3 ready
         gate          closed: GPU 0 is at 87 %, used by python (pid 4242)
-        building      aaaaaaaaaaaa default: build 42 %
+        building      aaaaaaaaaaaa default: build 42 %, 1 min 11 s left
         queue         cccccccccccc default: recipe 1 → 2; next, after aaaaaaaaaaaa
         ");
     }

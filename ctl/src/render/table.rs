@@ -1,63 +1,103 @@
 //! Columns without borders. Every cell is cleaned here, so that no caller can forget it.
 
-use crate::render::text;
+use crate::render::{
+    look::{Look, Tone},
+    text,
+};
 
 const GAP: &str = "   ";
 
-/// The last column is not shortened below this: less says nothing.
-const LEAST: usize = 20;
+/// The last column is not shortened below this as long as others can be: less says nothing.
+const LEAST_LAST: usize = 20;
+
+/// No column is shortened below this.
+const LEAST: usize = 8;
 
 /// A heading, rows of as many cells, and for each row a note below it where there is one.
 pub(crate) struct Table {
-    rows: Vec<(Vec<String>, Option<String>)>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    cells: Vec<String>,
+    /// The column that has a colour, and which.
+    tone: Option<(usize, Tone)>,
+    note: Option<String>,
 }
 
 impl Table {
     pub(crate) fn new(heading: &[&str]) -> Self {
-        Self { rows: vec![(heading.iter().map(|&cell| cell.to_owned()).collect(), None)] }
+        let cells = heading.iter().map(|&cell| cell.to_owned()).collect();
+        Self { rows: vec![Row { cells, tone: None, note: None }] }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [&str; N], note: Option<&str>) {
         let cells = cells.map(|cell| text::clean(cell).into_owned()).into();
-        self.rows.push((cells, note.map(|note| text::clean(note).into_owned())));
+        let note = note.map(|note| text::clean(note).into_owned());
+        self.rows.push(Row { cells, tone: None, note });
     }
 
-    /// The text; the last column fits in `width` columns where one is given.
-    pub(crate) fn render(&self, width: Option<usize>) -> String {
-        let widths = self.widths();
-        let before: usize = widths.iter().rev().skip(1).map(|width| width + GAP.len()).sum();
-        let room = width.map(|width| width.saturating_sub(before).max(LEAST));
+    /// Gives the cell of `column` in the last row a colour.
+    pub(crate) fn tone(&mut self, column: usize, tone: Tone) {
+        if let Some(row) = self.rows.last_mut() {
+            row.tone = Some((column, tone));
+        }
+    }
+
+    /// The text; it fits the terminal where there is one.
+    pub(crate) fn render(&self, look: Look) -> String {
+        let widths = fit(self.widths(), look.width);
         let mut rendered = String::new();
-        for (cells, note) in &self.rows {
-            let last = cells.len().saturating_sub(1);
+        for (index, row) in self.rows.iter().enumerate() {
+            let last = row.cells.len().saturating_sub(1);
             let mut line = String::new();
-            for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                if column == last {
-                    line.push_str(&room.map_or(cell.into(), |room| text::shorten(cell, room)));
-                } else {
-                    let padding = width - console::measure_text_width(cell);
-                    line.push_str(cell);
+            for (column, (cell, width)) in row.cells.iter().zip(&widths).enumerate() {
+                let shown = text::shorten(cell, *width);
+                let padding = width.saturating_sub(console::measure_text_width(&shown));
+                let tone = match row.tone {
+                    _ if index == 0 => Tone::Quiet,
+                    Some((toned, tone)) if toned == column => tone,
+                    _ => Tone::Plain,
+                };
+                line.push_str(&look.paint(tone, &shown));
+                if column < last {
                     line.extend(std::iter::repeat_n(' ', padding));
                     line.push_str(GAP);
                 }
             }
             rendered.push_str(line.trim_end());
             rendered.push('\n');
-            if let Some(note) = note {
-                rendered.push_str(&format!("  {note}\n"));
+            if let Some(note) = &row.note {
+                rendered.push_str(&text::wrap(note, "  ", look.width));
             }
         }
         rendered
     }
 
     fn widths(&self) -> Vec<usize> {
-        let columns = self.rows.iter().map(|(cells, _)| cells.len()).max().unwrap_or(0);
+        let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let width = |column| {
-            let cells = self.rows.iter().filter_map(|(cells, _)| cells.get(column));
+            let cells = self.rows.iter().filter_map(|row| row.cells.get(column));
             cells.map(|cell: &String| console::measure_text_width(cell)).max().unwrap_or(0)
         };
         (0..columns).map(width).collect()
     }
+}
+
+/// Takes what is too wide from the last column first, then from the widest.
+fn fit(mut widths: Vec<usize>, width: Option<usize>) -> Vec<usize> {
+    let Some((width, last)) = width.zip(widths.len().checked_sub(1)) else { return widths };
+    let gaps = last * GAP.len();
+    let excess = |widths: &[usize]| (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
+    let for_last = widths[last].saturating_sub(excess(&widths));
+    widths[last] = for_last.max(LEAST_LAST.min(widths[last]));
+    while excess(&widths) > 0 {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > LEAST => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
 }
 
 /// Fields, one a line, values aligned.
@@ -106,12 +146,30 @@ mod tests {
         let mut table = Table::new(&["A", "B", "C"]);
         table.row(["模型", "x", "/a/very/long/path/to/some.safetensors"], None);
         table.row(["abcdef", "\u{1b}", ""], Some("why\nnot"));
-        insta::assert_snapshot!(table.render(Some(40)), @r"
+        let look = |width| Look { width, colour: false };
+        insta::assert_snapshot!(table.render(look(Some(40))), @r"
         A        B        C
         模型     x        /a/v…/some.safetensors
         abcdef   \u{1b}
           why\nnot
         ");
-        assert!(table.render(None).contains("/a/very/long/path/to/some.safetensors"));
+        assert!(table.render(look(None)).contains("/a/very/long/path/to/some.safetensors"));
+    }
+
+    #[test]
+    fn every_width_is_kept_to() {
+        let mut table = Table::new(&["ID", "STATE", "ENGINES", "LOCATION"]);
+        table.row(
+            ["0123456789ab", "ready", "default, dynamic, portrait", "/a/b/c/some.safetensors"],
+            Some("a note of several words that is much too long for one line"),
+        );
+        for width in 41..120 {
+            let rendered = table.render(Look { width: Some(width), colour: false });
+            for line in rendered.lines() {
+                assert!(console::measure_text_width(line) <= width, "{width}: {line}");
+            }
+        }
+        let coloured = table.render(Look { width: None, colour: true });
+        assert_eq!(console::strip_ansi_codes(&coloured), table.render(Look::default()));
     }
 }

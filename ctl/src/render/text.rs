@@ -85,6 +85,26 @@ pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{plural}")
 }
 
+/// Lines of whole words that begin with `indent` and end before `width`; one line without it.
+pub(crate) fn wrap(text: &str, indent: &str, width: Option<usize>) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        let long = |line: &str| console::measure_text_width(line) + indent.len();
+        let fits =
+            width.is_none_or(|width| long(line) + 1 + console::measure_text_width(word) <= width);
+        if line.is_empty() {
+            line.push_str(word);
+        } else if fits {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.iter().map(|line| format!("{indent}{line}\n")).collect()
+}
+
 /// Cut in the middle to `width` columns. The end keeps more, if possible all of a path's last part:
 /// it is what people look for.
 pub(crate) fn shorten(text: &str, width: usize) -> Cow<'_, str> {

@@ -2,9 +2,13 @@
 
 use protocol::Verdict;
 
-use crate::render::{table::Table, text};
+use crate::render::{
+    look::{Look, Tone},
+    table::Table,
+    text,
+};
 
-pub(crate) fn render(verdicts: &[Verdict], width: Option<usize>) -> String {
+pub(crate) fn render(verdicts: &[Verdict], look: Look) -> String {
     if verdicts.is_empty() {
         return "no engines\n".to_owned();
     }
@@ -12,8 +16,9 @@ pub(crate) fn render(verdicts: &[Verdict], width: Option<usize>) -> String {
     for Verdict { key, path, problem } in verdicts {
         let result = if problem.is_some() { "bad" } else { "ok" };
         table.row([text::short_id(key), result, path], problem.as_deref());
+        table.tone(1, if problem.is_some() { Tone::Bad } else { Tone::Good });
     }
-    table.render(width)
+    table.render(look)
 }
 
 /// What to do about the bad ones, where there are any.
@@ -44,7 +49,7 @@ mod tests {
     #[test]
     fn good_and_bad() {
         let verdicts = [verdict('1', None), verdict('2', Some("is 3 bytes short"))];
-        insta::assert_snapshot!(render(&verdicts, None), @r"
+        insta::assert_snapshot!(render(&verdicts, Look::default()), @r"
         ENGINE         RESULT   PATH
         111111111111   ok       /data/engines/1.engine
         222222222222   bad      /data/engines/2.engine
@@ -56,6 +61,6 @@ mod tests {
     #[test]
     fn nothing_to_complain_about() {
         assert_eq!(complaint(&[verdict('1', None)]), None);
-        assert_eq!(render(&[], None), "no engines\n");
+        assert_eq!(render(&[], Look::default()), "no engines\n");
     }
 }

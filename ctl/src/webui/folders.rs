@@ -21,6 +21,9 @@ const VARIABLE: &str = "COMMANDLINE_ARGS";
 pub(crate) struct Folders {
     pub(crate) webui: WebUi,
     pub(crate) extensions: PathBuf,
+    /// Where its settings lie.
+    pub(crate) data: PathBuf,
+    pub(crate) flags: Vec<String>,
 }
 
 impl Folders {
@@ -60,7 +63,7 @@ impl Folders {
                 .collect(),
             lora_dirs: vec![lora, lycoris],
         };
-        Self { webui, extensions: data.join("extensions") }
+        Self { webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
     }
 }
 

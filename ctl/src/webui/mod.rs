@@ -3,8 +3,10 @@
 
 mod extension;
 mod folders;
+mod found;
 mod record;
 
 pub(crate) use extension::{link, source, unlink};
 pub(crate) use folders::Folders;
+pub(crate) use found::{Found, around, installed};
 pub(crate) use record::{forget, record};

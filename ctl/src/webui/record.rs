@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use config::{Config, WebUi};
+use config::WebUi;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 const KEY: &str = "webuis";
@@ -63,7 +63,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
     let mut aside =
         tempfile::Builder::new().prefix(".sdtrtd-").suffix(".toml").tempfile_in(folder)?;
     aside.write_all(text.as_bytes())?;
-    Config::read(aside.path())?;
+    config::load(Some(aside.path()), [])?;
     if let Ok(found) = fs::metadata(&file) {
         aside.as_file().set_permissions(found.permissions())?;
     }
@@ -99,14 +99,14 @@ mod tests {
         forget(&file, Path::new("/w")).unwrap();
         assert!(!file.exists());
         record(&file, &webui("/w", "/m")).unwrap();
-        assert_eq!(Config::read(&file).unwrap().webuis, [webui("/w", "/m")]);
+        assert_eq!(config::load(Some(&file), []).unwrap().config.webuis, [webui("/w", "/m")]);
 
         let theirs = "# mine\nmodels_dirs = [ \"/a\" ] # here\n";
         fs::write(&file, theirs).unwrap();
         for (path, models) in [("/w", "/old"), ("/v", "/n"), ("/w", "/m")] {
             record(&file, &webui(path, models)).unwrap();
         }
-        let read = Config::read(&file).unwrap();
+        let read = config::load(Some(&file), []).unwrap().config;
         assert_eq!(read.webuis, [webui("/v", "/n"), webui("/w", "/m")]);
         for path in ["/w", "/v", "/never"] {
             forget(&file, Path::new(path)).unwrap();

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is asked of the UNet, in the words of the person who asks for images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Image {
     /// Pixels.
     pub width: u64,
@@ -17,6 +18,7 @@ pub struct Image {
 
 /// How an image would be made with a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// 64 hex digits.
     pub weights_id: String,
@@ -30,6 +32,7 @@ pub struct Coverage {
 
 /// How one pass would be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PassCoverage {
     /// `base` or `hires`.
     pub pass: String,

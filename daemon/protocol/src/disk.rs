@@ -4,6 +4,7 @@ use crate::Checkpoint;
 
 /// What takes the room in the data folder. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disk {
     /// The entries of `list` that have engines. Those that share a UNet share its engines.
     pub checkpoints: Vec<Checkpoint>,
@@ -19,6 +20,7 @@ pub struct Disk {
 
 /// What each kind of file comes to, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sums {
     /// All engines.
     pub engines: u64,
@@ -36,6 +38,7 @@ pub struct Sums {
 
 /// Something that is of no use any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Garbage {
     /// The file.
     pub path: String,

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a GPU is used. What its driver does not support is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GpuReading {
     /// Percent of the driver's last sample period (up to a second) in which something ran.
@@ -18,6 +19,7 @@ pub struct GpuReading {
 
 /// A process that uses a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GpuProcess {
     /// Process id.

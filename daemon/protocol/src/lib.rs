@@ -9,6 +9,9 @@ mod client;
 mod coverage;
 mod disk;
 mod gpu;
+mod history;
+mod machine;
+mod reload;
 mod request;
 mod state;
 mod webui;
@@ -17,6 +20,9 @@ pub use client::{Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
 pub use gpu::{GpuProcess, GpuReading};
+pub use history::{Finished, JobLog, Outcome};
+pub use machine::Machine;
+pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,

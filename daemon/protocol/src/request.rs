@@ -1,9 +1,13 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Garbage, Image, Status};
+use crate::{
+    Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
+    Reloaded, Status,
+};
 
 /// The first line of each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hello {
     /// [`crate::VERSION`] of the sender.
     pub protocol: u32,
@@ -13,6 +17,7 @@ pub struct Hello {
 
 /// What a client asks. A `reference` is an id prefix, a path or a file name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
     /// [`Reply::Status`].
@@ -83,6 +88,16 @@ pub enum Request {
         /// Only tells what would go.
         dry_run: bool,
     },
+    /// What was said during a build; [`Reply::Log`].
+    Log {
+        /// Prefix of an engine's key, or a reference; the build under way where absent, or the last
+        /// one.
+        reference: Option<String>,
+    },
+    /// Builds that have ended; [`Reply::History`].
+    History,
+    /// Reads the configuration again and applies what a running daemon can; [`Reply::Reloaded`].
+    Reload,
     /// Looks for the TensorRT libraries again; [`Reply::Status`].
     FindRuntime,
 }
@@ -100,6 +115,8 @@ impl Request {
             | Self::Watch
             | Self::WebUis
             | Self::Disk
+            | Self::Log { .. }
+            | Self::History { .. }
             | Self::Gc { dry_run: true } => true,
             // Verifying removes what is damaged.
             _ => false,
@@ -109,6 +126,7 @@ impl Request {
 
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "reply", content = "value", rename_all = "snake_case")]
 pub enum Reply {
     /// To [`Request::Status`], [`Request::Pause`], [`Request::Resume`] and [`Request::FindRuntime`].
@@ -131,12 +149,19 @@ pub enum Reply {
     Engines(Vec<Engine>),
     /// To [`Request::Gc`]: what went, or would.
     Garbage(Vec<Garbage>),
+    /// To [`Request::Log`].
+    Log(JobLog),
+    /// To [`Request::History`]: the newest first.
+    History(Vec<Finished>),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
     /// The request could not be met.
     Failed(Failure),
 }
 
 /// What verifying found of one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The engine's key.
     pub key: String,
@@ -148,13 +173,16 @@ pub struct Verdict {
 
 /// Why a request could not be met.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Failure {
     /// Nothing has this id, path or name.
-    #[error("nothing here is known as '{reference}'; `sdtrtctl list` shows what is")]
+    #[error("nothing here is known as '{reference}'; {}", did_you_mean(similar))]
     NotFound {
         /// What was asked for.
         reference: String,
+        /// Names that come near to it, the nearest first.
+        similar: Vec<String>,
     },
     /// Several things have this id prefix or name.
     #[error("'{reference}' could be any of: {}", candidates.join(", "))]
@@ -186,8 +214,16 @@ pub enum Failure {
     },
 }
 
+fn did_you_mean(similar: &[String]) -> String {
+    match similar {
+        [] => "`sdtrtctl list` shows what is".to_owned(),
+        names => format!("did you mean {}?", names.join(" or ")),
+    }
+}
+
 /// What a watcher gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", content = "value", rename_all = "snake_case")]
 pub enum Event {
     /// Everything, first of all.

@@ -8,6 +8,7 @@ use crate::GpuReading;
 
 /// How far a checkpoint has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The file is new or changing; it is not read before it has stopped.
@@ -48,6 +49,7 @@ impl fmt::Display for State {
 
 /// One content, wherever it lies; or one file whose content is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// 64 hex digits; absent until the file was read, and for what was rejected.
     pub weights_id: Option<String>,
@@ -77,6 +79,7 @@ impl Checkpoint {
 
 /// A published engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Engine {
     /// 64 hex digits.
     pub key: String,
@@ -111,6 +114,7 @@ pub struct Engine {
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The process.
     pub daemon: Daemon,
@@ -137,6 +141,7 @@ pub struct Status {
 
 /// The daemon's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Daemon {
     /// Version of the program.
     pub version: String,
@@ -152,6 +157,7 @@ pub struct Daemon {
 
 /// A TensorRT that was found, tested by its version, and is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Runtime {
     /// `tensorrt-rtx`.
     pub flavour: String,
@@ -163,6 +169,7 @@ pub struct Runtime {
 
 /// An NVIDIA GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gpu {
     /// NVIDIA's name for this very card.
     pub uuid: String,
@@ -177,6 +184,7 @@ pub struct Gpu {
 
 /// A watched folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModelsDir {
     /// The folder.
     pub path: String,
@@ -186,6 +194,7 @@ pub struct ModelsDir {
 
 /// An engine to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
     /// A checkpoint that it is for.
     pub weights_id: String,
@@ -199,6 +208,7 @@ pub struct Queued {
 
 /// The engine being built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Building {
     /// A checkpoint that it is for.
     pub weights_id: String,
@@ -208,4 +218,6 @@ pub struct Building {
     pub phase: String,
     /// Of this phase, 0 to 100.
     pub percent: u8,
+    /// Whole seconds since the build began.
+    pub elapsed_s: u64,
 }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// The index of a web UI's NVIDIA extension, `models/Unet-trt/model.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExtensionIndex {
     /// The file.
     pub path: String,

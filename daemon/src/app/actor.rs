@@ -18,7 +18,7 @@ use super::{
     gating::{Closed, Gating},
     manager::Manager,
     messages::{Mailbox, Message},
-    reload::Read,
+    reloading::{Settings, keeper},
     sampler::Sampler,
     view,
     waiters::Waiter,
@@ -54,11 +54,11 @@ pub(super) struct Actor {
     pub(super) webuis: Keeper,
     pub(super) index: IndexFile,
     /// Where everything lies, as the keeper of web UIs knows it.
-    places: Option<Vec<(Id, PathBuf)>>,
+    pub(super) places: Option<Vec<(Id, PathBuf)>>,
+    /// Reads the configuration again; without it there is none to read.
+    pub(super) settings: Option<Settings>,
     pub(super) gating: Gating,
     pub(super) manager: Manager,
-    /// Reads the configuration again.
-    pub(super) read_config: Read,
     pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     gpus: Arc<dyn Gpus>,
@@ -91,23 +91,14 @@ impl Actor {
         mailbox: Mailbox,
     ) -> Self {
         let now = Instant::now();
-        let notifier = Notifier::new({
-            let mailbox = mailbox.clone();
-            move |hint| mailbox.send(Message::Hint(hint))
-        });
-        let webuis = Keeper::new(
-            config.models_dirs.clone(),
-            config.data_dir.join("webui"),
-            config.keep_model_json,
-        );
+        let notifier = mailbox.notifier();
         let index = IndexFile::new(config.data_dir.join("index.json"));
-        let known = config.clone();
-        let read_config: Read = Box::new(move || Ok(known.clone()));
         let looks = Looks { mounts: store.mounts(), ..Looks::default() };
         Self {
-            webuis,
+            webuis: keeper(&config),
             index,
             places: None,
+            settings: None,
             gating: Gating::new(config.idle(), sampler),
             world: World::new(config, library, store, gpus.list()),
             mailbox,
@@ -116,13 +107,12 @@ impl Actor {
             queue: Vec::new(),
             builder,
             running: None,
-            notifier: Arc::new(Mutex::new(notifier)),
+            notifier,
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
             looks,
             gpus,
             watchers: Watchers::default(),
             manager: Manager::new(now),
-            read_config,
             metrics: Arc::default(),
             started: now,
         }

@@ -10,7 +10,8 @@ use tokio::{task::AbortHandle, time::Instant};
 use tracing::{info, warn};
 
 use super::{
-    actor::Actor, housekeeping::seconds_since_1970, messages::Message, view, world::Build,
+    actor::Actor, housekeeping::seconds_since_1970, messages::Message, past::Ended, view,
+    world::Build,
 };
 use crate::{
     build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
@@ -23,10 +24,10 @@ const DEATHS: u32 = 3;
 
 /// A build under way.
 pub(super) struct Running {
-    job: Job,
-    presets: Vec<String>,
-    weights: Id,
-    started: Instant,
+    pub(super) job: Job,
+    pub(super) presets: Vec<String>,
+    pub(super) weights: Id,
+    pub(super) started: Instant,
     task: AbortHandle,
     /// The job's folder; goes with it.
     _scratch: TempDir,
@@ -53,8 +54,13 @@ impl Actor {
             Ok(running) => {
                 let progress = Progress { phase: Phase::Graph, percent: 0 };
                 let presets = running.presets.clone();
-                self.world.build =
-                    Some(Build { engine: want.engine, weights: want.weights, presets, progress });
+                self.world.build = Some(Build {
+                    engine: want.engine,
+                    weights: want.weights,
+                    presets,
+                    progress,
+                    started: running.started,
+                });
                 self.running = Some(running);
                 self.tell_building();
             }
@@ -123,8 +129,10 @@ impl Actor {
     }
 
     /// Ends the build under way and its worker. Its engine waits for its turn again.
-    pub(super) fn abandon_build(&mut self) {
-        self.running = None;
+    pub(super) fn abandon_build(&mut self, why: &str) {
+        if let Some(running) = self.running.take() {
+            self.record(&running, Ended::Abandoned(why));
+        }
         self.world.build = None;
         self.tell_building();
     }
@@ -137,14 +145,27 @@ impl Actor {
         self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
         let is_built = result.is_ok();
         let failure = match result {
-            Ok(built) => self.publish(&running, built).err().map(|error| format!("{error:#}")),
+            Ok(built) => match self.publish(&running, built) {
+                Ok(()) => {
+                    self.record(&running, Ended::Built(built.bytes));
+                    None
+                }
+                Err(error) => Some(format!("{error:#}")),
+            },
             Err(Failure::Refused(reason)) if !moved(&running.job) => Some(reason),
             Err(failure @ Failure::Unshareable(_)) => {
                 warn!("{failure}; checkpoints of this architecture get engines of their own");
+                self.record(&running, Ended::Abandoned(&failure.to_string()));
                 self.world.unshareable.insert(*running.job.spec.weights.id());
                 None
             }
-            Err(Failure::Refused(reason) | Failure::Died(reason)) => self.died(engine, reason),
+            Err(Failure::Refused(reason) | Failure::Died(reason)) => {
+                let failure = self.died(engine, reason.clone());
+                if failure.is_none() {
+                    self.record(&running, Ended::Abandoned(&reason));
+                }
+                failure
+            }
         };
         let outcome = match &failure {
             Some(_) => "failed",
@@ -156,6 +177,7 @@ impl Actor {
         self.tell_building();
         if let Some(reason) = failure {
             warn!(engine = %engine.short(), "{reason}");
+            self.record(&running, Ended::Failed(&reason));
             self.world.set_back(engine, Some(Setback::Failed(reason)));
             self.world.asked_no_more(&engine);
             self.learned();

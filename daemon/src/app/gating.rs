@@ -31,6 +31,11 @@ impl Gating {
         Self { gate: Gate::new(window), sampler: Some(sampler), due: None }
     }
 
+    /// Has builds wait for another time to be idle.
+    pub(super) fn set_window(&mut self, window: Duration) {
+        self.gate = Gate::new(window);
+    }
+
     /// When to look next; a look under way sends a message when it is done.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.due.filter(|_| self.sampler.is_some())
@@ -168,7 +173,7 @@ impl Actor {
         let urgent = &self.world.urgent;
         if self.world.build.as_ref().is_some_and(|build| !urgent.contains(&build.engine)) {
             info!("the build makes room: {why}");
-            self.abandon_build();
+            self.abandon_build(why);
         }
     }
 

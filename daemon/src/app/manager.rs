@@ -99,6 +99,7 @@ mod tests {
             preset: "default".into(),
             phase: "build".into(),
             percent: 83,
+            elapsed_s: 60,
         };
         let paused = || Some("paused".to_owned());
         let counts = || [(State::Queued, 1), (State::Ready, 2)].into();

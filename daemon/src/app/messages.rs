@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use checkpoint::Id;
 use protocol::{Failure, Reply, Request, Verdict};
@@ -9,7 +12,7 @@ use crate::{
     build::{Built, Progress, Runtime, RuntimeProblem},
     ipc::{self, Line},
     schedule::{Outcome, Sample},
-    watch::{Hint, Scan, Stamp},
+    watch::{Hint, Notifier, Scan, Stamp},
 };
 
 /// What reaches the actor.
@@ -65,6 +68,12 @@ pub(super) struct Checked {
 pub(super) struct Mailbox(pub(super) mpsc::UnboundedSender<Message>);
 
 impl Mailbox {
+    /// Has hints of a new notifier sent to the actor.
+    pub(super) fn notifier(&self) -> Arc<Mutex<Notifier>> {
+        let mailbox = self.clone();
+        Arc::new(Mutex::new(Notifier::new(move |hint| mailbox.send(Message::Hint(hint)))))
+    }
+
     /// A message to an actor that has stopped is lost, which is as well.
     pub(super) fn send(&self, message: Message) {
         let _ = self.0.send(message);

@@ -10,12 +10,14 @@ mod gating;
 mod housekeeping;
 mod indexing;
 mod keeping;
+mod logs;
 mod looking;
 mod manager;
 mod messages;
+mod past;
 mod reading;
 mod reference;
-mod reload;
+mod reloading;
 mod requests;
 mod room;
 mod sampler;
@@ -28,8 +30,6 @@ mod world;
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
-use checkpoint::Kind;
-use config::Config;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -45,37 +45,17 @@ use crate::{
 };
 use actor::Actor;
 use messages::{Mailbox, Message};
+pub use reloading::Settings;
 use sampler::Machine;
 
-/// Refuses a rule that no checkpoint could ever fit: a misspelled architecture.
-fn check_rules(config: &Config) -> Result<()> {
-    let known = Kind::ALL.map(|kind| kind.to_string());
-    let misspelled = config
-        .rules
-        .iter()
-        .find(|rule| !known.iter().any(|architecture| rule.fits_architecture(architecture)));
-    match misspelled.and_then(|rule| rule.architecture.as_ref()) {
-        Some(name) => Err(config::Error::value(
-            "rules.architecture",
-            format!("{name:?}"),
-            format!("one of these is wanted, or a pattern for some: {}", known.join(", ")),
-        )
-        .into()),
-        None => Ok(()),
-    }
-}
-
-/// Runs the daemon until SIGTERM or SIGINT. On SIGHUP the configuration is `read_again`.
+/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, on SIGHUP
+/// once more.
 ///
 /// # Errors
 /// When it can't start: a broken configuration, another daemon on the same data or socket, a data
 /// folder that can't be written.
-pub async fn run(
-    config: Config,
-    read_again: impl Fn() -> Result<Config> + Send + 'static,
-) -> Result<()> {
-    config.check()?;
-    check_rules(&config)?;
+pub async fn run(settings: Settings) -> Result<()> {
+    let config = settings()?;
     let _data = lock_data(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
     let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
@@ -93,7 +73,7 @@ pub async fn run(
         metrics::serve(address, metrics.clone()).await?;
     }
     let mut actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
-    actor.read_config = Box::new(read_again);
+    actor.settings = Some(settings);
     actor.metrics = metrics;
     let server = tokio::spawn(ipc::serve(listener, access, mailbox.clone()));
     heed_signals(mailbox)?;

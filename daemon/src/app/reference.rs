@@ -2,6 +2,12 @@ use std::path::Path;
 
 use protocol::{Checkpoint, Failure};
 
+/// Names less alike than this (Jaro-Winkler) are not what somebody meant.
+const ALIKE: f64 = 0.85;
+
+/// Names that are suggested at most.
+const SUGGESTED: usize = 3;
+
 /// The entry that `reference` names: a path, a file name with or without its extension, or a
 /// prefix of the weights or UNet id.
 ///
@@ -38,7 +44,26 @@ pub(super) fn resolve<'a>(
             }
         }
     }
-    Err(Failure::NotFound { reference: reference.to_owned() })
+    Err(Failure::NotFound {
+        reference: reference.to_owned(),
+        similar: similar(reference, checkpoints),
+    })
+}
+
+/// Paths of files with a name much like that of `reference`, the nearest first.
+fn similar(reference: &str, checkpoints: &[&Checkpoint]) -> Vec<String> {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    let wanted = name(reference);
+    let likeness = |path: &str| {
+        let name = name(path);
+        strsim::jaro_winkler(&wanted, &name).max(strsim::jaro_winkler(&wanted, &stem(&name)))
+    };
+    let paths = checkpoints.iter().flat_map(|checkpoint| &checkpoint.locations);
+    let mut found: Vec<_> = paths.map(|path| (likeness(path), path)).collect();
+    found.retain(|(likeness, _)| *likeness > ALIKE);
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    found.into_iter().take(SUGGESTED).map(|(_, path)| path.clone()).collect()
 }
 
 fn candidate(checkpoint: &Checkpoint) -> String {
@@ -82,6 +107,16 @@ mod tests {
         }
         for reference in ["twin", "ab", "ffff"] {
             assert!(matches!(found(reference), Err(Failure::Ambiguous { .. })), "{reference}");
+        }
+        for (reference, suggested) in [
+            ("oen.safetensors", "/m/one.safetensors"),
+            ("Copi", "/m/sub/copy.safetensors"),
+            ("/elsewhere/tiwn.safetensors", "/m/sub/twin.safetensors"),
+        ] {
+            let Err(Failure::NotFound { similar, .. }) = found(reference) else {
+                panic!("{reference} was found")
+            };
+            assert_eq!(similar.first().map(String::as_str), Some(suggested), "{reference}");
         }
         for reference in ["", "nothing", "/m/one"] {
             assert!(matches!(found(reference), Err(Failure::NotFound { .. })), "{reference}");

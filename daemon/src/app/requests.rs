@@ -51,6 +51,12 @@ impl Actor {
             Request::Pin { reference } => self.pin(&reference, true),
             Request::Unpin { reference } => self.pin(&reference, false),
             Request::Gc { dry_run } => self.gc(dry_run),
+            Request::Log { reference } => return self.log(reference.as_deref(), reply),
+            Request::History => Ok(Reply::History(self.world.store.history())),
+            Request::Reload => {
+                let reloaded = self.reload().map(Reply::Reloaded);
+                reloaded.map_err(|error| other(&format!("{error:#}")))
+            }
             Request::FindRuntime => return self.look_for_runtime(Some(reply)),
             // The server asks for these by another way.
             Request::Watch => Err(other("a watch is not a question")),

@@ -276,6 +276,7 @@ pub(super) fn building(build: &Build) -> Building {
         preset: build.presets.join(", "),
         phase: build.progress.phase.to_string(),
         percent: build.progress.percent,
+        elapsed_s: build.started.elapsed().as_secs(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 use checkpoint::Id;
 use config::Config;
 use protocol::GpuReading;
+use tokio::time::Instant;
 
 use super::{
     keeping::of,
@@ -64,6 +65,7 @@ pub(super) struct Build {
     pub(super) weights: Id,
     pub(super) presets: Vec<String>,
     pub(super) progress: Progress,
+    pub(super) started: Instant,
 }
 
 impl World {

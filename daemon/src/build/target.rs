@@ -1,14 +1,11 @@
 use std::path::Path;
 
 use checkpoint::Kind;
-use config::{ComputeCapability, Config, EngineKind, Preset};
+use config::{ComputeCapability, Config, EngineKind, Preset, runtime::BUILDABLE};
 use unet::Precision;
 
 use super::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
 use crate::{gpu::Gpu, schedule::Identity};
-
-/// What TensorRT-RTX 1.6 and 1.7 build for when it is named (seen by trying).
-const BUILDABLE: [(u32, u32); 6] = [(7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1)];
 
 /// What engines are built with and for on this machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +33,7 @@ impl Target {
         if compute_capabilities.is_empty() {
             // One that TensorRT does not name may still run what it builds by default.
             let present = gpus.iter().map(|gpu| gpu.compute_capability);
-            compute_capabilities
-                .extend(present.filter(|found| BUILDABLE.contains(&(found.major, found.minor))));
+            compute_capabilities.extend(present.filter(|found| BUILDABLE.contains(found)));
         }
         compute_capabilities.sort_unstable();
         compute_capabilities.dedup();
@@ -106,7 +102,7 @@ mod tests {
         let path = dir.path().join("sdtrtd.toml");
         std::fs::write(&path, format!("models_dirs = ['/m']\n{toml}")).unwrap();
         let runtime = Runtime { libraries: None, version: "1.7.1.116".into() };
-        let config = Config::read(&path).unwrap();
+        let config = config::load(Some(&path), []).unwrap().config;
         Target { runtime, compute_capabilities: Vec::new(), config }
     }
 

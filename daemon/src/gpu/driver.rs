@@ -33,6 +33,19 @@ struct Connection {
 }
 
 impl Driver {
+    /// Version of the driver.
+    ///
+    /// # Errors
+    /// Why there is none to ask.
+    pub fn version(&self) -> Result<String, String> {
+        let version = self.ask(|nvml, _| nvml.sys_driver_version());
+        self.rest();
+        version.map_err(|error| match error {
+            NvmlError::LibloadingError(error) => error.to_string(),
+            error => error.to_string(),
+        })
+    }
+
     fn ask<T>(
         &self,
         question: impl FnOnce(&Nvml, &mut HashMap<String, u64>) -> Result<T, NvmlError>,

@@ -80,6 +80,11 @@ impl Catalogue {
         }
     }
 
+    /// Has files count as settled once unchanged for `settle`.
+    pub fn set_settle(&mut self, settle: Duration) {
+        self.settle = settle;
+    }
+
     /// All locations, by path.
     pub fn locations(&self) -> &HashMap<Arc<Path>, Location> {
         &self.locations

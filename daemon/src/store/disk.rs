@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use checkpoint::Id;
+use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
 use sled::{Db, Tree};
 use tracing::warn;
@@ -27,6 +28,9 @@ const LESSONS: &str = "1";
 const PAUSED: &[u8] = b"paused";
 const MOUNTS: &[u8] = b"mounts";
 
+/// Ended builds that are kept.
+const HISTORY: usize = 1000;
+
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
 
@@ -36,6 +40,8 @@ pub struct Disk {
     db: Db,
     outcomes: Tree,
     setbacks: Tree,
+    /// By a number that grows, 8 bytes, big-endian.
+    history: Tree,
 }
 
 impl Disk {
@@ -81,7 +87,8 @@ fn try_open(dir: &Path) -> Result<Disk> {
             // idle machine twice a second.
             .flush_every_ms(None)
             .open()?;
-        let current = [format!("outcomes.{LESSONS}"), format!("setbacks.{LESSONS}")];
+        let current =
+            [format!("outcomes.{LESSONS}"), format!("setbacks.{LESSONS}"), "history".to_owned()];
         for name in db.tree_names() {
             let kept =
                 current.iter().any(|tree| name == tree.as_bytes()) || name == b"__sled__default";
@@ -89,8 +96,8 @@ fn try_open(dir: &Path) -> Result<Disk> {
                 db.drop_tree(name)?;
             }
         }
-        let [outcomes, setbacks] = current.map(|name| db.open_tree(name));
-        Ok(Disk { outcomes: outcomes?, setbacks: setbacks?, db })
+        let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
+        Ok(Disk { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
     });
     opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
 }
@@ -116,6 +123,23 @@ impl Store for Disk {
 
     fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
         Self::put(&self.setbacks, engine.to_string().as_bytes(), setback);
+    }
+
+    fn history(&self) -> Vec<Finished> {
+        let newest_first = self.history.iter().values().rev().flatten();
+        newest_first.filter_map(|value| serde_json::from_slice(&value).ok()).collect()
+    }
+
+    fn record(&self, finished: &Finished) {
+        let last = self.history.last().ok().flatten();
+        let number = |key: &[u8]| key.try_into().map(u64::from_be_bytes).unwrap_or(0);
+        let next = last.map_or(0, |(key, _)| number(&key).saturating_add(1));
+        Self::put(&self.history, &next.to_be_bytes(), Some(finished));
+        if self.history.len() > HISTORY
+            && let Err(error) = self.history.pop_min()
+        {
+            warn!("the history can't be shortened: {error}");
+        }
     }
 
     fn is_paused(&self) -> bool {
@@ -183,6 +207,27 @@ mod tests {
         assert!(!store.is_paused());
         store.set_back(&engine, None);
         assert!(store.setbacks().is_empty());
+    }
+
+    #[test]
+    fn the_newest_of_the_history_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Disk::open(dir.path()).unwrap();
+        let ended = |ended_at| Finished {
+            engine: "e".into(),
+            weights_id: "w".into(),
+            location: "/m/a".into(),
+            preset: "default".into(),
+            outcome: protocol::Outcome::Built,
+            reason: None,
+            seconds: 1,
+            bytes: None,
+            ended_at,
+        };
+        let all = HISTORY as u64 + 3;
+        (0..all).for_each(|time| store.record(&ended(time)));
+        let times: Vec<_> = store.history().iter().map(|finished| finished.ended_at).collect();
+        assert_eq!(times, (3..all).rev().collect::<Vec<_>>());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
 };
 
 use checkpoint::Id;
+use protocol::Finished;
 
 use super::Store;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
 pub struct Memory {
     outcomes: Mutex<HashMap<Stamp, Outcome>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
+    history: Mutex<Vec<Finished>>,
     paused: Mutex<bool>,
     mounts: Mutex<BTreeSet<PathBuf>>,
 }
@@ -40,6 +42,14 @@ impl Store for Memory {
             Some(setback) => setbacks.insert(*engine, setback.clone()),
             None => setbacks.remove(engine),
         };
+    }
+
+    fn history(&self) -> Vec<Finished> {
+        self.history.lock().unwrap().clone()
+    }
+
+    fn record(&self, finished: &Finished) {
+        self.history.lock().unwrap().insert(0, finished.clone());
     }
 
     fn is_paused(&self) -> bool {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use checkpoint::Id;
+use protocol::Finished;
 
 pub use disk::Disk;
 #[cfg(test)]
@@ -32,6 +33,10 @@ pub trait Store: Send + Sync + 'static {
     fn setbacks(&self) -> HashMap<Id, Setback>;
     /// Keeps or clears why an engine is not to be built.
     fn set_back(&self, engine: &Id, setback: Option<&Setback>);
+    /// Builds that have ended, the newest first.
+    fn history(&self) -> Vec<Finished>;
+    /// Keeps that a build has ended; the oldest of many is forgotten.
+    fn record(&self, finished: &Finished);
     /// Whether builds are paused.
     fn is_paused(&self) -> bool;
     /// Keeps whether builds are paused.

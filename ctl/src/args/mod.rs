@@ -1,12 +1,16 @@
 //! What can be typed.
 
-use std::{ffi::OsString, path::PathBuf, str::FromStr};
+mod values;
 
-use clap::{
-    Args as Group, Parser, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use unet::Precision;
+
+use crate::complete;
+pub(crate) use values::Size;
+use values::{factor, precision, seconds};
 
 const EXIT_CODES: &str = "\
 REF is an id, the first digits of one, a path or a file name.
@@ -24,7 +28,7 @@ pub(crate) struct Args {
 }
 
 /// What every command takes.
-#[derive(Debug, Group)]
+#[derive(Clone, Debug, Group)]
 pub(crate) struct Global {
     /// Socket of sdtrtd; by default the one that the configuration names
     #[arg(long, global = true, value_name = "PATH", env = "SDTRT_SOCKET", hide_env_values = true)]
@@ -32,9 +36,12 @@ pub(crate) struct Global {
     /// Configuration of sdtrtd; by default sdtrt/sdtrtd.toml in your configuration folder
     #[arg(long, global = true, value_name = "FILE", env = "SDTRT_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
-    /// Print JSON
+    /// Print JSON; `sdtrtctl schema` describes it
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print nothing but errors; the exit code tells the rest
+    #[arg(long, short, global = true, conflicts_with = "json")]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,12 +65,13 @@ pub(crate) enum Command {
     /// Delete an engine; it is built again only when asked for
     Remove {
         /// The engine's key, or its first digits; `sdtrtctl show REF` prints it
+        #[arg(add = ArgValueCompleter::new(complete::engines))]
         engine: String,
     },
     /// Wait until nothing is left to do
     Wait {
         /// Wait for this checkpoint only; it may appear later
-        #[arg(value_name = "REF")]
+        #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
         reference: Option<OsString>,
         /// Give up after so many seconds; fractions are allowed
         #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
@@ -71,6 +79,18 @@ pub(crate) enum Command {
     },
     /// Print what changes, as it changes
     Watch,
+    /// What was said during a build: the one under way, or the last one
+    Log {
+        /// A checkpoint, or an engine's key
+        #[arg(value_name = "ENGINE|REF", add = ArgValueCompleter::new(complete::either))]
+        reference: Option<OsString>,
+    },
+    /// Builds that have ended, the newest first
+    History {
+        /// So many at most
+        #[arg(long, short = 'n', value_name = "NUMBER", default_value = "20")]
+        limit: usize,
+    },
     /// Read every engine and compare it with its manifest
     Verify,
     /// What takes the room, engine by engine
@@ -85,6 +105,21 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Look for what keeps engines from being built or used, and say what to do; needs no daemon
+    Doctor,
+    /// Set up sdtrtd for this user; asks three questions at most
+    Setup(Setup),
+    /// The configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Have sdtrtd read its configuration again
+    Reload,
+    /// Write an archive for a bug report, without weights or secrets
+    Snapshot {
+        /// The archive [default: sdtrt-snapshot-TIME.zip here]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// A file's ids and architecture; needs no daemon
     Identify {
         /// The checkpoint
@@ -98,13 +133,59 @@ pub(crate) enum Command {
     /// The web UIs around the models folders
     #[command(subcommand)]
     Webui(Webui),
+    /// Print what has a shell complete commands, checkpoints and engines
+    ///
+    /// bash: `sdtrtctl completions bash > ~/.local/share/bash-completion/completions/sdtrtctl`;
+    /// zsh: into `_sdtrtctl` in a folder of $fpath; fish: into
+    /// `~/.config/fish/completions/sdtrtctl.fish`. The package has them in place.
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the JSON Schema of what each command prints with --json
+    Schema,
+    /// Write the manual pages
+    #[command(hide = true)]
+    Manual {
+        /// The folder for them
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say whether all is well, or what is wrong where
+    Check,
+    /// Each value in force, and where it comes from
+    Show,
+    /// Edit the file with $VISUAL or $EDITOR; what is wrong does not replace it
+    Edit,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Setup {
+    /// Ask nothing: take what is found
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// A folder of checkpoints; may be given several times [default: those of the web UIs found]
+    #[arg(long = "models-dir", value_name = "DIR")]
+    pub(crate) models_dirs: Vec<PathBuf>,
 }
 
 /// One checkpoint.
 #[derive(Debug, Group)]
 pub(crate) struct Reference {
     /// An id, the first digits of one, a path or a file name
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: OsString,
 }
 
@@ -115,6 +196,9 @@ pub(crate) struct Build {
     /// At once, even while builds are paused or the machine is busy
     #[arg(long)]
     pub(crate) now: bool,
+    /// Show its progress until it has ended
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 /// An image, in the words of the web UI.
@@ -124,7 +208,7 @@ pub(crate) struct Check {
     #[arg(value_name = "WIDTHxHEIGHT")]
     pub(crate) size: Size,
     /// Only for this checkpoint
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: Option<OsString>,
     /// Images at once
     #[arg(long, value_name = "IMAGES", default_value = "1", value_parser = clap::value_parser!(u64).range(1..=1024))]
@@ -137,35 +221,11 @@ pub(crate) struct Check {
     pub(crate) hires: Option<f64>,
 }
 
-/// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) width: u64,
-    pub(crate) height: u64,
-}
-
-impl FromStr for Size {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The latent is an eighth of the image.
-        let side = |text: &str| {
-            text.parse().ok().filter(|side| side % 8 == 0 && (8..=65_536).contains(side))
-        };
-        let sides =
-            text.split_once(['x', 'X', '×']).map(|(width, height)| (side(width), side(height)));
-        match sides {
-            Some((Some(width), Some(height))) => Ok(Self { width, height }),
-            _ => Err("WIDTHxHEIGHT is wanted, both multiples of 8, such as 768x1152"),
-        }
-    }
-}
-
 /// Some engines.
 #[derive(Debug, Group)]
 pub(crate) struct Pinned {
     /// An engine's key or its first digits; or a checkpoint, for all engines that it has
-    #[arg(value_name = "ENGINE|REF")]
+    #[arg(value_name = "ENGINE|REF", add = ArgValueCompleter::new(complete::either))]
     pub(crate) reference: OsString,
 }
 
@@ -219,26 +279,6 @@ pub(crate) struct Install {
     pub(crate) wheel: Option<PathBuf>,
 }
 
-/// By name, so that help and usage errors list both.
-fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["fp16", "fp32"]).try_map(|name| name.parse())
-}
-
-fn factor(text: &str) -> Result<f64, &'static str> {
-    let factor = text.parse().ok().filter(|factor| (1.0..=16.0).contains(factor));
-    factor.ok_or("a factor from 1 to 16 is wanted")
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
-    // The longest wait that timers hold with ease; nobody means more than a year.
-    if (0.0..=31_536_000.0).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err("seconds between 0 and 31536000 are wanted".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, error::ErrorKind};
@@ -269,43 +309,17 @@ mod tests {
         command.clone().debug_assert();
         let mut seen = Vec::new();
         helps(&command, &["sdtrtctl".to_owned()], &mut seen);
-        for expected in
-            ["status", "list", "wait", "watch", "export", "runtime install", "webui status"]
-        {
+        for expected in [
+            "status",
+            "list",
+            "wait",
+            "watch",
+            "export",
+            "runtime install",
+            "config show",
+            "doctor",
+        ] {
             assert!(seen.iter().any(|path| path == expected), "{expected} in {seen:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_multiples_of_8() {
-        let size = |width, height| Some(Size { width, height });
-        for (text, expected) in [
-            ("768x1152", size(768, 1152)),
-            ("520X8", size(520, 8)),
-            ("64×64", size(64, 64)),
-            ("768", None),
-            ("768x", None),
-            ("768x1150", None),
-            ("0x64", None),
-            ("-64x64", None),
-        ] {
-            assert_eq!(text.parse::<Size>().ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn times_are_seconds_that_a_timer_holds() {
-        for (text, expected) in [
-            ("0", Some(0.0)),
-            ("0.25", Some(0.25)),
-            ("3600", Some(3600.0)),
-            ("-1", None),
-            ("nan", None),
-            ("inf", None),
-            ("1e300", None),
-            ("1m", None),
-        ] {
-            assert_eq!(seconds(text).ok(), expected, "{text}");
         }
     }
 }

@@ -1,0 +1,112 @@
+//! Every key by name: how it is written in the environment, and when a change of it counts.
+
+/// How a variable's text becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The text itself.
+    Text,
+    /// The text itself, a path.
+    Path,
+    /// Paths with colons between.
+    Paths,
+    /// Words with commas between.
+    Words,
+    /// What would stand behind `=` in the file.
+    Toml,
+}
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// As the file has it.
+    pub name: &'static str,
+    /// A running daemon can't change it.
+    pub needs_restart: bool,
+    pub(crate) form: Form,
+}
+
+impl Key {
+    /// The variable that overrides it, such as `SDTRT_QUOTA`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_uppercase())
+    }
+}
+
+/// What the variables begin with.
+pub(crate) const PREFIX: &str = "SDTRT_";
+
+/// All keys, in the order of the documented file.
+pub const KEYS: [Key; 20] = [
+    key("models_dirs", Form::Paths),
+    at_start("data_dir", Form::Path),
+    at_start("socket", Form::Path),
+    key("tensorrt_dir", Form::Path),
+    key("compute_capabilities", Form::Words),
+    key("engines", Form::Text),
+    key("settle_seconds", Form::Toml),
+    key("rescan_seconds", Form::Toml),
+    key("quota", Form::Text),
+    key("min_free", Form::Text),
+    key("orphan_days", Form::Toml),
+    key("build", Form::Text),
+    key("idle_seconds", Form::Toml),
+    at_start("webui_url", Form::Text),
+    key("keep_model_json", Form::Toml),
+    at_start("admins", Form::Words),
+    at_start("metrics", Form::Text),
+    key("presets", Form::Toml),
+    key("rules", Form::Toml),
+    key("webuis", Form::Toml),
+];
+
+const fn key(name: &'static str, form: Form) -> Key {
+    Key { name, form, needs_restart: false }
+}
+
+const fn at_start(name: &'static str, form: Form) -> Key {
+    Key { name, form, needs_restart: true }
+}
+
+/// The one of `known` that somebody who typed `typed` may have meant.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
+    known
+        .into_iter()
+        .filter(|name| likeness(name) > 0.8)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Config;
+
+    #[test]
+    fn every_key_of_the_configuration_is_listed() {
+        let config = Config {
+            tensorrt_dir: Some("/t".into()),
+            quota: Some(bytesize::ByteSize::gb(1)),
+            webui_url: Some("http://x".into()),
+            metrics: Some("127.0.0.1:1".parse().unwrap()),
+            ..Config::default()
+        };
+        let keys: BTreeSet<String> =
+            toml::Table::try_from(config).unwrap().into_iter().map(|(key, _)| key).collect();
+        let listed: BTreeSet<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+        assert_eq!(keys, listed);
+    }
+
+    #[test]
+    fn the_nearest_is_one_that_could_be_meant() {
+        for (typed, expected) in [
+            ("model_dir", Some("models_dirs")),
+            ("qouta", Some("quota")),
+            ("settle_secs", Some("settle_seconds")),
+            ("colour", None),
+        ] {
+            assert_eq!(nearest(typed, KEYS.iter().map(|key| key.name)), expected, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The layers of the configuration: defaults, the file, the environment.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned, Table, Value,
+    de::{DeTable, DeValue},
+};
+
+use crate::{
+    Config, Error, KEYS, Key, Mistake, Origin,
+    key::{Form, PREFIX, nearest},
+    mistake::{reworded, unknown},
+};
+
+/// A configuration, and where each of its values comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// The origin of each key that is not left at its default, and of what is named in it, such as
+    /// `presets.portrait.width`.
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Loaded {
+    /// Where the value of `key` comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origins.get(key) {
+                return origin.clone();
+            }
+            let Some((shorter, _)) = key.rsplit_once('.') else { return Origin::Default };
+            key = shorter;
+        }
+    }
+
+    /// Lets `change` have the last word, as flags do.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        let before = self.config.clone();
+        change(&mut self.config);
+        for key in before.changes(&self.config) {
+            self.origins.retain(|of, _| of.split('.').next() != Some(key.name));
+        }
+        self
+    }
+
+    /// Refuses what no daemon could run with. `architectures` are those that rules can be for.
+    ///
+    /// # Errors
+    /// Names the key, where it is, its value and what it should be.
+    pub fn check(&self, architectures: &[String]) -> Result<(), Error> {
+        let checked = self.config.check().and_then(|()| self.config.check_rules(architectures));
+        checked.map_err(|error| match &error {
+            Error::Value { key, .. } => match self.origin(key) {
+                Origin::Default => error,
+                origin => Error::Mistakes(vec![Mistake { origin, message: error.to_string() }]),
+            },
+            _ => error,
+        })
+    }
+}
+
+/// The configuration that `file` and the variables make together. Variables win.
+///
+/// # Errors
+/// When the file can't be read, and for each key that is unknown or has a value of another kind.
+pub fn load(
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Error> {
+    let mut table = Table::new();
+    let mut origins = BTreeMap::new();
+    if let Some(path) = file {
+        let text = fs::read_to_string(path)
+            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        table = read(path, &text, &mut origins).map_err(Error::Mistakes)?;
+        make_absolute(&mut table, path.parent().unwrap_or(Path::new("")));
+    }
+    let said = from_variables(variables).map_err(Error::Mistakes)?;
+    origins.retain(|key, _| key.split('.').next().is_none_or(|key| !said.contains_key(key)));
+    for (key, value) in said {
+        let variable = PREFIX.to_owned() + &key.to_uppercase();
+        origins.insert(key.clone(), Origin::Variable(variable));
+        table.insert(key, value);
+    }
+    let mut config: Config = table.try_into().map_err(|error: toml::de::Error| {
+        let message = reworded(error.message());
+        Error::Mistakes(vec![Mistake { origin: Origin::Default, message }])
+    })?;
+    if let Some(base) = file.and_then(Path::parent) {
+        // What the web UIs' tables name; all else is absolute by now.
+        config.make_absolute(base);
+    }
+    config.add_models_of_webuis();
+    Ok(Loaded { config, file: file.map(Path::to_owned), origins })
+}
+
+/// The file's values, with the origin of each added to `origins`.
+fn read(
+    path: &Path,
+    text: &str,
+    origins: &mut BTreeMap<String, Origin>,
+) -> Result<Table, Vec<Mistake>> {
+    let at = |span: Option<Range<usize>>| {
+        let before = &text.as_bytes()[..span.map_or(0, |span| span.start).min(text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Origin::File { path: path.to_owned(), line }
+    };
+    let mistake = |error: toml::de::Error| {
+        let message = reworded(error.message());
+        vec![Mistake { origin: at(error.span()), message }]
+    };
+    let parsed = DeTable::parse(text).map_err(mistake)?;
+    let unknown: Vec<_> = parsed
+        .get_ref()
+        .keys()
+        .filter(|key| !KEYS.iter().any(|known| known.name == key.get_ref().as_ref()))
+        .map(|key| Mistake {
+            origin: at(Some(key.span())),
+            message: unknown(key.get_ref(), KEYS.iter().map(|key| key.name)),
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    toml::from_str::<Config>(text).map_err(mistake)?;
+    for (key, value) in parsed.get_ref() {
+        origins.insert(key.get_ref().to_string(), at(Some(key.span())));
+        for (named, span) in named(value) {
+            origins.insert(format!("{}.{named}", key.get_ref()), at(Some(span)));
+        }
+    }
+    toml::from_str(text).map_err(mistake)
+}
+
+/// What the tables of an array that have names hold: `NAME` and `NAME.KEY`.
+fn named(value: &Spanned<DeValue<'_>>) -> Vec<(String, Range<usize>)> {
+    let DeValue::Array(entries) = value.get_ref() else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.iter() {
+        let DeValue::Table(table) = entry.get_ref() else { continue };
+        let name = table.iter().find(|(key, _)| key.get_ref().as_ref() == "name");
+        let Some((key, DeValue::String(name))) = name.map(|(key, value)| (key, value.get_ref()))
+        else {
+            continue;
+        };
+        found.push((name.to_string(), key.span()));
+        found.extend(table.keys().map(|key| (format!("{name}.{}", key.get_ref()), key.span())));
+    }
+    found
+}
+
+fn from_variables(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Table, Vec<Mistake>> {
+    let mut table = Table::new();
+    let mut mistakes = Vec::new();
+    for (name, text) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if text.is_empty() {
+            continue;
+        }
+        let mut mistake = |message| {
+            mistakes.push(Mistake { origin: Origin::Variable(name.to_owned()), message });
+        };
+        let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
+            let known: Vec<_> = KEYS.iter().map(Key::variable).collect();
+            // Others may have variables of this prefix, the project's own tests among them.
+            let names = known.iter().map(String::as_str).chain(["SDTRT_CONFIG"]);
+            match nearest(name, names).filter(|nearest| strsim::levenshtein(name, nearest) < 3) {
+                Some("SDTRT_CONFIG") | None => {}
+                Some(nearest) => mistake(format!("there is no such key; {nearest} is the nearest")),
+            }
+            continue;
+        };
+        match value(key, &text) {
+            Ok(value) => drop(table.insert(key.name.to_owned(), value)),
+            Err(message) => mistake(message),
+        }
+    }
+    if mistakes.is_empty() {
+        // A relative path in a variable starts where the program does.
+        make_absolute(&mut table, &env::current_dir().unwrap_or_default());
+        Ok(table)
+    } else {
+        Err(mistakes)
+    }
+}
+
+/// What a variable's text says, checked to be of the key's kind.
+fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
+    let text = text.to_str().ok_or("it is not UTF-8; write it into the file")?;
+    let parts = |separator| {
+        let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
+        Value::Array(parts.map(Value::from).collect())
+    };
+    let value = match key.form {
+        Form::Text | Form::Path => Value::from(text),
+        Form::Paths => parts(':'),
+        Form::Words => parts(','),
+        Form::Toml => {
+            let table: Table = toml::from_str(&format!("value = {text}"))
+                .map_err(|error| reworded(error.message()))?;
+            table.get("value").cloned().ok_or("a value is wanted")?
+        }
+    };
+    let alone = Table::from_iter([(key.name.to_owned(), value.clone())]);
+    let checked: Result<Config, _> = alone.try_into();
+    checked.map_err(|error: toml::de::Error| reworded(error.message()))?;
+    Ok(value)
+}
+
+/// Lets relative paths start from `base`, and those that begin with `~/` from the home.
+fn make_absolute(table: &mut Table, base: &Path) {
+    for key in KEYS.iter().filter(|key| matches!(key.form, Form::Path | Form::Paths)) {
+        match table.get_mut(key.name) {
+            Some(Value::String(path)) => *path = absolute(path, base),
+            Some(Value::Array(paths)) => {
+                for path in paths {
+                    if let Value::String(path) = path {
+                        *path = absolute(path, base);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn absolute(path: &str, base: &Path) -> String {
+    let at_home = path.strip_prefix("~/").zip(env::home_dir());
+    let absolute = at_home.map_or_else(|| base.join(path), |(below, home)| home.join(below));
+    absolute.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! What is wrong, and what to do.
+
+use anyhow::{Result, bail};
+
+use crate::{args::Global, doctor, output, render};
+
+pub(super) fn run(global: &Global) -> Result<()> {
+    let findings = doctor::examine(global);
+    output::answer(global, &findings, |all| render::doctor::render(all, output::look()))?;
+    match render::doctor::complaint(&findings) {
+        Some(complaint) => bail!(complaint),
+        None => Ok(()),
+    }
+}

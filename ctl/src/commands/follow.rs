@@ -1,0 +1,65 @@
+//! `build --follow`: the build asked for, and its progress until it has ended.
+
+use anyhow::{Context, Result, bail};
+use protocol::{Checkpoint, Event, Request, State};
+
+use super::watch::Screen;
+use crate::{
+    args::{Build, Global},
+    daemon::{Daemon, reference},
+    output,
+    render::change,
+};
+
+pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
+    let reference = reference(&build.which.reference)?;
+    let request = Request::Build { reference, now: build.now };
+    let asked = Daemon::connect(global)?.checkpoint(&request)?;
+    let is_told = !is_ended(&asked);
+    let ended = if is_told { follow(global, asked.key())? } else { asked };
+    output::answer(global, &ended, |ended| match is_told {
+        true => String::new(),
+        false => change::one(ended) + "\n",
+    })?;
+    match ended.state {
+        State::Ready => Ok(()),
+        state => bail!("the build has ended, and the checkpoint is {state}"),
+    }
+}
+
+/// Watches until nothing more happens to the checkpoint.
+fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
+    let events = Daemon::connect(global)?.watch()?;
+    // The last word is said as JSON; what comes before is for people.
+    let mut screen =
+        Screen::new(&Global { quiet: global.quiet || global.json, json: false, ..global.clone() })?;
+    for event in events {
+        let event = event.context("the connection to sdtrtd broke")?;
+        if let Event::State { status, .. } = &event
+            && let (Some(gate), false) = (&status.gate, global.quiet)
+        {
+            eprintln!("it waits: {}", crate::render::text::clean(gate));
+        }
+        let is_other = matches!(&event, Event::Checkpoint(other) if other.key() != key);
+        if is_other {
+            continue;
+        }
+        if screen.take(event)?.is_break() {
+            bail!("nobody reads any more");
+        }
+        if let Some(checkpoint) = screen.known.checkpoint(key).filter(|found| is_ended(found)) {
+            let checkpoint = checkpoint.clone();
+            screen.clear();
+            return Ok(checkpoint);
+        }
+    }
+    screen.clear();
+    bail!("sdtrtd ended the connection: it was stopped, or this watch read too slowly")
+}
+
+fn is_ended(checkpoint: &Checkpoint) -> bool {
+    match checkpoint.state {
+        State::Settling | State::Identifying | State::Queued | State::Building => false,
+        State::Ready | State::Failed | State::Rejected | State::Off | State::Orphaned => true,
+    }
+}

@@ -1,0 +1,31 @@
+//! What became of builds, and what was said meanwhile.
+
+use std::{
+    ffi::OsStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Result;
+
+use crate::{
+    args::Global,
+    daemon::{Daemon, reference},
+    output,
+    render::{history, text},
+};
+
+pub(super) fn log(global: &Global, typed: Option<&OsStr>) -> Result<()> {
+    let reference = typed.map(reference).transpose()?;
+    let log = Daemon::connect(global)?.log(reference)?;
+    output::answer(global, &log, |log| {
+        let beginning = if log.is_cut { format!("… {}\n", log.path) } else { String::new() };
+        text::clean_lines(&(beginning + &log.text)).into_owned()
+    })
+}
+
+pub(super) fn history(global: &Global, limit: usize) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut history = Daemon::connect(global)?.history()?;
+    history.truncate(limit);
+    output::answer(global, &history, |all| history::render(all, now, output::look()))
+}

@@ -1,0 +1,210 @@
+//! From nothing to a running daemon, in three questions at most.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use schemars::JsonSchema;
+use serde::Serialize;
+use toml::Value;
+
+use super::config::replace;
+use crate::{
+    args::{Global, Setup},
+    ask, configuration, output,
+    render::text,
+    runtime, sdtrtd,
+    webui::{Found, around, installed},
+};
+
+/// Where the web UI answers unless it is told otherwise.
+const WEBUI_URL: &str = "http://127.0.0.1:7860";
+
+/// What was set up.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Done {
+    /// The configuration file.
+    file: String,
+    /// It was there before, and is as it was.
+    kept: bool,
+    /// Folders of checkpoints in it.
+    models_dirs: Vec<String>,
+    /// The TensorRT-RTX that engines are built with.
+    tensorrt: Option<String>,
+    /// NVIDIA GPUs.
+    gpus: Vec<String>,
+    /// sdtrtd was started, and starts by itself from now on.
+    started: bool,
+}
+
+pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
+    let file = configuration::file(global);
+    let kept = file.exists();
+    if !kept {
+        write(&file, setup)?;
+    }
+    let loaded = configuration::load(global)?;
+    loaded.check(&configuration::architectures())?;
+    let machine = sdtrtd::probe(global)?;
+    let tensorrt = match &machine.runtime {
+        Some(runtime) => Some(format!("{} {}", runtime.flavour, runtime.version)),
+        None => fetch(&loaded.config.data_dir, setup.yes)?,
+    };
+    let done = Done {
+        file: file.display().to_string(),
+        kept,
+        models_dirs: loaded
+            .config
+            .models_dirs
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect(),
+        tensorrt,
+        gpus: machine.gpus.into_iter().map(|gpu| gpu.name).collect(),
+        started: start(setup.yes)?,
+    };
+    output::answer(global, &done, render)
+}
+
+/// Asks for the models folders, and writes the documented file with what was found.
+fn write(file: &Path, setup: &Setup) -> Result<()> {
+    let found = installed(&env::home_dir().unwrap_or_default());
+    let dirs = match setup.models_dirs.as_slice() {
+        [] => models_dirs(&found, setup.yes)?,
+        named => named.iter().map(std::path::absolute).collect::<Result<_, _>>()?,
+    };
+    for dir in &dirs {
+        if !dir.is_dir() {
+            bail!("{} is no folder; name one with --models-dir DIR", dir.display());
+        }
+    }
+    let text = filled(&dirs, around(&dirs).iter().any(|webui| webui.has_flag("--api")))?;
+    replace(file, &text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {
+    let dirs = found.iter().flat_map(|found| &found.folders.webui.models_dirs);
+    let proposed: Vec<_> = dirs.map(|dir| dir.display().to_string()).collect();
+    if yes {
+        if proposed.is_empty() {
+            bail!("no web UI was found; name the folder of checkpoints with --models-dir DIR");
+        }
+        return Ok(proposed.into_iter().map(PathBuf::from).collect());
+    }
+    let question = "Folders of checkpoints, with colons between";
+    let typed = ask::text(question, &proposed.join(":"))?;
+    let home = env::home_dir().unwrap_or_default();
+    let path = |text: &str| match text.strip_prefix("~/") {
+        Some(below) => home.join(below),
+        None => PathBuf::from(text),
+    };
+    let typed: Vec<_> = typed.split(':').map(str::trim).filter(|text| !text.is_empty()).collect();
+    if typed.is_empty() {
+        bail!("sdtrtd needs a folder of checkpoints; name one with --models-dir DIR");
+    }
+    Ok(typed.iter().map(|text| std::path::absolute(path(text))).collect::<Result<_, _>>()?)
+}
+
+/// The documented file for these folders, and a web UI that can be asked or not.
+fn filled(dirs: &[PathBuf], has_api: bool) -> Result<String> {
+    let dirs: Option<Vec<&str>> = dirs.iter().map(|dir| dir.to_str()).collect();
+    let dirs = dirs.context("a path is not UTF-8; start sdtrtd with --models-dir instead")?;
+    let mut values = vec![("models_dirs", Value::from(dirs).to_string())];
+    if has_api {
+        values.push(("webui_url", Value::from(WEBUI_URL).to_string()));
+    }
+    Ok(config::filled(values))
+}
+
+fn fetch(data_dir: &Path, yes: bool) -> Result<Option<String>> {
+    let pinned = &config::runtime::PINNED;
+    let question = format!("Fetch TensorRT-RTX {} (90 MB)?", pinned.version);
+    if !yes && !ask::yes(&question, true)? {
+        return Ok(None);
+    }
+    runtime::install(data_dir, pinned, None)?;
+    Ok(Some(format!("tensorrt-rtx {}", pinned.version)))
+}
+
+/// Where the user's systemd has the unit, asks whether to start it.
+fn start(yes: bool) -> Result<bool> {
+    let systemctl = |arguments: &[&str]| {
+        let run = Command::new("systemctl")
+            .arg("--user")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        run.is_ok_and(|status| status.success())
+    };
+    if !systemctl(&["cat", "sdtrtd.service"]) {
+        return Ok(false);
+    }
+    if !yes && !ask::yes("Start sdtrtd now, and with every login?", true)? {
+        return Ok(false);
+    }
+    if !systemctl(&["enable", "--now", "sdtrtd"]) {
+        bail!(
+            "`systemctl --user enable --now sdtrtd` failed; `journalctl --user -u sdtrtd` says why"
+        );
+    }
+    Ok(true)
+}
+
+fn render(done: &Done) -> String {
+    let Done { file, kept, models_dirs, tensorrt, gpus, started } = done;
+    let written = if *kept { "was there, and is kept as it is" } else { "is written" };
+    let or_none =
+        |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let next = if *started {
+        "sdtrtd runs; `sdtrtctl watch` shows what it does"
+    } else {
+        "`sdtrtd` starts it; `sdtrtctl doctor` says whether all is well"
+    };
+    let fetch = "none; `sdtrtctl runtime install` fetches it";
+    text::clean_lines(&format!(
+        "{file} {written}\nmodels: {}\nGPUs: {}\nTensorRT: {}\n{next}\n",
+        or_none(models_dirs),
+        or_none(gpus),
+        tensorrt.as_deref().unwrap_or(fetch),
+    ))
+    .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_folders_and_a_web_ui_that_can_be_asked() {
+        let dirs = [PathBuf::from("/a/models"), PathBuf::from("/b \"x\"")];
+        for (has_api, url) in [(false, None), (true, Some(WEBUI_URL))] {
+            let written: config::Config = toml::from_str(&filled(&dirs, has_api).unwrap()).unwrap();
+            assert_eq!(written.models_dirs, dirs);
+            assert_eq!(written.webui_url.as_deref(), url);
+        }
+    }
+
+    #[test]
+    fn what_was_done_is_told() {
+        let done = Done {
+            file: "/home/me/.config/sdtrt/sdtrtd.toml".into(),
+            kept: false,
+            models_dirs: vec!["/m".into()],
+            tensorrt: None,
+            gpus: vec![],
+            started: false,
+        };
+        insta::assert_snapshot!(render(&done), @r"
+        /home/me/.config/sdtrt/sdtrtd.toml is written
+        models: /m
+        GPUs: none
+        TensorRT: none; `sdtrtctl runtime install` fetches it
+        `sdtrtd` starts it; `sdtrtctl doctor` says whether all is well
+        ");
+    }
+}

@@ -1,0 +1,95 @@
+//! What a shell offers where a checkpoint or an engine is to be named: asked of the daemon, and
+//! nothing where none answers.
+
+use std::ffi::OsStr;
+
+use clap::Parser;
+use clap_complete::CompletionCandidate;
+use protocol::{Checkpoint, Request};
+
+use crate::{
+    args::Args,
+    daemon::Daemon,
+    render::text::{self, clean},
+};
+
+/// File names of checkpoints; for those that share one, their ids.
+pub(crate) fn checkpoints(typed: &OsStr) -> Vec<CompletionCandidate> {
+    matching(typed, named(&known()))
+}
+
+/// First digits of engines' keys.
+pub(crate) fn engines(typed: &OsStr) -> Vec<CompletionCandidate> {
+    matching(typed, keyed(&known()))
+}
+
+/// Both.
+pub(crate) fn either(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let known = known();
+    let mut all = named(&known);
+    all.extend(keyed(&known));
+    matching(typed, all)
+}
+
+fn known() -> Vec<Checkpoint> {
+    // Flags typed so far are not seen here; the configuration and the variables are.
+    let Ok(args) = Args::try_parse_from(["sdtrtctl", "list"]) else { return Vec::new() };
+    let listed = Daemon::connect(&args.global).and_then(|mut daemon| daemon.list(&Request::List));
+    listed.unwrap_or_default()
+}
+
+/// What is typed, and what is said about it.
+type Offer = (String, String);
+
+fn named(checkpoints: &[Checkpoint]) -> Vec<Offer> {
+    let name = |checkpoint: &Checkpoint| text::name(checkpoint).into_owned();
+    let names: Vec<String> = checkpoints.iter().map(name).collect();
+    let offer = |(checkpoint, name): (&Checkpoint, &String)| {
+        let is_unique = names.iter().filter(|other| *other == name).count() == 1;
+        let typed = if is_unique {
+            name.clone()
+        } else {
+            clean(text::short_id(checkpoint.key())).into_owned()
+        };
+        let architecture = checkpoint.architecture.as_deref().unwrap_or("not known");
+        (typed, format!("{architecture}, {}", checkpoint.state))
+    };
+    checkpoints.iter().zip(&names).map(offer).collect()
+}
+
+fn keyed(checkpoints: &[Checkpoint]) -> Vec<Offer> {
+    let of = |checkpoint: &Checkpoint| {
+        let name = text::name(checkpoint).into_owned();
+        let offer = move |key: &str| (text::short_id(key).to_owned(), name.clone());
+        checkpoint.engines.iter().map(|engine| offer(&engine.key)).collect::<Vec<_>>()
+    };
+    checkpoints.iter().flat_map(of).collect()
+}
+
+fn matching(typed: &OsStr, offers: Vec<Offer>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let fitting = offers.into_iter().filter(|(offered, _)| offered.starts_with(&*typed));
+    fitting
+        .map(|(offered, said)| CompletionCandidate::new(offered).help(Some(said.into())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn names_that_are_shared_are_offered_as_ids() {
+        let other = Checkpoint { weights_id: Some(samples::id('c')), ..samples::ready() };
+        let one = named(&[samples::ready(), samples::rejected()]);
+        assert_eq!(one[0], ("sd15.safetensors".to_owned(), "sd1, ready".to_owned()));
+        let both = named(&[samples::ready(), other]);
+        assert_eq!([&both[0].0, &both[1].0], ["aaaaaaaaaaaa", "cccccccccccc"]);
+        assert_eq!(
+            keyed(&[samples::ready()]),
+            [("eeeeeeeeeeee".into(), "sd15.safetensors".into())]
+        );
+        assert_eq!(matching(OsStr::new("aaaa"), both).len(), 1);
+    }
+}

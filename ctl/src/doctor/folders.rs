@@ -1,0 +1,206 @@
+//! Folders, what may be watched, and room.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use config::{ByteSize, Config};
+use rustix::fs::{Access, access, statvfs};
+use walkdir::WalkDir;
+
+use super::Finding;
+use crate::render::text;
+
+/// What the engine of an SDXL checkpoint takes, roughly.
+const ENGINE_BYTES: u64 = 5_500_000_000;
+
+/// What building an SD 1.5 engine held at most (measured: 5.8 GB).
+const MEMORY_BYTES: u64 = 7_000_000_000;
+
+/// Folders are counted up to here: more take too long, and show the problem as well.
+const MOST_FOLDERS: usize = 2_000_000;
+
+pub(super) fn all(config: &Config) -> Vec<Finding> {
+    let mut findings: Vec<_> = config.models_dirs.iter().map(|dir| models(dir)).collect();
+    findings.push(data(&config.data_dir));
+    findings.push(socket(&config.socket));
+    if !config.models_dirs.is_empty() {
+        let folders = config.models_dirs.iter().map(|dir| count(dir)).sum();
+        findings.push(watches(folders, number("/proc/sys/fs/inotify/max_user_watches")));
+    }
+    findings.push(instances(number("/proc/sys/fs/inotify/max_user_instances")));
+    let place = nearest_existing(&config.data_dir);
+    let free = statvfs(&place).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    findings.push(disk(&place, free.map_err(io::Error::from), config.min_free));
+    findings.push(memory(&fs::read_to_string("/proc/meminfo").unwrap_or_default()));
+    findings
+}
+
+fn models(dir: &Path) -> Finding {
+    const TOPIC: &str = "models folder";
+    let shown = dir.display().to_string();
+    match fs::read_dir(dir) {
+        Ok(_) => Finding::ok(TOPIC, shown),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding::warning(
+            TOPIC,
+            format!("{shown} is not there"),
+            "mount its disk, or name another with `sdtrtctl config edit`",
+        ),
+        Err(error) => Finding::bad(
+            TOPIC,
+            format!("{shown} can't be read: {error}"),
+            "give the user of sdtrtd the right to read it, such as `setfacl -R -m u:USER:rX DIR`",
+        ),
+    }
+}
+
+fn data(dir: &Path) -> Finding {
+    const TOPIC: &str = "data folder";
+    let place = nearest_existing(dir);
+    if access(&place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        Finding::ok(TOPIC, dir.display().to_string())
+    } else {
+        let found = format!("{} can't be written by this user", place.display());
+        let advice = "`sudo chown -R USER DIR` for the user of sdtrtd, or another `data_dir`";
+        Finding::bad(TOPIC, found, advice)
+    }
+}
+
+fn socket(path: &Path) -> Finding {
+    const TOPIC: &str = "socket";
+    let parent = path.parent().map_or_else(PathBuf::new, nearest_existing);
+    // Longer paths don't fit into a socket's address.
+    if path.as_os_str().len() > 107 {
+        let found = format!("{} is longer than 107 bytes", path.display());
+        return Finding::bad(TOPIC, found, "name a shorter `socket`");
+    }
+    let is_there = path.exists();
+    if is_there || access(&parent, Access::WRITE_OK).is_ok() {
+        return Finding::ok(TOPIC, path.display().to_string());
+    }
+    let found = format!("{} can't be made by this user", path.display());
+    Finding::warning(TOPIC, found, "set `socket`, or log in so that XDG_RUNTIME_DIR is set")
+}
+
+fn watches(folders: usize, most: Option<u64>) -> Finding {
+    const TOPIC: &str = "inotify watches";
+    let Some(most) = most else { return Finding::ok(TOPIC, "not limited") };
+    let found = format!("{folders} folders of at most {most}");
+    // Other programs of the same user count as well.
+    if (folders as u64) < most / 2 {
+        Finding::ok(TOPIC, found)
+    } else {
+        Finding::warning(
+            TOPIC,
+            found,
+            "changes may show at the next full scan only; \
+             `echo fs.inotify.max_user_watches=1048576 | sudo tee /etc/sysctl.d/60-inotify.conf && \
+             sudo sysctl --system`",
+        )
+    }
+}
+
+fn instances(most: Option<u64>) -> Finding {
+    const TOPIC: &str = "inotify instances";
+    let used = File::open("/proc/self").is_ok().then(used_instances);
+    match (most, used) {
+        (Some(most), Some(used)) if used + 8 > most => Finding::warning(
+            TOPIC,
+            format!("{used} of {most} are in use"),
+            "`echo fs.inotify.max_user_instances=1024 | sudo tee /etc/sysctl.d/60-inotify.conf && \
+             sudo sysctl --system`",
+        ),
+        (Some(most), used) => Finding::ok(TOPIC, format!("{} of {most}", used.unwrap_or(0))),
+        (None, _) => Finding::ok(TOPIC, "not limited"),
+    }
+}
+
+/// Those of this user's processes.
+fn used_instances() -> u64 {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let descriptors = processes.flat_map(|process| {
+        fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten()
+    });
+    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    targets.filter(|target| target.as_os_str() == "anon_inode:inotify").count() as u64
+}
+
+fn disk(place: &Path, free: io::Result<u64>, min_free: ByteSize) -> Finding {
+    const TOPIC: &str = "disk";
+    let free = match free {
+        Ok(free) => free,
+        Err(error) => {
+            let found = format!("{}: {error}", place.display());
+            return Finding::bad(TOPIC, found, "mount it, or name another `data_dir`");
+        }
+    };
+    let found = format!("{} free at {}", text::size(free), place.display());
+    if free >= min_free.as_u64().saturating_add(ENGINE_BYTES) {
+        Finding::ok(TOPIC, found)
+    } else {
+        Finding::warning(
+            TOPIC,
+            found,
+            "an engine takes 1.8 GB (SD) to 5.2 GB (SDXL); `sdtrtctl disk` shows what takes the room, \
+             `sdtrtctl gc` clears away, or move `data_dir`",
+        )
+    }
+}
+
+fn memory(meminfo: &str) -> Finding {
+    const TOPIC: &str = "memory";
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse().ok());
+    let Some(bytes) = kilobytes.map(|kilobytes: u64| kilobytes * 1024) else {
+        return Finding::ok(TOPIC, "not told");
+    };
+    let found = text::size(bytes);
+    if bytes >= MEMORY_BYTES {
+        Finding::ok(TOPIC, found)
+    } else {
+        let advice =
+            "building takes 6 GB for SD and more for SDXL: add swap, or builds may be killed";
+        Finding::warning(TOPIC, found, advice)
+    }
+}
+
+fn count(dir: &Path) -> usize {
+    let entries = WalkDir::new(dir).follow_links(true).into_iter().flatten();
+    entries.filter(|entry| entry.file_type().is_dir()).take(MOST_FOLDERS).count()
+}
+
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn nearest_existing(path: &Path) -> PathBuf {
+    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn limits_are_told_before_they_bite() {
+        let free = |bytes| disk(Path::new("/d"), Ok(bytes), ByteSize::mb(500)).verdict;
+        for (found, expected) in [
+            (watches(499, Some(1000)).verdict, Verdict::Ok),
+            (watches(500, Some(1000)).verdict, Verdict::Warning),
+            (watches(1 << 30, None).verdict, Verdict::Ok),
+            (free(6_000_000_000), Verdict::Ok),
+            (free(5_999_999_999), Verdict::Warning),
+            (memory("MemTotal:       16384000 kB\nMemFree: 1 kB").verdict, Verdict::Ok),
+            (memory("MemTotal:       4096000 kB").verdict, Verdict::Warning),
+            (instances(Some(0)).verdict, Verdict::Warning),
+            (models(Path::new("/nonexistent")).verdict, Verdict::Warning),
+            (models(Path::new("/etc/passwd")).verdict, Verdict::Bad),
+            (socket(Path::new(&"/x".repeat(60))).verdict, Verdict::Bad),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+}

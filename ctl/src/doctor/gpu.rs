@@ -1,0 +1,151 @@
+//! The driver, the GPUs and TensorRT-RTX.
+
+use std::path::Path;
+
+use config::{
+    ComputeCapability,
+    runtime::{BUILDABLE, ONNX_PARSER},
+};
+use protocol::{Gpu, Machine, Runtime};
+
+use super::{Finding, Verdict};
+
+pub(super) fn all(machine: &Machine) -> Vec<Finding> {
+    let mut findings = vec![driver(machine)];
+    findings.extend(machine.gpus.iter().enumerate().map(|(index, gpu)| capability(index, gpu)));
+    findings.push(tensorrt(machine));
+    findings.extend(machine.runtime.as_ref().map(libraries));
+    findings
+}
+
+fn driver(machine: &Machine) -> Finding {
+    const TOPIC: &str = "NVIDIA driver";
+    match &machine.driver {
+        Some(version) if machine.gpus.is_empty() => Finding::bad(
+            TOPIC,
+            format!("{version}, but no GPU"),
+            "`nvidia-smi` says more; after an update of the driver, restart the machine",
+        ),
+        Some(version) => Finding::ok(TOPIC, version),
+        None => Finding::warning(
+            TOPIC,
+            format!("none: {}", machine.driver_problem.as_deref().unwrap_or("not found")),
+            "engines are built all the same, for `compute_capabilities`, but run on a machine with \
+             one only; in a container, start it with `--gpus all`",
+        ),
+    }
+}
+
+fn capability(index: usize, gpu: &Gpu) -> Finding {
+    let topic = format!("GPU {index}");
+    let found = format!("{}, compute capability {}", gpu.name, gpu.compute_capability);
+    match gpu.compute_capability.parse::<ComputeCapability>() {
+        Ok(capability) if BUILDABLE.contains(&capability) => Finding::ok(topic, found),
+        Ok(capability) if capability < BUILDABLE[0] => Finding::bad(
+            topic,
+            found,
+            "TensorRT-RTX needs a Turing GPU (7.5, RTX 20 or GTX 16) or a newer one",
+        ),
+        _ => Finding::warning(
+            topic,
+            found,
+            "TensorRT-RTX is made for RTX cards: 1.7.1.116 refuses to run here; 1.6.1.120 may work, \
+             with `tensorrt_dir`",
+        ),
+    }
+}
+
+fn tensorrt(machine: &Machine) -> Finding {
+    const TOPIC: &str = "TensorRT-RTX";
+    match (&machine.runtime, &machine.runtime_problem) {
+        (Some(runtime), _) => Finding::ok(TOPIC, format!("{}, {}", runtime.version, runtime.path)),
+        // It says what to do.
+        (None, problem) => Finding {
+            topic: TOPIC.to_owned(),
+            verdict: Verdict::Bad,
+            found: problem.as_deref().unwrap_or("not found").to_owned(),
+            advice: None,
+        },
+    }
+}
+
+fn libraries(runtime: &Runtime) -> Finding {
+    const TOPIC: &str = "libraries";
+    let library = Path::new(&runtime.path);
+    let parser = library.with_file_name(ONNX_PARSER);
+    // On the loader's path there is no folder to look into.
+    if !library.is_absolute() || parser.exists() {
+        Finding::ok(TOPIC, "the main library loads, and its ONNX parser is beside it")
+    } else {
+        let found = format!("there is no {}", parser.display());
+        Finding::bad(TOPIC, found, "`sdtrtctl runtime install` fetches both")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            version: "0.1.0".into(),
+            driver: Some("580.95".into()),
+            driver_problem: None,
+            gpus: vec![gpu("8.9")],
+            runtime: Some(Runtime {
+                flavour: "tensorrt-rtx".into(),
+                version: "1.7.1.116".into(),
+                path: "libtensorrt_rtx.so.1".into(),
+            }),
+            runtime_problem: None,
+        }
+    }
+
+    fn gpu(compute_capability: &str) -> Gpu {
+        Gpu {
+            uuid: "GPU-1".into(),
+            name: "A card".into(),
+            compute_capability: compute_capability.into(),
+            reading: None,
+        }
+    }
+
+    #[test]
+    fn a_machine_as_it_should_be_has_nothing_to_do() {
+        assert!(all(&machine()).iter().all(|finding| finding.advice.is_none()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_what_to_do() {
+        let no_driver = Machine {
+            driver: None,
+            driver_problem: Some("libnvidia-ml.so.1 is not there".into()),
+            gpus: vec![],
+            ..machine()
+        };
+        let no_gpu = Machine { gpus: vec![], ..machine() };
+        let old = Machine { gpus: vec![gpu("6.1")], ..machine() };
+        let data_centre = Machine { gpus: vec![gpu("9.0")], ..machine() };
+        let no_runtime = Machine {
+            runtime: None,
+            runtime_problem: Some("no libraries were found".into()),
+            ..machine()
+        };
+        let mut no_parser = machine();
+        no_parser.runtime.as_mut().unwrap().path = "/nowhere/libtensorrt_rtx.so.1".into();
+        for (machine, topic, verdict) in [
+            (no_driver, "NVIDIA driver", Verdict::Warning),
+            (no_gpu, "NVIDIA driver", Verdict::Bad),
+            (old, "GPU 0", Verdict::Bad),
+            (data_centre, "GPU 0", Verdict::Warning),
+            (no_runtime, "TensorRT-RTX", Verdict::Bad),
+            (no_parser, "libraries", Verdict::Bad),
+        ] {
+            let findings = all(&machine);
+            let told: Vec<_> = findings.iter().filter(|f| f.verdict != Verdict::Ok).collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!((told[0].topic.as_str(), told[0].verdict), (topic, verdict));
+            assert!(told[0].advice.is_some() || topic == "TensorRT-RTX");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What keeps engines from being built or used, and what to do about it.
+
+mod folders;
+mod gpu;
+mod service;
+mod webui;
+
+use serde::Serialize;
+
+use crate::{args::Global, sdtrtd, webui::around};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, but less well than it could.
+    Warning,
+    /// It keeps engines from being built or used.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub(crate) struct Finding {
+    /// What was looked at.
+    pub(crate) topic: String,
+    /// How bad it is.
+    pub(crate) verdict: Verdict,
+    /// What was found.
+    pub(crate) found: String,
+    /// What to do.
+    pub(crate) advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(topic: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { topic: topic.into(), verdict: Verdict::Ok, found: found.into(), advice: None }
+    }
+
+    fn warning(
+        topic: impl Into<String>,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        let advice = Some(advice.into());
+        Self { topic: topic.into(), verdict: Verdict::Warning, found: found.into(), advice }
+    }
+
+    fn bad(topic: impl Into<String>, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, ..Self::warning(topic, found, advice) }
+    }
+}
+
+/// Looks at everything.
+pub(crate) fn examine(global: &Global) -> Vec<Finding> {
+    let (configured, loaded) = service::configuration(global);
+    let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
+    let mut findings = vec![configured];
+    match sdtrtd::probe(global) {
+        Ok(machine) => {
+            findings.push(service::program(&machine));
+            findings.extend(gpu::all(&machine));
+        }
+        Err(error) => findings.push(service::no_program(&error)),
+    }
+    findings.push(service::daemon(global));
+    findings.extend(folders::all(&config));
+    for webui in around(&config.models_dirs) {
+        findings.extend(webui::all(&webui, &config));
+    }
+    findings
+}

@@ -1,0 +1,60 @@
+//! The programs, the configuration, the running daemon.
+
+use config::Loaded;
+use protocol::{Machine, Request};
+
+use super::Finding;
+use crate::{args::Global, configuration, daemon::Daemon, exit};
+
+/// The configuration, where it can be used.
+pub(super) fn configuration(global: &Global) -> (Finding, Option<Loaded>) {
+    const TOPIC: &str = "configuration";
+    let file = configuration::file(global);
+    let loaded = match configuration::load(global) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let advice = "`sdtrtctl config edit` mends it";
+            return (Finding::bad(TOPIC, error.to_string(), advice), None);
+        }
+    };
+    let finding = match (loaded.check(&configuration::architectures()), &loaded.file) {
+        (Ok(()), Some(file)) => Finding::ok(TOPIC, file.display().to_string()),
+        (Ok(()), None) => Finding::ok(TOPIC, "by variables alone"),
+        (Err(_), None) => {
+            let found = format!("there is no {}", file.display());
+            Finding::warning(TOPIC, found, "`sdtrtctl setup` writes it, unless you use flags alone")
+        }
+        (Err(error), Some(_)) => {
+            Finding::bad(TOPIC, error.to_string(), "`sdtrtctl config edit` mends it")
+        }
+    };
+    (finding, Some(loaded))
+}
+
+pub(super) fn program(machine: &Machine) -> Finding {
+    let ours = env!("CARGO_PKG_VERSION");
+    if machine.version == ours {
+        Finding::ok("programs", format!("sdtrtd and sdtrtctl {ours}"))
+    } else {
+        let found = format!("sdtrtd {}, but sdtrtctl {ours}", machine.version);
+        Finding::bad("programs", found, "install both from one release")
+    }
+}
+
+pub(super) fn no_program(error: &anyhow::Error) -> Finding {
+    let advice = "install sdtrtd beside sdtrtctl; GPU and TensorRT were not looked at";
+    Finding::bad("programs", exit::describe(error), advice)
+}
+
+pub(super) fn daemon(global: &Global) -> Finding {
+    const TOPIC: &str = "sdtrtd";
+    let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
+    match status {
+        Ok(status) => Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid)),
+        Err(error) => Finding::warning(
+            TOPIC,
+            exit::describe(&error),
+            "`systemctl --user start sdtrtd`; `journalctl --user -u sdtrtd` says why it ended",
+        ),
+    }
+}

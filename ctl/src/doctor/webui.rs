@@ -1,0 +1,149 @@
+//! A web UI: what keeps it from using engines.
+
+use config::Config;
+use serde_json::Value;
+
+use super::Finding;
+use crate::webui::Found;
+
+const NVIDIAS: &str = "Stable-Diffusion-WebUI-TensorRT";
+
+/// Whether something about a web UI is amiss.
+struct Complaint {
+    is_so: bool,
+    found: &'static str,
+    advice: &'static str,
+    is_bad: bool,
+}
+
+pub(super) fn all(webui: &Found, config: &Config) -> Vec<Finding> {
+    let topic = format!("web UI {}", webui.folders.webui.path.display());
+    let complaints = complaints(webui, config);
+    let found: Vec<_> = complaints
+        .iter()
+        .filter(|complaint| complaint.is_so)
+        .map(|complaint| match complaint.is_bad {
+            true => Finding::bad(&topic, complaint.found, complaint.advice),
+            false => Finding::warning(&topic, complaint.found, complaint.advice),
+        })
+        .collect();
+    if found.is_empty() {
+        vec![Finding::ok(topic, "nothing keeps it from using engines")]
+    } else {
+        found
+    }
+}
+
+fn complaints(webui: &Found, config: &Config) -> [Complaint; 7] {
+    let set = |key: &str| &webui.settings[key];
+    let is_more_than_0 = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
+    let has = |name: &str| webui.extensions.contains(name);
+    [
+        Complaint {
+            is_so: set("sd_unet") == "None",
+            found: "SD Unet is set to None",
+            advice: "no engine is ever used: set it to Automatic in Settings, Stable Diffusion",
+            is_bad: true,
+        },
+        Complaint {
+            is_so: config.webui_url.is_some()
+                && !webui.folders.flags.is_empty()
+                && !webui.has_flag("--api")
+                && !webui.has_flag("--nowebui"),
+            found: "it runs without --api, but webui_url is set",
+            advice: "add --api to COMMANDLINE_ARGS in webui-user.sh: sdtrtd can't tell when it is busy",
+            is_bad: false,
+        },
+        Complaint {
+            is_so: webui.has_flag("--medvram") || webui.has_flag("--lowvram"),
+            found: "it runs with --medvram or --lowvram",
+            advice: "these move PyTorch's UNet back to the GPU beside the engine, and break the export \
+                     of NVIDIA's extension: leave them out where the memory allows",
+            is_bad: false,
+        },
+        Complaint {
+            is_so: has(NVIDIAS) && !config.keep_model_json,
+            found: "NVIDIA's TensorRT extension is there, keep_model_json is off",
+            advice: "it loses its engines when checkpoints move: `keep_model_json = true` keeps its \
+                     index true",
+            is_bad: false,
+        },
+        Complaint {
+            is_so: has("sd-webui-controlnet"),
+            found: "ControlNet is there",
+            advice: "images with a ControlNet unit are made by PyTorch: it replaces the UNet's forward, \
+                     and no engine is asked",
+            is_bad: false,
+        },
+        Complaint {
+            is_so: is_more_than_0(set("token_merging_ratio"))
+                || set("hypertile_enable_unet") == true,
+            found: "token merging or Hypertile is on",
+            advice: "both change PyTorch's UNet only; with an engine they do nothing",
+            is_bad: false,
+        },
+        Complaint {
+            is_so: set("sd_checkpoints_limit").as_u64().is_some_and(|limit| limit > 1),
+            found: "several checkpoints are kept loaded",
+            advice: "between those the web UI does not switch engines: set Maximum number of \
+                     checkpoints loaded at the same time to 1",
+            is_bad: false,
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use ::config::WebUi;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{doctor::Verdict, webui::Folders};
+
+    #[test]
+    fn each_known_way_of_not_using_engines_is_told() {
+        let folders = |flags: &[&str]| Folders {
+            webui: WebUi { path: "/w".into(), models_dirs: vec![], lora_dirs: vec![] },
+            extensions: "/w/extensions".into(),
+            data: "/w".into(),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+        };
+        let started = |flags: &[&str]| Found {
+            folders: folders(flags),
+            extensions: [].into(),
+            settings: Value::Null,
+        };
+        let plain = started(&[]);
+        let with = |settings| Found { settings, ..started(&[]) };
+        let extended = |name: &str| Found { extensions: [name.into()].into(), ..started(&[]) };
+        let asked = Config { webui_url: Some("http://x".into()), ..Config::default() };
+        let config = Config::default();
+        for (webui, config, said, verdict) in [
+            (&plain, &config, "nothing keeps", Verdict::Ok),
+            (
+                &with(json!({"sd_unet": "Automatic", "token_merging_ratio": 0})),
+                &config,
+                "nothing",
+                Verdict::Ok,
+            ),
+            (&with(json!({"sd_unet": "None"})), &config, "SD Unet", Verdict::Bad),
+            (
+                &with(json!({"token_merging_ratio": 0.4})),
+                &config,
+                "token merging",
+                Verdict::Warning,
+            ),
+            (&with(json!({"sd_checkpoints_limit": 3})), &config, "several", Verdict::Warning),
+            (&started(&["--xformers"]), &asked, "without --api", Verdict::Warning),
+            (&started(&["--api"]), &asked, "nothing", Verdict::Ok),
+            (&started(&["--lowvram"]), &config, "--lowvram", Verdict::Warning),
+            (&extended(NVIDIAS), &config, "NVIDIA's", Verdict::Warning),
+            (&extended("sd-webui-controlnet"), &config, "ControlNet", Verdict::Warning),
+        ] {
+            let findings = all(webui, config);
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            assert!(findings[0].found.contains(said), "{findings:?}");
+            assert_eq!(findings[0].verdict, verdict, "{said}");
+        }
+    }
+}

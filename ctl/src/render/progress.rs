@@ -1,0 +1,46 @@
+//! How far a build is.
+
+use protocol::Building;
+
+/// Each phase's share of a build's time, in percent, as measured for SD 1.5 on two cores.
+const SHARES: [(&str, f64); 5] =
+    [("graph", 1.0), ("parse", 12.0), ("build", 78.0), ("write", 7.0), ("publish", 2.0)];
+
+/// A guess from less than this much of a build is none.
+const TOO_SOON: f64 = 0.05;
+
+/// Seconds that a build will go on for, `elapsed_s` after it began, by what is done so far.
+pub(crate) fn left_s(building: &Building, elapsed_s: f64) -> Option<u64> {
+    let done = done(building)?;
+    // More than a day is no forecast.
+    let left = elapsed_s * (1.0 - done) / done;
+    (done >= TOO_SOON && left < 86_400.0).then_some(left.round() as u64)
+}
+
+/// The part that is done, from 0 to 1.
+fn done(building: &Building) -> Option<f64> {
+    let phase = SHARES.iter().position(|(name, _)| *name == building.phase)?;
+    let before: f64 = SHARES[..phase].iter().map(|(_, share)| share).sum();
+    Some((before + SHARES[phase].1 * f64::from(building.percent.min(100)) / 100.0) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn time_left_follows_from_what_is_done() {
+        let at =
+            |phase: &str, percent| Building { phase: phase.into(), percent, ..samples::building() };
+        for (building, elapsed, expected) in [
+            (at("graph", 50), 1.0, None),
+            (at("build", 50), 52.0, Some(48)),
+            (at("publish", 100), 60.0, Some(0)),
+            (at("write", 0), 91.0, Some(9)),
+            (at("dance", 50), 91.0, None),
+        ] {
+            assert_eq!(left_s(&building, elapsed), expected, "{building:?}");
+        }
+    }
+}

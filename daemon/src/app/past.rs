@@ -1,0 +1,37 @@
+//! What became of builds.
+
+use protocol::{Finished, Outcome};
+
+use super::{actor::Actor, building::Running, housekeeping::seconds_since_1970, view};
+
+/// How a build ended.
+pub(super) enum Ended<'a> {
+    /// With an engine of so many bytes.
+    Built(u64),
+    /// For this reason, and will not be tried again by itself.
+    Failed(&'a str),
+    /// For this reason, and waits for its turn again.
+    Abandoned(&'a str),
+}
+
+impl Actor {
+    pub(super) fn record(&mut self, running: &Running, ended: Ended<'_>) {
+        let (outcome, reason, bytes) = match ended {
+            Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
+            Ended::Failed(reason) => (Outcome::Failed, Some(reason.to_owned()), None),
+            Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
+        };
+        self.world.store.record(&Finished {
+            engine: running.job.spec.key().to_string(),
+            weights_id: running.weights.to_string(),
+            location: view::text(&running.job.checkpoint),
+            preset: running.presets.join(", "),
+            outcome,
+            reason,
+            seconds: running.started.elapsed().as_secs(),
+            bytes,
+            ended_at: seconds_since_1970(),
+        });
+        self.learned();
+    }
+}

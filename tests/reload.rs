@@ -1,0 +1,68 @@
+//! A changed configuration takes hold without a restart.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where its surroundings fail")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command},
+};
+
+use end_to_end::Workplace;
+
+/// A daemon that has its models folders from a file alone; killed with this value.
+struct Configured(Child);
+
+impl Configured {
+    fn start(w: &Workplace, file: &Path) -> Self {
+        let mut command = Command::new(w.sdtrtd().get_program());
+        command.env_clear().env("HOME", w.path("")).arg("--config").arg(file);
+        command.arg("--data-dir").arg(w.data()).arg("--socket").arg(w.socket());
+        command.arg("--tensorrt-dir").arg(w.path("no-runtime")).args(["--settle-seconds", "0.2"]);
+        let started = Self(command.spawn().unwrap());
+        while w.ctl(&["status"]).code != 0 {}
+        started
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_can_be_applied_is_and_what_is_wrong_changes_nothing() {
+    let w = Workplace::new();
+    let more = w.path("more");
+    fs::create_dir(&more).unwrap();
+    let file = w.path("sdtrtd.toml");
+    let write = |text: &str| {
+        let both = format!("models_dirs = [{:?}, {more:?}]\n", w.models());
+        fs::write(&file, both + text).unwrap();
+    };
+    write("quota = '1 GB'");
+    let _daemon = Configured::start(&w, &file);
+    let reload = || w.ctl(&["reload", "--json"]);
+    assert_eq!(reload().json()["applied"].as_array().unwrap().len(), 0);
+
+    write("quota = '2 GB'\nwebui_url = 'http://127.0.0.1:1'");
+    let told = reload().json();
+    assert_eq!(told["applied"], serde_json::json!(["quota"]));
+    assert_eq!(told["needs_restart"], serde_json::json!(["webui_url"]));
+    assert_eq!(w.ctl(&["disk", "--json"]).json()["quota"], 2_000_000_000_u64);
+
+    write("qouta = '3 GB'");
+    let refused = reload();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains(":2: unknown key `qouta`"), "{refused:?}");
+    assert_eq!(w.ctl(&["disk", "--json"]).json()["quota"], 2_000_000_000_u64);
+
+    // A folder less: its checkpoints go, and what happens there is no longer heard of.
+    w.write_checkpoint(more.join("b.safetensors"), 2);
+    assert_eq!(w.settled_list().len(), 1);
+    fs::write(&file, format!("models_dirs = [{:?}]", w.models())).unwrap();
+    assert_eq!(reload().json()["applied"], serde_json::json!(["models_dirs", "quota"]));
+    assert_eq!(w.settled_list().len(), 0);
+}
