@@ -5,6 +5,7 @@ mod cargo;
 mod checks;
 mod daemon;
 mod demo;
+mod dist;
 mod folders;
 mod gpu;
 mod process;
@@ -62,6 +63,12 @@ enum Command {
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },
+    /// Pack a Debian package and a tarball into target/dist
+    Dist {
+        /// Unoptimised, to try the packing
+        #[arg(long)]
+        dev: bool,
+    },
     /// Everything that a change must pass: format, clippy, rustdoc, tests
     Ci,
 }
@@ -88,6 +95,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { quick, args } => checks::test(quick, &args),
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
         Command::Bench { names } => bench::run(&names),
+        Command::Dist { dev } => dist::run(Profile::new(!dev)),
         Command::Ci => checks::all(),
     }
 }
