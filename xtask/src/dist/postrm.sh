@@ -7,7 +7,7 @@ if [ "$1" = purge ]; then
         rmdir /var/lib/sdtrt/models /var/lib/sdtrt 2>/dev/null ||
             echo "sdtrt: your checkpoints in /var/lib/sdtrt/models are left where they are"
     fi
-    rm -rf /etc/sdtrt
+    rm -rf /etc/sdtrt /run/sdtrtd.sock
     # A group still in use by checkpoints is no harm, a user that can log in by accident would be.
     if getent passwd sdtrt >/dev/null; then userdel sdtrt; fi
     if getent group sdtrt >/dev/null; then groupdel sdtrt; fi

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::{cargo::Programs, folders, process};
 
-/// Where the tarball's and the user unit's programs are for those who build by hand.
+/// Where the user unit has the program of those who build by hand.
 const HOME_BIN: &str = "%h/.local/bin/sdtrtd";
 
 /// What git knows, or would: no leftovers of Python or an editor.
