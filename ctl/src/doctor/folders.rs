@@ -22,10 +22,13 @@ const MEMORY_BYTES: u64 = 7_000_000_000;
 /// Folders are counted up to here: more take too long, and show the problem as well.
 const MOST_FOLDERS: usize = 2_000_000;
 
-pub(super) fn all(config: &Config) -> Vec<Finding> {
+/// `is_own`: this user's daemon is meant; what the system's may write, others may not.
+pub(super) fn all(config: &Config, is_own: bool) -> Vec<Finding> {
     let mut findings: Vec<_> = config.models_dirs.iter().map(|dir| models(dir)).collect();
-    findings.push(data(&config.data_dir));
-    findings.push(socket(&config.socket));
+    if is_own {
+        findings.push(data(&config.data_dir));
+        findings.push(socket(&config.socket));
+    }
     if !config.models_dirs.is_empty() {
         let folders = config.models_dirs.iter().map(|dir| count(dir)).sum();
         findings.push(watches(folders, number("/proc/sys/fs/inotify/max_user_watches")));

@@ -5,9 +5,11 @@ mod gpu;
 mod service;
 mod webui;
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use crate::{args::Global, sdtrtd, webui::around};
+use crate::{args::Global, configuration, sdtrtd, webui::around};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
@@ -57,6 +59,7 @@ impl Finding {
 pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     let (configured, loaded) = service::configuration(global);
     let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
+    let is_own = configuration::file(global) != Path::new(::config::SYSTEM_FILE);
     let mut findings = vec![configured];
     match sdtrtd::probe(global) {
         Ok(machine) => {
@@ -66,7 +69,7 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
         Err(error) => findings.push(service::no_program(&error)),
     }
     findings.push(service::daemon(global));
-    findings.extend(folders::all(&config));
+    findings.extend(folders::all(&config, is_own));
     for webui in around(&config.models_dirs) {
         findings.extend(webui::all(&webui, &config));
     }
