@@ -1,5 +1,7 @@
 //! What a change must pass.
 
+mod deny;
+
 use std::{path::Path, process::Command};
 
 use anyhow::Result;
@@ -9,7 +11,8 @@ use crate::{
     folders, process, setup,
 };
 
-/// Format, clippy and rustdoc with their warnings as errors, then every test. The quickest first.
+/// Format, clippy and rustdoc with their warnings as errors, then the libraries and every test. The
+/// quickest first.
 pub(crate) fn all() -> Result<()> {
     process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
     let kit = setup::all(Profile::Dev)?;
@@ -19,6 +22,7 @@ pub(crate) fn all() -> Result<()> {
     let mut doc = cargo::command("doc", &variables);
     doc.args(["--workspace", "--no-deps", "--document-private-items"]);
     process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    deny::run()?;
     test(false, &[])
 }
 
