@@ -116,7 +116,7 @@ impl Request {
             | Self::WebUis
             | Self::Disk
             | Self::Log { .. }
-            | Self::History { .. }
+            | Self::History
             | Self::Gc { dry_run: true } => true,
             // Verifying removes what is damaged.
             _ => false,
