@@ -41,14 +41,16 @@ pub(crate) struct Done {
 }
 
 pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
-    let file = configuration::file(global);
+    // This user's, also where the system's daemon has one.
+    let file = global.config.clone().unwrap_or_else(config::config_file);
     let kept = file.exists();
     if !kept {
         write(&file, setup)?;
     }
-    let loaded = configuration::load(global)?;
+    let own = Global { config: Some(file.clone()), ..global.clone() };
+    let loaded = configuration::load(&own)?;
     loaded.check(&configuration::architectures())?;
-    let machine = sdtrtd::probe(global)?;
+    let machine = sdtrtd::probe(&own)?;
     let tensorrt = match &machine.runtime {
         Some(runtime) => Some(format!("{} {}", runtime.flavour, runtime.version)),
         None => fetch(&loaded.config.data_dir, setup.yes)?,

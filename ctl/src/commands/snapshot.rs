@@ -82,8 +82,7 @@ fn contents(global: &Global) -> Vec<Content> {
         contents.push(("sdtrtd.toml".to_owned(), without_passwords(&text)));
     }
     contents.extend(told(global));
-    let data_dir = configuration::load(global).map(|loaded| loaded.config.data_dir);
-    let data_dir = data_dir.unwrap_or_else(|_| config::data_dir());
+    let data_dir = data_dir(global);
     contents.extend(files(&data_dir.join("logs"), &["log"]));
     // `.engine` files are weights: only what stands beside them is taken.
     contents.extend(files(&data_dir.join("engines"), &["json", "usage"]));
@@ -93,6 +92,16 @@ fn contents(global: &Global) -> Vec<Content> {
     ));
     contents.push(("nvidia-smi.txt".to_owned(), said("nvidia-smi", &[])));
     contents
+}
+
+/// The running daemon's, or else the configured one.
+fn data_dir(global: &Global) -> PathBuf {
+    let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
+    if let Ok(status) = status {
+        return status.daemon.data_dir.into();
+    }
+    let configured = configuration::load(global).map(|loaded| loaded.config.data_dir);
+    configured.unwrap_or_else(|_| config::data_dir())
 }
 
 /// What the daemon says, or why it says nothing.
