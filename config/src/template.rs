@@ -39,7 +39,8 @@ mod tests {
         for key in KEYS {
             let value = documented.get(key.name).unwrap_or_else(|| panic!("{}", key.name));
             // Those that go by the person, and the examples.
-            let is_example = ["models_dirs", "data_dir", "socket", "presets", "rules", "webuis"];
+            let is_example =
+                ["models_dirs", "data_dir", "socket", "admins", "presets", "rules", "webuis"];
             if let Some(default) =
                 defaults.get(key.name).filter(|_| !is_example.contains(&key.name))
             {
