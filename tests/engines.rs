@@ -76,9 +76,26 @@ fn an_engine_stays_with_its_content() {
 
     assert_eq!(daemon.stop(), Some(0));
     fs::remove_dir_all(w.data().join("learned")).unwrap();
-    let _daemon = w.building_daemon();
+    let daemon = w.building_daemon();
     assert_eq!(at_any_time(only_engine(&w.only())), engine, "everything learned forgotten");
     assert_eq!(engine_files(&w).len(), 3, "plan, manifest and usage: {:?}", engine_files(&w));
+
+    assert_eq!(daemon.stop(), Some(0));
+    write_proof(&w, &engine, built.unet_id.as_deref().unwrap());
+    let _daemon = w.building_daemon();
+    let failed = w.only();
+    assert_eq!((failed.state, failed.engines[0].state), (State::Failed, State::Failed));
+    assert!(failed.reason.unwrap().contains("3.0e-1 off PyTorch"));
+}
+
+/// What the web UI leaves that has found this engine to be wrong.
+fn write_proof(w: &Workplace, engine: &Engine, unet: &str) {
+    let proofs = w.data().join("proofs");
+    fs::create_dir(&proofs).unwrap();
+    let proof = json!({ "version": 1, "engine": engine.key, "unet": unet, "relative_error": 0.3,
+        "bound": 0.02 });
+    fs::write(proofs.join(format!("{}-{}.json", engine.key, &unet[..12])), proof.to_string())
+        .unwrap();
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) fn engine(digit: char) -> Engine {
     Engine {
         key: id(digit),
         state: State::Ready,
+        proof: None,
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],

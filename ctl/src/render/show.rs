@@ -1,6 +1,6 @@
 //! Everything known of one checkpoint.
 
-use protocol::{Checkpoint, Engine};
+use protocol::{Checkpoint, Engine, Proof};
 
 use crate::render::{table::Fields, text};
 
@@ -27,6 +27,7 @@ fn render_engine(engine: &Engine) -> String {
     let mut fields = Fields::indented("  ");
     fields.add("engine", &engine.key);
     fields.add("state", engine.state.to_string());
+    fields.add("numbers", numbers(engine.proof.as_ref()));
     if let Some(changed) = &engine.outdated {
         fields.add("outdated", changed);
     }
@@ -41,6 +42,15 @@ fn render_engine(engine: &Engine) -> String {
     fields.add("built by", format!("{} {}", engine.flavour, engine.version));
     fields.add("built for", engine.compute_capabilities.join(", "));
     fields.render()
+}
+
+/// What is known of them.
+fn numbers(proof: Option<&Proof>) -> String {
+    let Some(Proof { relative_error, bound }) = proof else {
+        return "not compared with PyTorch's yet".to_owned();
+    };
+    let error = relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
+    format!("{error} off PyTorch's, at most {bound:.1e}")
 }
 
 #[cfg(test)]
@@ -61,6 +71,7 @@ mod tests {
 
           engine      eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
           state       ready
+          numbers     not compared with PyTorch's yet
           path        /data/engines/e.engine
           size        1.7 GB
           presets     default
@@ -76,7 +87,12 @@ mod tests {
         checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
         checkpoint.engines[0].pinned = true;
         checkpoint.engines[0].shared = true;
+        checkpoint.engines[0].proof = Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
         let rendered = render(&checkpoint);
+        assert!(
+            rendered.contains("numbers     2.1e-3 off PyTorch's, at most 2.0e-2"),
+            "{rendered}"
+        );
         let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
         assert!(rendered.contains(told), "{rendered}");
         assert!(rendered.contains("weights     the checkpoint's, refitted\n"), "{rendered}");

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::Checkpoint;
 
 /// What takes the room in the data folder. All sizes are bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disk {
     /// The entries of `list` that have engines. Those that share a UNet share its engines.

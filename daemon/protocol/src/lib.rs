@@ -25,7 +25,7 @@ pub use machine::Machine;
 pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status,
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, State, Status,
 };
 pub use webui::ExtensionIndex;
 

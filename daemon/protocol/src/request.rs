@@ -222,7 +222,7 @@ fn did_you_mean(similar: &[String]) -> String {
 }
 
 /// What a watcher gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", content = "value", rename_all = "snake_case")]
 pub enum Event {

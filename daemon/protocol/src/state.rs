@@ -48,7 +48,7 @@ impl fmt::Display for State {
 }
 
 /// One content, wherever it lies; or one file whose content is not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// 64 hex digits; absent until the file was read, and for what was rejected.
@@ -77,14 +77,26 @@ impl Checkpoint {
     }
 }
 
+/// An engine's numbers beside PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Proof {
+    /// ‖engine − PyTorch‖ / ‖PyTorch‖; absent where the engine gave what is no number.
+    pub relative_error: Option<f64>,
+    /// The greatest error of an engine that the web UI uses.
+    pub bound: f64,
+}
+
 /// A published engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Engine {
     /// 64 hex digits.
     pub key: String,
-    /// `ready`, as only published engines are shown.
+    /// `ready`, or `failed` if its numbers were found to be wrong.
     pub state: State,
+    /// How far it was off PyTorch, once the web UI has used it with this checkpoint.
+    pub proof: Option<Proof>,
     /// The plan that TensorRT loads.
     pub path: String,
     /// Size of the plan.

@@ -17,6 +17,7 @@ use crate::{
     build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
     schedule::{Identity, Setback, Want},
     watch::Stamp,
+    webui::proofs,
 };
 
 /// A worker that dies this often without a word is not started again by itself.
@@ -200,6 +201,8 @@ impl Actor {
                 seconds,
             ),
         )?;
+        proofs::forget(&self.world.config.data_dir.join("proofs"), &key);
+        self.world.proofs.retain(|(engine, _), _| *engine != key);
         self.world.asked_no_more(&key);
         self.world.deaths.remove(&key);
         self.remove_outdated();

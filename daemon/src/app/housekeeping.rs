@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsStr,
     fs,
     path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -21,6 +22,11 @@ use crate::{
 
 /// Between two times of clearing away what nobody needs.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
+
+/// Folders of the data folder whose files are each about an engine, which they are named by, and the
+/// files' extension: what TensorRT said, and what the web UI found and compiled.
+const ABOUT_ENGINES: [(&str, &str); 3] =
+    [("logs", "log"), ("proofs", "json"), ("kernels", "cache")];
 
 /// How often it is looked whether there is room again.
 const ROOM: Duration = Duration::from_secs(5);
@@ -121,7 +127,7 @@ impl Actor {
     pub(super) fn collect_garbage(&mut self, dry_run: bool) -> Result<Vec<Garbage>> {
         let mut garbage = Vec::new();
         let unneeded = self.world.unneeded(seconds_since_1970());
-        let logs = self.leftover_logs(&unneeded);
+        let leftovers = self.leftovers(&unneeded);
         for Unneeded { engine, bytes, removal, reason } in unneeded {
             let path = self.world.library.plan(&engine).to_string_lossy().into_owned();
             if !dry_run {
@@ -129,19 +135,19 @@ impl Actor {
             }
             garbage.push(Garbage { path, bytes, reason });
         }
-        for (log, bytes) in logs {
-            let path = log.to_string_lossy().into_owned();
+        for (leftover, bytes) in leftovers {
+            let path = leftover.to_string_lossy().into_owned();
             if !dry_run {
-                fs::remove_file(&log).with_context(|| format!("cannot remove {path}"))?;
+                fs::remove_file(&leftover).with_context(|| format!("cannot remove {path}"))?;
             }
             garbage.push(Garbage { path, bytes, reason: "its engine is gone".to_owned() });
         }
         Ok(garbage)
     }
 
-    /// Logs of engines that are neither there nor to come once the `unneeded` are gone, and their
-    /// sizes.
-    fn leftover_logs(&self, unneeded: &[Unneeded]) -> Vec<(PathBuf, u64)> {
+    /// What was written about engines that are neither there nor to come once the `unneeded` are gone,
+    /// and the sizes.
+    fn leftovers(&self, unneeded: &[Unneeded]) -> Vec<(PathBuf, u64)> {
         if !self.world.surveyed {
             return Vec::new();
         }
@@ -150,14 +156,19 @@ impl Actor {
             living.remove(engine);
         }
         let living: HashSet<String> = living.iter().map(Id::to_string).collect();
-        let logs = fs::read_dir(self.world.config.data_dir.join("logs"));
-        let leftover = logs.into_iter().flatten().flatten().filter_map(|entry| {
-            let path = entry.path();
-            let engine = path.file_stem()?.to_str()?;
-            let is_log = path.extension().is_some_and(|extension| extension == "log");
-            let is_leftover = is_log && !living.contains(engine);
-            is_leftover.then(|| Some((path.clone(), entry.metadata().ok()?.len())))?
+        let folders = ABOUT_ENGINES.map(|(name, extension)| {
+            (self.world.config.data_dir.join(name), OsStr::new(extension))
         });
-        leftover.collect()
+        let leftovers = folders.iter().flat_map(|(folder, extension)| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.filter_map(|entry| {
+                let path = entry.path();
+                // What is about one UNet in it has that after a hyphen.
+                let engine = path.file_stem()?.to_str()?.split('-').next()?;
+                let is_leftover = path.extension() == Some(*extension) && !living.contains(engine);
+                is_leftover.then(|| Some((path.clone(), entry.metadata().ok()?.len())))?
+            })
+        });
+        leftovers.collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{actor::Actor, keeping::of, world::World};
-use crate::webui::{Index, IndexedCheckpoint};
+use crate::webui::{Index, IndexedCheckpoint, IndexedEngine};
 
 impl Actor {
     /// Not before every file was read once: the index of an earlier life is better than half of one.
@@ -23,11 +23,11 @@ fn index(world: &World) -> Index {
         let wanted = world.wanted(held).map(|wanting| wanting.engine);
         // What it should have, then what stands in for it, the newest first.
         engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
-        let library = &world.library;
-        let files = |key| (library.plan(key), library.constants(key));
-        let engines = engines.into_iter().map(|engine| {
-            let (plan, constants) = files(&engine.key);
-            (engine, plan, constants)
+        let engines = engines.into_iter().map(|manifest| IndexedEngine {
+            manifest,
+            plan: world.library.plan(&manifest.key),
+            constants: world.library.constants(&manifest.key),
+            proof: world.proofs.get(&(manifest.key, ids.unet)),
         });
         let kind = held.identity.architecture.kind;
         IndexedCheckpoint::new((ids.weights, ids.unet), kind, &held.paths, engines)

@@ -9,7 +9,8 @@ use std::{
 
 use checkpoint::Id;
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Queued, Runtime, State, Status, VERSION,
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof as Shown, Queued, Runtime, State,
+    Status, VERSION,
 };
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     build::{EngineSpec, FLAVOUR, Manifest, Weights, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
+    webui::Proof,
 };
 
 /// Every entry of `list` by [`Checkpoint::key`].
@@ -79,7 +81,10 @@ fn identified(
         state,
         reason,
         locations: held.paths.iter().map(|path| text(path)).collect(),
-        engines: engines.iter().map(|manifest| engine(world, manifest, wanted)).collect(),
+        engines: engines
+            .iter()
+            .map(|manifest| engine(world, manifest, wanted, &identity.ids.unet))
+            .collect(),
     }
 }
 
@@ -98,7 +103,10 @@ fn state(
     };
     let wanted = wanting.engine;
     if world.library.manifests().contains_key(&wanted) {
-        return (State::Ready, None);
+        return match world.proofs.get(&(wanted, held.identity.ids.unet)) {
+            Some(proof) if !proof.holds() => (State::Failed, Some(disproof(proof))),
+            _ => (State::Ready, None),
+        };
     }
     if world.build.as_ref().is_some_and(|build| build.engine == wanted) {
         return (State::Building, None);
@@ -154,16 +162,34 @@ fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
             world.config.orphan_days
         )),
         locations: Vec::new(),
-        engines: engines.iter().map(|manifest| engine(world, manifest, None)).collect(),
+        engines: engines
+            .iter()
+            .map(|manifest| engine(world, manifest, None, manifest.spec.weights.id()))
+            .collect(),
     })
 }
 
+/// Why an engine is not used that was found to be wrong.
+fn disproof(proof: &Proof) -> String {
+    let error = proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
+    format!(
+        "its engine was {error} off PyTorch's results in the web UI, which uses none past {:.0e}: \
+         PyTorch computes instead",
+        proof.bound
+    )
+}
+
 /// `wanted` is what it should be, where that is known.
-fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>) -> Engine {
+fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet: &Id) -> Engine {
     let usage = world.usage(manifest);
+    let proof = world.proofs.get(&(manifest.key, *unet));
     Engine {
         key: manifest.key.to_string(),
-        state: State::Ready,
+        state: if proof.is_none_or(Proof::holds) { State::Ready } else { State::Failed },
+        proof: proof.map(|Proof { relative_error, bound }| Shown {
+            relative_error: *relative_error,
+            bound: *bound,
+        }),
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),

@@ -18,6 +18,7 @@ use crate::{
     gpu::Gpu,
     schedule::{Catalogue, Decision, Gate, Held, Setback, Want, plan},
     store::Store,
+    webui::Proofs,
 };
 
 /// Everything the daemon knows. What it shows and what it does next follow from this alone.
@@ -35,6 +36,8 @@ pub(super) struct World {
     pub(super) target: Result<Target, RuntimeProblem>,
     /// What the target says of each checkpoint; goes with it.
     memo: Memo,
+    /// How far engines were off in the web UI.
+    pub(super) proofs: Proofs,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
     pub(super) build: Option<Build>,
@@ -84,6 +87,7 @@ impl World {
             gpus,
             target: Err(RuntimeProblem::Sought),
             memo: Memo::default(),
+            proofs: Proofs::new(),
             problems: BTreeMap::new(),
             build: None,
             free: Ok(0),

@@ -3,7 +3,9 @@
 mod api;
 mod index;
 mod model_json;
+pub mod proofs;
 
 pub use api::{WebUi, WebUiReading, is_titled};
-pub use index::{Checkpoint as IndexedCheckpoint, Index, IndexFile};
+pub use index::{Checkpoint as IndexedCheckpoint, Index, IndexFile, IndexedEngine};
 pub use model_json::Keeper;
+pub use proofs::{Proof, Proofs};

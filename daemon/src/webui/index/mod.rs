@@ -6,4 +6,4 @@ mod schema;
 mod tests;
 
 pub use file::IndexFile;
-pub use schema::{Checkpoint, Index};
+pub use schema::{Checkpoint, Index, IndexedEngine};

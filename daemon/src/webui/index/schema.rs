@@ -3,7 +3,10 @@ use std::path::{Path, PathBuf};
 use checkpoint::{Id, Kind};
 use serde::Serialize;
 
-use crate::build::{Manifest, Profile, Weights};
+use crate::{
+    build::{Manifest, Profile, Weights},
+    webui::Proof,
+};
 
 /// Raised when a reader of the version before would go wrong.
 const VERSION: u32 = 1;
@@ -25,6 +28,19 @@ pub struct Checkpoint {
     architecture: String,
     locations: Vec<String>,
     engines: Vec<Engine>,
+}
+
+/// A published engine, for one checkpoint.
+#[derive(Clone, Debug)]
+pub struct IndexedEngine<'a> {
+    /// What it is.
+    pub manifest: &'a Manifest,
+    /// Its plan.
+    pub plan: PathBuf,
+    /// What it is refitted with beside the checkpoint, if it is shared.
+    pub constants: PathBuf,
+    /// What was found of its numbers.
+    pub proof: Option<&'a Proof>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,11 +68,13 @@ enum Form {
     Shared,
 }
 
-/// Whether its numbers were compared with PyTorch's.
+/// What comparing its numbers with PyTorch's gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Trust {
     Unproven,
+    Ready,
+    Failed,
 }
 
 /// An optimization profile: least, usual and greatest of each size.
@@ -80,13 +98,12 @@ impl Index {
 }
 
 impl Checkpoint {
-    /// With each of its engines and the paths of its plan and its constants, the best one first. Paths
-    /// that are not UTF-8 are left out, as JSON has no word for them.
+    /// With its engines, the best one first. Paths that are not UTF-8 are left out, as JSON has no word for them.
     pub fn new<'a>(
         (weights, unet): (Id, Id),
         architecture: Kind,
         paths: &[&Path],
-        engines: impl IntoIterator<Item = (&'a Manifest, PathBuf, PathBuf)>,
+        engines: impl IntoIterator<Item = IndexedEngine<'a>>,
     ) -> Self {
         let engines = engines.into_iter();
         Self {
@@ -94,15 +111,14 @@ impl Checkpoint {
             unet,
             architecture: architecture.to_string(),
             locations: paths.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect(),
-            engines: engines
-                .filter_map(|(manifest, plan, constants)| Engine::new(manifest, &plan, &constants))
-                .collect(),
+            engines: engines.filter_map(|engine| Engine::new(&engine)).collect(),
         }
     }
 }
 
 impl Engine {
-    fn new(manifest: &Manifest, plan: &Path, constants: &Path) -> Option<Self> {
+    fn new(engine: &IndexedEngine<'_>) -> Option<Self> {
+        let IndexedEngine { manifest, plan, constants, proof } = engine;
         let spec = &manifest.spec;
         let text = |path: &Path| path.to_str().map(str::to_owned);
         let (kind, constants) = match spec.weights {
@@ -122,8 +138,12 @@ impl Engine {
                 .map(ToString::to_string)
                 .collect(),
             precision: spec.precision.to_string(),
-            state: Trust::Unproven,
-            relative_error: None,
+            state: match proof {
+                None => Trust::Unproven,
+                Some(proof) if proof.holds() => Trust::Ready,
+                Some(_) => Trust::Failed,
+            },
+            relative_error: proof.and_then(|proof| proof.relative_error),
             profiles: profiles.map(|(preset, profile)| Sizes::new(preset, profile)).collect(),
         })
     }

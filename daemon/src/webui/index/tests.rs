@@ -1,14 +1,15 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use checkpoint::{Id, Kind};
 use config::Config;
 use serde_json::{Value, json};
 use unet::Precision;
 
-use super::{Checkpoint, Index};
+use super::{Checkpoint, Index, IndexedEngine};
 use crate::{
     build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, Weights, family},
     samples,
+    webui::Proof,
 };
 
 fn id(name: &str) -> Id {
@@ -34,10 +35,14 @@ fn engine(unet: Id) -> Manifest {
     Manifest::new(spec, names, id("weights"), built, 0, 1.0)
 }
 
-fn index(paths: &[&str], engines: &[&Manifest]) -> Value {
+fn index(paths: &[&str], engines: &[&Manifest], proof: Option<&Proof>) -> Value {
     let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
-    let [plan, constants] = ["/data/e.engine", "/data/e.constants"].map(PathBuf::from);
-    let engines = engines.iter().map(|manifest| (*manifest, plan.clone(), constants.clone()));
+    let engines = engines.iter().map(|manifest| IndexedEngine {
+        manifest,
+        plan: "/data/e.engine".into(),
+        constants: "/data/e.constants".into(),
+        proof,
+    });
     let ids = (id("weights"), id("unet"));
     let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, engines);
     serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), [checkpoint])).unwrap()
@@ -46,7 +51,7 @@ fn index(paths: &[&str], engines: &[&Manifest]) -> Value {
 #[test]
 fn the_schema_is_what_the_web_ui_reads() {
     let manifest = engine(id("unet"));
-    let found = index(&["/m/a.safetensors", "/m/b.ckpt"], &[&manifest]);
+    let found = index(&["/m/a.safetensors", "/m/b.ckpt"], &[&manifest], None);
     let expected = json!({
         "version": 1,
         "socket": "/run/sdtrtd.sock",
@@ -78,14 +83,27 @@ fn the_schema_is_what_the_web_ui_reads() {
 
 #[test]
 fn a_checkpoint_without_an_engine_is_left_out() {
-    assert_eq!(index(&["/m/a.safetensors"], &[])["checkpoints"], json!([]));
+    assert_eq!(index(&["/m/a.safetensors"], &[], None)["checkpoints"], json!([]));
 }
 
 #[test]
 fn of_a_shared_engine_the_constants_are_told_too() {
     let mut shared = engine(id("unet"));
     shared.spec.weights = Weights::Shared(id("signature"));
-    let found = &index(&["/m/a.safetensors"], &[&shared])["checkpoints"][0]["engines"][0];
+    let found = &index(&["/m/a.safetensors"], &[&shared], None)["checkpoints"][0]["engines"][0];
     assert_eq!(found["kind"], "shared");
     assert_eq!(found["constants"], "/data/e.constants");
+}
+
+#[test]
+fn what_was_found_of_an_engine_is_told() {
+    let manifest = engine(id("unet"));
+    for (relative_error, state) in [(Some(0.002), "ready"), (Some(0.3), "failed"), (None, "failed")]
+    {
+        let proof = Proof { relative_error, bound: 0.02 };
+        let found = &index(&["/m/a.safetensors"], &[&manifest], Some(&proof));
+        let engine = &found["checkpoints"][0]["engines"][0];
+        assert_eq!(engine["state"], state);
+        assert_eq!(engine["relative_error"].as_f64(), relative_error);
+    }
 }

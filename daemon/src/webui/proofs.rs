@@ -1,0 +1,113 @@
+//! What the web UI found of engines' numbers: `DATA/proofs`, which docs/index.md tells of.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use checkpoint::Id;
+use serde::Deserialize;
+use tracing::warn;
+
+/// The version of the files that is understood.
+const VERSION: u32 = 1;
+
+/// How far an engine with the weights of one UNet was off PyTorch, the first time it was used.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Proof {
+    /// ‖engine − PyTorch‖ / ‖PyTorch‖; absent where the engine gave what is no number.
+    pub relative_error: Option<f64>,
+    /// The greatest error of an engine that is used.
+    pub bound: f64,
+}
+
+impl Proof {
+    /// Whether the engine is used.
+    pub fn holds(&self) -> bool {
+        self.relative_error.is_some_and(|error| error <= self.bound)
+    }
+}
+
+/// By engine and UNet.
+pub type Proofs = HashMap<(Id, Id), Proof>;
+
+#[derive(Deserialize)]
+struct File {
+    version: u32,
+    engine: Id,
+    unet: Id,
+    #[serde(flatten)]
+    proof: Proof,
+}
+
+/// All that are there. What is not understood is left out, as it would be without the file.
+pub fn read(folder: &Path) -> Proofs {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    whole.filter_map(|path| parse(&path)).collect()
+}
+
+fn parse(path: &Path) -> Option<((Id, Id), Proof)> {
+    let file: File = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
+        Ok(Ok(file)) => file,
+        Ok(Err(error)) => {
+            warn!("{} is not understood: {error}", path.display());
+            return None;
+        }
+        Err(_) => return None,
+    };
+    (file.version == VERSION).then_some(((file.engine, file.unet), file.proof))
+}
+
+/// Has an engine that was built anew compared anew.
+pub fn forget(folder: &Path, engine: &Id) {
+    let engine = engine.to_string();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&engine)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(name: &str) -> Id {
+        Id::from(blake3::hash(name.as_bytes()))
+    }
+
+    #[test]
+    fn what_the_web_ui_wrote_is_read_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |engine: &str, error: Option<f64>, version: u32| {
+            let unet = id("unet").to_string();
+            let file = json!({ "version": version, "engine": id(engine).to_string(), "unet": unet,
+                "relative_error": error, "bound": 0.02, "gpu": "NVIDIA GeForce RTX 4090" });
+            let name = format!("{}-{}.json", id(engine), &unet[..12]);
+            fs::write(folder.path().join(name), file.to_string()).unwrap();
+        };
+        write("right", Some(0.0021), 1);
+        write("wrong", Some(0.3), 1);
+        write("no number", None, 1);
+        write("later", Some(0.0), 2);
+        fs::write(folder.path().join("broken.json"), "{").unwrap();
+        fs::write(folder.path().join(".aside"), "{}").unwrap();
+
+        let proofs = read(folder.path());
+        let held = |engine| proofs.get(&(id(engine), id("unet"))).map(Proof::holds);
+        for (engine, holds) in [
+            ("right", Some(true)),
+            ("wrong", Some(false)),
+            ("no number", Some(false)),
+            ("later", None),
+        ] {
+            assert_eq!(held(engine), holds, "{engine}");
+        }
+
+        forget(folder.path(), &id("wrong"));
+        let proofs = read(folder.path());
+        assert_eq!(proofs.len(), 2);
+        assert!(!proofs.contains_key(&(id("wrong"), id("unet"))));
+        assert!(read(Path::new("/nowhere")).is_empty());
+    }
+}
