@@ -88,5 +88,5 @@ fn render(outcome: &Outcome) -> String {
     for dir in outcome.models_dirs.iter().chain(&outcome.lora_dirs) {
         rendered.push_str(&format!("  {}\n", text::clean(dir)));
     }
-    rendered + "restart sdtrtd and the web UI to have them see it\n"
+    rendered + "`sdtrtctl reload` and a restart of the web UI have them see it\n"
 }
