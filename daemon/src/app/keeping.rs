@@ -54,13 +54,20 @@ impl World {
         }
     }
 
-    /// What the checkpoints in use should have.
+    /// What the checkpoints in use should have that published engines may be of: of thousands of
+    /// checkpoints few have one.
     fn wanted_engines(&self) -> WantedKeys {
         let mut wanted = WantedKeys::new();
+        let engines = self.library.manifests().values();
+        let published: HashSet<Id> = engines.map(|manifest| *manifest.spec.weights.id()).collect();
+        if published.is_empty() {
+            return wanted;
+        }
         for held in self.catalogue.held().values() {
-            let key = self.wanted(held).map(|wanting| wanting.engine);
             // One kind of engine takes the place of the other.
-            for id in [held.identity.ids.unet, held.identity.signature] {
+            let ids = [held.identity.ids.unet, held.identity.signature];
+            for id in ids.into_iter().filter(|id| published.contains(id)) {
+                let key = self.wanted(held).map(|wanting| wanting.engine);
                 wanted.entry(id).or_default().extend(key);
             }
         }
@@ -155,7 +162,8 @@ impl World {
 
     /// Engines that are there or may come: what is kept of their building is of use.
     pub(super) fn living_engines(&self) -> HashSet<Id> {
-        let wanted = self.wanted_engines().into_values().flatten();
+        let held = self.catalogue.held();
+        let wanted = held.values().filter_map(|held| Some(self.wanted(held)?.engine));
         let building = self.build.iter().map(|build| build.engine);
         wanted.chain(building).chain(self.library.manifests().keys().copied()).collect()
     }
