@@ -22,7 +22,7 @@ use crate::{daemon, folders, process, size};
 const MOVED: usize = 1000;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Of one checkpoint whose engine is followed.
+/// What no move may change.
 struct Followed {
     client: Client,
     queue: BTreeSet<String>,
@@ -41,6 +41,10 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let all = super::COUNT + usize::from(is_mounted);
     until(&mut client, "all are known", |list| {
         list.iter().filter(|checkpoint| checkpoint.weights_id.is_some()).count() == all
+    })?;
+    // Nothing is queued before TensorRT is found, which may come later.
+    process::until("all are queued", LIMIT, Duration::from_millis(20), || {
+        Ok((queue(&mut client)?.len() == all).then_some(()))
     })?;
     let mut followed = Followed::new(client)?;
     let mut rows = Vec::new();
