@@ -17,7 +17,6 @@ use crate::{
     build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
     schedule::{Identity, Setback, Want},
     watch::Stamp,
-    webui::proofs,
 };
 
 /// A worker that dies this often without a word is not started again by itself.
@@ -201,8 +200,7 @@ impl Actor {
                 seconds,
             ),
         )?;
-        proofs::forget(&self.world.config.data_dir.join("proofs"), &key);
-        self.world.proofs.retain(|(engine, _), _| *engine != key);
+        self.world.forget_proofs(&key);
         self.world.asked_no_more(&key);
         self.world.deaths.remove(&key);
         self.remove_outdated();

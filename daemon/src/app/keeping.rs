@@ -1,6 +1,9 @@
 //! What is worth keeping: the engines as [`crate::schedule`] judges them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use checkpoint::Id;
 use tracing::warn;
@@ -9,6 +12,7 @@ use super::{room, wanting::Wanting, world::World};
 use crate::{
     build::{Manifest, Usage, Weights, difference},
     schedule::{Holdings, Identity, Standing, Stored, WantedKeys, standings},
+    webui::proofs,
 };
 
 /// TensorRT takes a CUDA driver to build what can be refitted.
@@ -94,6 +98,21 @@ impl World {
     pub(super) fn usage(&self, manifest: &Manifest) -> Usage {
         let known = self.library.usage(&manifest.key).copied();
         known.unwrap_or(Usage::since(manifest.built_at))
+    }
+
+    /// Takes in what the web UI found of engines.
+    pub(super) fn read_proofs(&mut self) {
+        self.proofs = proofs::read(&self.proofs_folder());
+    }
+
+    /// Has an engine that was built anew compared anew.
+    pub(super) fn forget_proofs(&mut self, engine: &Id) {
+        proofs::forget(&self.proofs_folder(), engine);
+        self.proofs.retain(|(known, _), _| known != engine);
+    }
+
+    fn proofs_folder(&self) -> PathBuf {
+        self.config.data_dir.join("proofs")
     }
 
     /// All engines against the quota.

@@ -22,7 +22,6 @@ use crate::{
     build::RuntimeProblem,
     schedule::{Outcome, Setback},
     watch::{Hint, Scan, Stamp, scan},
-    webui::proofs,
 };
 
 /// Files read at once.
@@ -75,14 +74,10 @@ impl Actor {
         });
     }
 
-    fn proofs(&self) -> PathBuf {
-        self.world.config.data_dir.join("proofs")
-    }
-
     pub(super) fn scanned(&mut self, scan: Scan) {
         let now = Instant::now();
         self.looks.scans_done += 1;
-        self.world.proofs = proofs::read(&self.proofs());
+        self.world.read_proofs();
         if self.looks.scans_done == 1 {
             info!(checkpoints = scan.files.len(), "first scan done");
             self.manager.ready();

@@ -56,7 +56,7 @@ fn parse(path: &Path) -> Option<((Id, Id), Proof)> {
     (file.version == VERSION).then_some(((file.engine, file.unet), file.proof))
 }
 
-/// Has an engine that was built anew compared anew.
+/// Deletes those of an engine.
 pub fn forget(folder: &Path, engine: &Id) {
     let engine = engine.to_string();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

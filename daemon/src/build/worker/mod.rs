@@ -86,7 +86,7 @@ fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
 fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
     let path = job.plan();
     let mut hasher = blake3::Hasher::new();
-    let write = || -> io::Result<()> {
+    let mut write = || -> io::Result<()> {
         let mut file = fs::File::create(&path)?;
         let mut written = 0;
         for piece in plan.chunks(PIECE) {
@@ -97,7 +97,6 @@ fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
         }
         file.sync_all()
     };
-    let mut write = write;
     write().with_context(|| {
         format!(
             "cannot write the engine, {} MB, to {} (make room there, then `sdtrtctl retry` the checkpoint)",

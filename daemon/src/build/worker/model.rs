@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use checkpoint::{Checkpoint, Dtype};
 use safetensors::tensor::{Dtype as Stored, TensorView, serialize};
-use unet::{Data, Graph, blank};
+use unet::{Data, Graph, Initializer, blank};
 
 use crate::build::{Job, Weights};
 
@@ -44,7 +44,7 @@ pub(super) fn write(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
             zeros.with_context(|| format!("cannot write {}", weights.display()))?;
             let graph = Graph::new(architecture, &tensors, precision)?;
             write_constants(job, &graph)?;
-            let replaceable = numbers(&graph).map(|(name, ..)| name.clone()).collect();
+            let replaceable = numbers(&graph).map(|number| number.name.clone()).collect();
             (graph, replaceable)
         }
     };
@@ -58,7 +58,7 @@ pub(super) fn write(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
 /// garbage, and nothing says so.
 fn write_constants(job: &Job, graph: &Graph) -> Result<()> {
     let mut constants = BTreeMap::new();
-    for (name, dtype, shape, data) in numbers(graph) {
+    for Initializer { name, dtype, shape, data } in numbers(graph) {
         let Data::Inline(bytes) = data else { continue };
         let dtype = match dtype {
             Dtype::F16 => Stored::F16,
@@ -75,9 +75,6 @@ fn write_constants(job: &Job, graph: &Graph) -> Result<()> {
 }
 
 /// All that TensorRT computes with; shapes and indices, which are whole numbers, stay in the plan.
-fn numbers(graph: &Graph) -> impl Iterator<Item = (&String, Dtype, &Vec<u64>, &Data)> {
-    let floats = graph.initializers().iter().filter(|i| matches!(i.dtype, Dtype::F16 | Dtype::F32));
-    floats.map(|initializer| {
-        (&initializer.name, initializer.dtype, &initializer.shape, &initializer.data)
-    })
+fn numbers(graph: &Graph) -> impl Iterator<Item = &Initializer> {
+    graph.initializers().iter().filter(|i| matches!(i.dtype, Dtype::F16 | Dtype::F32))
 }
