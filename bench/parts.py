@@ -73,7 +73,8 @@ def convolution(inputs, outputs, side):
 def linear(rows, inputs, outputs):
     nodes = [node("Gemm", ["x", "w", "b"], ["latent"], transB=1)]
     weights = {"w": weight(outputs, inputs), "b": weight(outputs, scale=0.5)}
-    return Part(f"linear layer of {inputs}", (rows, inputs), nodes, weights, F.linear)
+    compute = lambda x, w, b: F.linear(x, w, b)
+    return Part(f"linear layer of {inputs}", (rows, inputs), nodes, weights, compute)
 
 
 def attention(positions, width):
