@@ -14,7 +14,7 @@ use super::{
     world::Build,
 };
 use crate::{
-    build::{Built, Failure, Job, Manifest, Phase, Progress, Wanted},
+    build::{Built, Failure, Job, Manifest, Phase, Progress, Task, Wanted},
     schedule::{Identity, Setback, Want},
     watch::Stamp,
 };
@@ -89,11 +89,13 @@ impl Actor {
             self.world.library.scratch().context("cannot make a folder to build the engine in")?;
         info!(engine = %want.engine.short(), "building for {}", checkpoint.display());
         let job = Job {
+            task: Task::Build,
             spec: wanted.spec,
             checkpoint,
             stamp,
             libraries,
             folder: scratch.path().to_owned(),
+            gpu: None,
         };
         let (engine, mailbox) = (want.engine, self.mailbox.clone());
         let hear = {

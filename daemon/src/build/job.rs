@@ -7,12 +7,14 @@ use std::{fmt, path::PathBuf};
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
-use super::EngineSpec;
+use super::{EngineSpec, Findings};
 use crate::watch::Stamp;
 
-/// One engine to build.
+/// One thing to do with one engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
+    /// What to do.
+    pub task: Task,
     /// The engine.
     pub spec: EngineSpec,
     /// A file with its weights.
@@ -23,6 +25,39 @@ pub struct Job {
     pub libraries: Option<PathBuf>,
     /// An empty folder for this job alone, on the disk where the engine will lie.
     pub folder: PathBuf,
+    /// The UUID of the GPU to use; CUDA's first one when absent.
+    pub gpu: Option<String>,
+}
+
+/// What a worker can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Build the engine's plan, and leave it in the job's folder.
+    Build,
+    /// Run a published engine on the GPU: whether it computes what the checkpoint says, and how fast.
+    Try(Published),
+    /// Write a plan with the checkpoint's weights inside to `output`, which must not be there yet.
+    Materialize {
+        /// The engine to fill.
+        engine: Published,
+        /// The plan to write.
+        output: PathBuf,
+    },
+}
+
+/// Where a published engine's files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The plan.
+    pub plan: PathBuf,
+    /// The graph's constants, which only a shared engine has.
+    pub constants: PathBuf,
+    /// TensorRT's runtime cache: the kernels that were compiled for a GPU. It may not be there yet.
+    pub kernels: PathBuf,
+    /// ONNX Runtime's library, which computes what the engine is compared with; the loader's own one
+    /// when absent.
+    pub onnx_runtime: Option<PathBuf>,
 }
 
 impl Job {
@@ -52,6 +87,12 @@ pub enum Phase {
     Write,
     /// Putting it where engines are kept.
     Publish,
+    /// Loading the engine, and filling it with weights if it has none.
+    Load,
+    /// Comparing what it computes with what it should.
+    Prove,
+    /// Compiling kernels for the sizes of its profiles, and timing them.
+    Warm,
 }
 
 impl fmt::Display for Phase {
@@ -62,6 +103,9 @@ impl fmt::Display for Phase {
             Self::Build => "build",
             Self::Write => "write",
             Self::Publish => "publish",
+            Self::Load => "load",
+            Self::Prove => "prove",
+            Self::Warm => "warm",
         })
     }
 }
@@ -87,15 +131,26 @@ pub struct Built {
 }
 
 /// A line from the worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Report {
     /// It goes on.
     Progress(Progress),
-    /// It is done; the last line.
+    /// The plan is in the job's folder; the last line.
     Built(Built),
+    /// The engine was tried; the last line.
+    Tried(Findings),
+    /// The plan with weights inside is written and synced, and has so many bytes; the last line.
+    Materialized(u64),
     /// It can't be done, and why; the last line.
     Failed(String),
     /// TensorRT does not let these weights be replaced, so the engine can't be shared; the last line.
     Unshareable(Vec<String>),
+    /// The GPU's memory does not do; the last line.
+    OutOfMemory {
+        /// Bytes that the engine takes at least, where that is known.
+        needed: Option<u64>,
+        /// Bytes that were free before.
+        free: u64,
+    },
 }

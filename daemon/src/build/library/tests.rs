@@ -36,11 +36,13 @@ fn published(data_dir: &Path) -> (Library, Manifest) {
 fn publish(library: &mut Library, manifest: &Manifest) {
     let scratch = library.scratch().unwrap();
     let job = Job {
+        task: crate::build::Task::Build,
         spec: manifest.spec.clone(),
         checkpoint: "/m/a.safetensors".into(),
         stamp: Stamp { device: 0, inode: 0, size: 0, mtime_ns: 0 },
         libraries: None,
         folder: scratch.path().to_owned(),
+        gpu: None,
     };
     fs::write(job.plan(), "plan").unwrap();
     if let Weights::Shared(_) = manifest.spec.weights {

@@ -13,13 +13,13 @@ use std::{
     process, thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use checkpoint::{Checkpoint, Id};
 use procfs::process::Process;
 
 pub use version::library_version;
 
-use super::{Built, Job, Phase, Progress, Report};
+use super::{Built, Job, Phase, Progress, Report, Task};
 use crate::watch::Stamp;
 
 /// Plans are written in pieces of this many bytes, so that progress shows.
@@ -38,7 +38,11 @@ pub fn main() -> Result<()> {
     let job: Job = serde_json::from_str(&line).context("not a job on standard input")?;
     thread::spawn(move || stop_with_the_daemon(input));
 
-    let last = build(&job).unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
+    let done = match &job.task {
+        Task::Build => build(&job),
+        Task::Try(_) | Task::Materialize { .. } => Err(anyhow!("sdtrtd can't do that yet")),
+    };
+    let last = done.unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
     report(&last)
 }
 
