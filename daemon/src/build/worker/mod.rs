@@ -1,11 +1,18 @@
-//! The process that TensorRT lives in: reads one job, builds it, reports, ends.
+//! The process that TensorRT lives in: reads one job, does it, reports, ends.
 
+mod build;
 mod confinement;
+mod cuda;
+mod materialize;
 mod model;
+mod numbers;
 mod priority;
 mod progress;
+mod reference;
 mod tensorrt;
+mod trial;
 mod version;
+mod weights;
 
 use std::{
     fs,
@@ -13,22 +20,20 @@ use std::{
     process, thread,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
-use checkpoint::{Checkpoint, Id};
-use procfs::process::Process;
+use anyhow::{Context, Result, ensure};
+use checkpoint::Checkpoint;
 
 pub use version::library_version;
 
-use super::{Built, Job, Phase, Progress, Report, Task};
+use cuda::{Cuda, OutOfMemory};
+
+use super::{Job, Phase, Progress, Report, Task};
 use crate::watch::Stamp;
 
-/// Plans are written in pieces of this many bytes, so that progress shows.
-const PIECE: usize = 64 << 20;
-
-/// Reads a [`Job`] from standard input, builds it, and writes [`Report`]s to standard output.
+/// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output.
 ///
 /// # Errors
-/// When there is no job to read or nobody to report to. A job that can't be built is a report.
+/// When there is no job to read or nobody to report to. A job that can't be done is a report.
 pub fn main() -> Result<()> {
     confinement::confine();
     priority::lower();
@@ -38,11 +43,7 @@ pub fn main() -> Result<()> {
     let job: Job = serde_json::from_str(&line).context("not a job on standard input")?;
     thread::spawn(move || stop_with_the_daemon(input));
 
-    let done = match &job.task {
-        Task::Build => build(&job),
-        Task::Try(_) | Task::Materialize { .. } => Err(anyhow!("sdtrtd can't do that yet")),
-    };
-    let last = done.unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
+    let last = work(&job).unwrap_or_else(|error| failed(&error));
     report(&last)
 }
 
@@ -51,6 +52,16 @@ fn stop_with_the_daemon(mut input: impl Read) {
     let _ = io::copy(&mut input, &mut io::sink());
     eprintln!("sdtrtd is gone or no longer wants this engine; stopping");
     process::exit(1);
+}
+
+fn failed(error: &anyhow::Error) -> Report {
+    // What the job held is free again, so that this is what it had.
+    match (error.downcast_ref::<OutOfMemory>(), Cuda::new()) {
+        (Some(OutOfMemory { needed, .. }), Ok(cuda)) => {
+            Report::OutOfMemory { needed: *needed, free: cuda.free() }
+        }
+        _ => Report::Failed(format!("{error:#}")),
+    }
 }
 
 fn report(report: &Report) -> Result<()> {
@@ -67,14 +78,17 @@ fn at(phase: Phase, percent: u8) {
 }
 
 /// The last report.
-fn build(job: &Job) -> Result<Report> {
-    at(Phase::Graph, 0);
+fn work(job: &Job) -> Result<Report> {
     let path = job.checkpoint.display();
     let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
     unchanged(job, checkpoint.file())?;
-    let model = model::write(job, &checkpoint).with_context(|| format!("{path}"))?;
-    at(Phase::Graph, 100);
-    let last = tensorrt::build(job, &model, |plan| write_plan(job, plan))?;
+    let last = match &job.task {
+        Task::Build => build::build(job, &checkpoint)?,
+        Task::Try(engine) => trial::run(job, engine, &checkpoint)?,
+        Task::Materialize { engine, output } => {
+            materialize::materialize(job, engine, output, &checkpoint)?
+        }
+    };
     unchanged(job, checkpoint.file())?;
     Ok(last)
 }
@@ -87,41 +101,6 @@ fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
     Ok(())
 }
 
-fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
-    let path = job.plan();
-    let mut hasher = blake3::Hasher::new();
-    let mut write = || -> io::Result<()> {
-        let mut file = fs::File::create(&path)?;
-        let mut written = 0;
-        for piece in plan.chunks(PIECE) {
-            at(Phase::Write, percent(written, plan.len()));
-            hasher.update(piece);
-            file.write_all(piece)?;
-            written += piece.len();
-        }
-        file.sync_all()
-    };
-    write().with_context(|| {
-        format!(
-            "cannot write the engine, {} MB, to {} (make room there, then `sdtrtctl retry` the checkpoint)",
-            plan.len() / 1_000_000,
-            job.folder.display()
-        )
-    })?;
-    at(Phase::Write, 100);
-    Ok(Built {
-        bytes: plan.len() as u64,
-        blake3: Id::from(hasher.finalize()),
-        peak_bytes: peak_bytes(),
-    })
-}
-
 fn percent(done: usize, of: usize) -> u8 {
     u8::try_from(done.saturating_mul(100) / of.max(1)).unwrap_or(100).min(100)
-}
-
-/// 0 where the system does not say.
-fn peak_bytes() -> u64 {
-    let status = Process::myself().and_then(|process| process.status());
-    status.ok().and_then(|status| status.vmhwm).map_or(0, |kib| kib * 1024)
 }

@@ -1,19 +1,13 @@
-//! The only code that calls TensorRT.
+use std::collections::HashSet;
 
-use std::{
-    collections::HashSet,
-    ffi::OsStr,
-    sync::{Arc, Mutex},
-};
-
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use config::{ComputeCapability, runtime};
+use anyhow::{Context, Result, bail, ensure};
+use config::ComputeCapability;
 use trtx::{
-    Builder, BuilderConfig, BuilderFlag, EngineInvalidityDiagnostics as Invalid, LogHandler,
-    Logger, OnnxParser, OptProfileSelector, Refitter, Runtime, Severity,
+    Builder, BuilderConfig, BuilderFlag, EngineInvalidityDiagnostics as Invalid, Logger,
+    OnnxParser, OptProfileSelector, Refitter, Runtime,
 };
 
-use super::{Phase, at, library_version, model::Model, progress::Monitor};
+use super::super::{Phase, at, model::Model, progress::Monitor};
 use crate::build::{Built, Job, Profile, Report, Weights};
 
 /// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
@@ -22,24 +16,9 @@ const STRONGLY_TYPED: u32 = 1;
 /// `kWARNING` of the parser's `parseFromFile`.
 const PARSER_VERBOSITY: i32 = 2;
 
-/// Builds the plan of `model` and hands it to `keep`. Returns the last report.
-pub(super) fn build(
-    job: &Job,
-    model: &Model,
-    keep: impl FnOnce(&[u8]) -> Result<Built>,
-) -> Result<Report> {
-    load(job)?;
-    let errors = Errors::default();
-    let logger = Logger::new(errors.clone())?;
-    // What TensorRT returns is only 'no'; why is in its log.
-    build_logged(job, model, keep, &logger).map_err(|error| match errors.last() {
-        Some(said) => anyhow!("{error:#}; TensorRT said: {said}"),
-        None => error,
-    })?
-}
-
-/// What TensorRT failed at, and within, what `keep` did.
-fn build_logged(
+/// Builds the plan of `model` and hands it to `keep`. What TensorRT failed at, and within, the last report
+/// or what `keep` failed at.
+pub(in super::super) fn build(
     job: &Job,
     model: &Model,
     keep: impl FnOnce(&[u8]) -> Result<Built>,
@@ -73,25 +52,6 @@ fn build_logged(
         return Ok(Ok(Report::Unshareable(fixed)));
     }
     Ok(keep(&plan).map(Report::Built))
-}
-
-fn load(job: &Job) -> Result<()> {
-    let file = |name: &str| match &job.libraries {
-        Some(dir) => dir.join(name).into_os_string(),
-        None => name.into(),
-    };
-    let library = file(runtime::LIBRARY);
-    let version = library_version(&library)?;
-    ensure!(
-        version == job.spec.version,
-        "{} was replaced: it is version {version} now and not {}; restart sdtrtd",
-        library.display(),
-        job.spec.version
-    );
-    let load = |name: &OsStr| format!("cannot load {}", name.display());
-    trtx::dynamically_load_tensorrt(Some(&library)).with_context(|| load(&library))?;
-    let parser = file(runtime::ONNX_PARSER);
-    trtx::dynamically_load_tensorrt_onnxparser(Some(&parser)).with_context(|| load(&parser))
 }
 
 fn choose_gpus(
@@ -170,28 +130,4 @@ fn fixed(plan: &[u8], replaceable: &[String], logger: &Logger) -> Result<Vec<Str
     let known = refitter.all_weights(i32::try_from(replaceable.len() * 2)?)?;
     let known: HashSet<&str> = known.iter().map(String::as_str).collect();
     Ok(replaceable.iter().filter(|name| !known.contains(name.as_str())).cloned().collect())
-}
-
-/// Writes TensorRT's log to standard error and keeps the last error.
-#[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Option<String>>>);
-
-impl Errors {
-    fn last(&self) -> Option<String> {
-        self.0.lock().ok()?.clone()
-    }
-}
-
-impl LogHandler for Errors {
-    fn log(&self, severity: Severity, message: &str) {
-        if severity > Severity::Info {
-            return;
-        }
-        eprintln!("{severity:?}: {message}");
-        if severity <= Severity::Error
-            && let Ok(mut last) = self.0.lock()
-        {
-            *last = Some(message.to_owned());
-        }
-    }
 }

@@ -1,0 +1,67 @@
+use checkpoint::Id;
+use serde::{Deserialize, Serialize};
+
+/// Relative error against fp32 past which an engine is not used: twice what a right engine of a whole UNet
+/// was seen to have (docs/graph.md).
+pub const BOUND: f64 = 2e-2;
+
+/// An engine's numbers beside those that it should give.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// ‖engine − expected‖ / ‖expected‖; absent where the engine gave what is no number.
+    pub relative_error: Option<f64>,
+    /// The greatest error of an engine that is used.
+    pub bound: f64,
+}
+
+impl Proof {
+    /// Whether the engine is used.
+    pub fn holds(&self) -> bool {
+        self.relative_error.is_some_and(|error| error <= self.bound)
+    }
+}
+
+/// How long one call of the UNet takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speed {
+    /// The optimization profile, from 0.
+    pub profile: usize,
+    /// Images in the call, those without the prompt counted too.
+    pub batch: u32,
+    /// Pixels of the image.
+    pub width: u32,
+    /// Pixels of the image.
+    pub height: u32,
+    /// Tokens of the prompt.
+    pub tokens: u32,
+    /// The median of some calls.
+    pub milliseconds: f64,
+}
+
+/// What running an engine showed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// Its numbers, or why they could not be compared with anything.
+    pub proof: Result<Proof, String>,
+    /// Seconds that comparing took, the run that it is compared with included.
+    pub proof_seconds: f64,
+    /// Seconds that filling it with a checkpoint's weights took; absent where they are inside.
+    pub fill_seconds: Option<f64>,
+    /// Of each profile its least, usual and greatest size that there was memory for.
+    pub speeds: Vec<Speed>,
+}
+
+/// An engine once run on one GPU with one driver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The GPU's UUID.
+    pub gpu: String,
+    /// Version of the driver.
+    pub driver: String,
+    /// Whose weights it had: the UNet id.
+    pub unet: Id,
+    /// When, in seconds since 1970.
+    pub tried_at: u64,
+    /// What was found.
+    pub findings: Findings,
+}

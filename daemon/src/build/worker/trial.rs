@@ -1,0 +1,153 @@
+//! A published engine run on the GPU: whether it computes what the checkpoint says, and how fast.
+
+use std::{fs, io::Write, time::Instant};
+
+use anyhow::{Context, Result};
+use checkpoint::Checkpoint;
+use trtx::Runtime;
+
+use super::{
+    Phase, at,
+    cuda::{Cuda, OutOfMemory},
+    numbers::{inputs, relative_error},
+    percent, reference,
+    tensorrt::{Engine, Loaded, with_tensorrt},
+    weights::{Weights, map},
+};
+use crate::build::{
+    self, BOUND, Findings, Job, Profile, Proof, Published, Report, Speed,
+    profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE},
+};
+
+/// Calls of each size that are timed.
+const CALLS: usize = 5;
+
+/// Tries the engine with this checkpoint's weights.
+pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Result<Report> {
+    let cuda = Cuda::new()?;
+    let findings = with_tensorrt(job, |logger| {
+        at(Phase::Load, 0);
+        let plan = engine.plan.display();
+        let file = fs::File::open(&engine.plan).with_context(|| format!("cannot open {plan}"))?;
+        let mut runtime = Runtime::new(logger).context("no TensorRT runtime")?;
+        let loaded = Loaded::new(&mut runtime, &map(&file)?).with_context(|| format!("{plan}"))?;
+        let fill_seconds = match job.spec.weights {
+            build::Weights::Baked(_) => None,
+            build::Weights::Shared(_) => {
+                at(Phase::Load, 30);
+                let start = Instant::now();
+                loaded.fill(&Weights::new(checkpoint, &engine.constants)?, logger)?;
+                Some(start.elapsed().as_secs_f64())
+            }
+        };
+        at(Phase::Load, 60);
+        let mut trial = Trial { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
+        at(Phase::Load, 100);
+        let start = Instant::now();
+        let proof = trial.prove(job, engine, checkpoint)?;
+        let proof_seconds = start.elapsed().as_secs_f64();
+        let speeds = trial.speeds(&job.spec.profiles)?;
+        keep_kernels(engine, &trial.engine)?;
+        Ok(Findings { proof, proof_seconds, fill_seconds, speeds })
+    })?;
+    Ok(Report::Tried(findings))
+}
+
+struct Trial<'cuda, 'runtime> {
+    cuda: &'cuda Cuda,
+    engine: Engine<'runtime>,
+}
+
+impl Trial<'_, '_> {
+    /// Compares the least call of the first profile with the same in fp32.
+    fn prove(
+        &mut self,
+        job: &Job,
+        engine: &Published,
+        checkpoint: &Checkpoint,
+    ) -> Result<Result<Proof, String>> {
+        at(Phase::Prove, 0);
+        let profile = job.spec.profiles.first().context("the engine has no profile")?;
+        let inputs = inputs(profile, |_, shapes| shapes.min.clone());
+        let call = self.engine.prepare(self.cuda, 0, &inputs)?;
+        self.engine.enqueue(self.cuda, &call)?;
+        let found = self.engine.output(self.cuda, &call)?;
+        at(Phase::Prove, 20);
+        let library = engine.onnx_runtime.as_deref();
+        let expected = reference::run(checkpoint, &inputs, library, &job.folder);
+        at(Phase::Prove, 100);
+        Ok(expected.map_err(|error| format!("{error:#}")).map(|expected| Proof {
+            relative_error: relative_error(&found, &expected),
+            bound: BOUND,
+        }))
+    }
+
+    /// The least, the usual and the greatest size of each profile, with its usual batch and tokens.
+    fn speeds(&mut self, profiles: &[Profile]) -> Result<Vec<Speed>> {
+        let mut speeds = Vec::new();
+        for (number, profile) in profiles.iter().enumerate() {
+            at(Phase::Warm, percent(number, profiles.len()));
+            for size in sizes(profile) {
+                match self.speed(number, profile, &size) {
+                    Ok(speed) => speeds.push(speed),
+                    // The engine is none the worse at what there is room for.
+                    Err(error) if error.is::<OutOfMemory>() => {
+                        eprintln!("profile {number} at {size:?} is not timed: {error:#}");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        at(Phase::Warm, 100);
+        Ok(speeds)
+    }
+
+    fn speed(&mut self, number: usize, profile: &Profile, size: &[u64]) -> Result<Speed> {
+        let inputs = inputs(profile, |name, shapes| match name {
+            "sample" => [&shapes.opt[..2], size].concat(),
+            _ => shapes.opt.clone(),
+        });
+        let call = self.engine.prepare(self.cuda, number, &inputs)?;
+        // The first one compiles.
+        self.engine.enqueue(self.cuda, &call)?;
+        self.cuda.finish()?;
+        let mut times = Vec::new();
+        for _ in 0..CALLS {
+            times.push(self.cuda.milliseconds(|| self.engine.enqueue(self.cuda, &call))?);
+        }
+        times.sort_unstable_by(f64::total_cmp);
+        let usual = |name: &str, dimension: usize| {
+            let shape = profile.inputs.get(name).map_or(&[][..], |shapes| &shapes.opt);
+            shape.get(dimension).copied().unwrap_or(0)
+        };
+        let pieces = usual("encoder_hidden_states", 1) / POSITIONS_PER_PIECE;
+        Ok(Speed {
+            profile: number,
+            batch: u32::try_from(usual("sample", 0))?,
+            height: u32::try_from(size[0] * PIXELS_PER_LATENT)?,
+            width: u32::try_from(size[1] * PIXELS_PER_LATENT)?,
+            tokens: u32::try_from(pieces * TOKENS_PER_PIECE)?,
+            milliseconds: times[CALLS / 2],
+        })
+    }
+}
+
+/// Heights and widths of latents, each once.
+fn sizes(profile: &Profile) -> Vec<Vec<u64>> {
+    let Some(sample) = profile.inputs.get("sample") else { return Vec::new() };
+    let mut sizes: Vec<_> =
+        [&sample.min, &sample.opt, &sample.max].map(|shape| shape[2..].to_vec()).into();
+    sizes.dedup();
+    sizes
+}
+
+fn keep_kernels(engine: &Published, running: &Engine<'_>) -> Result<()> {
+    let path = &engine.kernels;
+    let cannot = || format!("cannot write the compiled kernels to {}", path.display());
+    let folder = path.parent().with_context(cannot)?;
+    fs::create_dir_all(folder).with_context(cannot)?;
+    let mut aside = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    aside.write_all(&running.kernels()?).with_context(cannot)?;
+    aside.as_file().sync_all().with_context(cannot)?;
+    aside.persist(path).map(drop).with_context(cannot)
+}
