@@ -131,6 +131,7 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::List(_) => "a list",
         Reply::Checkpoint(_) => "a checkpoint",
         Reply::Coverage(_) => "a coverage",
+        Reply::Materialized(_) => "a materialized engine",
         Reply::Removed(_) => "a removal",
         Reply::Verified(_) => "verdicts",
         Reply::WebUis(_) => "web UIs",

@@ -14,6 +14,7 @@ pub(crate) fn engine(digit: char) -> Engine {
         key: id(digit),
         state: State::Ready,
         proof: None,
+        trials: Vec::new(),
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],

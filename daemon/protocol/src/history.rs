@@ -62,3 +62,13 @@ pub struct JobLog {
     /// The beginning was left out.
     pub is_cut: bool,
 }
+
+/// A plan with a checkpoint's weights inside, written where somebody wanted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Materialized {
+    /// The plan.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+}

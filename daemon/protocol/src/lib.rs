@@ -20,12 +20,13 @@ pub use client::{Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
 pub use gpu::{GpuProcess, GpuReading};
-pub use history::{Finished, JobLog, Outcome};
+pub use history::{Finished, JobLog, Materialized, Outcome};
 pub use machine::Machine;
 pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, State, Status,
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, Speed, State,
+    Status, Trial,
 };
 pub use webui::ExtensionIndex;
 

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
-    Reloaded, Status,
+    Materialized, Reloaded, Status,
 };
 
 /// The first line of each side.
@@ -51,6 +51,14 @@ pub enum Request {
     Retry {
         /// Which one.
         reference: String,
+    },
+    /// Writes a plan with the checkpoint's weights inside, from the engine that it has;
+    /// [`Reply::Materialized`] once it is there.
+    Materialize {
+        /// Which one.
+        reference: String,
+        /// The file to write: an absolute path in a folder that is there, where nothing is yet.
+        output: String,
     },
     /// Deletes an engine, which then stays away until it is asked for; [`Reply::Removed`].
     Remove {
@@ -137,6 +145,8 @@ pub enum Reply {
     Checkpoint(Checkpoint),
     /// To [`Request::Check`].
     Coverage(Vec<Coverage>),
+    /// To [`Request::Materialize`].
+    Materialized(Materialized),
     /// To [`Request::Remove`]: the key of the engine that is gone.
     Removed(String),
     /// To [`Request::Verify`].

@@ -15,9 +15,9 @@ pub enum State {
     Settling,
     /// Its tensors are being read.
     Identifying,
-    /// An engine is missing and waits for its turn.
+    /// An engine is missing, or not yet tried on the GPU, and waits for its turn.
     Queued,
-    /// An engine is being built.
+    /// An engine is being built, or tried for the first time.
     Building,
     /// All its engines are there.
     Ready,
@@ -77,14 +77,59 @@ impl Checkpoint {
     }
 }
 
-/// An engine's numbers beside PyTorch's.
+/// An engine's numbers beside those that it should give: PyTorch's in the web UI's comparison, those
+/// of an fp32 run on the CPU in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
-    /// ‖engine − PyTorch‖ / ‖PyTorch‖; absent where the engine gave what is no number.
+    /// ‖engine − expected‖ / ‖expected‖; absent where the engine gave what is no number.
     pub relative_error: Option<f64>,
-    /// The greatest error of an engine that the web UI uses.
+    /// The greatest error of an engine that is used.
     pub bound: f64,
+}
+
+/// What running an engine on a GPU showed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Trial {
+    /// The GPU's product name; its UUID where it is not there any more.
+    pub gpu: String,
+    /// NVIDIA's name for that very card.
+    pub gpu_uuid: String,
+    /// Version of the driver.
+    pub driver: String,
+    /// How far it was off an fp32 run on the CPU.
+    pub proof: Option<Proof>,
+    /// Why it could not be compared; absent where it was.
+    pub unproven: Option<String>,
+    /// Seconds that comparing took, the run that it is compared with included.
+    pub proof_seconds: f64,
+    /// Seconds that filling it with a checkpoint's weights took; absent where they are inside.
+    pub fill_seconds: Option<f64>,
+    /// Of each profile its usual and its greatest call.
+    pub speeds: Vec<Speed>,
+    /// When, in seconds since 1970.
+    pub tried_at: u64,
+}
+
+/// How long one call of the UNet takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Speed {
+    /// The optimization profile, from 0.
+    pub profile: usize,
+    /// The preset that it is of.
+    pub preset: String,
+    /// Images in the call, those without the prompt counted too.
+    pub batch: u32,
+    /// Pixels of the image.
+    pub width: u32,
+    /// Pixels of the image.
+    pub height: u32,
+    /// Tokens of the prompt.
+    pub tokens: u32,
+    /// The median of some calls.
+    pub milliseconds: f64,
 }
 
 /// A published engine.
@@ -97,6 +142,8 @@ pub struct Engine {
     pub state: State,
     /// How far it was off PyTorch, once the web UI has used it with this checkpoint.
     pub proof: Option<Proof>,
+    /// What running it showed, once for each GPU and driver, the newest first.
+    pub trials: Vec<Trial>,
     /// The plan that TensorRT loads.
     pub path: String,
     /// Size of the plan.
@@ -143,9 +190,9 @@ pub struct Status {
     /// What keeps builds from starting: a pause, or a machine that is not idle. Absent where nothing
     /// does.
     pub gate: Option<String>,
-    /// Engines to come, in order.
+    /// Engines to come, and those to be tried on a GPU, in order.
     pub queue: Vec<Queued>,
-    /// The engine being built.
+    /// The engine being built or tried.
     pub building: Option<Building>,
     /// Entries of `list` by state; states without any are left out.
     pub counts: BTreeMap<State, usize>,
@@ -204,7 +251,7 @@ pub struct ModelsDir {
     pub problem: Option<String>,
 }
 
-/// An engine to come.
+/// An engine to come, or one to be tried on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
@@ -212,13 +259,14 @@ pub struct Queued {
     pub weights_id: String,
     /// The presets it will hold, in one text.
     pub preset: String,
-    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`.
+    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`; or tried, such as `not tried
+    /// on this GPU yet` or `driver 580.65.06 → 580.95.05`.
     pub why: String,
     /// What it waits for.
     pub reason: String,
 }
 
-/// The engine being built.
+/// The engine being built, tried on a GPU, or materialized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Building {
@@ -226,10 +274,11 @@ pub struct Building {
     pub weights_id: String,
     /// The presets it will hold, in one text.
     pub preset: String,
-    /// `graph`, `parse`, `build`, `write` or `publish`.
+    /// Of a build `graph`, `parse`, `build`, `write` and `publish`; of a trial `load`, `prove` and
+    /// `warm`; of what materializes it `load` and `write`.
     pub phase: String,
     /// Of this phase, 0 to 100.
     pub percent: u8,
-    /// Whole seconds since the build began.
+    /// Whole seconds since it began.
     pub elapsed_s: u64,
 }

@@ -36,6 +36,7 @@ impl Actor {
             Request::Pause => Ok(self.pause()),
             Request::Resume => Ok(self.resume()),
             Request::Retry { reference } => self.retry(&reference),
+            Request::Materialize { .. } => Err(other("sdtrtd can't do that yet")),
             Request::Remove { engine } => self.remove(&engine),
             Request::Wait { reference, timeout_s } => {
                 let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };

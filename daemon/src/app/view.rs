@@ -190,6 +190,7 @@ fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet:
             relative_error: *relative_error,
             bound: *bound,
         }),
+        trials: Vec::new(),
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
