@@ -1,4 +1,4 @@
-//! The TensorRT-RTX that is known to work, and where it is put.
+//! The libraries that are known to work, and where they are put.
 
 use std::path::{Path, PathBuf};
 
@@ -33,19 +33,63 @@ pub struct Wheel {
     pub version: &'static str,
     /// SHA-256 of the file for x86-64 Linux, lower-case hex.
     pub sha256: &'static str,
+    /// Size of the file in MB, about.
+    pub download_mb: u32,
+    /// Size of the libraries in MB, about.
+    pub installed_mb: u32,
     /// The folder inside that holds the libraries.
-    pub libraries: &'static str,
+    pub folder: &'static str,
+    /// File names of the libraries in it.
+    pub libraries: &'static [&'static str],
+    /// Name of the folder that they are put in.
+    pub dir: &'static str,
 }
 
-/// What `sdtrtctl runtime install` fetches: about 90 MB, no account needed.
-pub const PINNED: Wheel = Wheel {
+impl Wheel {
+    /// Where its libraries lie in a data folder.
+    pub fn installed_dir(&self, data_dir: &Path) -> PathBuf {
+        installed_dir(data_dir, self.dir)
+    }
+
+    /// Whether all of them lie there.
+    pub fn is_installed(&self, data_dir: &Path) -> bool {
+        let dir = self.installed_dir(data_dir);
+        self.libraries.iter().all(|name| dir.join(name).is_file())
+    }
+}
+
+/// What engines are built and run with. No account is needed to fetch it.
+pub const TENSORRT_RTX: Wheel = Wheel {
     package: "tensorrt-rtx-cu12-libs",
     version: "1.7.1.116",
     sha256: "68c2615fef1556e7721235682f460f3d78ab89df320a3f34a416367b144817a8",
-    libraries: "tensorrt_rtx_libs",
+    download_mb: 90,
+    installed_mb: 225,
+    folder: "tensorrt_rtx_libs",
+    libraries: &[LIBRARY, ONNX_PARSER],
+    dir: "1.7.1.116",
 };
 
-/// Where the libraries of one version lie in a data folder.
+/// What computes on the CPU that which engines are proven by. The file is one Python's, whichever is
+/// here: the library in it is the same in all.
+pub const ONNX_RUNTIME: Wheel = Wheel {
+    package: "onnxruntime",
+    version: "1.32.0",
+    sha256: "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d",
+    download_mb: 28,
+    installed_mb: 35,
+    folder: "onnxruntime/capi",
+    libraries: &["libonnxruntime.so.1.32.0"],
+    dir: "onnxruntime-1.32.0",
+};
+
+/// Where the TensorRT-RTX libraries of one version lie in a data folder.
 pub fn installed_dir(data_dir: &Path, version: &str) -> PathBuf {
     data_dir.join("runtime").join(version)
+}
+
+/// ONNX Runtime's library in a data folder, if it is there; otherwise the loader may know one.
+pub fn onnx_runtime(data_dir: &Path) -> Option<PathBuf> {
+    let library = ONNX_RUNTIME.installed_dir(data_dir).join(ONNX_RUNTIME.libraries[0]);
+    library.is_file().then_some(library)
 }

@@ -7,6 +7,7 @@ mod common;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use common::{FakeDaemon, Outcome, alone, ctl, run, status, utf8};
+use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX, Wheel};
 use goldens::Manifest;
 use protocol::{Failure, Reply, Request};
 use serde_json::Value;
@@ -91,7 +92,7 @@ fn each_way_of_not_downloading_says_what_to_do() {
         (Some("echo 'Failed to establish a new connection' >&2; exit 1"), "check the network"),
         (Some("echo '[Errno 28] No space left on device' >&2; exit 1"), "is full"),
         (Some("exit 0"), "left no wheel"),
-        (Some(wrong), config::runtime::PINNED.sha256),
+        (Some(wrong), TENSORRT_RTX.sha256),
     ] {
         let outcome = install(&data, python);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{python:?}");
@@ -101,15 +102,27 @@ fn each_way_of_not_downloading_says_what_to_do() {
     }
 }
 
+/// Has the libraries of `wheel` lie in `data` as if they had been installed.
+fn put(data: &Path, wheel: &Wheel) {
+    let dir = wheel.installed_dir(data);
+    fs::create_dir_all(&dir).unwrap();
+    wheel.libraries.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+}
+
+#[test]
+fn engines_can_be_built_without_what_proves_them() {
+    let temp = tempfile::tempdir().unwrap();
+    put(temp.path(), &TENSORRT_RTX);
+    let outcome = install(temp.path(), Some("echo 'Network is unreachable' >&2; exit 1"));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(outcome.stdout.contains("engines stay unproven"), "{}", outcome.stdout);
+    assert_eq!(config::runtime::onnx_runtime(temp.path()), None);
+}
+
 #[test]
 fn the_running_daemon_says_where_and_is_told() {
     let temp = tempfile::tempdir().unwrap();
-    let pinned = config::runtime::PINNED;
-    let installed = config::runtime::installed_dir(temp.path(), pinned.version);
-    fs::create_dir_all(&installed).unwrap();
-    for name in [config::runtime::LIBRARY, config::runtime::ONNX_PARSER] {
-        fs::write(installed.join(name), "").unwrap();
-    }
+    [TENSORRT_RTX, ONNX_RUNTIME].iter().for_each(|wheel| put(temp.path(), wheel));
     let mut status = status();
     status.daemon.data_dir = utf8(temp.path()).into();
     status.runtime_problem = Some("too new".into());
@@ -118,7 +131,7 @@ fn the_running_daemon_says_where_and_is_told() {
     let daemon = FakeDaemon::replying([Reply::Status(Box::new(status)), found, spare]);
     let outcome = daemon.ctl(&["runtime", "install"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
-    assert!(outcome.stdout.contains("was already in"), "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.matches("was already in").count(), 2, "{}", outcome.stdout);
     assert!(outcome.stdout.contains("sdtrtd: too new"), "{}", outcome.stdout);
     assert_eq!(daemon.requests(), [Request::Status, Request::FindRuntime]);
 }

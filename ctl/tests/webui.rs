@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{Outcome, ctl, run, utf8};
-use config::runtime::{PINNED, Wheel};
+use config::runtime::{TENSORRT_RTX, Wheel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ fn installed_and_uninstalled() {
 fn the_web_ui_gets_the_tensorrt_that_engines_are_built_with() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webui/requirements.txt");
     let text = fs::read_to_string(file).unwrap();
-    let Wheel { package, version, sha256, .. } = PINNED;
+    let Wheel { package, version, sha256, .. } = TENSORRT_RTX;
     assert!(text.contains(&format!("{package}=={version}")) && text.contains(sha256), "{text}");
     assert!(text.contains(&format!("tensorrt-rtx-cu12-bindings=={version}")), "{text}");
 }

@@ -127,7 +127,7 @@ pub(crate) enum Command {
     },
     /// Write a checkpoint's UNet as ONNX, its weights left in the checkpoint; needs no daemon
     Export(Export),
-    /// The TensorRT-RTX libraries
+    /// The libraries that engines are built, run and proven with
     #[command(subcommand)]
     Runtime(Runtime),
     /// The web UIs around the models folders
@@ -265,7 +265,7 @@ pub(crate) struct WebuiInstall {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Runtime {
-    /// Download TensorRT-RTX, about 90 MB, into the data folder
+    /// Download TensorRT-RTX and ONNX Runtime, about 120 MB, into the data folder
     Install(Install),
 }
 
@@ -274,7 +274,7 @@ pub(crate) struct Install {
     /// Data folder; by default that of the running sdtrtd, else the configuration's
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Install from this wheel instead of downloading it
+    /// Install TensorRT-RTX from this wheel instead of downloading it
     #[arg(long, value_name = "FILE")]
     pub(crate) wheel: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use config::runtime::PINNED;
+use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX};
 use protocol::{Request, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,29 +14,54 @@ use crate::{
     daemon::Daemon,
     exit, output,
     render::text,
-    runtime,
+    runtime::{self, Installed},
 };
 
-/// Libraries that are installed.
+/// What is installed now.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Outcome {
-    /// Their version.
-    version: &'static str,
-    /// Their folder.
-    path: String,
-    /// Nothing had to be done.
-    already_installed: bool,
+    /// TensorRT-RTX.
+    #[serde(flatten)]
+    tensorrt: Libraries,
+    /// ONNX Runtime, by which engines are proven.
+    onnx_runtime: Option<Libraries>,
+    /// Why there is none, and what to do.
+    onnx_runtime_problem: Option<String>,
     /// What the daemon uses now; absent where none runs.
     daemon_uses: Option<String>,
 }
 
+/// Libraries that are installed.
+#[derive(Serialize, JsonSchema)]
+struct Libraries {
+    /// Their version.
+    version: String,
+    /// Their folder.
+    path: String,
+    /// Nothing had to be done.
+    already_installed: bool,
+}
+
+impl Libraries {
+    fn new(version: &str, installed: Installed) -> Self {
+        Self {
+            version: version.to_owned(),
+            path: installed.dir.to_string_lossy().into_owned(),
+            already_installed: installed.already,
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, install: &Install) -> Result<()> {
     let data_dir = data_dir(global, install)?;
-    let installed = runtime::install(&data_dir, &PINNED, install.wheel.as_deref())?;
+    let tensorrt = runtime::install(&data_dir, &TENSORRT_RTX, install.wheel.as_deref())?;
+    // Engines are built without it, so that it is no failure where it can't be had.
+    let onnx_runtime = runtime::install(&data_dir, &ONNX_RUNTIME, None);
+    let onnx_runtime_problem = onnx_runtime.as_ref().err().map(exit::describe);
     let outcome = Outcome {
-        version: PINNED.version,
-        path: installed.dir.to_string_lossy().into_owned(),
-        already_installed: installed.already,
+        tensorrt: Libraries::new(TENSORRT_RTX.version, tensorrt),
+        onnx_runtime: onnx_runtime.ok().map(|found| Libraries::new(ONNX_RUNTIME.version, found)),
+        onnx_runtime_problem,
         daemon_uses: tell_daemon(global),
     };
     output::answer(global, &outcome, render)
@@ -82,13 +107,25 @@ fn uses(status: &Status) -> String {
 }
 
 fn render(outcome: &Outcome) -> String {
-    let Outcome { version, path, already_installed, daemon_uses } = outcome;
-    let done = if *already_installed { "was already" } else { "is now" };
-    let mut rendered = format!("TensorRT-RTX {version} {done} in {}\n", text::clean(path));
+    let Outcome { tensorrt, onnx_runtime, onnx_runtime_problem, daemon_uses } = outcome;
+    let mut rendered = is_in("TensorRT-RTX", tensorrt);
+    if let Some(libraries) = onnx_runtime {
+        rendered.push_str(&is_in("ONNX Runtime", libraries));
+    }
+    if let Some(problem) = onnx_runtime_problem {
+        let problem = text::clean(problem);
+        rendered.push_str(&format!("engines stay unproven without ONNX Runtime: {problem}\n"));
+    }
     if let Some(uses) = daemon_uses {
         rendered.push_str(&format!("sdtrtd: {}\n", text::clean(uses)));
     }
     rendered
+}
+
+fn is_in(name: &str, libraries: &Libraries) -> String {
+    let Libraries { version, path, already_installed } = libraries;
+    let done = if *already_installed { "was already" } else { "is now" };
+    format!("{name} {version} {done} in {}\n", text::clean(path))
 }
 
 #[cfg(test)]
@@ -98,17 +135,28 @@ mod tests {
 
     #[test]
     fn says_what_was_done_and_what_the_daemon_makes_of_it() {
+        let libraries = |version: &str, dir: &str, already_installed| Libraries {
+            version: version.into(),
+            path: format!("/data/runtime/{dir}"),
+            already_installed,
+        };
         let mut outcome = Outcome {
-            version: "1.7.1.116",
-            path: "/data/runtime/1.7.1.116".into(),
-            already_installed: true,
+            tensorrt: libraries("1.7.1.116", "1.7.1.116", true),
+            onnx_runtime: None,
+            onnx_runtime_problem: Some("pip cannot reach the package index".into()),
             daemon_uses: None,
         };
-        insta::assert_snapshot!(render(&outcome), @"TensorRT-RTX 1.7.1.116 was already in /data/runtime/1.7.1.116");
-        outcome.already_installed = false;
+        insta::assert_snapshot!(render(&outcome), @r"
+        TensorRT-RTX 1.7.1.116 was already in /data/runtime/1.7.1.116
+        engines stay unproven without ONNX Runtime: pip cannot reach the package index
+        ");
+        outcome.tensorrt.already_installed = false;
+        outcome.onnx_runtime = Some(libraries("1.32.0", "onnxruntime-1.32.0", false));
+        outcome.onnx_runtime_problem = None;
         outcome.daemon_uses = Some(uses(&samples::status()));
         insta::assert_snapshot!(render(&outcome), @r"
         TensorRT-RTX 1.7.1.116 is now in /data/runtime/1.7.1.116
+        ONNX Runtime 1.32.0 is now in /data/runtime/onnxruntime-1.32.0
         sdtrtd: tensorrt-rtx 1.7.1.116
         ");
     }

@@ -7,6 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX};
+use protocol::Machine;
 use schemars::JsonSchema;
 use serde::Serialize;
 use toml::Value;
@@ -14,7 +16,7 @@ use toml::Value;
 use super::config::replace;
 use crate::{
     args::{Global, Setup},
-    ask, configuration, output,
+    ask, configuration, exit, output,
     render::text,
     runtime, sdtrtd,
     webui::{Found, around, installed},
@@ -34,6 +36,8 @@ pub(crate) struct Done {
     models_dirs: Vec<String>,
     /// The TensorRT-RTX that engines are built with.
     tensorrt: Option<String>,
+    /// The version of ONNX Runtime that engines are proven by.
+    onnx_runtime: Option<&'static str>,
     /// NVIDIA GPUs.
     gpus: Vec<String>,
     /// sdtrtd was started, and starts by itself from now on.
@@ -51,9 +55,12 @@ pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
     let loaded = configuration::load(&own)?;
     loaded.check(&configuration::architectures())?;
     let machine = sdtrtd::probe(&own)?;
+    let data_dir = &loaded.config.data_dir;
+    fetch(data_dir, &machine, setup.yes)?;
+    let fetched = || TENSORRT_RTX.is_installed(data_dir).then_some(TENSORRT_RTX.version);
     let tensorrt = match &machine.runtime {
         Some(runtime) => Some(format!("{} {}", runtime.flavour, runtime.version)),
-        None => fetch(&loaded.config.data_dir, setup.yes)?,
+        None => fetched().map(|version| format!("tensorrt-rtx {version}")),
     };
     let done = Done {
         file: file.display().to_string(),
@@ -65,6 +72,7 @@ pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
             .map(|dir| dir.display().to_string())
             .collect(),
         tensorrt,
+        onnx_runtime: ONNX_RUNTIME.is_installed(data_dir).then_some(ONNX_RUNTIME.version),
         gpus: machine.gpus.into_iter().map(|gpu| gpu.name).collect(),
         started: start(setup.yes)?,
     };
@@ -121,14 +129,34 @@ fn filled(dirs: &[PathBuf], has_api: bool) -> Result<String> {
     Ok(config::filled(values))
 }
 
-fn fetch(data_dir: &Path, yes: bool) -> Result<Option<String>> {
-    let pinned = &config::runtime::PINNED;
-    let question = format!("Fetch TensorRT-RTX {} (90 MB)?", pinned.version);
-    if !yes && !ask::yes(&question, true)? {
-        return Ok(None);
+/// Asks whether to fetch what is missing. ONNX Runtime alone is worth no question where there is no
+/// GPU to prove engines on.
+fn fetch(data_dir: &Path, machine: &Machine, yes: bool) -> Result<()> {
+    let has_tensorrt = machine.runtime.is_some();
+    let has_onnx_runtime = ONNX_RUNTIME.is_installed(data_dir);
+    let (what, megabytes) = match (has_tensorrt, has_onnx_runtime) {
+        (false, false) => (
+            format!("TensorRT-RTX {} and ONNX Runtime", TENSORRT_RTX.version),
+            TENSORRT_RTX.download_mb + ONNX_RUNTIME.download_mb,
+        ),
+        (false, true) => {
+            (format!("TensorRT-RTX {}", TENSORRT_RTX.version), TENSORRT_RTX.download_mb)
+        }
+        (true, false) if !machine.gpus.is_empty() => {
+            ("ONNX Runtime, which engines are proven by,".to_owned(), ONNX_RUNTIME.download_mb)
+        }
+        (true, _) => return Ok(()),
+    };
+    if !yes && !ask::yes(&format!("Fetch {what} ({megabytes} MB)?"), true)? {
+        return Ok(());
     }
-    runtime::install(data_dir, pinned, None)?;
-    Ok(Some(format!("tensorrt-rtx {}", pinned.version)))
+    if !has_tensorrt {
+        runtime::install(data_dir, &TENSORRT_RTX, None)?;
+    }
+    if let Err(error) = runtime::install(data_dir, &ONNX_RUNTIME, None) {
+        eprintln!("sdtrtctl: {}", text::clean_lines(&exit::describe(&error)));
+    }
+    Ok(())
 }
 
 /// Where the user's systemd has the unit, asks whether to start it.
@@ -158,7 +186,7 @@ fn start(yes: bool) -> Result<bool> {
 }
 
 fn render(done: &Done) -> String {
-    let Done { file, kept, models_dirs, tensorrt, gpus, started } = done;
+    let Done { file, kept, models_dirs, tensorrt, onnx_runtime, gpus, started } = done;
     let written = if *kept { "was there, and is kept as it is" } else { "is written" };
     let or_none =
         |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
@@ -167,12 +195,13 @@ fn render(done: &Done) -> String {
     } else {
         "`sdtrtd` starts it; `sdtrtctl doctor` says whether all is well"
     };
-    let fetch = "none; `sdtrtctl runtime install` fetches it";
+    const FETCH: &str = "none; `sdtrtctl runtime install` fetches it";
     text::clean_lines(&format!(
-        "{file} {written}\nmodels: {}\nGPUs: {}\nTensorRT: {}\n{next}\n",
+        "{file} {written}\nmodels: {}\nGPUs: {}\nTensorRT: {}\nONNX Runtime: {}\n{next}\n",
         or_none(models_dirs),
         or_none(gpus),
-        tensorrt.as_deref().unwrap_or(fetch),
+        tensorrt.as_deref().unwrap_or(FETCH),
+        onnx_runtime.unwrap_or(FETCH),
     ))
     .into_owned()
 }
@@ -198,6 +227,7 @@ mod tests {
             kept: false,
             models_dirs: vec!["/m".into()],
             tensorrt: None,
+            onnx_runtime: Some("1.32.0"),
             gpus: vec![],
             started: false,
         };
@@ -206,6 +236,7 @@ mod tests {
         models: /m
         GPUs: none
         TensorRT: none; `sdtrtctl runtime install` fetches it
+        ONNX Runtime: 1.32.0
         `sdtrtd` starts it; `sdtrtctl doctor` says whether all is well
         ");
     }

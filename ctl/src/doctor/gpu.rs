@@ -1,20 +1,22 @@
-//! The driver, the GPUs and TensorRT-RTX.
+//! The driver, the GPUs and the libraries.
 
 use std::path::Path;
 
 use config::{
     ComputeCapability,
-    runtime::{BUILDABLE, ONNX_PARSER},
+    runtime::{BUILDABLE, ONNX_PARSER, onnx_runtime},
 };
 use protocol::{Gpu, Machine, Runtime};
 
 use super::{Finding, Verdict};
 
-pub(super) fn all(machine: &Machine) -> Vec<Finding> {
+pub(super) fn all(machine: &Machine, data_dir: &Path) -> Vec<Finding> {
     let mut findings = vec![driver(machine)];
     findings.extend(machine.gpus.iter().enumerate().map(|(index, gpu)| capability(index, gpu)));
     findings.push(tensorrt(machine));
     findings.extend(machine.runtime.as_ref().map(libraries));
+    // Without a GPU nothing is proven.
+    findings.extend((!machine.gpus.is_empty()).then(|| proofs(data_dir)));
     findings
 }
 
@@ -82,8 +84,24 @@ fn libraries(runtime: &Runtime) -> Finding {
     }
 }
 
+fn proofs(data_dir: &Path) -> Finding {
+    const TOPIC: &str = "ONNX Runtime";
+    match onnx_runtime(data_dir) {
+        Some(library) => Finding::ok(TOPIC, library.display().to_string()),
+        None => Finding::warning(
+            TOPIC,
+            format!("there is none in {}", data_dir.display()),
+            "engines stay unproven unless the loader knows one: `sdtrtctl runtime install` fetches it",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use config::runtime::ONNX_RUNTIME;
+
     use super::*;
 
     fn machine() -> Machine {
@@ -110,9 +128,30 @@ mod tests {
         }
     }
 
+    /// A data folder with ONNX Runtime in it.
+    fn data_dir() -> tempfile::TempDir {
+        let data = tempfile::tempdir().unwrap();
+        let dir = ONNX_RUNTIME.installed_dir(data.path());
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(ONNX_RUNTIME.libraries[0]), "").unwrap();
+        data
+    }
+
     #[test]
     fn a_machine_as_it_should_be_has_nothing_to_do() {
-        assert!(all(&machine()).iter().all(|finding| finding.advice.is_none()));
+        let findings = all(&machine(), data_dir().path());
+        assert!(findings.iter().all(|finding| finding.advice.is_none()), "{findings:?}");
+    }
+
+    #[test]
+    fn what_proves_engines_is_asked_for_where_there_is_a_gpu() {
+        let empty = tempfile::tempdir().unwrap();
+        let told = |machine: &Machine| {
+            let findings = all(machine, empty.path());
+            findings.into_iter().find(|finding| finding.topic == "ONNX Runtime")
+        };
+        assert_eq!(told(&machine()).unwrap().verdict, Verdict::Warning);
+        assert_eq!(told(&Machine { gpus: vec![], ..machine() }), None);
     }
 
     #[test]
@@ -133,6 +172,7 @@ mod tests {
         };
         let mut no_parser = machine();
         no_parser.runtime.as_mut().unwrap().path = "/nowhere/libtensorrt_rtx.so.1".into();
+        let data = data_dir();
         for (machine, topic, verdict) in [
             (no_driver, "NVIDIA driver", Verdict::Warning),
             (no_gpu, "NVIDIA driver", Verdict::Bad),
@@ -141,7 +181,7 @@ mod tests {
             (no_runtime, "TensorRT-RTX", Verdict::Bad),
             (no_parser, "libraries", Verdict::Bad),
         ] {
-            let findings = all(&machine);
+            let findings = all(&machine, data.path());
             let told: Vec<_> = findings.iter().filter(|f| f.verdict != Verdict::Ok).collect();
             assert_eq!(told.len(), 1, "{told:?}");
             assert_eq!((told[0].topic.as_str(), told[0].verdict), (topic, verdict));

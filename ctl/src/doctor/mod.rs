@@ -64,7 +64,7 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     match sdtrtd::probe(global) {
         Ok(machine) => {
             findings.push(service::program(&machine));
-            findings.extend(gpu::all(&machine));
+            findings.extend(gpu::all(&machine, &config.data_dir));
         }
         Err(error) => findings.push(service::no_program(&error)),
     }

@@ -1,4 +1,4 @@
-//! Installing the TensorRT-RTX libraries.
+//! Installing libraries out of pinned wheels.
 
 mod pip;
 mod wheel;
@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use config::runtime::{LIBRARY, ONNX_PARSER, Wheel, installed_dir};
+use config::runtime::Wheel;
 use indicatif::ProgressBar;
 
 /// What is being installed lies in folders of this name until it is renamed.
@@ -27,18 +27,20 @@ pub(crate) struct Installed {
 /// Puts the libraries of `wheel` into the data folder: from the package index, or from a file
 /// that somebody has downloaded.
 pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Result<Installed> {
-    let dir = installed_dir(data_dir, wheel.version);
-    if is_complete(&dir) {
+    let dir = wheel.installed_dir(data_dir);
+    // It appears by one rename, so that what is in it is whole; but somebody may have deleted a file
+    // since.
+    if wheel.is_installed(data_dir) {
         return Ok(Installed { dir, already: true });
     }
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!("TensorRT-RTX {} is pinned for x86-64 Linux only", wheel.version);
+        bail!("{} {} is pinned for x86-64 Linux only", wheel.package, wheel.version);
     }
     let Some(parent) = dir.parent() else { bail!("{} has no folder above", dir.display()) };
     fs::create_dir_all(parent).with_context(|| in_folder("make the folder", parent))?;
     let _lock = lock(parent)?;
     // Another install may have been faster.
-    if is_complete(&dir) {
+    if wheel.is_installed(data_dir) {
         return Ok(Installed { dir, already: true });
     }
     sweep(parent);
@@ -75,20 +77,12 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
 
 fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     let spinner = ProgressBar::new_spinner();
-    let Wheel { package, version, .. } = wheel;
-    spinner.set_message(format!("downloading {package} {version}, about 90 MB"));
+    let Wheel { package, version, download_mb, .. } = wheel;
+    spinner.set_message(format!("downloading {package} {version}, about {download_mb} MB"));
     spinner.enable_steady_tick(Duration::from_millis(100));
     let found = pip::download(wheel, into);
     spinner.finish_and_clear();
     found
-}
-
-/// The folder appears by one rename, so that what is in it is whole; but somebody may have
-/// deleted a file since.
-fn is_complete(dir: &Path) -> bool {
-    [LIBRARY, ONNX_PARSER]
-        .iter()
-        .all(|name| fs::metadata(dir.join(name)).is_ok_and(|found| found.is_file()))
 }
 
 /// Held until the file is closed, by the system also when this program is killed.
@@ -131,6 +125,8 @@ fn in_folder(what: &str, dir: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use config::runtime::{LIBRARY, ONNX_PARSER};
+
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {

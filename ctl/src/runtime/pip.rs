@@ -7,13 +7,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use config::runtime::Wheel;
+use config::runtime::{TENSORRT_RTX, Wheel};
 
 /// Downloads `wheel` into `into`; the file's path.
 pub(super) fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     let run = Command::new("python3")
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
-        .args(["--disable-pip-version-check", "--no-input", "--quiet", "-d"])
+        .args(["--disable-pip-version-check", "--no-input", "--quiet"])
+        // One file for everybody, whatever Python and system are here: nothing of it is run.
+        .args(["--implementation", "cp", "--python-version", "3.11"])
+        .args(["--platform", "manylinux_2_28_x86_64", "-d"])
         .arg(into)
         .arg(format!("{}=={}", wheel.package, wheel.version))
         // pip downloads to its temporary folder first, which may be a small one in memory.
@@ -27,7 +30,7 @@ pub(super) fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
             "python3 is needed to download the wheel and is not installed: \
              `sudo apt install python3 python3-pip`, {}",
-            or_by_hand(wheel)
+            or_by_hand(wheel, into)
         ),
         Err(error) => return Err(error).context("cannot start python3"),
     };
@@ -46,14 +49,17 @@ pub(super) fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
 /// What to do about a pip that failed, from what it said.
 fn explain(said: &str, status: &str, wheel: &Wheel, into: &Path) -> String {
     let says = |needles: &[&str]| needles.iter().any(|needle| said.contains(needle));
-    let by_hand = or_by_hand(wheel);
+    let by_hand = or_by_hand(wheel, into);
     if says(&["No module named pip"]) {
         return format!("python3 has no pip: `sudo apt install python3-pip`, {by_hand}");
     }
     if says(&["No space left on device", "Errno 28", "Disk quota exceeded"]) {
+        // pip keeps a second copy while it downloads.
         return format!(
-            "the disk of {} is full: about 400 MB are needed while installing, 225 MB in the end",
-            into.parent().unwrap_or(into).display()
+            "the disk of {} is full: about {} MB are needed while installing, {} MB in the end",
+            into.parent().unwrap_or(into).display(),
+            2 * wheel.download_mb + wheel.installed_mb,
+            wheel.installed_mb
         );
     }
     let last = said.lines().rev().find(|line| line.starts_with("ERROR")).unwrap_or_default();
@@ -73,8 +79,8 @@ fn explain(said: &str, status: &str, wheel: &Wheel, into: &Path) -> String {
     }
     if says(&["No matching distribution found"]) {
         return format!(
-            "pip finds no {}=={} for this machine: it may be too old (`python3 -m pip --version`; \
-             20.3 or later is needed), or its index lacks it; {by_hand}",
+            "pip finds no {}=={}: it may be too old (`python3 -m pip --version`; 20.3 or later is \
+             needed), or its index lacks it; {by_hand}",
             wheel.package, wheel.version
         );
     }
@@ -82,17 +88,23 @@ fn explain(said: &str, status: &str, wheel: &Wheel, into: &Path) -> String {
     format!("pip could not download the wheel ({status}): {said}")
 }
 
-fn or_by_hand(wheel: &Wheel) -> String {
+fn or_by_hand(wheel: &Wheel, into: &Path) -> String {
+    let Wheel { package, version, .. } = wheel;
+    let then = if *wheel == TENSORRT_RTX {
+        "run `sdtrtctl runtime install --wheel FILE`".to_owned()
+    } else {
+        let dir = into.with_file_name(wheel.dir);
+        format!("unzip {} of it into {}", wheel.libraries.join(", "), dir.display())
+    };
     format!(
-        "or download {} {} from https://pypi.org/project/{}/{}/#files elsewhere and run \
-         `sdtrtctl runtime install --wheel FILE`",
-        wheel.package, wheel.version, wheel.package, wheel.version
+        "or download {package} {version} from https://pypi.org/project/{package}/{version}/#files \
+         elsewhere and {then}"
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use config::runtime::PINNED;
+    use config::runtime::ONNX_RUNTIME;
 
     use super::*;
 
@@ -114,8 +126,11 @@ mod tests {
             ("Traceback\nERROR: a new trouble\n", "(exit status: 1): ERROR: a new trouble"),
             ("only this\n", "(exit status: 1): only this"),
         ] {
-            let told = explain(said, "exit status: 1", &PINNED, Path::new("/d/.install-1"));
+            let into = Path::new("/d/.install-1");
+            let told = explain(said, "exit status: 1", &TENSORRT_RTX, into);
             assert!(told.contains(expected), "{said}\n{told}");
         }
+        let told = explain(offline, "exit status: 1", &ONNX_RUNTIME, Path::new("/d/.install-1"));
+        assert!(told.ends_with(" into /d/onnxruntime-1.32.0"), "{told}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use config::runtime::{LIBRARY, ONNX_PARSER, Wheel};
+use config::runtime::Wheel;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
@@ -24,10 +24,11 @@ pub(super) fn mismatch(file: &mut File, wheel: &Wheel) -> io::Result<Option<Stri
     Ok((found != wheel.sha256).then_some(found))
 }
 
-/// Writes the two libraries into the new folder `into`, and has them on the disk.
+/// Writes the libraries into the new folder `into`, and has them on the disk.
 pub(super) fn unpack(file: File, wheel: &Wheel, into: &Path) -> Result<()> {
     let mut archive = ZipArchive::new(file).context("the wheel is not a zip file")?;
-    let names = [LIBRARY, ONNX_PARSER].map(|name| (name, format!("{}/{name}", wheel.libraries)));
+    let names = wheel.libraries.iter().map(|name| (name, format!("{}/{name}", wheel.folder)));
+    let names: Vec<_> = names.collect();
     let mut total = 0;
     for (_, path) in &names {
         total += archive.by_name(path).with_context(|| lacks(path))?.size();
@@ -75,6 +76,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write, mut copied: impl FnMut(u64)) 
 pub(super) mod tests {
     use std::path::PathBuf;
 
+    use config::runtime::{LIBRARY, ONNX_PARSER};
     use zip::{ZipWriter, write::SimpleFileOptions};
 
     use super::*;
@@ -93,8 +95,16 @@ pub(super) mod tests {
         }
         zip.finish().unwrap();
         let sha256 = format!("{:x}", Sha256::digest(fs::read(&path).unwrap()));
-        let wheel =
-            Wheel { package: "p", version: "9.9", sha256: sha256.leak(), libraries: "libs" };
+        let wheel = Wheel {
+            package: "p",
+            version: "9.9",
+            sha256: sha256.leak(),
+            download_mb: 1,
+            installed_mb: 1,
+            folder: "libs",
+            libraries: &[LIBRARY, ONNX_PARSER],
+            dir: "9.9",
+        };
         (path, wheel)
     }
 

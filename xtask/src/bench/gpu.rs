@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use config::runtime::PINNED;
+use config::runtime::TENSORRT_RTX;
 
 use super::lab::Lab;
 use crate::{
@@ -67,7 +67,7 @@ fn python() -> Result<PathBuf> {
     if works(&theirs) {
         return Ok(theirs);
     }
-    let venv = folders::cache()?.join(format!("tools/gpu-python-{}", PINNED.version));
+    let venv = folders::cache()?.join(format!("tools/gpu-python-{}", TENSORRT_RTX.version));
     let ours = venv.join("bin/python");
     if !works(&ours) {
         eprintln!("fetching PyTorch and TensorRT-RTX, some gigabytes, into {}", venv.display());
@@ -75,7 +75,7 @@ fn python() -> Result<PathBuf> {
         let mut install = Command::new(&ours);
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         let tensorrt = ["bindings", "libs"]
-            .map(|part| format!("tensorrt-rtx-cu12-{part}=={}", PINNED.version));
+            .map(|part| format!("tensorrt-rtx-cu12-{part}=={}", TENSORRT_RTX.version));
         process::run(install.args(PACKAGES).args(tensorrt))?;
         if !works(&ours) {
             bail!("PyTorch in {} sees no GPU: is the driver too old for it?", venv.display());

@@ -2,29 +2,35 @@
 
 mod compiler;
 mod pip;
-mod tensorrt;
+mod runtime;
 mod wheel;
 
 use std::{fs::File, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
+use config::runtime::{TENSORRT_RTX, onnx_runtime};
 
 use crate::{cargo::Profile, folders};
 
 /// What building and testing need beside Rust and a C++ compiler.
 pub(crate) struct Kit {
-    /// Folder of libclang, by which the TensorRT-RTX bindings are made from the headers.
-    libclang: PathBuf,
-    /// The compiler's own headers, which libclang lacks.
-    headers: Option<String>,
+    /// What building needs.
+    build: Build,
     /// The library that the tests run graphs with.
     onnx_runtime: PathBuf,
     /// Folder of the TensorRT-RTX libraries.
     pub(crate) tensorrt: PathBuf,
 }
 
-/// Installs what is missing. The TensorRT-RTX libraries come by the project's own `sdtrtctl`, which
-/// is built with `profile` if they do.
+struct Build {
+    /// Folder of libclang, by which the TensorRT-RTX bindings are made from the headers.
+    libclang: PathBuf,
+    /// The compiler's own headers, which libclang lacks.
+    headers: Option<String>,
+}
+
+/// Installs what is missing. The libraries that the daemon needs as well come by the project's own
+/// `sdtrtctl`, which is built with `profile` if they do.
 pub(crate) fn all(profile: Profile) -> Result<Kit> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("TensorRT for RTX is there for x86-64 Linux only (and Windows, which sdtrt is not)");
@@ -32,25 +38,34 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
     let headers = compiler::headers()?;
     let cache = folders::cache()?;
     let libclang = wheel::install(&cache, &wheel::LIBCLANG)?;
-    let kit = Kit {
+    let build = Build {
         libclang: libclang.parent().context("libclang lies in no folder")?.to_owned(),
         headers,
-        onnx_runtime: wheel::install(&cache, &wheel::ONNX_RUNTIME)?,
-        tensorrt: tensorrt::place(&cache),
     };
-    tensorrt::install(&cache, profile, &kit.build_variables())?;
-    Ok(kit)
+    runtime::install(&cache, profile, &build.variables())?;
+    Ok(Kit {
+        build,
+        onnx_runtime: onnx_runtime(&cache).context("the tests need ONNX Runtime")?,
+        tensorrt: TENSORRT_RTX.installed_dir(&cache),
+    })
 }
 
-impl Kit {
+impl Build {
     /// What decides how cargo builds. Always the same, since a change builds the bindings anew.
-    pub(crate) fn build_variables(&self) -> Vec<(&'static str, String)> {
+    fn variables(&self) -> Vec<(&'static str, String)> {
         let libclang = self.libclang.display().to_string();
         let mut variables = vec![("LIBCLANG_PATH", libclang)];
         if let Some(headers) = &self.headers {
             variables.push(("BINDGEN_EXTRA_CLANG_ARGS", format!("-isystem {headers}")));
         }
         variables
+    }
+}
+
+impl Kit {
+    /// What decides how cargo builds.
+    pub(crate) fn build_variables(&self) -> Vec<(&'static str, String)> {
+        self.build.variables()
     }
 
     /// All that the tests need.
@@ -84,8 +99,7 @@ mod tests {
     #[test]
     fn a_shell_reads_back_what_was_meant() {
         let kit = Kit {
-            libclang: "/it's/here".into(),
-            headers: Some("/usr/include".into()),
+            build: Build { libclang: "/it's/here".into(), headers: Some("/usr/include".into()) },
             onnx_runtime: "/ort.so".into(),
             tensorrt: "/trt".into(),
         };

@@ -43,18 +43,6 @@ pub(super) const LIBCLANG: Wheel = Wheel {
     library_bytes: 63_703_544,
 };
 
-/// The wheel for one Python, whichever is here: the library in it is the same in all.
-pub(super) const ONNX_RUNTIME: Wheel = Wheel {
-    package: "onnxruntime",
-    version: "1.32.0",
-    platform: "manylinux_2_28_x86_64",
-    sha256: "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d",
-    bytes: 27_773_237,
-    member: "onnxruntime/capi/libonnxruntime.so.1.32.0",
-    library: "onnxruntime/capi/libonnxruntime.so.1.32.0",
-    library_bytes: 34_824_680,
-};
-
 /// Python can unzip; another zip reader would be built by everybody for this alone.
 const UNZIP: &str = "\
 import shutil, sys, zipfile

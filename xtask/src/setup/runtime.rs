@@ -1,0 +1,37 @@
+//! The libraries that engines are built and proven with, as everybody gets them: by
+//! `sdtrtctl runtime install`.
+
+use std::{path::Path, process::Command};
+
+use anyhow::Result;
+use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX, Wheel};
+
+use crate::{
+    cargo::{self, Profile},
+    process,
+};
+
+/// Installs them if they are not there; the cache serves as a data folder here. The check of the
+/// download is sdtrtctl's own.
+pub(super) fn install(
+    cache: &Path,
+    profile: Profile,
+    variables: &[(&'static str, String)],
+) -> Result<()> {
+    let is_missing = |wheel: &&Wheel| !wheel.is_installed(cache);
+    let missing: Vec<_> = [&TENSORRT_RTX, &ONNX_RUNTIME].into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    cargo::build(profile, &["sdtrtctl"], variables)?;
+    for Wheel { package, version, download_mb, .. } in missing {
+        eprintln!("fetching {package} {version}, about {download_mb} MB");
+    }
+    let mut install = Command::new(cargo::program(profile, "sdtrtctl")?);
+    install.args(["runtime", "install", "--data-dir"]).arg(cache);
+    // A daemon of the user's own has nothing to do with it.
+    install.arg("--socket").arg(cache.join("no-daemon.sock"));
+    // Standard output is for `cargo xtask env` alone.
+    eprint!("{}", process::output(&mut install)?);
+    Ok(())
+}
