@@ -30,8 +30,9 @@ pub struct Config {
     /// GPUs to build for; when empty, those of this machine, and without any, all that
     /// TensorRT-RTX builds for by default.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Where the engines' weights are.
-    pub engines: EngineKind,
+    /// Where the engines' weights are; when absent, shared where there is an NVIDIA GPU and baked
+    /// elsewhere.
+    pub engines: Option<EngineKind>,
     /// Seconds for which a file must not have changed before it is read.
     pub settle_seconds: f64,
     /// Seconds between two full scans of the models folders, for what no event tells: changes on
@@ -76,7 +77,7 @@ impl Default for Config {
             socket: paths::socket(),
             tensorrt_dir: None,
             compute_capabilities: Vec::new(),
-            engines: EngineKind::Baked,
+            engines: None,
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
             quota: None,
@@ -282,7 +283,7 @@ mod tests {
             socket: "/s".into(),
             tensorrt_dir: Some("/t".into()),
             compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
-            engines: EngineKind::Shared,
+            engines: Some(EngineKind::Shared),
             settle_seconds: 1.5,
             rescan_seconds: 60.0,
             quota: Some(ByteSize::b(50_000_000_000)),

@@ -22,6 +22,8 @@ pub struct Key {
     pub name: &'static str,
     /// A running daemon can't change it.
     pub needs_restart: bool,
+    /// What holds where it has no value.
+    pub absent: &'static str,
     pub(crate) form: Form,
 }
 
@@ -29,6 +31,10 @@ impl Key {
     /// The variable that overrides it, such as `SDTRT_QUOTA`.
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_uppercase())
+    }
+
+    const fn absent(self, absent: &'static str) -> Self {
+        Self { absent, ..self }
     }
 }
 
@@ -40,9 +46,9 @@ pub const KEYS: [Key; 20] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
-    key("tensorrt_dir", Form::Path),
+    key("tensorrt_dir", Form::Path).absent("found by itself"),
     key("compute_capabilities", Form::Words),
-    key("engines", Form::Text),
+    key("engines", Form::Text).absent("shared with an NVIDIA GPU, baked without"),
     key("settle_seconds", Form::Toml),
     key("rescan_seconds", Form::Toml),
     key("quota", Form::Text),
@@ -60,11 +66,11 @@ pub const KEYS: [Key; 20] = [
 ];
 
 const fn key(name: &'static str, form: Form) -> Key {
-    Key { name, form, needs_restart: false }
+    Key { name, form, needs_restart: false, absent: "none" }
 }
 
 const fn at_start(name: &'static str, form: Form) -> Key {
-    Key { name, form, needs_restart: true }
+    Key { needs_restart: true, ..key(name, form) }
 }
 
 /// The one of `known` that somebody who typed `typed` may have meant.
@@ -87,6 +93,7 @@ mod tests {
     fn every_key_of_the_configuration_is_listed() {
         let config = Config {
             tensorrt_dir: Some("/t".into()),
+            engines: Some(crate::EngineKind::Shared),
             quota: Some(bytesize::ByteSize::gb(1)),
             webui_url: Some("http://x".into()),
             metrics: Some("127.0.0.1:1".parse().unwrap()),

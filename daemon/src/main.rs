@@ -60,7 +60,8 @@ struct Options {
     /// Seconds for which a file must not have changed before it is read [default: 3].
     #[arg(long, value_name = "SECONDS")]
     settle_seconds: Option<f64>,
-    /// Where the engines' weights are: baked, inside, or shared, in the checkpoints [default: baked].
+    /// Where the engines' weights are: shared, in the checkpoints, or baked, inside [default: shared
+    /// with an NVIDIA GPU, baked without].
     #[arg(long, value_name = "KIND")]
     engines: Option<EngineKind>,
     /// Seconds between two full scans [default: 300].
@@ -175,7 +176,7 @@ impl Options {
         config.build = self.build.unwrap_or(config.build);
         config.idle_seconds = self.idle_seconds.unwrap_or(config.idle_seconds);
         config.tensorrt_dir = self.tensorrt_dir.or_else(|| config.tensorrt_dir.take());
-        config.engines = self.engines.unwrap_or(config.engines);
+        config.engines = self.engines.or(config.engines);
         config.quota = self.quota.or(config.quota);
         config.webui_url = self.webui_url.or_else(|| config.webui_url.take());
     }

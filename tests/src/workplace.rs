@@ -121,7 +121,9 @@ impl Workplace {
     pub fn building_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let runtime = env::var("SDTRT_TEST_RUNTIME")
             .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
-        self.daemon_with(&[&["--tensorrt-dir", &runtime], arguments].concat())
+        // Also on a machine with a GPU.
+        let baked = ["--tensorrt-dir", runtime.as_str(), "--engines", "baked"];
+        self.daemon_with(&[&baked, arguments].concat())
     }
 
     /// Starts the daemon with more arguments.

@@ -76,6 +76,8 @@ pub(crate) struct Entry {
     origin: String,
     /// A change of it needs a restart of sdtrtd.
     needs_restart: bool,
+    /// What holds where it has no value.
+    absent: &'static str,
 }
 
 fn show(global: &Global) -> Result<()> {
@@ -92,6 +94,7 @@ fn entries(loaded: &Loaded) -> Result<Vec<Entry>> {
         value: values[key.name].clone(),
         origin: loaded.origin(key.name).to_string(),
         needs_restart: key.needs_restart,
+        absent: key.absent,
     };
     Ok(KEYS.iter().map(entry).collect())
 }
@@ -100,7 +103,7 @@ fn render(entries: &[Entry], look: Look) -> String {
     let mut table = Table::new(&["KEY", "FROM", "VALUE"]);
     for entry in entries {
         let value = match &entry.value {
-            serde_json::Value::Null => "none".to_owned(),
+            serde_json::Value::Null => entry.absent.to_owned(),
             value => value.to_string(),
         };
         table.row([entry.key, &entry.origin, &value], None);
@@ -204,6 +207,7 @@ mod tests {
             value,
             origin: origin.to_owned(),
             needs_restart: false,
+            absent: "none",
         };
         let entries = [
             entry("models_dirs", serde_json::json!(["/m", "/n"]), "/etc/sdtrt/sdtrtd.toml:3"),

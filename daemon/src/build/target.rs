@@ -14,6 +14,8 @@ pub struct Target {
     pub runtime: Runtime,
     /// The GPUs, sorted; empty for those that TensorRT chooses by itself.
     pub compute_capabilities: Vec<ComputeCapability>,
+    /// Where weights are unless somebody says otherwise.
+    usual: EngineKind,
     config: Config,
 }
 
@@ -37,7 +39,14 @@ impl Target {
         }
         compute_capabilities.sort_unstable();
         compute_capabilities.dedup();
-        Self { runtime, compute_capabilities, config: config.clone() }
+        // TensorRT takes a driver to build what can be refitted.
+        let usual = if gpus.is_empty() { EngineKind::Baked } else { EngineKind::Shared };
+        Self {
+            runtime,
+            compute_capabilities,
+            usual: config.engines.unwrap_or(usual),
+            config: config.clone(),
+        }
     }
 
     /// The engine that a checkpoint which lies at these paths should have; `None` if rules want
@@ -65,12 +74,12 @@ impl Target {
         })
     }
 
-    /// What the first path that a rule says something of gives it, or the configuration.
+    /// What the first path that a rule says something of gives it, or what is usual here.
     fn kind(&self, kind: Kind, paths: &[&Path]) -> EngineKind {
         let architecture = kind.to_string();
         let mut said =
             paths.iter().filter_map(|path| self.config.engine_kind_for(&architecture, path));
-        said.next().unwrap_or(self.config.engines)
+        said.next().unwrap_or(self.usual)
     }
 
     /// What any of the paths gives it, each preset once.
@@ -97,13 +106,13 @@ mod tests {
     use super::*;
     use crate::{samples, schedule::Outcome};
 
-    fn target(toml: &str) -> Target {
+    fn target(toml: &str, gpus: &[Gpu]) -> Target {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sdtrtd.toml");
         std::fs::write(&path, format!("models_dirs = ['/m']\n{toml}")).unwrap();
         let runtime = Runtime { libraries: None, version: "1.7.1.116".into() };
         let config = config::load(Some(&path), []).unwrap().config;
-        Target { runtime, compute_capabilities: Vec::new(), config }
+        Target::new(runtime, &config, gpus)
     }
 
     fn identity(name: &str) -> Identity {
@@ -118,26 +127,36 @@ mod tests {
         let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines =";
         let own = |kind: &str| format!("{rule} '{kind}'");
         let all = "engines = 'shared'".to_owned();
-        for (toml, can_be, paths, shared) in [
-            (String::new(), true, &["/m/a"][..], false),
-            (all.clone(), true, &["/m/a"], true),
-            (all.clone(), false, &["/m/a"], false),
-            (own("shared"), true, &["/m/a"], false),
-            (own("shared"), true, &["/m/own/a"], true),
-            (own("shared"), true, &["/m/a", "/m/own/a"], true),
-            (all + "\n" + &own("baked"), true, &["/m/own/a"], false),
+        let card = [Gpu {
+            uuid: "GPU-0".into(),
+            name: "Card".into(),
+            compute_capability: ComputeCapability { major: 8, minor: 9 },
+        }];
+        let (none, card) = (&[][..], &card[..]);
+        for (toml, gpus, can_be, paths, shared) in [
+            (String::new(), none, true, &["/m/a"][..], false),
+            (String::new(), card, true, &["/m/a"], true),
+            (String::new(), card, false, &["/m/a"], false),
+            (all.clone(), none, true, &["/m/a"], true),
+            (all.clone(), none, false, &["/m/a"], false),
+            ("engines = 'baked'".to_owned(), card, true, &["/m/a"], false),
+            (own("shared"), none, true, &["/m/a"], false),
+            (own("shared"), none, true, &["/m/own/a"], true),
+            (own("shared"), none, true, &["/m/a", "/m/own/a"], true),
+            (own("baked"), card, true, &["/m/own/a"], false),
+            (all + "\n" + &own("baked"), none, true, &["/m/own/a"], false),
         ] {
             let paths: Vec<_> = paths.iter().map(Path::new).collect();
-            let wanted = target(&toml).engine(&identity("a"), &paths, can_be).unwrap();
+            let wanted = target(&toml, gpus).engine(&identity("a"), &paths, can_be).unwrap();
             let is_shared = matches!(wanted.spec.weights, Weights::Shared(_));
-            assert_eq!(is_shared, shared, "{toml:?} {can_be} {paths:?}");
+            assert_eq!(is_shared, shared, "{toml:?} {gpus:?} {can_be} {paths:?}");
         }
     }
 
     #[test]
     fn checkpoints_of_one_architecture_share_one_engine() {
         let keys = |toml| -> HashSet<Id> {
-            let target = target(toml);
+            let target = target(toml, &[]);
             let key = |name| target.engine(&identity(name), &[Path::new("/m/a")], true);
             ["a", "b"].map(key).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
         };

@@ -104,7 +104,7 @@ impl Stage {
         let config = Config {
             models_dirs: vec!["/m".into()],
             data_dir: data.path().to_owned(),
-            engines,
+            engines: Some(engines),
             idle_seconds: WINDOW_S,
             build,
             ..Config::default()
