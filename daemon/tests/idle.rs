@@ -1,16 +1,35 @@
-//! The idle policy on traces: what NVML, `/proc/stat` and the web UI would tell on machines in daily
-//! use, in `tests/idle/*.jsonl`. Each line holds for some seconds, is looked at twice a second as the
-//! daemon does, and says what must be decided at every look.
+//! The idle policy on traces, recorded and made up; `tests/idle/README.md` says where they are from.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sdtrtd::schedule::{Decision, Gate, Sample};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 const WINDOW: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The recorded traces: at which second which decision must begin.
+const RECORDED: &[(&str, &[(f64, &str)])] = &[
+    // Two loops in a shell for nine seconds.
+    ("no_gpu", &[(0.0, "start"), (7.5, "wait: waits until the CPU is idle"), (16.5, "start")]),
+];
+
+/// A line of a recorded trace.
+#[derive(Deserialize)]
+struct Look {
+    /// Seconds since the first.
+    at: f64,
+    #[serde(flatten)]
+    sample: Sample,
+}
+
+/// A line of a made trace: it is looked at twice a second, and decided in the same way each time.
 #[derive(Deserialize)]
 struct Step {
     /// Seconds.
@@ -20,36 +39,42 @@ struct Step {
     decision: String,
 }
 
-fn shown(decision: Decision) -> String {
-    match decision {
-        Decision::Start => "start".to_owned(),
-        Decision::Wait(reason) => format!("wait: {reason}"),
-        Decision::Stop(reason) => format!("stop: {reason}"),
-    }
-}
-
-fn follow(path: &Path) {
-    let mut gate = Gate::new(WINDOW);
-    let mut now = Duration::from_secs(1000);
-    for (number, line) in fs::read_to_string(path).unwrap().lines().enumerate() {
-        let step: Step = serde_json::from_str(line)
-            .unwrap_or_else(|error| panic!("{}:{}: {error}", path.display(), number + 1));
-        let end = now + Duration::from_secs_f64(step.holds);
-        while now < end {
-            let decision = shown(gate.take(&step.sample, now));
-            assert_eq!(decision, step.decision, "{}:{} at {now:?}", path.display(), number + 1);
-            now += LOOK;
+#[test]
+fn every_recorded_trace_is_decided_as_the_table_says() {
+    let names: BTreeSet<_> = traces("recorded").iter().map(|path| name(path)).collect();
+    let expected: BTreeSet<_> = RECORDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names, expected);
+    for (name, expected) in RECORDED {
+        let path = folder("recorded").join(name).with_extension("jsonl");
+        let mut gate = Gate::new(WINDOW);
+        let mut decisions: Vec<(f64, String)> = Vec::new();
+        for look in lines::<Look>(&path) {
+            let decision = awaited(&gate.take(&look.sample, Duration::from_secs_f64(look.at)));
+            if decisions.last().is_none_or(|(_, last)| *last != decision) {
+                decisions.push((look.at, decision));
+            }
         }
+        let decisions: Vec<_> = decisions.iter().map(|(at, text)| (*at, text.as_str())).collect();
+        assert_eq!(decisions, *expected, "{name}");
     }
 }
 
 #[test]
-fn every_trace_is_decided_as_it_says() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/idle");
-    let traces: BTreeSet<_> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn every_made_trace_is_decided_as_it_says() {
+    let traces = traces("made");
     assert!(traces.len() >= 12, "{traces:?}");
-    traces.iter().for_each(|path| follow(path));
+    for path in traces {
+        let mut gate = Gate::new(WINDOW);
+        let mut now = Duration::from_secs(1000);
+        for (number, step) in lines::<Step>(&path).into_iter().enumerate() {
+            let end = now + Duration::from_secs_f64(step.holds);
+            while now < end {
+                let decision = shown(&gate.take(&step.sample, now));
+                assert_eq!(decision, step.decision, "{}:{} at {now:?}", name(&path), number + 1);
+                now += LOOK;
+            }
+        }
+    }
 }
 
 #[test]
@@ -62,7 +87,46 @@ fn a_gap_between_samples_begins_the_window_anew() {
         gate.take(&idle, at(f64::from(tenth) / 10.0));
     }
     assert_eq!(gate.take(&idle, at(34.0)), Decision::Start);
-    assert_eq!(shown(gate.take(&idle, at(3600.0))), NOT_YET, "it slept");
+    let slept = gate.take(&idle, at(3600.0));
+    assert_eq!(shown(&slept), "wait: the machine has not been idle for 30 s yet");
 }
 
-const NOT_YET: &str = "wait: the machine has not been idle for 30 s yet";
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/idle").join(name)
+}
+
+fn traces(name: &str) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn name(trace: &Path) -> String {
+    trace.file_stem().unwrap().to_string_lossy().into_owned()
+}
+
+fn lines<T: DeserializeOwned>(trace: &Path) -> Vec<T> {
+    let text = fs::read_to_string(trace).unwrap();
+    let lines = text.lines().enumerate();
+    let read = |(number, line)| {
+        serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("{}:{}: {error}", trace.display(), number + 1))
+    };
+    lines.map(read).collect()
+}
+
+/// With the figures of the moment.
+fn shown(decision: &Decision) -> String {
+    match decision {
+        Decision::Start => "start".to_owned(),
+        Decision::Wait(reason) => format!("wait: {reason}"),
+        Decision::Stop(reason) => format!("stop: {reason}"),
+    }
+}
+
+/// The same for as long as the cause is the same.
+fn awaited(decision: &Decision) -> String {
+    match decision {
+        Decision::Start => "start".to_owned(),
+        Decision::Wait(reason) => format!("wait: {}", reason.awaited()),
+        Decision::Stop(reason) => format!("stop: {}", reason.awaited()),
+    }
+}

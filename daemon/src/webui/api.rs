@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 use ureq::Agent;
 
@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 const OPTIONS: Duration = Duration::from_secs(10);
 
 /// What the web UI says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebUiReading {
     /// It makes images, or is about to.

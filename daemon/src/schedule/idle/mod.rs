@@ -5,7 +5,7 @@ mod reason;
 mod users;
 
 use protocol::GpuReading;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use gate::{Decision, Gate};
 pub use reason::Reason;
@@ -13,7 +13,7 @@ pub use reason::Reason;
 use crate::webui::WebUiReading;
 
 /// What was read of the machine at one time.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// Every GPU, in the order of `status`; or why GPUs that were there can't be read any more.
     pub gpus: Result<Vec<GpuReading>, String>,
