@@ -21,8 +21,8 @@ const WEIGHTS: &str = "weights";
 /// The ONNX file of the UNet.
 pub(super) struct Model {
     pub(super) path: PathBuf,
-    /// Names of the weights and of the constants that are no shapes, which whoever refits the engine
-    /// must be able to replace; none if its weights are inside.
+    /// Names of the weights, which whoever refits the engine must be able to replace; none if they are
+    /// inside. A constant that can't be replaced is right as it is.
     pub(super) replaceable: Vec<String>,
 }
 
@@ -44,7 +44,9 @@ pub(super) fn write(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
             zeros.with_context(|| format!("cannot write {}", weights.display()))?;
             let graph = Graph::new(architecture, &tensors, precision)?;
             write_constants(job, &graph)?;
-            let replaceable = numbers(&graph).map(|number| number.name.clone()).collect();
+            let weights = graph.initializers().iter();
+            let weights = weights.filter(|weight| matches!(weight.data, Data::External { .. }));
+            let replaceable = weights.map(|weight| weight.name.clone()).collect();
             (graph, replaceable)
         }
     };
