@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use protocol::{
     Checkpoint, Client, Coverage, Disk, Engine, Events, ExtensionIndex, Finished, Garbage, JobLog,
-    Reloaded, Reply, Request, Status, Verdict,
+    Materialized, Reloaded, Reply, Request, Status, Verdict,
 };
 
 use crate::{args::Global, configuration};
@@ -53,6 +53,13 @@ impl Daemon {
     pub(crate) fn coverage(&mut self, request: &Request) -> Result<Vec<Coverage>> {
         match self.ask(request)? {
             Reply::Coverage(coverage) => Ok(coverage),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn materialized(&mut self, request: &Request) -> Result<Materialized> {
+        match self.ask(request)? {
+            Reply::Materialized(materialized) => Ok(materialized),
             other => Err(unexpected(&other)),
         }
     }

@@ -4,8 +4,8 @@ mod common;
 
 use common::{FakeDaemon, ctl, entry, json, run, status};
 use protocol::{
-    Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, Outcome, Reloaded, Reply,
-    Request, State, Sums, Verdict,
+    Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, Materialized, Outcome,
+    Reloaded, Reply, Request, State, Sums, Verdict,
 };
 
 fn disk() -> Disk {
@@ -25,6 +25,10 @@ fn finished() -> Finished {
         bytes: None,
         ended_at: 1,
     }
+}
+
+fn materialized() -> Materialized {
+    Materialized { path: "/there/sd.engine".into(), bytes: 1_770_000_000 }
 }
 
 fn log() -> JobLog {
@@ -75,6 +79,19 @@ fn json_is_what_the_daemon_said() {
             Request::Build { reference: reference(), now: true },
             Reply::Checkpoint(one.clone()),
             json(&one),
+        ),
+        (&["bench"], Request::List, Reply::List(vec![one.clone()]), "[]".to_owned()),
+        (
+            &["bench", "a"],
+            Request::Show { reference: reference() },
+            Reply::Checkpoint(one.clone()),
+            "[]".to_owned(),
+        ),
+        (
+            &["materialize", "a", "--output", "/there/x/../sd.engine"],
+            Request::Materialize { reference: reference(), output: "/there/x/../sd.engine".into() },
+            Reply::Materialized(materialized()),
+            json(&materialized()),
         ),
         (&["pause"], Request::Pause, Reply::Status(Box::new(status())), json(&status())),
         (&["resume"], Request::Resume, Reply::Status(Box::new(status())), json(&status())),
@@ -168,6 +185,12 @@ fn people_get_text() {
         ),
         (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing waits to be built\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
+        (&["bench"], Reply::List(vec![one.clone()]), "no engine was tried on a GPU yet"),
+        (
+            &["materialize", "a", "-o", "sd.engine"],
+            Reply::Materialized(materialized()),
+            "/there/sd.engine is written: 1.8 GB\n",
+        ),
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
         (&["disk"], Reply::Disk(disk()), "engines    7 B of 9 B\n"),
         (&["gc", "--dry-run"], Reply::Garbage(vec![garbage()]), "would free 5 B in 1 file\n"),
@@ -234,6 +257,15 @@ fn relative_paths_are_asked_for_as_absolute_ones() {
     let reference = dir.path().canonicalize().unwrap().join("a.safetensors");
     let reference = reference.to_str().unwrap().to_owned();
     assert_eq!(daemon.requests(), [Request::Show { reference }]);
+
+    let there = Materialized { path: "/there".into(), bytes: 1 };
+    let daemon = FakeDaemon::replying([Reply::Materialized(there)]);
+    let mut materialize = ctl(&["materialize", "a", "--output", "sd.engine", "--socket"]);
+    let outcome = run(materialize.arg(daemon.socket()).current_dir(dir.path()));
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let output = dir.path().canonicalize().unwrap().join("sd.engine");
+    let output = output.to_str().unwrap().to_owned();
+    assert_eq!(daemon.requests(), [Request::Materialize { reference: "a".into(), output }]);
 }
 
 #[test]

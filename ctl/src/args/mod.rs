@@ -58,6 +58,20 @@ pub(crate) enum Command {
     Build(Build),
     /// Try again what failed or was rejected
     Retry(Reference),
+    /// How fast and how right the engines were when they were tried on a GPU
+    Bench {
+        /// Only those of this checkpoint
+        #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
+        reference: Option<OsString>,
+    },
+    /// Write an engine with a checkpoint's weights inside, for programs that can't refit; needs a GPU
+    Materialize {
+        #[command(flatten)]
+        which: Reference,
+        /// The file to write, in a folder that is there; nothing may be there yet
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// Build nothing until `resume`, also after a restart
     Pause,
     /// Build again, after a pause

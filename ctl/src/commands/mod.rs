@@ -33,6 +33,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Check(check) => query::check(global, check),
         Command::Build(build) if build.follow => follow::run(global, build),
         Command::Build(build) => query::build(global, &build.which.reference, build.now),
+        Command::Bench { reference } => query::bench(global, reference.as_deref()),
+        Command::Materialize { which, output } => {
+            query::materialize(global, &which.reference, output)
+        }
         Command::Pause => query::pause(global),
         Command::Resume => query::resume(global),
         Command::Retry(which) => query::retry(global, &which.reference),

@@ -1,9 +1,10 @@
 //! One question, one answer.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, path::Path, time::Duration};
 
-use anyhow::{Result, bail};
-use protocol::{Checkpoint, Image, Request};
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
+use protocol::{Checkpoint, Image, Materialized, Request};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::{
     args::{Check, Global, Size},
     daemon::{Daemon, reference},
     output,
-    render::{change, coverage, list, show, status, text, verify, webui},
+    render::{bench, change, coverage, list, show, status, text, verify, webui},
 };
 
 pub(super) fn status(global: &Global) -> Result<()> {
@@ -49,6 +50,35 @@ pub(super) fn build(global: &Global, typed: &OsStr, now: bool) -> Result<()> {
 pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
     let request = Request::Retry { reference: reference(typed)? };
     checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+}
+
+pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
+    let mut daemon = Daemon::connect(global)?;
+    let checkpoints = match typed {
+        Some(typed) => vec![daemon.checkpoint(&Request::Show { reference: reference(typed)? })?],
+        None => daemon.list(&Request::List)?,
+    };
+    let tried = bench::engines(&checkpoints);
+    output::answer(global, &tried, |all| bench::render(all, output::look()))
+}
+
+pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Result<()> {
+    let absolute = std::path::absolute(output)
+        .with_context(|| format!("cannot tell which file '{}' is", output.display()))?;
+    let Some(path) = absolute.to_str() else {
+        bail!("the path {} is not UTF-8: name another one", absolute.display());
+    };
+    let request = Request::Materialize { reference: reference(typed)?, output: path.to_owned() };
+    let mut daemon = Daemon::connect(global)?;
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_message("waiting for the GPU; `sdtrtctl status` says what goes on");
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let materialized = daemon.materialized(&request);
+    spinner.finish_and_clear();
+    let materialized = materialized?;
+    output::answer(global, &materialized, |Materialized { path, bytes }| {
+        format!("{} is written: {}\n", text::clean(path), text::size(*bytes))
+    })
 }
 
 pub(super) fn pause(global: &Global) -> Result<()> {

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use protocol::{
-    Checkpoint, Coverage, Disk, Engine, Event, ExtensionIndex, Finished, Garbage, JobLog, Reloaded,
-    Status, Verdict,
+    Checkpoint, Coverage, Disk, Engine, Event, ExtensionIndex, Finished, Garbage, JobLog,
+    Materialized, Reloaded, Status, Verdict,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{config, export, identify, install, query, setup, snapshot, webui};
-use crate::{doctor::Finding, output};
+use crate::{doctor::Finding, output, render::bench::Tried};
 
 pub(super) fn run() -> Result<()> {
     output::say(&format!("{}\n", serde_json::to_string_pretty(&document())?))
@@ -42,6 +42,8 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
         ("list, wait", of::<Vec<Checkpoint>>(generator)),
         ("show, build, retry", of::<Checkpoint>(generator)),
         ("check", of::<Vec<Coverage>>(generator)),
+        ("bench", of::<Vec<Tried>>(generator)),
+        ("materialize", of::<Materialized>(generator)),
         ("remove", of::<query::Removal>(generator)),
         ("watch", of::<Event>(generator)),
         ("log", of::<JobLog>(generator)),

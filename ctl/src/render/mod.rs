@@ -1,5 +1,6 @@
 //! From what the daemon says to text for people: pure functions.
 
+pub(crate) mod bench;
 pub(crate) mod change;
 pub(crate) mod coverage;
 pub(crate) mod disk;

@@ -1,8 +1,8 @@
 //! What a daemon might know, for the tests of all that is rendered.
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Queued, Runtime,
-    State, Status,
+    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Proof, Queued,
+    Runtime, Speed, State, Status, Trial,
 };
 
 pub(crate) fn id(digit: char) -> String {
@@ -27,6 +27,29 @@ pub(crate) fn engine(digit: char) -> Engine {
         built_at: 1_000_000,
         last_used: 1_090_000,
         orphaned_since: None,
+    }
+}
+
+pub(crate) fn trial() -> Trial {
+    let speed = |pixels, batch, tokens, milliseconds| Speed {
+        profile: 0,
+        preset: "default".into(),
+        batch,
+        width: pixels,
+        height: pixels,
+        tokens,
+        milliseconds,
+    };
+    Trial {
+        gpu: "NVIDIA H200".into(),
+        gpu_uuid: "GPU-1".into(),
+        driver: "580.65.06".into(),
+        proof: Some(Proof { relative_error: Some(0.0102), bound: 0.02 }),
+        unproven: None,
+        proof_seconds: 6.25,
+        fill_seconds: Some(1.84),
+        speeds: vec![speed(512, 2, 77, 14.04), speed(768, 8, 154, 103.4)],
+        tried_at: 1_000_100,
     }
 }
 

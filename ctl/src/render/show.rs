@@ -1,8 +1,8 @@
 //! Everything known of one checkpoint.
 
-use protocol::{Checkpoint, Engine, Proof};
+use protocol::{Checkpoint, Engine, Proof, Speed, Trial};
 
-use crate::render::{table::Fields, text};
+use crate::render::{bench, table::Fields, text};
 
 pub(crate) fn render(checkpoint: &Checkpoint) -> String {
     let mut fields = Fields::default();
@@ -41,16 +41,41 @@ fn render_engine(engine: &Engine) -> String {
     fields.add("weights", weights);
     fields.add("built by", format!("{} {}", engine.flavour, engine.version));
     fields.add("built for", engine.compute_capabilities.join(", "));
+    if !engine.trials.is_empty() {
+        fields.all("tried", engine.trials.iter().flat_map(trial));
+    }
     fields.render()
+}
+
+/// What a trial showed, in some lines.
+fn trial(trial: &Trial) -> Vec<String> {
+    let mut lines = vec![format!("{}, driver {}", trial.gpu, trial.driver)];
+    lines.push(match (&trial.proof, &trial.unproven) {
+        (Some(proof), _) => {
+            let (error, bound, seconds) = (bench::error(proof), proof.bound, trial.proof_seconds);
+            format!("{error} off fp32, at most {bound:.1e}; compared in {seconds:.1} s")
+        }
+        (None, Some(why)) => format!("not compared with fp32: {why}"),
+        (None, None) => "not compared with fp32".to_owned(),
+    });
+    lines.extend(trial.fill_seconds.map(|seconds| format!("refitted in {seconds:.1} s")));
+    lines.extend(trial.speeds.iter().map(|speed| {
+        let Speed { preset, width, height, batch, tokens, milliseconds, .. } = speed;
+        let per_second = bench::per_second(speed);
+        format!(
+            "{preset}, {width}x{height}, batch {batch}, {tokens} tokens: {milliseconds:.2} ms, \
+             {per_second:.1} it/s"
+        )
+    }));
+    lines
 }
 
 /// What is known of them.
 fn numbers(proof: Option<&Proof>) -> String {
-    let Some(Proof { relative_error, bound }) = proof else {
+    let Some(proof) = proof else {
         return "not compared with PyTorch's yet".to_owned();
     };
-    let error = relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
-    format!("{error} off PyTorch's, at most {bound:.1e}")
+    format!("{} off PyTorch's, at most {:.1e}", bench::error(proof), proof.bound)
 }
 
 #[cfg(test)]
@@ -90,12 +115,31 @@ mod tests {
         checkpoint.engines[0].proof = Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
         let rendered = render(&checkpoint);
         assert!(
-            rendered.contains("numbers     2.1e-3 off PyTorch's, at most 2.0e-2"),
+            rendered.contains("numbers     2.10e-3 off PyTorch's, at most 2.0e-2"),
             "{rendered}"
         );
         let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
         assert!(rendered.contains(told), "{rendered}");
         assert!(rendered.contains("weights     the checkpoint's, refitted\n"), "{rendered}");
+    }
+
+    #[test]
+    fn what_was_found_on_each_gpu_is_told() {
+        let mut checkpoint = samples::ready();
+        let without =
+            Trial { proof: None, unproven: Some("no ONNX Runtime".into()), ..samples::trial() };
+        checkpoint.engines[0].trials = vec![samples::trial(), Trial { speeds: vec![], ..without }];
+        let rendered = render(&checkpoint);
+        insta::assert_snapshot!(rendered[rendered.find("  tried").unwrap()..], @r"
+        tried       NVIDIA H200, driver 580.65.06
+                    1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s
+                    refitted in 1.8 s
+                    default, 512x512, batch 2, 77 tokens: 14.04 ms, 71.2 it/s
+                    default, 768x768, batch 8, 154 tokens: 103.40 ms, 9.7 it/s
+                    NVIDIA H200, driver 580.65.06
+                    not compared with fp32: no ONNX Runtime
+                    refitted in 1.8 s
+        ");
     }
 
     #[test]

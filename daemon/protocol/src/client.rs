@@ -144,13 +144,17 @@ impl Client {
     }
 }
 
-/// `None` for as long as it takes: every engine, or every folder, may have to be read.
+/// `None` for as long as it takes: every engine, or every folder, may have to be read, or a GPU waited for.
 fn time_for(request: &Request) -> Option<Duration> {
     match request {
         Request::Wait { timeout_s, .. } => {
             Duration::try_from_secs_f64(*timeout_s).ok()?.checked_add(ANSWER)
         }
-        Request::Verify | Request::Disk | Request::Gc { .. } | Request::Watch => None,
+        Request::Verify
+        | Request::Disk
+        | Request::Gc { .. }
+        | Request::Materialize { .. }
+        | Request::Watch => None,
         _ => Some(ANSWER),
     }
 }

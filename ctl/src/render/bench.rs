@@ -1,0 +1,172 @@
+//! What running the engines on a GPU showed.
+
+use protocol::{Checkpoint, Proof, Speed, Trial};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::render::{
+    look::{Look, Tone},
+    table::Table,
+    text,
+};
+
+/// An engine, and each time that it was tried on a GPU.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Tried {
+    /// The engine's key.
+    engine: String,
+    /// Its weights are the checkpoints', put in when it is loaded.
+    shared: bool,
+    /// Weights ids of the checkpoints that it is for; those of shared engines may be many.
+    weights_ids: Vec<String>,
+    /// Where the first of them lies; absent where no file is left.
+    location: Option<String>,
+    /// One for each GPU and driver, the newest first.
+    trials: Vec<Trial>,
+}
+
+/// The engines of these checkpoints, each once.
+pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Tried> {
+    let mut all: Vec<Tried> = Vec::new();
+    for checkpoint in checkpoints {
+        for engine in &checkpoint.engines {
+            match all.iter_mut().find(|tried| tried.engine == engine.key) {
+                Some(tried) => tried.weights_ids.push(checkpoint.key().to_owned()),
+                None => all.push(Tried {
+                    engine: engine.key.clone(),
+                    shared: engine.shared,
+                    weights_ids: vec![checkpoint.key().to_owned()],
+                    location: checkpoint.locations.first().cloned(),
+                    trials: engine.trials.clone(),
+                }),
+            }
+        }
+    }
+    all
+}
+
+/// `look` is the terminal's.
+pub(crate) fn render(all: &[Tried], look: Look) -> String {
+    if all.iter().all(|tried| tried.trials.is_empty()) {
+        return "no engine was tried on a GPU yet; `sdtrtctl status` says what waits\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "ENGINE", "PRESET", "SIZE", "BATCH", "TOKENS", "MS", "IT/S", "ERROR", "REFIT", "GPU",
+        "NAME",
+    ]);
+    for tried in all {
+        for trial in &tried.trials {
+            add(&mut table, tried, trial);
+        }
+    }
+    table.render(look)
+}
+
+fn add(table: &mut Table, tried: &Tried, trial: &Trial) {
+    let error = trial.proof.as_ref().map_or_else(|| "-".to_owned(), error);
+    let refit = trial.fill_seconds.map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
+    let is_bad = trial.proof.as_ref().is_some_and(|proof| !holds(proof));
+    let name = name(tried);
+    // Without any, what else is known has a line all the same.
+    let none = [["-"; 6].map(str::to_owned)];
+    let speeds: Vec<_> = trial.speeds.iter().map(speed).collect();
+    let lines = if speeds.is_empty() { &none[..] } else { &speeds };
+    for (index, [preset, size, batch, tokens, milliseconds, per_second]) in lines.iter().enumerate()
+    {
+        let cells = [
+            text::short_id(&tried.engine),
+            preset,
+            size,
+            batch,
+            tokens,
+            milliseconds,
+            per_second,
+            &error,
+            &refit,
+            &trial.gpu,
+            &name,
+        ];
+        let unproven = trial.unproven.as_ref().filter(|_| index + 1 == lines.len());
+        table.row(cells, unproven.map(|why| format!("not compared: {why}")).as_deref());
+        if is_bad {
+            table.tone(7, Tone::Bad);
+        }
+    }
+}
+
+fn speed(speed: &Speed) -> [String; 6] {
+    [
+        speed.preset.clone(),
+        format!("{}x{}", speed.width, speed.height),
+        speed.batch.to_string(),
+        speed.tokens.to_string(),
+        format!("{:.2}", speed.milliseconds),
+        format!("{:.1}", per_second(speed)),
+    ]
+}
+
+/// Calls of the UNet in a second, which the web UI calls it/s.
+pub(crate) fn per_second(speed: &Speed) -> f64 {
+    1000.0 / speed.milliseconds
+}
+
+/// How far an engine was off.
+pub(crate) fn error(proof: &Proof) -> String {
+    proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.2e}"))
+}
+
+fn holds(proof: &Proof) -> bool {
+    proof.relative_error.is_some_and(|error| error <= proof.bound)
+}
+
+fn name(tried: &Tried) -> String {
+    let first = tried.location.as_deref().and_then(|path| path.rsplit('/').next());
+    let first = first.or(tried.weights_ids.first().map(|id| text::short_id(id))).unwrap_or("-");
+    match tried.weights_ids.len() {
+        0 | 1 => first.to_owned(),
+        several => format!("{first} and {} more", several - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Engine;
+
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn each_engine_has_a_line_for_each_size() {
+        let shared =
+            Engine { shared: true, trials: vec![samples::trial()], ..samples::engine('e') };
+        let wrong = Trial {
+            proof: Some(Proof { relative_error: Some(0.046), bound: 0.02 }),
+            fill_seconds: None,
+            speeds: vec![],
+            ..samples::trial()
+        };
+        let unproven =
+            Trial { proof: None, unproven: Some("no ONNX Runtime".into()), ..wrong.clone() };
+        let baked = Engine { trials: vec![wrong, unproven], ..samples::engine('f') };
+        let checkpoints = [
+            Checkpoint { engines: vec![shared.clone()], ..samples::ready() },
+            Checkpoint { engines: vec![shared, baked], ..samples::orphaned() },
+        ];
+        let tried = engines(&checkpoints);
+        insta::assert_snapshot!(render(&tried, Look::default()), @r"
+        ENGINE         PRESET    SIZE      BATCH   TOKENS   MS       IT/S   ERROR     REFIT   GPU           NAME
+        eeeeeeeeeeee   default   512x512   2       77       14.04    71.2   1.02e-2   1.8 s   NVIDIA H200   sd15.safetensors and 1 more
+        eeeeeeeeeeee   default   768x768   8       154      103.40   9.7    1.02e-2   1.8 s   NVIDIA H200   sd15.safetensors and 1 more
+        ffffffffffff   -         -         -       -        -        -      4.60e-2   -       NVIDIA H200   aaaaaaaaaaaa
+        ffffffffffff   -         -         -       -        -        -      -         -       NVIDIA H200   aaaaaaaaaaaa
+          not compared: no ONNX Runtime
+        ");
+    }
+
+    #[test]
+    fn nothing_says_so() {
+        let untried = engines(&[samples::ready()]);
+        assert_eq!(untried.len(), 1);
+        assert!(render(&untried, Look::default()).starts_with("no engine was tried"));
+    }
+}
