@@ -1,12 +1,6 @@
 //! What a UNet gives in fp32, computed by ONNX Runtime on the CPU.
 
-use std::{
-    borrow::Cow,
-    fs,
-    os::{fd::AsRawFd, unix::fs::symlink},
-    path::Path,
-    thread,
-};
+use std::{borrow::Cow, fs, os::fd::AsRawFd, path::Path, thread};
 
 use anyhow::{Context, Result, anyhow};
 use checkpoint::Checkpoint;
@@ -21,35 +15,37 @@ use super::numbers::{Inputs, Numbers};
 /// What the loader is asked for where no library is named.
 const LIBRARY: &str = "libonnxruntime.so";
 
-/// The file that the ONNX file finds its weights in, beside itself.
-const WEIGHTS: &str = "reference-weights";
+/// `kOrtSessionOptionsModelExternalInitializersFileFolderPath`: where the weights of a graph in memory lie. It
+/// must be the folder that they are really in, as ONNX Runtime follows no link out of it.
+const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
-/// The output of the checkpoint's UNet for these inputs. `folder` gets what ONNX Runtime reads.
+/// The output of the checkpoint's UNet for these inputs.
 pub(super) fn run(
     checkpoint: &Checkpoint,
     inputs: &Inputs,
     library: Option<&Path>,
-    folder: &Path,
 ) -> Result<Numbers> {
     let library = library.unwrap_or(Path::new(LIBRARY));
     let environment = ort::init_from(library).map_err(|error| {
         anyhow!("ONNX Runtime can't be loaded ({error}); `sdtrtctl runtime install` fetches it")
     })?;
     let environment = environment.build().map_err(said)?;
-    let weights = folder.join(WEIGHTS);
-    let file = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
-    symlink(&file, &weights).with_context(|| format!("cannot link to {file}"))?;
+    // Where the open file is now, whatever it was called when it was opened.
+    let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
+    let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
+    let named = text(file.parent()).zip(text(file.file_name().map(Path::new)));
+    let (folder, name) =
+        named.with_context(|| format!("the path {} is no text", file.display()))?;
     let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
-    let path = folder.join("reference.onnx");
-    fs::write(&path, graph.to_onnx(WEIGHTS))
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    let model = graph.to_onnx(&name);
 
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let session = Session::builder(&environment)
         .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
         // Any more would keep all weights in memory once more, in fp32.
         .and_then(|builder| Ok(builder.with_optimization_level(GraphOptimizationLevel::Disable)?))
-        .and_then(|mut builder| builder.commit_from_file(&path));
+        .and_then(|builder| Ok(builder.with_config_entry(WEIGHTS_FOLDER, folder)?))
+        .and_then(|mut builder| builder.commit_from_memory(&model));
     let mut session = session.map_err(said)?;
     let mut given = Vec::new();
     for (name, Numbers { shape, values }) in inputs {
@@ -70,7 +66,7 @@ fn said<R>(error: ort::Error<R>) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::env;
+    use std::{env, os::unix::fs::symlink};
 
     use goldens::Manifest;
 
@@ -83,7 +79,11 @@ mod tests {
         let path = folder.path().join("a.safetensors");
         let golden = Manifest::load("sd2").unwrap();
         golden.write_checkpoint(&path).unwrap();
-        let checkpoint = Checkpoint::open(&path).unwrap();
+        // As many have them: a link to another disk.
+        let link = folder.path().join("models/link.safetensors");
+        fs::create_dir(folder.path().join("models")).unwrap();
+        symlink(&path, &link).unwrap();
+        let checkpoint = Checkpoint::open(&link).unwrap();
         let numbers = |array: &goldens::Array| Numbers {
             shape: array.shape.iter().map(|size| *size as u64).collect(),
             values: array.values.clone(),
@@ -93,7 +93,7 @@ mod tests {
         let inputs = names.map(|name| (name.to_owned(), numbers(case.get(name).unwrap()))).into();
         let library = env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH");
 
-        let found = run(&checkpoint, &inputs, Some(library.as_ref()), folder.path()).unwrap();
+        let found = run(&checkpoint, &inputs, Some(library.as_ref())).unwrap();
         let expected = numbers(&golden.expected().unwrap()[0]);
         let error = super::super::numbers::relative_error(&found, &expected).unwrap();
         assert!(error < 1e-4, "{error}");
@@ -107,7 +107,7 @@ mod tests {
         golden.write_checkpoint(&path).unwrap();
         let checkpoint = Checkpoint::open(&path).unwrap();
         let nowhere = Some(Path::new("/nowhere/libonnxruntime.so"));
-        let error = run(&checkpoint, &Inputs::new(), nowhere, folder.path()).unwrap_err();
+        let error = run(&checkpoint, &Inputs::new(), nowhere).unwrap_err();
         assert!(error.to_string().contains("`sdtrtctl runtime install`"), "{error}");
     }
 }

@@ -74,7 +74,7 @@ impl Trial<'_, '_> {
         let found = self.engine.output(self.cuda, &call)?;
         at(Phase::Prove, 20);
         let library = engine.onnx_runtime.as_deref();
-        let expected = reference::run(checkpoint, &inputs, library, &job.folder);
+        let expected = reference::run(checkpoint, &inputs, library);
         at(Phase::Prove, 100);
         Ok(expected.map_err(|error| format!("{error:#}")).map(|expected| Proof {
             relative_error: relative_error(&found, &expected),
