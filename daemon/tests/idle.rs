@@ -14,10 +14,33 @@ use serde::{Deserialize, de::DeserializeOwned};
 const WINDOW: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The recorded traces: at which second which decision must begin.
-const RECORDED: &[(&str, &[(f64, &str)])] = &[
+/// The recorded traces: with so many seconds of idleness to wait for, at which second which decision must
+/// begin.
+const RECORDED: &[(&str, u64, &[(f64, &str)])] = &[
+    // PyTorch with a tensor on the GPU and nothing to do, as a web UI that is open.
+    (
+        "gpu_held_without_work",
+        5,
+        &[(0.0, "wait: waits until the machine has been idle for 5 s"), (5.0, "start")],
+    ),
+    (
+        "gpu_idle",
+        5,
+        &[(0.0, "wait: waits until the machine has been idle for 5 s"), (5.0, "start")],
+    ),
+    // PyTorch from second 5 on, which multiplies matrices from 9.2 to 17.4.
+    (
+        "gpu_load",
+        5,
+        &[
+            (0.0, "wait: waits until the machine has been idle for 5 s"),
+            (5.0, "start"),
+            (9.5, "stop: waits until GPU 0 is idle: used by python3 (pid 3603)"),
+            (17.5, "wait: waits until the machine has been idle for 5 s"),
+        ],
+    ),
     // Two loops in a shell for nine seconds.
-    ("no_gpu", &[(0.0, "start"), (7.5, "wait: waits until the CPU is idle"), (16.5, "start")]),
+    ("no_gpu", 30, &[(0.0, "start"), (7.5, "wait: waits until the CPU is idle"), (16.5, "start")]),
 ];
 
 /// A line of a recorded trace.
@@ -42,11 +65,11 @@ struct Step {
 #[test]
 fn every_recorded_trace_is_decided_as_the_table_says() {
     let names: BTreeSet<_> = traces("recorded").iter().map(|path| name(path)).collect();
-    let expected: BTreeSet<_> = RECORDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let expected: BTreeSet<_> = RECORDED.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(names, expected);
-    for (name, expected) in RECORDED {
+    for (name, window, expected) in RECORDED {
         let path = folder("recorded").join(name).with_extension("jsonl");
-        let mut gate = Gate::new(WINDOW);
+        let mut gate = Gate::new(Duration::from_secs(*window));
         let mut decisions: Vec<(f64, String)> = Vec::new();
         for look in lines::<Look>(&path) {
             let decision = awaited(&gate.take(&look.sample, Duration::from_secs_f64(look.at)));
