@@ -2,7 +2,10 @@
 
 use checkpoint::{Architecture, Heads, Id, Ids, Kind};
 
-use crate::schedule::{Identity, Outcome};
+use crate::{
+    build::{BOUND, Findings, Proof, Trial},
+    schedule::{Identity, Outcome},
+};
 
 /// SD 1.x.
 pub(crate) fn sd1() -> Architecture {
@@ -24,4 +27,25 @@ pub(crate) fn identified(name: &str) -> Outcome {
         signature: Id::from(blake3::hash(b"sd1")),
         unet_parameters: 1,
     })
+}
+
+/// What running an engine on a GPU showed: an error, or what is no number.
+pub(crate) fn findings(relative_error: Option<f64>) -> Findings {
+    Findings {
+        proof: Ok(Proof { relative_error, bound: BOUND }),
+        proof_seconds: 4.0,
+        fill_seconds: None,
+        speeds: Vec::new(),
+    }
+}
+
+/// A trial that found this.
+pub(crate) fn trial(gpu: &str, driver: &str, relative_error: Option<f64>) -> Trial {
+    Trial {
+        gpu: gpu.to_owned(),
+        driver: driver.to_owned(),
+        unet: Id::from(blake3::hash(b"unet")),
+        tried_at: 0,
+        findings: findings(relative_error),
+    }
 }

@@ -14,7 +14,7 @@ impl Workplace {
         let plan = engines.join(format!("{key}.engine"));
         fs::File::create(&plan).unwrap().set_len(bytes).unwrap();
         let manifest = json!({
-            "format": 2,
+            "format": 3,
             "key": key,
             "spec": {
                 "weights": { "baked": unet_id },
@@ -39,6 +39,7 @@ impl Workplace {
             "built_at": 1_700_000_000,
             "build_seconds": 1.0,
             "peak_bytes": 1,
+            "trials": [],
         });
         fs::write(plan.with_extension("json"), manifest.to_string()).unwrap();
         plan

@@ -20,9 +20,8 @@ use super::{
     world::{Build, World},
 };
 use crate::{
-    build::{EngineSpec, FLAVOUR, Manifest, Weights, difference},
+    build::{EngineSpec, FLAVOUR, Manifest, Proof, Weights, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
-    webui::Proof,
 };
 
 /// Every entry of `list` by [`Checkpoint::key`].

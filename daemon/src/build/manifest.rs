@@ -1,10 +1,10 @@
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
-use super::{Built, EngineSpec};
+use super::{Built, EngineSpec, Trial};
 
 /// Raised when a manifest's meaning changes; others are left alone.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// What is kept beside every engine: the truth about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Manifest {
     pub build_seconds: f64,
     /// Greatest memory that building held, in bytes.
     pub peak_bytes: u64,
+    /// What running it showed, once for each GPU and driver, the newest last.
+    pub trials: Vec<Trial>,
 }
 
 impl Manifest {
@@ -54,6 +56,14 @@ impl Manifest {
             built_at,
             build_seconds,
             peak_bytes,
+            trials: Vec::new(),
         }
+    }
+
+    /// With this trial in place of the one before on that GPU with that driver.
+    pub(super) fn tried(mut self, trial: Trial) -> Self {
+        self.trials.retain(|old| (&old.gpu, &old.driver) != (&trial.gpu, &trial.driver));
+        self.trials.push(trial);
+        self
     }
 }

@@ -94,12 +94,14 @@ impl Gpus for Driver {
 }
 
 fn list(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
-    let devices = (0..nvml.device_count()?).map(|index| describe(&nvml.device_by_index(index)?));
+    let driver = told(nvml.sys_driver_version())?.unwrap_or_default();
+    let devices =
+        (0..nvml.device_count()?).map(|index| describe(&nvml.device_by_index(index)?, &driver));
     // A card that does not say what it is, or has fallen off the bus, is as good as none.
     Ok(devices.filter_map(|gpu| gpu.inspect_err(|error| debug!("a GPU: {error}")).ok()).collect())
 }
 
-fn describe(device: &Device<'_>) -> Result<Gpu, NvmlError> {
+fn describe(device: &Device<'_>, driver: &str) -> Result<Gpu, NvmlError> {
     let capability = device.cuda_compute_capability()?;
     Ok(Gpu {
         uuid: device.uuid()?,
@@ -108,6 +110,7 @@ fn describe(device: &Device<'_>) -> Result<Gpu, NvmlError> {
             major: u32::try_from(capability.major).unwrap_or(0),
             minor: u32::try_from(capability.minor).unwrap_or(0),
         },
+        driver: driver.to_owned(),
     })
 }
 

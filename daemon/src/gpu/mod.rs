@@ -17,6 +17,8 @@ pub struct Gpu {
     pub name: String,
     /// What it can run.
     pub compute_capability: ComputeCapability,
+    /// Version of its driver; empty where that does not tell.
+    pub driver: String,
 }
 
 /// GPUs that were there can't be asked any more: the driver was unloaded or replaced, or one has

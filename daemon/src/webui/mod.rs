@@ -8,4 +8,4 @@ pub mod proofs;
 pub use api::{WebUi, WebUiReading, is_titled};
 pub use index::{Checkpoint as IndexedCheckpoint, Index, IndexFile, IndexedEngine};
 pub use model_json::Keeper;
-pub use proofs::{Proof, Proofs};
+pub use proofs::Proofs;

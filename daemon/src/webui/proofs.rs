@@ -6,26 +6,12 @@ use checkpoint::Id;
 use serde::Deserialize;
 use tracing::warn;
 
+use crate::build::Proof;
+
 /// The version of the files that is understood.
 const VERSION: u32 = 1;
 
-/// How far an engine with the weights of one UNet was off PyTorch, the first time it was used.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct Proof {
-    /// ‖engine − PyTorch‖ / ‖PyTorch‖; absent where the engine gave what is no number.
-    pub relative_error: Option<f64>,
-    /// The greatest error of an engine that is used.
-    pub bound: f64,
-}
-
-impl Proof {
-    /// Whether the engine is used.
-    pub fn holds(&self) -> bool {
-        self.relative_error.is_some_and(|error| error <= self.bound)
-    }
-}
-
-/// By engine and UNet.
+/// How far engines were off PyTorch the first time they were used, by engine and UNet.
 pub type Proofs = HashMap<(Id, Id), Proof>;
 
 #[derive(Deserialize)]

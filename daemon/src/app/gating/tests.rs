@@ -64,6 +64,7 @@ impl Gpus for Cards {
             uuid: format!("GPU-{index}"),
             name: "a GPU".to_owned(),
             compute_capability: "8.9".parse().unwrap(),
+            driver: "1".to_owned(),
         };
         (0..self.0).map(gpu).collect()
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use checkpoint::Id;
 use tracing::{info, warn};
 
-use super::{Job, Manifest, Usage, Weights, manifest::FORMAT};
+use super::{Job, Manifest, Trial, Usage, Weights, manifest::FORMAT};
 
 /// The published engines of a data folder.
 ///
@@ -200,18 +200,36 @@ impl Library {
                 .with_context(|| format!("cannot publish {}", published.display()))?;
         }
         self.sync()?;
-        // As readable as the plan is: A1111 may run as another user.
-        let readable = fs::metadata(&plan)?.permissions();
-        let mut aside =
-            tempfile::Builder::new().permissions(readable).tempfile_in(&self.scratch)?;
-        aside.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
-        aside.as_file().sync_all()?;
-        let path = self.manifest_path(&manifest.key);
-        aside.persist(&path).with_context(|| format!("cannot publish {}", path.display()))?;
-        self.sync()?;
+        self.write(&manifest)?;
         self.usages.insert(manifest.key, Usage::since(manifest.built_at));
         self.manifests.insert(manifest.key, manifest);
         Ok(())
+    }
+
+    /// Keeps what running an engine showed, in its manifest, in place of an earlier trial on that GPU
+    /// with that driver. Of an engine that is gone nothing is kept.
+    ///
+    /// # Errors
+    /// When the manifest can't be written; then it stays as it was.
+    pub fn add_trial(&mut self, key: &Id, trial: Trial) -> Result<()> {
+        let Some(manifest) = self.manifests.get(key) else { return Ok(()) };
+        let manifest = manifest.clone().tried(trial);
+        self.write(&manifest)?;
+        self.manifests.insert(*key, manifest);
+        Ok(())
+    }
+
+    /// Writes a manifest aside, syncs and renames it.
+    fn write(&self, manifest: &Manifest) -> Result<()> {
+        // As readable as the plan is: A1111 may run as another user.
+        let readable = fs::metadata(self.plan(&manifest.key))?.permissions();
+        let mut aside =
+            tempfile::Builder::new().permissions(readable).tempfile_in(&self.scratch)?;
+        aside.write_all(&serde_json::to_vec_pretty(manifest)?)?;
+        aside.as_file().sync_all()?;
+        let path = self.manifest_path(&manifest.key);
+        aside.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        self.sync()
     }
 
     /// Removes an engine, the manifest first.

@@ -3,7 +3,7 @@ use unet::Precision;
 use super::*;
 use crate::{
     build::{Built, EngineSpec, FLAVOUR, Weights},
-    samples::sd1,
+    samples::{sd1, trial},
     watch::Stamp,
 };
 
@@ -97,6 +97,28 @@ fn a_pin_outlives_the_daemon_and_goes_with_its_engine() {
     library.remove(&key, Removal::Asked).unwrap();
     assert_eq!(library.usage(&key), None);
     assert_eq!(fs::read_dir(dir.path().join("engines")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_newest_trial_on_each_gpu_and_driver_outlives_the_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut library, manifest) = published(dir.path());
+    for (gpu, driver, error) in
+        [("GPU-0", "1", 0.5), ("GPU-1", "1", 0.25), ("GPU-0", "2", 0.125), ("GPU-0", "1", 0.001)]
+    {
+        library.add_trial(&manifest.key, trial(gpu, driver, Some(error))).unwrap();
+    }
+    drop(library);
+    let library = Library::open(dir.path()).unwrap();
+    let kept = &library.manifests()[&manifest.key];
+    let expected = [("GPU-1", "1", 0.25), ("GPU-0", "2", 0.125), ("GPU-0", "1", 0.001)];
+    assert_eq!(kept.trials, expected.map(|(gpu, driver, e)| trial(gpu, driver, Some(e))));
+    assert_eq!(Manifest { trials: Vec::new(), ..kept.clone() }, manifest);
+
+    let gone = Id::from(blake3::hash(b"gone"));
+    let mut library = library;
+    library.add_trial(&gone, trial("GPU-0", "1", None)).unwrap();
+    assert_eq!(keys(&library), [manifest.key]);
 }
 
 #[test]

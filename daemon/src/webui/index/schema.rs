@@ -3,10 +3,7 @@ use std::path::{Path, PathBuf};
 use checkpoint::{Id, Kind};
 use serde::Serialize;
 
-use crate::{
-    build::{Manifest, Profile, Weights},
-    webui::Proof,
-};
+use crate::build::{Manifest, Profile, Proof, Weights};
 
 /// Raised when a reader of the version before would go wrong.
 const VERSION: u32 = 1;

@@ -7,9 +7,8 @@ use unet::Precision;
 
 use super::{Checkpoint, Index, IndexedEngine};
 use crate::{
-    build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, Weights, family},
+    build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, Proof, Weights, family},
     samples,
-    webui::Proof,
 };
 
 fn id(name: &str) -> Id {
