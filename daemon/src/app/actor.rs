@@ -13,10 +13,11 @@ use tokio::{
 };
 
 use super::{
-    building::Running,
     due::Due,
     gating::{Closed, Gating},
+    jobs::Running,
     manager::Manager,
+    materializing::Orders,
     messages::{Mailbox, Message},
     reloading::{Settings, keeper},
     sampler::Sampler,
@@ -48,6 +49,7 @@ pub(super) struct Actor {
     pub(super) queue: Vec<Want>,
     pub(super) builder: Arc<dyn Builder>,
     pub(super) running: Option<Running>,
+    pub(super) orders: Orders,
     pub(super) notifier: Arc<Mutex<Notifier>>,
     pub(super) due: Due,
     pub(super) looks: Looks,
@@ -107,6 +109,7 @@ impl Actor {
             queue: Vec::new(),
             builder,
             running: None,
+            orders: Orders::new(),
             notifier,
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
             looks,
@@ -137,21 +140,21 @@ impl Actor {
         self.world.store.flush();
     }
 
-    /// Lets an engine that is being written be published, and abandons any other build.
+    /// Lets an engine that is being written be published, and abandons any other job.
     async fn finish_writing(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
         let end = Instant::now() + LAST_WRITE;
-        while self.world.build.as_ref().is_some_and(|build| build.progress.phase == Phase::Write) {
+        while self.world.work.as_ref().is_some_and(|work| work.progress.phase == Phase::Write) {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(Message::Progress(engine, progress)) => self.progress(engine, progress),
-                    Some(Message::Built(engine, result)) => self.built(engine, result),
+                    Some(Message::Progress(job, progress)) => self.progress(job, progress),
+                    Some(Message::Ended(job, result)) => self.ended(job, result),
                     Some(_) => {}
                     None => break,
                 },
                 () = sleep_until(end) => break,
             }
         }
-        // Dropping a running build kills its worker.
+        // Dropping a running job kills its worker.
         self.running = None;
     }
 
@@ -170,8 +173,8 @@ impl Actor {
                 }
             }
             Message::Sampled(sampler, sample) => self.sampled(sampler, sample),
-            Message::Progress(engine, progress) => self.progress(engine, progress),
-            Message::Built(engine, result) => self.built(engine, result),
+            Message::Progress(job, progress) => self.progress(job, progress),
+            Message::Ended(job, result) => self.ended(job, result),
             Message::Verified(checked, reply) => self.verified(checked, reply),
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Watch(reply) => {
@@ -227,20 +230,14 @@ impl Actor {
         let started = Instant::now();
         self.due.show = None;
         self.take_stock();
+        self.start_ordered();
         let held = self.world.catalogue.held();
         let queue = self.world.queue(&held);
-        let mut startable = queue
-            .iter()
-            .filter(|want| want.obstacle.is_none() && self.world.may_start(&want.engine));
-        let next = startable.next().filter(|_| self.running.is_none()).and_then(|want| {
-            let held = held.get(&want.weights)?;
-            let wanted = self.world.wanted(held)?.wanted.clone();
-            Some((want.clone(), wanted, held.identity.clone(), held.paths.first()?.to_path_buf()))
-        });
+        let next = self.running.is_none().then(|| self.world.next(&held, &queue)).flatten();
         let (held, queue) = match next {
-            Some((want, wanted, identity, path)) => {
+            Some((want, spec, identity, path)) => {
                 drop(held);
-                self.start_build(&want, wanted, &identity, path);
+                self.start(want, spec, &identity, path);
                 let held = self.world.catalogue.held();
                 let queue = self.world.queue(&held);
                 (held, queue)
@@ -258,6 +255,7 @@ impl Actor {
         self.announce(&before);
         self.show_manager();
         self.look_for_room();
+        self.look_for_memory();
         self.serve_waiters();
         self.shown(started.elapsed());
     }

@@ -8,9 +8,14 @@ use protocol::Reply;
 use tokio::{task::spawn_blocking, time::Instant};
 use tracing::info;
 
-use super::{actor::Actor, messages::Message, sampler::Sampler, world::World};
+use super::{
+    actor::Actor,
+    messages::Message,
+    sampler::Sampler,
+    world::{Work, World},
+};
 use crate::{
-    schedule::{Decision, Gate, Reason, Sample},
+    schedule::{Decision, Errand, Gate, Reason, Sample},
     webui::is_titled,
 };
 
@@ -79,7 +84,7 @@ impl World {
         }
     }
 
-    /// Whether the build of `engine` may start now.
+    /// Whether a job of `engine` may start now.
     pub(super) fn may_start(&self, engine: &Id) -> bool {
         self.closed().is_none() || self.urgent.contains(engine)
     }
@@ -155,31 +160,45 @@ impl Actor {
         if matches!(self.world.closed(), Some(Closed::Busy(_))) && !self.queue.is_empty() {
             self.metrics.wait.inc_by(LOOK.as_secs_f64());
         }
-        if let Decision::Stop(reason) = &decision {
-            self.stop_build(&reason.to_string());
+        if let Decision::Stop(reason) = &decision
+            && !self.is_urgent()
+        {
+            self.make_way(&reason.to_string());
+        }
+        let was_lost = is_lost(&self.world.decision);
+        if was_lost && !is_lost(&decision) {
+            // Maybe by another driver.
+            self.look_for_runtime(None);
         }
         self.world.decision = decision;
         self.world.readings = sample.gpus.unwrap_or_default();
         let title = sample.webui.and_then(|webui| webui.checkpoint);
         let used = title.is_some_and(|title| self.world.used(&title));
         // Figures alone are no news.
-        if used || awaited(&self.world) != before {
+        let memory_changed = self.world.memory_changed(&self.queue);
+        if used || memory_changed || awaited(&self.world) != before {
             self.refresh();
         }
     }
 
-    /// Ends the build under way, if there is one, unless it was asked for whatever the machine does.
-    fn stop_build(&mut self, why: &str) {
-        let urgent = &self.world.urgent;
-        if self.world.build.as_ref().is_some_and(|build| !urgent.contains(&build.engine)) {
-            info!("the build makes room: {why}");
-            self.abandon_build(why);
+    /// Whether the job under way was asked for whatever the machine does.
+    fn is_urgent(&self) -> bool {
+        self.world.work.as_ref().is_some_and(|Work { want, .. }| {
+            want.errand == Errand::Materialize || self.world.urgent.contains(&want.engine)
+        })
+    }
+
+    /// Ends the job under way, if there is one.
+    fn make_way(&mut self, why: &str) {
+        if self.world.work.is_some() {
+            info!("the worker makes way: {why}");
+            self.abandon(why);
         }
     }
 
     pub(super) fn pause(&mut self) -> Reply {
         self.world.urgent.clear();
-        self.stop_build("paused");
+        self.make_way("paused");
         self.set_paused(true)
     }
 
@@ -194,6 +213,10 @@ impl Actor {
         self.refresh();
         Reply::Status(Box::new(self.status()))
     }
+}
+
+fn is_lost(decision: &Decision) -> bool {
+    matches!(decision, Decision::Wait(Reason::Lost(_)) | Decision::Stop(Reason::Lost(_)))
 }
 
 #[cfg(test)]

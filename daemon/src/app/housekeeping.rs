@@ -17,7 +17,7 @@ use tracing::warn;
 use super::{actor::Actor, due::sooner, keeping::Unneeded, room};
 use crate::{
     build::{Removal, Weights},
-    schedule::Identity,
+    schedule::{Identity, Obstacle, Want},
 };
 
 /// Between two times of clearing away what nobody needs.
@@ -77,8 +77,9 @@ impl Actor {
     pub(super) fn no_room(&self) -> Option<String> {
         let idle = self.running.is_none() && self.world.surveyed;
         let first = self.queue.first().filter(|_| idle)?;
-        let all_wait = self.queue.iter().all(|want| want.obstacle.is_some());
-        first.obstacle.clone().filter(|_| all_wait)
+        let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Lasting(_)));
+        let obstacle = first.obstacle.as_ref().filter(|_| self.queue.iter().all(waits));
+        obstacle.map(ToString::to_string)
     }
 
     /// Evicts what must go for the engine of this checkpoint.

@@ -23,11 +23,13 @@ fn index(world: &World) -> Index {
         let wanted = world.wanted(held).map(|wanting| wanting.engine);
         // What it should have, then what stands in for it, the newest first.
         engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
-        let engines = engines.into_iter().map(|manifest| IndexedEngine {
+        // None that will have been tried before long: until then what stands in serves.
+        let offered = engines.into_iter().filter(|manifest| !world.is_untried(manifest));
+        let engines = offered.map(|manifest| IndexedEngine {
             manifest,
             plan: world.library.plan(&manifest.key),
             constants: world.library.constants(&manifest.key),
-            proof: world.proofs.get(&(manifest.key, ids.unet)),
+            proof: world.judgement(manifest, &ids.unet).map(|judged| judged.proof),
         });
         let kind = held.identity.architecture.kind;
         IndexedCheckpoint::new((ids.weights, ids.unet), kind, &held.paths, engines)

@@ -11,7 +11,9 @@ use tracing::warn;
 use super::{room, wanting::Wanting, world::World};
 use crate::{
     build::{Manifest, Usage, Weights, difference},
-    schedule::{Holdings, Identity, Standing, Stored, WantedKeys, standings},
+    schedule::{
+        GpuShare, Holdings, Identity, Obstacle, Standing, Stored, WantedKeys, gpu_bytes, standings,
+    },
     webui::proofs,
 };
 
@@ -45,17 +47,26 @@ impl World {
         &self,
         holdings: &Holdings,
         identity: &Identity,
-        weights: &Weights,
-    ) -> Option<String> {
+        wanting: &Wanting,
+    ) -> Option<Obstacle> {
+        let weights = &wanting.wanted.spec.weights;
         if matches!(weights, Weights::Shared(_)) && self.gpus.is_empty() {
-            return Some(NO_DRIVER.to_owned());
+            return Some(Obstacle::Lasting(NO_DRIVER.to_owned()));
         }
         let needed = room::needed(identity, weights);
         let lacking = holdings.room_for(weights.id(), needed).lacking;
-        match &self.free {
+        let room = match &self.free {
             Err(error) => Some(error.clone()),
             Ok(free) => room::obstacle(needed, lacking, *free, &self.config),
-        }
+        };
+        let memory = || self.shortage(&wanting.engine, &self.share(identity, weights)?);
+        room.map(Obstacle::Lasting).or_else(|| memory().map(Obstacle::Passing))
+    }
+
+    /// The part of a GPU that building this checkpoint's engine takes.
+    pub(super) fn share(&self, identity: &Identity, weights: &Weights) -> Option<GpuShare> {
+        let uuid = self.gpu_for(weights)?.to_owned();
+        Some(GpuShare { uuid, bytes: gpu_bytes(identity.unet_parameters) })
     }
 
     /// What the checkpoints in use should have that published engines may be of: of thousands of
@@ -90,6 +101,7 @@ impl World {
                     last_used: usage.last_used,
                     pinned: usage.pinned,
                     orphaned_since: usage.orphaned_since.filter(|_| self.surveyed),
+                    serves: self.may_serve(manifest),
                 }
             })
             .collect()
@@ -183,7 +195,7 @@ impl World {
     pub(super) fn living_engines(&self) -> HashSet<Id> {
         let held = self.catalogue.held();
         let wanted = held.values().filter_map(|held| Some(self.wanted(held)?.engine));
-        let building = self.build.iter().map(|build| build.engine);
+        let building = self.work.iter().map(|work| work.want.engine);
         wanted.chain(building).chain(self.library.manifests().keys().copied()).collect()
     }
 

@@ -9,63 +9,72 @@ use std::{
 use protocol::{Failure, JobLog, Reply};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
-use super::{actor::Actor, requests::other, view};
+use super::{actor::Actor, jobs::Running, requests::other, view};
+use crate::build::log_name;
 
 /// What is sent of a log at most, from its end.
 const SENT_BYTES: u64 = 1 << 20;
 
 impl Actor {
-    /// Answers with the log of an engine, of a checkpoint's engine, or of the build under way or the
-    /// last one.
+    /// Answers with the log of an engine, of a checkpoint's engine, or of the job under way or the last
+    /// build.
     pub(super) fn log(&self, reference: Option<&str>, reply: oneshot::Sender<Reply>) {
-        let engines = match self.logged(reference) {
-            Ok(engines) => engines,
+        let names = match self.logged(reference) {
+            Ok(names) => names,
             Err(failure) => return drop(reply.send(Reply::Failed(failure))),
         };
         let logs = self.world.config.data_dir.join("logs");
         spawn_blocking(move || {
-            let found = engines.into_iter().map(|engine| {
-                let path = logs.join(format!("{engine}.log"));
-                (engine, path)
-            });
+            let found = names.into_iter().map(|name| logs.join(name));
             let _ = reply.send(first(found).unwrap_or_else(Reply::Failed));
         });
     }
 
-    /// Keys of the engines whose log may be meant, the likeliest first.
+    /// Names of the logs that may be meant, the likeliest first.
     fn logged(&self, reference: Option<&str>) -> Result<Vec<String>, Failure> {
-        let building = self.world.build.as_ref();
+        let running = self.running.as_ref();
+        let log = |running: &Running| log_name(&running.want.engine, &running.job.task);
         let history = self.world.store.history();
         let Some(reference) = reference else {
-            let building = building.map(|build| build.engine.to_string());
-            return Ok(building.into_iter().chain(history.into_iter().map(|f| f.engine)).collect());
+            let ended = history.into_iter().map(|finished| built(&finished.engine));
+            return Ok(running.map(log).into_iter().chain(ended).collect());
         };
         let entry = match self.entry(reference) {
             Ok(entry) => entry,
             // It may be an engine's key.
             Err(failure) => {
-                return self
-                    .engine(reference)
-                    .map(|key| vec![key.to_string()])
-                    .map_err(|_| failure);
+                let key = self.engine(reference).map_err(|_| failure)?.to_string();
+                return Ok(vec![built(&key), tried(&key)]);
             }
         };
         let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
-        let building = building.filter(|build| of_entry(&build.weights.to_string()));
+        let running = running.filter(|running| of_entry(&running.want.weights.to_string()));
         let ended = history.iter().filter(|finished| of_entry(&finished.weights_id));
-        Ok(building
-            .map(|build| build.engine.to_string())
+        let keys = || entry.engines.iter().map(|engine| &engine.key);
+        Ok(running
+            .map(log)
             .into_iter()
-            .chain(ended.map(|finished| finished.engine.clone()))
-            .chain(entry.engines.iter().map(|engine| engine.key.clone()))
+            .chain(ended.map(|finished| built(&finished.engine)))
+            .chain(keys().map(|key| built(key)))
+            .chain(keys().map(|key| tried(key)))
             .collect())
     }
 }
 
-fn first(logs: impl Iterator<Item = (String, PathBuf)>) -> Result<Reply, Failure> {
-    for (engine, path) in logs {
+fn built(engine: &str) -> String {
+    format!("{engine}.log")
+}
+
+fn tried(engine: &str) -> String {
+    format!("{engine}-trial.log")
+}
+
+fn first(logs: impl Iterator<Item = PathBuf>) -> Result<Reply, Failure> {
+    for path in logs {
         match tail(&path) {
             Ok((text, is_cut)) => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                let engine = name.split('-').next().unwrap_or_default().to_owned();
                 return Ok(Reply::Log(JobLog { engine, path: view::text(&path), text, is_cut }));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::sampler::Sampler;
 use crate::{
-    build::{Built, Progress, Runtime, RuntimeProblem},
+    build::{Done, Progress, Runtime, RuntimeProblem},
     ipc::{self, Line},
     schedule::{Outcome, Sample},
     watch::{Hint, Notifier, Scan, Stamp},
@@ -31,10 +31,10 @@ pub(super) enum Message {
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The machine was looked at.
     Sampled(Box<dyn Sampler>, Sample),
-    /// The build of this engine goes on.
+    /// This job goes on.
     Progress(Id, Progress),
-    /// The build of this engine has ended.
-    Built(Id, Result<Built, crate::build::Failure>),
+    /// This job has ended.
+    Ended(Id, Result<Done, crate::build::Failure>),
     /// Every engine was compared with its manifest.
     Verified(Vec<Checked>, oneshot::Sender<Reply>),
     /// A client asks.

@@ -2,7 +2,7 @@
 
 use protocol::{Finished, Outcome};
 
-use super::{actor::Actor, building::Running, housekeeping::seconds_since_1970, view};
+use super::{actor::Actor, housekeeping::seconds_since_1970, jobs::Running, view};
 
 /// How a build ended.
 pub(super) enum Ended<'a> {
@@ -23,9 +23,9 @@ impl Actor {
         };
         self.world.store.record(&Finished {
             engine: running.job.spec.key().to_string(),
-            weights_id: running.weights.to_string(),
+            weights_id: running.want.weights.to_string(),
             location: view::text(&running.job.checkpoint),
-            preset: running.presets.join(", "),
+            preset: running.want.presets.join(", "),
             outcome,
             reason,
             seconds: running.started.elapsed().as_secs(),

@@ -36,7 +36,9 @@ impl Actor {
             Request::Pause => Ok(self.pause()),
             Request::Resume => Ok(self.resume()),
             Request::Retry { reference } => self.retry(&reference),
-            Request::Materialize { .. } => Err(other("sdtrtd can't do that yet")),
+            Request::Materialize { reference, output } => {
+                return self.materialize(&reference, &output, reply);
+            }
             Request::Remove { engine } => self.remove(&engine),
             Request::Wait { reference, timeout_s } => {
                 let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
@@ -95,6 +97,7 @@ impl Actor {
         let entry = self.entry(reference)?;
         self.world.touch(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
+            State::Ready if self.has_failed_trial(&entry) => self.ask_for_engine_of(&entry, now),
             State::Ready | State::Building => {}
             State::Rejected | State::Orphaned | State::Off => {
                 let why = entry.reason.clone().unwrap_or_default();
@@ -130,6 +133,11 @@ impl Actor {
         }
         self.refresh();
         self.entry(entry.key()).map(Reply::Checkpoint)
+    }
+
+    fn has_failed_trial(&self, entry: &Checkpoint) -> bool {
+        let mut engines = engine_keys(entry).into_iter();
+        engines.any(|engine| self.world.trial_failure(&engine).is_some())
     }
 
     fn ask_for_engine_of(&mut self, entry: &Checkpoint, now: bool) {

@@ -17,10 +17,11 @@ use super::{
     gating::Closed,
     keeping::of,
     manager::Glance,
-    world::{Build, World},
+    trying::Judgement,
+    world::{Work, World},
 };
 use crate::{
-    build::{EngineSpec, FLAVOUR, Manifest, Proof, Weights, difference},
+    build::{EngineSpec, FLAVOUR, Manifest, Proof, Speed, Trial, Weights, difference},
     schedule::{Content, Held, Outcome, Setback, Want},
 };
 
@@ -31,7 +32,11 @@ pub(super) fn checkpoints(
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
     let engines = world.engines();
-    let turns: Turns<'_> = turns(queue).map(|(turn, want)| (want.engine, (turn, want))).collect();
+    let mut by_engine = Turns::new();
+    for (turn, want) in turns(queue) {
+        by_engine.entry(want.engine).or_insert((turn, want));
+    }
+    let turns = by_engine;
     let live =
         held.values().map(|held| identified(world, held, &of(&engines, held.identity), &turns));
     let unread = world.catalogue.locations().iter().filter_map(|(path, location)| {
@@ -101,13 +106,10 @@ fn state(
         return (State::Off, Some("a rule of the configuration wants no engine for it".to_owned()));
     };
     let wanted = wanting.engine;
-    if world.library.manifests().contains_key(&wanted) {
-        return match world.proofs.get(&(wanted, held.identity.ids.unet)) {
-            Some(proof) if !proof.holds() => (State::Failed, Some(disproof(proof))),
-            _ => (State::Ready, None),
-        };
+    if let Some(manifest) = world.library.manifests().get(&wanted) {
+        return published(world, held, manifest, turns);
     }
-    if world.build.as_ref().is_some_and(|build| build.engine == wanted) {
+    if world.work.as_ref().is_some_and(|work| work.want.engine == wanted) {
         return (State::Building, None);
     }
     let short = held.identity.ids.weights.short();
@@ -123,7 +125,34 @@ fn state(
     }
 }
 
-/// Engines to come by their keys, with how many can be built before them.
+/// Of a checkpoint whose engine is there.
+fn published(
+    world: &World,
+    held: &Held<'_>,
+    manifest: &Manifest,
+    turns: &Turns<'_>,
+) -> (State, Option<String>) {
+    let engine = manifest.key;
+    if world.is_untried(manifest) {
+        let is_tried_now = world.work.as_ref().is_some_and(|work| work.want.engine == engine);
+        let turn = turns.get(&engine).filter(|_| !is_tried_now);
+        let wait = turn
+            .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
+        let state = if is_tried_now { State::Building } else { State::Queued };
+        return (state, Some(format!("to be tried on the GPU{wait}")));
+    }
+    let judged = world.judgement(manifest, &held.identity.ids.unet);
+    if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
+        return (State::Failed, Some(disproof(&wrong)));
+    }
+    let untried = world.trial_failure(&engine).map(|(gpu, why)| {
+        let short = held.identity.ids.weights.short();
+        format!("not tried on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
+    });
+    (State::Ready, untried)
+}
+
+/// The next jobs by engine, with how many can be done before them.
 type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
 
 fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
@@ -136,10 +165,10 @@ fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
 
 fn waits_for(world: &World, turn: usize, want: &Want) -> String {
     if let Some(obstacle) = &want.obstacle {
-        return obstacle.clone();
+        return obstacle.to_string();
     }
-    match (turn, &world.build) {
-        (0, Some(build)) => format!("next, after {}", build.weights.short()),
+    match (turn, &world.work) {
+        (0, Some(work)) => format!("next, after {}", work.want.weights.short()),
         (0, None) => world.closed().map_or_else(|| "next".to_owned(), Closed::awaited),
         (turn, _) => format!("{turn} more before it"),
     }
@@ -169,11 +198,14 @@ fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
 }
 
 /// Why an engine is not used that was found to be wrong.
-fn disproof(proof: &Proof) -> String {
+fn disproof(Judgement { proof, gpu }: &Judgement<'_>) -> String {
     let error = proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
+    let expected = match gpu {
+        Some(gpu) => format!("fp32 results on {}, and none is used", gpu.name),
+        None => "PyTorch's results in the web UI, which uses none".to_owned(),
+    };
     format!(
-        "its engine was {error} off PyTorch's results in the web UI, which uses none past {:.0e}: \
-         PyTorch computes instead",
+        "its engine was {error} off {expected} past {:.0e}: PyTorch computes instead",
         proof.bound
     )
 }
@@ -181,15 +213,13 @@ fn disproof(proof: &Proof) -> String {
 /// `wanted` is what it should be, where that is known.
 fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet: &Id) -> Engine {
     let usage = world.usage(manifest);
-    let proof = world.proofs.get(&(manifest.key, *unet));
+    let judged = world.judgement(manifest, unet);
+    let is_right = judged.is_none_or(|judged| judged.proof.holds());
     Engine {
         key: manifest.key.to_string(),
-        state: if proof.is_none_or(Proof::holds) { State::Ready } else { State::Failed },
-        proof: proof.map(|Proof { relative_error, bound }| Shown {
-            relative_error: *relative_error,
-            bound: *bound,
-        }),
-        trials: Vec::new(),
+        state: if is_right { State::Ready } else { State::Failed },
+        proof: world.proofs.get(&(manifest.key, *unet)).map(shown_proof),
+        trials: trials(world, manifest),
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
@@ -205,6 +235,38 @@ fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet:
         last_used: usage.last_used,
         orphaned_since: usage.orphaned_since,
     }
+}
+
+fn shown_proof(Proof { relative_error, bound }: &Proof) -> Shown {
+    Shown { relative_error: *relative_error, bound: *bound }
+}
+
+fn trials(world: &World, manifest: &Manifest) -> Vec<protocol::Trial> {
+    let speed = |speed: &Speed| protocol::Speed {
+        profile: speed.profile,
+        preset: manifest.presets.get(speed.profile).cloned().unwrap_or_default(),
+        batch: speed.batch,
+        width: speed.width,
+        height: speed.height,
+        tokens: speed.tokens,
+        milliseconds: speed.milliseconds,
+    };
+    let shown = |Trial { gpu, driver, tried_at, findings, .. }: &Trial| protocol::Trial {
+        gpu: world
+            .gpus
+            .iter()
+            .find(|here| here.uuid == *gpu)
+            .map_or_else(|| gpu.clone(), |here| here.name.clone()),
+        gpu_uuid: gpu.clone(),
+        driver: driver.clone(),
+        proof: findings.proof.as_ref().ok().map(shown_proof),
+        unproven: findings.proof.as_ref().err().cloned(),
+        proof_seconds: findings.proof_seconds,
+        fill_seconds: findings.fill_seconds,
+        speeds: findings.speeds.iter().map(speed).collect(),
+        tried_at: *tried_at,
+    };
+    manifest.trials.iter().rev().map(shown).collect()
 }
 
 /// The daemon at a glance.
@@ -239,7 +301,7 @@ pub(super) fn status(
         paused: world.paused,
         gate: gate(world, queue.len()),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
-        building: world.build.as_ref().map(building),
+        building: world.work.as_ref().map(building),
         counts: counts(checkpoints),
     }
 }
@@ -252,7 +314,7 @@ pub(super) fn glance(
 ) -> Glance {
     let problem = world.target.as_ref().err().map(ToString::to_string);
     Glance {
-        building: world.build.as_ref().map(building),
+        building: world.work.as_ref().map(building),
         obstacle: problem.or_else(|| gate(world, queued)),
         queued,
         counts: counts(checkpoints),
@@ -295,14 +357,14 @@ fn queued(world: &World, turn: usize, want: &Want) -> Queued {
     }
 }
 
-/// The engine being built.
-pub(super) fn building(build: &Build) -> Building {
+/// The job under way.
+pub(super) fn building(Work { want, progress, started }: &Work) -> Building {
     Building {
-        weights_id: build.weights.to_string(),
-        preset: build.presets.join(", "),
-        phase: build.progress.phase.to_string(),
-        percent: build.progress.percent,
-        elapsed_s: build.started.elapsed().as_secs(),
+        weights_id: want.weights.to_string(),
+        preset: want.presets.join(", "),
+        phase: progress.phase.to_string(),
+        percent: progress.percent,
+        elapsed_s: started.elapsed().as_secs(),
     }
 }
 

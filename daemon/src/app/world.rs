@@ -16,7 +16,7 @@ use super::{
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target},
     gpu::Gpu,
-    schedule::{Catalogue, Decision, Gate, Held, Setback, Want, plan},
+    schedule::{Catalogue, Decision, Errand, Gate, Held, Setback, Want, plan},
     store::Store,
     webui::Proofs,
 };
@@ -27,11 +27,14 @@ pub(super) struct World {
     pub(super) catalogue: Catalogue,
     pub(super) library: Library,
     pub(super) store: Arc<dyn Store>,
+    /// Why a job is not done until it is asked for.
     pub(super) setbacks: HashMap<Id, Setback>,
     /// Engines that the user asked for, in order.
     pub(super) asked: Vec<Id>,
-    /// How often the worker of an engine died without a word.
+    /// How often the worker of a job died without a word.
     pub(super) deaths: HashMap<Id, u32>,
+    /// When a job ran out of a GPU's memory.
+    pub(super) ran_out: HashMap<Id, Instant>,
     pub(super) gpus: Vec<Gpu>,
     pub(super) target: Result<Target, RuntimeProblem>,
     /// What the target says of each checkpoint; goes with it.
@@ -40,7 +43,7 @@ pub(super) struct World {
     pub(super) proofs: Proofs,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
-    pub(super) build: Option<Build>,
+    pub(super) work: Option<Work>,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
     /// not known.
     pub(super) free: Result<u64, String>,
@@ -61,12 +64,10 @@ pub(super) struct World {
     pub(super) recent: Vec<Id>,
 }
 
-/// The engine being built.
+/// The job under way.
 #[derive(Clone, Debug)]
-pub(super) struct Build {
-    pub(super) engine: Id,
-    pub(super) weights: Id,
-    pub(super) presets: Vec<String>,
+pub(super) struct Work {
+    pub(super) want: Want,
     pub(super) progress: Progress,
     pub(super) started: Instant,
 }
@@ -84,12 +85,13 @@ impl World {
             setbacks: store.setbacks(),
             asked: Vec::new(),
             deaths: HashMap::new(),
+            ran_out: HashMap::new(),
             gpus,
             target: Err(RuntimeProblem::Sought),
             memo: Memo::default(),
             proofs: Proofs::new(),
             problems: BTreeMap::new(),
-            build: None,
+            work: None,
             free: Ok(0),
             surveyed: false,
             paused: store.is_paused(),
@@ -117,7 +119,7 @@ impl World {
         self.memo = Memo::default();
     }
 
-    /// Engines to come, the one being built left out, in order.
+    /// What is to be done, the job under way left out, in order.
     pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         self.memo.keep(held);
         let (engines, holdings) = (self.engines(), self.holdings());
@@ -126,39 +128,52 @@ impl World {
             let (engine, spec) = (wanting.engine, &wanting.wanted.spec);
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
-                || self.build.as_ref().is_some_and(|build| build.engine == engine);
+                || self.work.as_ref().is_some_and(|work| work.want.job == engine);
             let engines = of(&engines, held.identity);
             (!nothing_to_do).then(|| Want {
+                job: engine,
+                errand: Errand::Build,
                 engine,
                 presets: wanting.wanted.presets.clone(),
                 weights: *weights,
                 newest_ns: held.newest_ns,
                 why: self.why(&wanting, &engines),
-                obstacle: self.obstacle(&holdings, held.identity, &spec.weights),
+                obstacle: self.obstacle(&holdings, held.identity, &wanting),
+                gpu: self.share(held.identity, &spec.weights),
             })
         });
-        plan(wants, &self.asked, &self.recent)
+        plan(wants.chain(self.trials(held)), &self.asked, &self.recent)
     }
 
-    /// Keeps or clears why an engine is not to be built.
-    pub(super) fn set_back(&mut self, engine: Id, setback: Option<Setback>) {
-        self.store.set_back(&engine, setback.as_ref());
+    /// Keeps or clears why a job is not to be done.
+    pub(super) fn set_back(&mut self, job: Id, setback: Option<Setback>) {
+        self.store.set_back(&job, setback.as_ref());
         match setback {
-            Some(setback) => self.setbacks.insert(engine, setback),
-            None => self.setbacks.remove(&engine),
+            Some(setback) => self.setbacks.insert(job, setback),
+            None => self.setbacks.remove(&job),
         };
     }
 
-    /// Has `engine` built next, whatever spoke against it.
+    /// Has everything that is to be done with `engine` be done as if it had never failed.
+    pub(super) fn forget_failures(&mut self, engine: &Id) {
+        for job in self.jobs_of(engine) {
+            if self.setbacks.contains_key(&job) {
+                self.set_back(job, None);
+            }
+            self.deaths.remove(&job);
+            self.ran_out.remove(&job);
+        }
+    }
+
+    /// Has `engine` built or tried next, whatever spoke against it.
     pub(super) fn ask_for(&mut self, engine: Id) {
-        self.set_back(engine, None);
-        self.deaths.remove(&engine);
+        self.forget_failures(&engine);
         if !self.asked.contains(&engine) {
             self.asked.push(engine);
         }
     }
 
-    /// Has `engine` built before all others and at once, whatever the machine does.
+    /// Has `engine` built or tried before all others and at once, whatever the machine does.
     pub(super) fn ask_for_at_once(&mut self, engine: Id) {
         self.asked.retain(|asked| *asked != engine);
         self.ask_for(engine);

@@ -6,15 +6,28 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use checkpoint::Id;
+use config::ByteSize;
 use thiserror::Error;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
-use super::{Built, Job, Progress, Report};
+use super::{Built, Findings, Job, Progress, Report, Task};
 
-/// Why there is no engine.
+/// What a job came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// The plan is in the job's folder.
+    Built(Built),
+    /// The engine was run.
+    Tried(Findings),
+    /// The plan with weights inside is where it was wanted, and has so many bytes.
+    Materialized(u64),
+}
+
+/// Why a job was not done.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
     /// The same job would fail again.
@@ -26,30 +39,47 @@ pub enum Failure {
     /// An engine of this architecture can't be shared: these weights can't be replaced in it.
     #[error("{}", unshareable(.0))]
     Unshareable(Vec<String>),
+    /// The GPU's memory does not do; it may once others have left it.
+    #[error("{}", out_of_memory(*.needed, *.free))]
+    OutOfMemory {
+        /// Bytes that it takes at least, where that is known.
+        needed: Option<u64>,
+        /// Bytes that it could have had.
+        free: u64,
+    },
 }
 
 /// Hears how a job goes on.
 pub type Hear = Box<dyn FnMut(Progress) + Send>;
 
-/// A build under way; dropping it abandons the job.
-pub type Building = Pin<Box<dyn Future<Output = Result<Built, Failure>> + Send>>;
+/// A job under way; dropping it abandons the job.
+pub type Doing = Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>>;
 
-/// Builds engines. The real one is [`WorkerProcess`].
+/// Does jobs. The real one is [`WorkerProcess`].
 pub trait Builder: Send + Sync + 'static {
-    /// Builds the plan of `job`.
-    fn build(&self, job: Job, hear: Hear) -> Building;
+    /// Does this one.
+    fn start(&self, job: Job, hear: Hear) -> Doing;
+}
+
+/// The name of the file that a job's log is in, beside those of the engine's other jobs.
+pub fn log_name(engine: &Id, task: &Task) -> String {
+    match task {
+        Task::Build => format!("{engine}.log"),
+        Task::Try(_) => format!("{engine}-trial.log"),
+        Task::Materialize { .. } => format!("{engine}-materialize.log"),
+    }
 }
 
 /// A child process, `sdtrtd worker`, for each job.
 #[derive(Clone, Debug)]
 pub struct WorkerProcess {
-    /// The folder for what TensorRT says, a file for each engine.
+    /// The folder for what TensorRT says, a file for each engine and task.
     pub logs: PathBuf,
 }
 
 impl Builder for WorkerProcess {
-    fn build(&self, job: Job, hear: Hear) -> Building {
-        let log = self.logs.join(format!("{}.log", job.spec.key()));
+    fn start(&self, job: Job, hear: Hear) -> Doing {
+        let log = self.logs.join(log_name(&job.spec.key(), &job.task));
         Box::pin(async move {
             let died = |error| Failure::Died(format!("the worker can't be run: {error}"));
             run(&job, &log, hear).await.map_err(died)?
@@ -57,12 +87,15 @@ impl Builder for WorkerProcess {
     }
 }
 
-async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Built, Failure>> {
+async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, Failure>> {
     if let Some(logs) = log.parent() {
         fs::create_dir_all(logs)?;
     }
+    // CUDA itself is to know no other.
+    let gpu = job.gpu.iter().map(|uuid| ("CUDA_VISIBLE_DEVICES", uuid));
     let mut child = Command::new(std::env::current_exe()?)
         .arg("worker")
+        .envs(gpu)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(fs::File::create(log)?)
@@ -73,9 +106,12 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Built, 
     let last = follow(&mut child, &mut hear).await?;
     let status = child.wait().await?;
     Ok(match last {
-        Some(Report::Built(built)) => Ok(built),
+        Some(Report::Built(built)) => Ok(Done::Built(built)),
+        Some(Report::Tried(findings)) => Ok(Done::Tried(findings)),
+        Some(Report::Materialized(bytes)) => Ok(Done::Materialized(bytes)),
         Some(Report::Failed(reason)) => Err(Failure::Refused(reason)),
         Some(Report::Unshareable(weights)) => Err(Failure::Unshareable(weights)),
+        Some(Report::OutOfMemory { needed, free }) => Err(Failure::OutOfMemory { needed, free }),
         _ => Err(Failure::Died(describe(status, log))),
     })
 }
@@ -115,6 +151,19 @@ fn unshareable(weights: &[String]) -> String {
     )
 }
 
+fn out_of_memory(needed: Option<u64>, free: u64) -> String {
+    let size = |bytes| ByteSize::b(bytes).display().si();
+    let had = format!("{} of the GPU's memory were free", size(free));
+    match needed.filter(|needed| *needed > free) {
+        Some(needed) => format!(
+            "the GPU's memory does not do: {had}, {} are needed, {} more",
+            size(needed),
+            size(needed - free)
+        ),
+        None => format!("the GPU's memory does not do: {had}, and more is needed"),
+    }
+}
+
 fn describe(status: ExitStatus, log: &Path) -> String {
     let log = log.display();
     match status.signal() {
@@ -125,5 +174,25 @@ fn describe(status: ExitStatus, log: &Path) -> String {
             format!("the worker was ended by signal {signal}; its log is {log}")
         }
         None => format!("the worker ended early ({status}); its log is {log}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figure_that_was_lacking_is_told() {
+        for (needed, said) in [
+            (
+                Some(5_300_000_000),
+                "3.0 GB of the GPU's memory were free, 5.3 GB are needed, 2.3 GB more",
+            ),
+            (None, "3.0 GB of the GPU's memory were free, and more is needed"),
+            (Some(2), "3.0 GB of the GPU's memory were free, and more is needed"),
+        ] {
+            let failure = Failure::OutOfMemory { needed, free: 3_000_000_000 };
+            assert_eq!(failure.to_string(), format!("the GPU's memory does not do: {said}"));
+        }
     }
 }

@@ -3,15 +3,19 @@
 mod catalogue;
 mod identity;
 mod idle;
+mod memory;
 mod plan;
 mod quota;
 mod setback;
 mod standing;
+mod trials;
 
 pub use catalogue::{Catalogue, Content, Held, Location};
 pub use identity::{Identity, Outcome};
 pub use idle::{Decision, Gate, Reason, Sample};
-pub use plan::{Want, plan};
+pub use memory::{BACK_OFF, gpu_bytes, shortage};
+pub use plan::{Errand, GpuShare, Obstacle, Want, plan};
 pub use quota::{Eviction, Holdings};
 pub use setback::Setback;
 pub use standing::{Standing, Stored, WantedKeys, standings};
+pub use trials::{Due, due};

@@ -1,26 +1,71 @@
-use std::{cmp::Reverse, collections::HashMap};
+use std::{cmp::Reverse, collections::HashMap, fmt};
 
 use checkpoint::Id;
 
-/// An engine that a checkpoint should have and has not.
+/// What is to be done with an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Errand {
+    /// It is run on a GPU for the first time, or for the first time with a driver.
+    Try,
+    /// It is built.
+    Build,
+    /// A plan with a checkpoint's weights inside is written.
+    Materialize,
+}
+
+/// Something to do: an engine that a checkpoint should have and has not, or one that is there and was
+/// not tried on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
+    /// What tells it from all else that is to do: of a build the engine's key.
+    pub job: Id,
+    /// What to do.
+    pub errand: Errand,
     /// The engine's key.
     pub engine: Id,
-    /// Names of the presets that it will hold.
+    /// Names of the presets that it holds, or will.
     pub presets: Vec<String>,
     /// A checkpoint that it is for.
     pub weights: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
     pub newest_ns: i128,
-    /// Why it is to be built, for people to read.
+    /// Why it is to be done, for people to read.
     pub why: String,
-    /// Why it can't be built for now; it keeps its place, and the next one goes first.
-    pub obstacle: Option<String>,
+    /// The GPU that it takes, if it takes one.
+    pub gpu: Option<GpuShare>,
+    /// Why it can't be done for now; it keeps its place, and the next one goes first.
+    pub obstacle: Option<Obstacle>,
 }
 
-/// Puts what is wanted in the order of building, each engine once: what the user asked for, as
-/// asked, then the checkpoints in `recent`, those used last first, then the newest ones.
+/// A part of a GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuShare {
+    /// Its UUID.
+    pub uuid: String,
+    /// Memory, at least.
+    pub bytes: u64,
+}
+
+/// What a job waits for, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It stays until somebody does something about it.
+    Lasting(String),
+    /// It may go by itself.
+    Passing(String),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lasting(why) | Self::Passing(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Puts what is wanted in order, each job once: what the user asked for, as asked, then trials, which
+/// take little time and have engines used that are there, then builds; of both first those for the
+/// checkpoints in `recent`, those used last first, then for the newest ones.
 pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
     let turn = |ids: &[Id], id| ids.iter().position(|other| *other == id).unwrap_or(usize::MAX);
     let use_turn = |want: &Want| turn(recent, want.weights);
@@ -29,16 +74,18 @@ pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) 
         // Among checkpoints that share the engine the one used last decides, then the newest, and of
         // two the same always.
         let rank = |want: &Want| (Reverse(use_turn(want)), want.newest_ns, want.weights);
-        match once.get(&want.engine) {
+        match once.get(&want.job) {
             Some(known) if rank(known) >= rank(&want) => {}
             _ => {
-                once.insert(want.engine, want);
+                once.insert(want.job, want);
             }
         }
     }
     let mut queue: Vec<Want> = once.into_values().collect();
     queue.sort_by_key(|want| {
-        (turn(asked, want.engine), use_turn(want), Reverse(want.newest_ns), want.weights)
+        let asked = turn(asked, want.engine);
+        let newest = Reverse(want.newest_ns);
+        (asked, want.errand, use_turn(want), newest, want.weights, want.job)
     });
     queue
 }
@@ -53,11 +100,14 @@ mod tests {
 
     fn want(engine: &str, weights: &str, newest_ns: i128) -> Want {
         Want {
+            job: id(engine),
+            errand: Errand::Build,
             engine: id(engine),
             presets: Vec::new(),
             weights: id(weights),
             newest_ns,
             why: String::new(),
+            gpu: None,
             obstacle: None,
         }
     }
@@ -82,5 +132,27 @@ mod tests {
         let queue = |recent: &[Id]| plan(wants.clone(), &[], recent);
         assert_eq!(queue(&[]), [want("e", "b", 2), want("f", "c", 0)]);
         assert_eq!(queue(&[id("a")]), [want("e", "a", 1), want("f", "c", 0)]);
+    }
+    #[test]
+    fn trials_come_before_builds_and_after_what_was_asked_for() {
+        let trial = |engine: &str, gpu: &str, weights: &str, newest_ns| {
+            let job = id(&format!("{engine} on {gpu}"));
+            Want { job, errand: Errand::Try, ..want(engine, weights, newest_ns) }
+        };
+        let wants = [
+            want("new", "a", 9),
+            want("old", "b", 1),
+            trial("there", "0", "c", 5),
+            trial("there", "1", "c", 5),
+            trial("there", "0", "d", 6),
+        ];
+        let order = |asked: &[Id]| -> Vec<(Id, Id)> {
+            let queue = plan(wants.clone(), asked, &[]);
+            queue.into_iter().map(|want| (want.job, want.weights)).collect()
+        };
+        let [new, old] = ["new", "old"].map(id);
+        let tried = [(id("there on 0"), id("d")), (id("there on 1"), id("c"))];
+        assert_eq!(order(&[]), [tried[0], tried[1], (new, id("a")), (old, id("b"))]);
+        assert_eq!(order(&[old]), [(old, id("b")), tried[0], tried[1], (new, id("a"))]);
     }
 }

@@ -17,6 +17,8 @@ pub struct Stored {
     pub pinned: bool,
     /// Since when no file has its UNet; absent as long as one has, or may have.
     pub orphaned_since: Option<u64>,
+    /// The web UI may use it: it was tried where it could be, and not found to be wrong.
+    pub serves: bool,
 }
 
 /// The keys of the engines that the checkpoints in use should have, by their UNets and signatures. One
@@ -28,9 +30,9 @@ pub type WantedKeys = HashMap<Id, BTreeSet<Id>>;
 pub enum Standing {
     /// What one of them should have.
     Current,
-    /// Outdated, and serves until its successor is published.
+    /// Outdated, and serves until its successor does.
     StandIn,
-    /// Outdated, and this successor is there.
+    /// Outdated, and this successor serves.
     Superseded(Id),
     /// None of them has its UNet, since this time.
     Orphaned(u64),
@@ -44,19 +46,25 @@ impl Standing {
 }
 
 /// The standing of every engine, by its key.
-pub fn standings(stored: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
-    let there: HashSet<Id> = stored.iter().map(|stored| stored.engine).collect();
+pub fn standings(all: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
+    let serving = all.iter().filter(|stored| stored.serves);
+    let serving: HashSet<Id> = serving.map(|stored| stored.engine).collect();
     let standing = |stored: &Stored| match (wanted.get(&stored.weights), stored.orphaned_since) {
         (Some(keys), _) if keys.contains(&stored.engine) => Standing::Current,
         (Some(keys), _) => {
-            let complete = keys.iter().all(|key| there.contains(key));
+            let serves_instead =
+                |other: &&Stored| other.weights == stored.weights && other.serves && !stored.serves;
+            if let Some(other) = all.iter().find(serves_instead) {
+                return Standing::Superseded(other.engine);
+            }
+            let complete = keys.iter().all(|key| serving.contains(key));
             let successor = keys.first().filter(|_| complete);
             successor.map_or(Standing::StandIn, |key| Standing::Superseded(*key))
         }
         (None, Some(since)) => Standing::Orphaned(since),
         (None, None) => Standing::StandIn,
     };
-    stored.iter().map(|stored| (stored.engine, standing(stored))).collect()
+    all.iter().map(|stored| (stored.engine, standing(stored))).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +83,7 @@ mod tests {
             last_used: 0,
             pinned: false,
             orphaned_since,
+            serves: true,
         }
     }
 
@@ -112,6 +121,18 @@ mod tests {
             let expected = engines.iter().map(|(engine, _, standing)| (id(*engine), *standing));
             assert_eq!(found, expected.collect(), "{what}");
         }
+    }
+
+    #[test]
+    fn a_successor_that_does_not_serve_yet_takes_no_place() {
+        let wanted = [(id(0), [id(3)].into())].into();
+        let untried = Stored { serves: false, ..stored(3, None) };
+        let found = standings(&[stored(1, None), untried], &wanted);
+        assert_eq!(found, [(id(1), Standing::StandIn), (id(3), Standing::Current)].into());
+        let wanted = [(id(0), [id(4)].into())].into();
+        let found = standings(&[stored(1, None), untried], &wanted);
+        let superseded = Standing::Superseded(id(1));
+        assert_eq!(found, [(id(1), Standing::StandIn), (id(3), superseded)].into());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::{
 use super::*;
 use crate::{
     app::messages::Mailbox,
-    build::{Builder, Building, Failure, Hear, Job, Library, Runtime},
+    build::{Builder, Doing, Failure, Hear, Job, Library, Runtime},
     gpu::{Gpu, Gpus, Lost},
     samples::identified,
     store::{Memory, Store},
@@ -46,7 +46,7 @@ impl Drop for Worker {
 }
 
 impl Builder for Workers {
-    fn build(&self, job: Job, _: Hear) -> Building {
+    fn start(&self, job: Job, _: Hear) -> Doing {
         self.started.lock().unwrap().push(job.checkpoint);
         let worker = Worker(self.stopped.clone());
         Box::pin(async move {
@@ -305,12 +305,12 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
 async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
     let names = ["a.safetensors", "b.safetensors"];
     let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
-    let engine = |stage: &Stage| stage.actor.world.build.as_ref().map(|build| build.engine);
+    let engine = |stage: &Stage| stage.actor.world.work.as_ref().map(|work| work.want.engine);
     let shared = engine(&stage).unwrap();
     assert!(stage.actor.queue.is_empty(), "one for both");
 
     let fixed = Err(Failure::Unshareable(vec!["out.2.weight".to_owned()]));
-    stage.actor.take(Message::Built(shared, fixed));
+    stage.actor.take(Message::Ended(shared, fixed));
     let own: Vec<_> = stage.actor.queue.iter().map(|want| want.engine).collect();
     assert_eq!(own.len(), 1);
     assert!(![Some(shared), own.first().copied()].contains(&engine(&stage)));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use gate::{Decision, Gate};
 pub use reason::Reason;
+pub(super) use users::computing;
 
 use crate::webui::WebUiReading;
 

@@ -57,6 +57,12 @@ pub(super) fn names(reading: &GpuReading) -> Vec<String> {
     users.into_iter().map(name).collect()
 }
 
+/// The processes of others that compute there.
+pub(in crate::schedule) fn computing(reading: &GpuReading) -> Vec<String> {
+    let processes = reading.processes.as_deref().unwrap_or_default();
+    others_of(processes).filter(|process| process.compute).map(name).collect()
+}
+
 fn others_of(processes: &[GpuProcess]) -> impl Iterator<Item = &GpuProcess> {
     processes.iter().filter(|process| !process.ours)
 }

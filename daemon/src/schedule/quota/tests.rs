@@ -23,6 +23,7 @@ fn stored(unet: u8, version: u8, bytes: u64, last_used: u64) -> Stored {
         last_used,
         pinned: false,
         orphaned_since: None,
+        serves: true,
     }
 }
 

@@ -1,0 +1,95 @@
+//! Whether a GPU has the memory that a job takes.
+
+use std::time::Duration;
+
+use config::ByteSize;
+use protocol::GpuReading;
+
+use super::idle::computing;
+
+/// What an engine takes beside two bytes for each of its parameters: CUDA itself, and what lies between
+/// the layers.
+const BESIDE_WEIGHTS_BYTES: u64 = 2 << 30;
+
+/// A job that ran out of memory starts no sooner than after so long.
+pub const BACK_OFF: Duration = Duration::from_secs(60);
+
+/// Bytes of a GPU's memory that working with a UNet's engine takes, at least.
+pub fn gpu_bytes(unet_parameters: u64) -> u64 {
+    unet_parameters.saturating_mul(2).saturating_add(BESIDE_WEIGHTS_BYTES)
+}
+
+/// What a job that takes `needed` bytes waits for, if it must. `index` is the GPU's place in the list,
+/// from 0, and `ran_out` how long ago the job ran out of memory there. What a GPU does not tell is no
+/// reason to wait.
+pub fn shortage(
+    needed: u64,
+    index: usize,
+    reading: Option<&GpuReading>,
+    ran_out: Option<Duration>,
+) -> Option<String> {
+    let gpu = format!("GPU {index}");
+    if ran_out.is_some_and(|ago| ago < BACK_OFF) {
+        return Some(format!("{gpu}'s memory has run out; tried once more in a minute"));
+    }
+    let reading = reading?;
+    let size = |bytes| ByteSize::b(bytes).display().si();
+    if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
+        return Some(format!(
+            "waits for memory of {gpu}: {} are free, and it takes about {}",
+            size(free),
+            size(needed)
+        ));
+    }
+    let others = computing(reading);
+    (ran_out.is_some() && !others.is_empty()).then(|| {
+        format!(
+            "waits to be alone on {gpu}, whose memory has run out: used by {}",
+            others.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::GpuProcess;
+
+    use super::*;
+
+    #[test]
+    fn a_job_starts_where_there_is_memory_and_after_it_ran_out_alone() {
+        const GIB: u64 = 1 << 30;
+        let reading = |memory_free, others: usize| {
+            let python = GpuProcess {
+                pid: 7,
+                name: Some("python".to_owned()),
+                compute: true,
+                ..GpuProcess::default()
+            };
+            let drawing = GpuProcess { compute: false, ..python.clone() };
+            let processes = Some([vec![drawing], vec![python; others]].concat());
+            Some(GpuReading { memory_free, processes, ..GpuReading::default() })
+        };
+        let needed = gpu_bytes(860_000_000);
+        assert_eq!(needed, 2 * GIB + 1_720_000_000);
+        let s = |seconds| Some(Duration::from_secs(seconds));
+        let lacking = "waits for memory of GPU 1: 3.2 GB are free, and it takes about 3.9 GB";
+        let alone = "waits to be alone on GPU 1, whose memory has run out: used by python (pid 7)";
+        for (what, reading, ran_out, expected) in [
+            ("enough", reading(Some(needed), 1), None, None),
+            ("not told", reading(None, 1), None, None),
+            ("not looked at", None, None, None),
+            ("too little", reading(Some(3 * GIB), 0), None, Some(lacking)),
+            ("soon after", reading(Some(9 * GIB), 0), s(59), Some("run out; tried once more")),
+            ("soon after, not looked at", None, s(0), Some("run out; tried once more")),
+            ("later, alone", reading(Some(9 * GIB), 0), s(60), None),
+            ("later, not alone", reading(Some(9 * GIB), 1), s(60), Some(alone)),
+            ("later, too little", reading(Some(3 * GIB), 1), s(60), Some(lacking)),
+            ("later, not looked at", None, s(60), None),
+        ] {
+            let found = shortage(needed, 1, reading.as_ref(), ran_out);
+            assert_eq!(found.is_some(), expected.is_some(), "{what}: {found:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{what}");
+        }
+    }
+}
