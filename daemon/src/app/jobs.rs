@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use config::runtime::onnx_runtime;
 use protocol::{Event, Reply};
 use tempfile::TempDir;
 use tokio::{
@@ -76,7 +77,7 @@ impl World {
             plan: self.library.plan(engine),
             constants: self.library.constants(engine),
             kernels: self.config.data_dir.join("kernels").join(format!("{engine}.cache")),
-            onnx_runtime: None,
+            onnx_runtime: onnx_runtime(&self.config.data_dir),
         }
     }
 

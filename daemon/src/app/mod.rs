@@ -23,6 +23,8 @@ mod reloading;
 mod requests;
 mod room;
 mod sampler;
+#[cfg(test)]
+mod stage;
 mod trying;
 mod view;
 mod waiters;

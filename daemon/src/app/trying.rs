@@ -27,8 +27,14 @@ pub(super) struct Judgement<'a> {
 }
 
 impl World {
-    /// The GPUs that this engine is to be tried on, and why.
+    /// The GPUs that this engine is to be tried on, and why. Whoever asks for one that was found to be
+    /// wrong wants to know whether it still is.
     fn due_trials(&self, manifest: &Manifest) -> Vec<(&Gpu, Due)> {
+        self.due_for(manifest, self.asked.contains(&manifest.key))
+    }
+
+    /// As [`Self::due_trials`]; where it was found to be wrong it is tried once more if that is `doubted`.
+    fn due_for(&self, manifest: &Manifest, doubted: bool) -> Vec<(&Gpu, Due)> {
         let can_load = match &self.target {
             Ok(target) => target.runtime.version == manifest.spec.version,
             Err(problem) => *problem == RuntimeProblem::Sought,
@@ -36,11 +42,9 @@ impl World {
         if !can_load {
             return Vec::new();
         }
-        // Whoever asks for an engine that was found to be wrong wants to know whether it still is.
-        let is_asked_for = self.asked.contains(&manifest.key);
         let counts = |trial: &&Trial| {
             let is_wrong = trial.findings.proof.as_ref().is_ok_and(|proof| !proof.holds());
-            !(is_asked_for && is_wrong)
+            !(doubted && is_wrong)
         };
         let due_on = |gpu| {
             let tried = manifest.trials.iter().filter(counts);
@@ -211,7 +215,8 @@ impl Actor {
     /// be used now.
     pub(super) fn serves(&mut self, engine: &Id) {
         let manifest = self.world.library.manifests().get(engine);
-        if manifest.is_none_or(|manifest| !self.world.is_untried(manifest)) {
+        let is_tried = |manifest| self.world.due_for(manifest, false).is_empty();
+        if manifest.is_none_or(is_tried) {
             self.world.asked_no_more(engine);
         }
         self.remove_outdated();
@@ -222,3 +227,6 @@ impl Actor {
 fn trial_id(engine: &Id, gpu: &Gpu) -> Id {
     Id::from(blake3::hash(format!("{engine} {} {}", gpu.uuid, gpu.driver).as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,7 @@ mod tests {
             uuid: "GPU-0".into(),
             name: "Card".into(),
             compute_capability: ComputeCapability { major: 8, minor: 9 },
+            driver: String::new(),
         }];
         let (none, card) = (&[][..], &card[..]);
         for (toml, gpus, can_be, paths, shared) in [

@@ -1,0 +1,269 @@
+//! What becomes of published engines on machines with a GPU.
+
+use config::{BuildWhen, EngineKind};
+use protocol::{GpuReading, Reply, Request, State};
+use tokio::{
+    sync::oneshot,
+    task::yield_now,
+    time::{Duration, Instant, advance},
+};
+
+use crate::{
+    app::stage::{Stage, WINDOW_S, busy},
+    build::{Done, Failure, Findings, Task},
+    samples::findings,
+    schedule::Sample,
+};
+
+/// One SD 1.x checkpoint, whose engine was just built.
+fn published(gpus: usize, engines: EngineKind) -> Stage {
+    let mut stage = Stage::with(gpus, BuildWhen::Always, engines, &["a.safetensors"]);
+    stage.end_build();
+    stage
+}
+
+/// A GPU with so much memory free, and so much use by python.
+fn memory(free: u64, percent: u32) -> Sample {
+    let mut sample = busy(percent, None);
+    for reading in sample.gpus.iter_mut().flatten() {
+        *reading = GpuReading { memory_free: Some(free), ..reading.clone() };
+        reading.processes = reading.processes.take().filter(|_| percent > 0);
+    }
+    sample
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_is_offered_once_it_was_tried() {
+    for kind in [EngineKind::Baked, EngineKind::Shared] {
+        let mut stage = published(1, kind);
+        assert_eq!(stage.shown(), (State::Building, "to be tried on the GPU".to_owned()));
+        assert!(stage.offered().is_empty());
+        let job = stage.job();
+        assert_eq!(job.gpu.as_deref(), Some("GPU-0"));
+        let Task::Try(engine) = job.task else { panic!("{:?}", job.task) };
+        assert!(engine.plan.exists(), "{}", engine.plan.display());
+        assert_eq!(stage.actor.status().building.unwrap().phase, "load");
+
+        stage.end_trial(Some(0.004));
+        assert_eq!(stage.shown(), (State::Ready, String::new()));
+        assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.004))]);
+        let entry = stage.actor.shown.values().next().unwrap();
+        let trial = &entry.engines[0].trials[0];
+        let proof = trial.proof.unwrap();
+        assert_eq!((trial.gpu.as_str(), trial.driver.as_str()), ("a GPU", "1"));
+        assert_eq!((proof.relative_error, proof.bound), (Some(0.004), 0.02));
+        assert!(stage.queue().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_gpu_an_engine_is_offered_at_once() {
+    let stage = published(0, EngineKind::Baked);
+    assert_eq!(stage.shown(), (State::Ready, String::new()));
+    assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_engine_is_failed_with_both_figures_until_a_trial_finds_it_right() {
+    let mut stage = published(1, EngineKind::Baked);
+    stage.end_trial(Some(0.3));
+    let (state, reason) = stage.shown();
+    assert_eq!(state, State::Failed);
+    assert!(reason.contains("3.0e-1 off fp32 results on a GPU"), "{reason}");
+    assert!(reason.contains("past 2e-2"), "{reason}");
+    assert_eq!(stage.offered(), [("failed".to_owned(), Some(0.3))]);
+    assert_eq!(stage.actor.shown.values().next().unwrap().engines[0].state, State::Failed);
+
+    stage.ask(Request::Retry { reference: "a".to_owned() });
+    stage.end_trial(None);
+    assert!(stage.shown().1.contains("no number"), "{:?}", stage.shown());
+    stage.ask(Request::Retry { reference: "a".to_owned() });
+    stage.end_trial(Some(0.01));
+    assert_eq!(stage.shown().0, State::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_compared_is_left_to_the_web_ui() {
+    let mut stage = published(1, EngineKind::Baked);
+    let unproven = Findings { proof: Err("no ONNX Runtime".to_owned()), ..findings(None) };
+    stage.end(Ok(Done::Tried(unproven)));
+    assert_eq!(stage.shown(), (State::Ready, String::new()));
+    assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
+    let entry = stage.actor.shown.values().next().unwrap();
+    assert_eq!(entry.engines[0].trials[0].unproven.as_deref(), Some("no ONNX Runtime"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_is_tried_on_each_gpu_and_again_with_another_driver() {
+    let mut stage = published(2, EngineKind::Shared);
+    let mut gpus = Vec::new();
+    for tried in 1..=2 {
+        gpus.extend(stage.job().gpu);
+        assert!(stage.offered().is_empty(), "on {tried} of 2");
+        stage.end_trial(Some(0.001));
+    }
+    gpus.sort_unstable();
+    assert_eq!(gpus, ["GPU-0", "GPU-1"]);
+    assert_eq!(stage.offered().len(), 1);
+
+    stage.update_driver("2");
+    assert_eq!(stage.queue(), ["driver 1 → 2"], "and one under way");
+    assert_eq!(stage.shown().0, State::Ready, "it serves meanwhile");
+    assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))]);
+    stage.end_trial(Some(0.002));
+    stage.end_trial(Some(0.5));
+    assert_eq!(stage.shown().0, State::Failed);
+    assert_eq!(stage.offered(), [("failed".to_owned(), Some(0.5))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_engine_is_tried_once_for_all_checkpoints() {
+    let names = ["a.safetensors", "b.safetensors"];
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
+    stage.end_build();
+    assert_eq!(stage.job().checkpoint.to_str(), Some("/m/b.safetensors"), "the newest");
+    stage.end_trial(Some(0.001));
+    assert!(stage.queue().is_empty() && stage.actor.world.work.is_none());
+    assert_eq!(stage.offered().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_makes_way_and_comes_again() {
+    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]);
+    stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
+    stage.end_build();
+    assert!(matches!(stage.job().task, Task::Try(_)), "before the other build");
+    stage.look(&busy(87, None)).await;
+    assert_eq!(stage.workers(), (2, 2));
+    assert_eq!(stage.queue(), ["not tried on this GPU yet", "no engine yet"]);
+    stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
+    assert!(matches!(stage.job().task, Task::Try(_)));
+    stage.ask(Request::Pause);
+    yield_now().await;
+    assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 2));
+    assert!(stage.actor.world.setbacks.is_empty() && stage.actor.world.deaths.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_asked_for() {
+    let mut stage = published(1, EngineKind::Baked);
+    for _ in 0..3 {
+        stage.end(Err(Failure::Died("killed".to_owned())));
+    }
+    assert!(stage.actor.world.work.is_none());
+    let (state, reason) = stage.shown();
+    assert_eq!(state, State::Ready);
+    assert!(reason.contains("not tried on a GPU: killed; this happened 3 times"), "{reason}");
+    assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
+    stage.ask(Request::Retry { reference: "a".to_owned() });
+    stage.end_trial(Some(0.001));
+    assert_eq!(stage.shown(), (State::Ready, String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
+    let out = || Err(Failure::OutOfMemory { needed: Some(3 << 30), free: 1 << 30 });
+    let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]);
+    stage.look_for(WINDOW_S + 1.0, &memory(1 << 30, 0)).await;
+    assert_eq!(stage.workers(), (0, 0));
+    let reason = stage.shown().1;
+    assert!(reason.contains("1.1 GB are free, and it takes about 2.1 GB"), "{reason}");
+
+    stage.look_for(1.0, &memory(9 << 30, 0)).await;
+    assert_eq!(stage.workers().0, 1);
+    stage.end(out());
+    assert!(stage.shown().1.contains("memory has run out"), "{:?}", stage.shown());
+    stage.look_for(58.0, &memory(9 << 30, 0)).await;
+    assert_eq!(stage.workers().0, 1, "not within a minute");
+    stage.look_for(4.0, &memory(9 << 30, 1)).await;
+    assert_eq!(stage.workers().0, 1, "not beside others");
+    assert!(stage.shown().1.contains("waits to be alone"), "{:?}", stage.shown());
+    stage.look_for(1.0, &memory(9 << 30, 0)).await;
+    assert_eq!(stage.workers().0, 2);
+    stage.end(out());
+    let (state, reason) = stage.shown();
+    assert_eq!(state, State::Failed);
+    assert!(reason.contains("3.2 GB are needed, 2.1 GB more"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_ran_out_is_tried_again_although_nobody_looks() {
+    let mut stage = published(1, EngineKind::Baked);
+    stage.end(Err(Failure::OutOfMemory { needed: None, free: 1 }));
+    assert!(stage.actor.world.work.is_none());
+    let next = stage.actor.next_deadline();
+    assert!(next <= Instant::now() + Duration::from_secs(61));
+    advance(Duration::from_secs(61)).await;
+    stage.actor.do_what_is_due(Instant::now());
+    assert!(matches!(stage.job().task, Task::Try(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outdated_engine_serves_until_its_successor_was_tried() {
+    let mut stage = published(1, EngineKind::Baked);
+    stage.end_trial(Some(0.001));
+    let old = stage.actor.world.library.manifests().keys().next().copied();
+    let mut config = stage.actor.world.config.clone();
+    config.compute_capabilities = vec!["8.9".parse().unwrap()];
+    config.rules.clear();
+    config.engines = Some(EngineKind::Shared);
+    stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
+    stage.actor.reload().unwrap();
+    stage.end_build();
+    assert_eq!(stage.actor.world.library.manifests().len(), 2);
+    assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))], "the old one");
+    stage.end_trial(Some(0.002));
+    assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.002))]);
+    let left = stage.actor.world.library.manifests();
+    assert!(left.len() == 1 && left.keys().next().copied() != old);
+}
+
+fn materialize(stage: &mut Stage, output: &str) -> oneshot::Receiver<Reply> {
+    let (reply, answer) = oneshot::channel();
+    let output = output.to_owned();
+    stage.actor.ask(Request::Materialize { reference: "a".to_owned(), output }, reply);
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_materialized_whatever_the_machine_does() {
+    let names = ["a.safetensors", "b.safetensors"];
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
+    let output = stage.data.path().join("a.plan");
+    let output = output.to_str().unwrap();
+    let refused = |mut answer: oneshot::Receiver<Reply>| match answer.try_recv() {
+        Ok(Reply::Failed(failure)) => failure.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(materialize(&mut stage, output)).contains("no engine that is ready"));
+    stage.end_build();
+    stage.ask(Request::Pause);
+    stage.ask(Request::Build { reference: "b".to_owned(), now: true });
+    stage.end_trial(Some(0.001));
+    for (output, said) in [
+        ("a.plan", "no absolute path"),
+        ("/nowhere/a.plan", "the folder /nowhere is not there"),
+        (stage.data.path().to_str().unwrap().to_owned().as_str(), "there already"),
+    ] {
+        let failure = refused(materialize(&mut stage, output));
+        assert!(failure.contains(said), "{failure}");
+    }
+
+    let mut answer = materialize(&mut stage, output);
+    let job = stage.job();
+    assert!(
+        matches!(&job.task, Task::Materialize { output: to, .. } if to.to_str() == Some(output))
+    );
+    assert_eq!(
+        (job.gpu.as_deref(), job.checkpoint.to_str()),
+        (Some("GPU-0"), Some("/m/a.safetensors"))
+    );
+    let mut second = materialize(&mut stage, &format!("{output}.2"));
+    stage.end(Ok(Done::Materialized(7)));
+    let Ok(Reply::Materialized(done)) = answer.try_recv() else { panic!() };
+    assert_eq!((done.path.as_str(), done.bytes), (output, 7));
+    stage.end(Err(Failure::Refused("the disk is full".to_owned())));
+    let Ok(Reply::Failed(failure)) = second.try_recv() else { panic!() };
+    assert!(failure.to_string().contains("the disk is full"));
+    assert!(stage.actor.world.work.is_none());
+}
