@@ -51,6 +51,13 @@ fn an_engine_stays_with_its_content() {
     let verified = w.ctl(&["verify"]);
     assert_eq!(verified.code, 0, "{verified:?}");
 
+    let copy = w.path("a.plan");
+    let materialize = ["materialize", "a", "--output", copy.to_str().unwrap()];
+    let materialized = w.ctl(&materialize);
+    assert_eq!(materialized.code, 0, "{materialized:?}");
+    assert!(fs::read(&copy).unwrap() == fs::read(&engine.path).unwrap());
+    assert_eq!(w.ctl(&materialize).code, 1, "it is there already");
+
     let moved = w.model("sub/b.safetensors");
     fs::create_dir(w.model("sub")).unwrap();
     fs::rename(&path, &moved).unwrap();

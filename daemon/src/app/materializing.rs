@@ -40,7 +40,8 @@ impl World {
         let target = self.target.as_ref().map_err(|problem| anyhow::anyhow!("{problem}"))?;
         let is_good = |manifest: &&&Manifest| {
             let judged = self.judgement(manifest, &held.identity.ids.unet);
-            manifest.spec.version == target.runtime.version
+            let is_copied = matches!(manifest.spec.weights, Weights::Baked(_));
+            (is_copied || manifest.spec.version == target.runtime.version)
                 && self.may_serve(manifest)
                 && judged.is_none_or(|judged| judged.proof.holds())
         };
