@@ -7,7 +7,7 @@ use checkpoint::Checkpoint;
 use trtx::Runtime;
 
 use super::{
-    Phase, at,
+    Phase, at, beside,
     cuda::Cuda,
     tensorrt::{Loaded, with_tensorrt},
     weights::{Weights, map},
@@ -42,7 +42,7 @@ pub(super) fn materialize(
 fn write(output: &Path, plan: &[u8]) -> Result<Report> {
     let cannot = || format!("cannot write {}", output.display());
     let folder = output.parent().with_context(cannot)?;
-    let mut aside = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    let mut aside = beside(folder).with_context(cannot)?;
     aside.write_all(plan).and_then(|()| aside.as_file().sync_all()).with_context(cannot)?;
     aside.persist_noclobber(output).with_context(cannot)?;
     Ok(Report::Materialized(plan.len() as u64))

@@ -15,13 +15,16 @@ mod version;
 mod weights;
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
     process, thread,
 };
 
 use anyhow::{Context, Result, ensure};
 use checkpoint::Checkpoint;
+use tempfile::NamedTempFile;
 
 pub use version::library_version;
 
@@ -99,6 +102,11 @@ fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
     let now = checkpoint.metadata().with_context(|| format!("cannot look at {path}"))?;
     ensure!(Stamp::from(&now) == job.stamp, "{path} has changed since it was identified");
     Ok(())
+}
+
+/// A new file in a folder, to be renamed when it is whole, and for all to read whom the umask lets.
+fn beside(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }
 
 fn percent(done: usize, of: usize) -> u8 {

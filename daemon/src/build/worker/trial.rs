@@ -7,7 +7,7 @@ use checkpoint::Checkpoint;
 use trtx::Runtime;
 
 use super::{
-    Phase, at,
+    Phase, at, beside,
     cuda::{Cuda, OutOfMemory},
     numbers::{inputs, relative_error},
     percent, reference,
@@ -146,7 +146,7 @@ fn keep_kernels(engine: &Published, running: &Engine<'_>) -> Result<()> {
     let cannot = || format!("cannot write the compiled kernels to {}", path.display());
     let folder = path.parent().with_context(cannot)?;
     fs::create_dir_all(folder).with_context(cannot)?;
-    let mut aside = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    let mut aside = beside(folder).with_context(cannot)?;
     aside.write_all(&running.kernels()?).with_context(cannot)?;
     aside.as_file().sync_all().with_context(cannot)?;
     aside.persist(path).map(drop).with_context(cannot)
