@@ -14,9 +14,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 const WINDOW: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The recorded traces: with so many seconds of idleness to wait for, at which second which decision must
-/// begin.
-const RECORDED: &[(&str, u64, &[(f64, &str)])] = &[
+/// At which second which decision begins.
+type Decisions = &'static [(f64, &'static str)];
+
+/// The recorded traces: with so many seconds of idleness to wait for, what must be decided.
+const RECORDED: &[(&str, u64, Decisions)] = &[
     // PyTorch with a tensor on the GPU and nothing to do, as a web UI that is open.
     (
         "gpu_held_without_work",
