@@ -5,7 +5,7 @@ mod common;
 use common::{FakeDaemon, ctl, entry, json, run, status};
 use protocol::{
     Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, Materialized, Outcome,
-    Reloaded, Reply, Request, State, Sums, Verdict,
+    Reloaded, Reply, Request, State, Sums, Task, Verdict,
 };
 
 fn disk() -> Disk {
@@ -211,6 +211,7 @@ fn following_a_build_ends_with_it() {
     let at = |state| entry("/m/a.safetensors", state, None);
     let building = |percent| {
         Event::Building(Some(Building {
+            task: Task::Build,
             weights_id: "ab".repeat(32),
             preset: "default".into(),
             phase: "build".into(),
@@ -322,6 +323,7 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
         ),
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Building, None))),
         json(&Event::Building(Some(Building {
+            task: Task::Build,
             weights_id: "ab".repeat(32),
             preset: "default".into(),
             phase: "parse".into(),

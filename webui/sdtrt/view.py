@@ -16,7 +16,8 @@ def status(daemon):
     building = daemon["building"]
     if building:
         what = f"{building['weights_id'][:12]} {building['preset']}"
-        rows.append(("Building", f"{what}: {building['phase']} {building['percent']} %"))
+        doing = {"build": "Building", "try": "Trying", "materialize": "Materializing"}[building["task"]]
+        rows.append((doing, f"{what}: {building['phase']} {building['percent']} %"))
     elif daemon["paused"]:
         rows.append(("Building", "paused"))
     elif daemon["gate"]:

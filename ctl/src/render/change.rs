@@ -13,7 +13,7 @@ pub(crate) struct Progress {
     pub(crate) doing: String,
     /// Of the phase.
     pub(crate) percent: u8,
-    /// Time that the whole build will still take; empty while that can't be told.
+    /// Time that the whole of it will still take; empty while that can't be told.
     pub(crate) left: String,
 }
 
@@ -50,17 +50,18 @@ impl Known {
             }
             Event::Building(new) => {
                 let phase = |building: &Option<Building>| {
-                    building.as_ref().map(|b| (b.weights_id.clone(), b.phase.clone()))
+                    building.as_ref().map(|b| (b.task, b.weights_id.clone(), b.phase.clone()))
                 };
                 let changed = phase(&new) != phase(&self.building);
                 self.building = new;
                 let building = self.building.as_ref().filter(|_| changed)?;
-                Some(line("building", &self.name_of(building), &text::clean(&building.phase)))
+                let task = building.task.to_string();
+                Some(line(&task, &self.name_of(building), &text::clean(&building.phase)))
             }
         }
     }
 
-    /// The build that goes on, for a progress bar. The phase comes first, as a long name is cut at
+    /// What goes on, for a progress bar. The phase comes first, as a long name is cut at
     /// its end.
     pub(crate) fn progress(&self) -> Option<Progress> {
         let building = self.building.as_ref()?;

@@ -1,4 +1,4 @@
-//! Builds that have ended.
+//! Builds and trials that have ended.
 
 use protocol::{Finished, Outcome};
 
@@ -29,7 +29,7 @@ pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
         table.tone(
             1,
             match finished.outcome {
-                Outcome::Built => Tone::Good,
+                Outcome::Built | Outcome::Tried => Tone::Good,
                 Outcome::Failed => Tone::Bad,
                 Outcome::Abandoned => Tone::Warning,
             },
@@ -58,12 +58,14 @@ mod tests {
         };
         let all = [
             finished(Outcome::Built, None, Some(1_712_345_678)),
+            finished(Outcome::Tried, None, None),
             finished(Outcome::Abandoned, Some("GPU 0 is at 87 %"), None),
             finished(Outcome::Failed, Some("the disk is full"), None),
         ];
         insta::assert_snapshot!(render(&all, 1_003_600, Look::default()), @r"
         ENDED     RESULT      TOOK         SIZE     ENGINE         PRESETS            CHECKPOINT
         1 h ago   built       1 min 15 s   1.7 GB   eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        1 h ago   tried       1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
         1 h ago   abandoned   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
           GPU 0 is at 87 %
         1 h ago   failed      1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors

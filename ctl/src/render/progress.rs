@@ -1,15 +1,25 @@
-//! How far a build is.
+//! How far a worker is.
 
-use protocol::Building;
+use protocol::{Building, Task};
 
-/// Each phase's share of a build's time, in percent, as measured for SD 1.5 on two cores.
-const SHARES: [(&str, f64); 5] =
-    [("graph", 1.0), ("parse", 12.0), ("build", 78.0), ("write", 7.0), ("publish", 2.0)];
+/// A phase's name and its share of the time, in percent.
+type Share = (&'static str, f64);
 
-/// A guess from less than this much of a build is none.
+/// As measured for SD 1.5, a build on two cores, the rest on a GPU that no kernels were compiled for yet.
+fn shares(task: Task) -> &'static [Share] {
+    match task {
+        Task::Build => {
+            &[("graph", 1.0), ("parse", 12.0), ("build", 78.0), ("write", 7.0), ("publish", 2.0)]
+        }
+        Task::Try => &[("load", 70.0), ("prove", 15.0), ("warm", 15.0)],
+        Task::Materialize => &[("load", 40.0), ("write", 60.0)],
+    }
+}
+
+/// A guess from less than this much is none.
 const TOO_SOON: f64 = 0.05;
 
-/// Seconds that a build will go on for, `elapsed_s` after it began, by what is done so far.
+/// Seconds that it will go on for, `elapsed_s` after it began, by what is done so far.
 pub(crate) fn left_s(building: &Building, elapsed_s: f64) -> Option<u64> {
     let done = done(building)?;
     // More than a day is no forecast.
@@ -19,9 +29,10 @@ pub(crate) fn left_s(building: &Building, elapsed_s: f64) -> Option<u64> {
 
 /// The part that is done, from 0 to 1.
 fn done(building: &Building) -> Option<f64> {
-    let phase = SHARES.iter().position(|(name, _)| *name == building.phase)?;
-    let before: f64 = SHARES[..phase].iter().map(|(_, share)| share).sum();
-    Some((before + SHARES[phase].1 * f64::from(building.percent.min(100)) / 100.0) / 100.0)
+    let shares = shares(building.task);
+    let phase = shares.iter().position(|(name, _)| *name == building.phase)?;
+    let before: f64 = shares[..phase].iter().map(|(_, share)| share).sum();
+    Some((before + shares[phase].1 * f64::from(building.percent.min(100)) / 100.0) / 100.0)
 }
 
 #[cfg(test)]
@@ -33,7 +44,10 @@ mod tests {
     fn time_left_follows_from_what_is_done() {
         let at =
             |phase: &str, percent| Building { phase: phase.into(), percent, ..samples::building() };
+        let tried = |phase: &str| Building { task: Task::Try, ..at(phase, 0) };
         for (building, elapsed, expected) in [
+            (tried("prove"), 21.0, Some(9)),
+            (tried("write"), 21.0, None),
             (at("graph", 50), 1.0, None),
             (at("build", 50), 52.0, Some(48)),
             (at("publish", 100), 60.0, Some(0)),

@@ -2,7 +2,7 @@
 
 use protocol::{
     Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Proof, Queued,
-    Runtime, Speed, State, Status, Trial,
+    Runtime, Speed, State, Status, Task, Trial,
 };
 
 pub(crate) fn id(digit: char) -> String {
@@ -83,6 +83,7 @@ pub(crate) fn orphaned() -> Checkpoint {
 
 pub(crate) fn building() -> Building {
     Building {
+        task: Task::Build,
         weights_id: id('a'),
         preset: "default".into(),
         phase: "build".into(),

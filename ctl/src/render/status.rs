@@ -22,7 +22,7 @@ pub(crate) fn render(status: &Status) -> String {
     if let Some(gate) = &status.gate {
         fields.add("gate", format!("closed: {gate}"));
     }
-    fields.all("building", status.building.iter().map(building));
+    fields.all("under way", status.building.iter().map(building));
     fields.all("queue", queue(&status.queue));
     fields.render()
 }
@@ -68,7 +68,7 @@ fn used(reading: &GpuReading) -> String {
 /// What will be done first, in a few words.
 pub(crate) fn next(status: &Status) -> String {
     match (&status.building, status.queue.first(), &status.gate) {
-        (Some(now), ..) => format!("building {}", text::short_id(&now.weights_id)),
+        (Some(now), ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
         (None, None, _) => "nothing waits to be built".to_owned(),
         (None, Some(first), gate) => {
             let first = text::short_id(&first.weights_id);
@@ -94,10 +94,10 @@ pub(crate) fn counts(status: &Status) -> String {
 }
 
 fn building(building: &Building) -> String {
-    let Building { weights_id, preset, phase, percent, elapsed_s } = building;
+    let Building { task, weights_id, preset, phase, percent, elapsed_s } = building;
     let left = progress::left_s(building, *elapsed_s as f64);
     let left = left.map_or_else(String::new, |left| format!(", {} left", text::duration(left)));
-    format!("{} {preset}: {phase} {percent} %{left}", text::short_id(weights_id))
+    format!("{task} {} {preset}: {phase} {percent} %{left}", text::short_id(weights_id))
 }
 
 fn queue(queue: &[Queued]) -> Vec<String> {
@@ -128,7 +128,7 @@ mod tests {
         data          /data
         checkpoints   1 queued, 3 ready
         gate          closed: GPU 0 is at 87 %, used by python (pid 4242)
-        building      aaaaaaaaaaaa default: build 42 %, 1 min 11 s left
+        under way     building aaaaaaaaaaaa default: build 42 %, 1 min 11 s left
         queue         cccccccccccc default: recipe 1 → 2; next, after aaaaaaaaaaaa
         ");
     }
@@ -153,7 +153,7 @@ mod tests {
         models        none
         data          /data
         checkpoints   none
-        building      none
+        under way     none
         queue         none
         ");
     }

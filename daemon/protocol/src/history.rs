@@ -2,14 +2,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a build ended.
+/// How a build or a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Its engine was published.
     Built,
-    /// There is no engine, and none will come by itself.
+    /// Its engine was run on a GPU; the engine itself tells what was found.
+    Tried,
+    /// It will not be done again by itself.
     Failed,
     /// It ended early, and its engine waits for its turn again.
     Abandoned,
@@ -19,19 +21,20 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Built => "built",
+            Self::Tried => "tried",
             Self::Failed => "failed",
             Self::Abandoned => "abandoned",
         })
     }
 }
 
-/// A build that has ended.
+/// A build or a trial that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finished {
     /// Key of the engine, 64 hex digits.
     pub engine: String,
-    /// The checkpoint that it was built from.
+    /// The checkpoint that it was built from or tried with.
     pub weights_id: String,
     /// Where that lay then.
     pub location: String,
@@ -39,17 +42,17 @@ pub struct Finished {
     pub preset: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, unless it was built.
+    /// Why, unless it was built or tried.
     pub reason: Option<String>,
     /// Whole seconds that it took.
     pub seconds: u64,
-    /// Size of the engine.
+    /// Size of the engine that was built.
     pub bytes: Option<u64>,
     /// When it ended, in seconds since 1970.
     pub ended_at: u64,
 }
 
-/// What a worker and TensorRT said during a build.
+/// What a worker and TensorRT said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobLog {

@@ -26,7 +26,7 @@ pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use state::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, Speed, State,
-    Status, Trial,
+    Status, Task, Trial,
 };
 pub use webui::ExtensionIndex;
 

@@ -266,13 +266,38 @@ pub struct Queued {
     pub reason: String,
 }
 
-/// The engine being built, tried on a GPU, or materialized.
+/// What a worker does with an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// It builds it.
+    Build,
+    /// It runs it on a GPU, to see whether it is right and how fast it is.
+    Try,
+    /// It writes a plan of it with a checkpoint's weights inside.
+    Materialize,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Build => "building",
+            Self::Try => "trying",
+            Self::Materialize => "materializing",
+        })
+    }
+}
+
+/// The engine that a worker is at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Building {
+    /// What is done.
+    pub task: Task,
     /// A checkpoint that it is for.
     pub weights_id: String,
-    /// The presets it will hold, in one text.
+    /// The presets it holds or will hold, in one text.
     pub preset: String,
     /// Of a build `graph`, `parse`, `build`, `write` and `publish`; of a trial `load`, `prove` and
     /// `warm`; of what materializes it `load` and `write`.

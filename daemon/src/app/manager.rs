@@ -77,7 +77,7 @@ impl fmt::Display for Glance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let building = self.building.as_ref().map(|building| {
             let id = building.weights_id.get(..12).unwrap_or(&building.weights_id);
-            format!("building {id}, {} {} %", building.phase, building.percent)
+            format!("{} {id}, {} {} %", building.task, building.phase, building.percent)
         });
         let doing = building.or_else(|| self.obstacle.clone());
         let queued = (self.queued > 0).then(|| format!("{} in the queue", self.queued));
@@ -90,11 +90,14 @@ impl fmt::Display for Glance {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Task;
+
     use super::*;
 
     #[test]
     fn one_line_says_how_it_is() {
         let building = Building {
+            task: Task::Build,
             weights_id: "84d039a40788ffff".into(),
             preset: "default".into(),
             phase: "build".into(),

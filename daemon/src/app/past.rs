@@ -1,13 +1,15 @@
-//! What became of builds.
+//! What became of builds and trials.
 
 use protocol::{Finished, Outcome};
 
 use super::{actor::Actor, housekeeping::seconds_since_1970, jobs::Running, view};
 
-/// How a build ended.
+/// How a build or a trial ended.
 pub(super) enum Ended<'a> {
     /// With an engine of so many bytes.
     Built(u64),
+    /// With findings.
+    Tried,
     /// For this reason, and will not be tried again by itself.
     Failed(&'a str),
     /// For this reason, and waits for its turn again.
@@ -18,6 +20,7 @@ impl Actor {
     pub(super) fn record(&mut self, running: &Running, ended: Ended<'_>) {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
+            Ended::Tried => (Outcome::Tried, None, None),
             Ended::Failed(reason) => (Outcome::Failed, Some(reason.to_owned()), None),
             Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
         };

@@ -11,6 +11,7 @@ use super::{
     housekeeping::seconds_since_1970,
     jobs::{MIXED_UP, Running},
     keeping::of,
+    past::Ended,
     world::World,
 };
 use crate::{
@@ -28,12 +29,12 @@ pub(super) struct Judgement<'a> {
 
 impl World {
     /// The GPUs that this engine is to be tried on, and why. Whoever asks for one that was found to be
-    /// wrong wants to know whether it still is.
+    /// wrong, or could not be compared, wants to know whether that is still so.
     fn due_trials(&self, manifest: &Manifest) -> Vec<(&Gpu, Due)> {
         self.due_for(manifest, self.asked.contains(&manifest.key))
     }
 
-    /// As [`Self::due_trials`]; where it was found to be wrong it is tried once more if that is `doubted`.
+    /// As [`Self::due_trials`]; where it was not found to be right it is tried once more if that is `doubted`.
     fn due_for(&self, manifest: &Manifest, doubted: bool) -> Vec<(&Gpu, Due)> {
         let can_load = match &self.target {
             Ok(target) => target.runtime.version == manifest.spec.version,
@@ -43,8 +44,8 @@ impl World {
             return Vec::new();
         }
         let counts = |trial: &&Trial| {
-            let is_wrong = trial.findings.proof.as_ref().is_ok_and(|proof| !proof.holds());
-            !(doubted && is_wrong)
+            let is_right = trial.findings.proof.as_ref().is_ok_and(Proof::holds);
+            is_right || !doubted
         };
         let due_on = |gpu| {
             let tried = manifest.trials.iter().filter(counts);
@@ -171,7 +172,11 @@ impl Actor {
         let want = &running.want;
         let failure = match result {
             Ok(Done::Tried(findings)) => {
-                self.keep_trial(running, findings).err().map(|error| format!("{error:#}"))
+                let kept = self.keep_trial(running, findings);
+                if kept.is_ok() {
+                    self.record(running, Ended::Tried);
+                }
+                kept.err().map(|error| format!("{error:#}"))
             }
             Ok(_) => Some(MIXED_UP.to_owned()),
             Err(failure) => match self.final_reason(running, failure) {
@@ -182,6 +187,7 @@ impl Actor {
         };
         if let Some(reason) = failure {
             warn!(engine = %want.engine.short(), "not tried: {reason}");
+            self.record(running, Ended::Failed(&reason));
             self.world.set_back(want.job, Some(Setback::Failed(reason)));
             self.learned();
         }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     build::{EngineSpec, FLAVOUR, Manifest, Proof, Speed, Trial, Weights, difference},
-    schedule::{Content, Held, Outcome, Setback, Want},
+    schedule::{Content, Errand, Held, Outcome, Setback, Want},
 };
 
 /// Every entry of `list` by [`Checkpoint::key`].
@@ -360,6 +360,11 @@ fn queued(world: &World, turn: usize, want: &Want) -> Queued {
 /// The job under way.
 pub(super) fn building(Work { want, progress, started }: &Work) -> Building {
     Building {
+        task: match want.errand {
+            Errand::Build => protocol::Task::Build,
+            Errand::Try => protocol::Task::Try,
+            Errand::Materialize => protocol::Task::Materialize,
+        },
         weights_id: want.weights.to_string(),
         preset: want.presets.join(", "),
         phase: progress.phase.to_string(),
