@@ -50,7 +50,8 @@ Priority: optional
 Maintainer: the authors of sdtrt <sdtrt@localhost>
 Installed-Size: {kilobytes}
 Depends: libc6 (>= 2.{glibc}), libgcc-s1, libstdc++6, systemd
-Recommends: python3-pip
+Recommends: python3
+Suggests: python3-pip
 Description: TensorRT engines for Stable Diffusion checkpoints
  sdtrtd watches folders of checkpoints, builds a TensorRT-RTX engine for each
  while the machine is idle, and keeps them attached wherever the checkpoints
