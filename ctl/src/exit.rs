@@ -21,6 +21,7 @@ fn code(error: &anyhow::Error) -> u8 {
         // Something else on the socket leaves a caller where no daemon at all would.
         Some(
             ConnectError::NoDaemon { .. }
+            | ConnectError::Silent { .. }
             | ConnectError::NotSdtrtd { .. }
             | ConnectError::Forbidden { .. },
         ) => NO_DAEMON,

@@ -25,7 +25,10 @@ pub struct Client {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// Nobody listens there.
-    #[error("no sdtrtd answers on {socket} ({source}); start it with `sdtrtd --models-dir DIR`")]
+    #[error(
+        "no sdtrtd answers on {socket} ({source}); start it with `systemctl --user start sdtrtd`, \
+         without `--user` for the machine's own, or by hand: `sdtrtd --models-dir DIR`"
+    )]
     NoDaemon {
         /// The socket tried.
         socket: PathBuf,
@@ -39,6 +42,15 @@ pub enum ConnectError {
         socket: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Something listens and says nothing: systemd, where the daemon does not come up.
+    #[error(
+        "sdtrtd says nothing on {socket}: it can't start, hangs, or its machine is very busy; \
+         `systemctl status sdtrtd` tells, with `--user` where it is your own"
+    )]
+    Silent {
+        /// The socket tried.
+        socket: PathBuf,
     },
     /// The daemon speaks another protocol.
     #[error(
@@ -75,23 +87,28 @@ impl Client {
             }
         })?;
         let mut client = Self { lines: BufReader::new(stream) };
-        client
-            .give(Some(GREETING))
-            .map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
+        let wrong = |source: io::Error| {
+            let socket = socket.to_owned();
+            match source.kind() {
+                io::ErrorKind::TimedOut => ConnectError::Silent { socket },
+                _ => ConnectError::NotSdtrtd { socket, source },
+            }
+        };
+        client.give(Some(GREETING)).map_err(wrong)?;
         let hello = Hello { protocol: VERSION, version: env!("CARGO_PKG_VERSION").to_owned() };
         // A daemon that refuses this version still sends its own hello before it hangs up.
         let sent = client.send(&hello);
         let theirs: Hello = client
             .receive()
             .and_then(|theirs| theirs.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
-            .map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
+            .map_err(wrong)?;
         if theirs.protocol != VERSION {
             return Err(ConnectError::VersionMismatch {
                 daemon_version: theirs.version,
                 theirs: theirs.protocol,
             });
         }
-        sent.map_err(|source| ConnectError::NotSdtrtd { socket: socket.to_owned(), source })?;
+        sent.map_err(wrong)?;
         Ok(client)
     }
 
