@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,8 @@ enum Lies {
     Nothing,
     /// Nothing, and what should be around it is not there either.
     NotEvenAround,
+    /// What does not answer, such as a network disk whose connection is lost.
+    Silence,
     /// A link to nowhere.
     DanglingLink,
     /// A folder with nothing in it.
@@ -31,13 +34,20 @@ pub(super) fn absent(known: &BTreeSet<PathBuf>, mounted: &BTreeSet<PathBuf>) -> 
 
 /// Whoever removes the folder, or puts something else there, means it.
 fn is_waiting(lies: Lies) -> bool {
-    matches!(lies, Lies::NotEvenAround | Lies::DanglingLink | Lies::EmptyFolder)
+    !matches!(lies, Lies::Nothing | Lies::Something)
 }
 
 fn look(place: &Path) -> Lies {
-    let Ok(metadata) = fs::symlink_metadata(place) else {
-        let around = place.parent().is_some_and(Path::exists);
-        return if around { Lies::Nothing } else { Lies::NotEvenAround };
+    let metadata = match fs::symlink_metadata(place) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            return match error.kind() {
+                ErrorKind::NotADirectory => Lies::Nothing,
+                ErrorKind::NotFound if place.parent().is_some_and(Path::exists) => Lies::Nothing,
+                ErrorKind::NotFound => Lies::NotEvenAround,
+                _ => Lies::Silence,
+            };
+        }
     };
     if metadata.is_symlink() && !place.exists() {
         return Lies::DanglingLink;
@@ -58,14 +68,17 @@ mod tests {
     fn what_is_left_tells_a_disk_that_is_away_from_one_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        for folder in ["empty", "mounted", "used/file"] {
+        for folder in ["empty", "mounted", "used/folder"] {
             fs::create_dir_all(at(folder)).unwrap();
         }
         symlink("nowhere", at("dangling")).unwrap();
         symlink("used", at("link")).unwrap();
-        let names = ["empty", "mounted", "used", "dangling", "link", "removed", "removed/below"];
-        let known = names.map(at).into();
-        let absent = absent(&known, &[at("mounted")].into());
-        assert_eq!(absent, ["empty", "dangling", "removed/below"].map(at).into());
+        fs::write(at("file"), "x").unwrap();
+        // No file system takes such a name: looking fails, as it does at a server that is away.
+        let failing = "f".repeat(300);
+        let waiting = ["empty", "dangling", "removed/below", &failing];
+        let others = ["mounted", "used", "link", "removed", "file", "file/below"];
+        let known = waiting.into_iter().chain(others).map(at).collect();
+        assert_eq!(absent(&known, &[at("mounted")].into()), waiting.map(at).into());
     }
 }
