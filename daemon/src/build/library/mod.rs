@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
 use super::{Job, Manifest, Trial, Usage, Weights, manifest::FORMAT};
@@ -192,15 +193,17 @@ impl Library {
     /// # Errors
     /// When a file can't be written or moved; then nothing is published.
     pub fn publish(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
+        // Before anything is moved: on a full disk, no plan is left without a manifest.
+        let aside = self.aside(&manifest, &job.plan())?;
         let plan = self.plan(&manifest.key);
         let shared = matches!(manifest.spec.weights, Weights::Shared(_));
         let constants = shared.then(|| (job.constants(), self.constants(&manifest.key)));
-        for (built, published) in constants.into_iter().chain([(job.plan(), plan.clone())]) {
+        for (built, published) in constants.into_iter().chain([(job.plan(), plan)]) {
             fs::rename(built, &published)
                 .with_context(|| format!("cannot publish {}", published.display()))?;
         }
         self.sync()?;
-        self.write(&manifest)?;
+        self.put(&manifest.key, aside)?;
         self.usages.insert(manifest.key, Usage::since(manifest.built_at));
         self.manifests.insert(manifest.key, manifest);
         Ok(())
@@ -214,21 +217,25 @@ impl Library {
     pub fn add_trial(&mut self, key: &Id, trial: Trial) -> Result<()> {
         let Some(manifest) = self.manifests.get(key) else { return Ok(()) };
         let manifest = manifest.clone().tried(trial);
-        self.write(&manifest)?;
+        self.put(key, self.aside(&manifest, &self.plan(key))?)?;
         self.manifests.insert(*key, manifest);
         Ok(())
     }
 
-    /// Writes a manifest aside, syncs and renames it.
-    fn write(&self, manifest: &Manifest) -> Result<()> {
+    /// A manifest that is written and synced, but not in its place.
+    fn aside(&self, manifest: &Manifest, plan: &Path) -> Result<NamedTempFile> {
         // As readable as the plan is: A1111 may run as another user.
-        let readable = fs::metadata(self.plan(&manifest.key))?.permissions();
+        let readable = fs::metadata(plan)?.permissions();
         let mut aside =
             tempfile::Builder::new().permissions(readable).tempfile_in(&self.scratch)?;
         aside.write_all(&serde_json::to_vec_pretty(manifest)?)?;
         aside.as_file().sync_all()?;
-        let path = self.manifest_path(&manifest.key);
-        aside.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(aside)
+    }
+
+    fn put(&self, key: &Id, manifest: NamedTempFile) -> Result<()> {
+        let path = self.manifest_path(key);
+        manifest.persist(&path).with_context(|| format!("cannot publish {}", path.display()))?;
         self.sync()
     }
 
