@@ -1,7 +1,7 @@
 //! What clients are shown.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     process,
     time::Duration,
@@ -59,12 +59,10 @@ pub(super) fn checkpoints(
             engines: Vec::new(),
         })
     });
-    let orphaned = engines.iter().filter_map(|(weights, engines)| {
-        let alive = held
-            .values()
-            .any(|held| [held.identity.ids.unet, held.identity.signature].contains(weights));
-        (!alive).then(|| orphaned(world, engines))?
-    });
+    let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
+    let alive: HashSet<Id> = held.values().flat_map(ids).collect();
+    let orphans = engines.iter().filter(|(weights, _)| !alive.contains(weights));
+    let orphaned = orphans.filter_map(|(_, engines)| orphaned(world, engines));
     live.chain(unread).chain(orphaned).map(|entry| (entry.key().to_owned(), entry)).collect()
 }
 
