@@ -1,10 +1,14 @@
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ffi::OsString,
     fs,
     os::unix::ffi::{OsStrExt, OsStringExt},
     panic,
     path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -34,85 +38,205 @@ const HISTORY: usize = 1000;
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
 
+/// With less room than this, in bytes, sled can't be expected to work.
+const FULL: u64 = 2 << 20;
+
 /// A sled database in the data folder.
+///
+/// What is learned is written to it when it is flushed. After one error, as on a disk that was full for
+/// a moment, sled refuses everything: it is opened anew then, and nothing of what was learned is lost.
 #[derive(Debug)]
 pub struct Disk {
+    dir: PathBuf,
+    /// `None` as long as it can't be opened for want of room.
+    database: RwLock<Option<Database>>,
+    /// `None` stands for what is to be forgotten.
+    unsaved: Mutex<BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>>,
+    /// There was an error since it was opened.
+    broken: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Database {
     db: Db,
     outcomes: Tree,
     setbacks: Tree,
-    /// By a number that grows, 8 bytes, big-endian.
     history: Tree,
 }
 
+/// A tree of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Own,
+    Outcomes,
+    Setbacks,
+    /// By a number that grows, 8 bytes, big-endian.
+    History,
+}
+
 impl Disk {
-    /// Opens or makes the database at `dir`. A broken one is made anew. The data folder must be
-    /// locked by the caller.
+    /// Opens or makes the database at `dir`. A broken one is made anew, but not where the disk is full,
+    /// which may be all that is wrong. The data folder must be locked by the caller.
     ///
     /// # Errors
-    /// When not even a new one can be made, as on a full disk.
+    /// When not even a new one can be made.
     pub fn open(dir: &Path) -> Result<Self> {
-        try_open(dir).or_else(|error| {
-            warn!("{} can't be used and is made anew: {error:#}", dir.display());
-            fs::remove_dir_all(dir).with_context(|| format!("cannot clear {}", dir.display()))?;
-            try_open(dir).with_context(|| format!("cannot make {}", dir.display()))
+        let database = match Database::open(dir) {
+            Err(error) if is_full(dir) => {
+                warn!("{error:#}; what is learned is kept once {} has room", dir.display());
+                None
+            }
+            Err(error) => {
+                warn!("{} can't be used and is made anew: {error:#}", dir.display());
+                fs::remove_dir_all(dir)
+                    .with_context(|| format!("cannot clear {}", dir.display()))?;
+                let new = Database::open(dir);
+                Some(new.with_context(|| format!("cannot make {}", dir.display()))?)
+            }
+            Ok(database) => Some(database),
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            broken: AtomicBool::new(database.is_none()),
+            database: RwLock::new(database),
+            unsaved: Mutex::default(),
         })
     }
 
-    /// What `tree` holds under `key`; entries that no longer parse count as absent.
-    fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Option<T> {
-        let found = tree.get(key).inspect_err(|error| warn!("reading what was learned: {error}"));
-        serde_json::from_slice(&found.ok()??).ok()
+    /// Entries that no longer parse count as absent.
+    fn get<T: DeserializeOwned>(&self, part: Part, key: &[u8]) -> Option<T> {
+        if let Some(value) = lock(&self.unsaved).get(&(part, key.to_vec())) {
+            return serde_json::from_slice(value.as_ref()?).ok();
+        }
+        let found = self.read(|database| database.tree(part).get(key))??;
+        serde_json::from_slice(&found).ok()
     }
 
-    fn put<T: Serialize>(tree: &Tree, key: &[u8], value: Option<&T>) {
-        let result = match value {
-            Some(value) => serde_json::to_vec(value)
-                .map_err(anyhow::Error::from)
-                .and_then(|json| Ok(tree.insert(key, json)?)),
-            None => tree.remove(key).map_err(anyhow::Error::from),
-        };
-        if let Err(error) = result {
-            warn!("what was learned can't be kept and will be learned again: {error}");
+    /// All of a tree, the unsaved included.
+    fn entries(&self, part: Part) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let all = self.read(|database| {
+            let entries = database.tree(part).iter();
+            entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        });
+        let mut all: BTreeMap<_, _> = all.unwrap_or_default();
+        for ((_, key), value) in lock(&self.unsaved).iter().filter(|((of, _), _)| *of == part) {
+            match value {
+                Some(value) => all.insert(key.clone(), value.clone()),
+                None => all.remove(key),
+            };
         }
+        all
+    }
+
+    /// `None` where there is no database that can be read.
+    fn read<T>(&self, ask: impl FnOnce(&Database) -> sled::Result<T>) -> Option<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let found = ask(database.as_ref()?);
+        found.map_err(|error| self.note(&error.to_string())).ok()
+    }
+
+    /// Says once what is in the way.
+    fn note(&self, error: &str) {
+        if !self.broken.swap(true, Ordering::Relaxed) {
+            warn!("what was learned can't be kept for now: {error}");
+        }
+    }
+
+    fn put<T: Serialize>(&self, part: Part, key: &[u8], value: Option<&T>) {
+        match value.map(serde_json::to_vec).transpose() {
+            Ok(value) => drop(lock(&self.unsaved).insert((part, key.to_vec()), value)),
+            Err(error) => warn!("what was learned can't be kept: {error}"),
+        }
+    }
+
+    fn save(&self) -> Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            // Two at once can't have it open.
+            *database = None;
+            *database = Some(Database::open(&self.dir)?);
+        }
+        let unsaved = lock(&self.unsaved).clone();
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = &*database else { return Ok(()) };
+        for ((part, key), value) in &unsaved {
+            database.put(*part, key, value.as_deref())?;
+        }
+        database.db.flush()?;
+        // What was learned anew meanwhile stays.
+        lock(&self.unsaved).retain(|key, value| unsaved.get(key) != Some(value));
+        Ok(())
     }
 }
 
-fn try_open(dir: &Path) -> Result<Disk> {
-    // A damaged database can make sled panic and not only fail.
-    let opened = panic::catch_unwind(|| -> Result<Disk> {
-        let db = sled::Config::new()
-            .path(dir)
-            .cache_capacity(CACHE_BYTES)
-            // The daemon flushes when there is something to flush; sled's timer would wake an
-            // idle machine twice a second.
-            .flush_every_ms(None)
-            .open()?;
-        let current =
-            [format!("outcomes.{LESSONS}"), format!("setbacks.{LESSONS}"), "history".to_owned()];
-        for name in db.tree_names() {
-            let kept =
-                current.iter().any(|tree| name == tree.as_bytes()) || name == b"__sled__default";
-            if !kept {
-                db.drop_tree(name)?;
+impl Database {
+    fn open(dir: &Path) -> Result<Self> {
+        // A damaged database can make sled panic and not only fail.
+        let opened = panic::catch_unwind(|| -> Result<Self> {
+            let db = sled::Config::new()
+                .path(dir)
+                .cache_capacity(CACHE_BYTES)
+                // The daemon flushes when there is something to flush; sled's timer would wake an
+                // idle machine twice a second.
+                .flush_every_ms(None)
+                .open()?;
+            let current = [
+                format!("outcomes.{LESSONS}"),
+                format!("setbacks.{LESSONS}"),
+                "history".to_owned(),
+            ];
+            for name in db.tree_names() {
+                let kept = current.iter().any(|tree| name == tree.as_bytes())
+                    || name == b"__sled__default";
+                if !kept {
+                    db.drop_tree(name)?;
+                }
             }
+            let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
+            Ok(Self { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
+        });
+        opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
+    }
+
+    fn tree(&self, part: Part) -> &Tree {
+        match part {
+            Part::Own => &self.db,
+            Part::Outcomes => &self.outcomes,
+            Part::Setbacks => &self.setbacks,
+            Part::History => &self.history,
         }
-        let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
-        Ok(Disk { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
-    });
-    opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
+    }
+
+    fn put(&self, part: Part, key: &[u8], value: Option<&[u8]>) -> sled::Result<()> {
+        match value {
+            Some(value) => self.tree(part).insert(key, value)?,
+            None => self.tree(part).remove(key)?,
+        };
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether there is hardly any room where `dir` is or will be.
+fn is_full(dir: &Path) -> bool {
+    let free = dir.parent().and_then(|dir| rustix::fs::statvfs(dir).ok());
+    free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
 }
 
 impl Store for Disk {
     fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
-        Self::get(&self.outcomes, &key(stamp))
+        self.get(Part::Outcomes, &key(stamp))
     }
 
     fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
-        Self::put(&self.outcomes, &key(stamp), Some(outcome));
+        self.put(Part::Outcomes, &key(stamp), Some(outcome));
     }
 
     fn setbacks(&self) -> HashMap<Id, Setback> {
-        let entries = self.setbacks.iter().flatten();
+        let entries = self.entries(Part::Setbacks).into_iter();
         entries
             .filter_map(|(key, value)| {
                 let id = std::str::from_utf8(&key).ok()?.parse().ok()?;
@@ -122,48 +246,47 @@ impl Store for Disk {
     }
 
     fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
-        Self::put(&self.setbacks, engine.to_string().as_bytes(), setback);
+        self.put(Part::Setbacks, engine.to_string().as_bytes(), setback);
     }
 
     fn history(&self) -> Vec<Finished> {
-        let newest_first = self.history.iter().values().rev().flatten();
+        let newest_first = self.entries(Part::History).into_values().rev();
         newest_first.filter_map(|value| serde_json::from_slice(&value).ok()).collect()
     }
 
     fn record(&self, finished: &Finished) {
-        let last = self.history.last().ok().flatten();
-        let number = |key: &[u8]| key.try_into().map(u64::from_be_bytes).unwrap_or(0);
-        let next = last.map_or(0, |(key, _)| number(&key).saturating_add(1));
-        Self::put(&self.history, &next.to_be_bytes(), Some(finished));
-        if self.history.len() > HISTORY
-            && let Err(error) = self.history.pop_min()
-        {
-            warn!("the history can't be shortened: {error}");
+        let entries = self.entries(Part::History);
+        let number = |key: &Vec<u8>| key[..].try_into().map(u64::from_be_bytes).unwrap_or(0);
+        let next = entries.keys().next_back().map_or(0, |key| number(key).saturating_add(1));
+        self.put(Part::History, &next.to_be_bytes(), Some(finished));
+        for oldest in entries.keys().take((entries.len() + 1).saturating_sub(HISTORY)) {
+            self.put::<Finished>(Part::History, oldest, None);
         }
     }
 
     fn is_paused(&self) -> bool {
-        Self::get(&self.db, PAUSED).unwrap_or(false)
+        self.get(Part::Own, PAUSED).unwrap_or(false)
     }
 
     fn set_paused(&self, paused: bool) {
-        Self::put(&self.db, PAUSED, paused.then_some(&true));
+        self.put(Part::Own, PAUSED, paused.then_some(&true));
     }
 
     fn mounts(&self) -> BTreeSet<PathBuf> {
-        let mounts: Vec<Vec<u8>> = Self::get(&self.db, MOUNTS).unwrap_or_default();
+        let mounts: Vec<Vec<u8>> = self.get(Part::Own, MOUNTS).unwrap_or_default();
         mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
     }
 
     fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
         // Paths need not be text.
         let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        Self::put(&self.db, MOUNTS, Some(&mounts));
+        self.put(Part::Own, MOUNTS, Some(&mounts));
     }
 
     fn flush(&self) {
-        if let Err(error) = self.db.flush() {
-            warn!("what was learned can't be kept and will be learned again: {error}");
+        match self.save() {
+            Ok(()) => self.broken.store(false, Ordering::Relaxed),
+            Err(error) => self.note(&format!("{error:#}")),
         }
     }
 }
@@ -207,6 +330,26 @@ mod tests {
         assert!(!store.is_paused());
         store.set_back(&engine, None);
         assert!(store.setbacks().is_empty());
+    }
+
+    #[test]
+    fn an_error_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let outcome = |why: &str| Outcome::Rejected(why.to_owned());
+        let other = Stamp { inode: 5, ..STAMP };
+        {
+            let store = Disk::open(dir.path()).unwrap();
+            store.remember(&STAMP, &outcome("before"));
+            store.flush();
+            store.note("as on a full disk");
+            store.remember(&other, &outcome("after"));
+            assert_eq!(store.outcome(&other), Some(outcome("after")));
+            store.flush();
+            assert!(!store.broken.load(Ordering::Relaxed));
+        }
+        let store = Disk::open(dir.path()).unwrap();
+        assert_eq!(store.outcome(&STAMP), Some(outcome("before")));
+        assert_eq!(store.outcome(&other), Some(outcome("after")));
     }
 
     #[test]
