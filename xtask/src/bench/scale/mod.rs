@@ -1,6 +1,7 @@
 //! The daemon with thousands of checkpoints and hundreds of clients.
 
 mod clients;
+mod disk;
 mod moves;
 mod start;
 
@@ -14,7 +15,7 @@ const FOLDERS: usize = 500;
 pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let tree = Known::write(lab, "scale", COUNT, FOLDERS)?;
     let mut rows = start::run(lab, &tree)?;
-    rows.extend(moves::run(lab, &tree)?);
     rows.extend(clients::run(lab, &tree)?);
+    rows.extend(moves::run(lab, &tree)?);
     Ok(rows)
 }

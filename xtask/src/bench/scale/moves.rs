@@ -9,15 +9,21 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use protocol::{Checkpoint, Client, Request};
+use protocol::{Checkpoint, Client, Request, State};
 
-use super::super::{
-    lab::Lab,
-    opens::Opens,
-    small::{self, Known},
-    table::Row,
+use super::{
+    super::{
+        lab::Lab,
+        opens::Opens,
+        small::{self, Known},
+        table::Row,
+    },
+    disk::Disk,
 };
-use crate::{daemon, folders, process, size};
+use crate::{
+    cargo::{self, Profile},
+    daemon, process, size,
+};
 
 const MOVED: usize = 1000;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,26 +31,25 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What no move may change.
 struct Followed {
     client: Client,
-    queue: BTreeSet<String>,
     engines: BTreeMap<String, Vec<String>>,
 }
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
-    let disk = tree.models.join("disk");
-    let away = lab.dir("scale/disk")?;
-    folders::make(&disk)?;
-    small::write(&away, super::COUNT)?;
-    let is_mounted = mount(&away, &disk);
+    let disk = Disk::new(lab.dir("scale/disk")?.join("image"), tree.models.join("disk"))?;
+    if let Some(disk) = &disk {
+        for number in 0..MOVED {
+            small::write(disk.place(), super::COUNT + number)?;
+        }
+    }
+    attach(lab, tree)?;
     let mut daemon = tree.daemon_with(lab, &lab.kit.tensorrt, Some(0.1))?;
     let mut client = daemon.ready(&tree.data)?;
     client.ask(&Request::Pause)?;
-    let all = super::COUNT + usize::from(is_mounted);
-    until(&mut client, "all are known", |list| {
-        list.iter().filter(|checkpoint| checkpoint.weights_id.is_some()).count() == all
-    })?;
-    // Nothing is queued before TensorRT is found, which may come later.
-    process::until("all are queued", LIMIT, Duration::from_millis(20), || {
-        Ok((queue(&mut client)?.len() == all).then_some(()))
+    let all = super::COUNT + disk.as_ref().map_or(0, |_| MOVED);
+    // Nothing would be queued before TensorRT is found, which may come later than the checkpoints.
+    until(&mut client, "every checkpoint has its engine", |list| {
+        let ready = |c: &&Checkpoint| c.state == State::Ready && c.reason.is_none();
+        list.iter().filter(ready).count() == all
     })?;
     let mut followed = Followed::new(client)?;
     let mut rows = Vec::new();
@@ -71,24 +76,19 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     rows.push(moved_row(&format!("a folder of {MOVED} moved"), time, opened));
     fs::rename(tree.models.join("shelf that moved"), &shelf)?;
 
-    if is_mounted {
-        let opens = Opens::of([away.as_path()])?;
-        process::run(Command::new("umount").arg(&disk))?;
-        until(&mut followed.client, "the disk is away", |list| {
-            list.iter().all(|checkpoint| checkpoint.locations.iter().all(|l| !l.contains("/disk/")))
-        })?;
-        let time = followed.after(1, "/disk/", || {
-            ensure!(mount(&away, &disk), "the disk can't be mounted again");
-            Ok(())
-        })?;
-        rows.push(moved_row(
-            "a disk (bind mount, same device number) unmounted and mounted again",
-            time,
-            opens.count()?,
-        ));
-        process::run(Command::new("umount").arg(&disk))?;
-    } else {
-        eprintln!("left out: only root may mount a disk");
+    match disk {
+        Some(disk) => {
+            let before = disk.last_reads()?;
+            disk.unmount()?;
+            until(&mut followed.client, "the disk is away", |list| {
+                list.iter().all(|c| c.locations.iter().all(|location| !location.contains("/disk/")))
+            })?;
+            let time = followed.after(MOVED, "/disk/", || disk.mount())?;
+            let read = before.iter().zip(disk.last_reads()?).filter(|(old, new)| *old != new);
+            let what = format!("a disk of {MOVED} (ext4, loop) unmounted and mounted again");
+            rows.push(moved_row(&what, time, read.count()));
+        }
+        None => eprintln!("left out: only root may mount a disk"),
     }
     daemon.stop();
     Ok(rows)
@@ -96,12 +96,12 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
 
 impl Followed {
     fn new(mut client: Client) -> Result<Self> {
-        let queue = queue(&mut client)?;
+        ensure!(queue(&mut client)?.is_empty(), "engines are queued that are there");
         let engines = engines(&list(&mut client)?);
-        Ok(Self { client, queue, engines })
+        Ok(Self { client, engines })
     }
 
-    /// Until `count` locations contain `name` after `moving`; queue and engines must be as before.
+    /// Until `count` locations contain `name` after `moving`; engines must be as before, and none queued.
     fn after(
         &mut self,
         count: usize,
@@ -115,7 +115,7 @@ impl Followed {
             locations.filter(|location| location.contains(name)).count() >= count
         })?;
         let time = started.elapsed();
-        ensure!(queue(&mut self.client)? == self.queue, "{name}: the queue has changed");
+        ensure!(queue(&mut self.client)?.is_empty(), "{name}: engines are queued that are there");
         let engines = engines(&list(&mut self.client)?);
         ensure!(engines == self.engines, "{name}: engines are attached to others");
         Ok(time)
@@ -123,10 +123,19 @@ impl Followed {
 }
 
 fn moved_row(what: &str, time: Duration, opened: usize) -> Row {
-    let how = "until `list` shows it, TensorRT there and paused; ids and queue as before. No engine is \
-               published in this tree";
+    let how = "until `list` shows it, TensorRT there; all have an engine, and each is still attached to \
+               the same one, with nothing queued";
     let measured = format!("{}, {opened} files opened", size::seconds(time));
     Row::new(what, measured, "0 files opened", how)
+}
+
+/// Gives each checkpoint an engine. None can be run, but nobody does.
+fn attach(lab: &Lab, tree: &Known) -> Result<()> {
+    let mut build = cargo::command("build", &lab.kit.build_variables());
+    process::run(build.args(["--release", "--package", "sdtrtd", "--example", "engines"]))?;
+    let mut engines = Command::new(cargo::program(Profile::Release, "examples/engines")?);
+    let version = lab.kit.tensorrt.file_name().unwrap_or_default();
+    process::run(engines.arg(&tree.models).arg(&tree.data).arg(version))
 }
 
 fn until(client: &mut Client, what: &str, reached: impl Fn(&[Checkpoint]) -> bool) -> Result<()> {
@@ -147,11 +156,4 @@ fn queue(client: &mut Client) -> Result<BTreeSet<String>> {
 fn engines(list: &[Checkpoint]) -> BTreeMap<String, Vec<String>> {
     let keys = |c: &Checkpoint| c.engines.iter().map(|engine| engine.key.clone()).collect();
     list.iter().map(|checkpoint| (checkpoint.key().to_owned(), keys(checkpoint))).collect()
-}
-
-/// Whether `folder` lies at `place` now, as a disk of its own.
-fn mount(folder: &Path, place: &Path) -> bool {
-    let mut mount = Command::new("mount");
-    mount.arg("--bind").arg(folder).arg(place);
-    mount.output().is_ok_and(|output| output.status.success())
 }
