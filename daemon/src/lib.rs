@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod gpu;
 pub mod ipc;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 mod probe;
 #[cfg(test)]

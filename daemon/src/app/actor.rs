@@ -179,6 +179,7 @@ impl Actor {
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Watch(reply) => {
                 self.refresh_if_due();
+                self.tidy_soon();
                 let uptime = self.started.elapsed();
                 let status = || view::status(&self.world, &self.shown, &self.queue, uptime);
                 let _ = reply.send(self.watchers.begin(|| Event::State {
@@ -258,6 +259,7 @@ impl Actor {
         self.look_for_memory();
         self.serve_waiters();
         self.shown(started.elapsed());
+        self.tidy_soon();
     }
 
     /// Not before every file was read: one that is not known yet would look deleted, and a name that

@@ -3,6 +3,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
 use super::{actor::Actor, waiters::Waiter};
+use crate::memory;
 
 /// Showing what changed waits for what else changes in this time.
 const SHOW: Duration = Duration::from_millis(20);
@@ -13,6 +14,9 @@ const SHOW_SHARE: u32 = 10;
 
 /// What was learned goes to the disk this long after it was.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// Free memory goes back this long after it was used: what follows at once uses it again.
+const TIDY: Duration = Duration::from_secs(5);
 
 /// What is to be done, and when at the latest.
 #[derive(Default)]
@@ -28,6 +32,8 @@ pub(super) struct Due {
     pub(super) not_shown_before: Option<Instant>,
     pub(super) flush: Option<Instant>,
     pub(super) housekeeping: Option<Instant>,
+    /// Give free memory back.
+    pub(super) tidy: Option<Instant>,
 }
 
 /// Whether `when` has come.
@@ -51,6 +57,7 @@ impl Actor {
             self.due.written,
             self.due.show,
             self.due.flush,
+            self.due.tidy,
             self.due.housekeeping.filter(|_| self.world.surveyed),
             self.gating.deadline(),
             self.manager.due,
@@ -95,6 +102,10 @@ impl Actor {
         if passed(self.due.housekeeping, now) && self.world.surveyed {
             self.keep_house(now);
         }
+        if passed(self.due.tidy, now) {
+            self.due.tidy = None;
+            tokio::task::spawn_blocking(memory::give_back);
+        }
         let waited = self.waiters.iter().any(|waiter| waiter.deadline() <= now);
         if waited || passed(self.due.show, now) {
             self.refresh();
@@ -125,6 +136,11 @@ impl Actor {
     /// Notes that showing took so long.
     pub(super) fn shown(&mut self, took: Duration) {
         self.due.not_shown_before = Some(Instant::now() + took * (SHOW_SHARE - 1));
+    }
+
+    /// Memory was used that is free again soon.
+    pub(super) fn tidy_soon(&mut self) {
+        self.due.tidy = sooner(self.due.tidy, Instant::now() + TIDY);
     }
 
     /// Something was learned that is to outlive the daemon.
