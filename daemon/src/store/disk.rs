@@ -50,11 +50,13 @@ pub struct Disk {
     dir: PathBuf,
     /// `None` as long as it can't be opened for want of room.
     database: RwLock<Option<Database>>,
-    /// `None` stands for what is to be forgotten.
-    unsaved: Mutex<BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>>,
+    unsaved: Mutex<Unsaved>,
     /// There was an error since it was opened.
     broken: AtomicBool,
 }
+
+/// Values by tree and key; `None` stands for what is to be forgotten.
+type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
 
 #[derive(Debug)]
 struct Database {
