@@ -98,6 +98,11 @@ impl Daemon {
         command
     }
 
+    /// Kills it as nobody can prevent; its workers end by themselves.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.process.kill()
+    }
+
     /// Stops it, and waits until it has written all it learned.
     pub(crate) fn stop(mut self) {
         self.process.stop();

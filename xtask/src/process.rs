@@ -102,6 +102,12 @@ impl Process {
         }
     }
 
+    /// Ends it without asking.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        ended.map(drop).with_context(|| format!("cannot kill {}", self.name))
+    }
+
     /// Asks it to end, and makes it.
     pub(crate) fn stop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(None)) {

@@ -6,6 +6,7 @@ mod export;
 mod gpu;
 mod identify;
 mod idle;
+mod kills;
 mod lab;
 mod measure;
 mod opens;
@@ -36,6 +37,8 @@ pub(crate) enum Name {
     Idle,
     /// 10,000 checkpoints, beside find and b3sum; bursts of moves; 200 clients. Minutes: only if named
     Scale,
+    /// kill -9, 200 times while engines are built. A quarter of an hour: only if named
+    Kills,
     /// A full-size engine
     Build,
     /// Engines on an NVIDIA GPU, beside torch.onnx's and PyTorch; only if named
@@ -46,7 +49,7 @@ pub(crate) enum Name {
 /// figure that can't be had doesn't keep the others away.
 pub(crate) fn run(names: &[Name]) -> Result<()> {
     let by_default = |name: &Name| match names.is_empty() {
-        true => !matches!(name, Name::Gpu | Name::Scale),
+        true => !matches!(name, Name::Gpu | Name::Scale | Name::Kills),
         false => names.contains(name),
     };
     let names: Vec<Name> = Name::value_variants().iter().copied().filter(by_default).collect();
@@ -82,6 +85,7 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Idle => idle::run(lab),
         Name::Scale => scale::run(lab),
         Name::Build => build::run(lab),
+        Name::Kills => kills::run(lab),
         // It has a table of its own.
         Name::Gpu => gpu::run(lab).map(|()| Vec::new()),
     }
