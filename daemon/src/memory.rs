@@ -1,7 +1,7 @@
 //! Free memory, which glibc keeps after a burst of changes and clients.
 
 /// Gives what is free back to the system. It takes milliseconds.
-#[allow(unsafe_code)]
+#[expect(unsafe_code, reason = "calls glibc")]
 pub fn give_back() {
     // SAFETY: any thread may call it at any time.
     unsafe { libc::malloc_trim(0) };

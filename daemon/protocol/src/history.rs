@@ -13,7 +13,7 @@ pub enum Outcome {
     Tried,
     /// It will not be done again by itself.
     Failed,
-    /// It ended early, and its engine waits for its turn again.
+    /// A build ended early, and its engine waits for its turn again.
     Abandoned,
 }
 

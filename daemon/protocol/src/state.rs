@@ -106,7 +106,7 @@ pub struct Trial {
     pub proof_seconds: f64,
     /// Seconds that filling it with a checkpoint's weights took; absent where they are inside.
     pub fill_seconds: Option<f64>,
-    /// Of each profile its usual and its greatest call.
+    /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
     /// When, in seconds since 1970.
     pub tried_at: u64,

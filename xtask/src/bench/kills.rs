@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use protocol::{Client, State};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{lab::Lab, table::Row};
 use crate::{
@@ -61,7 +62,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
             daemons += 1;
             (daemon, client) = start()?;
         } else {
-            kill_worker(&daemon)?;
+            kill_worker(&daemon);
         }
         retry_failed(&daemon, &mut client)?;
         let verified = daemon.ctl(["verify", "--quiet"]).stdout(Stdio::null()).status()?;
@@ -119,14 +120,15 @@ fn random(below: u64) -> u64 {
     RandomState::new().hash_one(0) % below
 }
 
-fn kill_worker(daemon: &Daemon) -> Result<()> {
+fn kill_worker(daemon: &Daemon) {
     let pid = daemon.pid();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     for worker in children.unwrap_or_default().split_whitespace() {
-        // It may have ended by itself meanwhile.
-        let _ = Command::new("kill").args(["-9", worker]).stderr(Stdio::null()).status();
+        if let Some(worker) = worker.parse().ok().and_then(Pid::from_raw) {
+            // It may have ended by itself meanwhile.
+            let _ = kill_process(worker, Signal::KILL);
+        }
     }
-    Ok(())
 }
 
 /// Every plan that has a manifest, and its size.

@@ -41,24 +41,25 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
             }
         };
         at(Phase::Load, 60);
-        let mut trial = Trial { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
+        let mut subject = Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
         at(Phase::Load, 100);
         let start = Instant::now();
-        let proof = trial.prove(job, engine, checkpoint)?;
+        let proof = subject.prove(job, engine, checkpoint)?;
         let proof_seconds = start.elapsed().as_secs_f64();
-        let speeds = trial.speeds(&job.spec.profiles)?;
-        keep_kernels(engine, &trial.engine)?;
+        let speeds = subject.speeds(&job.spec.profiles)?;
+        keep_kernels(engine, &subject.engine)?;
         Ok(Findings { proof, proof_seconds, fill_seconds, speeds })
     })?;
     Ok(Report::Tried(findings))
 }
 
-struct Trial<'cuda, 'runtime> {
+/// The engine that is tried, on its GPU.
+struct Subject<'cuda, 'runtime> {
     cuda: &'cuda Cuda,
     engine: Engine<'runtime>,
 }
 
-impl Trial<'_, '_> {
+impl Subject<'_, '_> {
     /// Compares the least call of the first profile with the same in fp32.
     fn prove(
         &mut self,
