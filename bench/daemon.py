@@ -35,6 +35,8 @@ def main():
     add("--tensorrt-dir", type=Path, required=True)
     add("--onnx-runtime", type=Path, required=True, help="the library")
     add("--parts", default="baked,wrong,shared,load", help="of the figures")
+    add("--presets", default="default", help="that engines are built for")
+    add("--checkpoints", type=int, default=2, help="that share an engine")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     parts = options.parts.split(",")
@@ -77,7 +79,8 @@ class Daemon:
             "settle_seconds": 0.5,
         } | settings
         config = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
-        (self.data / "sdtrtd.toml").write_text(f'{config}[[rules]]\npresets = ["default"]\n')
+        rule = f"[[rules]]\npresets = {json.dumps(options.presets.split(','))}\n"
+        (self.data / "sdtrtd.toml").write_text(config + rule)
         self.environment = os.environ | {"SDTRT_CONFIG": str(self.data / "sdtrtd.toml")}
         self.start()
 
@@ -181,39 +184,62 @@ def build_without(folder, bias, plan):
 
 def shared(options, daemons):
     daemon = daemons["shared"]
-    first = daemon.settled()
+    first = daemon.settled(600)
     tell("shared engine", describe(trial(first)))
     size = lambda: sum(f.stat().st_size for f in daemon.data.glob("engines/*"))
     before = size()
     tell("shared engine on disk", f"{before / 1e6:.1f} MB")
-    second = options.work / "second.safetensors"
-    shutil.copy(daemon.checkpoint, second)
-    change(second)
+    took, reading = zip(*(another(options, daemon, n) for n in range(2, options.checkpoints + 1)))
+    tell(
+        f"each of {len(took)} more checkpoints from moved in to ready, 0.5 s of it settling",
+        f"{min(took):.2f} to {max(took):.2f} s; reading one {min(reading):.2f} s",
+    )
+    tell("disk that they take", f"{(size() - before) / 1e6:.3f} MB")
     start = time.monotonic()
-    second.read_bytes()
+    plain = options.work / "plain.engine"
+    written = daemon.ask("materialize", "checkpoint-2", "--output", str(plain))
+    tell("materialized", f"{written['bytes'] / 1e9:.2f} GB in {time.monotonic() - start:.1f} s")
+    tell("its error", f"{error_of(plain, options.folder, daemon.models / 'checkpoint-2.safetensors'):.2e}")
+
+
+def another(options, daemon, number):
+    """Seconds until one more checkpoint is ready, and those that reading it takes."""
+    name = f"checkpoint-{number}"
+    aside = options.work / f"{name}.safetensors"
+    shutil.copy(daemon.checkpoint, aside)
+    change(aside, number)
+    start = time.monotonic()
+    aside.read_bytes()
     reading = time.monotonic() - start
     start = time.monotonic()
-    second.rename(daemon.models / second.name)
-    until(lambda: (daemon.entry("second") or {}).get("state") == "ready", 60)
-    took = time.monotonic() - start
-    what = "second checkpoint from moved in to ready, 0.5 s of it settling"
-    tell(what, f"{took:.2f} s; reading it {reading:.2f} s")
-    tell("disk that it takes", f"{(size() - before) / 1e6:.3f} MB")
-    start = time.monotonic()
-    plain = daemon.ask("materialize", "second", "--output", str(options.work / "plain.engine"))
-    tell("materialized", f"{plain['bytes'] / 1e9:.2f} GB in {time.monotonic() - start:.1f} s")
+    aside.rename(daemon.models / aside.name)
+    until(lambda: (daemon.entry(name) or {}).get("state") == "ready", 60)
+    return time.monotonic() - start, reading
 
 
-def change(checkpoint):
-    """Other numbers in one tensor of the UNet: another checkpoint of the same architecture."""
+def change(checkpoint, number):
+    """One other number in the UNet: another checkpoint of the same architecture."""
     with checkpoint.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        begin, end = header[DROPPED]["data_offsets"]
+        begin, _ = json.loads(file.read(length))[DROPPED]["data_offsets"]
         file.seek(8 + length + begin)
-        numbers = bytes(byte ^ 1 for byte in file.read(end - begin))
+        byte = file.read(1)[0]
         file.seek(8 + length + begin)
-        file.write(numbers)
+        file.write(bytes([byte ^ number]))
+
+
+def error_of(plan, folder, checkpoint):
+    """How far a plan with weights inside is off fp32."""
+    import engine
+    from measure import TOKENS, references, relative_error
+    from webui_engines import Subject
+
+    subject = Subject(folder, None, "baked")
+    side = subject.profiles[0]["side"][1]
+    case = subject.case(2, side, side, TOKENS)
+    with torch.no_grad():
+        expected = references(checkpoint, {"all": case})["all"]
+        return relative_error(engine.Engine(plan)(**case), expected)
 
 
 class Load:
@@ -245,12 +271,14 @@ class Load:
 
 def load(options, daemons):
     """A load begins while an engine is tried, and while one is built."""
-    work = Load()
-    # As long as it will go on: a GPU that is warm computes more slowly.
-    alone = sorted(figure for _, figure in work.run(LOAD_SECONDS))
-    usual = alone[len(alone) // 2]
     for other in daemons.values():
         other.stop()
+    work = Load()
+    # After as much idleness and for as long as it will be: clocks follow the load.
+    time.sleep(IDLE_SECONDS)
+    alone = [figure for _, figure in work.run(LOAD_SECONDS)]
+    usual = sorted(alone)[len(alone) // 2]
+    tell("a load on an idle GPU", " ".join(f"{100 * figure / usual:.0f}" for figure in alone) + " %")
     daemon = Daemon(options, "polite", "baked", build="when-idle", idle_seconds=IDLE_SECONDS)
     for phase in ("build", "load"):
         until(lambda: daemon.working() == phase, 120)

@@ -31,7 +31,7 @@ class Subject:
         self.checkpoint = folder / "weights.safetensors"
         self.manifest = golden and json.loads(golden.read_text())
         self.expected = golden and golden.with_suffix(".expected.safetensors")
-        self.profiles = FULL_SIZE.get(folder.name, (SMALL, LARGE))
+        self.profiles = (SMALL, LARGE) if golden else FULL_SIZE.get(folder.name, (SMALL, LARGE))
         weights = load_weights(self.checkpoint)
         self.in_channels = weights["input_blocks.0.0.weight"].shape[1]
         self.context_width = next(
