@@ -116,8 +116,7 @@ class Daemon:
 
     def working(self):
         """The phase of what is under way, if anything is."""
-        building = self.ask("status")["building"]
-        return building and building["phase"]
+        return next((job["phase"] for job in self.ask("status")["building"]), None)
 
     def published(self):
         """The plan and the manifest of its engine."""

@@ -210,14 +210,15 @@ fn people_get_text() {
 fn following_a_build_ends_with_it() {
     let at = |state| entry("/m/a.safetensors", state, None);
     let building = |percent| {
-        Event::Building(Some(Building {
+        Event::Building(vec![Building {
             task: Task::Build,
             weights_id: "ab".repeat(32),
             preset: "default".into(),
             phase: "build".into(),
             percent,
             elapsed_s: 30,
-        }))
+            gpu: None,
+        }])
     };
     let other = entry("/m/b.safetensors", State::Building, None);
     let other = protocol::Checkpoint { weights_id: Some("0b".repeat(32)), ..other };
@@ -322,14 +323,15 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
             json(&status())
         ),
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Building, None))),
-        json(&Event::Building(Some(Building {
+        json(&Event::Building(vec![Building {
             task: Task::Build,
             weights_id: "ab".repeat(32),
             preset: "default".into(),
             phase: "parse".into(),
             percent: 1,
             elapsed_s: 2,
-        }))),
+            gpu: None,
+        }])),
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Failed, Some("why")))),
     ];
     let text = FakeDaemon::scripted(vec![events.to_vec()]).ctl(&["watch"]);

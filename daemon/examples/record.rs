@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use sdtrtd::{
     cpu::Cpu,
     gpu::{Driver, Gpus},
+    memory,
     schedule::Sample,
 };
 use serde::Serialize;
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
             at: Duration::from_millis(u64::try_from(at)?).as_secs_f64(),
             sample: Sample {
                 gpus: driver.read(&gpus).map_err(|lost| lost.to_string()),
+                memory_free: memory::free(),
                 cpu: cpu.others_percent(),
                 webui: None,
             },

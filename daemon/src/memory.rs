@@ -1,6 +1,14 @@
-//! Free memory, which glibc keeps after a burst of changes and clients.
+//! The machine's memory, and this process's own.
 
-/// Gives what is free back to the system. It takes milliseconds.
+use procfs::{Current, Meminfo};
+
+/// Bytes of the machine that are free or could be, where it tells.
+pub fn free() -> Option<u64> {
+    Meminfo::current().ok()?.mem_available
+}
+
+/// Gives back to the system what is free: glibc keeps it after a burst of changes and clients. It takes
+/// milliseconds.
 #[expect(unsafe_code, reason = "calls glibc")]
 pub fn give_back() {
     // SAFETY: any thread may call it at any time.

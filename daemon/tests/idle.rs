@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sdtrtd::schedule::{Decision, Gate, Sample};
+use sdtrtd::schedule::{Decision, Gates, Sample};
 use serde::{Deserialize, de::DeserializeOwned};
 
 const WINDOW: Duration = Duration::from_secs(30);
@@ -61,7 +61,8 @@ struct Step {
     holds: f64,
     #[serde(flatten)]
     sample: Sample,
-    decision: String,
+    /// By each GPU's gate.
+    decisions: Vec<String>,
 }
 
 #[test]
@@ -71,10 +72,14 @@ fn every_recorded_trace_is_decided_as_the_table_says() {
     assert_eq!(names, expected);
     for (name, window, expected) in RECORDED {
         let path = folder("recorded").join(name).with_extension("jsonl");
-        let mut gate = Gate::new(Duration::from_secs(*window));
+        let mut gates = None;
         let mut decisions: Vec<(f64, String)> = Vec::new();
         for look in lines::<Look>(&path) {
-            let decision = awaited(&gate.take(&look.sample, Duration::from_secs_f64(look.at)));
+            let window = Duration::from_secs(*window);
+            let gates = gates.get_or_insert_with(|| gates_for(&look.sample, window));
+            let taken = gates.take(&look.sample, Duration::from_secs_f64(look.at));
+            let [decision] = &taken[..] else { panic!("{name}: {taken:?}") };
+            let decision = awaited(decision);
             if decisions.last().is_none_or(|(_, last)| *last != decision) {
                 decisions.push((look.at, decision));
             }
@@ -89,13 +94,15 @@ fn every_made_trace_is_decided_as_it_says() {
     let traces = traces("made");
     assert!(traces.len() >= 12, "{traces:?}");
     for path in traces {
-        let mut gate = Gate::new(WINDOW);
+        let steps = lines::<Step>(&path);
+        let mut gates = gates_for(&steps[0].sample, WINDOW);
         let mut now = Duration::from_secs(1000);
-        for (number, step) in lines::<Step>(&path).into_iter().enumerate() {
+        for (number, step) in steps.into_iter().enumerate() {
             let end = now + Duration::from_secs_f64(step.holds);
             while now < end {
-                let decision = shown(&gate.take(&step.sample, now));
-                assert_eq!(decision, step.decision, "{}:{} at {now:?}", name(&path), number + 1);
+                let taken = gates.take(&step.sample, now);
+                let decisions: Vec<_> = taken.iter().map(shown).collect();
+                assert_eq!(decisions, step.decisions, "{}:{} at {now:?}", name(&path), number + 1);
                 now += LOOK;
             }
         }
@@ -106,14 +113,18 @@ fn every_made_trace_is_decided_as_it_says() {
 fn a_gap_between_samples_begins_the_window_anew() {
     let idle: Sample =
         serde_json::from_str(r#"{"gpus":{"Ok":[{}]},"cpu":0,"webui":null}"#).unwrap();
-    let mut gate = Gate::new(WINDOW);
+    let mut gates = gates_for(&idle, WINDOW);
     let at = Duration::from_secs_f64;
     for tenth in 0..=300 {
-        gate.take(&idle, at(f64::from(tenth) / 10.0));
+        gates.take(&idle, at(f64::from(tenth) / 10.0));
     }
-    assert_eq!(gate.take(&idle, at(34.0)), Decision::Start);
-    let slept = gate.take(&idle, at(3600.0));
-    assert_eq!(shown(&slept), "wait: the machine has not been idle for 30 s yet");
+    assert_eq!(gates.take(&idle, at(34.0)), [Decision::Start]);
+    let slept = gates.take(&idle, at(3600.0));
+    assert_eq!(shown(&slept[0]), "wait: the machine has not been idle for 30 s yet");
+}
+
+fn gates_for(sample: &Sample, window: Duration) -> Gates {
+    Gates::new(sample.gpus.as_ref().map_or(0, Vec::len), window)
 }
 
 fn folder(name: &str) -> PathBuf {

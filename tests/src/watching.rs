@@ -49,7 +49,7 @@ impl Watching {
         let event = self.events.recv_timeout(Duration::from_secs(PATIENCE_S));
         match event.unwrap_or_else(|_| panic!("not reached: {awaited}: {:#?}", self.checkpoints)) {
             Event::State { status, checkpoints } => {
-                self.building = status.building;
+                self.building = status.building.into_iter().next();
                 let keyed = checkpoints.into_iter().map(|c| (c.key().to_owned(), c));
                 self.checkpoints = keyed.collect();
             }
@@ -59,7 +59,7 @@ impl Watching {
             Event::Gone(key) => {
                 self.checkpoints.remove(&key);
             }
-            Event::Building(building) => self.building = building,
+            Event::Building(building) => self.building = building.into_iter().next(),
         }
     }
 

@@ -13,15 +13,13 @@ def status(daemon):
     rows.append(("GPUs", gpus or "none"))
     counts = ", ".join(f"{count} {state}" for state, count in daemon["counts"].items())
     rows.append(("Checkpoints", counts or "none"))
-    building = daemon["building"]
-    if building:
-        what = f"{building['weights_id'][:12]} {building['preset']}"
-        doing = {"build": "Building", "try": "Trying", "materialize": "Materializing"}[building["task"]]
-        rows.append((doing, f"{what}: {building['phase']} {building['percent']} %"))
-    elif daemon["paused"]:
-        rows.append(("Building", "paused"))
-    elif daemon["gate"]:
-        rows.append(("Building", daemon["gate"]))
+    for job in daemon["building"]:
+        what = f"{job['weights_id'][:12]} {job['preset']}"
+        doing = {"build": "Building", "try": "Trying", "materialize": "Materializing"}[job["task"]]
+        rows.append((doing, f"{what}: {job['phase']} {job['percent']} %"))
+    waits_for = "paused" if daemon["paused"] else daemon["gate"]
+    if waits_for and not daemon["building"]:
+        rows.append(("Building", waits_for))
     for number, queued in enumerate(daemon["queue"], 1):
         what = f"{queued['weights_id'][:12]} {queued['preset']}"
         rows.append((f"Queue {number}", f"{what}: {queued['why']}; {queued['reason']}"))

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use protocol::{Event, Events};
 
 use crate::{args::Global, daemon::Daemon, output, render::change::Known};
@@ -28,11 +28,12 @@ fn show(events: Events, screen: &mut Screen) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
-/// Lines for what has changed, and on a terminal a progress bar below them.
+/// Lines for what has changed, and on a terminal progress bars below them.
 pub(super) struct Screen {
     pub(super) known: Known,
-    /// Of the build that goes on, on a terminal.
-    bar: Option<ProgressBar>,
+    below: MultiProgress,
+    /// Of what goes on, on a terminal.
+    bars: Vec<ProgressBar>,
     style: ProgressStyle,
     is_live: bool,
     as_json: bool,
@@ -44,14 +45,16 @@ impl Screen {
         let style = ProgressStyle::with_template("{wide_msg}  {prefix}  {bar:30}  {pos:>3} %")?;
         let Global { json: as_json, quiet, .. } = *global;
         let is_live = output::is_live() && !as_json && !quiet;
-        Ok(Self { known: Known::default(), bar: None, style, is_live, as_json, quiet })
+        let known = Known::default();
+        let below = MultiProgress::new();
+        Ok(Self { known, below, bars: Vec::new(), style, is_live, as_json, quiet })
     }
 
     pub(super) fn take(&mut self, event: Event) -> Result<ControlFlow<()>> {
         if self.as_json {
             return output::say_on(&output::json(&event)?);
         }
-        // The bar tells a build's phases where there is one.
+        // The bars tell of phases where there are any.
         let is_on_bar = self.is_live && matches!(event, Event::Building(_));
         let line = self.known.apply(event).filter(|_| !is_on_bar && !self.quiet);
         let said = line.map_or(Ok(ControlFlow::Continue(())), |line| self.say(&(line + "\n")))?;
@@ -62,24 +65,33 @@ impl Screen {
     }
 
     fn say(&self, line: &str) -> Result<ControlFlow<()>> {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| output::say_on(line)),
-            None => output::say_on(line),
-        }
+        self.below.suspend(|| output::say_on(line))
     }
 
     fn draw(&mut self) {
-        let Some(progress) = self.known.progress() else { return self.clear() };
-        let bar =
-            self.bar.get_or_insert_with(|| ProgressBar::new(100).with_style(self.style.clone()));
-        bar.set_message(progress.doing);
-        bar.set_prefix(progress.left);
-        bar.set_position(progress.percent.into());
+        let progress = self.known.progress();
+        self.clear_from(progress.len());
+        for (number, progress) in progress.into_iter().enumerate() {
+            if self.bars.len() == number {
+                let bar = ProgressBar::new(100).with_style(self.style.clone());
+                self.bars.push(self.below.add(bar));
+            }
+            let bar = &self.bars[number];
+            bar.set_message(progress.doing);
+            bar.set_prefix(progress.left);
+            bar.set_position(progress.percent.into());
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
+        self.clear_from(0);
+    }
+
+    /// Takes away all bars but so many.
+    fn clear_from(&mut self, count: usize) {
+        for bar in self.bars.drain(count.min(self.bars.len())..) {
             bar.finish_and_clear();
+            self.below.remove(&bar);
         }
     }
 }

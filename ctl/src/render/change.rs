@@ -21,7 +21,7 @@ pub(crate) struct Progress {
 #[derive(Default)]
 pub(crate) struct Known {
     checkpoints: BTreeMap<String, Checkpoint>,
-    building: Option<Building>,
+    building: Vec<Building>,
 }
 
 impl Known {
@@ -49,29 +49,35 @@ impl Known {
                 is_gone.then(|| line("gone", &text::name(&old), ""))
             }
             Event::Building(new) => {
-                let phase = |building: &Option<Building>| {
-                    building.as_ref().map(|b| (b.task, b.weights_id.clone(), b.phase.clone()))
+                let old = std::mem::replace(&mut self.building, new);
+                let phase = |b: &Building| (b.task, b.weights_id.clone(), b.gpu, b.phase.clone());
+                let known: Vec<_> = old.iter().map(phase).collect();
+                let changed =
+                    self.building.iter().filter(|building| !known.contains(&phase(building)));
+                let line = |building: &Building| {
+                    let task = building.task.to_string();
+                    line(&task, &self.name_of(building), &text::clean(&building.phase))
                 };
-                let changed = phase(&new) != phase(&self.building);
-                self.building = new;
-                let building = self.building.as_ref().filter(|_| changed)?;
-                let task = building.task.to_string();
-                Some(line(&task, &self.name_of(building), &text::clean(&building.phase)))
+                let lines: Vec<_> = changed.map(line).collect();
+                (!lines.is_empty()).then(|| lines.join("\n"))
             }
         }
     }
 
-    /// What goes on, for a progress bar. The phase comes first, as a long name is cut at
+    /// What goes on, for a progress bar each. The phase comes first, as a long name is cut at
     /// its end.
-    pub(crate) fn progress(&self) -> Option<Progress> {
-        let building = self.building.as_ref()?;
-        // Told when the daemon's last word came, and so a little too much at worst.
-        let left = progress::left_s(building, building.elapsed_s as f64);
-        Some(Progress {
-            doing: format!("{:<7}  {}", text::clean(&building.phase), self.name_of(building)),
-            percent: building.percent.min(100),
-            left: left.map_or_else(String::new, |left| format!("{} left", text::duration(left))),
-        })
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        let progress = |building: &Building| {
+            // Told when the daemon's last word came, and so a little too much at worst.
+            let left = progress::left_s(building, building.elapsed_s as f64);
+            let left = left.map(|left| format!("{} left", text::duration(left)));
+            Progress {
+                doing: format!("{:<7}  {}", text::clean(&building.phase), self.name_of(building)),
+                percent: building.percent.min(100),
+                left: left.unwrap_or_default(),
+            }
+        };
+        self.building.iter().map(progress).collect()
     }
 
     /// A checkpoint by its key.
@@ -125,7 +131,7 @@ mod tests {
     }
 
     fn state(checkpoints: Vec<Checkpoint>) -> Event {
-        let status = protocol::Status { building: None, ..samples::status() };
+        let status = protocol::Status { building: vec![], ..samples::status() };
         Event::State { status: Box::new(status), checkpoints }
     }
 
@@ -140,7 +146,8 @@ mod tests {
         };
         let unread = |state| Checkpoint { weights_id: None, ..at(state) };
         let phase = |phase: &str, percent| {
-            Event::Building(Some(Building { phase: phase.into(), percent, ..samples::building() }))
+            let building = samples::building();
+            Event::Building(vec![Building { phase: phase.into(), percent, ..building }])
         };
         let events = [
             state(vec![]),
@@ -152,7 +159,7 @@ mod tests {
             phase("graph", 0),
             phase("build", 0),
             phase("build", 50),
-            Event::Building(None),
+            Event::Building(vec![]),
             Event::Checkpoint(Checkpoint {
                 engines: vec![samples::engine('e')],
                 ..at(State::Ready)
@@ -194,14 +201,35 @@ mod tests {
     #[test]
     fn the_bar_shows_the_file_that_is_built_for() {
         let mut known = Known::default();
-        known.apply(Event::Building(Some(samples::building())));
-        let told = |doing: &str| {
-            Some(Progress { doing: doing.into(), percent: 42, left: "1 min 11 s left".into() })
+        known.apply(Event::Building(vec![samples::building()]));
+        let told = |doing: &str| Progress {
+            doing: doing.into(),
+            percent: 42,
+            left: "1 min 11 s left".into(),
         };
-        assert_eq!(known.progress(), told("build    aaaaaaaaaaaa"));
+        assert_eq!(known.progress(), [told("build    aaaaaaaaaaaa")]);
         known.apply(state(vec![samples::ready()]));
-        assert_eq!(known.progress(), None);
-        known.apply(Event::Building(Some(samples::building())));
-        assert_eq!(known.progress(), told("build    sd15.safetensors"));
+        assert_eq!(known.progress(), []);
+        known.apply(Event::Building(vec![samples::building()]));
+        assert_eq!(known.progress(), [told("build    sd15.safetensors")]);
+    }
+
+    #[test]
+    fn a_line_for_each_job_that_goes_on() {
+        let mut known = Known::default();
+        let first = samples::building();
+        let other = |phase: &str| Building {
+            weights_id: samples::id('b'),
+            phase: phase.into(),
+            gpu: Some(1),
+            ..first.clone()
+        };
+        let mut apply = |building| known.apply(Event::Building(building)).unwrap_or_default();
+        insta::assert_snapshot!(apply(vec![first.clone(), other("load")]), @r"
+        building     aaaaaaaaaaaa  build
+        building     bbbbbbbbbbbb  load
+        ");
+        insta::assert_snapshot!(apply(vec![first.clone(), other("prove")]), @"building     bbbbbbbbbbbb  prove");
+        insta::assert_snapshot!(apply(vec![first]), @"");
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn building() -> Building {
         phase: "build".into(),
         percent: 42,
         elapsed_s: 60,
+        gpu: Some(0),
     }
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn status() -> Status {
             why: "recipe 1 → 2".into(),
             reason: "next, after aaaaaaaaaaaa".into(),
         }],
-        building: Some(building()),
+        building: vec![building()],
         counts: [(State::Ready, 3), (State::Queued, 1)].into(),
     }
 }

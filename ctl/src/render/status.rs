@@ -22,7 +22,8 @@ pub(crate) fn render(status: &Status) -> String {
     if let Some(gate) = &status.gate {
         fields.add("gate", format!("closed: {gate}"));
     }
-    fields.all("under way", status.building.iter().map(building));
+    let gpus = status.gpus.len();
+    fields.all("under way", status.building.iter().map(|job| building(job, gpus)));
     fields.all("queue", queue(&status.queue));
     fields.render()
 }
@@ -67,10 +68,10 @@ fn used(reading: &GpuReading) -> String {
 
 /// What will be done first, in a few words.
 pub(crate) fn next(status: &Status) -> String {
-    match (&status.building, status.queue.first(), &status.gate) {
-        (Some(now), ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
-        (None, None, _) => "nothing waits to be built".to_owned(),
-        (None, Some(first), gate) => {
+    match (&status.building[..], status.queue.first(), &status.gate) {
+        ([now, ..], ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
+        ([], None, _) => "nothing waits to be built".to_owned(),
+        ([], Some(first), gate) => {
             let first = text::short_id(&first.weights_id);
             let gate =
                 gate.as_ref().map_or(String::new(), |gate| format!(": {}", text::clean(gate)));
@@ -93,11 +94,13 @@ pub(crate) fn counts(status: &Status) -> String {
     if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
-fn building(building: &Building) -> String {
-    let Building { task, weights_id, preset, phase, percent, elapsed_s } = building;
+/// Of several GPUs it is told which one is used.
+fn building(building: &Building, gpus: usize) -> String {
+    let Building { task, weights_id, preset, phase, percent, elapsed_s, gpu } = building;
     let left = progress::left_s(building, *elapsed_s as f64);
     let left = left.map_or_else(String::new, |left| format!(", {} left", text::duration(left)));
-    format!("{task} {} {preset}: {phase} {percent} %{left}", text::short_id(weights_id))
+    let gpu = gpu.filter(|_| gpus > 1).map_or_else(String::new, |gpu| format!(" on GPU {gpu}"));
+    format!("{task} {} {preset}{gpu}: {phase} {percent} %{left}", text::short_id(weights_id))
 }
 
 fn queue(queue: &[Queued]) -> Vec<String> {
@@ -142,7 +145,7 @@ mod tests {
             models_dirs: vec![],
             gate: None,
             queue: vec![],
-            building: None,
+            building: vec![],
             counts: [].into(),
             ..samples::status()
         };
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn a_resumed_daemon_says_what_is_next() {
         let building = samples::status();
-        let waiting = Status { building: None, ..building.clone() };
+        let waiting = Status { building: vec![], ..building.clone() };
         let free = Status { gate: None, ..waiting.clone() };
         let done = Status { queue: vec![], ..free.clone() };
         for (status, expected) in [
@@ -172,6 +175,20 @@ mod tests {
         ] {
             assert_eq!(next(&status), expected);
         }
+    }
+
+    #[test]
+    fn of_several_gpus_it_is_told_which_one() {
+        let status = samples::status();
+        let other = Building { gpu: Some(1), ..samples::building() };
+        let status = Status {
+            gpus: vec![status.gpus[0].clone(); 2],
+            building: vec![samples::building(), other],
+            ..status
+        };
+        let rendered = render(&status);
+        assert!(rendered.contains("aaaaaaaaaaaa default on GPU 0: build 42 %"), "{rendered}");
+        assert!(rendered.contains("aaaaaaaaaaaa default on GPU 1: build 42 %"), "{rendered}");
     }
 
     #[test]

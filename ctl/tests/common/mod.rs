@@ -161,7 +161,7 @@ pub(crate) fn status() -> Status {
         paused: false,
         gate: None,
         queue: vec![],
-        building: None,
+        building: vec![],
         counts: [(State::Ready, 1)].into(),
     }
 }

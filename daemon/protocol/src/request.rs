@@ -247,6 +247,6 @@ pub enum Event {
     Checkpoint(Checkpoint),
     /// The entry with this [`Checkpoint::key`] is gone.
     Gone(String),
-    /// The build goes on, or has ended.
-    Building(Option<Building>),
+    /// What is under way goes on, has begun or has ended: all of it as `status` shows it.
+    Building(Vec<Building>),
 }

@@ -192,8 +192,8 @@ pub struct Status {
     pub gate: Option<String>,
     /// Engines to come, and those to be tried on a GPU, in order.
     pub queue: Vec<Queued>,
-    /// The engine being built or tried.
-    pub building: Option<Building>,
+    /// The engines being built or tried: one for each GPU at most, or one where there is none.
+    pub building: Vec<Building>,
     /// Entries of `list` by state; states without any are left out.
     pub counts: BTreeMap<State, usize>,
 }
@@ -306,4 +306,6 @@ pub struct Building {
     pub percent: u8,
     /// Whole seconds since it began.
     pub elapsed_s: u64,
+    /// The place in `gpus`, from 0, of the GPU that is kept for it.
+    pub gpu: Option<usize>,
 }

@@ -24,13 +24,13 @@ use super::{
     view,
     waiters::Waiter,
     watchers::Watchers,
-    world::World,
+    world::{Work, World},
 };
 use crate::{
     build::{Builder, Library, Phase, RuntimeProblem, Target},
     gpu::Gpus,
     metrics::Metrics,
-    schedule::{Held, Want},
+    schedule::{Gates, Held, Want},
     store::Store,
     watch::Notifier,
     webui::{IndexFile, Keeper},
@@ -48,7 +48,7 @@ pub(super) struct Actor {
     pub(super) shown: BTreeMap<String, Checkpoint>,
     pub(super) queue: Vec<Want>,
     pub(super) builder: Arc<dyn Builder>,
-    pub(super) running: Option<Running>,
+    pub(super) running: Vec<Running>,
     pub(super) orders: Orders,
     pub(super) notifier: Arc<Mutex<Notifier>>,
     pub(super) due: Due,
@@ -93,6 +93,7 @@ impl Actor {
         mailbox: Mailbox,
     ) -> Self {
         let now = Instant::now();
+        let gpus_here = gpus.list();
         let notifier = mailbox.notifier();
         let index = IndexFile::new(config.data_dir.join("index.json"));
         let looks = Looks { mounts: store.mounts(), ..Looks::default() };
@@ -101,14 +102,14 @@ impl Actor {
             index,
             places: None,
             settings: None,
-            gating: Gating::new(config.idle(), sampler),
-            world: World::new(config, library, store, gpus.list()),
+            gating: Gating::new(Gates::new(gpus_here.len(), config.idle()), sampler),
+            world: World::new(config, library, store, gpus_here),
             mailbox,
             waiters: Vec::new(),
             shown: BTreeMap::new(),
             queue: Vec::new(),
             builder,
-            running: None,
+            running: Vec::new(),
             orders: Orders::new(),
             notifier,
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
@@ -143,7 +144,8 @@ impl Actor {
     /// Lets an engine that is being written be published, and abandons any other job.
     async fn finish_writing(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
         let end = Instant::now() + LAST_WRITE;
-        while self.world.work.as_ref().is_some_and(|work| work.progress.phase == Phase::Write) {
+        let is_writing = |work: &Work| work.progress.phase == Phase::Write;
+        while self.world.work.iter().any(is_writing) {
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(Message::Progress(job, progress)) => self.progress(job, progress),
@@ -155,7 +157,7 @@ impl Actor {
             }
         }
         // Dropping a running job kills its worker.
-        self.running = None;
+        self.running.clear();
     }
 
     pub(super) fn take(&mut self, message: Message) {
@@ -204,7 +206,11 @@ impl Actor {
             }
             Err(_) => {}
         }
-        self.world.gpus = self.gpus.list();
+        let gpus = self.gpus.list();
+        if gpus != self.world.gpus {
+            self.world.gpus = gpus;
+            self.close_gates();
+        }
         let target =
             found.map(|runtime| Target::new(runtime, &self.world.config, &self.world.gpus));
         self.world.set_target(target);
@@ -232,18 +238,12 @@ impl Actor {
         self.due.show = None;
         self.take_stock();
         self.start_ordered();
-        let held = self.world.catalogue.held();
-        let queue = self.world.queue(&held);
-        let next = self.running.is_none().then(|| self.world.next(&held, &queue)).flatten();
-        let (held, queue) = match next {
-            Some((want, spec, identity, path)) => {
-                drop(held);
-                self.start(want, spec, &identity, path);
-                let held = self.world.catalogue.held();
-                let queue = self.world.queue(&held);
-                (held, queue)
-            }
-            None => (held, queue),
+        let (held, queue) = loop {
+            let held = self.world.catalogue.held();
+            let queue = self.world.queue(&held);
+            let Some(next) = self.world.next(&held, &queue) else { break (held, queue) };
+            drop(held);
+            self.start(next);
         };
         self.queue = queue;
         self.note_metrics();

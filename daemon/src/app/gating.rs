@@ -15,7 +15,7 @@ use super::{
     world::{Work, World},
 };
 use crate::{
-    schedule::{Decision, Errand, Gate, Reason, Sample},
+    schedule::{Decision, Errand, Gates, Reason, Sample},
     webui::is_titled,
 };
 
@@ -25,20 +25,15 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What looking at the machine needs.
 pub(super) struct Gating {
-    gate: Gate,
+    gates: Gates,
     /// Away while it reads.
     pub(super) sampler: Option<Box<dyn Sampler>>,
     due: Option<Instant>,
 }
 
 impl Gating {
-    pub(super) fn new(window: Duration, sampler: Box<dyn Sampler>) -> Self {
-        Self { gate: Gate::new(window), sampler: Some(sampler), due: None }
-    }
-
-    /// Has builds wait for another time to be idle.
-    pub(super) fn set_window(&mut self, window: Duration) {
-        self.gate = Gate::new(window);
+    pub(super) fn new(gates: Gates, sampler: Box<dyn Sampler>) -> Self {
+        Self { gates, sampler: Some(sampler), due: None }
     }
 
     /// When to look next; a look under way sends a message when it is done.
@@ -74,19 +69,27 @@ impl fmt::Display for Closed<'_> {
 }
 
 impl World {
-    /// What keeps builds from starting, if anything does.
+    /// What keeps all jobs from starting, if anything does.
     pub(super) fn closed(&self) -> Option<Closed<'_>> {
-        match &self.decision {
+        let mut places = self.all_places().map(|place| self.closed_at(place));
+        let first = places.next().flatten();
+        first.filter(|_| places.all(|closed| closed.is_some()))
+    }
+
+    /// What keeps jobs from starting in this place, if anything does.
+    pub(super) fn closed_at(&self, place: usize) -> Option<Closed<'_>> {
+        match self.decisions.get(place) {
             _ if self.paused => Some(Closed::Paused),
             _ if self.config.build == BuildWhen::Always => None,
-            Decision::Start => None,
-            Decision::Wait(reason) | Decision::Stop(reason) => Some(Closed::Busy(reason)),
+            None | Some(Decision::Start) => None,
+            Some(Decision::Wait(reason) | Decision::Stop(reason)) => Some(Closed::Busy(reason)),
         }
     }
 
-    /// Whether a job of `engine` may start now.
-    pub(super) fn may_start(&self, engine: &Id) -> bool {
-        self.closed().is_none() || self.urgent.contains(engine)
+    /// What each place waits for.
+    fn all_awaited(&self) -> Vec<Option<String>> {
+        let closed = self.all_places().map(|place| self.closed_at(place));
+        closed.map(|closed| closed.map(Closed::awaited)).collect()
     }
 
     /// Takes in which checkpoint is selected in the web UI; whether that is news.
@@ -112,8 +115,11 @@ impl Actor {
     /// Looks at the machine if it is time to. Only while that decides something: asking keeps a
     /// sleeping GPU awake.
     pub(super) fn look_at_machine(&mut self, now: Instant) {
-        let decides = !self.queue.is_empty() || self.is_on_gpu();
-        if !decides || self.world.paused || self.world.config.build == BuildWhen::Always {
+        let world = &self.world;
+        let is_at_stake = !self.queue.is_empty() || self.is_on_gpu();
+        let is_paused = world.paused && world.urgent.is_empty();
+        let is_decided = world.config.build == BuildWhen::Always && world.gpus.is_empty();
+        if !is_at_stake || is_paused || is_decided {
             self.rest();
             return;
         }
@@ -133,18 +139,24 @@ impl Actor {
         if self.gating.due.take().is_none() {
             return;
         }
-        self.gating.gate = Gate::new(self.world.config.idle());
-        self.world.decision = Decision::Wait(self.gating.gate.too_soon());
-        self.world.readings.clear();
+        self.close_gates();
         if let Some(sampler) = &mut self.gating.sampler {
             sampler.rest();
         }
     }
 
+    /// Has everything wait anew for the GPUs that are here to be idle.
+    pub(super) fn close_gates(&mut self) {
+        let world = &mut self.world;
+        self.gating.gates = Gates::new(world.gpus.len(), world.config.idle());
+        world.decisions = self.gating.gates.too_soon();
+        world.readings = None;
+    }
+
     /// A build is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU
     /// all count.
     fn is_on_gpu(&self) -> bool {
-        self.running.is_some() && !self.world.gpus.is_empty()
+        !self.running.is_empty() && !self.world.gpus.is_empty()
     }
 
     pub(super) fn sampled(&mut self, mut sampler: Box<dyn Sampler>, sample: Sample) {
@@ -154,51 +166,54 @@ impl Actor {
             return;
         }
         self.gating.sampler = Some(sampler);
-        let decision = self.gating.gate.take(&sample, self.started.elapsed());
-        let awaited = |world: &World| world.closed().map(Closed::awaited);
-        let before = awaited(&self.world);
+        let decisions = self.gating.gates.take(&sample, self.started.elapsed());
+        let before = self.world.all_awaited();
         if matches!(self.world.closed(), Some(Closed::Busy(_))) && !self.queue.is_empty() {
             self.metrics.wait.inc_by(LOOK.as_secs_f64());
         }
-        if let Decision::Stop(reason) = &decision
-            && !self.is_urgent()
-        {
-            self.make_way(&reason.to_string());
+        for (place, decision) in decisions.iter().enumerate() {
+            if let Decision::Stop(reason) = decision {
+                self.make_way(place, &reason.to_string());
+            }
         }
-        let was_lost = is_lost(&self.world.decision);
-        if was_lost && !is_lost(&decision) {
+        let was_lost = self.world.decisions.iter().any(is_lost);
+        if was_lost && !decisions.iter().any(is_lost) {
             // Maybe by another driver.
             self.look_for_runtime(None);
         }
-        self.world.decision = decision;
-        self.world.readings = sample.gpus.unwrap_or_default();
+        self.world.decisions = decisions;
+        let is_first = self.world.readings.is_none();
+        self.world.readings = Some(sample.gpus.unwrap_or_default());
+        self.world.memory_free = sample.memory_free;
         let title = sample.webui.and_then(|webui| webui.checkpoint);
         let used = title.is_some_and(|title| self.world.used(&title));
         // Figures alone are no news.
         let memory_changed = self.world.memory_changed(&self.queue);
-        if used || memory_changed || awaited(&self.world) != before {
+        if used || is_first || memory_changed || self.world.all_awaited() != before {
             self.refresh();
         }
     }
 
-    /// Whether the job under way was asked for whatever the machine does.
-    fn is_urgent(&self) -> bool {
-        self.world.work.as_ref().is_some_and(|Work { want, .. }| {
-            want.errand == Errand::Materialize || self.world.urgent.contains(&want.engine)
-        })
-    }
-
-    /// Ends the job under way, if there is one.
-    fn make_way(&mut self, why: &str) {
-        if self.world.work.is_some() {
-            info!("the worker makes way: {why}");
-            self.abandon(why);
+    /// Ends the job in this place, unless it was asked for whatever the machine does.
+    fn make_way(&mut self, place: usize, why: &str) {
+        let world = &self.world;
+        let Some(Work { want, .. }) = world.work_at(place) else { return };
+        if world.config.build == BuildWhen::Always
+            || want.errand == Errand::Materialize
+            || world.urgent.contains(&want.engine)
+        {
+            return;
         }
+        info!(engine = %want.engine.short(), place, "the worker makes way: {why}");
+        self.abandon(want.job, why);
     }
 
     pub(super) fn pause(&mut self) -> Reply {
         self.world.urgent.clear();
-        self.make_way("paused");
+        let jobs: Vec<Id> = self.world.work.iter().map(|work| work.want.job).collect();
+        for job in jobs {
+            self.abandon(job, "paused");
+        }
         self.set_paused(true)
     }
 

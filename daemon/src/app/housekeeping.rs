@@ -47,7 +47,7 @@ impl Actor {
             self.remove_engine(&engine, Removal::OverQuota);
         }
         // A build that is under way takes room already.
-        if self.running.is_none() {
+        if self.running.is_empty() {
             let free = self.world.library.free_bytes();
             let data_dir = self.world.config.data_dir.display();
             self.world.free = free
@@ -75,7 +75,7 @@ impl Actor {
 
     /// Why nothing is built although something is queued, where room is the reason.
     pub(super) fn no_room(&self) -> Option<String> {
-        let idle = self.running.is_none() && self.world.surveyed;
+        let idle = self.running.is_empty() && self.world.surveyed;
         let first = self.queue.first().filter(|_| idle)?;
         let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Lasting(_)));
         let obstacle = first.obstacle.as_ref().filter(|_| self.queue.iter().all(waits));
@@ -84,7 +84,7 @@ impl Actor {
 
     /// Evicts what must go for the engine of this checkpoint.
     pub(super) fn make_room(&mut self, identity: &Identity, weights: &Weights) -> Result<()> {
-        let needed = room::needed(identity, weights);
+        let needed = room::needed(identity, weights) + self.world.disk_taken();
         for engine in self.world.holdings().room_for(weights.id(), needed).victims {
             self.world.library.remove(&engine, Removal::OverQuota)?;
         }

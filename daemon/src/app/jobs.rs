@@ -24,7 +24,7 @@ use super::{
     world::{Work, World},
 };
 use crate::{
-    build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task, Weights},
+    build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task},
     schedule::{BACK_OFF, Errand, Held, Identity, Setback, Want},
     watch::Stamp,
 };
@@ -35,7 +35,7 @@ const DEATHS: u32 = 3;
 /// What a worker that did something else is said to have done.
 pub(super) const MIXED_UP: &str = "the worker did another job than its own; please report this bug";
 
-/// A job under way.
+/// A job under way, and its worker.
 pub(super) struct Running {
     pub(super) job: Job,
     pub(super) want: Want,
@@ -53,22 +53,34 @@ impl Drop for Running {
     }
 }
 
+/// A job to start.
+pub(super) struct Next {
+    want: Want,
+    /// Where it is done.
+    place: usize,
+    spec: EngineSpec,
+    identity: Identity,
+    checkpoint: PathBuf,
+}
+
 impl World {
-    /// What is to be done now: the first in the queue that nothing speaks against. With the engine, its
-    /// checkpoint, and where that lies.
-    pub(super) fn next(
-        &self,
-        held: &HashMap<Id, Held<'_>>,
-        queue: &[Want],
-    ) -> Option<(Want, EngineSpec, Identity, PathBuf)> {
-        let may_start = |want: &&Want| want.obstacle.is_none() && self.may_start(&want.engine);
-        let want = queue.iter().find(may_start)?;
+    /// What is to be done now: the first in the queue that nothing speaks against, and where.
+    pub(super) fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Next> {
+        let possible = queue.iter().filter(|want| want.obstacle.is_none());
+        let (want, place) =
+            possible.filter_map(|want| Some((want, self.place_for(want)?))).next()?;
         let held = held.get(&want.weights)?;
         let spec = match want.errand {
             Errand::Build => self.wanted(held)?.wanted.spec.clone(),
             _ => self.library.manifests().get(&want.engine)?.spec.clone(),
         };
-        Some((want.clone(), spec, held.identity.clone(), held.paths.first()?.to_path_buf()))
+        Some(Next {
+            want: want.clone(),
+            place,
+            spec,
+            identity: held.identity.clone(),
+            checkpoint: held.paths.first()?.to_path_buf(),
+        })
     }
 
     /// Where the files of a published engine are.
@@ -80,34 +92,25 @@ impl World {
             onnx_runtime: onnx_runtime(&self.config.data_dir),
         }
     }
-
-    /// The GPU for an engine that any would do for, if it takes one.
-    pub(super) fn gpu_for(&self, weights: &Weights) -> Option<&str> {
-        let first = self.gpus.first().map(|gpu| gpu.uuid.as_str());
-        first.filter(|_| matches!(weights, Weights::Shared(_)))
-    }
 }
 
 impl Actor {
     /// Starts building or trying, or notes why that can't be.
-    pub(super) fn start(
-        &mut self,
-        want: Want,
-        spec: EngineSpec,
-        identity: &Identity,
-        path: PathBuf,
-    ) {
+    pub(super) fn start(&mut self, next: Next) {
+        let Next { want, place, spec, identity, checkpoint } = next;
         let (job, engine) = (want.job, want.engine);
         let started = match want.errand {
             Errand::Build => {
-                info!(engine = %engine.short(), "building for {}", path.display());
-                let room = self.make_room(identity, &spec.weights);
-                room.and_then(|()| self.launch(want, Task::Build, spec, path, &mut None))
+                info!(engine = %engine.short(), place, "building for {}", checkpoint.display());
+                let room = self.make_room(&identity, &spec.weights);
+                room.and_then(|()| {
+                    self.launch(want, place, Task::Build, spec, checkpoint, &mut None)
+                })
             }
             _ => {
-                info!(engine = %engine.short(), "trying with {}", path.display());
+                info!(engine = %engine.short(), place, "trying with {}", checkpoint.display());
                 let task = Task::Try(self.world.published(&engine));
-                self.launch(want, task, spec, path, &mut None)
+                self.launch(want, place, task, spec, checkpoint, &mut None)
             }
         };
         if let Err(error) = started {
@@ -119,10 +122,11 @@ impl Actor {
         }
     }
 
-    /// Has a worker do `task`, and takes who waits for it. None may be at work.
+    /// Has a worker do `task`, and takes who waits for it. None may be at work in that place.
     pub(super) fn launch(
         &mut self,
         want: Want,
+        place: usize,
         task: Task,
         spec: EngineSpec,
         checkpoint: PathBuf,
@@ -133,6 +137,7 @@ impl Actor {
         let location = self.world.catalogue.locations().get(&*checkpoint);
         let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
         let scratch = self.world.library.scratch().context("cannot make a folder to work in")?;
+        let gpu = self.world.uuid_at(place).map(str::to_owned);
         let phase = if task == Task::Build { Phase::Graph } else { Phase::Load };
         let job = Job {
             task,
@@ -141,7 +146,7 @@ impl Actor {
             stamp,
             libraries,
             folder: scratch.path().to_owned(),
-            gpu: want.gpu.as_ref().map(|share| share.uuid.clone()),
+            gpu: gpu.clone(),
         };
         let (id, mailbox) = (want.job, self.mailbox.clone());
         let hear = {
@@ -152,17 +157,16 @@ impl Actor {
         let task = tokio::spawn(async move { mailbox.send(Message::Ended(id, doing.await)) });
         let started = Instant::now();
         let progress = Progress { phase, percent: 0 };
-        self.world.work = Some(Work { want: want.clone(), progress, started });
+        self.world.work.push(Work { want: want.clone(), gpu, progress, started });
         let (task, client) = (task.abort_handle(), client.take());
-        self.running = Some(Running { job, want, started, client, task, _scratch: scratch });
+        self.running.push(Running { job, want, started, client, task, _scratch: scratch });
         self.tell_working();
         Ok(())
     }
 
     pub(super) fn progress(&mut self, job: Id, progress: Progress) {
-        let Some(work) = self.world.work.as_mut().filter(|work| work.want.job == job) else {
-            return;
-        };
+        let mut work = self.world.work.iter_mut();
+        let Some(work) = work.find(|work| work.want.job == job) else { return };
         if work.progress != progress {
             work.progress = progress;
             self.tell_working();
@@ -171,35 +175,41 @@ impl Actor {
 
     fn tell_working(&mut self) {
         self.show_manager();
-        self.tell(&Event::Building(self.world.work.as_ref().map(view::building)));
+        self.tell(&Event::Building(view::building(&self.world)));
     }
 
-    /// Ends the job under way and its worker. What is not materialized waits for its turn again.
-    pub(super) fn abandon(&mut self, why: &str) {
-        if let Some(mut running) = self.running.take() {
-            if running.want.errand == Errand::Build {
-                self.record(&running, Ended::Abandoned(why));
-            }
-            if let Some(client) = running.client.take() {
-                let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
-            }
+    /// Ends a job under way and its worker.
+    pub(super) fn abandon(&mut self, job: Id, why: &str) {
+        let Some(mut running) = self.take_running(job) else { return };
+        if running.want.errand == Errand::Build {
+            self.record(&running, Ended::Abandoned(why));
         }
-        self.world.work = None;
+        if let Some(client) = running.client.take() {
+            let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
+        }
+        self.leave_place(job);
+    }
+
+    fn take_running(&mut self, job: Id) -> Option<Running> {
+        let index = self.running.iter().position(|running| running.want.job == job)?;
+        Some(self.running.remove(index))
+    }
+
+    /// Leaves a job's place to others.
+    fn leave_place(&mut self, job: Id) {
+        self.world.work.retain(|work| work.want.job != job);
         self.tell_working();
     }
 
     /// Takes in how a job ended.
     pub(super) fn ended(&mut self, job: Id, result: Result<Done, Failure>) {
-        let Some(running) = self.running.take_if(|running| running.want.job == job) else {
-            return;
-        };
+        let Some(running) = self.take_running(job) else { return };
         match running.want.errand {
             Errand::Build => self.built(&running, result),
             Errand::Try => self.tried(&running, result),
             Errand::Materialize => self.materialized(running, result),
         }
-        self.world.work = None;
-        self.tell_working();
+        self.leave_place(job);
         self.refresh();
     }
 

@@ -12,7 +12,8 @@ use super::{room, wanting::Wanting, world::World};
 use crate::{
     build::{Manifest, Usage, Weights, difference},
     schedule::{
-        GpuShare, Holdings, Identity, Obstacle, Standing, Stored, WantedKeys, gpu_bytes, standings,
+        Holdings, Identity, Obstacle, Standing, Stored, Takes, WantedKeys, gpu_bytes, memory_bytes,
+        standings,
     },
     webui::proofs,
 };
@@ -53,20 +54,18 @@ impl World {
         if matches!(weights, Weights::Shared(_)) && self.gpus.is_empty() {
             return Some(Obstacle::Lasting(NO_DRIVER.to_owned()));
         }
-        let needed = room::needed(identity, weights);
-        let lacking = holdings.room_for(weights.id(), needed).lacking;
+        let takes = takes(identity, weights);
+        let taken = self.disk_taken();
+        let lacking = holdings.room_for(weights.id(), takes.disk_bytes + taken).lacking;
         let room = match &self.free {
             Err(error) => Some(error.clone()),
-            Ok(free) => room::obstacle(needed, lacking, *free, &self.config),
+            Ok(free) => {
+                let free = free.saturating_sub(taken);
+                room::obstacle(takes.disk_bytes, lacking, free, &self.config)
+            }
         };
-        let memory = || self.shortage(&wanting.engine, &self.share(identity, weights)?);
-        room.map(Obstacle::Lasting).or_else(|| memory().map(Obstacle::Passing))
-    }
-
-    /// The part of a GPU that building this checkpoint's engine takes.
-    pub(super) fn share(&self, identity: &Identity, weights: &Weights) -> Option<GpuShare> {
-        let uuid = self.gpu_for(weights)?.to_owned();
-        Some(GpuShare { uuid, bytes: gpu_bytes(identity.unet_parameters) })
+        let lacks = || self.lacks(&wanting.engine, &takes).map(Obstacle::Passing);
+        room.map(Obstacle::Lasting).or_else(lacks)
     }
 
     /// What the checkpoints in use should have that published engines may be of: of thousands of
@@ -206,6 +205,21 @@ impl World {
             engines.entry(*manifest.spec.weights.id()).or_default().push(manifest);
         }
         engines
+    }
+}
+
+/// What building this checkpoint's engine takes.
+pub(super) fn takes(identity: &Identity, weights: &Weights) -> Takes {
+    let parameters = identity.unet_parameters;
+    Takes {
+        gpu: None,
+        gpu_bytes: match weights {
+            // Built without a GPU.
+            Weights::Baked(_) => 0,
+            Weights::Shared(_) => gpu_bytes(parameters),
+        },
+        memory_bytes: memory_bytes(parameters),
+        disk_bytes: room::needed(identity, weights),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::build::log_name;
 const SENT_BYTES: u64 = 1 << 20;
 
 impl Actor {
-    /// Answers with the log of an engine, of a checkpoint's engine, or of the job under way or the last
+    /// Answers with the log of an engine, of a checkpoint's engine, or of a job under way or the last
     /// build.
     pub(super) fn log(&self, reference: Option<&str>, reply: oneshot::Sender<Reply>) {
         let names = match self.logged(reference) {
@@ -32,12 +32,11 @@ impl Actor {
 
     /// Names of the logs that may be meant, the likeliest first.
     fn logged(&self, reference: Option<&str>) -> Result<Vec<String>, Failure> {
-        let running = self.running.as_ref();
         let log = |running: &Running| log_name(&running.want.engine, &running.job.task);
         let history = self.world.store.history();
         let Some(reference) = reference else {
             let ended = history.into_iter().map(|finished| built(&finished.engine));
-            return Ok(running.map(log).into_iter().chain(ended).collect());
+            return Ok(self.running.iter().map(log).chain(ended).collect());
         };
         let entry = match self.entry(reference) {
             Ok(entry) => entry,
@@ -48,12 +47,12 @@ impl Actor {
             }
         };
         let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
+        let running = self.running.iter();
         let running = running.filter(|running| of_entry(&running.want.weights.to_string()));
         let ended = history.iter().filter(|finished| of_entry(&finished.weights_id));
         let keys = || entry.engines.iter().map(|engine| &engine.key);
         Ok(running
             .map(log)
-            .into_iter()
             .chain(ended.map(|finished| built(&finished.engine)))
             .chain(keys().map(|key| built(key)))
             .chain(keys().map(|key| tried(key)))

@@ -65,7 +65,7 @@ fn tell(state: NotifyState<'_>) {
 /// How the daemon is, in one line for people.
 #[derive(Debug, Default)]
 pub(super) struct Glance {
-    pub(super) building: Option<Building>,
+    pub(super) building: Vec<Building>,
     /// Why nothing is built.
     pub(super) obstacle: Option<String>,
     /// Engines to come.
@@ -75,11 +75,12 @@ pub(super) struct Glance {
 
 impl fmt::Display for Glance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let building = self.building.as_ref().map(|building| {
+        let building = self.building.iter().map(|building| {
             let id = building.weights_id.get(..12).unwrap_or(&building.weights_id);
             format!("{} {id}, {} {} %", building.task, building.phase, building.percent)
         });
-        let doing = building.or_else(|| self.obstacle.clone());
+        let building = building.collect::<Vec<_>>().join("; ");
+        let doing = if building.is_empty() { self.obstacle.clone() } else { Some(building) };
         let queued = (self.queued > 0).then(|| format!("{} in the queue", self.queued));
         let counts = self.counts.iter().map(|(state, count)| format!("{count} {state}"));
         let counts = Some(counts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty());
@@ -103,7 +104,9 @@ mod tests {
             phase: "build".into(),
             percent: 83,
             elapsed_s: 60,
+            gpu: None,
         };
+        let trial = Building { task: Task::Try, gpu: Some(1), ..building.clone() };
         let paused = || Some("paused".to_owned());
         let counts = || [(State::Queued, 1), (State::Ready, 2)].into();
         for (glance, said) in [
@@ -111,12 +114,16 @@ mod tests {
             (Glance { counts: counts(), ..Glance::default() }, "1 queued, 2 ready"),
             (
                 Glance {
-                    building: Some(building),
+                    building: vec![building.clone()],
                     obstacle: paused(),
                     queued: 1,
                     counts: counts(),
                 },
                 "building 84d039a40788, build 83 %; 1 in the queue; 1 queued, 2 ready",
+            ),
+            (
+                Glance { building: vec![building, trial], ..Glance::default() },
+                "building 84d039a40788, build 83 %; trying 84d039a40788, build 83 %",
             ),
             (
                 Glance { obstacle: paused(), counts: counts(), ..Glance::default() },

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     build::{Done, Failure, Manifest, Task, Weights},
-    schedule::{Errand, GpuShare, Held, Want, gpu_bytes},
+    schedule::{Errand, Held, Takes, Want, memory_bytes},
 };
 
 /// Plans that are to be written, in order.
@@ -55,7 +55,7 @@ impl World {
 }
 
 impl Actor {
-    /// Has a plan written as soon as no other job is under way, whatever the machine does.
+    /// Has a plan written as soon as there is a place for it, whatever the machine does.
     pub(super) fn materialize(
         &mut self,
         reference: &str,
@@ -83,16 +83,18 @@ impl Actor {
         }
     }
 
-    /// Starts the next one, unless a job is under way.
+    /// Starts the next one, unless one is under way or no place is free.
     pub(super) fn start_ordered(&mut self) {
-        while self.running.is_none()
+        let is_next = |running: &Running| running.want.errand != Errand::Materialize;
+        while self.running.iter().all(is_next)
+            && let Some(place) = self.world.first_free(&Takes::default(), |_| true)
             && let Some(Order { weights, output, client }) = self.orders.pop_front()
         {
             if client.is_closed() {
                 continue;
             }
             let mut client = Some(client);
-            if let Err(error) = self.fill(weights, output, &mut client)
+            if let Err(error) = self.fill(weights, output, place, &mut client)
                 && let Some(client) = client
             {
                 let _ = client.send(Reply::Failed(other(&format!("{error:#}"))));
@@ -104,17 +106,18 @@ impl Actor {
         &mut self,
         weights: Id,
         output: PathBuf,
+        place: usize,
         client: &mut Option<oneshot::Sender<Reply>>,
     ) -> Result<()> {
         let held = self.world.catalogue.held();
         let held = held.get(&weights).context("the checkpoint is gone")?;
         let manifest = self.world.good_engine(held)?;
         let path = held.paths.first().context("the checkpoint is gone")?.to_path_buf();
-        let bytes = gpu_bytes(held.identity.unet_parameters);
-        let gpu = self.world.gpu_for(&manifest.spec.weights);
         if matches!(manifest.spec.weights, Weights::Shared(_)) {
-            ensure!(gpu.is_some(), "putting weights in takes an NVIDIA GPU, and there is none");
+            let is_on_gpu = self.world.uuid_at(place).is_some();
+            ensure!(is_on_gpu, "putting weights in takes an NVIDIA GPU, and there is none");
         }
+        let memory_bytes = memory_bytes(held.identity.unet_parameters);
         let want = Want {
             job: Id::from(blake3::hash(output.as_os_str().as_encoded_bytes())),
             errand: Errand::Materialize,
@@ -123,12 +126,12 @@ impl Actor {
             weights,
             newest_ns: held.newest_ns,
             why: "asked for".to_owned(),
-            gpu: gpu.map(|uuid| GpuShare { uuid: uuid.to_owned(), bytes }),
+            takes: Takes { memory_bytes, ..Takes::default() },
             obstacle: None,
         };
         let spec = manifest.spec.clone();
         let engine = self.world.published(&manifest.key);
-        self.launch(want, Task::Materialize { engine, output }, spec, path, client)
+        self.launch(want, place, Task::Materialize { engine, output }, spec, path, client)
     }
 
     /// Tells whoever waits for it.

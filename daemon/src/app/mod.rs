@@ -17,6 +17,7 @@ mod manager;
 mod materializing;
 mod messages;
 mod past;
+mod places;
 mod reading;
 mod reference;
 mod reloading;

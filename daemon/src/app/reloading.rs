@@ -51,9 +51,7 @@ impl Actor {
         let old = std::mem::replace(&mut self.world.config, new);
         let new = &self.world.config;
         self.world.catalogue.set_settle(new.settle());
-        if old.idle_seconds != new.idle_seconds {
-            self.gating.set_window(new.idle());
-        }
+        let other_window = old.idle_seconds != new.idle_seconds;
         let moved = old.models_dirs != new.models_dirs;
         if moved {
             // What is no longer watched is not heard of any more.
@@ -71,6 +69,9 @@ impl Actor {
         }
         if other_libraries {
             self.look_for_runtime(None);
+        }
+        if other_window {
+            self.close_gates();
         }
         self.scan_now();
         self.refresh();

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::{
     cpu::Cpu,
     gpu::{Gpu, Gpus},
+    memory,
     schedule::Sample,
     webui::WebUi,
 };
@@ -33,6 +34,7 @@ impl Sampler for Machine {
     fn sample(&mut self, gpus: &[Gpu]) -> Sample {
         Sample {
             gpus: self.gpus.read(gpus).map_err(|lost| lost.to_string()),
+            memory_free: memory::free(),
             cpu: self.cpu.others_percent(),
             webui: self.webui.as_mut().and_then(WebUi::read),
         }

@@ -110,11 +110,16 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A daemon that knows these checkpoints, the newest last, and has built nothing.
-    pub(super) fn new(gpus: usize, build: BuildWhen, names: &[&str]) -> Self {
-        Self::with(gpus, build, EngineKind::Baked, names)
+    pub(super) async fn new(gpus: usize, build: BuildWhen, names: &[&str]) -> Self {
+        Self::with(gpus, build, EngineKind::Baked, names).await
     }
 
-    pub(super) fn with(gpus: usize, build: BuildWhen, engines: EngineKind, names: &[&str]) -> Self {
+    pub(super) async fn with(
+        gpus: usize,
+        build: BuildWhen,
+        engines: EngineKind,
+        names: &[&str],
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = Config {
             models_dirs: vec!["/m".into()],
@@ -146,7 +151,11 @@ impl Stage {
         actor.take(runtime());
         actor.take(Message::Scanned(scan));
         actor.refresh();
-        Self { actor, messages, told, workers, cards, data }
+        let mut stage = Self { actor, messages, told, workers, cards, data };
+        if build == BuildWhen::Always && gpus > 0 {
+            stage.look(&readings(&vec![0; gpus])).await;
+        }
+        stage
     }
 
     /// Has the machine looked at once, which finds `sample`.
@@ -180,9 +189,9 @@ impl Stage {
         self.actor.refresh();
     }
 
-    /// Ends the job under way.
+    /// Ends the job that began last of those under way.
     pub(super) fn end(&mut self, result: Result<Done, Failure>) {
-        let job = self.actor.world.work.as_ref().expect("nobody is at work").want.job;
+        let job = self.actor.world.work.last().expect("nobody is at work").want.job;
         self.actor.take(Message::Ended(job, result));
     }
 
@@ -202,10 +211,16 @@ impl Stage {
         self.end(Ok(Done::Tried(findings(relative_error))));
     }
 
-    /// The job under way.
+    /// The job that began last of those under way.
     pub(super) fn job(&self) -> Job {
-        assert!(self.actor.world.work.is_some(), "nobody is at work");
-        self.workers.started.lock().unwrap().last().unwrap().clone()
+        self.actor.running.last().expect("nobody is at work").job.clone()
+    }
+
+    /// The GPUs that are at work, and whether at a trial.
+    pub(super) fn at_work(&self) -> Vec<(String, bool)> {
+        let jobs = self.actor.running.iter().map(|running| &running.job);
+        let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
+        jobs.map(|job| (gpu(job), matches!(job.task, Task::Try(_)))).collect()
     }
 
     /// State and error of each engine that the web UI is told of.
@@ -244,16 +259,22 @@ fn runtime() -> Message {
 
 /// A GPU that python uses so much.
 pub(super) fn busy(percent: u32, webui: Option<WebUiReading>) -> Sample {
+    Sample { webui, ..readings(&[percent]) }
+}
+
+/// GPUs that python uses so much.
+pub(super) fn readings(percents: &[u32]) -> Sample {
     let python = GpuProcess {
         pid: 4242,
         name: Some("python".to_owned()),
         compute: true,
         ..GpuProcess::default()
     };
-    let reading = GpuReading {
-        utilisation: Some(percent),
-        processes: Some(vec![python]),
+    let reading = |percent: &u32| GpuReading {
+        utilisation: Some(*percent),
+        processes: Some(vec![python.clone()]),
         ..GpuReading::default()
     };
-    Sample { gpus: Ok(vec![reading]), cpu: Some(0), webui }
+    let gpus = Ok(percents.iter().map(reading).collect());
+    Sample { gpus, memory_free: None, cpu: Some(0), webui: None }
 }

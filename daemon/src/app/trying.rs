@@ -17,7 +17,7 @@ use super::{
 use crate::{
     build::{Done, Failure, Findings, Manifest, Proof, RuntimeProblem, Trial},
     gpu::Gpu,
-    schedule::{Due, Errand, GpuShare, Held, Obstacle, Setback, Want, due, gpu_bytes, shortage},
+    schedule::{Due, Errand, Held, Obstacle, Setback, Takes, Want, due, gpu_bytes, memory_bytes},
 };
 
 /// What was found of an engine's numbers.
@@ -126,15 +126,19 @@ impl World {
                 wants.extend(trials.iter().map(want));
             }
         }
-        let under_way = self.work.as_ref().map(|work| work.want.job);
-        wants.retain(|want| Some(want.job) != under_way);
+        wants.retain(|want| !self.is_under_way(&want.job));
         wants
     }
 
     fn trial(&self, manifest: &Manifest, gpu: &Gpu, due: &Due, held: &Held<'_>) -> Want {
         let job = trial_id(&manifest.key, gpu);
-        let bytes = gpu_bytes(held.identity.unet_parameters);
-        let share = GpuShare { uuid: gpu.uuid.clone(), bytes };
+        let parameters = held.identity.unet_parameters;
+        let takes = Takes {
+            gpu: Some(gpu.uuid.clone()),
+            gpu_bytes: gpu_bytes(parameters),
+            memory_bytes: memory_bytes(parameters),
+            disk_bytes: 0,
+        };
         Want {
             job,
             errand: Errand::Try,
@@ -143,25 +147,16 @@ impl World {
             weights: held.identity.ids.weights,
             newest_ns: held.newest_ns,
             why: due.to_string(),
-            obstacle: self.shortage(&job, &share).map(Obstacle::Passing),
-            gpu: Some(share),
+            obstacle: self.lacks(&job, &takes).map(Obstacle::Passing),
+            takes,
         }
     }
 
-    /// What a job waits for on its GPU. The memory that another job of ours has is no matter: it is
-    /// free by the time that this one starts.
-    pub(super) fn shortage(&self, job: &Id, share: &GpuShare) -> Option<String> {
-        let index = self.gpus.iter().position(|gpu| gpu.uuid == share.uuid)?;
-        let reading = self.readings.get(index).filter(|_| self.work.is_none());
-        let ran_out = self.ran_out.get(job).map(|since| since.elapsed());
-        shortage(share.bytes, index, reading, ran_out)
-    }
-
-    /// Whether a GPU's memory has become enough or too little for what is in `queue`.
+    /// Whether memory has become enough or too little for what is in `queue`.
     pub(super) fn memory_changed(&self, queue: &[Want]) -> bool {
-        queue.iter().any(|want| match (&want.gpu, &want.obstacle) {
-            (None, _) | (_, Some(Obstacle::Lasting(_))) => false,
-            (Some(share), known) => self.shortage(&want.job, share).is_some() != known.is_some(),
+        queue.iter().any(|want| match &want.obstacle {
+            Some(Obstacle::Lasting(_)) => false,
+            known => self.lacks(&want.job, &want.takes).is_some() != known.is_some(),
         })
     }
 }

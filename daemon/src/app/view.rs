@@ -107,7 +107,7 @@ fn state(
     if let Some(manifest) = world.library.manifests().get(&wanted) {
         return published(world, held, manifest, turns);
     }
-    if world.work.as_ref().is_some_and(|work| work.want.engine == wanted) {
+    if world.is_worked_on(&wanted) {
         return (State::Building, None);
     }
     let short = held.identity.ids.weights.short();
@@ -132,7 +132,7 @@ fn published(
 ) -> (State, Option<String>) {
     let engine = manifest.key;
     if world.is_untried(manifest) {
-        let is_tried_now = world.work.as_ref().is_some_and(|work| work.want.engine == engine);
+        let is_tried_now = world.is_worked_on(&engine);
         let turn = turns.get(&engine).filter(|_| !is_tried_now);
         let wait = turn
             .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
@@ -165,10 +165,9 @@ fn waits_for(world: &World, turn: usize, want: &Want) -> String {
     if let Some(obstacle) = &want.obstacle {
         return obstacle.to_string();
     }
-    match (turn, &world.work) {
-        (0, Some(work)) => format!("next, after {}", work.want.weights.short()),
-        (0, None) => world.closed().map_or_else(|| "next".to_owned(), Closed::awaited),
-        (turn, _) => format!("{turn} more before it"),
+    match turn {
+        0 => world.awaited(want),
+        turn => format!("{turn} more before it"),
     }
 }
 
@@ -299,7 +298,7 @@ pub(super) fn status(
         paused: world.paused,
         gate: gate(world, queue.len()),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
-        building: world.work.as_ref().map(building),
+        building: building(world),
         counts: counts(checkpoints),
     }
 }
@@ -312,7 +311,7 @@ pub(super) fn glance(
 ) -> Glance {
     let problem = world.target.as_ref().err().map(ToString::to_string);
     Glance {
-        building: world.work.as_ref().map(building),
+        building: building(world),
         obstacle: problem.or_else(|| gate(world, queued)),
         queued,
         counts: counts(checkpoints),
@@ -338,7 +337,7 @@ fn shown_gpu(world: &World, index: usize, gpu: &crate::gpu::Gpu) -> Gpu {
         uuid: gpu.uuid.clone(),
         name: gpu.name.clone(),
         compute_capability: gpu.compute_capability.to_string(),
-        reading: world.readings.get(index).cloned(),
+        reading: world.reading(index).cloned(),
     }
 }
 
@@ -355,9 +354,10 @@ fn queued(world: &World, turn: usize, want: &Want) -> Queued {
     }
 }
 
-/// The job under way.
-pub(super) fn building(Work { want, progress, started }: &Work) -> Building {
-    Building {
+/// The jobs under way.
+pub(super) fn building(world: &World) -> Vec<Building> {
+    let shown = |Work { want, gpu, progress, started }: &Work| Building {
+        gpu: world.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),
         task: match want.errand {
             Errand::Build => protocol::Task::Build,
             Errand::Try => protocol::Task::Try,
@@ -368,7 +368,8 @@ pub(super) fn building(Work { want, progress, started }: &Work) -> Building {
         phase: progress.phase.to_string(),
         percent: progress.percent,
         elapsed_s: started.elapsed().as_secs(),
-    }
+    };
+    world.work.iter().map(shown).collect()
 }
 
 /// A path as clients see it.

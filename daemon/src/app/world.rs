@@ -10,13 +10,13 @@ use protocol::GpuReading;
 use tokio::time::Instant;
 
 use super::{
-    keeping::of,
+    keeping::{of, takes},
     wanting::{Memo, Wanting},
 };
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target},
     gpu::Gpu,
-    schedule::{Catalogue, Decision, Errand, Gate, Held, Setback, Want, plan},
+    schedule::{Catalogue, Decision, Errand, Gates, Held, Setback, Want, plan},
     store::Store,
     webui::Proofs,
 };
@@ -43,7 +43,8 @@ pub(super) struct World {
     pub(super) proofs: Proofs,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
-    pub(super) work: Option<Work>,
+    /// The jobs under way, one in each place at most.
+    pub(super) work: Vec<Work>,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
     /// not known.
     pub(super) free: Result<u64, String>,
@@ -52,22 +53,26 @@ pub(super) struct World {
     pub(super) surveyed: bool,
     /// `sdtrtctl pause` was the last word.
     pub(super) paused: bool,
-    /// Whether the machine is idle, where that counts.
-    pub(super) decision: Decision,
+    /// Whether each place is idle, where that counts.
+    pub(super) decisions: Vec<Decision>,
     /// Signatures whose engine can't be shared, as was seen in this life.
     pub(super) unshareable: HashSet<Id>,
-    /// How each GPU was used at the last look; empty before the first.
-    pub(super) readings: Vec<GpuReading>,
+    /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
+    pub(super) readings: Option<Vec<GpuReading>>,
+    /// Bytes of the machine's memory that were free at the last look.
+    pub(super) memory_free: Option<u64>,
     /// Engines asked for whatever the machine does.
     pub(super) urgent: HashSet<Id>,
     /// Checkpoints by their use in the web UI, the one used last first.
     pub(super) recent: Vec<Id>,
 }
 
-/// The job under way.
+/// A job under way.
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) want: Want,
+    /// The GPU that it is done on, by UUID.
+    pub(super) gpu: Option<String>,
     pub(super) progress: Progress,
     pub(super) started: Instant,
 }
@@ -86,18 +91,19 @@ impl World {
             asked: Vec::new(),
             deaths: HashMap::new(),
             ran_out: HashMap::new(),
-            gpus,
             target: Err(RuntimeProblem::Sought),
             memo: Memo::default(),
             proofs: Proofs::new(),
             problems: BTreeMap::new(),
-            work: None,
+            work: Vec::new(),
             free: Ok(0),
             surveyed: false,
             paused: store.is_paused(),
-            decision: Decision::Wait(Gate::new(config.idle()).too_soon()),
+            decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
+            gpus,
             unshareable: HashSet::new(),
-            readings: Vec::new(),
+            readings: None,
+            memory_free: None,
             urgent: HashSet::new(),
             recent: Vec::new(),
             config,
@@ -125,10 +131,10 @@ impl World {
         let (engines, holdings) = (self.engines(), self.holdings());
         let wants = held.iter().filter_map(|(weights, held)| {
             let wanting = self.wanted(held)?;
-            let (engine, spec) = (wanting.engine, &wanting.wanted.spec);
+            let engine = wanting.engine;
             let nothing_to_do = self.library.manifests().contains_key(&engine)
                 || self.setbacks.contains_key(&engine)
-                || self.work.as_ref().is_some_and(|work| work.want.job == engine);
+                || self.is_under_way(&engine);
             let engines = of(&engines, held.identity);
             (!nothing_to_do).then(|| Want {
                 job: engine,
@@ -139,7 +145,7 @@ impl World {
                 newest_ns: held.newest_ns,
                 why: self.why(&wanting, &engines),
                 obstacle: self.obstacle(&holdings, held.identity, &wanting),
-                gpu: self.share(held.identity, &spec.weights),
+                takes: takes(held.identity, &wanting.wanted.spec.weights),
             })
         });
         plan(wants.chain(self.trials(held)), &self.asked, &self.recent)

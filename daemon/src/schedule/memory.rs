@@ -1,6 +1,6 @@
-//! Whether a GPU has the memory that a job takes.
+//! Whether a GPU and the machine have the memory that a job takes.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use config::ByteSize;
 use protocol::GpuReading;
@@ -11,12 +11,37 @@ use super::idle::computing;
 /// the layers.
 const BESIDE_WEIGHTS_BYTES: u64 = 2 << 30;
 
+/// Bytes of the machine's memory for each parameter of a UNet: building an engine of SD 1.5 with two
+/// profiles held 7.4 at most, and computing SDXL in fp32 on the CPU 4.9.
+const MEMORY_PER_PARAMETER: u64 = 8;
+
 /// A job that ran out of memory starts no sooner than after so long.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
 
 /// Bytes of a GPU's memory that working with a UNet's engine takes, at least.
 pub fn gpu_bytes(unet_parameters: u64) -> u64 {
     unet_parameters.saturating_mul(2).saturating_add(BESIDE_WEIGHTS_BYTES)
+}
+
+/// Bytes of the machine's memory that a job with a UNet's engine takes, at most.
+pub fn memory_bytes(unet_parameters: u64) -> u64 {
+    unet_parameters.saturating_mul(MEMORY_PER_PARAMETER)
+}
+
+/// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way
+/// and may still take `others`, if it must. The only job never waits: it may do with less.
+pub fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<String> {
+    let free = free.filter(|free| others > 0 && *free < needed.saturating_add(others))?;
+    Some(format!(
+        "waits for memory: {} are free, and it takes up to {} beside the {} of what is under way",
+        size(free),
+        size(needed),
+        size(others)
+    ))
+}
+
+fn size(bytes: u64) -> impl Display {
+    ByteSize::b(bytes).display().si()
 }
 
 /// What a job that takes `needed` bytes waits for, if it must. `index` is the GPU's place in the list,
@@ -33,7 +58,6 @@ pub fn shortage(
         return Some(format!("{gpu}'s memory has run out; tried once more in a minute"));
     }
     let reading = reading?;
-    let size = |bytes| ByteSize::b(bytes).display().si();
     if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
         return Some(format!(
             "waits for memory of {gpu}: {} are free, and it takes about {}",
@@ -90,6 +114,19 @@ mod tests {
             let found = shortage(needed, 1, reading.as_ref(), ran_out);
             assert_eq!(found.is_some(), expected.is_some(), "{what}: {found:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_second_job_starts_where_there_is_memory_for_both() {
+        let said = "9.0 GB are free, and it takes up to 6.9 GB beside the 3.0 GB of what is under";
+        for (others, free, expected) in
+            [(0, Some(0), None), (3, None, None), (3, Some(10), None), (3, Some(9), Some(said))]
+        {
+            let gb = |gigabytes: u64| gigabytes * 1_000_000_000;
+            let found = crowding(memory_bytes(860_000_000), gb(others), free.map(gb));
+            assert_eq!(found.is_some(), expected.is_some(), "{others} {free:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()));
         }
     }
 }

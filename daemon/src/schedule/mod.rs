@@ -12,9 +12,9 @@ mod trials;
 
 pub use catalogue::{Catalogue, Content, Held, Location};
 pub use identity::{Identity, Outcome};
-pub use idle::{Decision, Gate, Reason, Sample};
-pub use memory::{BACK_OFF, gpu_bytes, shortage};
-pub use plan::{Errand, GpuShare, Obstacle, Want, plan};
+pub use idle::{Decision, Gates, Reason, Sample};
+pub use memory::{BACK_OFF, crowding, gpu_bytes, memory_bytes, shortage};
+pub use plan::{Errand, Obstacle, Takes, Want, plan};
 pub use quota::{Eviction, Holdings};
 pub use setback::Setback;
 pub use standing::{Standing, Stored, WantedKeys, standings};

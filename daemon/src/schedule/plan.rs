@@ -31,19 +31,23 @@ pub struct Want {
     pub newest_ns: i128,
     /// Why it is to be done, for people to read.
     pub why: String,
-    /// The GPU that it takes, if it takes one.
-    pub gpu: Option<GpuShare>,
+    /// What it takes of the machine.
+    pub takes: Takes,
     /// Why it can't be done for now; it keeps its place, and the next one goes first.
     pub obstacle: Option<Obstacle>,
 }
 
-/// A part of a GPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpuShare {
-    /// Its UUID.
-    pub uuid: String,
-    /// Memory, at least.
-    pub bytes: u64,
+/// What a job takes of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// The GPU that it must be done on, by UUID; otherwise any does.
+    pub gpu: Option<String>,
+    /// Bytes of that GPU's memory, at least.
+    pub gpu_bytes: u64,
+    /// Bytes of the machine's memory, at most.
+    pub memory_bytes: u64,
+    /// Bytes of the disk with the engines, at most.
+    pub disk_bytes: u64,
 }
 
 /// What a job waits for, for people to read.
@@ -107,7 +111,7 @@ mod tests {
             weights: id(weights),
             newest_ns,
             why: String::new(),
-            gpu: None,
+            takes: Takes::default(),
             obstacle: None,
         }
     }

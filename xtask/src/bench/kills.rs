@@ -93,7 +93,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
 fn wait(number: u64, client: &mut Client) -> Result<()> {
     let within = if number.is_multiple_of(WHILE_WRITING) {
         let is_writing = |client: &mut Client| {
-            let building = daemon::status(client).ok()?.building?;
+            let building = daemon::status(client).ok()?.building.pop()?;
             ["write", "publish"].contains(&building.phase.as_str()).then_some(())
         };
         // Without one it is any time, too.

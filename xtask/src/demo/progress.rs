@@ -43,7 +43,7 @@ pub(crate) fn until_ready(client: &mut Client) -> Result<()> {
 }
 
 fn describe(status: &Status, checkpoint: Option<&Checkpoint>) -> String {
-    match (&status.building, checkpoint) {
+    match (status.building.first(), checkpoint) {
         (Some(b), _) => format!("building {}: {} {} %", b.preset, b.phase, b.percent),
         (None, Some(checkpoint)) => checkpoint.state.to_string(),
         (None, None) => "looking".to_owned(),

@@ -6,18 +6,18 @@ use tokio::task::yield_now;
 
 use super::*;
 use crate::{
-    app::stage::{Stage, WINDOW_S, busy},
+    app::stage::{Stage, WINDOW_S, busy, readings},
     build::Failure,
     webui::WebUiReading,
 };
 
 fn cpu(percent: u32) -> Sample {
-    Sample { gpus: Ok(Vec::new()), cpu: Some(percent), webui: None }
+    Sample { cpu: Some(percent), ..readings(&[]) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
-    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]);
+    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(1.0, &busy(87, None)).await;
     let waits = "waits until GPU 0 is idle: used by python (pid 4242)".to_owned();
     assert_eq!(stage.shown(), (State::Queued, waits.clone()));
@@ -44,7 +44,7 @@ async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_ends_a_build_and_now_overrides_all() {
-    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]);
+    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
     stage.ask(Request::Pause);
@@ -57,6 +57,8 @@ async fn a_pause_ends_a_build_and_now_overrides_all() {
 
     let now = Request::Build { reference: "a".to_owned(), now: true };
     stage.ask(now.clone());
+    assert_eq!(stage.workers(), (1, 1), "not before it is known how much memory is free");
+    stage.look(&busy(87, None)).await;
     assert_eq!(stage.workers(), (2, 1), "in spite of the pause");
     stage.ask(Request::Resume);
     stage.look_for(5.0, &busy(99, None)).await;
@@ -75,7 +77,7 @@ async fn a_pause_ends_a_build_and_now_overrides_all() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_gpu_a_busy_cpu_holds_up_starts_only() {
-    let mut stage = Stage::new(0, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]);
+    let mut stage = Stage::new(0, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]).await;
     stage.look_for(WINDOW_S * 2.0, &cpu(90)).await;
     assert_eq!(stage.workers(), (0, 0));
     stage.look_for(WINDOW_S + 1.0, &cpu(10)).await;
@@ -86,19 +88,72 @@ async fn without_a_gpu_a_busy_cpu_holds_up_starts_only() {
 
 #[tokio::test(start_paused = true)]
 async fn always_means_at_once() {
-    let mut stage = Stage::new(1, BuildWhen::Always, &["a.safetensors"]);
+    let mut stage = Stage::new(1, BuildWhen::Always, &["a.safetensors"]).await;
     assert_eq!(stage.workers(), (1, 0));
-    stage.actor.do_what_is_due(Instant::now());
-    assert!(stage.actor.gating.due.is_none(), "nobody looks");
+    stage.look_for(2.0, &busy(99, None)).await;
+    assert_eq!(stage.workers(), (1, 0), "whoever uses the GPU");
     stage.ask(Request::Pause);
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
+async fn several_gpus_share_the_queue_and_each_makes_way_by_itself() {
+    let names = ["a.safetensors", "b.safetensors", "c.safetensors"];
+    let mut stage = Stage::new(2, BuildWhen::Idle, &names).await;
+    let gpus = |stage: &Stage| stage.at_work().into_iter().map(|(gpu, _)| gpu).collect::<Vec<_>>();
+    stage.look_for(WINDOW_S + 1.0, &readings(&[87, 0])).await;
+    assert_eq!(gpus(&stage), ["GPU-1"]);
+    let waiting: Vec<_> = stage.actor.status().queue.into_iter().map(|q| q.reason).collect();
+    assert_eq!(waiting[1], "1 more before it");
+    assert!(waiting[0].starts_with("next, after "), "{waiting:?}");
+    assert_eq!(stage.actor.status().gate, None, "one of them is open");
+
+    stage.look_for(WINDOW_S + 1.0, &readings(&[0, 0])).await;
+    assert_eq!(gpus(&stage), ["GPU-1", "GPU-0"]);
+    assert_eq!(stage.actor.status().building[1].gpu, Some(0));
+    stage.look(&readings(&[0, 87])).await;
+    assert_eq!(gpus(&stage), ["GPU-0"]);
+    assert_eq!((stage.workers(), stage.queue().len()), ((2, 1), 2));
+    stage.look_for(WINDOW_S + 1.0, &readings(&[0, 0])).await;
+    assert_eq!(gpus(&stage), ["GPU-0", "GPU-1"]);
+    stage.ask(Request::Pause);
+    yield_now().await;
+    assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_job_waits_for_memory_of_the_machine() {
+    let mut stage = Stage::new(2, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]).await;
+    let free = |gigabytes: u64| Sample {
+        memory_free: Some(gigabytes * 1_000_000_000),
+        ..readings(&[0, 0])
+    };
+    stage.look_for(WINDOW_S + 1.0, &free(0)).await;
+    assert_eq!(stage.at_work().len(), 1, "the only one does with what there is");
+    let queue = stage.actor.status().queue;
+    assert!(queue[0].reason.contains("waits for memory: 0 B are free"), "{queue:?}");
+    stage.look(&free(1)).await;
+    assert_eq!(stage.at_work().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_engine_finds_the_room_that_the_first_will_leave() {
+    let mut stage = Stage::new(2, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
+    assert_eq!(stage.at_work().len(), 2);
+    let one = stage.actor.world.disk_taken() / 2;
+    stage.ask(Request::Pause);
+    let free = stage.actor.world.library.free_bytes().unwrap();
+    stage.actor.world.config.min_free = config::ByteSize::b(free - one * 3 / 2);
+    stage.ask(Request::Resume);
+    stage.look(&readings(&[0, 0])).await;
+    assert_eq!(stage.at_work().len(), 1, "{:?}", stage.queue());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
     let names = ["a.safetensors", "sub/b.safetensors", "c.safetensors"];
-    let mut stage = Stage::new(1, BuildWhen::Idle, &names);
+    let mut stage = Stage::new(1, BuildWhen::Idle, &names).await;
     let selected = |title: &str| {
         busy(0, Some(WebUiReading { at_work: false, checkpoint: Some(title.to_owned()) }))
     };
@@ -114,7 +169,7 @@ async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
-    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]);
+    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
     stage.ask(Request::Pause);
@@ -127,8 +182,8 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
     let names = ["a.safetensors", "b.safetensors"];
-    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
-    let engine = |stage: &Stage| stage.actor.world.work.as_ref().map(|work| work.want.engine);
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names).await;
+    let engine = |stage: &Stage| stage.actor.world.work.first().map(|work| work.want.engine);
     let shared = engine(&stage).unwrap();
     assert!(stage.actor.queue.is_empty(), "one for both");
 

@@ -9,15 +9,15 @@ use tokio::{
 };
 
 use crate::{
-    app::stage::{Stage, WINDOW_S, busy},
+    app::stage::{Stage, WINDOW_S, busy, readings},
     build::{Done, Failure, Findings, Task},
     samples::findings,
     schedule::Sample,
 };
 
 /// One SD 1.x checkpoint, whose engine was just built.
-fn published(gpus: usize, engines: EngineKind) -> Stage {
-    let mut stage = Stage::with(gpus, BuildWhen::Always, engines, &["a.safetensors"]);
+async fn published(gpus: usize, engines: EngineKind) -> Stage {
+    let mut stage = Stage::with(gpus, BuildWhen::Always, engines, &["a.safetensors"]).await;
     stage.end_build();
     stage
 }
@@ -35,14 +35,14 @@ fn memory(free: u64, percent: u32) -> Sample {
 #[tokio::test(start_paused = true)]
 async fn an_engine_is_offered_once_it_was_tried() {
     for kind in [EngineKind::Baked, EngineKind::Shared] {
-        let mut stage = published(1, kind);
+        let mut stage = published(1, kind).await;
         assert_eq!(stage.shown(), (State::Building, "to be tried on the GPU".to_owned()));
         assert!(stage.offered().is_empty());
         let job = stage.job();
         assert_eq!(job.gpu.as_deref(), Some("GPU-0"));
         let Task::Try(engine) = job.task else { panic!("{:?}", job.task) };
         assert!(engine.plan.exists(), "{}", engine.plan.display());
-        assert_eq!(stage.actor.status().building.unwrap().phase, "load");
+        assert_eq!(stage.actor.status().building[0].phase, "load");
 
         stage.end_trial(Some(0.004));
         assert_eq!(stage.shown(), (State::Ready, String::new()));
@@ -58,14 +58,14 @@ async fn an_engine_is_offered_once_it_was_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_gpu_an_engine_is_offered_at_once() {
-    let stage = published(0, EngineKind::Baked);
+    let stage = published(0, EngineKind::Baked).await;
     assert_eq!(stage.shown(), (State::Ready, String::new()));
     assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_engine_is_failed_with_both_figures_until_a_trial_finds_it_right() {
-    let mut stage = published(1, EngineKind::Baked);
+    let mut stage = published(1, EngineKind::Baked).await;
     stage.end_trial(Some(0.3));
     let (state, reason) = stage.shown();
     assert_eq!(state, State::Failed);
@@ -84,7 +84,7 @@ async fn a_wrong_engine_is_failed_with_both_figures_until_a_trial_finds_it_right
 
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_compared_is_left_to_the_web_ui() {
-    let mut stage = published(1, EngineKind::Baked);
+    let mut stage = published(1, EngineKind::Baked).await;
     let unproven = Findings { proof: Err("no ONNX Runtime".to_owned()), ..findings(None) };
     stage.end(Ok(Done::Tried(unproven)));
     assert_eq!(stage.shown(), (State::Ready, String::new()));
@@ -95,7 +95,7 @@ async fn what_could_not_be_compared_is_left_to_the_web_ui() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_is_tried_on_each_gpu_and_again_with_another_driver() {
-    let mut stage = published(2, EngineKind::Shared);
+    let mut stage = published(2, EngineKind::Shared).await;
     let mut gpus = Vec::new();
     for tried in 1..=2 {
         gpus.extend(stage.job().gpu);
@@ -107,6 +107,7 @@ async fn an_engine_is_tried_on_each_gpu_and_again_with_another_driver() {
     assert_eq!(stage.offered().len(), 1);
 
     stage.update_driver("2");
+    stage.look(&readings(&[0, 0])).await;
     assert_eq!(stage.queue(), ["driver 1 → 2"], "and one under way");
     assert_eq!(stage.shown().0, State::Ready, "it serves meanwhile");
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))]);
@@ -117,19 +118,32 @@ async fn an_engine_is_tried_on_each_gpu_and_again_with_another_driver() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_an_engine_is_tried_on_its_gpu_another_one_is_built_on_the_next() {
+    let names = ["a.safetensors", "b.safetensors", "c.safetensors"];
+    let mut stage = Stage::with(2, BuildWhen::Always, EngineKind::Baked, &names).await;
+    let at = |gpu: usize, is_trial| (format!("GPU-{gpu}"), is_trial);
+    assert_eq!(stage.at_work(), [at(0, false), at(1, false)]);
+    stage.end_build();
+    assert_eq!(stage.at_work(), [at(0, false), at(1, true)], "the trial comes before the last");
+    stage.end_trial(Some(0.001));
+    assert_eq!(stage.at_work(), [at(0, false), at(1, false)], "on GPU 0 it is tried later");
+    assert_eq!(stage.queue(), ["not tried on this GPU yet"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shared_engine_is_tried_once_for_all_checkpoints() {
     let names = ["a.safetensors", "b.safetensors"];
-    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names).await;
     stage.end_build();
     assert_eq!(stage.job().checkpoint.to_str(), Some("/m/b.safetensors"), "the newest");
     stage.end_trial(Some(0.001));
-    assert!(stage.queue().is_empty() && stage.actor.world.work.is_none());
+    assert!(stage.queue().is_empty() && stage.actor.world.work.is_empty());
     assert_eq!(stage.offered().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_makes_way_and_comes_again() {
-    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]);
+    let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     stage.end_build();
     assert!(matches!(stage.job().task, Task::Try(_)), "before the other build");
@@ -146,11 +160,11 @@ async fn a_trial_makes_way_and_comes_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_asked_for() {
-    let mut stage = published(1, EngineKind::Baked);
+    let mut stage = published(1, EngineKind::Baked).await;
     for _ in 0..3 {
         stage.end(Err(Failure::Died("killed".to_owned())));
     }
-    assert!(stage.actor.world.work.is_none());
+    assert!(stage.actor.world.work.is_empty());
     let (state, reason) = stage.shown();
     assert_eq!(state, State::Ready);
     assert!(reason.contains("not tried on a GPU: killed; this happened 3 times"), "{reason}");
@@ -163,7 +177,7 @@ async fn a_trial_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_asked_fo
 #[tokio::test(start_paused = true)]
 async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
     let out = || Err(Failure::OutOfMemory { needed: Some(3 << 30), free: 1 << 30 });
-    let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]);
+    let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &memory(1 << 30, 0)).await;
     assert_eq!(stage.workers(), (0, 0));
     let reason = stage.shown().1;
@@ -187,10 +201,11 @@ async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_that_ran_out_is_tried_again_although_nobody_looks() {
-    let mut stage = published(1, EngineKind::Baked);
+async fn memory_that_ran_out_is_tried_again_after_a_minute() {
+    let mut stage = published(1, EngineKind::Baked).await;
+    stage.look(&memory(9 << 30, 0)).await;
     stage.end(Err(Failure::OutOfMemory { needed: None, free: 1 }));
-    assert!(stage.actor.world.work.is_none());
+    assert!(stage.actor.world.work.is_empty());
     let next = stage.actor.next_deadline();
     assert!(next <= Instant::now() + Duration::from_secs(61));
     advance(Duration::from_secs(61)).await;
@@ -200,7 +215,7 @@ async fn memory_that_ran_out_is_tried_again_although_nobody_looks() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outdated_engine_serves_until_its_successor_was_tried() {
-    let mut stage = published(1, EngineKind::Baked);
+    let mut stage = published(1, EngineKind::Baked).await;
     stage.end_trial(Some(0.001));
     let old = stage.actor.world.library.manifests().keys().next().copied();
     let mut config = stage.actor.world.config.clone();
@@ -228,7 +243,7 @@ fn materialize(stage: &mut Stage, output: &str) -> oneshot::Receiver<Reply> {
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_materialized_whatever_the_machine_does() {
     let names = ["a.safetensors", "b.safetensors"];
-    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names);
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names).await;
     let output = stage.data.path().join("a.plan");
     let output = output.to_str().unwrap();
     let refused = |mut answer: oneshot::Receiver<Reply>| match answer.try_recv() {
@@ -265,5 +280,5 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
     stage.end(Err(Failure::Refused("the disk is full".to_owned())));
     let Ok(Reply::Failed(failure)) = second.try_recv() else { panic!() };
     assert!(failure.to_string().contains("the disk is full"));
-    assert!(stage.actor.world.work.is_none());
+    assert!(stage.actor.world.work.is_empty());
 }

@@ -39,17 +39,19 @@ pub enum Decision {
     Stop(Reason),
 }
 
-/// Opens once the GPUs have been idle for a window, and closes at the first sample that says they
-/// are not. Times count from any fixed moment.
+/// Opens once a GPU has been idle for a window, and closes at the first sample that says it is not. Times
+/// count from any fixed moment.
 ///
 /// - Without a GPU there is nobody to disturb, and no window.
 /// - A GPU is idle below 10 % use by others, and busy again above 30 %.
-/// - A web UI that answers is idle when it makes no images. One that does not answer says nothing.
+/// - A web UI that answers is idle when it makes no images; otherwise it does so on any GPU where others
+///   compute, or which does not tell. One that does not answer says nothing.
 /// - The CPU decides only without a GPU that tells of its use: idle below 50 %, busy above 80 %. It
 ///   never stops a build, and holds up none for longer than half a minute.
 /// - While GPUs that were there can't be read, nothing starts and nothing is stopped.
 #[derive(Clone, Debug)]
-pub struct Gate {
+struct Gate {
+    gpu: Option<usize>,
     window: Duration,
     open: bool,
     idle_since: Option<Duration>,
@@ -58,20 +60,20 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A closed one.
-    pub fn new(window: Duration) -> Self {
-        Self { window, open: false, idle_since: None, cpu_busy_since: None, sampled: None }
+    /// A closed one: of the GPU at this place in the list, or of a machine without any.
+    fn new(gpu: Option<usize>, window: Duration) -> Self {
+        Self { gpu, window, open: false, idle_since: None, cpu_busy_since: None, sampled: None }
     }
 
     /// Why it is closed before the first sample.
-    pub fn too_soon(&self) -> Reason {
+    fn too_soon(&self) -> Reason {
         Reason::TooSoon { window: self.window }
     }
 
     /// Takes in what was read at `now`, and decides.
-    pub fn take(&mut self, sample: &Sample, now: Duration) -> Decision {
+    fn take(&mut self, sample: &Sample, now: Duration) -> Decision {
         if self.sampled.is_some_and(|sampled| now.saturating_sub(sampled) > GAP) {
-            *self = Self::new(self.window);
+            *self = Self::new(self.gpu, self.window);
         }
         self.sampled = Some(now);
         let busy = self.busy(sample);
@@ -92,8 +94,7 @@ impl Gate {
             }
             _ => {
                 let since = *self.idle_since.get_or_insert(now);
-                let is_without_gpu = sample.gpus.as_ref().is_ok_and(Vec::is_empty);
-                let long_enough = is_without_gpu || now.saturating_sub(since) >= self.window;
+                let long_enough = self.gpu.is_none() || now.saturating_sub(since) >= self.window;
                 self.open |= long_enough || out_of_patience;
                 if out_of_patience {
                     self.cpu_busy_since = None;
@@ -110,17 +111,20 @@ impl Gate {
             Ok(gpus) => gpus,
             Err(why) => return Some(Decision::Wait(Reason::Lost(why.clone()))),
         };
-        // Without a GPU a build takes nothing that its priority does not give back.
-        let stop = |reason| {
-            if gpus.is_empty() { Decision::Wait(reason) } else { Decision::Stop(reason) }
+        let at_work = sample.webui.as_ref().is_some_and(|webui| webui.at_work);
+        let Some(index) = self.gpu else {
+            // A build takes nothing that its priority does not give back.
+            let webui = at_work.then_some(Reason::WebUi);
+            return webui.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
         };
-        let gpu = gpus.iter().enumerate().find_map(|(index, gpu)| self.busy_gpu(index, gpu));
-        let webui = || sample.webui.as_ref().filter(|webui| webui.at_work).map(|_| Reason::WebUi);
-        gpu.or_else(webui).map(stop).or_else(|| {
-            let is_mute = |gpu| users::others(gpu) == Use::Unknown;
-            let limit = if self.open { CPU_STOPS } else { CPU_STARTS };
-            let percent = sample.cpu.filter(|percent| *percent > limit)?;
-            gpus.iter().all(is_mute).then_some(Decision::Wait(Reason::Cpu(percent)))
+        let Some(reading) = gpus.get(index) else {
+            return Some(Decision::Wait(Reason::Lost(format!("GPU {index} is gone"))));
+        };
+        let webui = at_work && users::may_be_there(reading);
+        let gpu = self.busy_gpu(index, reading).or(webui.then_some(Reason::WebUi));
+        gpu.map(Decision::Stop).or_else(|| {
+            let is_mute = users::others(reading) == Use::Unknown;
+            self.busy_cpu(sample).filter(|_| is_mute).map(Decision::Wait)
         })
     }
 
@@ -132,5 +136,34 @@ impl Gate {
             Use::Percent(_) | Use::Nothing | Use::Unknown => return None,
         };
         Some(Reason::Gpu { index, percent, users: users::names(reading) })
+    }
+
+    fn busy_cpu(&self, sample: &Sample) -> Option<Reason> {
+        let limit = if self.open { CPU_STOPS } else { CPU_STARTS };
+        sample.cpu.filter(|percent| *percent > limit).map(Reason::Cpu)
+    }
+}
+
+/// A gate for each GPU, in the order of the list, or one for a machine without any.
+#[derive(Clone, Debug)]
+pub struct Gates(Vec<Gate>);
+
+impl Gates {
+    /// Closed ones.
+    pub fn new(gpus: usize, window: Duration) -> Self {
+        Self(match gpus {
+            0 => vec![Gate::new(None, window)],
+            _ => (0..gpus).map(|index| Gate::new(Some(index), window)).collect(),
+        })
+    }
+
+    /// What each says before the first sample.
+    pub fn too_soon(&self) -> Vec<Decision> {
+        self.0.iter().map(|gate| Decision::Wait(gate.too_soon())).collect()
+    }
+
+    /// Has each take in what was read at `now`, and decide.
+    pub fn take(&mut self, sample: &Sample, now: Duration) -> Vec<Decision> {
+        self.0.iter_mut().map(|gate| gate.take(sample, now)).collect()
     }
 }

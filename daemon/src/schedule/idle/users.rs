@@ -57,6 +57,11 @@ pub(super) fn names(reading: &GpuReading) -> Vec<String> {
     users.into_iter().map(name).collect()
 }
 
+/// Whether another process may compute there.
+pub(super) fn may_be_there(reading: &GpuReading) -> bool {
+    reading.processes.is_none() || !computing(reading).is_empty()
+}
+
 /// The processes of others that compute there.
 pub(in crate::schedule) fn computing(reading: &GpuReading) -> Vec<String> {
     let processes = reading.processes.as_deref().unwrap_or_default();
