@@ -3,8 +3,9 @@ extension; nothing here knows torch, only arithmetic on arrays."""
 from __future__ import annotations
 
 PREFIX = "model.diffusion_model."
-# Latent channels, the only ones that a LoRA of an ordinary model has for an inpainting one.
+# Latent channels are the only ones that a LoRA of an ordinary model has for an inpainting one.
 LATENT_CHANNELS = 4
+INPAINTING_CHANNELS = 9
 
 
 class Unsupported(Exception):
@@ -55,20 +56,27 @@ def strange(layers, networks):
 
 def merge(weight, bias, modules):
     """A layer's weight and bias with the networks' modules for it applied, one after the other: some
-    kinds look at what those before have made. `bias` is None where there is none."""
+    kinds look at what those before have made. `bias` is None where there is none. Also how many modules
+    were made for another shape: the web UI leaves them out, and so must we."""
+    left_out = 0
     for module in modules:
-        delta, bias_delta = module.calc_updown(weight)
-        weight = plus(weight, delta)
-        if bias_delta is not None:
-            if bias is None:
-                raise Unsupported("a LoRA adds a bias where the UNet has none")
-            bias = bias + bias_delta
-    return weight, bias
+        try:
+            delta, bias_delta = module.calc_updown(weight)
+            weight = plus(weight, delta)
+            if bias_delta is not None:
+                if bias is None:
+                    raise Unsupported("a LoRA adds a bias where the UNet has none")
+                bias = bias + bias_delta
+        except RuntimeError as error:
+            # Not of the shape, but of the GPU.
+            if "CUDA" in str(error):
+                raise
+            left_out += 1
+    return weight, bias, left_out
 
 
 def plus(weight, delta):
-    fewer = len(weight.shape) == 4 and delta.shape[1] == LATENT_CHANNELS < weight.shape[1]
-    if not fewer:
+    if len(weight.shape) != 4 or weight.shape[1] != INPAINTING_CHANNELS:
         return weight + delta
     both = weight + 0
     both[:, :LATENT_CHANNELS] += delta

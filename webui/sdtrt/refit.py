@@ -28,16 +28,18 @@ class Refit:
         # What is in the engine now: LoRAs, and the layers that they have changed.
         self.loras = ()
         self.changed = set()
+        self.left_out = 0
         # All of them: the constants too, which TensorRT leaves out of what it calls missing.
         self._put(names, ())
 
     def follow(self, networks):
-        """Makes the weights those of these LoRAs, at the cost of the layers that change. Raises
-        lora.Unsupported before anything was changed; after any other error nobody knows which weights
-        the engine has, and it is to be thrown away."""
+        """Makes the weights those of these LoRAs, at the cost of the layers that change, and returns how
+        often one did not fit a layer, which is then left as it is. Raises lora.Unsupported before anything
+        was changed; after any other error nobody knows which weights the engine has, and it is to be
+        thrown away."""
         state = lora.state(networks)
         if state == self.loras:
-            return
+            return 0
         strange = lora.strange(self.layers, networks)
         if strange:
             raise lora.Unsupported(f"a LoRA changes {min(strange)}, which the engine does not have")
@@ -45,9 +47,11 @@ class Refit:
         names = [
             name for layer in affected | self.changed for name in self.layers[layer].values()
         ]
+        self.left_out = 0
         if names:
             self._put(names, networks)
         self.loras, self.changed = state, affected
+        return self.left_out
 
     def _put(self, names, networks):
         """Gives the engine the weights of these names."""
@@ -80,8 +84,9 @@ class Refit:
             # In the engine's type, as the web UI adds them up.
             fit = lambda part: self._fitting(self.layers[layer][part], parts[part]).cuda()
             base = {part: fit(part) for part in parts}
-            merged = lora.merge(base["weight"], base.get("bias"), modules)
+            *merged, left_out = lora.merge(base["weight"], base.get("bias"), modules)
             parts = dict(zip(("weight", "bias"), merged))
+            self.left_out += left_out
         return {name: parts[part] for part, name in self.layers[layer].items()}
 
     def _fitting(self, name, tensor):

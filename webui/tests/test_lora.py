@@ -24,7 +24,8 @@ class Row(list):
 
     def __add__(self, other):
         others = other if isinstance(other, list) else [other] * len(self)
-        assert len(others) == len(self), "shapes differ"
+        if len(others) != len(self):
+            raise RuntimeError("shapes differ")
         return Row(a + b for a, b in zip(self, others))
 
     __iadd__ = __add__
@@ -68,14 +69,29 @@ class Loras(unittest.TestCase):
         doubling = SimpleNamespace(calc_updown=lambda weight: (Row(weight), None))
         weight, bias = Row([1, 2, 3, 4]), Row([1])
         found = lora.merge(weight, bias, [adding(Row([1, 1, 1, 1]), Row([5])), doubling])
-        self.assertEqual(found, ([4, 6, 8, 10], [6]))
+        self.assertEqual(found, ([4, 6, 8, 10], [6], 0))
         self.assertEqual((weight, bias), ([1, 2, 3, 4], [1]), "the checkpoint's own stay")
 
     def test_an_inpainting_model_takes_the_loras_of_ordinary_ones(self):
         weight = Row(range(9))
-        found, _ = lora.merge(weight, None, [adding(Row([10, 10, 10, 10]))])
-        self.assertEqual(found, [10, 11, 12, 13, 4, 5, 6, 7, 8])
+        found = lora.merge(weight, None, [adding(Row([10, 10, 10, 10]))])
+        self.assertEqual(found, ([10, 11, 12, 13, 4, 5, 6, 7, 8], None, 0))
         self.assertEqual(weight, list(range(9)))
+
+    def test_what_has_another_shape_is_left_out_as_the_web_ui_does(self):
+        fits, other = adding(Row([10] * 8), Row([2])), adding(Row([10, 10, 10, 10]), Row([1]))
+        found = lora.merge(Row(range(8)), Row([1]), [other, fits, other])
+        self.assertEqual(found, ([10, 11, 12, 13, 14, 15, 16, 17], [3], 2))
+        # The web UI makes 14 channels of 9.
+        weight = Row(range(9))
+        self.assertEqual(lora.merge(weight, None, [adding(Row([10] * 9))]), (weight, None, 1))
+
+    def test_a_gpu_that_fails_is_not_taken_for_another_shape(self):
+        def fail(weight):
+            raise RuntimeError("CUDA out of memory")
+
+        with self.assertRaises(RuntimeError):
+            lora.merge(Row([1]), None, [SimpleNamespace(calc_updown=fail)])
 
     def test_a_bias_where_there_is_none(self):
         with self.assertRaises(lora.Unsupported):
