@@ -39,7 +39,10 @@ def about():
 def obstacle(engine, machine):
     """Why this engine can't be used on this machine, or None."""
     if machine.tensorrt is None:
-        return "the Python package of TensorRT-RTX is missing: start the web UI once more with its network on"
+        return (
+            "the Python package of TensorRT-RTX is missing: start the web UI once more with its network on, "
+            "and without --skip-install"
+        )
     if machine.compute_capability is None:
         return "torch sees no NVIDIA GPU"
     if engine.tensorrt != machine.tensorrt:

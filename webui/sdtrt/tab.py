@@ -13,12 +13,12 @@ SECONDS = 2
 def on_ui_tabs():
     """The tab, as the web UI wants it."""
     with gr.Blocks(analytics_enabled=False) as tab:
-        gr.Markdown(status, every=SECONDS, elem_id="sdtrt_status")
+        shown = gr.Markdown(elem_id="sdtrt_status")
         with gr.Row():
             pause = gr.Button("Pause", elem_id="sdtrt_pause")
             resume = gr.Button("Resume", elem_id="sdtrt_resume")
         with gr.Row():
-            chosen = gr.Dropdown(label="Checkpoint", choices=names(), value=loaded, elem_id="sdtrt_checkpoint")
+            chosen = gr.Dropdown(label="Checkpoint", elem_id="sdtrt_checkpoint")
             refresh = gr.Button("Refresh", scale=0, elem_id="sdtrt_refresh")
         engines = gr.Markdown(elem_id="sdtrt_engines")
         with gr.Row():
@@ -41,7 +41,12 @@ def on_ui_tabs():
         )
         refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)
         chosen.change(show, chosen, engines)
-        tab.load(show, chosen, engines)
+        # The page asks, not its components: those that do are asked twice inside of the web UI's own page.
+        tab.load(status, outputs=shown, every=SECONDS)
+        tab.load(opened, outputs=[chosen, engines])
+        for field in (chosen, engine):
+            # A choice is none of the web UI's defaults.
+            field.do_not_save_to_config = True
     return [(tab, "TensorRT", "sdtrt")]
 
 
@@ -76,6 +81,12 @@ def loaded():
     checkpoint = hooks.files.checkpoints(hooks.index_file.index, [path]).get(path) if path else None
     found = (name for name, entry in entries().items() if checkpoint and entry["weights_id"] == checkpoint.id)
     return next(found, None)
+
+
+def opened():
+    """The checkpoints with the one that the web UI has loaded chosen, and its engines."""
+    name = loaded()
+    return gr.update(choices=names(), value=name), show(name)
 
 
 def reference(name):
