@@ -20,7 +20,10 @@ class EnginesScript(scripts.Script):
         hooks.before_job()
 
     def process_batch(self, p, *args, **kwargs):
-        hooks.before_batch()
+        hooks.before_pass()
+
+    def before_hr(self, p, *args):
+        hooks.before_pass()
 
     def postprocess(self, p, processed, *args):
         hooks.after_job()

@@ -7,6 +7,12 @@ import sys
 from modules import devices, sd_hijack, sd_models, shared
 
 
+# Parts of the UNet that --lowvram brings to the GPU by hooks of its own, one at a time.
+BROUGHT = ("time_embed", "input_blocks", "middle_block", "output_blocks")
+# Settings of A1111's own extension.
+HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
+
+
 def say(line):
     print(f"sdtrt: {line}")
 
@@ -50,21 +56,33 @@ def original_forward(unet):
 
 
 def wake():
-    """Moves the web UI's UNet to the GPU."""
-    # With --medvram and --lowvram the web UI's own hooks do.
-    if not moves_by_itself():
+    """Moves the web UI's UNet to the GPU, but for what --lowvram brings there part by part."""
+    if not shared.cmd_opts.lowvram:
         torch_unet().to(devices.device)
+        return
+    for name, part in torch_unet().named_children():
+        if name not in BROUGHT:
+            part.to(devices.device)
+
+
+def wake_for_later():
+    """The same for calls that come later: --medvram then brings it by itself."""
+    if shared.cmd_opts.lowvram or not getattr(model(), "lowvram", False):
+        wake()
 
 
 def rest():
-    """Moves it back to memory of the CPU."""
-    if not moves_by_itself() and next(torch_unet().parameters()).is_cuda:
+    """Moves it back to memory of the CPU. --medvram brings it to the GPU before each pass, needed or not."""
+    if not shared.cmd_opts.lowvram and next(torch_unet().parameters()).is_cuda:
         torch_unet().to(devices.cpu)
         devices.torch_gc()
 
 
-def moves_by_itself():
-    return bool(getattr(model(), "lowvram", False))
+def give_back():
+    """Puts right what the web UI leaves out when it takes its own UNet again: with --lowvram all of it is
+    on the CPU, and only some of it is brought."""
+    if shared.cmd_opts.lowvram and model() is not None:
+        wake()
 
 
 def taken_over():
@@ -84,6 +102,18 @@ def obstacle():
         return "a hypernetwork is on"
     if getattr(sd_hijack.model_hijack, "circular_enabled", False):
         return "tiling is on"
+    return None
+
+
+def approximation():
+    """Why the web UI's own UNet computes something else than its checkpoint says, for people; None if it
+    does not. It is no measure of an engine then."""
+    if getattr(model(), "applied_token_merged_ratio", 0):
+        return "token merging is on"
+    if any(getattr(shared.opts, name, False) for name in HYPERTILE):
+        return "HyperTile is on"
+    if getattr(devices, "fp8", False):
+        return "PyTorch's weights are in fp8"
     return None
 
 

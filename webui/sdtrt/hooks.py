@@ -45,7 +45,8 @@ class EngineOption(sd_unet.SdUnetOption):
 
 def known():
     """The file and the name of each checkpoint that the web UI has in its list."""
-    return [(info.filename, info.model_name) for info in sd_models.checkpoints_list.values()]
+    # A copy: while it loads a checkpoint, another thread changes its title in there.
+    return [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
 
 
 def list_unets(unets):
@@ -72,9 +73,15 @@ def before_job():
         current().start_job()
 
 
-def before_batch():
-    """Makes way for an extension that works inside of the UNet."""
-    if current() and a1111.taken_over():
+def before_pass():
+    """Has the engine of the checkpoint that is loaded: after a refiner, or for a hires checkpoint, the web
+    UI may have loaded it without choosing an engine. Makes way for an extension that works inside of the
+    UNet."""
+    sd_unet.apply_unet()
+    if not current():
+        return
+    current().start_pass()
+    if a1111.taken_over():
         current().step_aside()
 
 

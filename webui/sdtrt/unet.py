@@ -30,9 +30,15 @@ class Unet:
         self.failed = {}
         self.said = set()
         self.answers = {}
-        self.torch_may_be_loaded = True
+        # Why the LoRAs that are on can't be had, once that was found out.
+        self.unfit = None
         self.provable = True
         self._seen_loras = None
+        self.start_pass()
+
+    def start_pass(self):
+        """What came before may have left the web UI's own UNet on the GPU."""
+        self.torch_may_be_loaded = True
 
     def activate(self):
         """Loads the engine that is the likeliest to be used. Never raises."""
@@ -48,11 +54,15 @@ class Unet:
         """Gives the GPU's memory back. Never raises."""
         self.end_job()
         self.entry = self.engine = self.refit = None
+        try:
+            self.host.give_back()
+        except Exception as error:
+            self._say(f"PyTorch's UNet could not be moved to the GPU: {error}")
 
     def step_aside(self):
         """Has the web UI's own UNet on the GPU for an extension that works inside of it."""
         self._say(f"{self.host.obstacle()}; PyTorch computes")
-        self.host.wake()
+        self.host.wake_for_later()
 
     def end_job(self):
         """Keeps the kernels that were compiled. Never raises."""
@@ -71,7 +81,8 @@ class Unet:
             self._say(str(why))
         except lora.Unsupported as why:
             # Found out before any weight was changed.
-            self._say(f"{why}; PyTorch computes it")
+            self.unfit = f"{why}; PyTorch computes it"
+            self._say(self.unfit)
         except Exception as error:
             self._give_up(error)
         return self.host.torch_forward(x, timesteps, context, *args, **kwargs)
@@ -85,17 +96,19 @@ class Unet:
             raise HandOver(f"{why}, which engines don't know; PyTorch computes it")
         networks = self.host.networks()
         entry, profile = self._serving(calls.Call.of(x.shape, context.shape), networks)
-        self._load(entry)
         if self.torch_may_be_loaded:
             self.host.rest()
             self.torch_may_be_loaded = False
+        self._load(entry)
         inputs = {"sample": x, "timesteps": timesteps, "encoder_hidden_states": context}
         if y is not None:
             inputs["y"] = y
         if inputs.keys() != self.engine.inputs:
             raise HandOver("the engine takes other inputs than this model; PyTorch computes it")
         if self.refit is not None:
-            self.refit.follow(networks)
+            left_out = self.refit.follow(networks)
+            if left_out:
+                self._say(f"LoRAs do not fit {left_out} layers, which are left as they are")
         latent = self.engine(profile, inputs)
         if self.provable and not self._is_proven(entry):
             return self._prove(entry, latent, inputs)
@@ -105,12 +118,13 @@ class Unet:
         """The engine and the optimization profile for a call."""
         loras = lora.state(networks)
         if loras != self._seen_loras:
-            self._seen_loras, self.answers = loras, {}
+            self._seen_loras, self.answers, self.unfit = loras, {}, None
         if call not in self.answers:
             self.answers[call] = self._choose(call, lora.touches_unet(networks))
         entry, profile = self.answers[call]
-        if entry.id in self.failed:
-            raise HandOver(self.failed[entry.id])
+        why = self.failed.get(entry.id) or self.unfit
+        if why is not None:
+            raise HandOver(why)
         return entry, profile
 
     def _choose(self, call, with_loras):
@@ -170,6 +184,11 @@ class Unet:
     def _prove(self, entry, latent, inputs):
         """Computes the call with PyTorch too, and keeps how far they are apart. Returns the result
         to go on with."""
+        approximation = self.host.approximation()
+        if approximation is not None:
+            self.provable = False
+            self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
+            return latent
         arguments = dict(inputs)
         x, timesteps, context = (
             arguments.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")

@@ -54,6 +54,7 @@ class Engines:
     def __init__(self, test, folder):
         self.loaded, self.profiles, self.followed, self.said = [], [], [], []
         self.broken = set()
+        self.refused = 0
         for module, name, stand_in in (
             (unet, "load", self.load), (unet.machine, "here", lambda: HERE), (a1111, "say", self.said.append),
             (hooks, "place", Place(folder)), (hooks, "index_file", index.IndexFile(folder / "index.json")),
@@ -64,6 +65,7 @@ class Engines:
 
     def follow(self, networks):
         if any("strange" in network.modules for network in networks):
+            self.refused += 1
             raise lora.Unsupported("a LoRA is strange")
         self.followed.append(list(networks))
 

@@ -93,6 +93,20 @@ class Options(unittest.TestCase):
         webui.job()
         self.assertEqual(self.engines.loaded, ["engine of a"], "loaded once")
 
+    def test_a_checkpoint_that_came_back_after_a_refiner_has_its_engine_in_the_next_batch(self):
+        paths = {name: self.models / f"{name}.safetensors" for name in ("base", "refiner")}
+        self.write(*paths.values())
+        self.publish({name: [path] for name, path in paths.items()})
+        webui = WebUi(self.models)
+        webui.list_unets()
+        webui.load(paths["base"])
+        webui.job()
+        webui.swap(paths["refiner"])
+        webui.swap(paths["base"])
+        self.assertIsNone(webui.unet.current_unet)
+        webui.start_pass()
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of base's")
+
     def test_a_checkpoint_that_moves_while_it_is_loaded_keeps_its_engine(self):
         path, moved = self.models / "a.safetensors", self.models / "sub/b.safetensors"
         self.write(path)

@@ -100,6 +100,55 @@ class Calls(unittest.TestCase):
         self.assertEqual(self.webui.unet.current_unet.forward(*samples.call()), "engine's")
         self.assertEqual(torch_unet.place, "cpu", "its memory is given back")
 
+    def test_lowvram_has_the_parts_on_the_gpu_that_no_hook_brings(self):
+        unet = self.start(samples.engine())
+        hooks.a1111.shared.cmd_opts.lowvram = self.webui.lowvram = True
+        self.webui.torch_unet.to("cpu")
+        self.assert_torch(unet, "2056", *samples.call(width=2056))
+        self.webui.torch_unet.to("cpu")
+        self.webui.choose("None")
+        places = {name: part.place for name, part in self.webui.torch_unet.parts.items()}
+        self.assertEqual(places.pop("out"), "cuda", "before PyTorch is called without an engine")
+        self.assertEqual(set(places.values()), {"cpu"})
+
+    def test_medvram_has_no_second_unet_on_the_gpu_for_longer_than_a_call(self):
+        unet = self.start(samples.engine())
+        self.webui.lowvram = self.webui.models.model_data.sd_model.lowvram = True
+        self.webui.job()
+        for _ in range(2):
+            self.assertEqual(self.webui.torch_unet.place, "cuda")
+            unet.forward(*samples.call())
+            self.assertEqual(self.webui.torch_unet.place, "cpu")
+            self.webui.start_pass()
+        self.assert_torch(unet, "2056", *samples.call(width=2056))
+
+    def test_calls_by_turns_do_not_move_torchs_weights_each_time(self):
+        unet = self.start(samples.engine())
+        self.webui.job()
+        before = self.webui.torch_unet.moves
+        for _ in range(3):
+            unet.forward(*samples.call())
+            unet.forward(*samples.call(tokens=231))
+        self.assertEqual(self.webui.torch_unet.moves, before + 1)
+
+    def test_what_pytorch_approximates_is_no_measure(self):
+        unet = self.start(samples.engine(state="unproven"))
+        model, host = self.webui.models.model_data.sd_model, hooks.a1111
+        self.addCleanup(delattr, host.devices, "fp8")
+        for holder, name, said in (
+            (model, "applied_token_merged_ratio", "token merging"),
+            (host.shared.opts, "hypertile_enable_unet_secondpass", "HyperTile"),
+            (host.devices, "fp8", "fp8"),
+        ):
+            with self.subTest(name):
+                setattr(holder, name, True)
+                self.webui.job()
+                self.assertEqual(unet.forward(*samples.call()), "engine's")
+                setattr(holder, name, False)
+                self.assertIn(said, self.engines.said[-1])
+        self.assertEqual(self.webui.torch_calls, 0)
+        self.assertIsNone(hooks.place.proofs.error("engine", "unet of a"))
+
     def test_an_engine_that_fails_is_left_for_the_job_and_tried_at_the_next(self):
         unet = self.start(samples.engine())
         self.engines.broken.add("engine")
@@ -151,7 +200,9 @@ class Calls(unittest.TestCase):
         networks = self.webui_networks()
         unet = self.start(samples.engine("shared", kind="shared", constants="/constants"))
         networks.loaded_networks = [lora("diffusion_model_gone", "strange")]
-        self.assert_torch(unet, "a LoRA is strange")
+        for _ in range(3):
+            self.assert_torch(unet, "a LoRA is strange")
+        self.assertEqual(self.engines.refused, 1, "looked at once")
         networks.loaded_networks = []
         self.assertEqual(unet.forward(*samples.call()), "shared's")
         self.assertEqual(self.engines.loaded, ["shared"])

@@ -17,21 +17,47 @@ def put_stand_ins():
     sys.modules["networks"] = ModuleType("networks")
 
 
-class TorchUnet:
-    """The web UI's own, as far as it is moved about."""
+# What --lowvram brings to the GPU when it is its turn.
+BROUGHT = ("time_embed", "input_blocks", "middle_block", "output_blocks")
+
+
+class Part:
+    """A module, as far as it is moved about."""
 
     def __init__(self):
         self.place = "cuda"
-
-    def forward(self, x, timesteps, context, **others):
-        return "PyTorch's"
 
     def to(self, place):
         self.place = place
         return self
 
+
+class TorchUnet:
+    """The web UI's own, as far as it is moved about."""
+
+    def __init__(self):
+        self.parts = {name: Part() for name in (*BROUGHT, "out")}
+        self.moves = 0
+
+    @property
+    def place(self):
+        places = {part.place for part in self.parts.values()}
+        return places.pop() if len(places) == 1 else "both"
+
+    def forward(self, x, timesteps, context, **others):
+        return "PyTorch's"
+
+    def to(self, place):
+        self.moves += self.place != place
+        for part in self.parts.values():
+            part.to(place)
+        return self
+
     def parameters(self):
-        yield SimpleNamespace(is_cuda=self.place == "cuda")
+        yield SimpleNamespace(is_cuda=self.parts["time_embed"].place == "cuda")
+
+    def named_children(self):
+        return self.parts.items()
 
 
 class WebUi:
@@ -42,18 +68,26 @@ class WebUi:
         modules = sys.modules["modules"]
         self.unet, self.models, self.networks = modules.sd_unet, modules.sd_models, sys.modules["networks"]
         self.unet.unet_options, self.unet.current_unet, self.unet.current_option = [], None, None
+        # Whether --medvram or --lowvram is on.
+        self.lowvram = False
         self.unet.list_unets = self.list_unets
+        self.unet.apply_unet = lambda: self.choose("Automatic")
         self.models.model_data = SimpleNamespace(sd_model=None)
         self.models.read_state_dict = None
         self.networks.loaded_networks = []
         modules.sd_hijack.model_hijack = SimpleNamespace(circular_enabled=False)
         modules.sd_hijack.ldm_original_forward = self.torch_forward
         modules.shared.loaded_hypernetworks = []
+        modules.shared.opts = SimpleNamespace()
+        modules.shared.cmd_opts = SimpleNamespace(lowvram=False)
         modules.devices.cpu, modules.devices.device, modules.devices.torch_gc = "cpu", "cuda", lambda: None
         self.torch_calls = 0
         self.refresh_checkpoints()
 
     def torch_forward(self, unet, *args, **kwargs):
+        if sys.modules["modules.shared"].cmd_opts.lowvram:
+            for name in BROUGHT:
+                unet.parts[name].to("cuda")
         assert unet.place == "cuda", "its weights are not where it computes"
         self.torch_calls += 1
         return TorchUnet.forward(unet, *args, **kwargs)
@@ -85,13 +119,17 @@ class WebUi:
 
     def load(self, path):
         """Loads a checkpoint, and has an engine chosen by 'Automatic'."""
+        self.swap(path)
+        self.choose("Automatic")
+
+    def swap(self, path):
+        """Loads a checkpoint of another architecture than the one before: no engine is chosen then."""
+        self.choose("None")
         info = self.models.checkpoints_list[str(path)]
         self.torch_unet = TorchUnet()
         self.models.model_data.sd_model = SimpleNamespace(
-            sd_checkpoint_info=info, lowvram=False, model=SimpleNamespace(diffusion_model=self.torch_unet)
+            sd_checkpoint_info=info, lowvram=self.lowvram, model=SimpleNamespace(diffusion_model=self.torch_unet)
         )
-        self.choose("None")
-        self.choose("Automatic")
 
     def choose(self, setting):
         """As the web UI applies its setting `sd_unet`."""
@@ -106,7 +144,8 @@ class WebUi:
             self.unet.current_unet.deactivate()
         self.unet.current_option, self.unet.current_unet = chosen, None
         if chosen is None:
-            self.torch_unet.to("cuda")
+            if not self.lowvram:
+                self.torch_unet.to("cuda")
             return
         self.torch_unet.to("cpu")
         self.unet.current_unet = chosen.create_unet()
@@ -119,4 +158,13 @@ class WebUi:
 
         hooks.before_job()
         self.choose("Automatic")
-        hooks.before_batch()
+        self.start_pass()
+
+    def start_pass(self):
+        """What comes before the first call of each batch, and of the hires pass."""
+        from sdtrt import hooks
+
+        hooks.before_pass()
+        if self.lowvram and not sys.modules["modules.shared"].cmd_opts.lowvram:
+            # What --medvram does when the model is called.
+            self.torch_unet.to("cuda")

@@ -85,8 +85,8 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 7] {
         Complaint {
             is_so: set("sd_checkpoints_limit").as_u64().is_some_and(|limit| limit > 1),
             found: "several checkpoints are kept loaded",
-            advice: "between those the web UI does not switch engines: set Maximum number of \
-                     checkpoints loaded at the same time to 1",
+            advice: "a refiner among those gets no engine: set Maximum number of checkpoints loaded \
+                     at the same time to 1",
             is_bad: false,
         },
     ]
