@@ -34,6 +34,10 @@ class WebUI:
     def load(self, path, unet):
         """Has a checkpoint loaded, on the CPU as the web UI leaves it beside an engine."""
         self.info, self.unet = SimpleNamespace(filename=str(path)), unet.to("cpu")
+        for kind in {type(module) for module in unet.modules()}:
+            if not kind.__module__.startswith(("torch.", "ldm.")):
+                # Where the web UI's are; others are taken for another extension's.
+                kind.__module__ = f"ldm.{kind.__module__}"
         model = SimpleNamespace(diffusion_model=self.unet)
         self.modules["sd_models"].model_data = SimpleNamespace(
             sd_model=SimpleNamespace(sd_checkpoint_info=self.info, model=model, lowvram=False)

@@ -88,10 +88,27 @@ def give_back():
 def taken_over():
     """Whether another extension, such as ControlNet, computes the UNet's blocks by itself. It then
     calls no engine, nor does it move anything to the GPU."""
-    unet = torch_unet()
-    own = vars(unet).get("forward")
-    # What it leaves behind afterwards is the class's own again.
-    return own is not None and getattr(own, "__func__", None) is not type(unet).forward
+    return has_own_forward(torch_unet())
+
+
+def has_own_forward(module):
+    own = vars(module).get("forward")
+    # What extensions leave behind afterwards is the class's own again.
+    return own is not None and getattr(own, "__func__", None) is not type(module).forward
+
+
+def altered():
+    """The part of the UNet that another extension has changed, such as Regional Prompter, or put there, such
+    as AnimateDiff; None if there is none. Takes a few ms to find out."""
+    return next((name for name, part in torch_unet().named_modules() if is_foreign(part)), None)
+
+
+def is_foreign(module):
+    if has_own_forward(module) and not hasattr(module, "__webui_hypertile_params"):
+        return True
+    # Token merging makes a class of its own of the UNet's.
+    bases = (kind.__module__ for kind in type(module).__mro__ if kind.__name__ not in ("Module", "object"))
+    return not any(base.partition(".")[0] in ("ldm", "sgm", "torch") for base in bases)
 
 
 def obstacle():

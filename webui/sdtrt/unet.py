@@ -37,8 +37,10 @@ class Unet:
         self.start_pass()
 
     def start_pass(self):
-        """What came before may have left the web UI's own UNet on the GPU."""
+        """What came before may have changed the web UI's own UNet, or left it on the GPU."""
         self.torch_may_be_loaded = True
+        self.looked_inside = False
+        self.altered = None
 
     def activate(self):
         """Loads the engine that is the likeliest to be used. Never raises."""
@@ -90,7 +92,7 @@ class Unet:
     def _forward(self, x, timesteps, context, y=None, **others):
         if self.host.loaded_path() != self.path:
             raise HandOver("another checkpoint is loaded than the engine is of; PyTorch computes it")
-        obstacle = self.host.obstacle()
+        obstacle = self.host.obstacle() or self._inside()
         if obstacle is not None or others:
             why = obstacle or f"{', '.join(others)} came with the call"
             raise HandOver(f"{why}, which engines don't know; PyTorch computes it")
@@ -113,6 +115,12 @@ class Unet:
         if self.provable and not self._is_proven(entry):
             return self._prove(entry, latent, inputs)
         return latent
+
+    def _inside(self):
+        """What another extension does inside of the web UI's UNet in this pass, for people."""
+        if not self.looked_inside:
+            self.looked_inside, self.altered = True, self.host.altered()
+        return self.altered and f"another extension works at {self.altered} of the UNet"
 
     def _serving(self, call, networks):
         """The engine and the optimization profile for a call."""

@@ -100,6 +100,27 @@ class Calls(unittest.TestCase):
         self.assertEqual(self.webui.unet.current_unet.forward(*samples.call()), "engine's")
         self.assertEqual(torch_unet.place, "cpu", "its memory is given back")
 
+    def test_what_works_inside_of_the_unet_is_torchs(self):
+        self.start(samples.engine())
+        unet, parts = self.webui.unet.current_unet, self.webui.torch_unet.parts
+        part = parts["middle_block"]
+        part.forward = lambda *args: None
+        self.webui.job()
+        self.assert_torch(unet, "works at middle_block")
+        # What it leaves behind.
+        part.forward = type(part).forward.__get__(part)
+        # What stays when HyperTile was once on, and what token merging does.
+        hypertile = parts["output_blocks"]
+        hypertile.forward = lambda *args: None
+        setattr(hypertile, "__webui_hypertile_params", None)
+        parts["input_blocks"].__class__ = type("Merging", (type(part),), {"__module__": "tomesd.patch"})
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "engine's")
+        parts["motion"] = type("Motion", (), {"__module__": "motion_module", "to": lambda *_: None, "place": "cuda"})()
+        self.assertEqual(unet.forward(*samples.call()), "engine's", "looked at once in a pass")
+        self.webui.start_pass()
+        self.assert_torch(unet, "works at motion")
+
     def test_lowvram_has_the_parts_on_the_gpu_that_no_hook_brings(self):
         unet = self.start(samples.engine())
         hooks.a1111.shared.cmd_opts.lowvram = self.webui.lowvram = True

@@ -24,8 +24,13 @@ BROUGHT = ("time_embed", "input_blocks", "middle_block", "output_blocks")
 class Part:
     """A module, as far as it is moved about."""
 
+    __module__ = "ldm.modules.attention"
+
     def __init__(self):
         self.place = "cuda"
+
+    def forward(self):
+        """As the class has it."""
 
     def to(self, place):
         self.place = place
@@ -34,6 +39,8 @@ class Part:
 
 class TorchUnet:
     """The web UI's own, as far as it is moved about."""
+
+    __module__ = "ldm.modules.diffusionmodules.openaimodel"
 
     def __init__(self):
         self.parts = {name: Part() for name in (*BROUGHT, "out")}
@@ -58,6 +65,9 @@ class TorchUnet:
 
     def named_children(self):
         return self.parts.items()
+
+    def named_modules(self):
+        return [("", self), *self.parts.items()]
 
 
 class WebUi:
