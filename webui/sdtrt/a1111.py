@@ -55,6 +55,12 @@ def original_forward(unet):
     return openaimodel.copy_of_UNetModel_forward_for_webui
 
 
+def gpu():
+    """The number of the GPU that --device-id chooses, which CUDA's current one need not be; or None."""
+    number = shared.cmd_opts.device_id
+    return int(number) if number and number.isdigit() else None
+
+
 def wake():
     """Moves the web UI's UNet to the GPU, but for what --lowvram brings there part by part."""
     if not shared.cmd_opts.lowvram:

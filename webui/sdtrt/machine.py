@@ -1,6 +1,7 @@
 """Whether an engine can be used here."""
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 
@@ -22,6 +23,15 @@ def here():
     available = torch.cuda.is_available()
     capability = torch.cuda.get_device_capability() if available else None
     return Machine(trt.__version__, capability and "{}.{}".format(*capability))
+
+
+def on(gpu):
+    """Within it the GPU of this number is CUDA's current one, where TensorRT-RTX works. None leaves it."""
+    if gpu is None:
+        return nullcontext()
+    import torch
+
+    return torch.cuda.device(gpu)
 
 
 def about():

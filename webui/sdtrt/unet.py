@@ -2,12 +2,24 @@
 from __future__ import annotations
 
 import time
+from functools import wraps
 
 from . import calls, lora, machine, proofs
 
 
 class HandOver(Exception):
     """Why PyTorch computes a call, for people."""
+
+
+def on_its_gpu(method):
+    """Has the web UI's GPU as CUDA's current one meanwhile."""
+
+    @wraps(method)
+    def there(self, *args, **kwargs):
+        with machine.on(self.host.gpu()):
+            return method(self, *args, **kwargs)
+
+    return there
 
 
 class Unet:
@@ -42,6 +54,7 @@ class Unet:
         self.looked_inside = False
         self.altered = None
 
+    @on_its_gpu
     def activate(self):
         """Loads the engine that is the likeliest to be used. Never raises."""
         try:
@@ -52,6 +65,7 @@ class Unet:
         except Exception as error:
             self._give_up(error)
 
+    @on_its_gpu
     def deactivate(self):
         """Gives the GPU's memory back. Never raises."""
         self.end_job()
@@ -74,6 +88,7 @@ class Unet:
             except Exception as error:
                 self._say(f"compiled kernels could not be kept: {error}")
 
+    @on_its_gpu
     def forward(self, x, timesteps, context, *args, **kwargs):
         """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
         [batch, width] where the model has it. Returns [batch, 4, height, width]."""

@@ -1,5 +1,6 @@
 """An index, its file, and the web UI's UNet on stand-ins for engines."""
 import json
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 from sdtrt import a1111, hooks, index, lora, unet
@@ -55,13 +56,22 @@ class Engines:
         self.loaded, self.profiles, self.followed, self.said = [], [], [], []
         self.broken = set()
         self.refused = 0
+        # The GPU at work, and where each engine was loaded and called.
+        self.gpu, self.gpus = None, []
         for module, name, stand_in in (
-            (unet, "load", self.load), (unet.machine, "here", lambda: HERE), (a1111, "say", self.said.append),
+            (unet, "load", self.load), (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
+            (a1111, "say", self.said.append),
             (hooks, "place", Place(folder)), (hooks, "index_file", index.IndexFile(folder / "index.json")),
             (hooks, "files", hooks.options.Files()), (hooks, "_listed", None),
         ):
             test.addCleanup(setattr, module, name, getattr(module, name))
             setattr(module, name, stand_in)
+
+    @contextmanager
+    def on(self, gpu):
+        before, self.gpu = self.gpu, gpu
+        yield
+        self.gpu = before
 
     def follow(self, networks):
         if any("strange" in network.modules for network in networks):
@@ -73,11 +83,13 @@ class Engines:
         if entry.id in self.broken:
             raise RuntimeError("it is broken")
         self.loaded.append(entry.id)
+        self.gpus.append(self.gpu)
 
         def compute(profile, inputs):
             if entry.id in self.broken:
                 raise RuntimeError("it is broken")
             self.profiles.append(profile)
+            self.gpus.append(self.gpu)
             return f"{entry.id}'s"
 
         engine = SimpleNamespace(inputs=self.inputs, cache=SimpleNamespace(save=lambda write: None))

@@ -100,6 +100,16 @@ class Calls(unittest.TestCase):
         self.assertEqual(self.webui.unet.current_unet.forward(*samples.call()), "engine's")
         self.assertEqual(torch_unet.place, "cpu", "its memory is given back")
 
+    def test_engines_are_on_the_gpu_that_the_web_ui_was_started_for(self):
+        for number, gpu in ((None, None), ("1", 1)):
+            self.start(samples.engine())
+            hooks.a1111.shared.cmd_opts.device_id = number
+            self.webui.choose("None")
+            del self.engines.gpus[:]
+            self.webui.choose("Automatic")
+            self.webui.unet.current_unet.forward(*samples.call())
+            self.assertEqual(self.engines.gpus, [gpu, gpu])
+
     def test_what_works_inside_of_the_unet_is_torchs(self):
         self.start(samples.engine())
         unet, parts = self.webui.unet.current_unet, self.webui.torch_unet.parts

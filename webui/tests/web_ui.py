@@ -89,7 +89,7 @@ class WebUi:
         modules.sd_hijack.ldm_original_forward = self.torch_forward
         modules.shared.loaded_hypernetworks = []
         modules.shared.opts = SimpleNamespace()
-        modules.shared.cmd_opts = SimpleNamespace(lowvram=False)
+        modules.shared.cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
         modules.devices.cpu, modules.devices.device, modules.devices.torch_gc = "cpu", "cuda", lambda: None
         self.torch_calls = 0
         self.refresh_checkpoints()
