@@ -11,7 +11,7 @@ from .unet import Unet
 place = Place(data_folder())
 index_file = IndexFile(place.index)
 files = options.Files()
-# The web UI's checkpoints when its list of UNets was made.
+# What the web UI's list of UNets was made of: its checkpoints, and the index.
 _listed = None
 
 
@@ -52,11 +52,11 @@ def known():
 def list_unets(unets):
     """Adds the entries; the web UI calls this at its start and when the list is refreshed."""
     global _listed
-    _listed = known()
     index_file.refresh()
     if index_file.problem:
         a1111.say(index_file.problem)
-    unets.extend(map(EngineOption, options.choices(index_file.index, files, _listed)))
+    _listed = known(), index_file.index
+    unets.extend(map(EngineOption, options.choices(index_file.index, files, known())))
 
 
 def current():
@@ -67,7 +67,9 @@ def current():
 
 def before_job():
     """Takes up engines that have come since, before the web UI chooses one."""
-    if index_file.refresh() or known() != _listed:
+    index_file.refresh()
+    # Not whether it has changed just now: the tab looks at it too.
+    if (known(), index_file.index) != _listed:
         sd_unet.list_unets()
     if current():
         current().start_job()

@@ -131,10 +131,10 @@ class IndexFile:
         self._stamp = None
 
     def refresh(self):
-        """Whether it has changed. One that can't be read leaves the last one in force."""
+        """Reads it again if it has changed. One that can't be read leaves the last one in force."""
         stamp = self._look()
         if stamp == self._stamp:
-            return False
+            return
         self._stamp = stamp
         try:
             self.index, self.problem = parse(self.path.read_text("utf-8")), None
@@ -142,7 +142,6 @@ class IndexFile:
             self.problem = f"{self.path} is not there: is sdtrtd running?"
         except (OSError, UnicodeDecodeError, Unreadable) as error:
             self.problem = f"{self.path}: {error}"
-        return self.problem is None
 
     def _look(self):
         try:

@@ -4,6 +4,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from sdtrt import hooks
+
 from . import samples
 from .web_ui import WebUi
 
@@ -92,6 +94,18 @@ class Options(unittest.TestCase):
         self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's")
         webui.job()
         self.assertEqual(self.engines.loaded, ["engine of a"], "loaded once")
+
+    def test_engines_that_the_tab_has_seen_first_are_taken_up_too(self):
+        path = self.models / "a.safetensors"
+        self.write(path)
+        webui = WebUi(self.models)
+        webui.list_unets()
+        webui.load(path)
+        self.publish({"a": [path]})
+        # As the tab does every two seconds.
+        hooks.index_file.refresh()
+        webui.job()
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's")
 
     def test_a_checkpoint_that_came_back_after_a_refiner_has_its_engine_in_the_next_batch(self):
         paths = {name: self.models / f"{name}.safetensors" for name in ("base", "refiner")}
