@@ -55,6 +55,11 @@ def original_forward(unet):
     return openaimodel.copy_of_UNetModel_forward_for_webui
 
 
+def has_queue():
+    """Whether a page may ask again and again: not with --no-gradio-queue."""
+    return not getattr(shared.cmd_opts, "no_gradio_queue", False)
+
+
 def gpu():
     """The number of the GPU that --device-id chooses, which CUDA's current one need not be; or None."""
     number = shared.cmd_opts.device_id

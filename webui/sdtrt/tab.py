@@ -42,7 +42,8 @@ def on_ui_tabs():
         refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)
         chosen.change(show, chosen, engines)
         # The page asks, not its components: those that do are asked twice inside of the web UI's own page.
-        tab.load(status, outputs=shown, every=SECONDS)
+        # Without gradio's queue it may be asked once only.
+        tab.load(status, outputs=shown, every=SECONDS if a1111.has_queue() else None)
         tab.load(opened, outputs=[chosen, engines])
         for field in (chosen, engine):
             # A choice is none of the web UI's defaults.
