@@ -69,6 +69,13 @@ enum Command {
         #[arg(long)]
         dev: bool,
     },
+    /// Install the Debian package on a fresh Debian 12, use, remove and purge it. Needs root,
+    /// debootstrap and systemd-nspawn; minutes
+    CheckPackage {
+        /// Of Debian's packages; debootstrap's own by default
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
     /// Everything that a change must pass: format, clippy, rustdoc, tests
     Ci,
 }
@@ -95,7 +102,8 @@ fn run(command: Command) -> Result<()> {
         Command::Test { quick, args } => checks::test(quick, &args),
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
         Command::Bench { names } => bench::run(&names),
-        Command::Dist { dev } => dist::run(Profile::new(!dev)),
+        Command::Dist { dev } => dist::run(Profile::new(!dev)).map(drop),
+        Command::CheckPackage { mirror } => dist::check::run(mirror.as_deref()),
         Command::Ci => checks::all(),
     }
 }

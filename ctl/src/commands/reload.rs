@@ -19,7 +19,7 @@ fn render(reloaded: &Reloaded) -> String {
     };
     if !needs_restart.is_empty() {
         let keys = needs_restart.join(", ");
-        told += &format!("in force after `systemctl --user restart sdtrtd`: {keys}\n");
+        told += &format!("in force after a restart of sdtrtd: {keys}\n");
     }
     told
 }
@@ -37,7 +37,7 @@ mod tests {
         assert_eq!(reloaded(&[], &[]), "nothing has changed\n");
         insta::assert_snapshot!(reloaded(&["quota", "rules"], &["data_dir"]), @r"
         in force now: quota, rules
-        in force after `systemctl --user restart sdtrtd`: data_dir
+        in force after a restart of sdtrtd: data_dir
         ");
     }
 }

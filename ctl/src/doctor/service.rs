@@ -1,10 +1,14 @@
 //! The programs, the configuration, the running daemon.
 
 use config::Loaded;
-use protocol::{Machine, Request};
+use protocol::{ConnectError, Machine, Request};
 
 use super::Finding;
 use crate::{args::Global, configuration, daemon::Daemon, exit};
+
+/// Where one that ended says why.
+const JOURNAL: &str =
+    "`journalctl --user -u sdtrtd` says why it ended, without `--user` for the machine's own";
 
 /// The configuration, where it can be used.
 pub(super) fn configuration(global: &Global) -> (Finding, Option<Loaded>) {
@@ -51,10 +55,17 @@ pub(super) fn daemon(global: &Global) -> Finding {
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
     match status {
         Ok(status) => Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid)),
-        Err(error) => Finding::warning(
-            TOPIC,
-            exit::describe(&error),
-            "`systemctl --user start sdtrtd`; `journalctl --user -u sdtrtd` says why it ended",
-        ),
+        Err(error) => {
+            let advice = is_down(&error).then(|| JOURNAL.to_owned());
+            Finding { advice, ..Finding::warning(TOPIC, exit::describe(&error), "") }
+        }
     }
+}
+
+/// Of other failures the message says all.
+fn is_down(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(ConnectError::NoDaemon { .. } | ConnectError::Silent { .. })
+    )
 }

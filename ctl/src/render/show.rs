@@ -1,6 +1,6 @@
 //! Everything known of one checkpoint.
 
-use protocol::{Checkpoint, Engine, Proof, Speed, Trial};
+use protocol::{Checkpoint, Engine, Speed, Trial};
 
 use crate::render::{bench, table::Fields, text};
 
@@ -27,7 +27,7 @@ fn render_engine(engine: &Engine) -> String {
     let mut fields = Fields::indented("  ");
     fields.add("engine", &engine.key);
     fields.add("state", engine.state.to_string());
-    fields.add("numbers", numbers(engine.proof.as_ref()));
+    fields.add("numbers", numbers(engine));
     if let Some(changed) = &engine.outdated {
         fields.add("outdated", changed);
     }
@@ -71,15 +71,22 @@ fn trial(trial: &Trial) -> Vec<String> {
 }
 
 /// What is known of them.
-fn numbers(proof: Option<&Proof>) -> String {
-    let Some(proof) = proof else {
-        return "not compared with PyTorch's yet".to_owned();
-    };
-    format!("{} off PyTorch's, at most {:.1e}", bench::error(proof), proof.bound)
+fn numbers(engine: &Engine) -> String {
+    match &engine.proof {
+        Some(proof) => {
+            format!("{} off PyTorch's, at most {:.1e}", bench::error(proof), proof.bound)
+        }
+        None if engine.trials.iter().any(|trial| trial.proof.is_some()) => {
+            "not compared with PyTorch's yet".to_owned()
+        }
+        None => "unproven: compared with nothing yet".to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::Proof;
+
     use super::*;
     use crate::render::samples;
 
@@ -96,7 +103,7 @@ mod tests {
 
           engine      eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
           state       ready
-          numbers     not compared with PyTorch's yet
+          numbers     unproven: compared with nothing yet
           path        /data/engines/e.engine
           size        1.7 GB
           presets     default
@@ -130,6 +137,7 @@ mod tests {
             Trial { proof: None, unproven: Some("no ONNX Runtime".into()), ..samples::trial() };
         checkpoint.engines[0].trials = vec![samples::trial(), Trial { speeds: vec![], ..without }];
         let rendered = render(&checkpoint);
+        assert!(rendered.contains("numbers     not compared with PyTorch's yet\n"), "{rendered}");
         insta::assert_snapshot!(rendered[rendered.find("  tried").unwrap()..], @r"
         tried       NVIDIA H200, driver 580.65.06
                     1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s

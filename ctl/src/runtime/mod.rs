@@ -120,7 +120,11 @@ fn replace(dir: &Path, fresh: &Path, aside: &Path) -> io::Result<()> {
 }
 
 fn in_folder(what: &str, dir: &Path) -> String {
-    format!("cannot {what} {}; name another data folder with --data-dir", dir.display())
+    let dir = dir.display();
+    format!(
+        "cannot {what} {dir}; for the system's sdtrtd it takes `sudo sdtrtctl runtime install`, and \
+         --data-dir names another data folder"
+    )
 }
 
 #[cfg(test)]

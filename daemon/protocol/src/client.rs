@@ -36,7 +36,10 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Somebody else's daemon listens there.
-    #[error("the socket {socket} is not yours to use ({source}); run this as the user of sdtrtd")]
+    #[error(
+        "the socket {socket} is not yours to use ({source}); the system's is for its group: \
+         `sudo adduser $USER sdtrt`, and log in again"
+    )]
     Forbidden {
         /// The socket tried.
         socket: PathBuf,

@@ -1,5 +1,6 @@
 //! What is handed out: a Debian package and a tarball of the same files.
 
+pub(crate) mod check;
 mod deb;
 mod tree;
 
@@ -16,8 +17,8 @@ use crate::{
 };
 use tree::Tree;
 
-/// Builds the programs and packs them into `target/dist`.
-pub(crate) fn run(profile: Profile) -> Result<()> {
+/// Builds the programs and packs them into `target/dist`; returns the Debian package.
+pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     let (programs, _) = cargo::build_programs(profile)?;
     let dist = folders::target()?.join("dist");
     folders::make(&dist)?;
@@ -25,11 +26,11 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     let tree = Tree::lay_out(&work.path().join(name()), &programs)?;
     let deb = deb::pack(&tree, &programs, &dist)?;
     let tarball = tarball(&tree, &dist)?;
-    for file in [deb, tarball] {
-        let bytes = fs::metadata(&file)?.len();
+    for file in [&deb, &tarball] {
+        let bytes = fs::metadata(file)?.len();
         println!("{}  {}", file.display(), crate::size::bytes(bytes));
     }
-    Ok(())
+    Ok(deb)
 }
 
 /// Of the tarball and the folder in it.

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 
 use crate::{cargo::Programs, folders, process};
 
-/// Where the user unit has the program of those who build by hand.
-const HOME_BIN: &str = "%h/.local/bin/sdtrtd";
+/// Where the user unit has the programs of those who build by hand.
+const HOME_BIN: &str = "%h/.local/bin/";
 
 /// What git knows, or would: no leftovers of Python or an editor.
 const LISTED: [&str; 4] = ["ls-files", "--cached", "--others", "--exclude-standard"];
@@ -51,7 +51,7 @@ impl Tree {
             for entry in fs::read_dir(systemd.join(kind))? {
                 let from = entry?.path();
                 let name = from.file_name().context("a unit has a name")?.to_string_lossy();
-                let unit = fs::read_to_string(&from)?.replace(HOME_BIN, "/usr/bin/sdtrtd");
+                let unit = fs::read_to_string(&from)?.replace(HOME_BIN, "/usr/bin/");
                 self.write(&format!("usr/lib/systemd/{kind}/{name}"), &unit)?;
             }
         }

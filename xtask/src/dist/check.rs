@@ -1,0 +1,78 @@
+//! The Debian package on a fresh Debian, with systemd as its first process.
+
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    cargo::{self, Profile},
+    folders, process,
+};
+
+/// Debian 12, and what a fresh one has beside the least: pip is for `sdtrtctl runtime install`.
+const SUITE: &str = "bookworm";
+const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,ca-certificates,python3-pip";
+
+/// Where the check lies in the root.
+const PLACE: &str = "opt/check";
+
+/// systemd ends with the script's status, and so does systemd-nspawn.
+const UNIT: &str = "\
+[Unit]
+After=multi-user.target
+SuccessAction=exit
+FailureAction=exit
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /opt/check/check.sh
+StandardOutput=file:/opt/check/log
+StandardError=inherit
+TimeoutStartSec=20min
+";
+
+/// Makes the package, has it installed, used, removed and purged, and says what went wrong.
+pub(crate) fn run(mirror: Option<&str>) -> Result<()> {
+    ensure!(rustix::process::geteuid().is_root(), "only root can make a root and start it");
+    let (programs, _) = cargo::build_programs(Profile::Release)?;
+    let package = super::run(Profile::Release)?;
+    let work = folders::work("package-")?;
+    let root = work.path().join("root");
+    let mut debootstrap = Command::new("debootstrap");
+    debootstrap.args(["--variant=minbase", PACKAGES, SUITE]).arg(&root).args(mirror);
+    process::run(&mut debootstrap).context("there is no fresh Debian to install it on")?;
+
+    let place = root.join(PLACE);
+    folders::make(&place)?;
+    fs::copy(package, place.join("sdtrt.deb"))?;
+    fs::write(place.join("check.sh"), include_str!("check.sh"))?;
+    let mut golden = Command::new(&programs.goldens);
+    process::run(golden.arg("sd2").arg(place.join("golden.safetensors")))?;
+    start_by_itself(&root)?;
+
+    let ended = process::run(&mut boot(&root));
+    let log = fs::read_to_string(place.join("log")).unwrap_or_default();
+    println!("{}", log.trim_end());
+    match ended {
+        Ok(()) => println!("the package installs, serves, goes and leaves no trace"),
+        Err(_) => bail!("the last line above is what failed"),
+    }
+    Ok(())
+}
+
+fn start_by_itself(root: &Path) -> Result<()> {
+    let units = root.join("etc/systemd/system");
+    fs::write(units.join("check.service"), UNIT)?;
+    let wants = units.join("default.target.wants");
+    folders::make(&wants)?;
+    Ok(symlink("../check.service", wants.join("check.service"))?)
+}
+
+/// It shares this machine's network, and trusts whom this machine trusts.
+fn boot(root: &Path) -> Command {
+    let mut nspawn = Command::new("systemd-nspawn");
+    nspawn.args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe"]);
+    nspawn.args(["--resolv-conf=copy-host", "--bind-ro=/etc/ssl/certs"]);
+    nspawn.arg("--directory").arg(root).args(["--", "--show-status=no"]);
+    nspawn
+}
