@@ -19,16 +19,19 @@ impl Actor {
     pub(super) fn built(&mut self, running: &Running, result: Result<Done, Failure>) {
         let engine = running.want.engine;
         self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
+        let result = match result {
+            Ok(Done::Built(built)) => {
+                self.publish(running, built).map(|()| built.bytes).map_err(Failure::from)
+            }
+            Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
+            Err(failure) => Err(failure),
+        };
         let is_built = result.is_ok();
         let failure = match result {
-            Ok(Done::Built(built)) => match self.publish(running, built) {
-                Ok(()) => {
-                    self.record(running, Ended::Built(built.bytes));
-                    None
-                }
-                Err(error) => Some(format!("{error:#}")),
-            },
-            Ok(_) => Some(MIXED_UP.to_owned()),
+            Ok(bytes) => {
+                self.record(running, Ended::Built(bytes));
+                None
+            }
             Err(failure @ Failure::Unshareable(_)) => {
                 warn!("{failure}; checkpoints of this architecture get engines of their own");
                 self.record(running, Ended::Abandoned(&failure.to_string()));

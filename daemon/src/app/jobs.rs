@@ -20,11 +20,11 @@ use super::{
     messages::Message,
     past::Ended,
     requests::other,
-    view,
+    room, view,
     world::{Work, World},
 };
 use crate::{
-    build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task},
+    build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task, is_disk_full},
     schedule::{BACK_OFF, Errand, Held, Identity, Setback, Want},
     watch::Stamp,
 };
@@ -116,8 +116,11 @@ impl Actor {
         if let Err(error) = started {
             let reason = format!("{error:#}");
             warn!(engine = %engine.short(), "{reason}");
-            self.world.set_back(job, Some(Setback::Failed(reason)));
-            self.learned();
+            let lasting = if is_disk_full(&error) { self.died(job, reason) } else { Some(reason) };
+            if let Some(reason) = lasting {
+                self.world.set_back(job, Some(Setback::Failed(reason)));
+                self.learned();
+            }
             self.refresh_soon();
         }
     }
@@ -218,11 +221,28 @@ impl Actor {
         let job = running.want.job;
         match failure {
             Failure::OutOfMemory { .. } => self.ran_out(job, failure.to_string()),
+            Failure::DiskFull(reason) if self.lacks_room(running) => {
+                warn!("{reason}; waiting for room");
+                None
+            }
             // Whatever it says, it may be about another file.
             Failure::Refused(reason) if moved(&running.job) => self.died(job, reason),
-            Failure::Died(reason) => self.died(job, reason),
+            // Here there is room again, or what gives out is something that can't be seen.
+            Failure::Died(reason) | Failure::DiskFull(reason) => self.died(job, reason),
             Failure::Refused(_) | Failure::Unshareable(_) => Some(failure.to_string()),
         }
+    }
+
+    /// Whether the disk lacks room for this job's engine now. If so, what is free counts for others too,
+    /// although something else may be built at present.
+    fn lacks_room(&mut self, running: &Running) -> bool {
+        let Ok(free) = self.world.library.free_bytes() else { return false };
+        let needed = running.want.takes.disk_bytes;
+        let lacks = room::obstacle(needed, 0, free, &self.world.config).is_some();
+        if lacks {
+            self.world.free = Ok(free);
+        }
+        lacks
     }
 
     /// The reason not to try again, once it has died often enough.

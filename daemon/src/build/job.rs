@@ -144,6 +144,8 @@ pub enum Report {
     Materialized(u64),
     /// It can't be done, and why; the last line.
     Failed(String),
+    /// It found no room on the disk; the last line.
+    DiskFull(String),
     /// TensorRT does not let these weights be replaced, so the engine can't be shared; the last line.
     Unshareable(Vec<String>),
     /// The GPU's memory does not do; the last line.

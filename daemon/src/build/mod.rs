@@ -25,7 +25,7 @@ pub use library::{Library, Removal};
 pub use manifest::Manifest;
 pub use profile::{Profile, Shapes, family};
 pub use runtime::{Runtime, RuntimeProblem, find_runtime};
-pub use supervisor::{Builder, Doing, Done, Failure, Hear, WorkerProcess, log_name};
+pub use supervisor::{Builder, Doing, Done, Failure, Hear, WorkerProcess, is_disk_full, log_name};
 pub use target::{Target, Wanted};
 pub use trial::{BOUND, Findings, Proof, Speed, Trial};
 pub use usage::Usage;

@@ -33,6 +33,9 @@ pub enum Failure {
     /// The same job would fail again.
     #[error("{0}")]
     Refused(String),
+    /// The disk had no room for it; it will do once there is.
+    #[error("{0}")]
+    DiskFull(String),
     /// The worker ended without a word, as when something killed it; it may do better next time.
     #[error("{0}")]
     Died(String),
@@ -47,6 +50,20 @@ pub enum Failure {
         /// Bytes that it could have had.
         free: u64,
     },
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let reason = format!("{error:#}");
+        if is_disk_full(&error) { Self::DiskFull(reason) } else { Self::Refused(reason) }
+    }
+}
+
+/// Whether a file could not be written for want of room.
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    causes.map(io::Error::kind).any(|kind| kinds.contains(&kind))
 }
 
 /// Hears how a job goes on.
@@ -110,6 +127,7 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, F
         Some(Report::Tried(findings)) => Ok(Done::Tried(findings)),
         Some(Report::Materialized(bytes)) => Ok(Done::Materialized(bytes)),
         Some(Report::Failed(reason)) => Err(Failure::Refused(reason)),
+        Some(Report::DiskFull(reason)) => Err(Failure::DiskFull(reason)),
         Some(Report::Unshareable(weights)) => Err(Failure::Unshareable(weights)),
         Some(Report::OutOfMemory { needed, free }) => Err(Failure::OutOfMemory { needed, free }),
         _ => Err(Failure::Died(describe(status, log))),
@@ -179,7 +197,23 @@ fn describe(status: ExitStatus, log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::{Context, anyhow};
+
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let io = |kind| Err::<(), _>(io::Error::from(kind)).context("cannot write the plan");
+        for (error, expected) in [
+            (io(io::ErrorKind::StorageFull).context("not built"), true),
+            (io(io::ErrorKind::QuotaExceeded), true),
+            (io(io::ErrorKind::PermissionDenied), false),
+            (Err(anyhow!("TensorRT refused the graph")), false),
+        ] {
+            let failure = Failure::from(error.unwrap_err());
+            assert_eq!(matches!(failure, Failure::DiskFull(_)), expected, "{failure}");
+        }
+    }
 
     #[test]
     fn the_figure_that_was_lacking_is_told() {

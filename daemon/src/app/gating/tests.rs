@@ -1,6 +1,6 @@
 //! When jobs start and stop.
 
-use config::EngineKind;
+use config::{ByteSize, EngineKind};
 use protocol::{Request, State};
 use tokio::task::yield_now;
 
@@ -193,4 +193,25 @@ async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
     assert_eq!(own.len(), 1);
     assert!(![Some(shared), own.first().copied()].contains(&engine(&stage)));
     assert_eq!(stage.workers().0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
+    let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
+    let full = || Err(Failure::DiskFull("no space left".to_owned()));
+    for _ in 0..5 {
+        stage.actor.world.config.min_free = ByteSize::pib(1);
+        stage.end(full());
+        let (state, reason) = stage.shown();
+        assert!(state == State::Queued && reason.starts_with("waits for room"), "{reason}");
+        stage.actor.world.config.min_free = ByteSize::b(0);
+        stage.actor.refresh();
+        assert_eq!(stage.shown().0, State::Building);
+    }
+    // With room there, it is something that waiting does not mend.
+    for _ in 0..3 {
+        stage.end(full());
+    }
+    let failed = "no space left; this happened 3 times".to_owned();
+    assert_eq!(stage.shown(), (State::Failed, failed));
 }

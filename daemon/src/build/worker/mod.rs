@@ -30,7 +30,7 @@ pub use version::library_version;
 
 use cuda::{Cuda, OutOfMemory};
 
-use super::{Job, Phase, Progress, Report, Task};
+use super::{Job, Phase, Progress, Report, Task, is_disk_full};
 use crate::watch::Stamp;
 
 /// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output.
@@ -63,6 +63,7 @@ fn failed(error: &anyhow::Error) -> Report {
         (Some(OutOfMemory { needed, .. }), Ok(cuda)) => {
             Report::OutOfMemory { needed: *needed, free: cuda.free() }
         }
+        _ if is_disk_full(error) => Report::DiskFull(format!("{error:#}")),
         _ => Report::Failed(format!("{error:#}")),
     }
 }
