@@ -60,6 +60,11 @@ fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
 fn is_ended(checkpoint: &Checkpoint) -> bool {
     match checkpoint.state {
         State::Settling | State::Identifying | State::Queued | State::Building => false,
-        State::Ready | State::Failed | State::Rejected | State::Off | State::Orphaned => true,
+        State::Ready
+        | State::Failed
+        | State::Rejected
+        | State::Off
+        | State::Away
+        | State::Orphaned => true,
     }
 }

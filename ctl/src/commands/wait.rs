@@ -31,7 +31,7 @@ fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
     }
     let is_bad = |checkpoint: &&Checkpoint| match checkpoint.state {
         State::Ready => false,
-        State::Rejected | State::Orphaned | State::Off => is_one,
+        State::Rejected | State::Away | State::Orphaned | State::Off => is_one,
         State::Failed => true,
         State::Settling | State::Identifying | State::Queued | State::Building => true,
     };
@@ -58,6 +58,7 @@ mod tests {
             (State::Ready, false, false),
             (State::Failed, true, true),
             (State::Rejected, true, false),
+            (State::Away, true, false),
             (State::Orphaned, true, false),
             (State::Queued, true, true),
             (State::Building, true, true),

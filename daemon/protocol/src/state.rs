@@ -27,6 +27,9 @@ pub enum State {
     Rejected,
     /// The configuration wants no engine for it.
     Off,
+    /// No file that can be seen has this content, but a disk or a folder is away that may hold one; its
+    /// engines are kept for as long as that lasts.
+    Away,
     /// No file has this content any more; its engines are kept for a time.
     Orphaned,
 }
@@ -42,6 +45,7 @@ impl fmt::Display for State {
             Self::Failed => "failed",
             Self::Rejected => "rejected",
             Self::Off => "off",
+            Self::Away => "away",
             Self::Orphaned => "orphaned",
         })
     }

@@ -76,8 +76,6 @@ pub(super) struct Looks {
     pub(super) settling: bool,
     /// Files being read.
     pub(super) reading: usize,
-    /// The last scan could not see everything.
-    pub(super) incomplete: bool,
     /// Where disks are mounted below the models folders, or were and may be again.
     pub(super) mounts: BTreeSet<PathBuf>,
 }

@@ -61,7 +61,7 @@ impl Actor {
         let looks = &self.looks;
         looks.scans_done > 0
             && looks.scans_done == looks.scans_begun
-            && !looks.incomplete
+            && !self.world.incomplete
             && self.due.second_look.is_none()
             && self.world.catalogue.is_all_read()
     }

@@ -231,3 +231,6 @@ pub(super) fn of<'a>(
     let both = [&identity.ids.unet, &identity.signature];
     both.into_iter().filter_map(|id| engines.get(id)).flatten().copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

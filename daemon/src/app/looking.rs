@@ -94,7 +94,7 @@ impl Actor {
             self.looks.mounts = scan.mounts;
         }
         self.world.problems = scan.problems;
-        self.looks.incomplete = scan.incomplete;
+        self.world.incomplete = scan.incomplete;
         let store = self.world.store.clone();
         self.world.catalogue.scanned(scan.files, now.into_std(), |stamp| store.outcome(stamp));
         if matches!(&self.world.target, Err(problem) if *problem != RuntimeProblem::Sought) {

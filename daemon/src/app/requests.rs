@@ -99,7 +99,7 @@ impl Actor {
         match entry.state {
             State::Ready if self.has_failed_trial(&entry) => self.ask_for_engine_of(&entry, now),
             State::Ready | State::Building => {}
-            State::Rejected | State::Orphaned | State::Off => {
+            State::Rejected | State::Away | State::Orphaned | State::Off => {
                 let why = entry.reason.clone().unwrap_or_default();
                 return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
             }

@@ -61,9 +61,9 @@ pub(super) fn checkpoints(
     });
     let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
     let alive: HashSet<Id> = held.values().flat_map(ids).collect();
-    let orphans = engines.iter().filter(|(weights, _)| !alive.contains(weights));
-    let orphaned = orphans.filter_map(|(_, engines)| orphaned(world, engines));
-    live.chain(unread).chain(orphaned).map(|entry| (entry.key().to_owned(), entry)).collect()
+    let others = engines.iter().filter(|(weights, _)| !alive.contains(weights));
+    let homeless = others.filter_map(|(_, engines)| homeless(world, engines));
+    live.chain(unread).chain(homeless).map(|entry| (entry.key().to_owned(), entry)).collect()
 }
 
 fn identified(
@@ -172,8 +172,21 @@ fn waits_for(world: &World, turn: usize, want: &Want) -> String {
 }
 
 /// Engines whose content lies nowhere, as the checkpoint that the first of them was built from.
-fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
+fn homeless(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
     let first = engines.first()?;
+    // What was gone before is not on a disk that went later.
+    let is_orphaned = |manifest: &&Manifest| world.usage(manifest).orphaned_since.is_some();
+    let (state, reason) = if world.incomplete && !engines.iter().all(is_orphaned) {
+        let reason = "its file may be on a disk that is away, or in a folder that can't be looked into: \
+                      `sdtrtctl status` says which; its engines are kept";
+        (State::Away, reason.to_owned())
+    } else {
+        let days = world.config.orphan_days;
+        let reason = format!(
+            "no file has this content; its engines are kept for {days} days, in case one does"
+        );
+        (State::Orphaned, reason)
+    };
     Some(Checkpoint {
         weights_id: Some(first.weights_id.to_string()),
         unet_id: match first.spec.weights {
@@ -181,11 +194,8 @@ fn orphaned(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
             Weights::Shared(_) => None,
         },
         architecture: Some(first.spec.architecture.kind.to_string()),
-        state: State::Orphaned,
-        reason: Some(format!(
-            "no file has this content; its engines are kept for {} days, in case one does",
-            world.config.orphan_days
-        )),
+        state,
+        reason: Some(reason),
         locations: Vec::new(),
         engines: engines
             .iter()

@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) proofs: Proofs,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
+    /// Some folder or disk could not be looked at, so that more may lie there.
+    pub(super) incomplete: bool,
     /// The jobs under way, one in each place at most.
     pub(super) work: Vec<Work>,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
@@ -95,6 +97,7 @@ impl World {
             memo: Memo::default(),
             proofs: Proofs::new(),
             problems: BTreeMap::new(),
+            incomplete: false,
             work: Vec::new(),
             free: Ok(0),
             surveyed: false,
