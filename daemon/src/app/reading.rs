@@ -47,7 +47,7 @@ fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
 
 fn try_read(path: &Path, stamp: Stamp) -> Result<Option<Identity>, Rejection> {
     let checkpoint = Checkpoint::open(path)?;
-    let opened = checkpoint.file().metadata().map(|metadata| Stamp::from(&metadata));
+    let opened = checkpoint.file().metadata().map(|metadata| Stamp::at(path, &metadata));
     if opened.ok() != Some(stamp) {
         return Ok(None);
     }
@@ -70,8 +70,7 @@ pub(super) fn settled(due: Vec<PathBuf>) -> Vec<Settled> {
     due.into_iter()
         .map(|path| {
             let stamp = Stamp::of(&path).ok();
-            let being_written =
-                stamp.is_some_and(|stamp| writers.contains(&(stamp.device, stamp.inode)));
+            let being_written = stamp.is_some_and(|stamp| writers.contains(&stamp.file()));
             Settled { path, stamp, being_written }
         })
         .collect()

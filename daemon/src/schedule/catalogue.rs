@@ -126,7 +126,7 @@ impl Catalogue {
             self.remove(&path);
         }
         // Its other names: one file is written to under one of them.
-        let others = self.names.get(&file(&stamp)).cloned().unwrap_or_default();
+        let others = self.names.get(&stamp.file()).cloned().unwrap_or_default();
         for name in others {
             self.changed(&name, stamp, now, &recall);
         }
@@ -145,7 +145,7 @@ impl Catalogue {
         }
         self.remove(path);
         let path: Arc<Path> = path.into();
-        self.names.entry(file(&stamp)).or_default().push(path.clone());
+        self.names.entry(stamp.file()).or_default().push(path.clone());
         // Another name of a file that is known, or a name that a known file had before.
         let content =
             recall(&stamp).map_or(Content::Settling { unchanged_since: now }, Content::Read);
@@ -158,7 +158,7 @@ impl Catalogue {
             return;
         };
         self.strike(&path, &stamp, &content);
-        let file = file(&stamp);
+        let file = stamp.file();
         if let Some(names) = self.names.get_mut(&file) {
             names.retain(|name| *name != path);
             if names.is_empty() {
@@ -287,7 +287,7 @@ impl Catalogue {
 
     /// All paths of one file.
     fn named(&self, stamp: &Stamp) -> Vec<Arc<Path>> {
-        let names = self.names.get(&file(stamp)).into_iter().flatten();
+        let names = self.names.get(&stamp.file()).into_iter().flatten();
         let is_same =
             |name: &&Arc<Path>| self.locations.get(*name).is_some_and(|l| l.stamp == *stamp);
         names.filter(is_same).cloned().collect()
@@ -316,10 +316,6 @@ impl Catalogue {
         }
         held
     }
-}
-
-fn file(stamp: &Stamp) -> (u64, u64) {
-    (stamp.device, stamp.inode)
 }
 
 #[cfg(test)]

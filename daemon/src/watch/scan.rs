@@ -94,7 +94,8 @@ fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
                 devices.push(metadata.dev());
             }
             Ok(metadata) if metadata.is_file() => {
-                scan.files.insert(entry.into_path(), Stamp::from(&metadata));
+                let stamp = Stamp::at(entry.path(), &metadata);
+                scan.files.insert(entry.into_path(), stamp);
             }
             Ok(_) => {}
             // It went away between the listing and the look.

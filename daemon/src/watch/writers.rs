@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 
 use procfs::process::{FDTarget, all_processes};
-use std::{fs, os::unix::fs::MetadataExt};
 
-/// The files, as (device, inode), that some process holds open for writing.
+use super::Stamp;
+
+/// The files, as [`Stamp::file`] has them, that some process holds open for writing.
 ///
 /// A copy can pause for longer than any settle time; its open file tells it apart from one that is
 /// done. Only processes that this user may inspect are seen, so for others time alone decides.
@@ -20,9 +21,7 @@ pub fn open_for_writing() -> HashSet<(u64, u64)> {
             {
                 continue;
             }
-            if let Ok(metadata) = fs::metadata(path) {
-                files.insert((metadata.dev(), metadata.ino()));
-            }
+            files.extend(Stamp::of(path).map(|stamp| stamp.file()));
         }
     }
     files
@@ -30,6 +29,8 @@ pub fn open_for_writing() -> HashSet<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -37,7 +38,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         let writer = fs::File::create(&path).unwrap();
-        let id = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).unwrap();
+        let id = |path| Stamp::of(path).unwrap().file();
         assert!(open_for_writing().contains(&id(&path)));
         drop(writer);
         let reader = fs::File::open(&path).unwrap();

@@ -101,7 +101,10 @@ fn work(job: &Job) -> Result<Report> {
 fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
     let path = job.checkpoint.display();
     let now = checkpoint.metadata().with_context(|| format!("cannot look at {path}"))?;
-    ensure!(Stamp::from(&now) == job.stamp, "{path} has changed since it was identified");
+    ensure!(
+        Stamp::at(&job.checkpoint, &now) == job.stamp,
+        "{path} has changed since it was identified"
+    );
     Ok(())
 }
 
