@@ -2,13 +2,14 @@
 
 mod b3sum;
 mod build;
+mod disk;
 mod export;
 mod gpu;
 mod identify;
 mod idle;
-mod kills;
 mod lab;
 mod measure;
+mod mishaps;
 mod opens;
 mod rename;
 mod restart;
@@ -39,6 +40,8 @@ pub(crate) enum Name {
     Scale,
     /// kill -9, 200 times while engines are built. A quarter of an hour: only if named
     Kills,
+    /// A disk that fills up at random points while engines are built. Minutes: only if named
+    Full,
     /// A full-size engine
     Build,
     /// Engines on an NVIDIA GPU, beside torch.onnx's and PyTorch; only if named
@@ -49,7 +52,7 @@ pub(crate) enum Name {
 /// figure that can't be had doesn't keep the others away.
 pub(crate) fn run(names: &[Name]) -> Result<()> {
     let by_default = |name: &Name| match names.is_empty() {
-        true => !matches!(name, Name::Gpu | Name::Scale | Name::Kills),
+        true => !matches!(name, Name::Gpu | Name::Scale | Name::Kills | Name::Full),
         false => names.contains(name),
     };
     let names: Vec<Name> = Name::value_variants().iter().copied().filter(by_default).collect();
@@ -85,7 +88,8 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Idle => idle::run(lab),
         Name::Scale => scale::run(lab),
         Name::Build => build::run(lab),
-        Name::Kills => kills::run(lab),
+        Name::Full => mishaps::full::run(lab),
+        Name::Kills => mishaps::kills::run(lab),
         // It has a table of its own.
         Name::Gpu => gpu::run(lab).map(|()| Vec::new()),
     }

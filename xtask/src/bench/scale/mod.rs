@@ -1,7 +1,6 @@
 //! The daemon with thousands of checkpoints and hundreds of clients.
 
 mod clients;
-mod disk;
 mod moves;
 mod start;
 

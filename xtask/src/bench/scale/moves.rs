@@ -11,14 +11,12 @@ use std::{
 use anyhow::{Result, ensure};
 use protocol::{Checkpoint, Client, Request, State};
 
-use super::{
-    super::{
-        lab::Lab,
-        opens::Opens,
-        small::{self, Known},
-        table::Row,
-    },
+use super::super::{
     disk::Disk,
+    lab::Lab,
+    opens::Opens,
+    small::{self, Known},
+    table::Row,
 };
 use crate::{
     cargo::{self, Profile},
@@ -26,6 +24,7 @@ use crate::{
 };
 
 const MOVED: usize = 1000;
+const DISK: u64 = 256 << 20;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What no move may change.
@@ -35,7 +34,7 @@ struct Followed {
 }
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
-    let disk = Disk::new(lab.dir("scale/disk")?.join("image"), tree.models.join("disk"))?;
+    let disk = Disk::new(lab.dir("scale/disk")?.join("image"), tree.models.join("disk"), DISK)?;
     if let Some(disk) = &disk {
         for number in 0..MOVED {
             small::write(disk.place(), super::COUNT + number)?;

@@ -11,8 +11,6 @@ use anyhow::Result;
 
 use crate::{folders, process};
 
-const BYTES: u64 = 256 << 20;
-
 /// It is unmounted when this value goes.
 pub(super) struct Disk {
     image: PathBuf,
@@ -20,11 +18,11 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// An empty one, mounted at `place`; `None` for those who may not.
-    pub(super) fn new(image: PathBuf, place: PathBuf) -> Result<Option<Self>> {
+    /// An empty one of so many bytes, mounted at `place`; `None` for those who may not.
+    pub(super) fn new(image: PathBuf, place: PathBuf, bytes: u64) -> Result<Option<Self>> {
         folders::make(&place)?;
-        File::create(&image)?.set_len(BYTES)?;
-        process::run(Command::new("mkfs.ext4").arg("-q").arg(&image))?;
+        File::create(&image)?.set_len(bytes)?;
+        process::run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image))?;
         let disk = Self { image, place };
         Ok(disk.mount().is_ok().then_some(disk))
     }
