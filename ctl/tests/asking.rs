@@ -192,7 +192,7 @@ fn people_get_text() {
             "/there/sd.engine is written: 1.8 GB\n",
         ),
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
-        (&["disk"], Reply::Disk(disk()), "engines    7 B of 9 B\n"),
+        (&["disk"], Reply::Disk(disk()), "engines     7 B of 9 B\n"),
         (&["gc", "--dry-run"], Reply::Garbage(vec![garbage()]), "would free 5 B in 1 file\n"),
         (&["log"], Reply::Log(log()), "[I] one\n[E] two\\u{1b}\n"),
         (&["history"], Reply::History(vec![finished()]), "failed   1 min 1 s"),

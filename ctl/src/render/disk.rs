@@ -22,7 +22,7 @@ pub(crate) fn render(disk: &Disk, now: u64, look: Look) -> String {
     fields.add("orphans", text::size(sums.orphans));
     fields.add("logs", text::size(sums.logs));
     fields.add("scratch", text::size(sums.scratch));
-    fields.add("TensorRT", text::size(sums.runtimes));
+    fields.add("libraries", text::size(sums.runtimes));
     fields.add("learned", text::size(sums.learned));
     let min_free = text::size(disk.min_free);
     fields.add("free", format!("{}, of which {min_free} are to stay", text::size(disk.free)));
@@ -123,13 +123,13 @@ mod tests {
         aaaaaaaaaaaa   dddddddddddd   1.7 GB   1 d 2 h ago   1 h ago       -        -
           orphaned 2 d ago
 
-        engines    5.1 GB of 50 GB
-        orphans    1.7 GB
-        logs       12 kB
-        scratch    0 B
-        TensorRT   140 MB
-        learned    524 kB
-        free       123 GB, of which 2.0 GB are to stay
+        engines     5.1 GB of 50 GB
+        orphans     1.7 GB
+        logs        12 kB
+        scratch     0 B
+        libraries   140 MB
+        learned     524 kB
+        free        123 GB, of which 2.0 GB are to stay
         ");
     }
 
@@ -137,7 +137,7 @@ mod tests {
     fn without_engines_there_are_sums() {
         let disk = Disk { checkpoints: vec![], quota: None, ..disk() };
         let rendered = render(&disk, NOW, Look::default());
-        assert!(rendered.starts_with("engines    5.1 GB\n"), "{rendered}");
+        assert!(rendered.starts_with("engines     5.1 GB\n"), "{rendered}");
     }
 
     #[test]

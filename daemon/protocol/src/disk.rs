@@ -30,7 +30,7 @@ pub struct Sums {
     pub logs: u64,
     /// Unfinished engines.
     pub scratch: u64,
-    /// Installed TensorRT libraries.
+    /// Installed libraries: TensorRT-RTX and ONNX Runtime.
     pub runtimes: u64,
     /// What was learned of files.
     pub learned: u64,

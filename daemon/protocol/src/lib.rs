@@ -2,8 +2,37 @@
 //!
 //! One JSON value a line, UTF-8, over a Unix stream socket. Each side sends its [`Hello`] first,
 //! and a client whose [`VERSION`] differs goes no further. Then the client sends one [`Request`] a
-//! line and gets one [`Reply`] for each, in order. After [`Request::Watch`] the daemon sends
-//! [`Event`]s until the client hangs up: the whole state first, then what changes.
+//! line and gets one [`Reply`] for each, in order; a line that is no request gets
+//! [`Failure::Malformed`], and one longer than [`REQUEST_LIMIT`] ends the connection. After
+//! [`Request::Watch`] the daemon sends [`Event`]s until the client hangs up: the whole state first, then
+//! what changes, and the whole state once more where the client was too slow for that.
+//!
+//! ```text
+//! client  {"protocol":1,"version":"0.1.0"}
+//! daemon  {"protocol":1,"version":"0.1.0"}
+//! client  {"request":"check","image":{"width":768,"height":512,"batch":1,"tokens":75}}
+//! daemon  {"reply":"coverage","value":[{"weights_id":"9a41dd11…","architecture":"sd2",…}]}
+//! client  {"request":"show","reference":"no-such"}
+//! daemon  {"reply":"failed","value":{"kind":"not_found","reference":"no-such","similar":[]}}
+//! ```
+//!
+//! Fields that are absent are null, and may be left out of a request. Who connects may look
+//! ([`Request::only_looks`]); changing things is for root, the daemon's own user and the `admins` of its
+//! configuration.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use protocol::{Client, Reply, Request};
+//!
+//! let mut client = Client::connect(Path::new("/run/sdtrtd.sock"))?;
+//! if let Reply::List(checkpoints) = client.ask(&Request::List)? {
+//!     for checkpoint in checkpoints {
+//!         println!("{} {}", checkpoint.key(), checkpoint.state);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod client;
 mod coverage;

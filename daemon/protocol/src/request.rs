@@ -236,7 +236,8 @@ fn did_you_mean(similar: &[String]) -> String {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", content = "value", rename_all = "snake_case")]
 pub enum Event {
-    /// Everything, first of all.
+    /// Everything: first of all, and again where a client lagged behind. What `status` shows beside
+    /// what is under way, such as a pause, changes without an event.
     State {
         /// As `status` shows it.
         status: Box<Status>,
