@@ -68,7 +68,7 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
         }
         Err(error) => findings.push(service::no_program(&error)),
     }
-    findings.push(service::daemon(global));
+    findings.extend(service::daemon(global));
     findings.extend(folders::all(&config, is_own));
     for webui in around(&config.models_dirs) {
         findings.extend(webui::all(&webui, &config));

@@ -50,14 +50,20 @@ pub(super) fn no_program(error: &anyhow::Error) -> Finding {
     Finding::bad("programs", exit::describe(error), advice)
 }
 
-pub(super) fn daemon(global: &Global) -> Finding {
+/// Whether it answers, and what it can't look into, which this user perhaps can.
+pub(super) fn daemon(global: &Global) -> Vec<Finding> {
     const TOPIC: &str = "sdtrtd";
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
     match status {
-        Ok(status) => Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid)),
+        Ok(status) => {
+            let answers = Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid));
+            let problems = status.models_dirs.into_iter().filter_map(|dir| dir.problem);
+            let told = |problem| Finding { advice: None, ..Finding::warning(TOPIC, problem, "") };
+            std::iter::once(answers).chain(problems.map(told)).collect()
+        }
         Err(error) => {
             let advice = is_down(&error).then(|| JOURNAL.to_owned());
-            Finding { advice, ..Finding::warning(TOPIC, exit::describe(&error), "") }
+            vec![Finding { advice, ..Finding::warning(TOPIC, exit::describe(&error), "") }]
         }
     }
 }

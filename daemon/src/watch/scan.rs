@@ -105,11 +105,14 @@ fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
     if !dir.is_dir() {
         scan.missing.insert(dir.to_owned());
         scan.incomplete = true;
-        let what = if dir.exists() { "is not a folder" } else { "is not there" };
-        scan.problems.insert(
-            dir.to_owned(),
-            format!("{} {what}; it is looked for again every few seconds", dir.display()),
-        );
+        let what = match dir.try_exists() {
+            Ok(true) => "is not a folder",
+            Ok(false) => "is not there",
+            // The walk has said so.
+            Err(_) => return,
+        };
+        let problem = format!("{} {what}; it is looked for again every few seconds", dir.display());
+        scan.problems.insert(dir.to_owned(), problem);
     }
 }
 
@@ -195,11 +198,14 @@ mod tests {
     fn a_folder_that_is_not_there_is_a_problem_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let (here, gone) = (dir.path().join("here"), dir.path().join("gone"));
+        // No file system takes such a name: looking fails, as it does without the right to.
+        let hidden = dir.path().join("f".repeat(300));
         fs::create_dir(&here).unwrap();
         fs::write(here.join("a.safetensors"), "x").unwrap();
-        let scan = scan(&[gone.clone(), here]);
+        let scan = scan(&[gone.clone(), hidden.clone(), here]);
         assert_eq!(scan.files.len(), 1);
         assert!(scan.problems[&gone].contains("is not there"));
+        assert!(scan.problems[&hidden].contains("can't be listed"));
         assert!(scan.incomplete);
     }
 }
