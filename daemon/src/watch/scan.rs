@@ -118,13 +118,12 @@ fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
 
 fn note_problem(dir: &Path, error: &walkdir::Error, scan: &mut Scan) {
     let path = error.path().unwrap_or(dir).display();
-    let kind = error.io_error().map(std::io::Error::kind);
-    match kind {
+    match error.io_error().filter(|cause| cause.kind() != std::io::ErrorKind::NotFound) {
         // A dangling link, a file that went meanwhile, or a link to a folder around it.
-        None | Some(std::io::ErrorKind::NotFound) => debug!("{error}"),
-        Some(_) => {
+        None => debug!("{error}"),
+        Some(cause) => {
             let problem =
-                format!("{path} can't be listed ({error}); give sdtrtd the right to read it");
+                format!("{path} can't be listed ({cause}); give sdtrtd the right to read it");
             scan.problems.insert(dir.to_owned(), problem);
             scan.incomplete = true;
         }
