@@ -1,10 +1,13 @@
 //! A checkpoint file, opened and understood.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{File, Metadata},
+    path::Path,
+};
 
 use crate::{
     architecture::Architecture,
-    file::{self, Stamp},
+    file::Source,
     formats, hash,
     id::Ids,
     names,
@@ -12,11 +15,10 @@ use crate::{
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// A checkpoint file, opened and understood; nothing but its header has been read.
+/// A checkpoint file, opened and understood; of a big one nothing but its start has been read.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: File,
-    stamp: Stamp,
+    source: Source,
     /// All tensors, sorted by canonical name.
     pub tensors: Vec<Tensor>,
     /// What the tensors' names and shapes say it is.
@@ -30,11 +32,22 @@ impl Checkpoint {
     /// Anything but [`Rejection::ChangedWhileRead`] means that this content is of no use, or that
     /// the system would not let it be read.
     pub fn open(path: &Path) -> Result<Self, Rejection> {
-        let (file, stamp) = file::open(path)?;
-        let mut tensors = formats::tensors(&file, stamp.len)?;
+        Self::open_if(path, |_| true)
+    }
+
+    /// As [`open`](Self::open), where the file is as expected when it is open.
+    ///
+    /// # Errors
+    /// [`Rejection::ChangedWhileRead`] if it is not; the others as well.
+    pub fn open_if(
+        path: &Path,
+        is_expected: impl FnOnce(&Metadata) -> bool,
+    ) -> Result<Self, Rejection> {
+        let source = Source::open(path, is_expected)?;
+        let mut tensors = formats::tensors(&source)?;
         names::canonicalise(&mut tensors)?;
         let architecture = Architecture::of(&tensors)?;
-        Ok(Self { file, stamp, tensors, architecture })
+        Ok(Self { source, tensors, architecture })
     }
 
     /// The UNet's tensors, sorted by name: those under [`UNET_PREFIX`].
@@ -44,7 +57,7 @@ impl Checkpoint {
 
     /// The open file, for reading tensors at their offsets.
     pub fn file(&self) -> &File {
-        &self.file
+        self.source.file()
     }
 
     /// Reads every tensor once, on all of rayon's threads, and computes the ids.
@@ -53,10 +66,8 @@ impl Checkpoint {
     /// [`Rejection::ChangedWhileRead`] if size or modification time are no longer those of
     /// [`open`](Self::open); [`Rejection::Unreadable`].
     pub fn ids(&self) -> Result<Ids, Rejection> {
-        let ids = hash::ids(&self.file, &self.tensors)?;
-        if file::stamp(&self.file)? != self.stamp {
-            return Err(Rejection::ChangedWhileRead);
-        }
+        let ids = hash::ids(&self.source, &self.tensors)?;
+        self.source.check_unchanged()?;
         Ok(ids)
     }
 }

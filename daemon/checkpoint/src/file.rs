@@ -1,7 +1,8 @@
 //! Reading at a position, and noticing that a file changed.
 
 use std::{
-    fs::{File, Metadata},
+    borrow::Cow,
+    fs::{self, File, Metadata},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::Path,
@@ -9,51 +10,89 @@ use std::{
 
 use crate::rejection::Rejection;
 
-/// What changes whenever a file's content does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    /// Bytes.
-    pub(crate) len: u64,
-    modified: (i64, i64),
+/// Bytes that are read at once when a file is opened: all of a small one, and what tells others apart.
+const START: u64 = 64 << 10;
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    file: File,
+    metadata: Metadata,
+    start: Vec<u8>,
 }
 
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
+impl Source {
+    /// Opens a regular file that is as expected. The type is asked for first: opening a pipe would wait
+    /// for its writer.
+    pub(crate) fn open(
+        path: &Path,
+        is_expected: impl FnOnce(&Metadata) -> bool,
+    ) -> Result<Self, Rejection> {
+        let unreadable = |source| Rejection::Unreadable { doing: "open it", source };
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(Rejection::NotAFile);
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = metadata(&file)?;
+        if !is_expected(&metadata) {
+            return Err(Rejection::ChangedWhileRead);
+        }
+        let mut start = vec![0; metadata.len().min(START) as usize];
+        read(&file, &mut start, 0)?;
+        Ok(Self { file, metadata, start })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn len(&self) -> u64 {
+        self.metadata.len()
+    }
+
+    /// Fails if the file changed since it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<(), Rejection> {
         // Not the ctime: a rename or a new hard link changes it, and costs no second read.
-        Self { len: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        let stamp = |of: &Metadata| (of.len(), of.mtime(), of.mtime_nsec());
+        if stamp(&metadata(&self.file)?) == stamp(&self.metadata) {
+            Ok(())
+        } else {
+            Err(Rejection::ChangedWhileRead)
+        }
+    }
+
+    /// Fills the buffer from `offset`; the caller knows that the file was long enough.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {
+        match self.read_already(offset, buffer.len()) {
+            Some(bytes) => buffer.copy_from_slice(bytes),
+            None => read(&self.file, buffer, offset)?,
+        }
+        Ok(())
+    }
+
+    /// The `len` bytes from `offset`; the caller has bounded `len`.
+    pub(crate) fn bytes(&self, offset: u64, len: usize) -> Result<Cow<'_, [u8]>, Rejection> {
+        if let Some(bytes) = self.read_already(offset, len) {
+            return Ok(bytes.into());
+        }
+        let mut bytes = vec![0; len];
+        read(&self.file, &mut bytes, offset)?;
+        Ok(bytes.into())
+    }
+
+    fn read_already(&self, offset: u64, len: usize) -> Option<&[u8]> {
+        self.start.get(usize::try_from(offset).ok()?..)?.get(..len)
     }
 }
 
-/// Opens a regular file. The type is asked for first: opening a pipe would wait for its writer.
-pub(crate) fn open(path: &Path) -> Result<(File, Stamp), Rejection> {
-    let unreadable = |source| Rejection::Unreadable { doing: "open it", source };
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(Rejection::NotAFile);
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    let stamp = stamp(&file)?;
-    Ok((file, stamp))
+fn metadata(file: &File) -> Result<Metadata, Rejection> {
+    file.metadata().map_err(|source| Rejection::Unreadable { doing: "ask for its size", source })
 }
 
-/// The stamp that the open file has now.
-pub(crate) fn stamp(file: &File) -> Result<Stamp, Rejection> {
-    match file.metadata() {
-        Ok(metadata) => Ok(Stamp::from(&metadata)),
-        Err(source) => Err(Rejection::Unreadable { doing: "ask for its size", source }),
-    }
-}
-
-/// Fills the buffer from `offset`; the caller knows that the file was long enough.
-pub(crate) fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {
+fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {
     file.read_exact_at(buffer, offset).map_err(|source| match source.kind() {
         io::ErrorKind::UnexpectedEof => Rejection::ChangedWhileRead,
         _ => Rejection::Unreadable { doing: "read it", source },
     })
-}
-
-/// Reads `len` bytes from `offset`; the caller has bounded `len`.
-pub(crate) fn read_vec(file: &File, offset: u64, len: usize) -> Result<Vec<u8>, Rejection> {
-    let mut bytes = vec![0; len];
-    read(file, &mut bytes, offset)?;
-    Ok(bytes)
 }

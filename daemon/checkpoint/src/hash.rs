@@ -10,12 +10,13 @@
 //!
 //! The weights id covers all tensors, the UNet id those under [`UNET_PREFIX`].
 
-use std::{cmp::Reverse, collections::HashMap, fs::File};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use rayon::prelude::*;
 
 use crate::{
-    file,
+    encoded::Encoded,
+    file::Source,
     id::{Id, Ids},
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
@@ -35,15 +36,15 @@ type Digest = [u8; 32];
 type Range = (u64, u64);
 
 /// Reads every tensor once. `tensors` is sorted by name.
-pub(crate) fn ids(file: &File, tensors: &[Tensor]) -> Result<Ids, Rejection> {
+pub(crate) fn ids(file: &Source, tensors: &[Tensor]) -> Result<Ids, Rejection> {
     // A torch file may hold one tensor under two names: read it once.
     let mut ranges: Vec<Range> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
     ranges.sort_unstable_by_key(|&(offset, bytes)| (Reverse(bytes), offset));
     ranges.dedup();
     let start = ranges.iter().map(|(offset, _)| *offset).min().unwrap_or(0);
     let end = ranges.iter().map(|(offset, bytes)| offset + bytes).max().unwrap_or(0);
-    let digests: HashMap<Range, Digest> = if end - start < AT_ONCE {
-        let content = file::read_vec(file, start, (end - start) as usize)?;
+    let digests: BTreeMap<Range, Digest> = if end - start < AT_ONCE {
+        let content = file.bytes(start, (end - start) as usize)?;
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
     } else {
@@ -58,38 +59,34 @@ pub(crate) fn ids(file: &File, tensors: &[Tensor]) -> Result<Ids, Rejection> {
         tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (t, digest)))
     };
     Ok(Ids {
-        weights: id(list()),
-        unet: id(list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),
+        weights: id(tensors.len(), list()),
+        unet: id(tensors.len(), list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),
     })
 }
 
-fn digest(file: &File, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Digest, Rejection> {
+fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Digest, Rejection> {
     let mut hasher = blake3::Hasher::new();
     let mut done = 0;
     while done < bytes {
         // The range lies within the file, so neither sum nor cast can overflow.
         let len = (bytes - done).min(buffer.len() as u64);
         let part = &mut buffer[..len as usize];
-        file::read(file, part, offset + done)?;
+        file.read(part, offset + done)?;
         hasher.update(part);
         done += len;
     }
     Ok(hasher.finalize().into())
 }
 
-fn id<'a>(tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
-    let mut hasher = blake3::Hasher::new();
-    let text = |hasher: &mut blake3::Hasher, text: &str| {
-        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    };
+/// Of at most `count` tensors.
+fn id<'a>(count: usize, tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
+    let mut encoded = Encoded::with_room_for(count);
     for (tensor, digest) in tensors {
-        text(&mut hasher, &tensor.name);
-        text(&mut hasher, tensor.dtype.name());
-        hasher.update(&(tensor.shape.len() as u64).to_le_bytes());
-        for dimension in &tensor.shape {
-            hasher.update(&dimension.to_le_bytes());
-        }
-        hasher.update(digest);
+        encoded.text(&tensor.name);
+        encoded.text(tensor.dtype.name());
+        encoded.numbers(&[tensor.shape.len() as u64]);
+        encoded.numbers(&tensor.shape);
+        encoded.bytes(digest);
     }
-    Id::from(<Digest>::from(hasher.finalize()))
+    encoded.hash()
 }

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod checkpoint;
+mod encoded;
 mod file;
 mod file_name;
 mod formats;

@@ -2,6 +2,7 @@
 
 use crate::{
     architecture::{Architecture, Heads},
+    encoded::Encoded,
     id::Id,
     tensor::{Tensor, UNET_PREFIX},
 };
@@ -15,38 +16,22 @@ use crate::{
 /// texts with their length before them, all integers as 64-bit little-endian.
 pub fn signature(architecture: &Architecture, tensors: &[Tensor]) -> Id {
     let Architecture { kind, in_channels, context_width, y_width, heads } = architecture;
-    let mut hasher = Hasher::default();
-    hasher.text(&kind.to_string());
+    let mut encoded = Encoded::with_room_for(tensors.len());
+    encoded.text(&kind.to_string());
     let (count, width) = match heads {
         Heads::Count(count) => (*count, 0),
         Heads::Width(width) => (0, *width),
     };
-    hasher.numbers(&[*in_channels, *context_width, y_width.unwrap_or(0), count, width]);
+    encoded.numbers(&[*in_channels, *context_width, y_width.unwrap_or(0), count, width]);
     let mut unet: Vec<_> =
         tensors.iter().filter(|tensor| tensor.name.starts_with(UNET_PREFIX)).collect();
     unet.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     for tensor in unet {
-        hasher.text(&tensor.name);
-        hasher.numbers(&[tensor.shape.len() as u64]);
-        hasher.numbers(&tensor.shape);
+        encoded.text(&tensor.name);
+        encoded.numbers(&[tensor.shape.len() as u64]);
+        encoded.numbers(&tensor.shape);
     }
-    Id::from(hasher.0.finalize())
-}
-
-#[derive(Default)]
-struct Hasher(blake3::Hasher);
-
-impl Hasher {
-    fn text(&mut self, text: &str) {
-        self.numbers(&[text.len() as u64]);
-        self.0.update(text.as_bytes());
-    }
-
-    fn numbers(&mut self, numbers: &[u64]) {
-        for number in numbers {
-            self.0.update(&number.to_le_bytes());
-        }
-    }
+    encoded.hash()
 }
 
 #[cfg(test)]

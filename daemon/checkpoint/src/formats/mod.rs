@@ -4,25 +4,23 @@ mod safetensors;
 mod torch;
 mod zip;
 
-use std::fs::File;
-
-use crate::{file, rejection::Rejection, tensor::Tensor};
+use crate::{file::Source, rejection::Rejection, tensor::Tensor};
 
 /// Enough to see a tar header's magic, which ends at byte 262.
 const PEEK: u64 = 512;
 
 /// Lists a file's tensors, under the names that the file gives them.
 ///
-/// Every range lies within the `len` bytes of the file.
-pub(crate) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
-    let start = file::read_vec(file, 0, len.min(PEEK) as usize)?;
+/// Every range lies within the file.
+pub(crate) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
+    let start = file.bytes(0, file.len().min(PEEK) as usize)?;
     if let Some(rejection) = what_else(&start) {
         return Err(rejection);
     }
     if start.starts_with(b"PK") {
-        return torch::tensors(file, len);
+        return torch::tensors(file);
     }
-    safetensors::tensors(file, len)
+    safetensors::tensors(file)
 }
 
 /// Recognises files that are neither safetensors nor zip archives.

@@ -2,31 +2,38 @@
 //!
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
-use std::fs::File;
+use std::{borrow::Cow, fmt};
 
-use ::safetensors::tensor::{Dtype as Stored, Metadata};
+use ::safetensors::tensor::{Dtype as Stored, TensorInfo};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use crate::{
-    file,
+    file::Source,
     rejection::Rejection,
     tensor::{Dtype, Tensor},
 };
 
 /// Most bytes of a header. SDXL's takes 300 KB, and a preview picture may come on top; read, one
-/// takes up to seventeen times as much memory.
+/// takes several times as much memory.
 const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Bytes of the header's length.
 const PREFIX: u64 = 8;
 
+/// The one entry that is not a tensor.
+const METADATA: &str = "__metadata__";
+
 /// Lists the tensors; see [`super::tensors`].
-pub(super) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
-    let header = header(file, len)?;
+pub(super) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
+    let (header, len) = (header(file)?, file.len());
     let start = PREFIX + header.len() as u64;
-    let metadata: Metadata = serde_json::from_slice(&header)
+    let Header(mut entries) = serde_json::from_slice(&header)
         .map_err(|error| Rejection::BadHeader { reason: error.to_string() })?;
-    // Its offsets were found to follow each other from 0 without gap or overlap.
-    let expected = (metadata.data_len() as u64)
+    entries.sort_unstable_by_key(|(_, info)| info.data_offsets);
+    let expected = data_len(&entries)?
         .checked_add(start)
         .ok_or_else(|| Rejection::BadHeader { reason: "the data's length overflows".into() })?;
     match len {
@@ -34,8 +41,8 @@ pub(super) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
         actual if actual > expected => return Err(Rejection::TooLong { expected, actual }),
         _ => {}
     }
-    let mut tensors = Vec::new();
-    for (name, info) in metadata.tensors() {
+    let mut tensors = Vec::with_capacity(entries.len());
+    for (name, info) in entries {
         let (begin, end) = info.data_offsets;
         let Some(dtype) = dtype(info.dtype) else {
             return Err(Rejection::UnsupportedDtype {
@@ -54,14 +61,68 @@ pub(super) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
     if tensors.is_empty() { Err(Rejection::NoTensors) } else { Ok(tensors) }
 }
 
-fn header(file: &File, len: u64) -> Result<Vec<u8>, Rejection> {
+/// Bytes of all tensors, which must follow each other from 0 without gap or overlap, each as long as its
+/// shape says. They are sorted by where they lie.
+fn data_len(entries: &[(String, TensorInfo)]) -> Result<u64, Rejection> {
+    let mut len = 0;
+    for (name, info) in entries {
+        let bad = |what| Rejection::BadHeader { reason: format!("{what} of tensor {name}") };
+        let (begin, end) = info.data_offsets;
+        if begin != len {
+            return Err(bad("invalid offset"));
+        }
+        let mut sizes = info.shape.iter();
+        let bits = sizes.try_fold(info.dtype.bitsize(), |bits, size| bits.checked_mul(*size));
+        let bits = bits.ok_or_else(|| bad("overflow in the shape"))?;
+        if bits % 8 != 0 || end.checked_sub(begin) != Some(bits / 8) {
+            return Err(bad("invalid length"));
+        }
+        len = end;
+    }
+    Ok(len as u64)
+}
+
+/// The tensors that a header lists. The format's own library reads it through serde's `flatten`, which
+/// takes twice as long.
+struct Header(Vec<(String, TensorInfo)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensors by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut tensors = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == METADATA {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                tensors.push((name, map.next_value()?));
+            }
+        }
+        Ok(Header(tensors))
+    }
+}
+
+fn header(file: &Source) -> Result<Cow<'_, [u8]>, Rejection> {
+    let len = file.len();
     let rest = len.checked_sub(PREFIX).ok_or(Rejection::NotACheckpoint)?;
     let mut prefix = [0; PREFIX as usize];
-    file::read(file, &mut prefix, 0)?;
+    file.read(&mut prefix, 0)?;
     let header = u64::from_le_bytes(prefix);
     let mut first = [0];
     if rest > 0 {
-        file::read(file, &mut first, PREFIX)?;
+        file.read(&mut first, PREFIX)?;
     }
     // Anything may lie where the length should be; only with this byte is it a length.
     if first != *b"{" {
@@ -73,7 +134,7 @@ fn header(file: &File, len: u64) -> Result<Vec<u8>, Rejection> {
     if header > rest {
         return Err(Rejection::HeaderPastEnd { header, actual: len });
     }
-    file::read_vec(file, PREFIX, header as usize)
+    file.bytes(PREFIX, header as usize)
 }
 
 fn dtype(stored: Stored) -> Option<Dtype> {

@@ -1,10 +1,10 @@
 //! torch's zip format (`torch.save` since 1.6): a pickle, and one entry per storage.
 
-use std::{fs::File, ops::Range};
+use std::ops::Range;
 
 use super::zip::{self, Entries};
 use crate::{
-    file,
+    file::Source,
     pickle::{self, Pickle, Value, View},
     rejection::Rejection,
     tensor::Tensor,
@@ -17,19 +17,19 @@ const PICKLE_LIMIT: u64 = 8 << 20;
 const RANK_LIMIT: usize = 16;
 
 /// Lists the tensors; see [`super::tensors`].
-pub(super) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
-    let entries = zip::entries(file, len)?;
+pub(super) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
+    let entries = zip::entries(file)?;
     let (folder, range) = find_pickle(&entries)?;
     if range.end - range.start > PICKLE_LIMIT {
         return Err(Rejection::PickleTooLarge { what: "bytes", limit: PICKLE_LIMIT });
     }
     if let Some(order) = entries.get(&format!("{folder}byteorder")) {
         let len = (order.end - order.start).min(6);
-        if file::read_vec(file, order.start, len as usize)? != b"little" {
+        if *file.bytes(order.start, len as usize)? != *b"little" {
             return Err(Rejection::BigEndian);
         }
     }
-    let bytes = file::read_vec(file, range.start, (range.end - range.start) as usize)?;
+    let bytes = file.bytes(range.start, (range.end - range.start) as usize)?;
     let pickle = pickle::read(&bytes)?;
     let mut tensors = Vec::new();
     for (name, view) in state_dict(&pickle)? {
@@ -41,7 +41,7 @@ pub(super) fn tensors(file: &File, len: u64) -> Result<Vec<Tensor>, Rejection> {
     ranges.sort_unstable();
     ranges.dedup();
     let total = ranges.iter().try_fold(0u64, |sum, (_, bytes)| sum.checked_add(*bytes));
-    if total.is_none_or(|total| total > len) {
+    if total.is_none_or(|total| total > file.len()) {
         return Err(Rejection::BadZip { reason: "its tensors overlap".into() });
     }
     if tensors.is_empty() { Err(Rejection::NoTensors) } else { Ok(tensors) }

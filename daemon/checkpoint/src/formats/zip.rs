@@ -3,9 +3,9 @@
 //! Only what torch writes is read, and nothing is allocated on the archive's word: the directory's
 //! size is bounded before it is read. Source: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
 
-use std::{collections::HashMap, fs::File, ops::Range};
+use std::{collections::HashMap, ops::Range};
 
-use crate::{file, rejection::Rejection};
+use crate::{file::Source, rejection::Rejection};
 
 /// Most bytes of the directory: some ten times what SDXL's needs.
 const DIRECTORY_LIMIT: u64 = 4 << 20;
@@ -21,10 +21,10 @@ const MASKED_32: u64 = u32::MAX as u64;
 pub(super) type Entries = HashMap<String, Range<u64>>;
 
 /// Reads the directory and every entry's local header.
-pub(super) fn entries(file: &File, len: u64) -> Result<Entries, Rejection> {
-    let directory = directory(file, len)?;
+pub(super) fn entries(file: &Source) -> Result<Entries, Rejection> {
+    let directory = directory(file)?;
     let size = directory.end - directory.start;
-    let bytes = file::read_vec(file, directory.start, size as usize)?;
+    let bytes = file.bytes(directory.start, size as usize)?;
     let mut entries = Entries::new();
     let mut rest = Fields(&bytes);
     while !rest.0.is_empty() {
@@ -38,10 +38,11 @@ pub(super) fn entries(file: &File, len: u64) -> Result<Entries, Rejection> {
 }
 
 /// Finds the directory through the end record, at the file's end.
-fn directory(file: &File, len: u64) -> Result<Range<u64>, Rejection> {
+fn directory(file: &Source) -> Result<Range<u64>, Rejection> {
+    let len = file.len();
     let tail = len.min(END as u64 + MASKED_16);
     let tail_start = len - tail;
-    let bytes = file::read_vec(file, tail_start, tail as usize)?;
+    let bytes = file.bytes(tail_start, tail as usize)?;
     let found = (0..=bytes.len().saturating_sub(END)).rev().find(|&at| {
         // The comment must reach exactly to the end: a signature within it does not count.
         bytes[at..].starts_with(b"PK\x05\x06")
@@ -68,9 +69,9 @@ fn directory(file: &File, len: u64) -> Result<Range<u64>, Rejection> {
 }
 
 /// Size, start and limit of the directory as the zip64 end record has them, if there is one.
-fn zip64_end(file: &File, end_record: u64) -> Result<Option<(u64, u64, u64)>, Rejection> {
+fn zip64_end(file: &Source, end_record: u64) -> Result<Option<(u64, u64, u64)>, Rejection> {
     let Some(locator) = end_record.checked_sub(LOCATOR) else { return Ok(None) };
-    let bytes = file::read_vec(file, locator, LOCATOR as usize)?;
+    let bytes = file.bytes(locator, LOCATOR as usize)?;
     let mut fields = Fields(&bytes);
     if fields.take(4)? != b"PK\x06\x07" {
         return Ok(None);
@@ -80,7 +81,7 @@ fn zip64_end(file: &File, end_record: u64) -> Result<Option<(u64, u64, u64)>, Re
     if at.checked_add(RECORD).is_none_or(|end| end > locator) {
         return Err(bad("its zip64 record lies outside the file"));
     }
-    let bytes = file::read_vec(file, at, RECORD as usize)?;
+    let bytes = file.bytes(at, RECORD as usize)?;
     let mut fields = Fields(&bytes);
     if fields.take(4)? != b"PK\x06\x06" {
         return Err(bad("its zip64 record is missing"));
@@ -134,7 +135,7 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
 }
 
 /// Where the entry's data lies: after its local header, before the directory.
-fn locate(file: &File, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
+fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
     const LOCAL: u64 = 30;
     let outside = || Rejection::BadZip {
         reason: format!("entry {} of {} bytes lies outside the file", entry.name, entry.size),
@@ -142,7 +143,7 @@ fn locate(file: &File, entry: &Entry, directory: u64) -> Result<Range<u64>, Reje
     let fixed = entry.header.checked_add(LOCAL).filter(|end| *end <= directory);
     let fixed = fixed.ok_or_else(outside)?;
     let mut bytes = [0; LOCAL as usize];
-    file::read(file, &mut bytes, entry.header)?;
+    file.read(&mut bytes, entry.header)?;
     let mut fields = Fields(&bytes);
     if fields.take(4)? != b"PK\x03\x04" {
         return Err(bad("an entry's header is missing"));

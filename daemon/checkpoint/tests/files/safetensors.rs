@@ -109,6 +109,10 @@ fn damaged_headers_are_refused() {
     assert!(
         matches!(refused(&odd, "F8_E8M0"), Rejection::UnsupportedDtype { tensor, .. } if tensor == "t")
     );
+    let entry = |offsets| format!(r#""t":{{"dtype":"U8","shape":[4],"data_offsets":{offsets}}}"#);
+    let twice = format!("{{{},{}}}", entry("[0,4]"), entry("[4,8]"));
+    let twice = refused(&with_header(&twice, &[0; 8]), "two tensors are called t");
+    assert!(matches!(twice, Rejection::DuplicateName { name } if name == "t"));
     for empty in ["{}", r#"{"__metadata__":{"format":"pt"}}"#] {
         assert!(matches!(refused(&with_header(empty, b""), "no tensors"), Rejection::NoTensors));
     }
