@@ -3,7 +3,6 @@ use std::{
     ffi::OsString,
     fs,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    panic,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -11,22 +10,20 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use checkpoint::Id;
 use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
-use sled::{Db, Tree};
 use tracing::warn;
 
-use super::Store;
+use super::{
+    Store,
+    database::{Database, Part},
+};
 use crate::{
     schedule::{Outcome, Setback},
     watch::Stamp,
 };
-
-/// Raised when the readers or the form of what is kept change, so that older lessons are learned
-/// again: a file that was rejected may be understood now.
-const LESSONS: &str = "1";
 
 /// In the database's own tree, which outlives older lessons.
 const PAUSED: &[u8] = b"paused";
@@ -34,9 +31,6 @@ const MOUNTS: &[u8] = b"mounts";
 
 /// Ended builds that are kept.
 const HISTORY: usize = 1000;
-
-/// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
-const CACHE_BYTES: u64 = 4 << 20;
 
 /// With less room than this, in bytes, sled can't be expected to work.
 const FULL: u64 = 2 << 20;
@@ -57,24 +51,6 @@ pub struct Disk {
 
 /// Values by tree and key; `None` stands for what is to be forgotten.
 type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
-
-#[derive(Debug)]
-struct Database {
-    db: Db,
-    outcomes: Tree,
-    setbacks: Tree,
-    history: Tree,
-}
-
-/// A tree of the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Own,
-    Outcomes,
-    Setbacks,
-    /// By a number that grows, 8 bytes, big-endian.
-    History,
-}
 
 impl Disk {
     /// Opens or makes the database at `dir`. A broken one is made anew, but not where the disk is full,
@@ -108,10 +84,10 @@ impl Disk {
     /// Entries that no longer parse count as absent.
     fn get<T: DeserializeOwned>(&self, part: Part, key: &[u8]) -> Option<T> {
         if let Some(value) = lock(&self.unsaved).get(&(part, key.to_vec())) {
-            return serde_json::from_slice(value.as_ref()?).ok();
+            return part.decode(value.as_ref()?);
         }
         let found = self.read(|database| database.tree(part).get(key))??;
-        serde_json::from_slice(&found).ok()
+        part.decode(&found)
     }
 
     /// All of a tree, the unsaved included.
@@ -145,9 +121,9 @@ impl Disk {
     }
 
     fn put<T: Serialize>(&self, part: Part, key: &[u8], value: Option<&T>) {
-        match value.map(serde_json::to_vec).transpose() {
+        match value.map(|value| part.encode(value)).transpose() {
             Ok(value) => drop(lock(&self.unsaved).insert((part, key.to_vec()), value)),
-            Err(error) => warn!("what was learned can't be kept: {error}"),
+            Err(error) => warn!("what was learned can't be kept: {error:#}"),
         }
     }
 
@@ -164,56 +140,9 @@ impl Disk {
         for ((part, key), value) in &unsaved {
             database.put(*part, key, value.as_deref())?;
         }
-        database.db.flush()?;
+        database.flush()?;
         // What was learned anew meanwhile stays.
         lock(&self.unsaved).retain(|key, value| unsaved.get(key) != Some(value));
-        Ok(())
-    }
-}
-
-impl Database {
-    fn open(dir: &Path) -> Result<Self> {
-        // A damaged database can make sled panic and not only fail.
-        let opened = panic::catch_unwind(|| -> Result<Self> {
-            let db = sled::Config::new()
-                .path(dir)
-                .cache_capacity(CACHE_BYTES)
-                // The daemon flushes when there is something to flush; sled's timer would wake an
-                // idle machine twice a second.
-                .flush_every_ms(None)
-                .open()?;
-            let current = [
-                format!("outcomes.{LESSONS}"),
-                format!("setbacks.{LESSONS}"),
-                "history".to_owned(),
-            ];
-            for name in db.tree_names() {
-                let kept = current.iter().any(|tree| name == tree.as_bytes())
-                    || name == b"__sled__default";
-                if !kept {
-                    db.drop_tree(name)?;
-                }
-            }
-            let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
-            Ok(Self { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
-        });
-        opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
-    }
-
-    fn tree(&self, part: Part) -> &Tree {
-        match part {
-            Part::Own => &self.db,
-            Part::Outcomes => &self.outcomes,
-            Part::Setbacks => &self.setbacks,
-            Part::History => &self.history,
-        }
-    }
-
-    fn put(&self, part: Part, key: &[u8], value: Option<&[u8]>) -> sled::Result<()> {
-        match value {
-            Some(value) => self.tree(part).insert(key, value)?,
-            None => self.tree(part).remove(key)?,
-        };
         Ok(())
     }
 }
@@ -242,7 +171,7 @@ impl Store for Disk {
         entries
             .filter_map(|(key, value)| {
                 let id = std::str::from_utf8(&key).ok()?.parse().ok()?;
-                Some((id, serde_json::from_slice(&value).ok()?))
+                Some((id, Part::Setbacks.decode(&value)?))
             })
             .collect()
     }
@@ -253,7 +182,7 @@ impl Store for Disk {
 
     fn history(&self) -> Vec<Finished> {
         let newest_first = self.entries(Part::History).into_values().rev();
-        newest_first.filter_map(|value| serde_json::from_slice(&value).ok()).collect()
+        newest_first.filter_map(|value| Part::History.decode(&value)).collect()
     }
 
     fn record(&self, finished: &Finished) {
@@ -305,6 +234,7 @@ fn key(stamp: &Stamp) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::identified;
 
     const STAMP: Stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: -4 };
 
@@ -313,10 +243,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("learned");
         let outcome = Outcome::Rejected("a LoRA".into());
+        let other = Stamp { inode: 3, ..STAMP };
         let engine = Id::from(blake3::hash(b"engine"));
         {
             let store = Disk::open(&path).unwrap();
             store.remember(&STAMP, &outcome);
+            store.remember(&other, &identified("a"));
             store.set_back(&engine, Some(&Setback::Removed));
             store.set_paused(true);
             store.set_mounts(&["/m/disk".into()].into());
@@ -324,6 +256,7 @@ mod tests {
         }
         let store = Disk::open(&path).unwrap();
         assert_eq!(store.outcome(&STAMP), Some(outcome));
+        assert_eq!(store.outcome(&other), Some(identified("a")));
         assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
         assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
         assert!(store.is_paused());

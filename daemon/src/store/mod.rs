@@ -2,6 +2,7 @@
 //! files tell what they are, manifests tell what engines are. So no method fails; what can't be
 //! kept is logged and learned again.
 
+mod database;
 mod disk;
 #[cfg(test)]
 mod memory;

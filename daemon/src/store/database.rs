@@ -1,0 +1,104 @@
+use std::{panic, path::Path};
+
+use anyhow::{Result, anyhow};
+use serde::{Serialize, de::DeserializeOwned};
+use sled::{Db, Tree};
+
+/// Raised when the readers or the form of what is kept change, so that older lessons are learned
+/// again: a file that was rejected may be understood now.
+const LESSONS: &str = "2";
+
+/// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
+const CACHE_BYTES: u64 = 4 << 20;
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    db: Db,
+    outcomes: Tree,
+    setbacks: Tree,
+    history: Tree,
+}
+
+/// A tree of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// Its own, which outlives older lessons.
+    Own,
+    Outcomes,
+    Setbacks,
+    /// By a number that grows, 8 bytes, big-endian.
+    History,
+}
+
+impl Database {
+    /// Opens or makes the one at `dir`.
+    pub(super) fn open(dir: &Path) -> Result<Self> {
+        // A damaged database can make sled panic and not only fail.
+        let opened = panic::catch_unwind(|| -> Result<Self> {
+            let db = sled::Config::new()
+                .path(dir)
+                .cache_capacity(CACHE_BYTES)
+                // The daemon flushes when there is something to flush; sled's timer would wake an
+                // idle machine twice a second.
+                .flush_every_ms(None)
+                .open()?;
+            let current = [
+                format!("outcomes.{LESSONS}"),
+                format!("setbacks.{LESSONS}"),
+                "history".to_owned(),
+            ];
+            for name in db.tree_names() {
+                let kept = current.iter().any(|tree| name == tree.as_bytes())
+                    || name == b"__sled__default";
+                if !kept {
+                    db.drop_tree(name)?;
+                }
+            }
+            let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
+            Ok(Self { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
+        });
+        opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
+    }
+
+    pub(super) fn tree(&self, part: Part) -> &Tree {
+        match part {
+            Part::Own => &self.db,
+            Part::Outcomes => &self.outcomes,
+            Part::Setbacks => &self.setbacks,
+            Part::History => &self.history,
+        }
+    }
+
+    pub(super) fn put(&self, part: Part, key: &[u8], value: Option<&[u8]>) -> sled::Result<()> {
+        match value {
+            Some(value) => self.tree(part).insert(key, value)?,
+            None => self.tree(part).remove(key)?,
+        };
+        Ok(())
+    }
+
+    /// Returns once all of it would survive a power cut.
+    pub(super) fn flush(&self) -> sled::Result<()> {
+        self.db.flush().map(drop)
+    }
+}
+
+impl Part {
+    /// Outcomes are thousands, which a start reads: in their binary form they take a tenth of the time and
+    /// a third of the room.
+    pub(super) fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>> {
+        match self {
+            Self::Outcomes => Ok(postcard::to_allocvec(value)?),
+            Self::Own | Self::Setbacks | Self::History => Ok(serde_json::to_vec(value)?),
+        }
+    }
+
+    /// `None` for what does not parse.
+    pub(super) fn decode<T: DeserializeOwned>(self, value: &[u8]) -> Option<T> {
+        match self {
+            Self::Outcomes => postcard::from_bytes(value).ok(),
+            Self::Own | Self::Setbacks | Self::History => serde_json::from_slice(value).ok(),
+        }
+    }
+}
