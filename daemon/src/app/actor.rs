@@ -1,4 +1,5 @@
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -6,7 +7,7 @@ use std::{
 
 use checkpoint::Id;
 use config::Config;
-use protocol::{Checkpoint, Event, Status};
+use protocol::{Checkpoint, Event, State, Status};
 use tokio::{
     sync::mpsc,
     time::{Duration, Instant, sleep_until},
@@ -15,6 +16,7 @@ use tokio::{
 use super::{
     due::Due,
     gating::{Closed, Gating},
+    indexing::index,
     jobs::Running,
     manager::Manager,
     materializing::Orders,
@@ -32,7 +34,7 @@ use crate::{
     metrics::Metrics,
     schedule::{Gates, Held, Want},
     store::Store,
-    watch::Notifier,
+    watch::{Notifier, Stamp},
     webui::{IndexFile, Keeper},
 };
 
@@ -44,9 +46,10 @@ pub(super) struct Actor {
     pub(super) world: World,
     pub(super) mailbox: Mailbox,
     pub(super) waiters: Vec<Waiter>,
-    /// What clients see: the entries of `list` by key, and the queue.
-    pub(super) shown: BTreeMap<String, Checkpoint>,
+    /// What clients see: the queue, how many entries of `list` are in each state, and the entries.
     pub(super) queue: Vec<Want>,
+    counts: BTreeMap<State, usize>,
+    list: OnceCell<BTreeMap<String, Checkpoint>>,
     pub(super) builder: Arc<dyn Builder>,
     pub(super) running: Vec<Running>,
     pub(super) orders: Orders,
@@ -72,7 +75,9 @@ pub(super) struct Actor {
 pub(super) struct Looks {
     pub(super) scans_begun: u64,
     pub(super) scans_done: u64,
-    /// Files whose time to settle is up are being looked at.
+    /// What the scan under way has found so far.
+    pub(super) found: Vec<(PathBuf, Stamp)>,
+    /// It is being looked at who has files open whose time to settle is up.
     pub(super) settling: bool,
     /// Files being read.
     pub(super) reading: usize,
@@ -104,8 +109,9 @@ impl Actor {
             world: World::new(config, library, store, gpus_here),
             mailbox,
             waiters: Vec::new(),
-            shown: BTreeMap::new(),
             queue: Vec::new(),
+            counts: BTreeMap::new(),
+            list: OnceCell::new(),
             builder,
             running: Vec::new(),
             orders: Orders::new(),
@@ -161,10 +167,11 @@ impl Actor {
     pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Hint(hint) => self.hint(hint),
+            Message::Found(files) => self.found(files),
             Message::Scanned(scan) => self.scanned(scan),
             Message::Looked(found) => self.looked(found),
-            Message::Settled(found) => self.settled(found),
-            Message::Read(outcomes) => self.read(outcomes),
+            Message::Settled(due, writers) => self.settled(&due, &writers),
+            Message::Read(learned) => self.read(learned),
             Message::Runtime(found, reply) => {
                 self.found_runtime(found);
                 if let Some(reply) = reply {
@@ -180,12 +187,11 @@ impl Actor {
             Message::Watch(reply) => {
                 self.refresh_if_due();
                 self.tidy_soon();
-                let uptime = self.started.elapsed();
-                let status = || view::status(&self.world, &self.shown, &self.queue, uptime);
-                let _ = reply.send(self.watchers.begin(|| Event::State {
-                    status: Box::new(status()),
-                    checkpoints: self.shown.values().cloned().collect(),
-                }));
+                let state = || Event::State {
+                    status: Box::new(self.status()),
+                    checkpoints: self.list().values().cloned().collect(),
+                };
+                let _ = reply.send(self.watchers.begin(state));
             }
             Message::Reload => self.reload_and_tell(),
             Message::Stop => {}
@@ -216,7 +222,15 @@ impl Actor {
     }
 
     pub(super) fn status(&self) -> Status {
-        view::status(&self.world, &self.shown, &self.queue, self.started.elapsed())
+        view::status(&self.world, self.counts.clone(), &self.queue, self.started.elapsed())
+    }
+
+    /// The entries of `list` by key. With thousands of checkpoints they take milliseconds to make and
+    /// megabytes to keep, so that is done for those who look only.
+    pub(super) fn list(&self) -> &BTreeMap<String, Checkpoint> {
+        self.list.get_or_init(|| {
+            view::checkpoints(&self.world, &self.world.catalogue.held(), &self.queue)
+        })
     }
 
     fn note_metrics(&self) {
@@ -227,7 +241,8 @@ impl Actor {
     }
 
     pub(super) fn show_manager(&mut self) {
-        self.manager.show(&view::glance(&self.world, &self.shown, self.queue.len()));
+        let counts = self.counts.clone();
+        self.manager.show(&view::glance(&self.world, counts, self.queue.len()));
     }
 
     /// Tells everybody what has changed, and starts what can be started.
@@ -245,41 +260,51 @@ impl Actor {
         };
         self.queue = queue;
         self.note_metrics();
-        let places = places(&held);
-        let now_shown = view::checkpoints(&self.world, &held, &self.queue);
+        self.counts = view::counts(&self.world, &held, &self.queue);
+        let places = self.is_all_read().then(|| places(&held));
+        let index = self.is_index_due().then(|| index(&self.world, &held));
         drop(held);
-        self.tell_webuis(places);
-        self.publish_index();
-        let before = std::mem::replace(&mut self.shown, now_shown);
-        self.announce(&before);
+        places.into_iter().for_each(|places| self.tell_webuis(places));
+        index.into_iter().for_each(|index| self.index.publish(index));
+        self.announce();
         self.show_manager();
         self.look_for_room();
         self.look_for_memory();
         self.serve_waiters();
-        self.shown(started.elapsed());
+        self.note_showing(started.elapsed());
         self.tidy_soon();
     }
 
     /// Not before every file was read: one that is not known yet would look deleted, and a name that
     /// it shares with another would seem to mean that one alone.
     fn tell_webuis(&mut self, places: Vec<(Id, PathBuf)>) {
-        let is_all_read = self.looks.scans_done > 0 && self.world.catalogue.is_all_read();
-        if is_all_read && self.places.as_ref() != Some(&places) {
+        if self.places.as_ref() != Some(&places) {
             self.webuis.checkpoints(places.clone());
             self.places = Some(places);
         }
     }
 
-    fn announce(&mut self, before: &BTreeMap<String, Checkpoint>) {
+    /// Whether every file was seen and read.
+    pub(super) fn is_all_read(&self) -> bool {
+        self.looks.scans_done > 0 && self.world.catalogue.is_all_read()
+    }
+
+    fn announce(&mut self) {
         self.watchers.state_changed();
+        // Whoever watches has seen a list, and knows what has changed since.
+        let before = self.list.take().unwrap_or_default();
+        if !self.watchers.are_there() {
+            return;
+        }
+        let now = self.list();
         // New ones first: an unread file that got its id is gone under its path only.
-        for (key, checkpoint) in &self.shown {
+        for (key, checkpoint) in now {
             if before.get(key) != Some(checkpoint) {
                 self.watchers.tell(&Event::Checkpoint(checkpoint.clone()));
             }
         }
-        for key in before.keys().filter(|key| !self.shown.contains_key(*key)) {
-            self.watchers.tell(&Event::Gone(key.clone()));
+        for key in before.into_keys().filter(|key| !now.contains_key(key)) {
+            self.watchers.tell(&Event::Gone(key));
         }
     }
 
@@ -288,8 +313,12 @@ impl Actor {
     }
 
     fn serve_waiters(&mut self) {
+        if self.waiters.is_empty() {
+            return;
+        }
         let now = Instant::now();
-        let shown: Vec<&Checkpoint> = self.shown.values().collect();
+        let waiters = std::mem::take(&mut self.waiters).into_iter();
+        let list: Vec<&Checkpoint> = self.list().values().collect();
         let sought = matches!(self.world.target, Err(RuntimeProblem::Sought));
         let stuck = match &self.world.target {
             Ok(_) if self.world.paused && self.world.urgent.is_empty() => {
@@ -299,12 +328,12 @@ impl Actor {
             Err(RuntimeProblem::Sought) => None,
             Err(problem) => Some(problem.to_string()),
         };
-        let waiters = std::mem::take(&mut self.waiters).into_iter();
-        self.waiters = waiters
+        let waiting = waiters
             .filter_map(|waiter| {
-                waiter.serve(&shown, self.looks.scans_done, sought, stuck.as_deref(), now)
+                waiter.serve(&list, self.looks.scans_done, sought, stuck.as_deref(), now)
             })
             .collect();
+        self.waiters = waiting;
     }
 }
 

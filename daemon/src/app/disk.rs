@@ -32,7 +32,7 @@ impl Actor {
         };
         match (by_key, self.entry(reference)) {
             (Some(key), Err(Failure::NotFound { .. })) => {
-                let mut engines = self.shown.values().flat_map(|entry| &entry.engines);
+                let mut engines = self.list().values().flat_map(|entry| &entry.engines);
                 Ok(engines.find(|engine| engine.key == key).cloned().into_iter().collect())
             }
             (Some(key), Ok(entry)) => Err(Failure::Ambiguous {
@@ -55,7 +55,7 @@ impl Actor {
 
     /// Adds up the folders beside the actor.
     pub(super) fn disk(&self, reply: oneshot::Sender<Reply>) {
-        let with_engines = self.shown.values().filter(|entry| !entry.engines.is_empty());
+        let with_engines = self.list().values().filter(|entry| !entry.engines.is_empty());
         let checkpoints: Vec<_> = with_engines.cloned().collect();
         let orphans = checkpoints.iter().filter(|entry| entry.state == State::Orphaned);
         let sums = Sums {

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{actor::Actor, waiters::Waiter};
+use super::{actor::Actor, looking::GATHER, waiters::Waiter};
 use crate::memory;
 
 /// Showing what changed waits for what else changes in this time.
@@ -10,7 +10,7 @@ const SHOW: Duration = Duration::from_millis(20);
 
 /// While files are read, at most this part of the time goes to showing it: with thousands of
 /// checkpoints that takes a while.
-const SHOW_SHARE: u32 = 10;
+const SHOW_SHARE: u32 = 20;
 
 /// What was learned goes to the disk this long after it was.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -69,7 +69,8 @@ impl Actor {
     }
 
     fn next_settled(&self) -> Option<Instant> {
-        self.world.catalogue.next_settled().map(Instant::from_std)
+        let next = Instant::from_std(self.world.catalogue.next_settled()?);
+        Some(next + GATHER.min(self.world.config.settle()))
     }
 
     pub(super) fn do_what_is_due(&mut self, now: Instant) {
@@ -134,7 +135,7 @@ impl Actor {
     }
 
     /// Notes that showing took so long.
-    pub(super) fn shown(&mut self, took: Duration) {
+    pub(super) fn note_showing(&mut self, took: Duration) {
         self.due.not_shown_before = Some(Instant::now() + took * (SHOW_SHARE - 1));
     }
 

@@ -137,8 +137,8 @@ impl Actor {
     ) -> Result<()> {
         let target = self.world.target.as_ref().ok().context("there is no TensorRT")?;
         let libraries = target.runtime.libraries.clone();
-        let location = self.world.catalogue.locations().get(&*checkpoint);
-        let stamp = location.map(|location| location.stamp).context("the checkpoint is gone")?;
+        let file = self.world.catalogue.at(&checkpoint);
+        let stamp = file.map(|file| file.stamp).context("the checkpoint is gone")?;
         let scratch = self.world.library.scratch().context("cannot make a folder to work in")?;
         let gpu = self.world.uuid_at(place).map(str::to_owned);
         let phase = if task == Task::Build { Phase::Graph } else { Phase::Load };

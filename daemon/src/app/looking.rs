@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    mem,
     path::PathBuf,
     sync::{LazyLock, PoisonError},
     thread::available_parallelism,
@@ -15,20 +16,20 @@ use tracing::info;
 use super::{
     actor::Actor,
     due::sooner,
-    messages::{Message, Settled},
+    messages::{Learned, Message},
     reading,
 };
 use crate::{
     build::RuntimeProblem,
     schedule::{Outcome, Setback},
-    watch::{Hint, Scan, Stamp, scan},
+    watch::{FileId, Hint, Scan, Stamp, open_for_writing, scan},
 };
 
 /// Files read at once.
 static READERS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from));
 
-/// A burst of events is one look: this long after its first.
-const GATHER: Duration = Duration::from_millis(50);
+/// A burst of events, or of files that settle, is one look: this long after its first.
+pub(super) const GATHER: Duration = Duration::from_millis(50);
 
 /// A folder made and filled at once can be filled before it is watched, so a second look follows.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -70,16 +71,31 @@ impl Actor {
         let mounts = self.looks.mounts.clone();
         spawn_blocking(move || {
             let mut notifier = notifier.lock().unwrap_or_else(PoisonError::into_inner);
-            mailbox.send(Message::Scanned(scan(&dirs, &mounts, &mut notifier)));
+            let found = |files| mailbox.send(Message::Found(files));
+            let scan = scan(&dirs, &mounts, &mut notifier, found);
+            mailbox.send(Message::Scanned(scan));
         });
+    }
+
+    pub(super) fn found(&mut self, files: Vec<(PathBuf, Stamp)>) {
+        // Of a later scan half is not taken in: half of a move would look like a deletion.
+        if self.looks.scans_done > 0 {
+            self.looks.found.extend(files);
+            return;
+        }
+        let (now, store) = (Instant::now().into_std(), &self.world.store);
+        self.world.catalogue.seen(files, now, |stamp| store.outcome(stamp));
     }
 
     pub(super) fn scanned(&mut self, scan: Scan) {
         let now = Instant::now();
         self.looks.scans_done += 1;
+        let (files, store) = (mem::take(&mut self.looks.found), &self.world.store);
+        self.world.catalogue.seen(files, now.into_std(), |stamp| store.outcome(stamp));
+        self.world.catalogue.forget_unseen();
         self.world.read_proofs();
         if self.looks.scans_done == 1 {
-            info!(checkpoints = scan.files.len(), "first scan done");
+            info!(files = self.world.catalogue.files().count(), "first scan done");
             self.manager.ready();
         }
         for (dir, problem) in &scan.problems {
@@ -95,8 +111,6 @@ impl Actor {
         }
         self.world.problems = scan.problems;
         self.world.incomplete = scan.incomplete;
-        let store = self.world.store.clone();
-        self.world.catalogue.scanned(scan.files, now.into_std(), |stamp| store.outcome(stamp));
         if matches!(&self.world.target, Err(problem) if *problem != RuntimeProblem::Sought) {
             self.look_for_runtime(None);
         }
@@ -115,7 +129,7 @@ impl Actor {
     }
 
     pub(super) fn look_at_written(&mut self) {
-        let paths = std::mem::take(&mut self.due.written_paths);
+        let paths = mem::take(&mut self.due.written_paths);
         let mailbox = self.mailbox.clone();
         spawn_blocking(move || {
             let look = |path: PathBuf| {
@@ -130,7 +144,7 @@ impl Actor {
         let now = Instant::now().into_std();
         let store = self.world.store.clone();
         for (path, stamp) in found {
-            self.world.catalogue.looked(path, stamp, now, |stamp| store.outcome(stamp));
+            self.world.catalogue.looked(&path, stamp, now, |stamp| store.outcome(stamp));
         }
         self.refresh_soon();
     }
@@ -139,18 +153,14 @@ impl Actor {
         self.looks.settling = true;
         let due = self.world.catalogue.due(now.into_std());
         let mailbox = self.mailbox.clone();
-        spawn_blocking(move || mailbox.send(Message::Settled(reading::settled(due))));
+        spawn_blocking(move || mailbox.send(Message::Settled(due, open_for_writing())));
     }
 
-    pub(super) fn settled(&mut self, found: Vec<Settled>) {
+    pub(super) fn settled(&mut self, due: &[Stamp], writers: &HashSet<FileId>) {
         self.looks.settling = false;
         let now = Instant::now().into_std();
-        let store = self.world.store.clone();
-        for Settled { path, stamp, being_written } in found {
-            self.world.catalogue.looked(path.clone(), stamp, now, |stamp| store.outcome(stamp));
-            if let Some(stamp) = stamp {
-                self.world.catalogue.settled(&path, stamp, being_written, now);
-            }
+        for stamp in due {
+            self.world.catalogue.settled(*stamp, writers.contains(&stamp.file()), now);
         }
         self.refresh_soon();
     }
@@ -169,18 +179,22 @@ impl Actor {
         }
     }
 
-    pub(super) fn read(&mut self, outcomes: Vec<(Stamp, Option<Outcome>)>) {
+    pub(super) fn read(&mut self, learned: Vec<Learned>) {
         self.looks.reading -= 1;
         let now = Instant::now().into_std();
         let mut read = HashSet::new();
-        for (stamp, outcome) in outcomes {
-            if outcome.is_some() {
-                self.metrics.hashed.inc_by(stamp.size);
+        for Learned { path, stamp, outcome } in learned {
+            match &outcome {
+                Some(outcome) => {
+                    self.metrics.hashed.inc_by(stamp.size);
+                    if let Outcome::Identified(identity) = outcome {
+                        read.insert(identity.ids.weights);
+                    }
+                }
+                // It is not what was seen last, or not there.
+                None => self.hint(Hint::Written(path.to_path_buf())),
             }
-            self.world.catalogue.read(stamp, outcome.as_ref(), now);
-            if let Some(Outcome::Identified(identity)) = &outcome {
-                read.insert(identity.ids.weights);
-            }
+            self.world.catalogue.read(stamp, outcome, now);
         }
         self.forgive(&read);
         self.learned();

@@ -1,5 +1,6 @@
 use std::{
-    path::PathBuf,
+    collections::HashSet,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -12,21 +13,23 @@ use crate::{
     build::{Done, Progress, Runtime, RuntimeProblem},
     ipc::{self, Line},
     schedule::{Outcome, Sample},
-    watch::{Hint, Notifier, Scan, Stamp},
+    watch::{FileId, Hint, Notifier, Scan, Stamp},
 };
 
 /// What reaches the actor.
 pub(super) enum Message {
     /// It is time to look.
     Hint(Hint),
+    /// A full scan found these files.
+    Found(Vec<(PathBuf, Stamp)>),
     /// A full scan is done.
     Scanned(Scan),
     /// Some files were looked at because something was done to them.
     Looked(Vec<(PathBuf, Option<Stamp>)>),
-    /// Files whose time to settle is up were looked at once more.
-    Settled(Vec<Settled>),
-    /// Some files were read; `None` where one changed meanwhile.
-    Read(Vec<(Stamp, Option<Outcome>)>),
+    /// The time of these files to settle is up, and those are open for writing.
+    Settled(Vec<Stamp>, HashSet<FileId>),
+    /// Some files were read.
+    Read(Vec<Learned>),
     /// The libraries were looked for, on behalf of a client or not.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The machine was looked at.
@@ -47,12 +50,12 @@ pub(super) enum Message {
     Stop,
 }
 
-/// A file whose time to settle is up.
-pub(super) struct Settled {
-    pub(super) path: PathBuf,
-    pub(super) stamp: Option<Stamp>,
-    /// Somebody has it open for writing.
-    pub(super) being_written: bool,
+/// A file that was read.
+pub(super) struct Learned {
+    pub(super) path: Arc<Path>,
+    pub(super) stamp: Stamp,
+    /// `None` if it changed before it was read whole.
+    pub(super) outcome: Option<Outcome>,
 }
 
 /// An engine that was compared with its manifest.

@@ -16,6 +16,7 @@ mod looking;
 mod manager;
 mod materializing;
 mod messages;
+mod outlook;
 mod past;
 mod places;
 mod reading;

@@ -1,23 +1,20 @@
 //! What touches files, away from the actor.
 
-use std::path::{Path, PathBuf};
+use std::{path::Path, sync::Arc};
 
 use checkpoint::{Checkpoint, Rejection};
 use tracing::debug;
 use walkdir::WalkDir;
 
-use super::messages::Settled;
+use super::messages::Learned;
 use crate::{
     schedule::{Identity, Outcome},
     store::Store,
-    watch::{Stamp, open_for_writing},
+    watch::Stamp,
 };
 
 /// Reads these files, says what each is, and keeps what will be the same the next time.
-pub(super) fn learn(
-    files: Vec<(PathBuf, Stamp)>,
-    store: &dyn Store,
-) -> Vec<(Stamp, Option<Outcome>)> {
+pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Learned> {
     let learned = files.into_iter().map(|(path, stamp)| {
         debug!("reading {}", path.display());
         let outcome = read(&path, stamp);
@@ -26,7 +23,7 @@ pub(super) fn learn(
             Some(Outcome::Unreadable(_)) | None => {}
             Some(outcome) => store.remember(&stamp, outcome),
         }
-        (stamp, outcome)
+        Learned { path, stamp, outcome }
     });
     learned.collect()
 }
@@ -34,8 +31,8 @@ pub(super) fn learn(
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
 fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
     match try_read(path, stamp) {
-        Ok(identity) => identity.map(Outcome::Identified),
-        Err(Rejection::ChangedWhileRead) => None,
+        Ok(identity) => Some(Outcome::Identified(identity)),
+        Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
         Err(error @ Rejection::Unreadable { .. }) => {
             // It went or was renamed: the next look tells.
             let gone = Stamp::of(path).ok() != Some(stamp);
@@ -45,17 +42,13 @@ fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
     }
 }
 
-fn try_read(path: &Path, stamp: Stamp) -> Result<Option<Identity>, Rejection> {
-    let checkpoint = Checkpoint::open(path)?;
-    let opened = checkpoint.file().metadata().map(|metadata| Stamp::at(path, &metadata));
-    if opened.ok() != Some(stamp) {
-        return Ok(None);
-    }
+fn try_read(path: &Path, stamp: Stamp) -> Result<Identity, Rejection> {
+    let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
     let ids = checkpoint.ids()?;
     let Checkpoint { architecture, tensors, .. } = &checkpoint;
     let signature = checkpoint::signature(architecture, tensors);
-    Ok(Some(Identity { ids, architecture: architecture.clone(), signature, unet_parameters }))
+    Ok(Identity { ids, architecture: architecture.clone(), signature, unet_parameters })
 }
 
 /// Bytes of all files below `dir`; what can't be read counts nothing.
@@ -64,14 +57,32 @@ pub(super) fn folder_bytes(dir: &Path) -> u64 {
     files.filter(|metadata| metadata.is_file()).map(|metadata| metadata.len()).sum()
 }
 
-/// Looks at files whose time to settle is up.
-pub(super) fn settled(due: Vec<PathBuf>) -> Vec<Settled> {
-    let writers = open_for_writing();
-    due.into_iter()
-        .map(|path| {
-            let stamp = Stamp::of(&path).ok();
-            let being_written = stamp.is_some_and(|stamp| writers.contains(&stamp.file()));
-            Settled { path, stamp, being_written }
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::Memory;
+
+    #[test]
+    fn what_is_not_what_was_seen_is_not_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let store = Memory::default();
+        let outcome = |stamp| {
+            let learned = learn(vec![(path.as_path().into(), stamp)], &store);
+            learned.into_iter().next().unwrap().outcome
+        };
+        fs::write(&path, "half of it").unwrap();
+        let seen = Stamp::of(&path).unwrap();
+        fs::write(&path, "all of it").unwrap();
+        assert_eq!(outcome(seen), None);
+        assert_eq!(store.outcome(&seen), None);
+        let now = Stamp::of(&path).unwrap();
+        assert!(matches!(outcome(now), Some(Outcome::Rejected(_))));
+        assert_eq!(store.outcome(&now), outcome(now));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(outcome(now), None, "a folder in its place");
+    }
 }

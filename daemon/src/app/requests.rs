@@ -8,6 +8,7 @@ use super::{
     housekeeping::seconds_since_1970,
     messages::{Checked, Message},
     reference::resolve,
+    view::text,
     waiters::Waiter,
 };
 use crate::{
@@ -29,7 +30,7 @@ impl Actor {
         }
         let answer = match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
-            Request::List => Ok(Reply::List(self.shown.values().cloned().collect())),
+            Request::List => Ok(Reply::List(self.list().values().cloned().collect())),
             Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
             Request::Check { reference, image } => self.check(reference.as_deref(), &image),
             Request::Build { reference, now } => self.build(&reference, now),
@@ -68,7 +69,7 @@ impl Actor {
     }
 
     pub(super) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
-        resolve(reference, &self.shown.values().collect::<Vec<_>>()).cloned()
+        resolve(reference, &self.list().values().collect::<Vec<_>>()).cloned()
     }
 
     fn check(&self, reference: Option<&str>, image: &Image) -> Result<Reply, Failure> {
@@ -120,14 +121,9 @@ impl Actor {
         if entry.state != State::Rejected {
             return self.build(reference, false);
         }
-        let paths: Vec<_> = self
-            .world
-            .catalogue
-            .locations()
-            .keys()
-            .filter(|path| entry.locations.contains(&path.to_string_lossy().into_owned()))
-            .cloned()
-            .collect();
+        let paths = self.world.catalogue.files().flat_map(|file| &file.paths);
+        let paths: Vec<_> =
+            paths.filter(|path| entry.locations.contains(&text(path))).cloned().collect();
         for path in paths {
             self.world.catalogue.reread(&path);
         }

@@ -133,11 +133,11 @@ impl Stage {
         let (store, workers) = (Arc::new(Memory::default()), Arc::new(Workers::default()));
         let cards = Arc::new(Cards(gpus, Mutex::new("1".to_owned())));
         let told = Arc::new(Mutex::new(busy(0, None)));
-        let mut scan = Scan::default();
+        let mut files = Vec::new();
         for (number, name) in (1_u64..).zip(names) {
             let stamp = Stamp { device: 1, inode: number, size: 1, mtime_ns: number.into() };
             store.remember(&stamp, &identified(name));
-            scan.files.insert(PathBuf::from("/m").join(name), stamp);
+            files.push((PathBuf::from("/m").join(name), stamp));
         }
         let mut actor = Actor::new(
             config,
@@ -149,7 +149,8 @@ impl Stage {
             Mailbox(sender),
         );
         actor.take(runtime());
-        actor.take(Message::Scanned(scan));
+        actor.take(Message::Found(files));
+        actor.take(Message::Scanned(Scan::default()));
         actor.refresh();
         let mut stage = Self { actor, messages, told, workers, cards, data };
         if build == BuildWhen::Always && gpus > 0 {
@@ -246,7 +247,7 @@ impl Stage {
 
     /// State and reason of the only checkpoint.
     pub(super) fn shown(&self) -> (State, String) {
-        let [only] = self.actor.shown.values().collect::<Vec<_>>()[..] else { panic!("not one") };
+        let [only] = self.actor.list().values().collect::<Vec<_>>()[..] else { panic!("not one") };
         (only.state, only.reason.clone().unwrap_or_default())
     }
 }

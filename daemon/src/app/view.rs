@@ -17,12 +17,12 @@ use super::{
     gating::Closed,
     keeping::of,
     manager::Glance,
-    trying::Judgement,
+    outlook::{Outlook, turns, unread, waits_for},
     world::{Work, World},
 };
 use crate::{
     build::{EngineSpec, FLAVOUR, Manifest, Proof, Speed, Trial, Weights, difference},
-    schedule::{Content, Errand, Held, Outcome, Setback, Want},
+    schedule::{Errand, Held, Want},
 };
 
 /// Every entry of `list` by [`Checkpoint::key`].
@@ -31,48 +31,57 @@ pub(super) fn checkpoints(
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
-    let engines = world.engines();
-    let mut by_engine = Turns::new();
-    for (turn, want) in turns(queue) {
-        by_engine.entry(want.engine).or_insert((turn, want));
-    }
-    let turns = by_engine;
-    let live =
-        held.values().map(|held| identified(world, held, &of(&engines, held.identity), &turns));
-    let unread = world.catalogue.locations().iter().filter_map(|(path, location)| {
-        let (state, reason) = match &location.content {
-            Content::Settling { .. } => (State::Settling, None),
-            Content::Unread => (State::Identifying, Some("waits to be read".to_owned())),
-            Content::Reading => (State::Identifying, None),
-            Content::Read(Outcome::Rejected(why) | Outcome::Unreadable(why)) => {
-                (State::Rejected, Some(why.clone()))
-            }
-            Content::Read(Outcome::Identified(_)) => return None,
-        };
-        Some(Checkpoint {
-            weights_id: None,
-            unet_id: None,
-            architecture: None,
-            state,
-            reason,
-            locations: vec![text(path)],
-            engines: Vec::new(),
-        })
+    let (engines, outlook) = (world.engines(), Outlook::new(world, queue));
+    let live = held.values().map(|held| identified(&outlook, held, &of(&engines, held.identity)));
+    let unread = unread(world).map(|(path, state, reason)| Checkpoint {
+        weights_id: None,
+        unet_id: None,
+        architecture: None,
+        state,
+        reason: reason.map(str::to_owned),
+        locations: vec![text(path)],
+        engines: Vec::new(),
     });
-    let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
-    let alive: HashSet<Id> = held.values().flat_map(ids).collect();
-    let others = engines.iter().filter(|(weights, _)| !alive.contains(weights));
-    let homeless = others.filter_map(|(_, engines)| homeless(world, engines));
+    let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(world, engines));
     live.chain(unread).chain(homeless).map(|entry| (entry.key().to_owned(), entry)).collect()
 }
 
-fn identified(
+/// How many entries of `list` there are in each state.
+pub(super) fn counts(
     world: &World,
-    held: &Held<'_>,
-    engines: &[&Manifest],
-    turns: &Turns<'_>,
-) -> Checkpoint {
-    let (state, reason) = state(world, held, !engines.is_empty(), turns);
+    held: &HashMap<Id, Held<'_>>,
+    queue: &[Want],
+) -> BTreeMap<State, usize> {
+    let (engines, outlook) = (world.engines(), Outlook::new(world, queue));
+    let live = held.values().map(|held| {
+        let has_engine = !of(&engines, held.identity).is_empty();
+        outlook.state(held, has_engine).0
+    });
+    let unread = unread(world).map(|(_, state, _)| state);
+    let homeless = homeless(&engines, held).map(|engines| homeless_state(world, engines).0);
+    let mut counts = BTreeMap::new();
+    for state in live.chain(unread).chain(homeless) {
+        *counts.entry(state).or_default() += 1;
+    }
+    counts
+}
+
+/// The engines whose content lies nowhere, by content.
+fn homeless<'a>(
+    engines: &'a HashMap<Id, Vec<&'a Manifest>>,
+    held: &HashMap<Id, Held<'_>>,
+) -> impl Iterator<Item = &'a [&'a Manifest]> {
+    let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
+    // Most have none to tell apart.
+    let held = held.values().filter(|_| !engines.is_empty());
+    let alive: HashSet<Id> = held.flat_map(ids).collect();
+    let homeless = engines.iter().filter(move |(content, _)| !alive.contains(content));
+    homeless.map(|(_, engines)| engines.as_slice())
+}
+
+fn identified(outlook: &Outlook<'_>, held: &Held<'_>, engines: &[&Manifest]) -> Checkpoint {
+    let (state, reason) = outlook.state(held, !engines.is_empty());
+    let world = outlook.world;
     let identity = held.identity;
     let wanting = world.wanted(held);
     let wanted = wanting.as_ref().map(|wanting| &wanting.wanted.spec);
@@ -90,103 +99,25 @@ fn identified(
     }
 }
 
-fn state(
-    world: &World,
-    held: &Held<'_>,
-    has_engine: bool,
-    turns: &Turns<'_>,
-) -> (State, Option<String>) {
-    if let Err(problem) = &world.target {
-        let state = if has_engine { State::Ready } else { State::Queued };
-        return (state, Some(problem.to_string()));
-    }
-    let Some(wanting) = world.wanted(held) else {
-        return (State::Off, Some("a rule of the configuration wants no engine for it".to_owned()));
-    };
-    let wanted = wanting.engine;
-    if let Some(manifest) = world.library.manifests().get(&wanted) {
-        return published(world, held, manifest, turns);
-    }
-    if world.is_worked_on(&wanted) {
-        return (State::Building, None);
-    }
-    let short = held.identity.ids.weights.short();
-    match world.setbacks.get(&wanted) {
-        Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
-        Some(Setback::Removed) => (
-            State::Failed,
-            Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
-        ),
-        None => {
-            (State::Queued, turns.get(&wanted).map(|(turn, want)| waits_for(world, *turn, want)))
-        }
-    }
-}
-
-/// Of a checkpoint whose engine is there.
-fn published(
-    world: &World,
-    held: &Held<'_>,
-    manifest: &Manifest,
-    turns: &Turns<'_>,
-) -> (State, Option<String>) {
-    let engine = manifest.key;
-    if world.is_untried(manifest) {
-        let is_tried_now = world.is_worked_on(&engine);
-        let turn = turns.get(&engine).filter(|_| !is_tried_now);
-        let wait = turn
-            .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
-        let state = if is_tried_now { State::Building } else { State::Queued };
-        return (state, Some(format!("to be tried on the GPU{wait}")));
-    }
-    let judged = world.judgement(manifest, &held.identity.ids.unet);
-    if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
-        return (State::Failed, Some(disproof(&wrong)));
-    }
-    let untried = world.trial_failure(&engine).map(|(gpu, why)| {
-        let short = held.identity.ids.weights.short();
-        format!("not tried on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
-    });
-    (State::Ready, untried)
-}
-
-/// The next jobs by engine, with how many can be done before them.
-type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
-
-fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
-    queue.iter().scan(0, |next, want| {
-        let turn = *next;
-        *next += usize::from(want.obstacle.is_none());
-        Some((turn, want))
-    })
-}
-
-fn waits_for(world: &World, turn: usize, want: &Want) -> String {
-    if let Some(obstacle) = &want.obstacle {
-        return obstacle.to_string();
-    }
-    match turn {
-        0 => world.awaited(want),
-        turn => format!("{turn} more before it"),
-    }
-}
-
-/// Engines whose content lies nowhere, as the checkpoint that the first of them was built from.
-fn homeless(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
-    let first = engines.first()?;
+/// How it stands with engines whose content lies nowhere, and why.
+fn homeless_state(world: &World, engines: &[&Manifest]) -> (State, String) {
     // What was gone before is not on a disk that went later.
     let is_orphaned = |manifest: &&Manifest| world.usage(manifest).orphaned_since.is_some();
-    let (state, reason) = if world.incomplete && !engines.iter().all(is_orphaned) {
+    if world.incomplete && !engines.iter().all(is_orphaned) {
         let reason = "its file may be on a disk that is away, or in a folder that can't be looked into: \
                       `sdtrtctl status` says which; its engines are kept";
-        (State::Away, reason.to_owned())
-    } else {
-        let days = world.config.orphan_days;
-        let reason = format!(
-            "no file has this content; its engines are kept for {days} days, in case one does"
-        );
-        (State::Orphaned, reason)
-    };
+        return (State::Away, reason.to_owned());
+    }
+    let days = world.config.orphan_days;
+    let reason =
+        format!("no file has this content; its engines are kept for {days} days, in case one does");
+    (State::Orphaned, reason)
+}
+
+/// The same as the checkpoint that the first of them was built from.
+fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
+    let first = engines.first()?;
+    let (state, reason) = homeless_state(world, engines);
     Some(Checkpoint {
         weights_id: Some(first.weights_id.to_string()),
         unet_id: match first.spec.weights {
@@ -202,19 +133,6 @@ fn homeless(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
             .map(|manifest| engine(world, manifest, None, manifest.spec.weights.id()))
             .collect(),
     })
-}
-
-/// Why an engine is not used that was found to be wrong.
-fn disproof(Judgement { proof, gpu }: &Judgement<'_>) -> String {
-    let error = proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
-    let expected = match gpu {
-        Some(gpu) => format!("fp32 results on {}, and none is used", gpu.name),
-        None => "PyTorch's results in the web UI, which uses none".to_owned(),
-    };
-    format!(
-        "its engine was {error} off {expected} past {:.0e}: PyTorch computes instead",
-        proof.bound
-    )
 }
 
 /// `wanted` is what it should be, where that is known.
@@ -279,7 +197,7 @@ fn trials(world: &World, manifest: &Manifest) -> Vec<protocol::Trial> {
 /// The daemon at a glance.
 pub(super) fn status(
     world: &World,
-    checkpoints: &BTreeMap<String, Checkpoint>,
+    counts: BTreeMap<State, usize>,
     queue: &[Want],
     uptime: Duration,
 ) -> Status {
@@ -309,22 +227,18 @@ pub(super) fn status(
         gate: gate(world, queue.len()),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: building(world),
-        counts: counts(checkpoints),
+        counts,
     }
 }
 
 /// What `systemctl status` shows.
-pub(super) fn glance(
-    world: &World,
-    checkpoints: &BTreeMap<String, Checkpoint>,
-    queued: usize,
-) -> Glance {
+pub(super) fn glance(world: &World, counts: BTreeMap<State, usize>, queued: usize) -> Glance {
     let problem = world.target.as_ref().err().map(ToString::to_string);
     Glance {
         building: building(world),
         obstacle: problem.or_else(|| gate(world, queued)),
         queued,
-        counts: counts(checkpoints),
+        counts,
     }
 }
 
@@ -332,14 +246,6 @@ pub(super) fn glance(
 fn gate(world: &World, queued: usize) -> Option<String> {
     let closed = world.closed().filter(|closed| queued > 0 || *closed == Closed::Paused);
     closed.map(|closed| closed.to_string())
-}
-
-fn counts(checkpoints: &BTreeMap<String, Checkpoint>) -> BTreeMap<State, usize> {
-    let mut counts = BTreeMap::new();
-    for checkpoint in checkpoints.values() {
-        *counts.entry(checkpoint.state).or_default() += 1;
-    }
-    counts
 }
 
 fn shown_gpu(world: &World, index: usize, gpu: &crate::gpu::Gpu) -> Gpu {

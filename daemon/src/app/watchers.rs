@@ -1,6 +1,6 @@
 //! Clients that are told what changes.
 
-use std::sync::Weak;
+use std::{cell::Cell, sync::Weak};
 
 use protocol::Event;
 use tokio::{
@@ -21,39 +21,40 @@ pub(super) struct Watchers {
     events: broadcast::Sender<Line>,
     /// The state as it was told last and when; gone once everybody has it. With thousands of
     /// checkpoints it takes megabytes, and many may begin to watch at once.
-    state: Option<(Instant, Weak<[u8]>)>,
+    state: Cell<Option<(Instant, Weak<[u8]>)>>,
 }
 
 impl Default for Watchers {
     fn default() -> Self {
-        Self { events: broadcast::Sender::new(LAG), state: None }
+        Self { events: broadcast::Sender::new(LAG), state: Cell::default() }
     }
 }
 
 impl Watchers {
+    pub(super) fn are_there(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     /// Nobody may be watching.
-    pub(super) fn tell(&mut self, event: &Event) {
-        self.state = None;
-        if self.events.receiver_count() > 0 {
+    pub(super) fn tell(&self, event: &Event) {
+        self.state_changed();
+        if self.are_there() {
             let _ = self.events.send(line(event));
         }
     }
 
     /// What was told last no longer holds.
-    pub(super) fn state_changed(&mut self) {
-        self.state = None;
+    pub(super) fn state_changed(&self) {
+        self.state.take();
     }
 
     /// The whole state, and what follows it.
-    pub(super) fn begin(
-        &mut self,
-        state: impl FnOnce() -> Event,
-    ) -> (Line, broadcast::Receiver<Line>) {
+    pub(super) fn begin(&self, state: impl FnOnce() -> Event) -> (Line, broadcast::Receiver<Line>) {
         let now = Instant::now();
         let known = self.state.take().filter(|(told, _)| now < *told + STATE_AGE);
         let known = known.and_then(|(told, state)| Some((told, state.upgrade()?)));
         let (told, state) = known.unwrap_or_else(|| (now, line(&state())));
-        self.state = Some((told, std::sync::Arc::downgrade(&state)));
+        self.state.set(Some((told, std::sync::Arc::downgrade(&state))));
         (state, self.events.subscribe())
     }
 }
@@ -68,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_state_is_written_once_for_many_and_not_kept() {
-        let mut watchers = Watchers::default();
+        let watchers = Watchers::default();
         let (first, _) = watchers.begin(|| event("1"));
         let (second, mut changes) = watchers.begin(|| event("2"));
         assert_eq!(first, second);
@@ -79,7 +80,7 @@ mod tests {
         tokio::time::advance(STATE_AGE).await;
         let (fourth, _) = watchers.begin(|| event("4"));
         assert_eq!(*fourth, *line(&event("4")), "it is old");
-        let kept = watchers.state.as_ref().map(|(_, state)| state.clone()).unwrap();
+        let (_, kept) = watchers.state.take().unwrap();
         drop(fourth);
         assert!(kept.upgrade().is_none());
     }

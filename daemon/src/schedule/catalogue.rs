@@ -1,5 +1,6 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use std::{
 use checkpoint::Id;
 
 use super::{Identity, Outcome};
-use crate::watch::Stamp;
+use crate::watch::{FileId, Stamp};
 
 /// Small files are read so many at once, as handing each over would cost more than reading it.
 const BATCH_FILES: usize = 64;
@@ -16,28 +17,37 @@ const BATCH_FILES: usize = 64;
 /// And no more bytes than this beside the first, so that all threads get some.
 const BATCH_BYTES: u64 = 16 << 20;
 
-/// Every checkpoint file by its path, and what is known of its content.
+/// Every checkpoint file, where it lies, and what is known of its content.
 #[derive(Debug)]
 pub struct Catalogue {
+    files: HashMap<FileId, File>,
     locations: HashMap<Arc<Path>, Location>,
-    /// The paths of each file, by device and inode.
-    names: HashMap<(u64, u64), Vec<Arc<Path>>>,
     /// Files that settle, by the time since when they have not changed.
-    settling: BTreeMap<Instant, HashSet<Arc<Path>>>,
+    settling: BTreeSet<(Instant, FileId)>,
     /// Files that wait to be read, in the order in which a disk has them, more or less.
     unread: BTreeSet<Stamp>,
-    /// Paths of files that are being read.
+    /// Files that are being read.
     reading: usize,
     settle: Duration,
 }
 
-/// A path at which a checkpoint lies.
+/// A file, whatever it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The file that was seen there last.
+pub struct File {
+    /// As it was seen last.
     pub stamp: Stamp,
     /// What is known of it.
     pub content: Content,
+    /// Where it lies: at one path at least.
+    pub paths: Vec<Arc<Path>>,
+}
+
+/// What lies at a path.
+#[derive(Debug)]
+struct Location {
+    file: FileId,
+    /// The scan under way has seen it.
+    seen: bool,
 }
 
 /// How far the knowledge of a file goes.
@@ -71,9 +81,9 @@ impl Catalogue {
     /// An empty one. A file counts as settled once unchanged for `settle`.
     pub fn new(settle: Duration) -> Self {
         Self {
+            files: HashMap::new(),
             locations: HashMap::new(),
-            names: HashMap::new(),
-            settling: BTreeMap::new(),
+            settling: BTreeSet::new(),
             unread: BTreeSet::new(),
             reading: 0,
             settle,
@@ -85,128 +95,130 @@ impl Catalogue {
         self.settle = settle;
     }
 
-    /// All locations, by path.
-    pub fn locations(&self) -> &HashMap<Arc<Path>, Location> {
-        &self.locations
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.values()
     }
 
-    /// Takes in a full scan. `recall` tells what was once learned of a file.
-    pub fn scanned(
+    /// The file at `path`.
+    pub fn at(&self, path: &Path) -> Option<&File> {
+        self.files.get(&self.locations.get(path)?.file)
+    }
+
+    /// Takes in what a full scan found. `recall` tells what was once learned of a file.
+    pub fn seen(
         &mut self,
-        files: BTreeMap<PathBuf, Stamp>,
+        files: Vec<(PathBuf, Stamp)>,
         now: Instant,
         recall: impl Fn(&Stamp) -> Option<Outcome>,
     ) {
-        let gone = self.locations.keys().filter(|path| !files.contains_key(&***path));
-        for path in gone.cloned().collect::<Vec<_>>() {
-            self.remove(&path);
-        }
         for (path, stamp) in files {
-            self.changed(&path, stamp, now, &recall);
+            self.found(&path, stamp, true, now, &recall);
+        }
+    }
+
+    /// Ends a full scan: what it has not seen is gone.
+    pub fn forget_unseen(&mut self) {
+        let gone = self.locations.extract_if(|_, location| !mem::take(&mut location.seen));
+        for (path, location) in gone.collect::<Vec<_>>() {
+            self.leave(&path, location.file);
         }
     }
 
     /// Takes in a look at one path, made because something was done to it.
     pub fn looked(
         &mut self,
-        path: PathBuf,
+        path: &Path,
         found: Option<Stamp>,
         now: Instant,
         recall: impl Fn(&Stamp) -> Option<Outcome>,
     ) {
         let Some(stamp) = found else {
-            self.remove(&path);
+            if let Some(location) = self.locations.remove(path) {
+                self.leave(path, location.file);
+            }
             return;
         };
         // Its permissions may be what was done.
-        if matches!(
-            self.locations.get(&*path),
-            Some(Location { content: Content::Read(Outcome::Unreadable(_)), .. })
-        ) {
-            self.remove(&path);
+        let known = self.files.get(&stamp.file()).map(|file| &file.content);
+        if matches!(known, Some(Content::Read(Outcome::Unreadable(_)))) {
+            self.know(stamp, Content::Settling { unchanged_since: now });
         }
-        // Its other names: one file is written to under one of them.
-        let others = self.names.get(&stamp.file()).cloned().unwrap_or_default();
-        for name in others {
-            self.changed(&name, stamp, now, &recall);
-        }
-        self.changed(&path, stamp, now, &recall);
+        self.found(path, stamp, false, now, &recall);
     }
 
-    fn changed(
+    /// Takes in that this file lies at `path`, as the scan under way has `seen` or a look.
+    fn found(
         &mut self,
         path: &Path,
         stamp: Stamp,
+        seen: bool,
         now: Instant,
         recall: &impl Fn(&Stamp) -> Option<Outcome>,
     ) {
-        if self.locations.get(path).is_some_and(|known| known.stamp == stamp) {
+        let id = stamp.file();
+        if self.files.get(&id).is_none_or(|file| file.stamp != stamp) {
+            let settling = Content::Settling { unchanged_since: now };
+            self.know(stamp, recall(&stamp).map_or(settling, Content::Read));
+        }
+        if let Some(location) = self.locations.get_mut(path).filter(|known| known.file == id) {
+            location.seen |= seen;
             return;
         }
-        self.remove(path);
         let path: Arc<Path> = path.into();
-        self.names.entry(stamp.file()).or_default().push(path.clone());
-        // Another name of a file that is known, or a name that a known file had before.
-        let content =
-            recall(&stamp).map_or(Content::Settling { unchanged_since: now }, Content::Read);
-        self.enlist(&path, &stamp, &content);
-        self.locations.insert(path, Location { stamp, content });
-    }
-
-    fn remove(&mut self, path: &Path) {
-        let Some((path, Location { stamp, content })) = self.locations.remove_entry(path) else {
-            return;
-        };
-        self.strike(&path, &stamp, &content);
-        let file = stamp.file();
-        if let Some(names) = self.names.get_mut(&file) {
-            names.retain(|name| *name != path);
-            if names.is_empty() {
-                self.names.remove(&file);
-            }
+        if let Some(file) = self.files.get_mut(&id) {
+            file.paths.push(path.clone());
+        }
+        let location = Location { file: id, seen };
+        if let Some(before) = self.locations.insert(path.clone(), location) {
+            self.leave(&path, before.file);
         }
     }
 
-    /// Takes in what is known of the file at `path` now.
-    fn know(&mut self, path: &Arc<Path>, content: Content) {
-        let Some(location) = self.locations.get_mut(path) else { return };
-        let stamp = location.stamp;
-        let before = std::mem::replace(&mut location.content, content.clone());
-        self.strike(path, &stamp, &before);
-        self.enlist(path, &stamp, &content);
+    /// Takes in that a file no longer lies at `path`.
+    fn leave(&mut self, path: &Path, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        file.paths.retain(|name| **name != *path);
+        if file.paths.is_empty() {
+            self.strike(&id);
+            self.files.remove(&id);
+        }
     }
 
-    fn enlist(&mut self, path: &Arc<Path>, stamp: &Stamp, content: &Content) {
-        match content {
+    /// Takes in what is known of a file now.
+    fn know(&mut self, stamp: Stamp, content: Content) {
+        let id = stamp.file();
+        self.strike(&id);
+        match &content {
             Content::Settling { unchanged_since } => {
-                self.settling.entry(*unchanged_since).or_default().insert(path.clone());
+                self.settling.insert((*unchanged_since, id));
             }
             Content::Unread => {
-                self.unread.insert(*stamp);
+                self.unread.insert(stamp);
             }
             Content::Reading => self.reading += 1,
             Content::Read(_) => {}
         }
+        match self.files.entry(id) {
+            Entry::Occupied(mut file) => {
+                let file = file.get_mut();
+                (file.stamp, file.content) = (stamp, content);
+            }
+            Entry::Vacant(place) => {
+                place.insert(File { stamp, content, paths: Vec::new() });
+            }
+        }
     }
 
-    fn strike(&mut self, path: &Arc<Path>, stamp: &Stamp, content: &Content) {
+    /// What was known of a file holds no more.
+    fn strike(&mut self, id: &FileId) {
+        let Some(File { stamp, content, .. }) = self.files.get(id) else { return };
         match content {
             Content::Settling { unchanged_since } => {
-                if let Entry::Occupied(mut settling) = self.settling.entry(*unchanged_since) {
-                    settling.get_mut().remove(path);
-                    if settling.get().is_empty() {
-                        settling.remove();
-                    }
-                }
+                self.settling.remove(&(*unchanged_since, *id));
             }
             Content::Unread => {
-                let is_other = |name: &Arc<Path>| {
-                    name != path
-                        && self.locations.get(name).is_some_and(|l| l.content == Content::Unread)
-                };
-                if !self.named(stamp).iter().any(is_other) {
-                    self.unread.remove(stamp);
-                }
+                self.unread.remove(stamp);
             }
             Content::Reading => self.reading -= 1,
             Content::Read(_) => {}
@@ -215,21 +227,20 @@ impl Catalogue {
 
     /// When the next file will have settled, if nothing happens to it.
     pub fn next_settled(&self) -> Option<Instant> {
-        self.settling.keys().next().map(|since| *since + self.settle)
+        self.settling.first().map(|(since, _)| *since + self.settle)
     }
 
-    /// Files that have had their time to settle. Each is to be looked at once more and reported
-    /// through [`Self::settled`] or [`Self::looked`].
-    pub fn due(&self, now: Instant) -> Vec<PathBuf> {
-        let settled = self.settling.iter().take_while(|(since, _)| **since + self.settle <= now);
-        settled.flat_map(|(_, paths)| paths).map(|path| path.to_path_buf()).collect()
+    /// Files that have had their time to settle. Each is to be reported through [`Self::settled`].
+    pub fn due(&self, now: Instant) -> Vec<Stamp> {
+        let settled = self.settling.iter().take_while(|(since, _)| *since + self.settle <= now);
+        settled.filter_map(|(_, id)| Some(self.files.get(id)?.stamp)).collect()
     }
 
-    /// Takes in that the file at `path` is still `stamp` when its time is up. While somebody has
-    /// it open for writing it is not settled.
-    pub fn settled(&mut self, path: &Path, stamp: Stamp, being_written: bool, now: Instant) {
-        let Some((path, location)) = self.locations.get_key_value(path) else { return };
-        if !matches!(location.content, Content::Settling { .. }) || location.stamp != stamp {
+    /// Takes in that the time of this file to settle is up. While somebody has it open for writing it is
+    /// not settled. Whether it has changed without an event is seen when it is opened.
+    pub fn settled(&mut self, stamp: Stamp, being_written: bool, now: Instant) {
+        let Some(file) = self.files.get(&stamp.file()) else { return };
+        if !matches!(file.content, Content::Settling { .. }) || file.stamp != stamp {
             return;
         }
         let content = if being_written {
@@ -237,12 +248,12 @@ impl Catalogue {
         } else {
             Content::Unread
         };
-        self.know(&path.clone(), content);
+        self.know(stamp, content);
     }
 
-    /// The next files to read, with all their other names marked as being read too: a big one, or
-    /// several small ones. None when there is nothing to read.
-    pub fn start_reading(&mut self) -> Vec<(PathBuf, Stamp)> {
+    /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
+    /// is nothing to read.
+    pub fn start_reading(&mut self) -> Vec<(Arc<Path>, Stamp)> {
         let mut files = Vec::new();
         let mut bytes = 0;
         while files.len() < BATCH_FILES
@@ -252,45 +263,33 @@ impl Catalogue {
             if !files.is_empty() && bytes > BATCH_BYTES {
                 break;
             }
-            self.unread.remove(&stamp);
-            let names = self.named(&stamp);
-            for name in &names {
-                self.know(name, Content::Reading);
-            }
-            files.extend(names.iter().min().map(|name| (name.to_path_buf(), stamp)));
+            self.know(stamp, Content::Reading);
+            let file = self.files.get(&stamp.file());
+            let path = file.and_then(|file| file.paths.iter().min());
+            files.extend(path.map(|path| (path.clone(), stamp)));
         }
         files
     }
 
-    /// Takes in what reading the file `stamp` taught; `None` when it changed meanwhile.
-    pub fn read(&mut self, stamp: Stamp, outcome: Option<&Outcome>, now: Instant) {
-        for name in self.named(&stamp) {
-            let is_read = self.locations.get(&name).is_some_and(|l| l.content == Content::Reading);
-            match outcome {
-                Some(outcome) => self.know(&name, Content::Read(outcome.clone())),
-                None if is_read => self.know(&name, Content::Settling { unchanged_since: now }),
-                None => {}
+    /// Takes in what reading this file taught; `None` when it changed meanwhile.
+    pub fn read(&mut self, stamp: Stamp, outcome: Option<Outcome>, now: Instant) {
+        let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
+            return;
+        };
+        match outcome {
+            Some(outcome) => self.know(stamp, Content::Read(outcome)),
+            None if file.content == Content::Reading => {
+                self.know(stamp, Content::Settling { unchanged_since: now });
             }
+            None => {}
         }
     }
 
     /// Has the file at `path` read again.
     pub fn reread(&mut self, path: &Path) {
-        let Some(stamp) = self.locations.get(path).map(|location| location.stamp) else { return };
-        for name in self.named(&stamp) {
-            let content = self.locations.get(&name).map(|location| &location.content);
-            if matches!(content, Some(Content::Read(_))) {
-                self.know(&name, Content::Unread);
-            }
+        if let Some(File { stamp, content: Content::Read(_), .. }) = self.at(path) {
+            self.know(*stamp, Content::Unread);
         }
-    }
-
-    /// All paths of one file.
-    fn named(&self, stamp: &Stamp) -> Vec<Arc<Path>> {
-        let names = self.names.get(&stamp.file()).into_iter().flatten();
-        let is_same =
-            |name: &&Arc<Path>| self.locations.get(*name).is_some_and(|l| l.stamp == *stamp);
-        names.filter(is_same).cloned().collect()
     }
 
     /// Whether no file is left whose content may be any.
@@ -300,16 +299,16 @@ impl Catalogue {
 
     /// Every content that lies somewhere, by weights id.
     pub fn held(&self) -> HashMap<Id, Held<'_>> {
-        let mut held: HashMap<Id, Held<'_>> = HashMap::new();
-        for (path, location) in &self.locations {
-            let Content::Read(Outcome::Identified(identity)) = &location.content else { continue };
+        let mut held: HashMap<Id, Held<'_>> = HashMap::with_capacity(self.files.len());
+        for file in self.files.values() {
+            let Content::Read(Outcome::Identified(identity)) = &file.content else { continue };
             let entry = held.entry(identity.ids.weights).or_insert_with(|| Held {
                 identity,
-                paths: Vec::new(),
+                paths: Vec::with_capacity(file.paths.len()),
                 newest_ns: i128::MIN,
             });
-            entry.paths.push(path);
-            entry.newest_ns = entry.newest_ns.max(location.stamp.mtime_ns);
+            entry.paths.extend(file.paths.iter().map(|path| &**path));
+            entry.newest_ns = entry.newest_ns.max(file.stamp.mtime_ns);
         }
         for held in held.values_mut() {
             held.paths.sort_unstable();

@@ -10,7 +10,7 @@ mod setback;
 mod standing;
 mod trials;
 
-pub use catalogue::{Catalogue, Content, Held, Location};
+pub use catalogue::{Catalogue, Content, File, Held};
 pub use identity::{Identity, Outcome};
 pub use idle::{Decision, Gates, Reason, Sample};
 pub use memory::{BACK_OFF, crowding, gpu_bytes, memory_bytes, shortage};

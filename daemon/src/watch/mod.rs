@@ -9,9 +9,10 @@ mod mounts;
 mod notifier;
 mod scan;
 mod stamp;
+mod walk;
 mod writers;
 
 pub use notifier::{Hint, Notifier, Unwatched};
 pub use scan::{Scan, scan};
-pub use stamp::Stamp;
+pub use stamp::{FileId, Stamp};
 pub use writers::open_for_writing;

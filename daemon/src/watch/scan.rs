@@ -1,20 +1,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::fs::MetadataExt,
+    mem,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use tracing::debug;
-use walkdir::WalkDir;
+use super::{Notifier, Stamp, mounts, walk::walk};
 
-use super::{Notifier, Stamp, file_system, mounts};
+/// Files that are handed over at a time: they can be taken in while the look goes on.
+const HANDFUL: usize = 512;
 
-/// What one look at the models folders found. No file was opened for it.
+/// What one look at the models folders found beside files. No file was opened for it.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Every checkpoint by its path, links followed.
-    pub files: BTreeMap<PathBuf, Stamp>,
     /// Models folders that are not there, and folders whose disk is not.
     pub missing: BTreeSet<PathBuf>,
     /// Where disks are mounted at or below the models folders, or were and may be again.
@@ -30,13 +28,26 @@ pub struct Scan {
 }
 
 /// Looks at everything below `models_dirs`, and has every folder watched. `mounts` are those of the
-/// last scan.
-pub fn scan(models_dirs: &[PathBuf], mounts: &BTreeSet<PathBuf>, notifier: &mut Notifier) -> Scan {
+/// last scan. Every checkpoint is handed to `found` with its path, links followed, many at a time; one
+/// that is reached twice is handed over twice.
+pub fn scan(
+    models_dirs: &[PathBuf],
+    mounts: &BTreeSet<PathBuf>,
+    notifier: &mut Notifier,
+    mut found: impl FnMut(Vec<(PathBuf, Stamp)>),
+) -> Scan {
     let started = Instant::now();
     let mut scan = Scan::default();
+    let mut files = Vec::with_capacity(HANDFUL);
     for dir in models_dirs {
-        scan_dir(dir, &mut scan, notifier);
+        scan_dir(dir, &mut scan, notifier, |file| {
+            files.push(file);
+            if files.len() == HANDFUL {
+                found(mem::replace(&mut files, Vec::with_capacity(HANDFUL)));
+            }
+        });
     }
+    found(files);
     let unwatched = notifier.finish();
     scan.is_silent |= unwatched.as_ref().is_some_and(|unwatched| unwatched.folders > 0);
     for dir in models_dirs.iter().filter(|_| unwatched.is_some()) {
@@ -64,44 +75,13 @@ fn note_absent_disk(place: &Path, models_dirs: &[PathBuf], scan: &mut Scan) {
     scan.problems.insert(dir.clone(), problem);
 }
 
-fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
-    // The devices of the folders around the one looked at, from the models folder on.
-    let mut devices: Vec<u64> = Vec::new();
-    let outside = dir.parent().and_then(|parent| parent.metadata().ok()).map(|outer| outer.dev());
-    for entry in WalkDir::new(dir).follow_links(true) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                note_problem(dir, &error, scan);
-                continue;
-            }
-        };
-        let is_folder = entry.file_type().is_dir();
-        if !is_folder && !checkpoint::is_checkpoint_name(entry.path()) {
-            continue;
-        }
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => {
-                notifier.watch(entry.path(), &metadata);
-                devices.truncate(entry.depth());
-                let around = devices.last().copied().or(outside);
-                if around != Some(metadata.dev()) {
-                    scan.is_silent |= file_system::changes_silently(entry.path());
-                    scan.mounts.insert(entry.path().to_owned());
-                } else if devices.is_empty() {
-                    scan.is_silent |= file_system::changes_silently(entry.path());
-                }
-                devices.push(metadata.dev());
-            }
-            Ok(metadata) if metadata.is_file() => {
-                let stamp = Stamp::at(entry.path(), &metadata);
-                scan.files.insert(entry.into_path(), stamp);
-            }
-            Ok(_) => {}
-            // It went away between the listing and the look.
-            Err(error) => debug!("{}: {error}", entry.path().display()),
-        }
-    }
+fn scan_dir(
+    dir: &Path,
+    scan: &mut Scan,
+    notifier: &mut Notifier,
+    found: impl FnMut((PathBuf, Stamp)),
+) {
+    walk(dir, scan, notifier, found);
     if !dir.is_dir() {
         scan.missing.insert(dir.to_owned());
         scan.incomplete = true;
@@ -116,28 +96,19 @@ fn scan_dir(dir: &Path, scan: &mut Scan, notifier: &mut Notifier) {
     }
 }
 
-fn note_problem(dir: &Path, error: &walkdir::Error, scan: &mut Scan) {
-    let path = error.path().unwrap_or(dir).display();
-    match error.io_error().filter(|cause| cause.kind() != std::io::ErrorKind::NotFound) {
-        // A dangling link, a file that went meanwhile, or a link to a folder around it.
-        None => debug!("{error}"),
-        Some(cause) => {
-            let problem =
-                format!("{path} can't be listed ({cause}); give sdtrtd the right to read it");
-            scan.problems.insert(dir.to_owned(), problem);
-            scan.incomplete = true;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 
-    fn scan(models_dirs: &[PathBuf]) -> Scan {
-        super::scan(models_dirs, &BTreeSet::new(), &mut Notifier::new(|_| {}))
+    fn scan(models_dirs: &[PathBuf]) -> (Scan, BTreeMap<PathBuf, Stamp>) {
+        let mut files = BTreeMap::new();
+        let mut notifier = Notifier::new(|_| {});
+        let scan = super::scan(models_dirs, &BTreeSet::new(), &mut notifier, |found| {
+            files.extend(found);
+        });
+        (scan, files)
     }
 
     #[test]
@@ -147,7 +118,8 @@ mod tests {
         fs::create_dir_all(&disk).unwrap();
         let look = || {
             let dirs = std::slice::from_ref(&models);
-            let scan = super::scan(dirs, &[disk.clone()].into(), &mut Notifier::new(|_| {}));
+            let mut notifier = Notifier::new(|_| {});
+            let scan = super::scan(dirs, &[disk.clone()].into(), &mut notifier, drop);
             (scan.incomplete, scan.mounts.contains(&disk), scan.problems.contains_key(&models))
         };
         assert_eq!(look(), (true, true, true));
@@ -171,23 +143,25 @@ mod tests {
         symlink(&other, models.join("link")).unwrap();
         symlink(&models, models.join("sub/loop")).unwrap();
         symlink("nowhere", models.join("dangling.safetensors")).unwrap();
+        symlink("itself.safetensors", models.join("itself.safetensors")).unwrap();
+        symlink("../a.safetensors", models.join("sub/soft.safetensors")).unwrap();
         fs::hard_link(models.join("a.safetensors"), models.join("sub/hard.safetensors")).unwrap();
 
-        let scan = scan(std::slice::from_ref(&models));
+        let (scan, files) = scan(std::slice::from_ref(&models));
 
-        let found: Vec<_> =
-            scan.files.keys().map(|path| path.strip_prefix(&models).unwrap()).collect();
+        let found: Vec<_> = files.keys().map(|path| path.strip_prefix(&models).unwrap()).collect();
         assert_eq!(
             found,
             [
                 Path::new("a.safetensors"),
                 Path::new("link/b.ckpt"),
-                Path::new("sub/hard.safetensors")
+                Path::new("sub/hard.safetensors"),
+                Path::new("sub/soft.safetensors")
             ]
         );
         assert_eq!(
-            scan.files[&models.join("a.safetensors")],
-            scan.files[&models.join("sub/hard.safetensors")]
+            files[&models.join("a.safetensors")],
+            files[&models.join("sub/hard.safetensors")]
         );
         assert!(scan.problems.is_empty(), "{:?}", scan.problems);
         assert!(!scan.incomplete);
@@ -201,8 +175,8 @@ mod tests {
         let hidden = dir.path().join("f".repeat(300));
         fs::create_dir(&here).unwrap();
         fs::write(here.join("a.safetensors"), "x").unwrap();
-        let scan = scan(&[gone.clone(), hidden.clone(), here]);
-        assert_eq!(scan.files.len(), 1);
+        let (scan, files) = scan(&[gone.clone(), hidden.clone(), here]);
+        assert_eq!(files.len(), 1);
         assert!(scan.problems[&gone].contains("is not there"));
         assert!(scan.problems[&hidden].contains("can't be listed"));
         assert!(scan.incomplete);

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::file_system;
 
+/// A file on a disk, whatever it is called and holds: device and inode, as [`Stamp`] has them.
+pub type FileId = (u64, u64);
+
 /// What a file is known by without reading it. Renaming, moving within a disk and hard-linking
 /// keep it; every write changes it. Where inodes don't last, a file is known by its path instead of
 /// disk and inode, and every name is a file of its own.
@@ -23,13 +26,18 @@ impl Stamp {
     /// The stamp of the file at `path`, links followed.
     ///
     /// # Errors
-    /// When there is none or it can't be looked at.
+    /// When there is none, as a folder is none, or it can't be looked at.
     pub fn of(path: &Path) -> io::Result<Self> {
-        fs::metadata(path).map(|metadata| Self::at(path, &metadata))
+        let metadata = fs::metadata(path)?;
+        if metadata.is_file() {
+            Ok(Self::at(path, &metadata))
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"))
+        }
     }
 
     /// What tells the file from others, whatever is in it.
-    pub fn file(&self) -> (u64, u64) {
+    pub fn file(&self) -> FileId {
         (self.device, self.inode)
     }
 

@@ -2,13 +2,13 @@ use std::collections::HashSet;
 
 use procfs::process::{FDTarget, all_processes};
 
-use super::Stamp;
+use super::{FileId, Stamp};
 
-/// The files, as [`Stamp::file`] has them, that some process holds open for writing.
+/// The files that some process holds open for writing.
 ///
 /// A copy can pause for longer than any settle time; its open file tells it apart from one that is
 /// done. Only processes that this user may inspect are seen, so for others time alone decides.
-pub fn open_for_writing() -> HashSet<(u64, u64)> {
+pub fn open_for_writing() -> HashSet<FileId> {
     let Ok(processes) = all_processes() else { return HashSet::new() };
     let mut files = HashSet::new();
     for process in processes.flatten() {

@@ -1,7 +1,5 @@
 //! What becomes of engines whose checkpoints can't be seen.
 
-use std::collections::BTreeMap;
-
 use config::BuildWhen;
 use protocol::State;
 
@@ -50,9 +48,9 @@ fn look(stage: &mut Stage, seen: Seen) {
     let stamp = Stamp { device: 1, inode: 1, size: 1, mtime_ns: 1 };
     let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
     let incomplete = matches!(seen, Seen::PartOfAll);
-    let files: BTreeMap<_, _> = file.into_iter().collect();
     stage.actor.looks.scans_begun = stage.actor.looks.scans_done + 1;
-    stage.actor.take(Message::Scanned(Scan { files, incomplete, ..Scan::default() }));
+    stage.actor.take(Message::Found(file.into_iter().collect()));
+    stage.actor.take(Message::Scanned(Scan { incomplete, ..Scan::default() }));
     stage.actor.due.second_look = None;
     stage.actor.refresh();
 }

@@ -47,7 +47,7 @@ async fn an_engine_is_offered_once_it_was_tried() {
         stage.end_trial(Some(0.004));
         assert_eq!(stage.shown(), (State::Ready, String::new()));
         assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.004))]);
-        let entry = stage.actor.shown.values().next().unwrap();
+        let entry = stage.actor.list().values().next().unwrap();
         let trial = &entry.engines[0].trials[0];
         let proof = trial.proof.unwrap();
         assert_eq!((trial.gpu.as_str(), trial.driver.as_str()), ("a GPU", "1"));
@@ -72,7 +72,7 @@ async fn a_wrong_engine_is_failed_with_both_figures_until_a_trial_finds_it_right
     assert!(reason.contains("3.0e-1 off fp32 results on a GPU"), "{reason}");
     assert!(reason.contains("past 2e-2"), "{reason}");
     assert_eq!(stage.offered(), [("failed".to_owned(), Some(0.3))]);
-    assert_eq!(stage.actor.shown.values().next().unwrap().engines[0].state, State::Failed);
+    assert_eq!(stage.actor.list().values().next().unwrap().engines[0].state, State::Failed);
 
     stage.ask(Request::Retry { reference: "a".to_owned() });
     stage.end_trial(None);
@@ -89,7 +89,7 @@ async fn what_could_not_be_compared_is_left_to_the_web_ui() {
     stage.end(Ok(Done::Tried(unproven)));
     assert_eq!(stage.shown(), (State::Ready, String::new()));
     assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
-    let entry = stage.actor.shown.values().next().unwrap();
+    let entry = stage.actor.list().values().next().unwrap();
     assert_eq!(entry.engines[0].trials[0].unproven.as_deref(), Some("no ONNX Runtime"));
 }
 

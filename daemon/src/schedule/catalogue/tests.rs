@@ -11,18 +11,29 @@ fn nothing(_: &Stamp) -> Option<Outcome> {
     None
 }
 
-fn files(files: &[(&str, Stamp)]) -> BTreeMap<PathBuf, Stamp> {
+fn files(files: &[(&str, Stamp)]) -> Vec<(PathBuf, Stamp)> {
     files.iter().map(|(path, stamp)| (path.into(), *stamp)).collect()
 }
 
+/// Takes in a whole scan.
+fn scan(
+    catalogue: &mut Catalogue,
+    files: Vec<(PathBuf, Stamp)>,
+    now: Instant,
+    recall: impl Fn(&Stamp) -> Option<Outcome>,
+) {
+    catalogue.seen(files, now, recall);
+    catalogue.forget_unseen();
+}
+
 fn content<'a>(catalogue: &'a Catalogue, path: &str) -> Option<&'a Content> {
-    catalogue.locations().get(Path::new(path)).map(|location| &location.content)
+    catalogue.at(Path::new(path)).map(|file| &file.content)
 }
 
 /// One file at `/m/a`, read as `identified("a")`.
 fn known(now: Instant) -> Catalogue {
     let mut catalogue = Catalogue::new(SETTLE);
-    catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), now, |_| Some(identified("a")));
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, |_| Some(identified("a")));
     catalogue
 }
 
@@ -30,23 +41,23 @@ fn known(now: Instant) -> Catalogue {
 fn a_file_is_read_once_it_has_not_changed_for_the_settle_time() {
     let start = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
-    catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), start, nothing);
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), start, nothing);
     assert_eq!(catalogue.next_settled(), Some(start + SETTLE));
     assert!(catalogue.due(start + SETTLE / 2).is_empty());
 
     let written = start + SETTLE / 2;
-    catalogue.looked("/m/a".into(), Some(stamp(1, 5)), written, nothing);
+    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 5)), written, nothing);
     assert!(catalogue.due(start + SETTLE).is_empty(), "it changed meanwhile");
 
     let due = written + SETTLE;
-    assert_eq!(catalogue.due(due), [PathBuf::from("/m/a")]);
-    catalogue.settled(Path::new("/m/a"), stamp(1, 5), true, due);
+    assert_eq!(catalogue.due(due), [stamp(1, 5)]);
+    catalogue.settled(stamp(1, 5), true, due);
     assert_eq!(catalogue.start_reading(), [], "somebody still has it open");
 
-    catalogue.settled(Path::new("/m/a"), stamp(1, 5), false, due + SETTLE);
-    assert_eq!(catalogue.start_reading(), [("/m/a".into(), stamp(1, 5))]);
+    catalogue.settled(stamp(1, 5), false, due + SETTLE);
+    assert_eq!(catalogue.start_reading(), [(Path::new("/m/a").into(), stamp(1, 5))]);
     assert_eq!(catalogue.start_reading(), [], "once");
-    catalogue.read(stamp(1, 5), Some(&identified("a")), due);
+    catalogue.read(stamp(1, 5), Some(identified("a")), due);
     assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(identified("a"))));
     assert_eq!(catalogue.next_settled(), None);
 }
@@ -55,14 +66,14 @@ fn a_file_is_read_once_it_has_not_changed_for_the_settle_time() {
 fn a_file_that_changes_while_it_is_read_settles_anew() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
-    catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), now, nothing);
-    catalogue.settled(Path::new("/m/a"), stamp(1, 0), false, now);
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, nothing);
+    catalogue.settled(stamp(1, 0), false, now);
     catalogue.start_reading();
-    catalogue.looked("/m/a".into(), Some(stamp(1, 1)), now, nothing);
-    catalogue.read(stamp(1, 0), Some(&identified("old")), now);
+    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), now, nothing);
+    catalogue.read(stamp(1, 0), Some(identified("old")), now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 
-    catalogue.settled(Path::new("/m/a"), stamp(1, 1), false, now);
+    catalogue.settled(stamp(1, 1), false, now);
     catalogue.start_reading();
     catalogue.read(stamp(1, 1), None, now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
@@ -77,7 +88,7 @@ fn a_known_file_is_never_read_again_wherever_it_goes() {
         ("hard-linked or linked", vec![("/m/a", stamp(1, 0)), ("/n/b", stamp(1, 0))]),
     ] {
         let mut catalogue = known(now);
-        catalogue.scanned(files(&after), now, recall);
+        scan(&mut catalogue, files(&after), now, recall);
         assert_eq!(catalogue.start_reading(), [], "{what}");
         assert_eq!(catalogue.next_settled(), None, "{what}");
         let held = catalogue.held();
@@ -86,9 +97,9 @@ fn a_known_file_is_never_read_again_wherever_it_goes() {
         assert_eq!((held.len(), paths), (1, &expected), "{what}");
     }
     let mut catalogue = known(now);
-    catalogue.scanned(files(&[]), now, recall);
+    scan(&mut catalogue, files(&[]), now, recall);
     assert!(catalogue.held().is_empty(), "deleted");
-    catalogue.scanned(files(&[("/m/back", stamp(1, 0))]), now, recall);
+    scan(&mut catalogue, files(&[("/m/back", stamp(1, 0))]), now, recall);
     assert_eq!(catalogue.held().len(), 1, "put back");
 }
 
@@ -97,8 +108,8 @@ fn what_is_written_under_one_name_changes_under_all() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
     let both = files(&[("/m/a", stamp(1, 0)), ("/m/b", stamp(1, 0))]);
-    catalogue.scanned(both, now, |_| Some(identified("a")));
-    catalogue.looked("/m/a".into(), Some(stamp(1, 9)), now, nothing);
+    scan(&mut catalogue, both, now, |_| Some(identified("a")));
+    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 9)), now, nothing);
     for path in ["/m/a", "/m/b"] {
         assert!(matches!(content(&catalogue, path), Some(Content::Settling { .. })), "{path}");
     }
@@ -108,11 +119,11 @@ fn what_is_written_under_one_name_changes_under_all() {
 fn one_reading_serves_every_name_of_a_file() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
-    catalogue.scanned(files(&[("/m/a", stamp(1, 0))]), now, nothing);
-    catalogue.settled(Path::new("/m/a"), stamp(1, 0), false, now);
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, nothing);
+    catalogue.settled(stamp(1, 0), false, now);
     catalogue.start_reading();
-    catalogue.scanned(files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
-    catalogue.read(stamp(1, 0), Some(&identified("a")), now);
+    scan(&mut catalogue, files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
+    catalogue.read(stamp(1, 0), Some(identified("a")), now);
     assert_eq!(content(&catalogue, "/m/renamed"), Some(&Content::Read(identified("a"))));
 }
 
@@ -123,12 +134,12 @@ fn small_files_are_read_together_and_big_ones_alone() {
     let sized = |inode, size| Stamp { size, ..stamp(inode, 0) };
     let small = (0..100).map(|n| (format!("/m/small{n:02}"), sized(n, 10)));
     let big = (100..102).map(|n| (format!("/m/big{n}"), sized(n, BATCH_BYTES)));
-    let files: BTreeMap<PathBuf, Stamp> =
+    let files: Vec<(PathBuf, Stamp)> =
         small.chain(big).map(|(path, stamp)| (path.into(), stamp)).collect();
-    catalogue.scanned(files.clone(), now, nothing);
+    scan(&mut catalogue, files.clone(), now, nothing);
     assert!(!catalogue.is_all_read());
-    for (path, stamp) in &files {
-        catalogue.settled(path, *stamp, false, now);
+    for (_, stamp) in &files {
+        catalogue.settled(*stamp, false, now);
     }
     let mut batches = Vec::new();
     loop {
@@ -139,7 +150,7 @@ fn small_files_are_read_together_and_big_ones_alone() {
         batches.push(batch.len());
         for (_, stamp) in batch {
             assert!(!catalogue.is_all_read());
-            catalogue.read(stamp, Some(&identified("a")), now);
+            catalogue.read(stamp, Some(identified("a")), now);
         }
     }
     assert_eq!(batches, [64, 36, 1, 1]);
@@ -151,10 +162,25 @@ fn an_unreadable_file_is_tried_again_when_something_is_done_to_it() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
     let unreadable = Outcome::Unreadable("no permission".into());
-    let scan = || files(&[("/m/a", stamp(1, 0))]);
-    catalogue.scanned(scan(), now, |_| Some(unreadable.clone()));
-    catalogue.scanned(scan(), now, nothing);
+    let seen = || files(&[("/m/a", stamp(1, 0))]);
+    scan(&mut catalogue, seen(), now, |_| Some(unreadable.clone()));
+    scan(&mut catalogue, seen(), now, nothing);
     assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(unreadable)));
-    catalogue.looked("/m/a".into(), Some(stamp(1, 0)), now, nothing);
+    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 0)), now, nothing);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
+}
+
+#[test]
+fn a_scan_that_does_not_see_a_file_outdoes_a_look_before_it() {
+    let now = Instant::now();
+    let mut catalogue = known(now);
+    catalogue.looked(Path::new("/m/b"), Some(stamp(1, 0)), now, nothing);
+    catalogue.looked(Path::new("/m/c"), Some(stamp(2, 0)), now, nothing);
+    assert_eq!(catalogue.held().values().next().unwrap().paths.len(), 2);
+    scan(&mut catalogue, files(&[("/m/b", stamp(1, 0))]), now, nothing);
+    assert_eq!(
+        catalogue.files().map(|file| &file.paths).collect::<Vec<_>>(),
+        [&[Path::new("/m/b").into()]]
+    );
+    assert!(catalogue.is_all_read(), "what settled is gone");
 }

@@ -1,0 +1,145 @@
+//! How far checkpoints have come, and why.
+
+use std::{collections::HashMap, path::Path};
+
+use checkpoint::Id;
+use protocol::State;
+
+use super::{trying::Judgement, world::World};
+use crate::{
+    build::Manifest,
+    schedule::{Content, Held, Outcome, Setback, Want},
+};
+
+/// Every path whose content is not known, or of no use, and why.
+pub(super) fn unread(world: &World) -> impl Iterator<Item = (&Path, State, Option<&str>)> {
+    let unread = world.catalogue.files().filter_map(|file| {
+        let (state, reason) = match &file.content {
+            Content::Settling { .. } => (State::Settling, None),
+            Content::Unread => (State::Identifying, Some("waits to be read")),
+            Content::Reading => (State::Identifying, None),
+            Content::Read(Outcome::Rejected(why) | Outcome::Unreadable(why)) => {
+                (State::Rejected, Some(why.as_str()))
+            }
+            Content::Read(Outcome::Identified(_)) => return None,
+        };
+        Some(file.paths.iter().map(move |path| (&**path, state, reason)))
+    });
+    unread.flatten()
+}
+
+/// What the states of checkpoints follow from.
+pub(super) struct Outlook<'a> {
+    pub(super) world: &'a World,
+    /// Why there is nothing to build with.
+    problem: Option<String>,
+    turns: Turns<'a>,
+}
+
+impl<'a> Outlook<'a> {
+    pub(super) fn new(world: &'a World, queue: &'a [Want]) -> Self {
+        let mut by_engine = Turns::new();
+        for (turn, want) in turns(queue) {
+            by_engine.entry(want.engine).or_insert((turn, want));
+        }
+        let problem = world.target.as_ref().err().map(ToString::to_string);
+        Self { world, problem, turns: by_engine }
+    }
+
+    /// How far this checkpoint has come, and why.
+    pub(super) fn state(&self, held: &Held<'_>, has_engine: bool) -> (State, Option<String>) {
+        let Self { world, problem, turns } = self;
+        if problem.is_some() {
+            let state = if has_engine { State::Ready } else { State::Queued };
+            return (state, problem.clone());
+        }
+        let Some(wanting) = world.wanted(held) else {
+            return (
+                State::Off,
+                Some("a rule of the configuration wants no engine for it".to_owned()),
+            );
+        };
+        let wanted = wanting.engine;
+        if let Some(manifest) = world.library.manifests().get(&wanted) {
+            return published(world, held, manifest, turns);
+        }
+        if world.is_worked_on(&wanted) {
+            return (State::Building, None);
+        }
+        let short = held.identity.ids.weights.short();
+        match world.setbacks.get(&wanted) {
+            Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
+            Some(Setback::Removed) => (
+                State::Failed,
+                Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
+            ),
+            None => (
+                State::Queued,
+                turns.get(&wanted).map(|(turn, want)| waits_for(world, *turn, want)),
+            ),
+        }
+    }
+}
+
+/// Of a checkpoint whose engine is there.
+fn published(
+    world: &World,
+    held: &Held<'_>,
+    manifest: &Manifest,
+    turns: &Turns<'_>,
+) -> (State, Option<String>) {
+    let engine = manifest.key;
+    if world.is_untried(manifest) {
+        let is_tried_now = world.is_worked_on(&engine);
+        let turn = turns.get(&engine).filter(|_| !is_tried_now);
+        let wait = turn
+            .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
+        let state = if is_tried_now { State::Building } else { State::Queued };
+        return (state, Some(format!("to be tried on the GPU{wait}")));
+    }
+    let judged = world.judgement(manifest, &held.identity.ids.unet);
+    if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
+        return (State::Failed, Some(disproof(&wrong)));
+    }
+    let untried = world.trial_failure(&engine).map(|(gpu, why)| {
+        let short = held.identity.ids.weights.short();
+        format!("not tried on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
+    });
+    (State::Ready, untried)
+}
+
+/// The next jobs by engine, with how many can be done before them.
+type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
+
+/// Each with how many can be done before it.
+pub(super) fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
+    queue.iter().scan(0, |next, want| {
+        let turn = *next;
+        *next += usize::from(want.obstacle.is_none());
+        Some((turn, want))
+    })
+}
+
+/// What a job waits for.
+pub(super) fn waits_for(world: &World, turn: usize, want: &Want) -> String {
+    if let Some(obstacle) = &want.obstacle {
+        return obstacle.to_string();
+    }
+    match turn {
+        0 => world.awaited(want),
+        turn => format!("{turn} more before it"),
+    }
+}
+
+/// Why an engine is not used that was found to be wrong.
+fn disproof(Judgement { proof, gpu }: &Judgement<'_>) -> String {
+    let error = proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
+    let expected = match gpu {
+        Some(gpu) => format!("fp32 results on {}, and none is used", gpu.name),
+        None => "PyTorch's results in the web UI, which uses none".to_owned(),
+    };
+    format!(
+        "its engine was {error} off {expected} past {:.0e}: PyTorch computes instead",
+        proof.bound
+    )
+}
