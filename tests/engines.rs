@@ -143,7 +143,7 @@ fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
 
     assert_eq!(w.ctl(&["remove", &engine.key[..12]]).code, 0);
     let without = w.only();
-    assert_eq!((without.state, without.engines.len()), (State::Failed, 0));
+    assert_eq!((without.state, without.engines.len()), (State::Off, 0));
     assert!(without.reason.unwrap().contains("sdtrtctl build"));
     assert_eq!(engine_files(&w), [""; 0]);
 

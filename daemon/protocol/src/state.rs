@@ -25,7 +25,8 @@ pub enum State {
     Failed,
     /// Not a checkpoint that engines can be built for; the reason says why.
     Rejected,
-    /// The configuration wants no engine for it.
+    /// No engine is wanted for it: the configuration says so, or the one that it had was removed; the reason
+    /// says which.
     Off,
     /// No file that can be seen has this content, but a disk or a folder is away that may hold one; its
     /// engines are kept for as long as that lasts.

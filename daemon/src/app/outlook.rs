@@ -70,7 +70,7 @@ impl<'a> Outlook<'a> {
         match world.setbacks.get(&wanted) {
             Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
             Some(Setback::Removed) => (
-                State::Failed,
+                State::Off,
                 Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
             ),
             None => (

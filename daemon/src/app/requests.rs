@@ -100,6 +100,8 @@ impl Actor {
         match entry.state {
             State::Ready if self.has_failed_trial(&entry) => self.ask_for_engine_of(&entry, now),
             State::Ready | State::Building => {}
+            // Its engine was removed, and may come back.
+            State::Off if self.engine_for(&entry).is_some() => self.ask_for_engine_of(&entry, now),
             State::Rejected | State::Away | State::Orphaned | State::Off => {
                 let why = entry.reason.clone().unwrap_or_default();
                 return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
@@ -136,14 +138,15 @@ impl Actor {
         engines.any(|engine| self.world.trial_failure(&engine).is_some())
     }
 
-    fn ask_for_engine_of(&mut self, entry: &Checkpoint, now: bool) {
+    /// The engine that this checkpoint should have, whether it has it or not.
+    fn engine_for(&self, entry: &Checkpoint) -> Option<Id> {
         let held = self.world.catalogue.held();
-        let weights = entry.weights_id.as_deref().and_then(|id| id.parse::<Id>().ok());
-        let engine = weights
-            .and_then(|weights| held.get(&weights))
-            .and_then(|held| self.world.wanted(held))
-            .map(|wanting| wanting.engine);
-        match engine {
+        let weights = entry.weights_id.as_deref()?.parse().ok()?;
+        Some(self.world.wanted(held.get(&weights)?)?.engine)
+    }
+
+    fn ask_for_engine_of(&mut self, entry: &Checkpoint, now: bool) {
+        match self.engine_for(entry) {
             Some(engine) if now => self.world.ask_for_at_once(engine),
             Some(engine) => self.world.ask_for(engine),
             None => {}
