@@ -22,7 +22,8 @@ class WebUI:
         self.modules["sd_hijack"].ldm_original_forward = self.torch_forward
         self.modules["sd_hijack"].model_hijack = SimpleNamespace(circular_enabled=False)
         self.modules["shared"].loaded_hypernetworks = []
-        self.modules["shared"].opts, self.modules["shared"].cmd_opts = SimpleNamespace(), SimpleNamespace(lowvram=False, device_id=None)
+        self.modules["shared"].opts = SimpleNamespace()
+        self.modules["shared"].cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
         devices = self.modules["devices"]
         devices.cpu, devices.device, devices.torch_gc = "cpu", "cuda", torch.cuda.empty_cache
         self.modules["sd_models"].read_state_dict = lambda path, map_location: torch.load(

@@ -14,10 +14,10 @@ use protocol::Garbage;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{actor::Actor, due::sooner, keeping::Unneeded, room};
+use super::{actor::Actor, due::sooner, keeping::Unneeded};
 use crate::{
     build::{Removal, Weights},
-    schedule::{Identity, Obstacle, Want},
+    schedule::{Obstacle, Want},
 };
 
 /// Between two times of clearing away what nobody needs.
@@ -82,9 +82,9 @@ impl Actor {
         obstacle.map(ToString::to_string)
     }
 
-    /// Evicts what must go for the engine of this checkpoint.
-    pub(super) fn make_room(&mut self, identity: &Identity, weights: &Weights) -> Result<()> {
-        let needed = room::needed(identity, weights) + self.world.disk_taken();
+    /// Evicts what must go for an engine with these weights that takes so many bytes.
+    pub(super) fn make_room(&mut self, weights: &Weights, bytes: u64) -> Result<()> {
+        let needed = bytes + self.world.disk_taken();
         for engine in self.world.holdings().room_for(weights.id(), needed).victims {
             self.world.library.remove(&engine, Removal::OverQuota)?;
         }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task, is_disk_full},
-    schedule::{BACK_OFF, Errand, Held, Identity, Setback, Want},
+    schedule::{BACK_OFF, Errand, Held, Setback, Want},
     watch::Stamp,
 };
 
@@ -59,16 +59,14 @@ pub(super) struct Next {
     /// Where it is done.
     place: usize,
     spec: EngineSpec,
-    identity: Identity,
     checkpoint: PathBuf,
 }
 
 impl World {
     /// What is to be done now: the first in the queue that nothing speaks against, and where.
     pub(super) fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Next> {
-        let possible = queue.iter().filter(|want| want.obstacle.is_none());
-        let (want, place) =
-            possible.filter_map(|want| Some((want, self.place_for(want)?))).next()?;
+        let mut possible = queue.iter().filter(|want| want.obstacle.is_none());
+        let (want, place) = possible.find_map(|want| Some((want, self.place_for(want)?)))?;
         let held = held.get(&want.weights)?;
         let spec = match want.errand {
             Errand::Build => self.wanted(held)?.wanted.spec.clone(),
@@ -78,7 +76,6 @@ impl World {
             want: want.clone(),
             place,
             spec,
-            identity: held.identity.clone(),
             checkpoint: held.paths.first()?.to_path_buf(),
         })
     }
@@ -97,12 +94,12 @@ impl World {
 impl Actor {
     /// Starts building or trying, or notes why that can't be.
     pub(super) fn start(&mut self, next: Next) {
-        let Next { want, place, spec, identity, checkpoint } = next;
+        let Next { want, place, spec, checkpoint } = next;
         let (job, engine) = (want.job, want.engine);
         let started = match want.errand {
             Errand::Build => {
                 info!(engine = %engine.short(), place, "building for {}", checkpoint.display());
-                let room = self.make_room(&identity, &spec.weights);
+                let room = self.make_room(&spec.weights, want.takes.disk_bytes);
                 room.and_then(|()| {
                     self.launch(want, place, Task::Build, spec, checkpoint, &mut None)
                 })
