@@ -7,17 +7,20 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum BuildWhen {
-    /// `when-idle`: while nobody else needs the GPU or, without one, the CPU.
+    /// `when-idle`: what takes a GPU or much of the CPU, while nobody else needs them.
     #[serde(rename = "when-idle")]
     Idle,
     /// `always`: whatever the machine does.
     #[serde(rename = "always")]
     Always,
+    /// `never`: only what is asked for.
+    #[serde(rename = "never")]
+    Never,
 }
 
-/// A text that is neither.
+/// A text that is none of them.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("'{0}' is no time to build: 'when-idle' or 'always' is wanted")]
+#[error("'{0}' is no time to build: 'when-idle', 'always' or 'never' is wanted")]
 pub struct NotABuildWhen(String);
 
 impl FromStr for BuildWhen {
@@ -27,6 +30,7 @@ impl FromStr for BuildWhen {
         match text {
             "when-idle" => Ok(Self::Idle),
             "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
             other => Err(NotABuildWhen(other.to_owned())),
         }
     }

@@ -4,14 +4,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Where an engine's weights are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum EngineKind {
     /// `baked`: inside; an engine for each UNet.
     #[serde(rename = "baked")]
     Baked,
-    /// `shared`: in the checkpoints; one engine for all of an architecture, which is refitted. Needs
-    /// a CUDA driver.
+    /// `shared`: in the model that is loaded; one engine for each preset of all checkpoints of a kind.
     #[serde(rename = "shared")]
     Shared,
 }

@@ -27,11 +27,9 @@ pub struct Config {
     pub socket: PathBuf,
     /// The folder of the TensorRT-RTX libraries; found by itself when absent.
     pub tensorrt_dir: Option<PathBuf>,
-    /// GPUs to build for; when empty, those of this machine, and without any, all that
-    /// TensorRT-RTX builds for by default.
+    /// GPUs to build for, where that are not to be all that TensorRT-RTX can build for.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Where the engines' weights are; when absent, shared where there is an NVIDIA GPU and baked
-    /// elsewhere.
+    /// Where the engines' weights are; when absent, shared.
     pub engines: Option<EngineKind>,
     /// Seconds for which a file must not have changed before it is read.
     pub settle_seconds: f64,
@@ -44,6 +42,8 @@ pub struct Config {
     /// Nothing is built that would leave less than this free on the engines' disk.
     #[serde(with = "size")]
     pub min_free: ByteSize,
+    /// How many shapes of each kind of UNet get an engine of their own.
+    pub fixed_engines: usize,
     /// Days for which the engines of a deleted checkpoint are kept.
     pub orphan_days: f64,
     /// Whether the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, is kept true
@@ -82,6 +82,7 @@ impl Default for Config {
             rescan_seconds: 300.0,
             quota: None,
             min_free: ByteSize::mb(500),
+            fixed_engines: 12,
             orphan_days: 30.0,
             keep_model_json: false,
             build: BuildWhen::Idle,
@@ -182,6 +183,11 @@ impl Config {
             let wanted = "days between 0 and 36500 are wanted";
             return Err(Error::value("orphan_days", self.orphan_days, wanted));
         }
+        // Each takes room and time, and more are not remembered.
+        if self.fixed_engines > 64 {
+            let wanted = "a number from 0 to 64 is wanted";
+            return Err(Error::value("fixed_engines", self.fixed_engines, wanted));
+        }
         if let Some(url) = self.webui_url.as_ref().filter(|url| !url.starts_with("http://")) {
             let wanted = "a URL like http://127.0.0.1:7860 is wanted";
             return Err(Error::value("webui_url", url, wanted));
@@ -222,122 +228,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::Range;
-
-    fn read(text: &str) -> Result<Config, String> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sdtrtd.toml");
-        fs::write(&path, text).unwrap();
-        crate::load(Some(&path), [])
-            .and_then(|loaded| loaded.check(&["sd1".to_owned()]).map(|()| loaded.config))
-            .map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn every_key_is_read() {
-        let config = read(
-            r#"
-            models_dirs = ["/m", "/n"]
-            data_dir = "/d"
-            socket = "/s"
-            tensorrt_dir = "/t"
-            compute_capabilities = ["8.9", "12.0"]
-            engines = "shared"
-            settle_seconds = 1.5
-            rescan_seconds = 60
-            quota = "50 GB"
-            min_free = "1.5GiB"
-            orphan_days = 0.5
-            keep_model_json = true
-            build = "always"
-            idle_seconds = 5
-            webui_url = "http://127.0.0.1:7860"
-            admins = ["alice", "1000"]
-            metrics = "[::1]:9101"
-            [[webuis]]
-            path = "/w"
-            models_dirs = ["/n", "/w/models"]
-            lora_dirs = ["/w/loras"]
-            [[presets]]
-            name = "small"
-            width = 256
-            height = 256
-            batch = 1
-            tokens = 75
-            [[rules]]
-            architecture = "sd1"
-            folder = "tests"
-            name = "*"
-            presets = ["small"]
-            engines = "baked"
-            "#,
-        );
-        let expected = Config {
-            // A web UI's come to those named.
-            models_dirs: vec!["/m".into(), "/n".into(), "/w/models".into()],
-            data_dir: "/d".into(),
-            socket: "/s".into(),
-            tensorrt_dir: Some("/t".into()),
-            compute_capabilities: vec!["8.9".parse().unwrap(), "12.0".parse().unwrap()],
-            engines: Some(EngineKind::Shared),
-            settle_seconds: 1.5,
-            rescan_seconds: 60.0,
-            quota: Some(ByteSize::b(50_000_000_000)),
-            min_free: ByteSize::b(1_610_612_736),
-            orphan_days: 0.5,
-            keep_model_json: true,
-            build: BuildWhen::Always,
-            idle_seconds: 5.0,
-            webui_url: Some("http://127.0.0.1:7860".into()),
-            webuis: vec![WebUi {
-                path: "/w".into(),
-                models_dirs: vec!["/n".into(), "/w/models".into()],
-                lora_dirs: vec!["/w/loras".into()],
-            }],
-            admins: vec!["alice".into(), "1000".into()],
-            metrics: Some("[::1]:9101".parse().unwrap()),
-            presets: vec![Preset {
-                name: "small".into(),
-                width: Range { min: 256, opt: 256, max: 256 },
-                height: Range { min: 256, opt: 256, max: 256 },
-                batch: Range { min: 1, opt: 1, max: 1 },
-                tokens: Range { min: 75, opt: 75, max: 75 },
-            }],
-            rules: vec![Rule {
-                architecture: Some("sd1".into()),
-                folder: Some("tests".into()),
-                name: Some("*".into()),
-                presets: vec!["small".into()],
-                engines: Some(EngineKind::Baked),
-            }],
-        };
-        assert_eq!(config, Ok(expected));
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_by_name() {
-        for (text, said) in [
-            ("models_dirs = []", "models_dirs"),
-            ("models_dirs = ['/m']\nmodel_dir = 1", "unknown key `model_dir`"),
-            ("models_dirs = ['/m']\ncompute_capabilities = ['sm_89']", "MAJOR.MINOR"),
-            ("models_dirs = ['/m']\nsettle_seconds = -1", "settle_seconds"),
-            ("models_dirs = ['/m']\nrescan_seconds = nan", "rescan_seconds"),
-            ("models_dirs = ['/m']\nquota = '50 apples'", "50 GB"),
-            ("models_dirs = ['/m']\nmin_free = '-1 GB'", "50 GB"),
-            ("models_dirs = ['/m']\norphan_days = -1", "orphan_days"),
-            ("models_dirs = ['/m']\nbuild = 'sometimes'", "'when-idle' or 'always'"),
-            ("models_dirs = ['/m']\nengines = 'big'", "'shared' or 'baked'"),
-            ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
-            ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
-            ("models_dirs = ['/m']\nmetrics = '0.0.0.0:9101'", "of this machine alone"),
-            ("models_dirs = [", "sdtrtd.toml"),
-        ] {
-            let error = read(text).expect_err(text);
-            assert!(error.contains(said), "{text}: {error}");
-        }
-    }
-}
+mod tests;

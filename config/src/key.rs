@@ -42,17 +42,18 @@ impl Key {
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
-pub const KEYS: [Key; 20] = [
+pub const KEYS: [Key; 21] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
     key("tensorrt_dir", Form::Path).absent("found by itself"),
     key("compute_capabilities", Form::Words),
-    key("engines", Form::Text).absent("shared with an NVIDIA GPU, baked without"),
+    key("engines", Form::Text).absent("shared"),
     key("settle_seconds", Form::Toml),
     key("rescan_seconds", Form::Toml),
     key("quota", Form::Text),
     key("min_free", Form::Text),
+    key("fixed_engines", Form::Toml),
     key("orphan_days", Form::Toml),
     key("build", Form::Text),
     key("idle_seconds", Form::Toml),

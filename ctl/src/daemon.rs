@@ -148,6 +148,7 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
         Reply::Log(_) => "a log",
         Reply::History(_) => "a history",
         Reply::Reloaded(_) => "a reload",
+        Reply::Noted => "a nod",
         Reply::Failed(_) => "a failure",
     };
     anyhow!("sdtrtd answered with {kind}, which was not asked for; please report this as a bug")

@@ -185,7 +185,7 @@ fn people_get_text() {
         ),
         (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing waits to be built\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
-        (&["bench"], Reply::List(vec![one.clone()]), "no engine was tried on a GPU yet"),
+        (&["bench"], Reply::List(vec![one.clone()]), "no engine was validated on a GPU yet"),
         (
             &["materialize", "a", "-o", "sd.engine"],
             Reply::Materialized(materialized()),

@@ -1,16 +1,15 @@
-//! Publishes an engine for every checkpoint in a folder, as builds would have, with a plan of a few
+//! Publishes the engines for every checkpoint in a folder, as builds would have, with a plan of a few
 //! bytes that no GPU can run: `engines MODELS_DIR DATA_DIR TENSORRT_VERSION`. No daemon may be running.
 
 use std::{env, ffi::OsString, fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use checkpoint::{Checkpoint, Id, is_checkpoint_name};
 use config::Config;
 use sdtrtd::{
-    build::{Built, Job, Library, Manifest, Runtime, Target, Task, Wanted},
+    build::{Accumulation, Built, Job, Library, Manifest, Runtime, Source, Target, Task, Wanted},
     gpu::{Driver, Gpus},
-    schedule::Identity,
-    watch::Stamp,
+    schedule::{Identity, usual},
 };
 use walkdir::WalkDir;
 
@@ -33,8 +32,14 @@ fn main() -> Result<()> {
 
 fn publish(library: &mut Library, target: &Target, path: &Path) -> Result<()> {
     let identity = identity(path)?;
-    let wanted = target.engine(&identity, &[path], true).context("the rules want no engine")?;
-    let Wanted { spec, presets } = wanted;
+    for wanted in target.engines(&identity, &[path], &usual(identity.architecture.kind)) {
+        publish_one(library, wanted, &identity)?;
+    }
+    Ok(())
+}
+
+fn publish_one(library: &mut Library, wanted: Wanted, identity: &Identity) -> Result<()> {
+    let Wanted { spec, presets, .. } = wanted;
     if library.manifests().contains_key(&spec.key()) {
         return Ok(());
     }
@@ -43,16 +48,20 @@ fn publish(library: &mut Library, target: &Target, path: &Path) -> Result<()> {
     let job = Job {
         task: Task::Build,
         spec: spec.clone(),
-        checkpoint: path.to_owned(),
-        stamp: Stamp::of(path)?,
+        source: Source::Signature { parameters: Vec::new() },
         libraries: None,
         folder: scratch.path().to_owned(),
         gpu: None,
     };
     fs::write(job.plan(), &plan)?;
-    fs::write(job.constants(), [])?;
     let blake3 = Id::from(blake3::hash(plan.as_bytes()));
-    let built = Built { bytes: plan.len() as u64, blake3, peak_bytes: 0 };
+    let built = Built {
+        bytes: plan.len() as u64,
+        blake3,
+        peak_bytes: 0,
+        binding: None,
+        accumulation: Accumulation::Unknown,
+    };
     library.publish(&job, Manifest::new(spec, presets, identity.ids.weights, built, 0, 0.0))
 }
 

@@ -53,15 +53,14 @@ struct Options {
     /// The folder of the TensorRT-RTX libraries [default: found by itself].
     #[arg(long, value_name = "DIR")]
     tensorrt_dir: Option<PathBuf>,
-    /// A GPU generation to build for, such as 8.9; may be given several times [default: those of
-    /// this machine].
+    /// A GPU generation to build for, such as 8.9, where engines are not for all; may be given several times
+    /// [default: all].
     #[arg(long = "compute-capability", value_name = "MAJOR.MINOR", value_delimiter = ',')]
     compute_capabilities: Vec<ComputeCapability>,
     /// Seconds for which a file must not have changed before it is read [default: 3].
     #[arg(long, value_name = "SECONDS")]
     settle_seconds: Option<f64>,
-    /// Where the engines' weights are: shared, in the checkpoints, or baked, inside [default: shared
-    /// with an NVIDIA GPU, baked without].
+    /// Where the engines' weights are: shared, in the model that is loaded, or baked, inside [default: shared].
     #[arg(long, value_name = "KIND")]
     engines: Option<EngineKind>,
     /// Seconds between two full scans [default: 300].
@@ -76,10 +75,10 @@ struct Options {
     /// Days for which the engines of a deleted checkpoint are kept [default: 30].
     #[arg(long, value_name = "DAYS")]
     orphan_days: Option<f64>,
-    /// When engines are built: when-idle or always [default: when-idle].
+    /// When what takes a GPU or much of the CPU is done: when-idle, always or never [default: when-idle].
     #[arg(long, value_name = "WHEN")]
     build: Option<BuildWhen>,
-    /// Seconds for which the machine must have been idle before a build starts [default: 30].
+    /// Seconds for which the machine must have been idle before that [default: 30].
     #[arg(long, value_name = "SECONDS")]
     idle_seconds: Option<f64>,
     /// The web UI to ask whether it is at work, such as http://127.0.0.1:7860; it must run with

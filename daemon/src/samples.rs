@@ -1,9 +1,12 @@
 //! What many tests need one of.
 
+use std::{fs, path::Path};
+
 use checkpoint::{Architecture, Heads, Id, Ids, Kind};
+use serde_json::json;
 
 use crate::{
-    build::{BOUND, Findings, Proof, Trial},
+    build::{Accumulation, BOUND, Built, Findings, Proof, Validation, Weights},
     schedule::{Identity, Outcome},
 };
 
@@ -18,13 +21,81 @@ pub(crate) fn sd1() -> Architecture {
     }
 }
 
+/// That of all SD 1.x checkpoints here.
+pub(crate) fn signature() -> Id {
+    Id::from(blake3::hash(b"sd1"))
+}
+
+/// A plan with this in it.
+pub(crate) fn built(plan: &[u8]) -> Built {
+    Built {
+        bytes: plan.len() as u64,
+        blake3: Id::from(blake3::hash(plan)),
+        peak_bytes: 1,
+        binding: None,
+        accumulation: Accumulation::Fp32,
+    }
+}
+
+/// Leaves an engine of the "default" preset in a data folder as the release before did.
+pub(crate) fn leave_former(data_dir: &Path, weights: Weights, key: &Id, pinned: bool) {
+    let manifest = json!({
+        "format": 3,
+        "key": key,
+        "spec": {
+            "weights": weights,
+            "architecture": sd1(),
+            "recipe": 2,
+            "flavour": "tensorrt-rtx",
+            "version": "1.7.1.116",
+            "compute_capabilities": ["8.9"],
+            "precision": "fp16",
+            "profiles": [{ "inputs": {
+                "sample": { "min": [1, 4, 64, 64], "opt": [2, 4, 64, 64], "max": [8, 4, 96, 96] },
+            } }],
+        },
+        "presets": ["default"],
+        "weights_id": key,
+        "bytes": 4,
+        "blake3": Id::from(blake3::hash(b"plan")),
+        "built_at": 7,
+        "build_seconds": 41.5,
+        "peak_bytes": 6_400_000_000_u64,
+        "trials": [{
+            "gpu": "GPU-0",
+            "driver": "1",
+            "unet": key,
+            "tried_at": 8,
+            "findings": {
+                "proof": { "Ok": { "relative_error": 0.0102, "bound": 0.02 } },
+                "proof_seconds": 6.25,
+                "fill_seconds": 1.8,
+                "speeds": [],
+            },
+        }],
+    });
+    let engines = data_dir.join("engines");
+    fs::create_dir_all(&engines).unwrap();
+    let write = |extension: &str, text: &str| {
+        fs::write(engines.join(format!("{key}.{extension}")), text).unwrap();
+    };
+    write("engine", "plan");
+    write("json", &manifest.to_string());
+    if let Weights::Shared(_) = weights {
+        write("constants", "constants");
+    }
+    if pinned {
+        write("usage", r#"{"last_used":9,"pinned":true,"orphaned_since":null}"#);
+    }
+}
+
 /// An SD 1.x checkpoint that was read, with ids of its own.
 pub(crate) fn identified(name: &str) -> Outcome {
     let id = Id::from(blake3::hash(name.as_bytes()));
     Outcome::Identified(Identity {
         ids: Ids { weights: id, unet: id },
         architecture: sd1(),
-        signature: Id::from(blake3::hash(b"sd1")),
+        signature: signature(),
         unet_parameters: 1,
     })
 }
@@ -34,18 +105,17 @@ pub(crate) fn findings(relative_error: Option<f64>) -> Findings {
     Findings {
         proof: Ok(Proof { relative_error, bound: BOUND }),
         proof_seconds: 4.0,
-        fill_seconds: None,
         speeds: Vec::new(),
     }
 }
 
-/// A trial that found this.
-pub(crate) fn trial(gpu: &str, driver: &str, relative_error: Option<f64>) -> Trial {
-    Trial {
+/// A validation that found this.
+pub(crate) fn validation(gpu: &str, driver: &str, relative_error: Option<f64>) -> Validation {
+    Validation {
         gpu: gpu.to_owned(),
         driver: driver.to_owned(),
         unet: Id::from(blake3::hash(b"unet")),
-        tried_at: 0,
+        validated_at: 0,
         findings: findings(relative_error),
     }
 }

@@ -121,7 +121,6 @@ impl Workplace {
     pub fn building_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let runtime = env::var("SDTRT_TEST_RUNTIME")
             .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
-        // Also on a machine with a GPU.
         let baked = ["--tensorrt-dir", runtime.as_str(), "--engines", "baked"];
         self.daemon_with(&[&baked, arguments].concat())
     }
@@ -159,6 +158,8 @@ impl Workplace {
             .env_clear()
             .env("HOME", self.dir.path())
             .env("RUST_LOG", "info,sled=warn")
+            // Nothing is built beside what a test is about.
+            .env("SDTRT_FIXED_ENGINES", "0")
             .arg("--models-dir")
             .arg(self.models())
             .arg("--data-dir")

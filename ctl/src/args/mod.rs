@@ -58,13 +58,13 @@ pub(crate) enum Command {
     Build(Build),
     /// Try again what failed or was rejected
     Retry(Reference),
-    /// How fast and how right the engines were when they were tried on a GPU
+    /// How fast and how right the engines were when they were validated on a GPU
     Bench {
         /// Only those of this checkpoint
         #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
         reference: Option<OsString>,
     },
-    /// Write an engine with a checkpoint's weights inside, for programs that can't refit; needs a GPU
+    /// Build an engine with a checkpoint's weights inside, for other programs; needs no GPU
     Materialize {
         #[command(flatten)]
         which: Reference,

@@ -65,6 +65,7 @@ fn is_ended(checkpoint: &Checkpoint) -> bool {
         | State::Rejected
         | State::Off
         | State::Away
-        | State::Orphaned => true,
+        | State::Orphaned
+        | State::Retired => true,
     }
 }

@@ -58,8 +58,8 @@ pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
         Some(typed) => vec![daemon.checkpoint(&Request::Show { reference: reference(typed)? })?],
         None => daemon.list(&Request::List)?,
     };
-    let tried = bench::engines(&checkpoints);
-    output::answer(global, &tried, |all| bench::render(all, output::look()))
+    let validated = bench::engines(&checkpoints);
+    output::answer(global, &validated, |all| bench::render(all, output::look()))
 }
 
 pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Result<()> {
@@ -71,7 +71,7 @@ pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Resu
     let request = Request::Materialize { reference: reference(typed)?, output: path.to_owned() };
     let mut daemon = Daemon::connect(global)?;
     let spinner = ProgressBar::new_spinner();
-    spinner.set_message("waiting for the GPU; `sdtrtctl status` says what goes on");
+    spinner.set_message("building; `sdtrtctl status` says what goes on");
     spinner.enable_steady_tick(Duration::from_millis(100));
     let materialized = daemon.materialized(&request);
     spinner.finish_and_clear();

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{config, export, identify, install, query, setup, snapshot, webui};
-use crate::{doctor::Finding, output, render::bench::Tried};
+use crate::{doctor::Finding, output, render::bench::Benched};
 
 pub(super) fn run() -> Result<()> {
     output::say(&format!("{}\n", serde_json::to_string_pretty(&document())?))
@@ -42,7 +42,7 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
         ("list, wait", of::<Vec<Checkpoint>>(generator)),
         ("show, build, retry", of::<Checkpoint>(generator)),
         ("check", of::<Vec<Coverage>>(generator)),
-        ("bench", of::<Vec<Tried>>(generator)),
+        ("bench", of::<Vec<Benched>>(generator)),
         ("materialize", of::<Materialized>(generator)),
         ("remove", of::<query::Removal>(generator)),
         ("watch", of::<Event>(generator)),

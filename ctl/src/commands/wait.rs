@@ -31,7 +31,7 @@ fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
     }
     let is_bad = |checkpoint: &&Checkpoint| match checkpoint.state {
         State::Ready => false,
-        State::Rejected | State::Away | State::Orphaned | State::Off => is_one,
+        State::Rejected | State::Away | State::Orphaned | State::Retired | State::Off => is_one,
         State::Failed => true,
         State::Settling | State::Identifying | State::Queued | State::Building => true,
     };
@@ -73,6 +73,7 @@ mod tests {
                 reason: Some("because".into()),
                 locations: vec!["/m/x.ckpt".into()],
                 engines: vec![],
+                coming: vec![],
             };
             let expected = format!("x.ckpt is {state}: because");
             for (is_one, is_bad) in [(true, alone), (false, among_all)] {

@@ -163,8 +163,7 @@ fn memory(meminfo: &str) -> Finding {
     if bytes >= MEMORY_BYTES {
         Finding::ok(TOPIC, found)
     } else {
-        let advice =
-            "building takes 6 GB for SD and more for SDXL: add swap, or builds may be killed";
+        let advice = "baked engines take 6 GB to build for SD and more for SDXL: leave `engines` at shared, or add swap";
         Finding::warning(TOPIC, found, advice)
     }
 }

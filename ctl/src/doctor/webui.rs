@@ -34,7 +34,7 @@ pub(super) fn all(webui: &Found, config: &Config) -> Vec<Finding> {
     }
 }
 
-fn complaints(webui: &Found, config: &Config) -> [Complaint; 7] {
+fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
     let set = |key: &str| &webui.settings[key];
     let is_more_than_0 = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
     let has = |name: &str| webui.extensions.contains(name);
@@ -55,10 +55,10 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 7] {
             is_bad: false,
         },
         Complaint {
-            is_so: webui.has_flag("--medvram") || webui.has_flag("--lowvram"),
-            found: "it runs with --medvram or --lowvram",
-            advice: "these move PyTorch's UNet back to the GPU beside the engine, and break the export \
-                     of NVIDIA's extension: leave them out where the memory allows",
+            is_so: webui.has_flag("--lowvram"),
+            found: "it runs with --lowvram",
+            advice: "the UNet's weights are then never all on the GPU, where engines read them, and PyTorch \
+                     computes: --medvram takes little more memory, and engines serve with it",
             is_bad: false,
         },
         Complaint {
@@ -80,13 +80,6 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 7] {
                 || set("hypertile_enable_unet") == true,
             found: "token merging or Hypertile is on",
             advice: "both change PyTorch's UNet only; with an engine they do nothing",
-            is_bad: false,
-        },
-        Complaint {
-            is_so: set("sd_checkpoints_limit").as_u64().is_some_and(|limit| limit > 1),
-            found: "several checkpoints are kept loaded",
-            advice: "a refiner among those gets no engine: set Maximum number of checkpoints loaded \
-                     at the same time to 1",
             is_bad: false,
         },
     ]
@@ -133,7 +126,8 @@ mod tests {
                 "token merging",
                 Verdict::Warning,
             ),
-            (&with(json!({"sd_checkpoints_limit": 3})), &config, "several", Verdict::Warning),
+            (&with(json!({"sd_checkpoints_limit": 3})), &config, "nothing", Verdict::Ok),
+            (&started(&["--medvram"]), &config, "nothing", Verdict::Ok),
             (&started(&["--xformers"]), &asked, "without --api", Verdict::Warning),
             (&started(&["--api"]), &asked, "nothing", Verdict::Ok),
             (&started(&["--lowvram"]), &config, "--lowvram", Verdict::Warning),

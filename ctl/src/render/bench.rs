@@ -1,6 +1,6 @@
 //! What running the engines on a GPU showed.
 
-use protocol::{Checkpoint, Proof, Speed, Trial};
+use protocol::{Checkpoint, Proof, Speed, Validation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,34 +10,37 @@ use crate::render::{
     text,
 };
 
-/// An engine, and each time that it was tried on a GPU.
+/// An engine, and each time that it was validated on a GPU.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub(crate) struct Tried {
+pub(crate) struct Benched {
     /// The engine's key.
     engine: String,
-    /// Its weights are the checkpoints', put in when it is loaded.
+    /// What it is for: its presets, or the only shape that it serves.
+    serves: String,
+    /// It has no weights of its own.
     shared: bool,
     /// Weights ids of the checkpoints that it is for; those of shared engines may be many.
     weights_ids: Vec<String>,
     /// Where the first of them lies; absent where no file is left.
     location: Option<String>,
     /// One for each GPU and driver, the newest first.
-    trials: Vec<Trial>,
+    validations: Vec<Validation>,
 }
 
 /// The engines of these checkpoints, each once.
-pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Tried> {
-    let mut all: Vec<Tried> = Vec::new();
+pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Benched> {
+    let mut all: Vec<Benched> = Vec::new();
     for checkpoint in checkpoints {
         for engine in &checkpoint.engines {
-            match all.iter_mut().find(|tried| tried.engine == engine.key) {
-                Some(tried) => tried.weights_ids.push(checkpoint.key().to_owned()),
-                None => all.push(Tried {
+            match all.iter_mut().find(|validated| validated.engine == engine.key) {
+                Some(validated) => validated.weights_ids.push(checkpoint.key().to_owned()),
+                None => all.push(Benched {
                     engine: engine.key.clone(),
+                    serves: engine.label(),
                     shared: engine.shared,
                     weights_ids: vec![checkpoint.key().to_owned()],
                     location: checkpoint.locations.first().cloned(),
-                    trials: engine.trials.clone(),
+                    validations: engine.validations.clone(),
                 }),
             }
         }
@@ -46,35 +49,34 @@ pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Tried> {
 }
 
 /// `look` is the terminal's.
-pub(crate) fn render(all: &[Tried], look: Look) -> String {
-    if all.iter().all(|tried| tried.trials.is_empty()) {
-        return "no engine was tried on a GPU yet; `sdtrtctl status` says what waits\n".to_owned();
+pub(crate) fn render(all: &[Benched], look: Look) -> String {
+    if all.iter().all(|validated| validated.validations.is_empty()) {
+        return "no engine was validated on a GPU yet; `sdtrtctl status` says what waits\n"
+            .to_owned();
     }
     let mut table = Table::new(&[
-        "ENGINE", "PRESET", "SIZE", "BATCH", "TOKENS", "MS", "IT/S", "ERROR", "REFIT", "GPU",
-        "NAME",
+        "ENGINE", "PRESET", "SIZE", "BATCH", "TOKENS", "MS", "IT/S", "ERROR", "GPU", "NAME",
     ]);
-    for tried in all {
-        for trial in &tried.trials {
-            add(&mut table, tried, trial);
+    for validated in all {
+        for validation in &validated.validations {
+            add(&mut table, validated, validation);
         }
     }
     table.render(look)
 }
 
-fn add(table: &mut Table, tried: &Tried, trial: &Trial) {
-    let error = trial.proof.as_ref().map_or_else(|| "-".to_owned(), error);
-    let refit = trial.fill_seconds.map_or_else(|| "-".to_owned(), |s| format!("{s:.1} s"));
-    let is_bad = trial.proof.as_ref().is_some_and(|proof| !holds(proof));
-    let name = name(tried);
+fn add(table: &mut Table, validated: &Benched, validation: &Validation) {
+    let error = validation.proof.as_ref().map_or_else(|| "-".to_owned(), error);
+    let is_bad = validation.proof.as_ref().is_some_and(|proof| !holds(proof));
+    let name = name(validated);
     // Without any, what else is known has a line all the same.
     let none = [["-"; 6].map(str::to_owned)];
-    let speeds: Vec<_> = trial.speeds.iter().map(speed).collect();
+    let speeds: Vec<_> = validation.speeds.iter().map(speed).collect();
     let lines = if speeds.is_empty() { &none[..] } else { &speeds };
     for (index, [preset, size, batch, tokens, milliseconds, per_second]) in lines.iter().enumerate()
     {
         let cells = [
-            text::short_id(&tried.engine),
+            text::short_id(&validated.engine),
             preset,
             size,
             batch,
@@ -82,11 +84,10 @@ fn add(table: &mut Table, tried: &Tried, trial: &Trial) {
             milliseconds,
             per_second,
             &error,
-            &refit,
-            &trial.gpu,
+            &validation.gpu,
             &name,
         ];
-        let unproven = trial.unproven.as_ref().filter(|_| index + 1 == lines.len());
+        let unproven = validation.unproven.as_ref().filter(|_| index + 1 == lines.len());
         table.row(cells, unproven.map(|why| format!("not compared: {why}")).as_deref());
         if is_bad {
             table.tone(7, Tone::Bad);
@@ -96,13 +97,18 @@ fn add(table: &mut Table, tried: &Tried, trial: &Trial) {
 
 fn speed(speed: &Speed) -> [String; 6] {
     [
-        speed.preset.clone(),
+        preset(speed).to_owned(),
         format!("{}x{}", speed.width, speed.height),
         speed.batch.to_string(),
         speed.tokens.to_string(),
         format!("{:.2}", speed.milliseconds),
         format!("{:.1}", per_second(speed)),
     ]
+}
+
+/// The preset that was measured; that of one shape has none.
+pub(crate) fn preset(speed: &Speed) -> &str {
+    if speed.preset.is_empty() { "fixed" } else { &speed.preset }
 }
 
 /// Calls of the UNet in a second, which the web UI calls it/s.
@@ -119,10 +125,10 @@ fn holds(proof: &Proof) -> bool {
     proof.relative_error.is_some_and(|error| error <= proof.bound)
 }
 
-fn name(tried: &Tried) -> String {
-    let first = tried.location.as_deref().and_then(|path| path.rsplit('/').next());
-    let first = first.or(tried.weights_ids.first().map(|id| text::short_id(id))).unwrap_or("-");
-    match tried.weights_ids.len() {
+fn name(validated: &Benched) -> String {
+    let first = validated.location.as_deref().and_then(|path| path.rsplit('/').next());
+    let first = first.or(validated.weights_ids.first().map(|id| text::short_id(id))).unwrap_or("-");
+    match validated.weights_ids.len() {
         0 | 1 => first.to_owned(),
         several => format!("{first} and {} more", several - 1),
     }
@@ -137,36 +143,38 @@ mod tests {
 
     #[test]
     fn each_engine_has_a_line_for_each_size() {
-        let shared =
-            Engine { shared: true, trials: vec![samples::trial()], ..samples::engine('e') };
-        let wrong = Trial {
+        let shared = Engine {
+            shared: true,
+            validations: vec![samples::validation()],
+            ..samples::engine('e')
+        };
+        let wrong = Validation {
             proof: Some(Proof { relative_error: Some(0.046), bound: 0.02 }),
-            fill_seconds: None,
             speeds: vec![],
-            ..samples::trial()
+            ..samples::validation()
         };
         let unproven =
-            Trial { proof: None, unproven: Some("no ONNX Runtime".into()), ..wrong.clone() };
-        let baked = Engine { trials: vec![wrong, unproven], ..samples::engine('f') };
+            Validation { proof: None, unproven: Some("no ONNX Runtime".into()), ..wrong.clone() };
+        let baked = Engine { validations: vec![wrong, unproven], ..samples::engine('f') };
         let checkpoints = [
             Checkpoint { engines: vec![shared.clone()], ..samples::ready() },
             Checkpoint { engines: vec![shared, baked], ..samples::orphaned() },
         ];
-        let tried = engines(&checkpoints);
-        insta::assert_snapshot!(render(&tried, Look::default()), @r"
-        ENGINE         PRESET    SIZE      BATCH   TOKENS   MS       IT/S   ERROR     REFIT   GPU           NAME
-        eeeeeeeeeeee   default   512x512   2       77       14.04    71.2   1.02e-2   1.8 s   NVIDIA H200   sd15.safetensors and 1 more
-        eeeeeeeeeeee   default   768x768   8       154      103.40   9.7    1.02e-2   1.8 s   NVIDIA H200   sd15.safetensors and 1 more
-        ffffffffffff   -         -         -       -        -        -      4.60e-2   -       NVIDIA H200   aaaaaaaaaaaa
-        ffffffffffff   -         -         -       -        -        -      -         -       NVIDIA H200   aaaaaaaaaaaa
+        let validated = engines(&checkpoints);
+        insta::assert_snapshot!(render(&validated, Look::default()), @r"
+        ENGINE         PRESET    SIZE      BATCH   TOKENS   MS       IT/S   ERROR     GPU           NAME
+        eeeeeeeeeeee   default   512x512   2       77       14.04    71.2   1.02e-2   NVIDIA H200   sd15.safetensors and 1 more
+        eeeeeeeeeeee   default   768x768   8       154      103.40   9.7    1.02e-2   NVIDIA H200   sd15.safetensors and 1 more
+        ffffffffffff   -         -         -       -        -        -      4.60e-2   NVIDIA H200   aaaaaaaaaaaa
+        ffffffffffff   -         -         -       -        -        -      -         NVIDIA H200   aaaaaaaaaaaa
           not compared: no ONNX Runtime
         ");
     }
 
     #[test]
     fn nothing_says_so() {
-        let untried = engines(&[samples::ready()]);
-        assert_eq!(untried.len(), 1);
-        assert!(render(&untried, Look::default()).starts_with("no engine was tried"));
+        let unvalidated = engines(&[samples::ready()]);
+        assert_eq!(unvalidated.len(), 1);
+        assert!(render(&unvalidated, Look::default()).starts_with("no engine was validated"));
     }
 }

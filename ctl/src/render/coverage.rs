@@ -25,12 +25,17 @@ pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
 }
 
 fn served_by(pass: &PassCoverage) -> String {
-    let preset = pass.preset.as_deref().unwrap_or("-");
-    match (&pass.engine, pass.profile) {
-        (Some(engine), Some(profile)) => {
-            format!("{preset}: profile {profile} of {}", text::short_id(engine))
+    let kind = match (pass.profile, &pass.preset) {
+        (None, _) => return "-".to_owned(),
+        (Some(_), None) => "fixed".to_owned(),
+        (Some(_), Some(preset)) => {
+            format!("{preset}, {}", if pass.fixed { "fixed" } else { "open" })
         }
-        _ => preset.to_owned(),
+    };
+    let speed = pass.milliseconds.map_or_else(String::new, |ms| format!(", {ms:.1} ms a call"));
+    match &pass.engine {
+        Some(engine) => format!("{kind}: {}{speed}", text::short_id(engine)),
+        None => kind,
     }
 }
 
@@ -55,6 +60,8 @@ mod tests {
             engine: None,
             profile: None,
             preset: None,
+            fixed: false,
+            milliseconds: None,
             problem: None,
         }
     }
@@ -65,6 +72,13 @@ mod tests {
             engine: Some(samples::id('e')),
             profile: Some(1),
             preset: Some("dynamic".into()),
+            ..pass("base", 512)
+        };
+        let fixed = PassCoverage {
+            engine: Some(samples::id('f')),
+            profile: Some(0),
+            fixed: true,
+            milliseconds: Some(8.14),
             ..pass("base", 512)
         };
         let coming = PassCoverage {
@@ -81,16 +95,21 @@ mod tests {
             location: Some(format!("/models/{digit}.safetensors")),
             passes,
         };
-        let all = [checkpoint('a', vec![served.clone(), missing]), checkpoint('b', vec![coming])];
+        let all = [
+            checkpoint('a', vec![served.clone(), missing]),
+            checkpoint('b', vec![coming]),
+            checkpoint('c', vec![fixed]),
+        ];
         insta::assert_snapshot!(render(&all, Look::default()), @r"
         ID             PASS    SIZE       SERVED BY                            LOCATION
-        aaaaaaaaaaaa   base    512x768    dynamic: profile 1 of eeeeeeeeeeee   /models/a.safetensors
+        aaaaaaaaaaaa   base    512x768    dynamic, open: eeeeeeeeeeee          /models/a.safetensors
         aaaaaaaaaaaa   hires   4096x768   -                                    /models/a.safetensors
           width 4096 is over 2048
-        bbbbbbbbbbbb   base    512x768    default                              /models/b.safetensors
+        bbbbbbbbbbbb   base    512x768    default, open                        /models/b.safetensors
           once its engine is built
+        cccccccccccc   base    512x768    fixed: ffffffffffff, 8.1 ms a call   /models/c.safetensors
         ");
-        assert_eq!(complaint(&all).unwrap(), "no engine is there yet for 2 of 3 passes");
+        assert_eq!(complaint(&all).unwrap(), "no engine is there yet for 2 of 4 passes");
         assert_eq!(complaint(&[checkpoint('a', vec![served])]), None);
     }
 }

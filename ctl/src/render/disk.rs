@@ -1,5 +1,7 @@
 //! What takes the room, and what may go.
 
+use std::collections::BTreeMap;
+
 use protocol::{Checkpoint, Disk, Engine, Garbage};
 
 use crate::render::{
@@ -24,26 +26,38 @@ pub(crate) fn render(disk: &Disk, now: u64, look: Look) -> String {
     fields.add("scratch", text::size(sums.scratch));
     fields.add("libraries", text::size(sums.runtimes));
     fields.add("learned", text::size(sums.learned));
+    fields.add("kernels", text::size(sums.kernels));
     let min_free = text::size(disk.min_free);
     fields.add("free", format!("{}, of which {min_free} are to stay", text::size(disk.free)));
     rendered + &fields.render()
 }
 
+/// Each engine once, with the first of the checkpoints that it is for.
 fn table(checkpoints: &[Checkpoint], now: u64) -> Table {
     let mut table =
-        Table::new(&["CHECKPOINT", "ENGINE", "SIZE", "BUILT", "USED", "PINNED", "NAME"]);
+        Table::new(&["CHECKPOINT", "ENGINE", "SERVES", "SIZE", "BUILT", "USED", "PINNED", "NAME"]);
     let ago = |then: u64| text::duration(now.saturating_sub(then)) + " ago";
+    let mut checkpoints_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for engine in checkpoints.iter().flat_map(|checkpoint| &checkpoint.engines) {
+        *checkpoints_of.entry(&engine.key).or_default() += 1;
+    }
     for checkpoint in checkpoints {
-        let name = text::name(checkpoint);
         for engine in &checkpoint.engines {
+            let Some(of) = checkpoints_of.remove(engine.key.as_str()) else { continue };
+            let name = match (checkpoint.locations.is_empty(), of) {
+                (true, _) => "-".to_owned(),
+                (false, 1) => text::name(checkpoint).into_owned(),
+                (false, of) => format!("{} and {} more", text::name(checkpoint), of - 1),
+            };
             let cells = [
                 text::short_id(checkpoint.key()),
                 text::short_id(&engine.key),
+                &engine.label(),
                 &text::size(engine.bytes),
                 &ago(engine.built_at),
                 &ago(engine.last_used),
                 if engine.pinned { "yes" } else { "-" },
-                if checkpoint.locations.is_empty() { "-" } else { &name },
+                &name,
             ];
             let orphaned = engine.orphaned_since.map(|since| format!("orphaned {}", ago(since)));
             let outdated = engine.outdated.as_ref().map(|changed| format!("outdated: {changed}"));
@@ -96,7 +110,15 @@ mod tests {
         let orphan = Engine { orphaned_since: Some(NOW - 172_800), ..samples::engine('d') };
         Disk {
             checkpoints: vec![
-                Checkpoint { engines: vec![samples::engine('e'), outdated], ..samples::ready() },
+                Checkpoint {
+                    engines: vec![samples::engine('e'), outdated, samples::fixed('1')],
+                    ..samples::ready()
+                },
+                Checkpoint {
+                    weights_id: Some(samples::id('2')),
+                    engines: vec![samples::fixed('1')],
+                    ..samples::ready()
+                },
                 Checkpoint { engines: vec![orphan], ..samples::orphaned() },
             ],
             sums: Sums {
@@ -106,6 +128,7 @@ mod tests {
                 scratch: 0,
                 runtimes: 140_000_000,
                 learned: 524_287,
+                kernels: 3_000_000,
             },
             quota: Some(50_000_000_000),
             free: 123_000_000_000,
@@ -116,11 +139,12 @@ mod tests {
     #[test]
     fn engines_and_sums() {
         insta::assert_snapshot!(render(&disk(), NOW, Look::default()), @r"
-        CHECKPOINT     ENGINE         SIZE     BUILT         USED          PINNED   NAME
-        aaaaaaaaaaaa   eeeeeeeeeeee   1.7 GB   1 d 2 h ago   1 h ago       -        sd15.safetensors
-        aaaaaaaaaaaa   ffffffffffff   1.7 GB   1 d 2 h ago   1 d 2 h ago   yes      sd15.safetensors
+        CHECKPOINT     ENGINE         SERVES            SIZE     BUILT         USED          PINNED   NAME
+        aaaaaaaaaaaa   eeeeeeeeeeee   default           1.7 GB   1 d 2 h ago   1 h ago       -        sd15.safetensors
+        aaaaaaaaaaaa   ffffffffffff   default           1.7 GB   1 d 2 h ago   1 d 2 h ago   yes      sd15.safetensors
           outdated: recipe 1 → 2
-        aaaaaaaaaaaa   dddddddddddd   1.7 GB   1 d 2 h ago   1 h ago       -        -
+        aaaaaaaaaaaa   111111111111   512x768 batch 2   21 MB    1 d 2 h ago   1 h ago       -        sd15.safetensors and 1 more
+        aaaaaaaaaaaa   dddddddddddd   default           1.7 GB   1 d 2 h ago   1 h ago       -        -
           orphaned 2 d ago
 
         engines     5.1 GB of 50 GB
@@ -129,6 +153,7 @@ mod tests {
         scratch     0 B
         libraries   140 MB
         learned     524 kB
+        kernels     3.0 MB
         free        123 GB, of which 2.0 GB are to stay
         ");
     }

@@ -1,4 +1,4 @@
-//! Builds and trials that have ended.
+//! Builds and validations that have ended.
 
 use protocol::{Finished, Outcome};
 
@@ -14,7 +14,7 @@ pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
         return "nothing was built yet\n".to_owned();
     }
     let mut table =
-        Table::new(&["ENDED", "RESULT", "TOOK", "SIZE", "ENGINE", "PRESETS", "CHECKPOINT"]);
+        Table::new(&["ENDED", "RESULT", "TOOK", "SIZE", "ENGINE", "SERVES", "CHECKPOINT"]);
     for finished in history {
         let cells = [
             &(text::duration(now.saturating_sub(finished.ended_at)) + " ago"),
@@ -29,7 +29,7 @@ pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
         table.tone(
             1,
             match finished.outcome {
-                Outcome::Built | Outcome::Tried => Tone::Good,
+                Outcome::Built | Outcome::Validated => Tone::Good,
                 Outcome::Failed => Tone::Bad,
                 Outcome::Abandoned => Tone::Warning,
             },
@@ -58,14 +58,14 @@ mod tests {
         };
         let all = [
             finished(Outcome::Built, None, Some(1_712_345_678)),
-            finished(Outcome::Tried, None, None),
+            finished(Outcome::Validated, None, None),
             finished(Outcome::Abandoned, Some("GPU 0 is at 87 %"), None),
             finished(Outcome::Failed, Some("the disk is full"), None),
         ];
         insta::assert_snapshot!(render(&all, 1_003_600, Look::default()), @r"
-        ENDED     RESULT      TOOK         SIZE     ENGINE         PRESETS            CHECKPOINT
+        ENDED     RESULT      TOOK         SIZE     ENGINE         SERVES             CHECKPOINT
         1 h ago   built       1 min 15 s   1.7 GB   eeeeeeeeeeee   default, dynamic   sd15.safetensors
-        1 h ago   tried       1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        1 h ago   validated   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
         1 h ago   abandoned   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
           GPU 0 is at 87 %
         1 h ago   failed      1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors

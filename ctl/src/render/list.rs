@@ -1,6 +1,6 @@
 //! Checkpoints as a table.
 
-use protocol::{Checkpoint, Engine};
+use protocol::{Checkpoint, Engine, State};
 
 use crate::render::{look::Look, table::Table, text};
 
@@ -27,8 +27,9 @@ pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
 /// Each preset once, as several engines may serve one preset on different GPUs, and by the best of
 /// them.
 fn engines(checkpoint: &Checkpoint) -> String {
+    let used = checkpoint.engines.iter().filter(|engine| engine.state != State::Retired);
     let (outdated, current): (Vec<&Engine>, Vec<&Engine>) =
-        checkpoint.engines.iter().partition(|engine| engine.outdated.is_some());
+        used.partition(|engine| engine.outdated.is_some());
     let mut presets: Vec<String> = Vec::new();
     for (engines, mark) in [(current, ""), (outdated, " (outdated)")] {
         for preset in engines.iter().flat_map(|engine| &engine.presets) {
@@ -37,7 +38,16 @@ fn engines(checkpoint: &Checkpoint) -> String {
             }
         }
     }
-    if presets.is_empty() { "-".to_owned() } else { presets.join(", ") }
+    let is_fixed = |engine: &&Engine| engine.fixed.is_some() && engine.outdated.is_none();
+    let fixed = checkpoint.engines.iter().filter(is_fixed).count();
+    let mut parts = Vec::new();
+    if !presets.is_empty() {
+        parts.push(presets.join(", "));
+    }
+    if fixed > 0 {
+        parts.push(format!("+{fixed} fixed"));
+    }
+    if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }
 }
 
 fn location(checkpoint: &Checkpoint) -> String {
@@ -72,6 +82,18 @@ mod tests {
         assert_eq!(engines(&checkpoint), "default (outdated)");
         checkpoint.engines.push(samples::engine('f'));
         assert_eq!(engines(&checkpoint), "default");
+    }
+
+    #[test]
+    fn fixed_engines_are_counted_and_retired_ones_are_none() {
+        let mut checkpoint = samples::ready();
+        checkpoint.engines.extend(['1', '2'].map(samples::fixed));
+        assert_eq!(engines(&checkpoint), "default +2 fixed");
+        checkpoint.engines[0].state = State::Retired;
+        assert_eq!(engines(&checkpoint), "+2 fixed");
+        checkpoint.engines[1].outdated = Some("not wanted any more".into());
+        checkpoint.engines[2].outdated = Some("not wanted any more".into());
+        assert_eq!(engines(&checkpoint), "-");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl From<State> for Tone {
             State::Settling | State::Identifying | State::Building => Self::Busy,
             State::Failed => Self::Bad,
             State::Rejected => Self::Warning,
-            State::Off | State::Away | State::Orphaned => Self::Quiet,
+            State::Off | State::Away | State::Orphaned | State::Retired => Self::Quiet,
             State::Queued => Self::Plain,
         }
     }

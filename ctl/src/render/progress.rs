@@ -8,11 +8,10 @@ type Share = (&'static str, f64);
 /// As measured for SD 1.5, a build on two cores, the rest on a GPU that no kernels were compiled for yet.
 fn shares(task: Task) -> &'static [Share] {
     match task {
-        Task::Build => {
+        Task::Build | Task::Materialize => {
             &[("graph", 1.0), ("parse", 12.0), ("build", 78.0), ("write", 7.0), ("publish", 2.0)]
         }
-        Task::Try => &[("load", 70.0), ("prove", 15.0), ("warm", 15.0)],
-        Task::Materialize => &[("load", 40.0), ("write", 60.0)],
+        Task::Validate => &[("load", 70.0), ("prove", 15.0), ("warm", 15.0)],
     }
 }
 
@@ -44,10 +43,10 @@ mod tests {
     fn time_left_follows_from_what_is_done() {
         let at =
             |phase: &str, percent| Building { phase: phase.into(), percent, ..samples::building() };
-        let tried = |phase: &str| Building { task: Task::Try, ..at(phase, 0) };
+        let validated = |phase: &str| Building { task: Task::Validate, ..at(phase, 0) };
         for (building, elapsed, expected) in [
-            (tried("prove"), 21.0, Some(9)),
-            (tried("write"), 21.0, None),
+            (validated("prove"), 21.0, Some(9)),
+            (validated("write"), 21.0, None),
             (at("graph", 50), 1.0, None),
             (at("build", 50), 52.0, Some(48)),
             (at("publish", 100), 60.0, Some(0)),

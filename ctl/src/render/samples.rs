@@ -2,7 +2,7 @@
 
 use protocol::{
     Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Proof, Queued,
-    Runtime, Speed, State, Status, Task, Trial,
+    Runtime, Shape, Speed, State, Status, Task, Validation,
 };
 
 pub(crate) fn id(digit: char) -> String {
@@ -14,10 +14,11 @@ pub(crate) fn engine(digit: char) -> Engine {
         key: id(digit),
         state: State::Ready,
         proof: None,
-        trials: Vec::new(),
+        validations: Vec::new(),
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],
+        fixed: None,
         shared: false,
         flavour: "tensorrt-rtx".into(),
         version: "1.7.1.116".into(),
@@ -30,7 +31,7 @@ pub(crate) fn engine(digit: char) -> Engine {
     }
 }
 
-pub(crate) fn trial() -> Trial {
+pub(crate) fn validation() -> Validation {
     let speed = |pixels, batch, tokens, milliseconds| Speed {
         profile: 0,
         preset: "default".into(),
@@ -40,16 +41,14 @@ pub(crate) fn trial() -> Trial {
         tokens,
         milliseconds,
     };
-    Trial {
+    Validation {
         gpu: "NVIDIA H200".into(),
-        gpu_uuid: "GPU-1".into(),
         driver: "580.65.06".into(),
         proof: Some(Proof { relative_error: Some(0.0102), bound: 0.02 }),
         unproven: None,
         proof_seconds: 6.25,
-        fill_seconds: Some(1.84),
         speeds: vec![speed(512, 2, 77, 14.04), speed(768, 8, 154, 103.4)],
-        tried_at: 1_000_100,
+        validated_at: 1_000_100,
     }
 }
 
@@ -62,6 +61,18 @@ pub(crate) fn ready() -> Checkpoint {
         reason: None,
         locations: vec!["/models/a/sd15.safetensors".into(), "/models/copy.safetensors".into()],
         engines: vec![engine('e')],
+        coming: vec![],
+    }
+}
+
+/// A shared engine for one shape.
+pub(crate) fn fixed(digit: char) -> Engine {
+    Engine {
+        presets: vec![],
+        fixed: Some(Shape { width: 512, height: 768, batch: 2 }),
+        shared: true,
+        bytes: 21_000_000,
+        ..engine(digit)
     }
 }
 
@@ -74,6 +85,7 @@ pub(crate) fn rejected() -> Checkpoint {
         reason: Some("is a LoRA, which has no UNet of its own".into()),
         locations: vec!["/models/evil\u{1b}]0;x\u{7}.safetensors".into()],
         engines: vec![],
+        coming: vec![],
     }
 }
 
@@ -97,7 +109,7 @@ pub(crate) fn status() -> Status {
     Status {
         daemon: Daemon {
             version: "0.1.0".into(),
-            protocol: 1,
+            protocol: 2,
             pid: 4711,
             uptime_s: 3_725,
             data_dir: "/data".into(),

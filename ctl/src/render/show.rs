@@ -1,6 +1,6 @@
 //! Everything known of one checkpoint.
 
-use protocol::{Checkpoint, Engine, Speed, Trial};
+use protocol::{Checkpoint, Coming, Engine, Shape, Speed, Validation};
 
 use crate::render::{bench, table::Fields, text};
 
@@ -15,12 +15,29 @@ pub(crate) fn render(checkpoint: &Checkpoint) -> String {
     }
     fields.all("locations", checkpoint.locations.iter().cloned());
     fields.add("engines", checkpoint.engines.len().to_string());
+    if !checkpoint.coming.is_empty() {
+        fields.all("to come", checkpoint.coming.iter().map(coming));
+    }
     let mut rendered = fields.render();
     for engine in &checkpoint.engines {
         rendered.push('\n');
         rendered.push_str(&render_engine(engine));
     }
     rendered
+}
+
+/// What an engine is for.
+fn serves(fixed: Option<&Shape>, presets: &[String]) -> String {
+    match fixed {
+        Some(shape) => format!("{shape}, fixed"),
+        None => presets.join(", "),
+    }
+}
+
+fn coming(coming: &Coming) -> String {
+    let serves = serves(coming.fixed.as_ref(), &coming.presets);
+    let reason = coming.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    format!("{serves}, {}{reason}", coming.state)
 }
 
 fn render_engine(engine: &Engine) -> String {
@@ -36,32 +53,32 @@ fn render_engine(engine: &Engine) -> String {
     }
     fields.add("path", &engine.path);
     fields.add("size", text::size(engine.bytes));
-    fields.add("presets", engine.presets.join(", "));
-    let weights = if engine.shared { "the checkpoint's, refitted" } else { "inside" };
+    fields.add("serves", serves(engine.fixed.as_ref(), &engine.presets));
+    let weights = if engine.shared { "those of the model that is loaded" } else { "inside" };
     fields.add("weights", weights);
     fields.add("built by", format!("{} {}", engine.flavour, engine.version));
     fields.add("built for", engine.compute_capabilities.join(", "));
-    if !engine.trials.is_empty() {
-        fields.all("tried", engine.trials.iter().flat_map(trial));
+    if !engine.validations.is_empty() {
+        fields.all("validated", engine.validations.iter().flat_map(validation));
     }
     fields.render()
 }
 
-/// What a trial showed, in some lines.
-fn trial(trial: &Trial) -> Vec<String> {
-    let mut lines = vec![format!("{}, driver {}", trial.gpu, trial.driver)];
-    lines.push(match (&trial.proof, &trial.unproven) {
+/// What a validation showed, in some lines.
+fn validation(validation: &Validation) -> Vec<String> {
+    let mut lines = vec![format!("{}, driver {}", validation.gpu, validation.driver)];
+    lines.push(match (&validation.proof, &validation.unproven) {
         (Some(proof), _) => {
-            let (error, bound, seconds) = (bench::error(proof), proof.bound, trial.proof_seconds);
+            let (error, bound, seconds) =
+                (bench::error(proof), proof.bound, validation.proof_seconds);
             format!("{error} off fp32, at most {bound:.1e}; compared in {seconds:.1} s")
         }
         (None, Some(why)) => format!("not compared with fp32: {why}"),
         (None, None) => "not compared with fp32".to_owned(),
     });
-    lines.extend(trial.fill_seconds.map(|seconds| format!("refitted in {seconds:.1} s")));
-    lines.extend(trial.speeds.iter().map(|speed| {
-        let Speed { preset, width, height, batch, tokens, milliseconds, .. } = speed;
-        let per_second = bench::per_second(speed);
+    lines.extend(validation.speeds.iter().map(|speed| {
+        let Speed { width, height, batch, tokens, milliseconds, .. } = speed;
+        let (preset, per_second) = (bench::preset(speed), bench::per_second(speed));
         format!(
             "{preset}, {width}x{height}, batch {batch}, {tokens} tokens: {milliseconds:.2} ms, \
              {per_second:.1} it/s"
@@ -76,7 +93,7 @@ fn numbers(engine: &Engine) -> String {
         Some(proof) => {
             format!("{} off PyTorch's, at most {:.1e}", bench::error(proof), proof.bound)
         }
-        None if engine.trials.iter().any(|trial| trial.proof.is_some()) => {
+        None if engine.validations.iter().any(|validation| validation.proof.is_some()) => {
             "not compared with PyTorch's yet".to_owned()
         }
         None => "unproven: compared with nothing yet".to_owned(),
@@ -85,7 +102,7 @@ fn numbers(engine: &Engine) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::Proof;
+    use protocol::{Proof, State};
 
     use super::*;
     use crate::render::samples;
@@ -106,7 +123,7 @@ mod tests {
           numbers     unproven: compared with nothing yet
           path        /data/engines/e.engine
           size        1.7 GB
-          presets     default
+          serves      default
           weights     inside
           built by    tensorrt-rtx 1.7.1.116
           built for   8.9, 12.0
@@ -127,27 +144,51 @@ mod tests {
         );
         let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
         assert!(rendered.contains(told), "{rendered}");
-        assert!(rendered.contains("weights     the checkpoint's, refitted\n"), "{rendered}");
+        assert!(rendered.contains("weights     those of the model that is loaded\n"), "{rendered}");
     }
 
     #[test]
     fn what_was_found_on_each_gpu_is_told() {
         let mut checkpoint = samples::ready();
-        let without =
-            Trial { proof: None, unproven: Some("no ONNX Runtime".into()), ..samples::trial() };
-        checkpoint.engines[0].trials = vec![samples::trial(), Trial { speeds: vec![], ..without }];
+        let without = Validation {
+            proof: None,
+            unproven: Some("no ONNX Runtime".into()),
+            ..samples::validation()
+        };
+        checkpoint.engines[0].validations =
+            vec![samples::validation(), Validation { speeds: vec![], ..without }];
         let rendered = render(&checkpoint);
         assert!(rendered.contains("numbers     not compared with PyTorch's yet\n"), "{rendered}");
-        insta::assert_snapshot!(rendered[rendered.find("  tried").unwrap()..], @r"
-        tried       NVIDIA H200, driver 580.65.06
+        insta::assert_snapshot!(rendered[rendered.find("  validated").unwrap()..], @r"
+        validated   NVIDIA H200, driver 580.65.06
                     1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s
-                    refitted in 1.8 s
                     default, 512x512, batch 2, 77 tokens: 14.04 ms, 71.2 it/s
                     default, 768x768, batch 8, 154 tokens: 103.40 ms, 9.7 it/s
                     NVIDIA H200, driver 580.65.06
                     not compared with fp32: no ONNX Runtime
-                    refitted in 1.8 s
         ");
+    }
+
+    #[test]
+    fn what_is_to_come_is_told() {
+        let mut checkpoint = samples::ready();
+        let coming = |presets: &[&str], fixed, state, reason: Option<&str>| Coming {
+            presets: presets.iter().map(|preset| (*preset).to_owned()).collect(),
+            fixed,
+            state,
+            reason: reason.map(Into::into),
+        };
+        let shape = samples::fixed('1').fixed;
+        checkpoint.engines = vec![samples::fixed('1')];
+        checkpoint.coming = vec![
+            coming(&["dynamic"], None, State::Building, None),
+            coming(&[], shape, State::Queued, Some("next, after aaaaaaaaaaaa")),
+        ];
+        let rendered = render(&checkpoint);
+        let told =
+            "to come        dynamic, building\n               512x768 batch 2, fixed, queued: next";
+        assert!(rendered.contains(told), "{rendered}");
+        assert!(rendered.contains("  serves      512x768 batch 2, fixed\n"), "{rendered}");
     }
 
     #[test]

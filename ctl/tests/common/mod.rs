@@ -137,6 +137,7 @@ pub(crate) fn entry(path: &str, state: State, reason: Option<&str>) -> Checkpoin
         reason: reason.map(str::to_owned),
         locations: vec![path.to_owned()],
         engines: vec![],
+        coming: vec![],
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A BLAKE3 digest; written as 64 lower-case hex digits, in binary forms as its 32 bytes.
+/// A digest of 32 bytes; written as 64 lower-case hex digits, in binary forms as its 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id([u8; 32]);
 

@@ -1,38 +1,61 @@
 //! What two UNets must have in common to run in one engine.
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     architecture::{Architecture, Heads},
-    encoded::Encoded,
     id::Id,
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// What decides a UNet's graph but for the numbers in it: the architecture, and the names and shapes
-/// of its tensors. In which type they are stored does not count.
+/// How the name of a weight of an attention's queries ends, after the attention's own.
+const QUERIES: &str = ".to_q.weight";
+
+/// What decides a UNet's graph but for the numbers in it: names and shapes of its parameters, and how
+/// many heads each attention has. In which type they are stored does not count. Whoever has the UNet in
+/// memory gets the same, whatever file it came from.
 ///
-/// Hashed with BLAKE3: the kind's name, input channels, widths of the context and of `y` (0 without
-/// one), heads as a count and a width (0 for the one that is not fixed), then for each of the
-/// UNet's tensors in byte order of the names the length of the name, the name, rank and dimensions;
-/// texts with their length before them, all integers as 64-bit little-endian.
+/// The SHA-256 of this text, each line ended by a line feed: `sdtrt signature 1`; for each parameter in byte
+/// order of the names, which lack the checkpoint's prefix, `NAME 320x4x3x3`; for each attention, in byte order
+/// of its module's name, `heads NAME 8`.
 pub fn signature(architecture: &Architecture, tensors: &[Tensor]) -> Id {
-    let Architecture { kind, in_channels, context_width, y_width, heads } = architecture;
-    let mut encoded = Encoded::with_room_for(tensors.len());
-    encoded.text(&kind.to_string());
-    let (count, width) = match heads {
-        Heads::Count(count) => (*count, 0),
-        Heads::Width(width) => (0, *width),
-    };
-    encoded.numbers(&[*in_channels, *context_width, y_width.unwrap_or(0), count, width]);
-    let mut unet: Vec<_> =
-        tensors.iter().filter(|tensor| tensor.name.starts_with(UNET_PREFIX)).collect();
-    unet.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    for tensor in unet {
-        encoded.text(&tensor.name);
-        encoded.numbers(&[tensor.shape.len() as u64]);
-        encoded.numbers(&tensor.shape);
+    let unet = |tensor: &'_ Tensor| tensor.name.starts_with(UNET_PREFIX);
+    let mut parameters: Vec<(&str, &[u64])> = tensors
+        .iter()
+        .filter(|tensor| unet(tensor))
+        .map(|tensor| (&tensor.name[UNET_PREFIX.len()..], tensor.shape.as_slice()))
+        .collect();
+    parameters.sort_unstable();
+    let mut text = Vec::with_capacity(parameters.len() * LINE);
+    text.extend_from_slice(b"sdtrt signature 1\n");
+    for (name, shape) in &parameters {
+        text.extend_from_slice(name.as_bytes());
+        text.push(b' ');
+        for (index, size) in shape.iter().enumerate() {
+            if index > 0 {
+                text.push(b'x');
+            }
+            text.extend_from_slice(size.to_string().as_bytes());
+        }
+        text.push(b'\n');
     }
-    encoded.hash()
+    let attentions = parameters.iter().filter_map(|(name, shape)| {
+        Some((name.strip_suffix(QUERIES)?, shape.first().copied().unwrap_or(0)))
+    });
+    let mut attentions: Vec<_> = attentions.collect();
+    attentions.sort_unstable();
+    for (name, channels) in attentions {
+        let heads = match architecture.heads {
+            Heads::Count(count) => count,
+            Heads::Width(width) => channels / width.max(1),
+        };
+        text.extend_from_slice(format!("heads {name} {heads}\n").as_bytes());
+    }
+    Id::from(<[u8; 32]>::from(Sha256::digest(&text)))
 }
+
+/// Bytes that a line takes, more or less.
+const LINE: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -54,28 +77,62 @@ mod tests {
         Tensor { name, dtype: Dtype::F16, shape: shape.to_vec(), offset: 0, bytes: 0 }
     }
 
-    #[test]
-    fn only_names_shapes_and_the_architecture_count() {
-        let tensors = || vec![tensor("a", &[2, 3]), tensor("b", &[4])];
-        let signed = signature(&architecture(), &tensors());
+    fn tensors() -> Vec<Tensor> {
+        vec![tensor("b.attn1.to_q.weight", &[64, 32]), tensor("a", &[4]), tensor("b", &[])]
+    }
 
-        let same: [fn(&mut Vec<Tensor>); 3] = [
-            |tensors| tensors.reverse(),
-            |tensors| tensors[0].dtype = Dtype::F32,
-            |tensors| tensors.push(Tensor { name: "vae".into(), ..tensors[0].clone() }),
+    /// The web UI's extension has the same value in a test of its own.
+    #[test]
+    fn it_is_the_hash_of_a_text_that_anybody_can_write() {
+        let text = "sdtrt signature 1\na 4\nb \nb.attn1.to_q.weight 64x32\nheads b.attn1 8\n";
+        let wanted = Id::from(<[u8; 32]>::from(Sha256::digest(text)));
+        assert_eq!(signature(&architecture(), &tensors()), wanted);
+        let pinned = "04116fd7e2fa7874337e71aad1a6f5a19226a7a473fc281c80c1699233a1b97d";
+        assert_eq!(wanted.to_string(), pinned);
+    }
+
+    /// What A1111's own UNet of this checkpoint gave in Python.
+    #[test]
+    fn a_real_one_has_the_same_in_the_web_ui() {
+        let golden = goldens::Manifest::load("sd1").unwrap();
+        let tensor = |spec: &goldens::TensorSpec| Tensor {
+            name: spec.0.clone(),
+            dtype: Dtype::F16,
+            shape: spec.1.iter().map(|size| *size as u64).collect(),
+            offset: 0,
+            bytes: 0,
+        };
+        let tensors: Vec<_> = golden.tensors.iter().map(tensor).collect();
+        let architecture = Architecture::of(&tensors).unwrap();
+        assert_eq!(
+            signature(&architecture, &tensors).to_string(),
+            "acb662754a01bdcb2aef44968de6c48583da67e2458fdf6cc6601e82e204990e"
+        );
+    }
+
+    #[test]
+    fn only_names_shapes_and_heads_count() {
+        let signed = signature(&architecture(), &tensors());
+        let same: [fn(&mut Architecture, &mut Vec<Tensor>); 5] = [
+            |_, tensors| tensors.reverse(),
+            |_, tensors| tensors[0].dtype = Dtype::F32,
+            |_, tensors| tensors[1].offset = 9,
+            |_, tensors| tensors.push(Tensor { name: "vae".into(), ..tensors[0].clone() }),
+            // 64 channels in 8 heads of 8.
+            |architecture, _| architecture.heads = Heads::Width(8),
         ];
         for change in same {
-            let mut tensors = tensors();
-            change(&mut tensors);
-            assert_eq!(signature(&architecture(), &tensors), signed);
+            let (mut architecture, mut tensors) = (architecture(), tensors());
+            change(&mut architecture, &mut tensors);
+            assert_eq!(signature(&architecture, &tensors), signed);
         }
 
         let other: [fn(&mut Architecture, &mut Vec<Tensor>); 5] = [
-            |_, tensors| tensors[0].shape = vec![3, 2],
-            |_, tensors| tensors[0].shape = vec![2, 3, 1],
-            |_, tensors| tensors[0].name.push('x'),
-            |_, tensors| tensors.truncate(1),
-            |architecture, _| architecture.heads = Heads::Width(8),
+            |_, tensors| tensors[0].shape = vec![32, 64],
+            |_, tensors| tensors[0].shape = vec![64, 32, 1],
+            |_, tensors| tensors[1].name.push('x'),
+            |_, tensors| tensors.truncate(2),
+            |architecture, _| architecture.heads = Heads::Width(16),
         ];
         for change in other {
             let (mut architecture, mut tensors) = (architecture(), tensors());

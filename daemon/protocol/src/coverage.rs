@@ -17,7 +17,7 @@ pub struct Image {
 }
 
 /// How an image would be made with a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// 64 hex digits.
@@ -31,7 +31,7 @@ pub struct Coverage {
 }
 
 /// How one pass would be served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PassCoverage {
     /// `base` or `hires`.
@@ -44,8 +44,12 @@ pub struct PassCoverage {
     pub engine: Option<String>,
     /// Number of the optimization profile, from 0, in that engine or the one to come.
     pub profile: Option<usize>,
-    /// The preset that this profile is of.
+    /// The preset that this profile is of; absent where it is for one shape.
     pub preset: Option<String>,
+    /// It serves this one shape alone, and is the faster for it.
+    pub fixed: bool,
+    /// Milliseconds that one call of this size was measured to take here.
+    pub milliseconds: Option<f64>,
     /// Why no engine on disk serves it, and what to do.
     pub problem: Option<String>,
 }

@@ -34,6 +34,8 @@ pub struct Sums {
     pub runtimes: u64,
     /// What was learned of files.
     pub learned: u64,
+    /// Kernels that were compiled for GPUs.
+    pub kernels: u64,
 }
 
 /// Something that is of no use any more.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a build or a trial ended.
+/// How a build or a validation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -10,7 +10,8 @@ pub enum Outcome {
     /// Its engine was published.
     Built,
     /// Its engine was run on a GPU; the engine itself tells what was found.
-    Tried,
+    #[serde(alias = "tried")]
+    Validated,
     /// It will not be done again by itself.
     Failed,
     /// A build ended early, and its engine waits for its turn again.
@@ -21,20 +22,20 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Built => "built",
-            Self::Tried => "tried",
+            Self::Validated => "validated",
             Self::Failed => "failed",
             Self::Abandoned => "abandoned",
         })
     }
 }
 
-/// A build or a trial that has ended.
+/// A build or a validation that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finished {
     /// Key of the engine, 64 hex digits.
     pub engine: String,
-    /// The checkpoint that it was built from or tried with.
+    /// The checkpoint that it was built from or validated with.
     pub weights_id: String,
     /// Where that lay then.
     pub location: String,
@@ -42,7 +43,7 @@ pub struct Finished {
     pub preset: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, unless it was built or tried.
+    /// Why, unless it was built or validated.
     pub reason: Option<String>,
     /// Whole seconds that it took.
     pub seconds: u64,

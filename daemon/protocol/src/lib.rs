@@ -8,8 +8,8 @@
 //! what changes, and the whole state once more where the client was too slow for that.
 //!
 //! ```text
-//! client  {"protocol":1,"version":"0.1.0"}
-//! daemon  {"protocol":1,"version":"0.1.0"}
+//! client  {"protocol":2,"version":"0.1.0"}
+//! daemon  {"protocol":2,"version":"0.1.0"}
 //! client  {"request":"check","image":{"width":768,"height":512,"batch":1,"tokens":75}}
 //! daemon  {"reply":"coverage","value":[{"weights_id":"9a41dd11…","architecture":"sd2",…}]}
 //! client  {"request":"show","reference":"no-such"}
@@ -42,6 +42,7 @@ mod history;
 mod machine;
 mod reload;
 mod request;
+mod shape;
 mod state;
 mod webui;
 
@@ -53,14 +54,15 @@ pub use history::{Finished, JobLog, Materialized, Outcome};
 pub use machine::Machine;
 pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
+pub use shape::Shape;
 pub use state::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, Speed, State,
-    Status, Task, Trial,
+    Building, Checkpoint, Coming, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, Speed,
+    State, Status, Task, Validation,
 };
 pub use webui::ExtensionIndex;
 
 /// Raised whenever a line's meaning changes; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest line that the daemon accepts from a client, in bytes.
 pub const REQUEST_LIMIT: usize = 64 * 1024;

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
-    Materialized, Reloaded, Status,
+    Materialized, Reloaded, Shape, Status,
 };
 
 /// The first line of each side.
@@ -52,13 +52,19 @@ pub enum Request {
         /// Which one.
         reference: String,
     },
-    /// Writes a plan with the checkpoint's weights inside, from the engine that it has;
-    /// [`Reply::Materialized`] once it is there.
+    /// Builds an engine with the checkpoint's weights inside; [`Reply::Materialized`] once it is there.
     Materialize {
         /// Which one.
         reference: String,
         /// The file to write: an absolute path in a folder that is there, where nothing is yet.
         output: String,
+    },
+    /// Tells which shapes a front end was asked for, so that they get engines of their own; [`Reply::Noted`].
+    Shapes {
+        /// Signature of the UNet, 64 hex digits.
+        signature: String,
+        /// The shapes.
+        shapes: Vec<Shape>,
     },
     /// Deletes an engine, which then stays away until it is asked for; [`Reply::Removed`].
     Remove {
@@ -125,6 +131,8 @@ impl Request {
             | Self::Disk
             | Self::Log { .. }
             | Self::History
+            // Whoever makes images may say of which size.
+            | Self::Shapes { .. }
             | Self::Gc { dry_run: true } => true,
             // Verifying removes what is damaged.
             _ => false,
@@ -165,6 +173,8 @@ pub enum Reply {
     History(Vec<Finished>),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`Request::Shapes`].
+    Noted,
     /// The request could not be met.
     Failed(Failure),
 }

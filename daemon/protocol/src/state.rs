@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::GpuReading;
+use crate::{GpuReading, Shape};
 
 /// How far a checkpoint has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,11 +15,11 @@ pub enum State {
     Settling,
     /// Its tensors are being read.
     Identifying,
-    /// An engine is missing, or not yet tried on the GPU, and waits for its turn.
+    /// An engine is missing, or not yet validated on the GPU, and waits for its turn.
     Queued,
-    /// An engine is being built, or tried for the first time.
+    /// An engine is being built, or validated for the first time.
     Building,
-    /// All its engines are there.
+    /// The engines of its presets are there.
     Ready,
     /// An engine is missing and will not come by itself; the reason says what to do.
     Failed,
@@ -33,6 +33,9 @@ pub enum State {
     Away,
     /// No file has this content any more; its engines are kept for a time.
     Orphaned,
+    /// An engine of a former release, which had to be refitted and is not used any more; it goes once a new one
+    /// is there.
+    Retired,
 }
 
 impl fmt::Display for State {
@@ -48,6 +51,7 @@ impl fmt::Display for State {
             Self::Off => "off",
             Self::Away => "away",
             Self::Orphaned => "orphaned",
+            Self::Retired => "retired",
         })
     }
 }
@@ -70,6 +74,8 @@ pub struct Checkpoint {
     pub locations: Vec<String>,
     /// Its published engines.
     pub engines: Vec<Engine>,
+    /// Engines that it should have and has not, or that are not used yet, in the order in which they come.
+    pub coming: Vec<Coming>,
 }
 
 impl Checkpoint {
@@ -82,8 +88,29 @@ impl Checkpoint {
     }
 }
 
+/// An engine to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Coming {
+    /// The presets that it will serve; none where it is for one shape.
+    pub presets: Vec<String>,
+    /// The only shape that it will serve, where it is for one that is asked for.
+    pub fixed: Option<Shape>,
+    /// How far it is.
+    pub state: State,
+    /// Why, where there is a why.
+    pub reason: Option<String>,
+}
+
+impl Coming {
+    /// What it is for, in one text.
+    pub fn label(&self) -> String {
+        self.fixed.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
+    }
+}
+
 /// An engine's numbers beside those that it should give: PyTorch's in the web UI's comparison, those
-/// of an fp32 run on the CPU in a trial.
+/// of an fp32 run on the CPU in a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
@@ -96,11 +123,9 @@ pub struct Proof {
 /// What running an engine on a GPU showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Trial {
-    /// The GPU's product name; its UUID where it is not there any more.
+pub struct Validation {
+    /// The GPU's product name.
     pub gpu: String,
-    /// NVIDIA's name for that very card.
-    pub gpu_uuid: String,
     /// Version of the driver.
     pub driver: String,
     /// How far it was off an fp32 run on the CPU.
@@ -109,12 +134,10 @@ pub struct Trial {
     pub unproven: Option<String>,
     /// Seconds that comparing took, the run that it is compared with included.
     pub proof_seconds: f64,
-    /// Seconds that filling it with a checkpoint's weights took; absent where they are inside.
-    pub fill_seconds: Option<f64>,
     /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
     /// When, in seconds since 1970.
-    pub tried_at: u64,
+    pub validated_at: u64,
 }
 
 /// How long one call of the UNet takes.
@@ -143,19 +166,21 @@ pub struct Speed {
 pub struct Engine {
     /// 64 hex digits.
     pub key: String,
-    /// `ready`, or `failed` if its numbers were found to be wrong.
+    /// `ready`, `failed` if its numbers were found to be wrong, or `retired`.
     pub state: State,
     /// How far it was off PyTorch, once the web UI has used it with this checkpoint.
     pub proof: Option<Proof>,
-    /// What running it showed, once for each GPU and driver, the newest first.
-    pub trials: Vec<Trial>,
+    /// What running it showed, once for each model of GPU and driver, the newest first.
+    pub validations: Vec<Validation>,
     /// The plan that TensorRT loads.
     pub path: String,
     /// Size of the plan.
     pub bytes: u64,
-    /// The presets whose profiles are inside.
+    /// The presets whose profiles are inside; none where it is for one shape.
     pub presets: Vec<String>,
-    /// Whether it has no weights of its own and is refitted with a checkpoint's.
+    /// The only shape that it serves, where it is for one that is asked for.
+    pub fixed: Option<Shape>,
+    /// Whether it has no weights of its own, and computes with those of whatever model is loaded.
     pub shared: bool,
     /// Which TensorRT built it: `tensorrt-rtx`.
     pub flavour: String,
@@ -176,6 +201,13 @@ pub struct Engine {
     pub orphaned_since: Option<u64>,
 }
 
+impl Engine {
+    /// What it is for, in one text.
+    pub fn label(&self) -> String {
+        self.fixed.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
+    }
+}
+
 /// The daemon at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -192,12 +224,13 @@ pub struct Status {
     pub models_dirs: Vec<ModelsDir>,
     /// `sdtrtctl pause` was the last word.
     pub paused: bool,
-    /// What keeps builds from starting: a pause, or a machine that is not idle. Absent where nothing
-    /// does.
+    /// What keeps all that is in the queue from starting: a pause, or a machine that is not idle. Absent where
+    /// nothing does.
     pub gate: Option<String>,
-    /// Engines to come, and those to be tried on a GPU, in order.
+    /// Engines to come, and those to be validated on a GPU, in order.
     pub queue: Vec<Queued>,
-    /// The engines being built or tried: one for each GPU at most, or one where there is none.
+    /// The engines being built or validated: one aside, and one for each GPU at most, or one where there is
+    /// none.
     pub building: Vec<Building>,
     /// Entries of `list` by state; states without any are left out.
     pub counts: BTreeMap<State, usize>,
@@ -256,15 +289,15 @@ pub struct ModelsDir {
     pub problem: Option<String>,
 }
 
-/// An engine to come, or one to be tried on a GPU.
+/// An engine to come, or one to be validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
     /// A checkpoint that it is for.
     pub weights_id: String,
-    /// The presets it will hold, in one text.
+    /// The presets it will hold, or the only shape that it will serve, in one text.
     pub preset: String,
-    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`; or tried, such as `not tried
+    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`; or validated, such as `not validated
     /// on this GPU yet` or `driver 580.65.06 → 580.95.05`.
     pub why: String,
     /// What it waits for.
@@ -279,8 +312,8 @@ pub enum Task {
     /// It builds it.
     Build,
     /// It runs it on a GPU, to see whether it is right and how fast it is.
-    Try,
-    /// It writes a plan of it with a checkpoint's weights inside.
+    Validate,
+    /// It builds one with a checkpoint's weights inside where somebody wanted it.
     Materialize,
 }
 
@@ -288,7 +321,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Build => "building",
-            Self::Try => "trying",
+            Self::Validate => "validating",
             Self::Materialize => "materializing",
         })
     }
@@ -302,15 +335,15 @@ pub struct Building {
     pub task: Task,
     /// A checkpoint that it is for.
     pub weights_id: String,
-    /// The presets it holds or will hold, in one text.
+    /// The presets it holds or will hold, or the only shape that it serves, in one text.
     pub preset: String,
-    /// Of a build `graph`, `parse`, `build`, `write` and `publish`; of a trial `load`, `prove` and
-    /// `warm`; of what materializes it `load` and `write`.
+    /// Of a build, and of what materializes an engine, `graph`, `parse`, `build`, `write` and `publish`; of a
+    /// validation `load`, `prove` and `warm`.
     pub phase: String,
     /// Of this phase, 0 to 100.
     pub percent: u8,
     /// Whole seconds since it began.
     pub elapsed_s: u64,
-    /// The place in `gpus`, from 0, of the GPU that is kept for it.
+    /// The place in `gpus`, from 0, of the GPU that is kept for it; absent where it takes none.
     pub gpu: Option<usize>,
 }

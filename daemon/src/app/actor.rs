@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     due::Due,
-    gating::{Closed, Gating},
+    gating::Gating,
     indexing::index,
     jobs::Running,
     manager::Manager,
@@ -242,7 +242,7 @@ impl Actor {
 
     pub(super) fn show_manager(&mut self) {
         let counts = self.counts.clone();
-        self.manager.show(&view::glance(&self.world, counts, self.queue.len()));
+        self.manager.show(&view::glance(&self.world, counts, &self.queue));
     }
 
     /// Tells everybody what has changed, and starts what can be started.
@@ -320,14 +320,7 @@ impl Actor {
         let waiters = std::mem::take(&mut self.waiters).into_iter();
         let list: Vec<&Checkpoint> = self.list().values().collect();
         let sought = matches!(self.world.target, Err(RuntimeProblem::Sought));
-        let stuck = match &self.world.target {
-            Ok(_) if self.world.paused && self.world.urgent.is_empty() => {
-                Some(Closed::Paused.to_string())
-            }
-            Ok(_) => self.no_room(),
-            Err(RuntimeProblem::Sought) => None,
-            Err(problem) => Some(problem.to_string()),
-        };
+        let stuck = self.stuck();
         let waiting = waiters
             .filter_map(|waiter| {
                 waiter.serve(&list, self.looks.scans_done, sought, stuck.as_deref(), now)

@@ -21,7 +21,8 @@ impl Actor {
         self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
         let result = match result {
             Ok(Done::Built(built)) => {
-                self.publish(running, built).map(|()| built.bytes).map_err(Failure::from)
+                let bytes = built.bytes;
+                self.publish(running, built).map(|()| bytes).map_err(Failure::from)
             }
             Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
             Err(failure) => Err(failure),
@@ -30,12 +31,6 @@ impl Actor {
         let failure = match result {
             Ok(bytes) => {
                 self.record(running, Ended::Built(bytes));
-                None
-            }
-            Err(failure @ Failure::Unshareable(_)) => {
-                warn!("{failure}; checkpoints of this architecture get engines of their own");
-                self.record(running, Ended::Abandoned(&failure.to_string()));
-                self.world.unshareable.insert(*running.job.spec.weights.id());
                 None
             }
             Err(failure) => {
@@ -64,7 +59,7 @@ impl Actor {
 
     fn publish(&mut self, running: &Running, built: Built) -> Result<()> {
         let spec = running.job.spec.clone();
-        let key = spec.key();
+        let (key, bytes) = (spec.key(), built.bytes);
         let seconds = running.started.elapsed().as_secs_f64();
         self.world.library.publish(
             &running.job,
@@ -80,7 +75,7 @@ impl Actor {
         self.world.forget_proofs(&key);
         self.world.forget_failures(&key);
         self.serves(&key);
-        info!(engine = %key.short(), bytes = built.bytes, seconds, "engine published");
+        info!(engine = %key.short(), bytes, seconds, "engine published");
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Which engine would make an image.
 
-use protocol::{Coverage, Image, PassCoverage};
+use std::cmp::Reverse;
+
+use protocol::{Coverage, Image, PassCoverage, Shape};
 
 use super::{view::text, world::World};
 use crate::{
-    build::{EngineSpec, Pass},
+    build::{EngineSpec, Manifest, Pass, Speed, Validation},
     schedule::{Held, Identity},
 };
 
@@ -44,6 +46,8 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         engine: None,
         profile: None,
         preset: None,
+        fixed: false,
+        milliseconds: None,
         problem: None,
     };
     let fits = |spec: &EngineSpec| {
@@ -51,33 +55,65 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
             .iter()
             .position(|profile| profile.misfits(&pass, architecture.kind).is_empty())
     };
-    let engines = world.library.manifests().values();
-    let mut ours = engines.filter(|manifest| manifest.spec.weights.fit(held.identity));
-    if let Some((manifest, profile)) = ours.find_map(|m| Some((m, fits(&m.spec)?))) {
+    let desired = world.desired(held);
+    let place = |engine| desired.iter().position(|desired| desired.engine == engine);
+    let ours = world
+        .library
+        .manifests()
+        .values()
+        .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity));
+    let serving = ours.filter_map(|manifest| Some((manifest, fits(&manifest.spec)?)));
+    // Whoever has the choice takes the faster one of those that may be used.
+    let best = serving.max_by_key(|(manifest, profile)| {
+        let is_fixed = manifest.spec.profiles[*profile].is_fixed();
+        let place = Reverse(place(manifest.key).unwrap_or(usize::MAX));
+        (world.may_serve(manifest), is_fixed, place, manifest.built_at)
+    });
+    if let Some((manifest, profile)) = best {
         coverage.engine = Some(manifest.key.to_string());
         coverage.preset = manifest.presets.get(profile).cloned();
         coverage.profile = Some(profile);
+        coverage.fixed = manifest.spec.profiles[profile].is_fixed();
+        coverage.milliseconds = world.milliseconds(manifest, &pass.shape(architecture.kind));
         return coverage;
     }
-    let wanting = world.wanted(held);
-    let Some(wanted) = wanting.as_ref().map(|wanting| &wanting.wanted) else {
+    if desired.is_empty() {
         let why = world.target.as_ref().err().map(ToString::to_string);
         let off = || "a rule of the configuration wants no engine for it".to_owned();
         coverage.problem = Some(why.unwrap_or_else(off));
         return coverage;
-    };
-    if let Some(profile) = fits(&wanted.spec) {
+    }
+    let coming = desired.iter().map(|desired| &desired.wanted);
+    if let Some((wanted, profile)) =
+        coming.clone().find_map(|wanted| Some((wanted, fits(&wanted.spec)?)))
+    {
         coverage.preset = wanted.presets.get(profile).cloned();
         coverage.profile = Some(profile);
+        coverage.fixed = wanted.spec.profiles[profile].is_fixed();
         coverage.problem = Some("once its engine is built".to_owned());
         return coverage;
     }
-    let misfits = wanted.presets.iter().zip(&wanted.spec.profiles).map(|(preset, profile)| {
+    let profiles = coming.flat_map(|wanted| wanted.presets.iter().zip(&wanted.spec.profiles));
+    let misfits = profiles.map(|(preset, profile)| {
         format!("{preset}: {}", profile.misfits(&pass, architecture.kind).join(", "))
     });
     let misfits: Vec<_> = misfits.collect();
     coverage.problem = Some(format!("{}. {}", misfits.join("; "), advice(&pass)));
     coverage
+}
+
+impl World {
+    /// How long a call of this shape was measured to take on a GPU that is here.
+    fn milliseconds(&self, manifest: &Manifest, shape: &Shape) -> Option<f64> {
+        let is_it = |speed: &&Speed| {
+            let Speed { width, height, batch, .. } = **speed;
+            [width, height, batch].map(u64::from) == [shape.width, shape.height, shape.batch]
+        };
+        let here =
+            |validation: &&Validation| self.gpus.iter().any(|gpu| gpu.name == validation.gpu);
+        let newest = manifest.validations.iter().rev().find(here)?;
+        newest.findings.speeds.iter().find(is_it).map(|speed| speed.milliseconds)
+    }
 }
 
 /// The preset that would do.

@@ -69,9 +69,10 @@ impl Actor {
         let free = self.world.library.free_bytes();
         let data_dir = config.data_dir.clone();
         spawn_blocking(move || {
-            let [logs, scratch, runtimes, learned] = ["logs", "scratch", "runtime", "learned"]
-                .map(|folder| folder_bytes(&data_dir.join(folder)));
-            let sums = Sums { logs, scratch, runtimes, learned, ..sums };
+            let folders = ["logs", "scratch", "runtime", "learned", "kernels"];
+            let [logs, scratch, runtimes, learned, kernels] =
+                folders.map(|folder| folder_bytes(&data_dir.join(folder)));
+            let sums = Sums { logs, scratch, runtimes, learned, kernels, ..sums };
             let _ = reply.send(match free {
                 Ok(free) => Reply::Disk(Disk { checkpoints, sums, quota, free, min_free }),
                 Err(error) => Reply::Failed(other(&format!(

@@ -10,12 +10,14 @@ use tracing::info;
 
 use super::{
     actor::Actor,
+    jobs::Running,
     messages::Message,
+    places::Slot,
     sampler::Sampler,
     world::{Work, World},
 };
 use crate::{
-    schedule::{Decision, Errand, Gates, Reason, Sample},
+    schedule::{Decision, Errand, Gates, Obstacle, Place, Reason, Sample, Want},
     webui::is_titled,
 };
 
@@ -46,6 +48,8 @@ impl Gating {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed<'a> {
     Paused,
+    /// `build = "never"`.
+    Never,
     Busy(&'a Reason),
 }
 
@@ -54,6 +58,7 @@ impl Closed<'_> {
     pub(super) fn awaited(self) -> String {
         match self {
             Self::Paused => "waits until `sdtrtctl resume`".to_owned(),
+            Self::Never => "waits for `sdtrtctl build`, as `build` is \"never\"".to_owned(),
             Self::Busy(reason) => reason.awaited(),
         }
     }
@@ -63,22 +68,48 @@ impl fmt::Display for Closed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Paused => f.write_str("paused; `sdtrtctl resume` goes on"),
+            Self::Never => f.write_str("`build` is \"never\"; `sdtrtctl build REF` builds one"),
             Self::Busy(reason) => reason.fmt(f),
         }
     }
 }
 
 impl World {
-    /// What keeps all jobs from starting, if anything does.
-    pub(super) fn closed(&self) -> Option<Closed<'_>> {
-        let mut places = self.all_places().map(|place| self.closed_at(place));
-        let first = places.next().flatten();
-        first.filter(|_| places.all(|closed| closed.is_some()))
+    /// What keeps what is in `queue` from being done, if it is the same for all of it; a pause always does.
+    pub(super) fn closed(&self, queue: &[Want]) -> Option<Closed<'_>> {
+        if self.paused {
+            return Some(Closed::Paused);
+        }
+        let is_free = |want: &Want| {
+            let mut slots = self.slots(&want.takes.place);
+            slots.any(|slot| self.closed_to(slot, &want.engine).is_none())
+        };
+        let first = queue.first().filter(|_| !queue.iter().any(is_free))?;
+        let slot = self.slots(&first.takes.place).next()?;
+        self.closed_to(slot, &first.engine)
     }
 
-    /// What keeps jobs from starting in this place, if anything does.
-    pub(super) fn closed_at(&self, place: usize) -> Option<Closed<'_>> {
-        match self.decisions.get(place) {
+    /// What keeps a job with this engine from starting there, if anything does.
+    pub(super) fn closed_to(&self, slot: Slot, engine: &Id) -> Option<Closed<'_>> {
+        if self.urgent.contains(engine) {
+            return None;
+        }
+        match self.closed_at(slot) {
+            Some(Closed::Paused) => Some(Closed::Paused),
+            _ if self.is_off(engine) => Some(Closed::Never),
+            closed => closed,
+        }
+    }
+
+    /// Whether nothing is done with this engine because nobody asked for it.
+    fn is_off(&self, engine: &Id) -> bool {
+        self.config.build == BuildWhen::Never && !self.asked.contains(engine)
+    }
+
+    /// What keeps any job from starting there, if anything does.
+    pub(super) fn closed_at(&self, slot: Slot) -> Option<Closed<'_>> {
+        let Slot::Device(number) = slot else { return self.paused.then_some(Closed::Paused) };
+        match self.decisions.get(number) {
             _ if self.paused => Some(Closed::Paused),
             _ if self.config.build == BuildWhen::Always => None,
             None | Some(Decision::Start) => None,
@@ -86,9 +117,15 @@ impl World {
         }
     }
 
-    /// What each place waits for.
+    /// Whether how the machine is used decides when this is done.
+    fn needs_a_look(&self, want: &Want) -> bool {
+        let waits = matches!(want.obstacle, Some(Obstacle::Passing(_)));
+        !self.is_off(&want.engine) && (waits || want.takes.place != Place::Aside)
+    }
+
+    /// What each slot waits for that is not open to all.
     fn all_awaited(&self) -> Vec<Option<String>> {
-        let closed = self.all_places().map(|place| self.closed_at(place));
+        let closed = self.devices().map(|slot| self.closed_at(slot));
         closed.map(|closed| closed.map(Closed::awaited)).collect()
     }
 
@@ -116,7 +153,8 @@ impl Actor {
     /// sleeping GPU awake.
     pub(super) fn look_at_machine(&mut self, now: Instant) {
         let world = &self.world;
-        let is_at_stake = !self.queue.is_empty() || self.is_on_gpu();
+        let is_at_stake =
+            self.queue.iter().any(|want| world.needs_a_look(want)) || self.is_on_gpu();
         let is_paused = world.paused && world.urgent.is_empty();
         let is_decided = world.config.build == BuildWhen::Always && world.gpus.is_empty();
         if !is_at_stake || is_paused || is_decided {
@@ -153,10 +191,11 @@ impl Actor {
         world.readings = None;
     }
 
-    /// A build is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU
-    /// all count.
+    /// A job is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU all count
+    /// that are not done aside.
     fn is_on_gpu(&self) -> bool {
-        !self.running.is_empty() && !self.world.gpus.is_empty()
+        let is_aside = |running: &Running| running.want.takes.place == Place::Aside;
+        !self.world.gpus.is_empty() && !self.running.iter().all(is_aside)
     }
 
     pub(super) fn sampled(&mut self, mut sampler: Box<dyn Sampler>, sample: Sample) {
@@ -168,12 +207,12 @@ impl Actor {
         self.gating.sampler = Some(sampler);
         let decisions = self.gating.gates.take(&sample, self.started.elapsed());
         let before = self.world.all_awaited();
-        if matches!(self.world.closed(), Some(Closed::Busy(_))) && !self.queue.is_empty() {
+        if matches!(self.world.closed(&self.queue), Some(Closed::Busy(_))) {
             self.metrics.wait.inc_by(LOOK.as_secs_f64());
         }
-        for (place, decision) in decisions.iter().enumerate() {
+        for (number, decision) in decisions.iter().enumerate() {
             if let Decision::Stop(reason) = decision {
-                self.make_way(place, &reason.to_string());
+                self.make_way(Slot::Device(number), &reason.to_string());
             }
         }
         let was_lost = self.world.decisions.iter().any(is_lost);
@@ -194,18 +233,32 @@ impl Actor {
         }
     }
 
-    /// Ends the job in this place, unless it was asked for whatever the machine does.
-    fn make_way(&mut self, place: usize, why: &str) {
+    /// Ends the job in this slot, unless it was asked for whatever the machine does.
+    fn make_way(&mut self, slot: Slot, why: &str) {
         let world = &self.world;
-        let Some(Work { want, .. }) = world.work_at(place) else { return };
-        if world.config.build == BuildWhen::Always
-            || want.errand == Errand::Materialize
-            || world.urgent.contains(&want.engine)
-        {
+        let Some(Work { want, .. }) = world.work_at(slot) else { return };
+        if world.config.build == BuildWhen::Always || world.urgent.contains(&want.engine) {
             return;
         }
-        info!(engine = %want.engine.short(), place, "the worker makes way: {why}");
+        info!(engine = %want.engine.short(), ?slot, "the worker makes way: {why}");
         self.abandon(want.job, why);
+    }
+
+    /// Ends what a changed configuration no longer wants.
+    pub(super) fn stop_unwanted(&mut self) {
+        let wanted = self.world.desired_keys(&self.world.catalogue.held());
+        let is_unwanted = |want: &Want| match want.errand {
+            Errand::Materialize => false,
+            _ if self.world.is_off(&want.engine) => true,
+            // Without TensorRT nobody knows.
+            Errand::Build => self.world.target.is_ok() && !wanted.contains(&want.engine),
+            Errand::Validate => false,
+        };
+        let unwanted = self.running.iter().filter(|running| is_unwanted(&running.want));
+        let unwanted: Vec<Id> = unwanted.map(|running| running.want.job).collect();
+        for job in unwanted {
+            self.abandon(job, "the configuration no longer wants it");
+        }
     }
 
     pub(super) fn pause(&mut self) -> Reply {

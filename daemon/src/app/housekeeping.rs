@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     ffi::OsStr,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,9 +14,13 @@ use protocol::Garbage;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{actor::Actor, due::sooner, keeping::Unneeded};
+use super::{
+    actor::Actor,
+    due::sooner,
+    keeping::{Unneeded, ids},
+};
 use crate::{
-    build::{Removal, Weights},
+    build::{Removal, kernels_folder},
     schedule::{Obstacle, Want},
 };
 
@@ -24,9 +28,8 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
 /// Folders of the data folder whose files are each about an engine, which they are named by, and the
-/// files' extension: what TensorRT said, and what the web UI found and compiled.
-const ABOUT_ENGINES: [(&str, &str); 3] =
-    [("logs", "log"), ("proofs", "json"), ("kernels", "cache")];
+/// files' extension: what TensorRT said, and what the web UI found.
+const ABOUT_ENGINES: [(&str, &str); 2] = [("logs", "log"), ("proofs", "json")];
 
 /// How often it is looked whether there is room again.
 const ROOM: Duration = Duration::from_secs(5);
@@ -47,7 +50,7 @@ impl Actor {
             self.remove_engine(&engine, Removal::OverQuota);
         }
         // A build that is under way takes room already.
-        if self.running.is_empty() {
+        if self.world.disk_taken() == 0 {
             let free = self.world.library.free_bytes();
             let data_dir = self.world.config.data_dir.display();
             self.world.free = free
@@ -82,10 +85,12 @@ impl Actor {
         obstacle.map(ToString::to_string)
     }
 
-    /// Evicts what must go for an engine with these weights that takes so many bytes.
-    pub(super) fn make_room(&mut self, weights: &Weights, bytes: u64) -> Result<()> {
+    /// Evicts what must go for an engine for this checkpoint that takes so many bytes.
+    pub(super) fn make_room(&mut self, weights: &Id, bytes: u64) -> Result<()> {
         let needed = bytes + self.world.disk_taken();
-        for engine in self.world.holdings().room_for(weights.id(), needed).victims {
+        let ids = self.world.catalogue.held().get(weights).map(|held| ids(held.identity));
+        let ids = ids.map_or_else(Vec::new, Vec::from);
+        for engine in self.world.holdings().room_for(&ids, needed).victims {
             self.world.library.remove(&engine, Removal::OverQuota)?;
         }
         Ok(())
@@ -115,6 +120,7 @@ impl Actor {
     /// Clears away what nobody needs, once a day.
     pub(super) fn keep_house(&mut self, now: Instant) {
         self.due.housekeeping = Some(now + HOUSEKEEPING);
+        self.take_in_shapes();
         if let Err(error) = self.collect_garbage(false) {
             warn!("{error:#}");
         }
@@ -136,19 +142,18 @@ impl Actor {
             }
             garbage.push(Garbage { path, bytes, reason });
         }
-        for (leftover, bytes) in leftovers {
+        for Leftover { path: leftover, bytes, reason } in leftovers {
             let path = leftover.to_string_lossy().into_owned();
             if !dry_run {
                 fs::remove_file(&leftover).with_context(|| format!("cannot remove {path}"))?;
             }
-            garbage.push(Garbage { path, bytes, reason: "its engine is gone".to_owned() });
+            garbage.push(Garbage { path, bytes, reason: reason.to_owned() });
         }
         Ok(garbage)
     }
 
-    /// What was written about engines that are neither there nor to come once the `unneeded` are gone,
-    /// and the sizes.
-    fn leftovers(&self, unneeded: &[Unneeded]) -> Vec<(PathBuf, u64)> {
+    /// What was written about engines that are neither there nor to come once the `unneeded` are gone.
+    fn leftovers(&self, unneeded: &[Unneeded]) -> Vec<Leftover> {
         if !self.world.surveyed {
             return Vec::new();
         }
@@ -157,19 +162,68 @@ impl Actor {
             living.remove(engine);
         }
         let living: HashSet<String> = living.iter().map(Id::to_string).collect();
-        let folders = ABOUT_ENGINES.map(|(name, extension)| {
-            (self.world.config.data_dir.join(name), OsStr::new(extension))
-        });
-        let leftovers = folders.iter().flat_map(|(folder, extension)| {
-            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-            entries.filter_map(|entry| {
-                let path = entry.path();
-                // What is about one UNet in it has that after a hyphen.
-                let engine = path.file_stem()?.to_str()?.split('-').next()?;
-                let is_leftover = path.extension() == Some(*extension) && !living.contains(engine);
-                is_leftover.then(|| Some((path.clone(), entry.metadata().ok()?.len())))?
-            })
-        });
-        leftovers.collect()
+        // What is about one UNet in it has that after a hyphen.
+        let engine = |path: &Path| Some(path.file_stem()?.to_str()?.split('-').next()?.to_owned());
+        let is_dead = |path: &Path| engine(path).is_some_and(|engine| !living.contains(&engine));
+        let data_dir = &self.world.config.data_dir;
+        let mut leftovers = Vec::new();
+        for (name, extension) in ABOUT_ENGINES {
+            let files = files(&data_dir.join(name), extension);
+            leftovers.extend(files.filter(|(path, _)| is_dead(path)).map(Leftover::of_none));
+        }
+        let kernels = data_dir.join("kernels");
+        // Those of former releases, which are not looked for any more.
+        leftovers.extend(files(&kernels, "cache").map(Leftover::of_another_driver));
+        let in_use = self.kernels_in_use();
+        for folder in fs::read_dir(kernels).into_iter().flatten().flatten() {
+            let name = folder.file_name().to_string_lossy().into_owned();
+            for file in files(&folder.path(), "cache") {
+                if in_use.as_ref().is_some_and(|in_use| !in_use.contains(&name)) {
+                    leftovers.push(Leftover::of_another_driver(file));
+                } else if is_dead(&file.0) {
+                    leftovers.push(Leftover::of_none(file));
+                }
+            }
+        }
+        leftovers
     }
+
+    /// The folders of kernels for GPUs that are here; `None` while there may be others.
+    fn kernels_in_use(&self) -> Option<HashSet<String>> {
+        let world = &self.world;
+        let target = world.target.as_ref().ok().filter(|_| !world.gpus.is_empty())?;
+        let engines = world.library.manifests().values().map(|manifest| &manifest.spec.version);
+        let versions: HashSet<&String> = engines.chain([&target.runtime.version]).collect();
+        let folders = world.gpus.iter().flat_map(|gpu| {
+            versions.iter().map(|version| kernels_folder(&gpu.name, &gpu.driver, version))
+        });
+        Some(folders.collect())
+    }
+}
+
+/// A file that nobody needs any more.
+struct Leftover {
+    path: PathBuf,
+    bytes: u64,
+    reason: &'static str,
+}
+
+impl Leftover {
+    fn of_none((path, bytes): (PathBuf, u64)) -> Self {
+        Self { path, bytes, reason: "its engine is gone" }
+    }
+
+    fn of_another_driver((path, bytes): (PathBuf, u64)) -> Self {
+        Self { path, bytes, reason: "no GPU here has such a driver" }
+    }
+}
+
+/// The files in a folder that end so, and their sizes.
+fn files(folder: &Path, extension: &'static str) -> impl Iterator<Item = (PathBuf, u64)> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let path = entry.path();
+        let is_one = path.extension() == Some(OsStr::new(extension));
+        is_one.then(|| Some((path, entry.metadata().ok()?.len())))?
+    })
 }

@@ -4,10 +4,11 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use checkpoint::Id;
 
-use super::{actor::Actor, keeping::of, world::World};
+use super::{actor::Actor, world::World};
 use crate::{
+    build::{Manifest, Profile, Proof, Weights},
     schedule::Held,
-    webui::{Index, IndexedCheckpoint, IndexedEngine},
+    webui::{Index, IndexedCheckpoint, IndexedEngine, IndexedIds},
 };
 
 impl Actor {
@@ -17,28 +18,63 @@ impl Actor {
     }
 }
 
-/// Of all checkpoints in `held`.
+/// Of all checkpoints in `held` and all engines that may be used.
 pub(super) fn index(world: &World, held: &HashMap<Id, Held<'_>>) -> Index {
-    let engines = world.engines();
-    let checkpoints = held.values().filter_map(|held| {
-        let ids = &held.identity.ids;
-        let mut engines = of(&engines, held.identity);
-        if engines.is_empty() {
-            return None;
+    let offered = offered(world, held);
+    let entry = |manifest, proof| IndexedEngine {
+        manifest,
+        plan: world.library.plan(&manifest.key),
+        proof,
+    };
+    let mut own: HashMap<Id, Vec<&Manifest>> = HashMap::new();
+    for manifest in &offered {
+        if let Weights::Baked(unet) = manifest.spec.weights {
+            own.entry(unet).or_default().push(*manifest);
         }
-        let wanted = world.wanted(held).map(|wanting| wanting.engine);
-        // What it should have, then what stands in for it, the newest first.
-        engines.sort_by_key(|engine| (Some(engine.key) != wanted, Reverse(engine.built_at)));
-        // None that will have been tried before long: until then what stands in serves.
-        let offered = engines.into_iter().filter(|manifest| !world.is_untried(manifest));
-        let engines = offered.map(|manifest| IndexedEngine {
-            manifest,
-            plan: world.library.plan(&manifest.key),
-            constants: world.library.constants(&manifest.key),
-            proof: world.judgement(manifest, &ids.unet).map(|judged| judged.proof),
+    }
+    let checkpoints = held.values().map(|held| {
+        let identity = held.identity;
+        let unet = identity.ids.unet;
+        let engines = own.get(&unet).into_iter().flatten().map(|manifest| {
+            entry(*manifest, world.judgement(manifest, &unet).map(|judged| judged.proof))
         });
-        let kind = held.identity.architecture.kind;
-        Some(IndexedCheckpoint::new((ids.weights, ids.unet), kind, &held.paths, engines))
+        let ids = IndexedIds { weights: identity.ids.weights, unet, signature: identity.signature };
+        let refused = refused(world, &offered, identity.signature, &unet);
+        let kind = identity.architecture.kind;
+        IndexedCheckpoint::new(ids, kind, &held.paths, engines, refused)
     });
-    Index::new(world.config.socket.clone(), checkpoints)
+    let shared = offered.iter().map(|manifest| {
+        let found = world.validated(manifest).map(|judged| judged.proof);
+        entry(*manifest, found)
+    });
+    Index::new(world.config.socket.clone(), checkpoints, shared)
 }
+
+/// The engines that the web UI is told of, the best one first: what there should be, then what stands in for
+/// it; the faster one first, then the newest. None that will have been validated before long: until then what
+/// stands in serves.
+fn offered<'a>(world: &'a World, held: &HashMap<Id, Held<'_>>) -> Vec<&'a Manifest> {
+    let wanted = world.desired_keys(held);
+    let engines = world.library.manifests().values();
+    let mut offered: Vec<&Manifest> = engines
+        .filter(|manifest| !manifest.is_retired() && !world.is_unvalidated(manifest))
+        .collect();
+    offered.sort_by_key(|manifest| {
+        let is_fixed = manifest.spec.profiles.iter().all(Profile::is_fixed);
+        (!wanted.contains(&manifest.key), !is_fixed, Reverse(manifest.built_at), manifest.key)
+    });
+    offered
+}
+
+/// The shared engines that the web UI found to be wrong with the weights of `unet`.
+fn refused(world: &World, offered: &[&Manifest], signature: Id, unet: &Id) -> Vec<Id> {
+    let is_wrong = |proof: &Proof| !proof.holds();
+    let shared = Weights::Shared(signature);
+    let ours = offered.iter().filter(|manifest| manifest.spec.weights == shared);
+    let refused =
+        ours.filter(|manifest| world.proofs.get(&(manifest.key, *unet)).is_some_and(is_wrong));
+    refused.map(|manifest| manifest.key).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
-use config::runtime::onnx_runtime;
+use config::runtime::{BUILDABLE, onnx_runtime};
 use protocol::{Event, Reply};
 use tempfile::TempDir;
 use tokio::{
@@ -19,14 +19,19 @@ use super::{
     due::sooner,
     messages::Message,
     past::Ended,
+    places::Slot,
     requests::other,
     room, view,
     world::{Work, World},
 };
 use crate::{
-    build::{Done, EngineSpec, Failure, Job, Phase, Progress, Published, Task, is_disk_full},
+    build::{
+        Done, EngineSpec, Failure, Job, Phase, Progress, Published, Source, Task, Weights,
+        is_disk_full, kernels_folder,
+    },
+    gpu::Gpu,
     schedule::{BACK_OFF, Errand, Held, Setback, Want},
-    watch::Stamp,
+    watch::{Hint, Stamp},
 };
 
 /// A worker that dies this often without a word is not started again by itself.
@@ -39,6 +44,8 @@ pub(super) const MIXED_UP: &str = "the worker did another job than its own; plea
 pub(super) struct Running {
     pub(super) job: Job,
     pub(super) want: Want,
+    /// Where the checkpoint that it is for lay when it began.
+    pub(super) location: String,
     pub(super) started: Instant,
     /// Who waits for what is materialized.
     pub(super) client: Option<oneshot::Sender<Reply>>,
@@ -55,59 +62,90 @@ impl Drop for Running {
 
 /// A job to start.
 pub(super) struct Next {
-    want: Want,
-    /// Where it is done.
-    place: usize,
-    spec: EngineSpec,
-    checkpoint: PathBuf,
+    pub(super) want: Want,
+    pub(super) slot: Slot,
+    pub(super) spec: EngineSpec,
+    /// What it is made of, or run with, if that is known.
+    pub(super) source: Option<Source>,
+    /// Where the checkpoint that it is for lies.
+    pub(super) location: PathBuf,
 }
 
 impl World {
     /// What is to be done now: the first in the queue that nothing speaks against, and where.
     pub(super) fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Next> {
         let mut possible = queue.iter().filter(|want| want.obstacle.is_none());
-        let (want, place) = possible.find_map(|want| Some((want, self.place_for(want)?)))?;
+        let (want, slot) = possible.find_map(|want| Some((want, self.slot_for(want)?)))?;
         let held = held.get(&want.weights)?;
         let spec = match want.errand {
-            Errand::Build => self.wanted(held)?.wanted.spec.clone(),
+            Errand::Build => {
+                let desired = self.desired(held);
+                let desired = desired.iter().find(|desired| desired.engine == want.engine)?;
+                desired.wanted.spec.clone()
+            }
             _ => self.library.manifests().get(&want.engine)?.spec.clone(),
         };
-        Some(Next {
-            want: want.clone(),
-            place,
-            spec,
-            checkpoint: held.paths.first()?.to_path_buf(),
+        let source = match (want.errand, spec.weights) {
+            (Errand::Build, Weights::Shared(signature)) => {
+                let parameters = self.store.parameters(&signature);
+                parameters.map(|parameters| Source::Signature { parameters })
+            }
+            _ => self.checkpoint(held),
+        };
+        let location = held.paths.first()?.to_path_buf();
+        Some(Next { want: want.clone(), slot, spec, source, location })
+    }
+
+    /// A file with these weights.
+    pub(super) fn checkpoint(&self, held: &Held<'_>) -> Option<Source> {
+        let path = *held.paths.first()?;
+        let stamp = self.catalogue.at(path)?.stamp;
+        Some(Source::Checkpoint { path: path.to_owned(), stamp })
+    }
+
+    /// Where the files of a published engine are that is run there.
+    fn published(&self, engine: &Id, spec: &EngineSpec, slot: Slot) -> Result<Published> {
+        let gpu = self.gpu_at(slot).context("the GPU is gone")?;
+        let folder = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
+        let kernels = self.config.data_dir.join("kernels").join(folder);
+        Ok(Published {
+            plan: self.library.plan(engine),
+            kernels: kernels.join(format!("{engine}.cache")),
+            onnx_runtime: onnx_runtime(&self.config.data_dir),
         })
     }
 
-    /// Where the files of a published engine are.
-    pub(super) fn published(&self, engine: &Id) -> Published {
-        Published {
-            plan: self.library.plan(engine),
-            constants: self.library.constants(engine),
-            kernels: self.config.data_dir.join("kernels").join(format!("{engine}.cache")),
-            onnx_runtime: onnx_runtime(&self.config.data_dir),
-        }
+    /// The GPU of a job in this slot. One for a card that TensorRT can't be told to build for is done on it.
+    fn gpu_for(&self, slot: Slot, spec: &EngineSpec) -> Option<String> {
+        let is_named = |gpu: &&Gpu| !BUILDABLE.contains(&gpu.compute_capability);
+        let unnamed = || self.gpus.iter().find(is_named);
+        let gpu = match slot {
+            Slot::Aside if spec.compute_capabilities.is_empty() => unnamed(),
+            slot => self.gpu_at(slot),
+        };
+        gpu.map(|gpu| gpu.uuid.clone())
     }
 }
 
 impl Actor {
-    /// Starts building or trying, or notes why that can't be.
+    /// Starts building or validating, or notes why that can't be.
     pub(super) fn start(&mut self, next: Next) {
-        let Next { want, place, spec, checkpoint } = next;
+        if next.source.is_none() {
+            return self.learn_again(&next.want.weights);
+        }
+        let Next { want, slot, .. } = &next;
         let (job, engine) = (want.job, want.engine);
         let started = match want.errand {
             Errand::Build => {
-                info!(engine = %engine.short(), place, "building for {}", checkpoint.display());
-                let room = self.make_room(&spec.weights, want.takes.disk_bytes);
-                room.and_then(|()| {
-                    self.launch(want, place, Task::Build, spec, checkpoint, &mut None)
-                })
+                info!(engine = %engine.short(), ?slot, "building {}", want.label());
+                let room = self.make_room(&want.weights, want.takes.disk_bytes);
+                room.and_then(|()| self.launch(next, Task::Build, &mut None))
             }
             _ => {
-                info!(engine = %engine.short(), place, "trying with {}", checkpoint.display());
-                let task = Task::Try(self.world.published(&engine));
-                self.launch(want, place, task, spec, checkpoint, &mut None)
+                info!(engine = %engine.short(), ?slot, "validating {}", want.label());
+                let published = self.world.published(&engine, &next.spec, *slot);
+                published
+                    .and_then(|published| self.launch(next, Task::Validate(published), &mut None))
             }
         };
         if let Err(error) = started {
@@ -122,32 +160,32 @@ impl Actor {
         }
     }
 
-    /// Has a worker do `task`, and takes who waits for it. None may be at work in that place.
+    /// Has files be read again of which too little is known.
+    fn learn_again(&mut self, weights: &Id) {
+        let held = self.world.catalogue.held();
+        let paths = held.get(weights).map(|held| held.paths.iter().map(|path| path.to_path_buf()));
+        let paths: Vec<PathBuf> = paths.into_iter().flatten().collect();
+        drop(held);
+        for path in paths {
+            self.world.catalogue.reread(&path);
+        }
+    }
+
+    /// Has a worker do `task`, and takes who waits for it. None may be at work in that slot.
     pub(super) fn launch(
         &mut self,
-        want: Want,
-        place: usize,
+        next: Next,
         task: Task,
-        spec: EngineSpec,
-        checkpoint: PathBuf,
         client: &mut Option<oneshot::Sender<Reply>>,
     ) -> Result<()> {
+        let Next { want, slot, spec, source, location } = next;
+        let source = source.context("the checkpoint is gone")?;
         let target = self.world.target.as_ref().ok().context("there is no TensorRT")?;
         let libraries = target.runtime.libraries.clone();
-        let file = self.world.catalogue.at(&checkpoint);
-        let stamp = file.map(|file| file.stamp).context("the checkpoint is gone")?;
         let scratch = self.world.library.scratch().context("cannot make a folder to work in")?;
-        let gpu = self.world.uuid_at(place).map(str::to_owned);
-        let phase = if task == Task::Build { Phase::Graph } else { Phase::Load };
-        let job = Job {
-            task,
-            spec,
-            checkpoint,
-            stamp,
-            libraries,
-            folder: scratch.path().to_owned(),
-            gpu: gpu.clone(),
-        };
+        let gpu = self.world.gpu_for(slot, &spec);
+        let phase = if matches!(task, Task::Validate(_)) { Phase::Load } else { Phase::Graph };
+        let job = Job { task, spec, source, libraries, folder: scratch.path().to_owned(), gpu };
         let (id, mailbox) = (want.job, self.mailbox.clone());
         let hear = {
             let mailbox = mailbox.clone();
@@ -157,9 +195,12 @@ impl Actor {
         let task = tokio::spawn(async move { mailbox.send(Message::Ended(id, doing.await)) });
         let started = Instant::now();
         let progress = Progress { phase, percent: 0 };
+        let gpu = self.world.gpu_at(slot).map(|gpu| gpu.uuid.clone());
         self.world.work.push(Work { want: want.clone(), gpu, progress, started });
         let (task, client) = (task.abort_handle(), client.take());
-        self.running.push(Running { job, want, started, client, task, _scratch: scratch });
+        let location = view::text(&location);
+        let running = Running { job, want, location, started, client, task, _scratch: scratch };
+        self.running.push(running);
         self.tell_working();
         Ok(())
     }
@@ -187,7 +228,7 @@ impl Actor {
         if let Some(client) = running.client.take() {
             let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
         }
-        self.leave_place(job);
+        self.leave_slot(job);
     }
 
     fn take_running(&mut self, job: Id) -> Option<Running> {
@@ -195,8 +236,8 @@ impl Actor {
         Some(self.running.remove(index))
     }
 
-    /// Leaves a job's place to others.
-    fn leave_place(&mut self, job: Id) {
+    /// Leaves a job's slot to others.
+    fn leave_slot(&mut self, job: Id) {
         self.world.work.retain(|work| work.want.job != job);
         self.tell_working();
     }
@@ -206,28 +247,47 @@ impl Actor {
         let Some(running) = self.take_running(job) else { return };
         match running.want.errand {
             Errand::Build => self.built(&running, result),
-            Errand::Try => self.tried(&running, result),
+            Errand::Validate => self.validated(&running, result),
             Errand::Materialize => self.materialized(running, result),
         }
-        self.leave_place(job);
+        self.leave_slot(job);
         self.refresh();
     }
 
     /// The reason not to do a job again that failed so; otherwise it waits for its turn.
     pub(super) fn final_reason(&mut self, running: &Running, failure: Failure) -> Option<String> {
         let job = running.want.job;
+        if matches!(failure, Failure::Refused(_) | Failure::Died(_)) && self.has_moved(&running.job)
+        {
+            warn!("{failure}; its file has changed");
+            return None;
+        }
         match failure {
             Failure::OutOfMemory { .. } => self.ran_out(job, failure.to_string()),
             Failure::DiskFull(reason) if self.lacks_room(running) => {
                 warn!("{reason}; waiting for room");
                 None
             }
-            // Whatever it says, it may be about another file.
-            Failure::Refused(reason) if moved(&running.job) => self.died(job, reason),
             // Here there is room again, or what gives out is something that can't be seen.
             Failure::Died(reason) | Failure::DiskFull(reason) => self.died(job, reason),
-            Failure::Refused(_) | Failure::Unshareable(_) => Some(failure.to_string()),
+            Failure::Refused(_) => Some(failure.to_string()),
         }
+    }
+
+    /// Whether the job's checkpoint is no longer where or what it was, which explains any failure: what is
+    /// there instead is taken in, so that another file is next, if there is one.
+    fn has_moved(&mut self, job: &Job) -> bool {
+        let Some((path, stamp)) = job.file() else { return false };
+        let found = Stamp::of(path).ok();
+        if found == Some(*stamp) {
+            return false;
+        }
+        // Its disk may be away: before everything was looked at nothing counts as deleted.
+        self.hint(Hint::Moved);
+        let store = &self.world.store;
+        let now = Instant::now().into_std();
+        self.world.catalogue.looked(path, found, now, |stamp| store.outcome(stamp));
+        true
     }
 
     /// Whether the disk lacks room for this job's engine now. If so, what is free counts for others too,
@@ -272,9 +332,4 @@ impl Actor {
             self.due.show = sooner(self.due.show, next + Duration::from_millis(1));
         }
     }
-}
-
-/// Whether the checkpoint is no longer where or what it was, which explains any failure.
-fn moved(job: &Job) -> bool {
-    Stamp::of(&job.checkpoint).ok() != Some(job.stamp)
 }

@@ -8,19 +8,15 @@ use std::{
 use checkpoint::Id;
 use tracing::warn;
 
-use super::{room, wanting::Wanting, world::World};
+use super::{room, world::World};
 use crate::{
-    build::{Manifest, Usage, Weights, difference},
+    build::{Manifest, Usage, Weights},
     schedule::{
-        Holdings, Identity, Obstacle, Standing, Stored, Takes, WantedKeys, gpu_bytes, memory_bytes,
-        standings,
+        Holdings, Identity, Place, Standing, Stored, Takes, WantedKeys, memory_bytes,
+        shared_memory_bytes, standings,
     },
     webui::proofs,
 };
-
-/// TensorRT takes a CUDA driver to build what can be refitted.
-const NO_DRIVER: &str = "waits for a GPU: an engine that checkpoints share can only be built where \
-                         there is an NVIDIA driver; with `engines = \"baked\"` each gets its own";
 
 /// An engine that nobody needs any more.
 pub(super) struct Unneeded {
@@ -31,41 +27,19 @@ pub(super) struct Unneeded {
 }
 
 impl World {
-    /// Why this engine is to be built, for people to read. `engines` are those of its UNet.
-    pub(super) fn why(&self, wanting: &Wanting, engines: &[&Manifest]) -> String {
-        if self.asked.contains(&wanting.engine) {
-            return "asked for".to_owned();
-        }
-        let newest = engines.iter().max_by_key(|manifest| manifest.built_at);
-        newest.map_or_else(
-            || "no engine yet".to_owned(),
-            |manifest| difference(&manifest.spec, &wanting.wanted.spec),
-        )
-    }
-
-    /// Why the engine of this checkpoint can't be built for now, where that is so.
-    pub(super) fn obstacle(
+    /// Why there is no room for an engine of so many bytes, where that is so.
+    pub(super) fn room_obstacle(
         &self,
         holdings: &Holdings,
         identity: &Identity,
-        wanting: &Wanting,
-    ) -> Option<Obstacle> {
-        let weights = &wanting.wanted.spec.weights;
-        if matches!(weights, Weights::Shared(_)) && self.gpus.is_empty() {
-            return Some(Obstacle::Lasting(NO_DRIVER.to_owned()));
-        }
-        let takes = takes(identity, weights);
+        bytes: u64,
+    ) -> Option<String> {
         let taken = self.disk_taken();
-        let lacking = holdings.room_for(weights.id(), takes.disk_bytes + taken).lacking;
-        let room = match &self.free {
+        let lacking = holdings.room_for(&ids(identity), bytes + taken).lacking;
+        match &self.free {
             Err(error) => Some(error.clone()),
-            Ok(free) => {
-                let free = free.saturating_sub(taken);
-                room::obstacle(takes.disk_bytes, lacking, free, &self.config)
-            }
-        };
-        let lacks = || self.lacks(&wanting.engine, &takes).map(Obstacle::Passing);
-        room.map(Obstacle::Lasting).or_else(lacks)
+            Ok(free) => room::obstacle(bytes, lacking, free.saturating_sub(taken), &self.config),
+        }
     }
 
     /// What the checkpoints in use should have that published engines may be of: of thousands of
@@ -79,10 +53,12 @@ impl World {
         }
         for held in self.catalogue.held().values() {
             // One kind of engine takes the place of the other.
-            let ids = [held.identity.ids.unet, held.identity.signature];
-            for id in ids.into_iter().filter(|id| published.contains(id)) {
-                let key = self.wanted(held).map(|wanting| wanting.engine);
-                wanted.entry(id).or_default().extend(key);
+            for id in ids(held.identity).into_iter().filter(|id| published.contains(id)) {
+                let keys = wanted.entry(id).or_default();
+                for desired in self.desired(held).iter() {
+                    let keys = if desired.is_open() { &mut keys.open } else { &mut keys.fixed };
+                    keys.insert(desired.engine);
+                }
             }
         }
         wanted
@@ -101,9 +77,20 @@ impl World {
                     pinned: usage.pinned,
                     orphaned_since: usage.orphaned_since.filter(|_| self.surveyed),
                     serves: self.may_serve(manifest),
+                    retired: manifest.is_retired().then(|| self.successor(manifest)),
                 }
             })
             .collect()
+    }
+
+    /// A new engine of a retired one's architecture, if there is one.
+    fn successor(&self, retired: &Manifest) -> Option<Id> {
+        let is_new = |manifest: &&Manifest| {
+            matches!(manifest.spec.weights, Weights::Shared(_))
+                && !manifest.is_retired()
+                && manifest.spec.architecture == retired.spec.architecture
+        };
+        self.library.manifests().values().find(is_new).map(|manifest| manifest.key)
     }
 
     pub(super) fn usage(&self, manifest: &Manifest) -> Usage {
@@ -183,7 +170,10 @@ impl World {
                     let reason = format!("no file has had its content for {days} days");
                     (Removal::Orphaned, reason)
                 }
-                Standing::Orphaned(_) | Standing::Current | Standing::StandIn => return None,
+                Standing::Orphaned(_)
+                | Standing::Current
+                | Standing::StandIn
+                | Standing::Retired => return None,
             };
             Some(Unneeded { engine: stored.engine, bytes: stored.bytes, removal, reason })
         });
@@ -192,35 +182,52 @@ impl World {
 
     /// Engines that are there or may come: what is kept of their building is of use.
     pub(super) fn living_engines(&self) -> HashSet<Id> {
-        let held = self.catalogue.held();
-        let wanted = held.values().filter_map(|held| Some(self.wanted(held)?.engine));
-        let building = self.work.iter().map(|work| work.want.engine);
-        wanted.chain(building).chain(self.library.manifests().keys().copied()).collect()
+        let mut living = self.desired_keys(&self.catalogue.held());
+        living.extend(self.work.iter().map(|work| work.want.engine));
+        living.extend(self.library.manifests().keys());
+        living
     }
 
-    /// Published engines by the UNet inside or, of shared ones, by the signature.
+    /// Published engines that can be used by the UNet inside or, of shared ones, by the signature.
     pub(super) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
-        let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
-        for manifest in self.library.manifests().values() {
-            engines.entry(*manifest.spec.weights.id()).or_default().push(manifest);
-        }
-        engines
+        let usable = |manifest: &&Manifest| !manifest.is_retired();
+        by_weights(self.library.manifests().values().filter(usable))
+    }
+
+    /// The same with those that nobody can use any more.
+    pub(super) fn all_engines(&self) -> HashMap<Id, Vec<&Manifest>> {
+        by_weights(self.library.manifests().values())
     }
 }
 
-/// What building this checkpoint's engine takes.
+fn by_weights<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> HashMap<Id, Vec<&'a Manifest>> {
+    let mut engines: HashMap<Id, Vec<&Manifest>> = HashMap::new();
+    for manifest in manifests {
+        engines.entry(*manifest.spec.weights.id()).or_default().push(manifest);
+    }
+    engines
+}
+
+/// What building an engine for this checkpoint takes.
 pub(super) fn takes(identity: &Identity, weights: &Weights) -> Takes {
     let parameters = identity.unet_parameters;
-    Takes {
-        gpu: None,
-        gpu_bytes: match weights {
-            // Built without a GPU.
-            Weights::Baked(_) => 0,
-            Weights::Shared(_) => gpu_bytes(parameters),
+    let disk_bytes = room::needed(identity, weights);
+    match weights {
+        Weights::Baked(_) => {
+            Takes { memory_bytes: memory_bytes(parameters), disk_bytes, ..Takes::default() }
+        }
+        Weights::Shared(_) => Takes {
+            place: Place::Aside,
+            gpu_bytes: 0,
+            memory_bytes: shared_memory_bytes(parameters),
+            disk_bytes,
         },
-        memory_bytes: memory_bytes(parameters),
-        disk_bytes: room::needed(identity, weights),
     }
+}
+
+/// What the engines that run this checkpoint's UNet are known by.
+pub(super) fn ids(identity: &Identity) -> [Id; 2] {
+    [identity.ids.unet, identity.signature]
 }
 
 /// The engines that run this checkpoint's UNet, its own first.
@@ -228,8 +235,7 @@ pub(super) fn of<'a>(
     engines: &HashMap<Id, Vec<&'a Manifest>>,
     identity: &Identity,
 ) -> Vec<&'a Manifest> {
-    let both = [&identity.ids.unet, &identity.signature];
-    both.into_iter().filter_map(|id| engines.get(id)).flatten().copied().collect()
+    ids(identity).iter().filter_map(|id| engines.get(id)).flatten().copied().collect()
 }
 
 #[cfg(test)]

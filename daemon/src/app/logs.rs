@@ -43,7 +43,7 @@ impl Actor {
             // It may be an engine's key.
             Err(failure) => {
                 let key = self.engine(reference).map_err(|_| failure)?.to_string();
-                return Ok(vec![built(&key), tried(&key)]);
+                return Ok(vec![built(&key), validated(&key)]);
             }
         };
         let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
@@ -55,7 +55,7 @@ impl Actor {
             .map(log)
             .chain(ended.map(|finished| built(&finished.engine)))
             .chain(keys().map(|key| built(key)))
-            .chain(keys().map(|key| tried(key)))
+            .chain(keys().map(|key| validated(key)))
             .collect())
     }
 }
@@ -64,8 +64,8 @@ fn built(engine: &str) -> String {
     format!("{engine}.log")
 }
 
-fn tried(engine: &str) -> String {
-    format!("{engine}-trial.log")
+fn validated(engine: &str) -> String {
+    format!("{engine}-validation.log")
 }
 
 fn first(logs: impl Iterator<Item = PathBuf>) -> Result<Reply, Failure> {

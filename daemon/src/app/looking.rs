@@ -95,6 +95,7 @@ impl Actor {
         self.world.catalogue.forget_unseen();
         self.world.read_proofs();
         if self.looks.scans_done == 1 {
+            self.take_in_shapes();
             info!(files = self.world.catalogue.files().count(), "first scan done");
             self.manager.ready();
         }
@@ -208,10 +209,14 @@ impl Actor {
         }
         let held = self.world.catalogue.held();
         let wanted = held.iter().filter(|(weights, _)| read.contains(weights));
-        let wanted = wanted.filter_map(|(_, held)| Some(self.world.wanted(held)?.engine));
-        let failed: Vec<Id> = wanted
-            .filter(|engine| matches!(self.world.setbacks.get(engine), Some(Setback::Failed(_))))
-            .collect();
+        let mut failed: Vec<Id> = Vec::new();
+        for (_, held) in wanted {
+            let engines = self.world.desired(held);
+            let engines = engines.iter().map(|desired| desired.engine);
+            let is_failed =
+                |engine: &Id| matches!(self.world.setbacks.get(engine), Some(Setback::Failed(_)));
+            failed.extend(engines.filter(is_failed));
+        }
         for engine in failed {
             self.world.set_back(engine, None);
         }

@@ -106,7 +106,7 @@ mod tests {
             elapsed_s: 60,
             gpu: None,
         };
-        let trial = Building { task: Task::Try, gpu: Some(1), ..building.clone() };
+        let validation = Building { task: Task::Validate, gpu: Some(1), ..building.clone() };
         let paused = || Some("paused".to_owned());
         let counts = || [(State::Queued, 1), (State::Ready, 2)].into();
         for (glance, said) in [
@@ -122,8 +122,8 @@ mod tests {
                 "building 84d039a40788, build 83 %; 1 in the queue; 1 queued, 2 ready",
             ),
             (
-                Glance { building: vec![building, trial], ..Glance::default() },
-                "building 84d039a40788, build 83 %; trying 84d039a40788, build 83 %",
+                Glance { building: vec![building, validation], ..Glance::default() },
+                "building 84d039a40788, build 83 %; validating 84d039a40788, build 83 %",
             ),
             (
                 Glance { obstacle: paused(), counts: counts(), ..Glance::default() },

@@ -6,22 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use checkpoint::Id;
 use protocol::{Materialized, Reply};
 use tokio::sync::oneshot;
 
 use super::{
     actor::Actor,
-    jobs::{MIXED_UP, Running},
-    keeping::of,
+    jobs::{MIXED_UP, Next, Running},
+    places::Slot,
     requests::other,
+    room,
     view::text,
-    world::World,
 };
 use crate::{
-    build::{Done, Failure, Manifest, Task, Weights},
-    schedule::{Errand, Held, Takes, Want, memory_bytes},
+    build::{Done, Failure, Task, Wanted},
+    schedule::{Errand, Place, Step, Takes, Want, memory_bytes},
 };
 
 /// Plans that are to be written, in order.
@@ -32,26 +32,6 @@ pub(super) struct Order {
     weights: Id,
     output: PathBuf,
     client: oneshot::Sender<Reply>,
-}
-
-impl World {
-    /// The engine to materialize for this checkpoint.
-    fn good_engine(&self, held: &Held<'_>) -> Result<&Manifest> {
-        let target = self.target.as_ref().map_err(|problem| anyhow::anyhow!("{problem}"))?;
-        let is_good = |manifest: &&&Manifest| {
-            let judged = self.judgement(manifest, &held.identity.ids.unet);
-            let is_copied = matches!(manifest.spec.weights, Weights::Baked(_));
-            (is_copied || manifest.spec.version == target.runtime.version)
-                && self.may_serve(manifest)
-                && judged.is_none_or(|judged| judged.proof.holds())
-        };
-        let wanted = self.wanted(held).map(|wanting| wanting.engine);
-        let engines = of(&self.engines(), held.identity);
-        let good = engines.iter().filter(is_good);
-        good.max_by_key(|manifest| (Some(manifest.key) == wanted, manifest.built_at))
-            .copied()
-            .context("it has no engine that is ready; `sdtrtctl show` says why")
-    }
 }
 
 impl Actor {
@@ -70,8 +50,7 @@ impl Actor {
         let ordered = weights.and_then(|weights| {
             check(&output).map_err(|error| other(&format!("{error:#}")))?;
             let held = self.world.catalogue.held();
-            let held = held.get(&weights).ok_or_else(|| other("no file has its weights"))?;
-            self.world.good_engine(held).map_err(|error| other(&format!("{error:#}")))?;
+            held.get(&weights).ok_or_else(|| other("no file has its weights"))?;
             Ok(weights)
         });
         match ordered {
@@ -83,18 +62,18 @@ impl Actor {
         }
     }
 
-    /// Starts the next one, unless one is under way or no place is free.
+    /// Starts the next one, unless one is under way or something else is built aside.
     pub(super) fn start_ordered(&mut self) {
         let is_next = |running: &Running| running.want.errand != Errand::Materialize;
         while self.running.iter().all(is_next)
-            && let Some(place) = self.world.first_free(&Takes::default(), |_| true)
+            && self.world.work_at(Slot::Aside).is_none()
             && let Some(Order { weights, output, client }) = self.orders.pop_front()
         {
             if client.is_closed() {
                 continue;
             }
             let mut client = Some(client);
-            if let Err(error) = self.fill(weights, output, place, &mut client)
+            if let Err(error) = self.build_for(weights, output, &mut client)
                 && let Some(client) = client
             {
                 let _ = client.send(Reply::Failed(other(&format!("{error:#}"))));
@@ -102,41 +81,42 @@ impl Actor {
         }
     }
 
-    fn fill(
+    fn build_for(
         &mut self,
         weights: Id,
         output: PathBuf,
-        place: usize,
         client: &mut Option<oneshot::Sender<Reply>>,
     ) -> Result<()> {
         let held = self.world.catalogue.held();
         let held = held.get(&weights).context("the checkpoint is gone")?;
-        let manifest = self.world.good_engine(held)?;
-        let path = held.paths.first().context("the checkpoint is gone")?.to_path_buf();
-        if matches!(manifest.spec.weights, Weights::Shared(_)) {
-            let is_on_gpu = self.world.uuid_at(place).is_some();
-            ensure!(is_on_gpu, "putting weights in takes an NVIDIA GPU, and there is none");
-        }
+        let target = self.world.target.as_ref().map_err(|problem| anyhow!("{problem}"))?;
+        let Wanted { spec, presets, .. } = target.baked(held.identity, &held.paths);
+        let source = self.world.checkpoint(held);
+        let location = held.paths.first().context("the checkpoint is gone")?.to_path_buf();
         let memory_bytes = memory_bytes(held.identity.unet_parameters);
+        let disk_bytes = room::needed(held.identity, &spec.weights);
         let want = Want {
             job: Id::from(blake3::hash(output.as_os_str().as_encoded_bytes())),
             errand: Errand::Materialize,
-            engine: manifest.key,
-            presets: manifest.presets.clone(),
+            engine: spec.key(),
+            presets,
+            shape: None,
+            step: Step::Open,
+            number: 0,
             weights,
+            unet: held.identity.ids.unet,
             newest_ns: held.newest_ns,
             why: "asked for".to_owned(),
-            takes: Takes { memory_bytes, ..Takes::default() },
+            takes: Takes { place: Place::Aside, memory_bytes, disk_bytes, ..Takes::default() },
             obstacle: None,
         };
-        let spec = manifest.spec.clone();
-        let engine = self.world.published(&manifest.key);
-        self.launch(want, place, Task::Materialize { engine, output }, spec, path, client)
+        let next = Next { want, slot: Slot::Aside, spec, source, location };
+        self.launch(next, Task::Materialize { output }, client)
     }
 
     /// Tells whoever waits for it.
     pub(super) fn materialized(&mut self, mut running: Running, result: Result<Done, Failure>) {
-        let Task::Materialize { output, .. } = &running.job.task else { return };
+        let Task::Materialize { output } = &running.job.task else { return };
         let reply = match result {
             Ok(Done::Materialized(bytes)) => {
                 Reply::Materialized(Materialized { path: text(output), bytes })

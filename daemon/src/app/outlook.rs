@@ -3,12 +3,12 @@
 use std::{collections::HashMap, path::Path};
 
 use checkpoint::Id;
-use protocol::State;
+use protocol::{Coming, State};
 
-use super::{trying::Judgement, world::World};
+use super::{validating::Judgement, world::World};
 use crate::{
     build::Manifest,
-    schedule::{Content, Held, Outcome, Setback, Want},
+    schedule::{Content, Held, Outcome, Place, Setback, Want},
 };
 
 /// Every path whose content is not known, or of no use, and why.
@@ -46,38 +46,66 @@ impl<'a> Outlook<'a> {
         Self { world, problem, turns: by_engine }
     }
 
-    /// How far this checkpoint has come, and why.
+    /// How far this checkpoint has come, and why: as far as the engine of its presets that is the least far.
     pub(super) fn state(&self, held: &Held<'_>, has_engine: bool) -> (State, Option<String>) {
-        let Self { world, problem, turns } = self;
-        if problem.is_some() {
+        if self.problem.is_some() {
             let state = if has_engine { State::Ready } else { State::Queued };
-            return (state, problem.clone());
+            return (state, self.problem.clone());
         }
-        let Some(wanting) = world.wanted(held) else {
-            return (
-                State::Off,
-                Some("a rule of the configuration wants no engine for it".to_owned()),
-            );
-        };
-        let wanted = wanting.engine;
-        if let Some(manifest) = world.library.manifests().get(&wanted) {
+        let desired = self.world.desired(held);
+        let open = desired.iter().filter(|desired| desired.is_open());
+        let states = open.map(|desired| self.engine_state(held, &desired.engine));
+        states.min_by_key(|(state, reason)| (order(*state), reason.is_none())).unwrap_or_else(
+            || (State::Off, Some("a rule of the configuration wants no engine for it".to_owned())),
+        )
+    }
+
+    /// How far an engine that it should have has come, and why.
+    pub(super) fn engine_state(&self, held: &Held<'_>, engine: &Id) -> (State, Option<String>) {
+        let Self { world, turns, .. } = self;
+        if let Some(manifest) = world.library.manifests().get(engine) {
             return published(world, held, manifest, turns);
         }
-        if world.is_worked_on(&wanted) {
+        if world.is_worked_on(engine) {
             return (State::Building, None);
         }
         let short = held.identity.ids.weights.short();
-        match world.setbacks.get(&wanted) {
+        match world.setbacks.get(engine) {
             Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
             Some(Setback::Removed) => (
                 State::Off,
                 Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
             ),
-            None => (
-                State::Queued,
-                turns.get(&wanted).map(|(turn, want)| waits_for(world, *turn, want)),
-            ),
+            None => {
+                (State::Queued, turns.get(engine).map(|(turn, want)| waits_for(world, *turn, want)))
+            }
         }
+    }
+
+    /// What is still to come for this checkpoint, or will not come by itself.
+    pub(super) fn coming(&self, held: &Held<'_>) -> Vec<Coming> {
+        let desired = self.world.desired(held);
+        let coming = desired.iter().filter_map(|desired| {
+            let (state, reason) = self.engine_state(held, &desired.engine);
+            (state != State::Ready).then(|| Coming {
+                presets: desired.wanted.presets.clone(),
+                fixed: desired.wanted.shape,
+                state,
+                reason,
+            })
+        });
+        coming.collect()
+    }
+}
+
+/// What is at work comes first, as it changes by itself, then what has come to its end.
+fn order(state: State) -> u8 {
+    match state {
+        State::Building => 0,
+        State::Queued => 1,
+        State::Failed => 2,
+        State::Off => 3,
+        _ => 4,
     }
 }
 
@@ -89,31 +117,32 @@ fn published(
     turns: &Turns<'_>,
 ) -> (State, Option<String>) {
     let engine = manifest.key;
-    if world.is_untried(manifest) {
-        let is_tried_now = world.is_worked_on(&engine);
-        let turn = turns.get(&engine).filter(|_| !is_tried_now);
+    if world.is_unvalidated(manifest) {
+        let is_validated_now = world.is_worked_on(&engine);
+        let turn = turns.get(&engine).filter(|_| !is_validated_now);
         let wait = turn
             .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
-        let state = if is_tried_now { State::Building } else { State::Queued };
-        return (state, Some(format!("to be tried on the GPU{wait}")));
+        let state = if is_validated_now { State::Building } else { State::Queued };
+        return (state, Some(format!("to be validated on the GPU{wait}")));
     }
     let judged = world.judgement(manifest, &held.identity.ids.unet);
     if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
         return (State::Failed, Some(disproof(&wrong)));
     }
-    let untried = world.trial_failure(&engine).map(|(gpu, why)| {
+    let unvalidated = world.validation_failure(&engine).map(|(gpu, why)| {
         let short = held.identity.ids.weights.short();
-        format!("not tried on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
+        format!("not validated on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
     });
-    (State::Ready, untried)
+    (State::Ready, unvalidated)
 }
 
 /// The next jobs by engine, with how many can be done before them.
 type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
 
-/// Each with how many can be done before it.
+/// Each with how many of those done in the same slots can be done before it.
 pub(super) fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
-    queue.iter().scan(0, |next, want| {
+    queue.iter().scan([0; 2], |next, want| {
+        let next = &mut next[usize::from(want.takes.place == Place::Aside)];
         let turn = *next;
         *next += usize::from(want.obstacle.is_none());
         Some((turn, want))

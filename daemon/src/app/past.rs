@@ -1,15 +1,15 @@
-//! What became of builds and trials.
+//! What became of builds and validations.
 
 use protocol::{Finished, Outcome};
 
-use super::{actor::Actor, housekeeping::seconds_since_1970, jobs::Running, view};
+use super::{actor::Actor, housekeeping::seconds_since_1970, jobs::Running};
 
-/// How a build or a trial ended.
+/// How a build or a validation ended.
 pub(super) enum Ended<'a> {
     /// With an engine of so many bytes.
     Built(u64),
     /// With findings.
-    Tried,
+    Validated,
     /// For this reason, and will not be tried again by itself.
     Failed(&'a str),
     /// For this reason, and waits for its turn again.
@@ -20,15 +20,15 @@ impl Actor {
     pub(super) fn record(&mut self, running: &Running, ended: Ended<'_>) {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
-            Ended::Tried => (Outcome::Tried, None, None),
+            Ended::Validated => (Outcome::Validated, None, None),
             Ended::Failed(reason) => (Outcome::Failed, Some(reason.to_owned()), None),
             Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
         };
         self.world.store.record(&Finished {
             engine: running.job.spec.key().to_string(),
             weights_id: running.want.weights.to_string(),
-            location: view::text(&running.job.checkpoint),
-            preset: running.want.presets.join(", "),
+            location: running.location.clone(),
+            preset: running.want.label(),
             outcome,
             reason,
             seconds: running.started.elapsed().as_secs(),

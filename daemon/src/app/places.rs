@@ -1,5 +1,5 @@
-//! Where jobs are done, one at a time in each place: every GPU is one, in the order of the list, and a
-//! machine without a GPU is one.
+//! Where jobs are done, one at a time in each slot: one aside for what takes little, and every GPU, in the
+//! order of the list; a machine without a GPU has one for all that takes much.
 
 use checkpoint::Id;
 use protocol::GpuReading;
@@ -10,71 +10,91 @@ use super::{
 };
 use crate::{
     gpu::Gpu,
-    schedule::{Takes, Want, crowding, shortage},
+    schedule::{Place, Takes, Want, crowding, shortage},
 };
 
-/// What a place is told by: its number in the list.
-type Place = usize;
+/// Where a job is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// On the CPU, beside all else.
+    Aside,
+    /// On the GPU of this number in the list; 0 is the CPU of a machine without any.
+    Device(usize),
+}
 
 impl World {
-    /// The place for a job, if there is one that is free, and open unless the job is urgent.
-    pub(super) fn place_for(&self, want: &Want) -> Option<Place> {
-        let is_seen = self.gpus.is_empty() || self.readings.is_some();
+    /// The slot for a job, if there is one that is free, and open unless the job is urgent.
+    pub(super) fn slot_for(&self, want: &Want) -> Option<Slot> {
         // Two jobs on one engine would write the same files.
-        if !is_seen || self.is_worked_on(&want.engine) {
+        if self.is_worked_on(&want.engine) {
             return None;
         }
-        let is_urgent = self.urgent.contains(&want.engine);
-        let may_start = |place: &Place| {
-            (is_urgent || self.closed_at(*place).is_none())
-                && self.shortage_at(*place, &want.job, &want.takes).is_none()
+        let may_start = |slot: &Slot| {
+            self.is_seen(*slot)
+                && self.closed_to(*slot, &want.engine).is_none()
+                && self.shortage_at(*slot, &want.job, &want.takes).is_none()
         };
-        self.first_free(&want.takes, may_start)
+        let free = self.slots(&want.takes.place).filter(|slot| self.work_at(*slot).is_none());
+        free.filter(may_start).min_by_key(|slot| self.closed_at(*slot).is_some())
     }
 
-    /// A free place for a job that `does` for it, of several an open one.
-    pub(super) fn first_free(&self, takes: &Takes, does: impl Fn(&Place) -> bool) -> Option<Place> {
-        let free = self.places(takes).filter(|place| self.work_at(*place).is_none()).filter(does);
-        free.min_by_key(|place| self.closed_at(*place).is_some())
+    /// Whether it is known how the slot is used, where that counts.
+    fn is_seen(&self, slot: Slot) -> bool {
+        slot == Slot::Aside || self.gpus.is_empty() || self.readings.is_some()
     }
 
-    /// All places, whatever is done there.
-    pub(super) fn all_places(&self) -> impl Iterator<Item = Place> {
-        0..self.gpus.len().max(1)
+    /// Those that take much, whatever is done there.
+    pub(super) fn devices(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.gpus.len().max(1)).map(Slot::Device)
     }
 
-    /// The places where a job can be done at all.
-    fn places(&self, takes: &Takes) -> impl Iterator<Item = Place> {
-        let is_right = |gpu: &Gpu| takes.gpu.as_ref().is_none_or(|uuid| gpu.uuid == *uuid);
-        self.all_places().filter(move |place| self.gpus.get(*place).is_none_or(is_right))
+    /// The slots where a job can be done at all.
+    pub(super) fn slots<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = Slot> + 'a {
+        let is_right = move |slot: &Slot| match (place, slot) {
+            (Place::Aside, slot) => *slot == Slot::Aside,
+            (_, Slot::Aside) => false,
+            (Place::Any, Slot::Device(_)) => true,
+            (Place::Model(name), slot) => self.gpu_at(*slot).is_some_and(|gpu| gpu.name == *name),
+        };
+        std::iter::once(Slot::Aside).chain(self.devices()).filter(is_right)
     }
 
     /// What is done there.
-    pub(super) fn work_at(&self, place: Place) -> Option<&Work> {
-        let uuid = self.uuid_at(place);
-        self.work.iter().find(|work| work.gpu.as_deref() == uuid)
+    pub(super) fn work_at(&self, slot: Slot) -> Option<&Work> {
+        let uuid = self.gpu_at(slot).map(|gpu| gpu.uuid.as_str());
+        self.work.iter().find(|work| match (slot, &work.want.takes.place) {
+            (Slot::Aside, place) => *place == Place::Aside,
+            (Slot::Device(_), Place::Aside) => false,
+            (Slot::Device(_), _) => work.gpu.as_deref() == uuid,
+        })
     }
 
-    /// The UUID of the GPU that a place is.
-    pub(super) fn uuid_at(&self, place: Place) -> Option<&str> {
-        self.gpus.get(place).map(|gpu| gpu.uuid.as_str())
+    /// The GPU that a slot is.
+    pub(super) fn gpu_at(&self, slot: Slot) -> Option<&Gpu> {
+        match slot {
+            Slot::Aside => None,
+            Slot::Device(number) => self.gpus.get(number),
+        }
     }
 
     /// What a job that nothing else speaks against waits for.
     pub(super) fn awaited(&self, want: &Want) -> String {
-        let occupied = self.places(&want.takes).find_map(|place| self.work_at(place));
-        if let Some(work) = occupied {
-            return format!("next, after {}", work.want.weights.short());
+        let place = &want.takes.place;
+        let first = self.slots(place).next();
+        let closed = first.and_then(|slot| self.closed_to(slot, &want.engine));
+        let occupied = self.slots(place).find_map(|slot| self.work_at(slot));
+        match (occupied, closed) {
+            (_, Some(closed @ (Closed::Paused | Closed::Never))) => closed.awaited(),
+            (Some(work), _) => format!("next, after {}", work.want.weights.short()),
+            (None, Some(closed)) => closed.awaited(),
+            (None, None) => "next".to_owned(),
         }
-        let first = self.places(&want.takes).next();
-        let closed = first.and_then(|place| self.closed_at(place));
-        closed.map_or_else(|| "next".to_owned(), Closed::awaited)
     }
 
     /// What a job waits for that may go by itself: memory of every GPU that it could be done on, or of the
     /// machine.
     pub(super) fn lacks(&self, job: &Id, takes: &Takes) -> Option<String> {
-        let mut shortages = self.places(takes).map(|place| self.shortage_at(place, job, takes));
+        let mut shortages = self.slots(&takes.place).map(|slot| self.shortage_at(slot, job, takes));
         let first = shortages.next().flatten();
         let on_gpus = first.filter(|_| shortages.all(|shortage| shortage.is_some()));
         on_gpus.or_else(|| {
@@ -83,20 +103,21 @@ impl World {
         })
     }
 
-    /// The same for one place. The memory that another job of ours has there is no matter: it is free by
+    /// The same for one slot. The memory that another job of ours has there is no matter: it is free by
     /// the time that this one starts.
-    fn shortage_at(&self, place: Place, job: &Id, takes: &Takes) -> Option<String> {
+    fn shortage_at(&self, slot: Slot, job: &Id, takes: &Takes) -> Option<String> {
+        let Slot::Device(number) = slot else { return None };
         if takes.gpu_bytes == 0 {
             return None;
         }
-        let reading = self.reading(place).filter(|_| self.work_at(place).is_none());
+        let reading = self.reading(number).filter(|_| self.work_at(slot).is_none());
         let ran_out = self.ran_out.get(job).map(|since| since.elapsed());
-        shortage(takes.gpu_bytes, place, reading, ran_out)
+        shortage(takes.gpu_bytes, number, reading, ran_out)
     }
 
-    /// How the GPU was used when it was last looked at.
-    pub(super) fn reading(&self, place: Place) -> Option<&GpuReading> {
-        self.readings.as_ref()?.get(place)
+    /// How a GPU was used when it was last looked at.
+    pub(super) fn reading(&self, number: usize) -> Option<&GpuReading> {
+        self.readings.as_ref()?.get(number)
     }
 
     /// Bytes of the disk that the jobs under way will take.

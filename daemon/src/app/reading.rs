@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use checkpoint::{Checkpoint, Rejection};
+use checkpoint::{Checkpoint, Rejection, Tensor};
 use tracing::debug;
 use walkdir::WalkDir;
 
 use super::messages::Learned;
 use crate::{
+    build::Parameter,
     schedule::{Identity, Outcome},
     store::Store,
     watch::Stamp,
@@ -17,7 +18,7 @@ use crate::{
 pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Learned> {
     let learned = files.into_iter().map(|(path, stamp)| {
         debug!("reading {}", path.display());
-        let outcome = read(&path, stamp);
+        let outcome = read(&path, stamp, store);
         match &outcome {
             // Reading it may go better another time.
             Some(Outcome::Unreadable(_)) | None => {}
@@ -29,8 +30,8 @@ pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Le
 }
 
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
-    match try_read(path, stamp) {
+fn read(path: &Path, stamp: Stamp, store: &dyn Store) -> Option<Outcome> {
+    match try_read(path, stamp, store) {
         Ok(identity) => Some(Outcome::Identified(identity)),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
         Err(error @ Rejection::Unreadable { .. }) => {
@@ -42,13 +43,23 @@ fn read(path: &Path, stamp: Stamp) -> Option<Outcome> {
     }
 }
 
-fn try_read(path: &Path, stamp: Stamp) -> Result<Identity, Rejection> {
+fn try_read(path: &Path, stamp: Stamp, store: &dyn Store) -> Result<Identity, Rejection> {
     let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
     let ids = checkpoint.ids()?;
     let Checkpoint { architecture, tensors, .. } = &checkpoint;
     let signature = checkpoint::signature(architecture, tensors);
+    if !store.knows_parameters(&signature) {
+        store.set_parameters(&signature, &parameters(&checkpoint));
+    }
     Ok(Identity { ids, architecture: architecture.clone(), signature, unet_parameters })
+}
+
+/// What an engine of its signature is built from.
+fn parameters(checkpoint: &Checkpoint) -> Vec<Parameter> {
+    let parameter =
+        |tensor: &Tensor| Parameter { name: tensor.name.clone(), shape: tensor.shape.clone() };
+    checkpoint.unet().map(parameter).collect()
 }
 
 /// Bytes of all files below `dir`; what can't be read counts nothing.

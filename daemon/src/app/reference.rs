@@ -85,6 +85,7 @@ mod tests {
             reason: None,
             locations: locations.iter().map(|path| (*path).to_owned()).collect(),
             engines: Vec::new(),
+            coming: Vec::new(),
         }
     }
 

@@ -73,6 +73,7 @@ impl Actor {
         if other_window {
             self.close_gates();
         }
+        self.stop_unwanted();
         self.scan_now();
         self.refresh();
     }

@@ -22,9 +22,10 @@ const LONGEST_WAIT_S: f64 = 1e8;
 impl Actor {
     /// Answers a client, now or by a message to come.
     pub(super) fn ask(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
+        let is_quick = matches!(request, Request::Shapes { .. });
         if matches!(request, Request::Status | Request::List) {
             self.refresh_if_due();
-        } else if self.due.show.is_some() {
+        } else if !is_quick && self.due.show.is_some() {
             // What it names must be as new as what it may have done itself.
             self.refresh();
         }
@@ -40,6 +41,7 @@ impl Actor {
             Request::Materialize { reference, output } => {
                 return self.materialize(&reference, &output, reply);
             }
+            Request::Shapes { signature, shapes } => self.note_shapes(&signature, &shapes),
             Request::Remove { engine } => self.remove(&engine),
             Request::Wait { reference, timeout_s } => {
                 let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
@@ -98,11 +100,14 @@ impl Actor {
         let entry = self.entry(reference)?;
         self.world.touch(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
-            State::Ready if self.has_failed_trial(&entry) => self.ask_for_engine_of(&entry, now),
-            State::Ready | State::Building => {}
+            State::Ready | State::Building | State::Queued | State::Failed => {
+                self.ask_for_engines_of(&entry, now);
+            }
             // Its engine was removed, and may come back.
-            State::Off if self.engine_for(&entry).is_some() => self.ask_for_engine_of(&entry, now),
-            State::Rejected | State::Away | State::Orphaned | State::Off => {
+            State::Off if !self.engines_for(&entry).is_empty() => {
+                self.ask_for_engines_of(&entry, now);
+            }
+            State::Rejected | State::Away | State::Orphaned | State::Retired | State::Off => {
                 let why = entry.reason.clone().unwrap_or_default();
                 return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
             }
@@ -112,7 +117,6 @@ impl Actor {
                     entry.state
                 )));
             }
-            State::Queued | State::Failed => self.ask_for_engine_of(&entry, now),
         }
         self.refresh();
         self.entry(entry.key()).map(Reply::Checkpoint)
@@ -133,23 +137,32 @@ impl Actor {
         self.entry(entry.key()).map(Reply::Checkpoint)
     }
 
-    fn has_failed_trial(&self, entry: &Checkpoint) -> bool {
-        let mut engines = engine_keys(entry).into_iter();
-        engines.any(|engine| self.world.trial_failure(&engine).is_some())
-    }
-
-    /// The engine that this checkpoint should have, whether it has it or not.
-    fn engine_for(&self, entry: &Checkpoint) -> Option<Id> {
+    /// The engines that this checkpoint should have, whether it has them or not.
+    fn engines_for(&self, entry: &Checkpoint) -> Vec<Id> {
         let held = self.world.catalogue.held();
-        let weights = entry.weights_id.as_deref()?.parse().ok()?;
-        Some(self.world.wanted(held.get(&weights)?)?.engine)
+        let weights = entry.weights_id.as_deref().and_then(|id| id.parse().ok());
+        let Some(held) = weights.and_then(|weights: Id| held.get(&weights)) else {
+            return Vec::new();
+        };
+        self.world.desired(held).iter().map(|desired| desired.engine).collect()
     }
 
-    fn ask_for_engine_of(&mut self, entry: &Checkpoint, now: bool) {
-        match self.engine_for(entry) {
-            Some(engine) if now => self.world.ask_for_at_once(engine),
-            Some(engine) => self.world.ask_for(engine),
-            None => {}
+    /// Asks for those with which something is to be done.
+    fn ask_for_engines_of(&mut self, entry: &Checkpoint, now: bool) {
+        let world = &self.world;
+        let is_open = |engine: &Id| match world.library.manifests().get(engine) {
+            None => true,
+            Some(manifest) => {
+                world.validation_failure(engine).is_some()
+                    || !world.due_for(manifest, true).is_empty()
+            }
+        };
+        let engines: Vec<Id> = self.engines_for(entry).into_iter().filter(is_open).collect();
+        if now {
+            // What was asked for last comes first.
+            engines.into_iter().rev().for_each(|engine| self.world.ask_for_at_once(engine));
+        } else {
+            engines.into_iter().for_each(|engine| self.world.ask_for(engine));
         }
     }
 

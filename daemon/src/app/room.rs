@@ -7,13 +7,17 @@ use crate::{build::Weights, schedule::Identity};
 /// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
 const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
 
+/// What a plan without weights takes at most (seen: 100 MB).
+const SHARED_PLAN_BYTES: u64 = 120_000_000;
+
 /// Bytes that a checkpoint's engine takes, at most.
 pub(super) fn needed(identity: &Identity, weights: &Weights) -> u64 {
-    let inside = match weights {
-        Weights::Baked(_) => identity.unet_parameters.saturating_mul(2),
-        Weights::Shared(_) => 0,
-    };
-    inside.saturating_add(PLAN_OVERHEAD_BYTES)
+    match weights {
+        Weights::Baked(_) => {
+            identity.unet_parameters.saturating_mul(2).saturating_add(PLAN_OVERHEAD_BYTES)
+        }
+        Weights::Shared(_) => SHARED_PLAN_BYTES,
+    }
 }
 
 /// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for

@@ -3,15 +3,14 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use checkpoint::Id;
-use config::{BuildWhen, Config, EngineKind};
+use config::{BuildWhen, Config, EngineKind, Rule};
 use protocol::{GpuProcess, GpuReading, Reply, Request, State};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,13 +22,14 @@ use tokio::{
 
 use super::{
     actor::Actor,
+    jobs::Running,
     messages::{Mailbox, Message},
     sampler::Sampler,
 };
 use crate::{
-    build::{Builder, Built, Doing, Done, Failure, Hear, Job, Library, Runtime, Task},
+    build::{Builder, Doing, Done, Failure, Hear, Job, Library, Parameter, Runtime, Task},
     gpu::{Gpu, Gpus, Lost},
-    samples::{findings, identified},
+    samples::{built, findings, identified, signature},
     schedule::Sample,
     store::{Memory, Store},
     watch::{Scan, Stamp},
@@ -68,18 +68,18 @@ impl Builder for Workers {
     }
 }
 
-/// GPUs with a driver of this version.
-struct Cards(usize, Mutex<String>);
+/// GPUs of these names, with a driver of this version.
+struct Cards(Mutex<Vec<String>>, Mutex<String>);
 
 impl Gpus for Cards {
     fn list(&self) -> Vec<Gpu> {
-        let gpu = |index| Gpu {
+        let gpu = |(index, name): (usize, &String)| Gpu {
             uuid: format!("GPU-{index}"),
-            name: "a GPU".to_owned(),
+            name: name.clone(),
             compute_capability: "8.9".parse().unwrap(),
             driver: self.1.lock().unwrap().clone(),
         };
-        (0..self.0).map(gpu).collect()
+        self.0.lock().unwrap().iter().enumerate().map(gpu).collect()
     }
 
     fn read(&self, _: &[Gpu]) -> Result<Vec<GpuReading>, Lost> {
@@ -120,24 +120,44 @@ impl Stage {
         engines: EngineKind,
         names: &[&str],
     ) -> Self {
-        let data = tempfile::tempdir().unwrap();
         let config = Config {
             models_dirs: vec!["/m".into()],
-            data_dir: data.path().to_owned(),
             engines: Some(engines),
             idle_seconds: WINDOW_S,
             build,
+            fixed_engines: 0,
+            rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
             ..Config::default()
         };
+        Self::of(gpus, config, names, |_| ()).await
+    }
+
+    /// A daemon of this configuration, whose data folder `prepare` had something done to.
+    pub(super) async fn of(
+        gpus: usize,
+        config: Config,
+        names: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        prepare(data.path());
+        let config = Config { data_dir: data.path().to_owned(), ..config };
+        let build = config.build;
         let (sender, messages) = mpsc::unbounded_channel();
         let (store, workers) = (Arc::new(Memory::default()), Arc::new(Workers::default()));
-        let cards = Arc::new(Cards(gpus, Mutex::new("1".to_owned())));
+        let cards =
+            Arc::new(Cards(Mutex::new(vec!["a GPU".to_owned(); gpus]), Mutex::new("1".to_owned())));
         let told = Arc::new(Mutex::new(busy(0, None)));
+        let parameters = [Parameter { name: "a".to_owned(), shape: vec![1] }];
+        store.set_parameters(&signature(), &parameters);
         let mut files = Vec::new();
         for (number, name) in (1_u64..).zip(names) {
+            let path = PathBuf::from("/m").join(name);
+            // Files that are there, with times in the order of their names.
             let stamp = Stamp { device: 1, inode: number, size: 1, mtime_ns: number.into() };
+            let stamp = Stamp::of(&path).unwrap_or(stamp);
             store.remember(&stamp, &identified(name));
-            files.push((PathBuf::from("/m").join(name), stamp));
+            files.push((path, stamp));
         }
         let mut actor = Actor::new(
             config,
@@ -153,8 +173,8 @@ impl Stage {
         actor.take(Message::Scanned(Scan::default()));
         actor.refresh();
         let mut stage = Self { actor, messages, told, workers, cards, data };
-        if build == BuildWhen::Always && gpus > 0 {
-            stage.look(&readings(&vec![0; gpus])).await;
+        if build == BuildWhen::Always {
+            stage.look_if_due().await;
         }
         stage
     }
@@ -168,6 +188,16 @@ impl Stage {
         self.actor.take(message.unwrap());
         advance(LOOK).await;
         yield_now().await;
+    }
+
+    /// Has idle GPUs be looked at, if something waits for that.
+    pub(super) async fn look_if_due(&mut self) {
+        let idle = readings(&vec![0; self.actor.world.gpus.len()]);
+        *self.told.lock().unwrap() = idle.clone();
+        self.actor.do_what_is_due(Instant::now());
+        if self.actor.gating.sampler.is_none() {
+            self.look(&idle).await;
+        }
     }
 
     pub(super) async fn look_for(&mut self, seconds: f64, sample: &Sample) {
@@ -190,6 +220,13 @@ impl Stage {
         self.actor.refresh();
     }
 
+    /// Has a GPU be of another model.
+    pub(super) fn name_gpu(&mut self, index: usize, name: &str) {
+        self.cards.0.lock().unwrap()[index] = name.to_owned();
+        self.actor.take(runtime());
+        self.actor.refresh();
+    }
+
     /// Ends the job that began last of those under way.
     pub(super) fn end(&mut self, result: Result<Done, Failure>) {
         let job = self.actor.world.work.last().expect("nobody is at work").want.job;
@@ -201,15 +238,22 @@ impl Stage {
         let job = self.job();
         assert_eq!(job.task, Task::Build);
         fs::write(job.plan(), "plan").unwrap();
-        fs::write(job.constants(), "constants").unwrap();
-        let blake3 = Id::from(blake3::hash(b"plan"));
-        self.end(Ok(Done::Built(Built { bytes: 4, blake3, peak_bytes: 1 })));
+        self.end(Ok(Done::Built(built(b"plan"))));
     }
 
-    /// Ends the trial under way.
-    pub(super) fn end_trial(&mut self, relative_error: Option<f64>) {
-        assert!(matches!(self.job().task, Task::Try(_)));
-        self.end(Ok(Done::Tried(findings(relative_error))));
+    /// Has a build under way end with a plan, whatever began after it.
+    pub(super) fn end_a_build(&mut self) {
+        let is_build = |running: &&Running| running.job.task == Task::Build;
+        let running = self.actor.running.iter().find(is_build).expect("nothing is built");
+        let (plan, job) = (running.job.plan(), running.want.job);
+        fs::write(plan, "plan").unwrap();
+        self.actor.take(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
+    }
+
+    /// Ends the validation under way.
+    pub(super) fn end_validation(&mut self, relative_error: Option<f64>) {
+        assert!(matches!(self.job().task, Task::Validate(_)));
+        self.end(Ok(Done::Validated(findings(relative_error))));
     }
 
     /// The job that began last of those under way.
@@ -217,19 +261,19 @@ impl Stage {
         self.actor.running.last().expect("nobody is at work").job.clone()
     }
 
-    /// The GPUs that are at work, and whether at a trial.
+    /// The GPUs that are at work, and whether at a validation.
     pub(super) fn at_work(&self) -> Vec<(String, bool)> {
         let jobs = self.actor.running.iter().map(|running| &running.job);
         let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
-        jobs.map(|job| (gpu(job), matches!(job.task, Task::Try(_)))).collect()
+        jobs.map(|job| (gpu(job), matches!(job.task, Task::Validate(_)))).collect()
     }
 
     /// State and error of each engine that the web UI is told of.
     pub(super) fn offered(&self) -> Vec<(String, Option<f64>)> {
         let index = fs::read(self.data.path().join("index.json")).unwrap();
         let index: Value = serde_json::from_slice(&index).unwrap();
-        let checkpoints = index["checkpoints"].as_array().unwrap();
-        let engines = checkpoints.iter().flat_map(|c| c["engines"].as_array().unwrap());
+        let all = ["signatures", "checkpoints"].map(|key| index[key].as_array().unwrap());
+        let engines = all.into_iter().flatten().flat_map(|c| c["engines"].as_array().unwrap());
         let state = |engine: &Value| engine["state"].as_str().unwrap().to_owned();
         engines.map(|engine| (state(engine), engine["relative_error"].as_f64())).collect()
     }

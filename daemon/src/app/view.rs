@@ -1,6 +1,7 @@
 //! What clients are shown.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     process,
@@ -14,14 +15,14 @@ use protocol::{
 };
 
 use super::{
-    gating::Closed,
     keeping::of,
     manager::Glance,
     outlook::{Outlook, turns, unread, waits_for},
+    wanting::Desired,
     world::{Work, World},
 };
 use crate::{
-    build::{EngineSpec, FLAVOUR, Manifest, Proof, Speed, Trial, Weights, difference},
+    build::{FLAVOUR, Manifest, Proof, Speed, Validation, Weights, difference},
     schedule::{Errand, Held, Want},
 };
 
@@ -31,7 +32,7 @@ pub(super) fn checkpoints(
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
-    let (engines, outlook) = (world.engines(), Outlook::new(world, queue));
+    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
     let live = held.values().map(|held| identified(&outlook, held, &of(&engines, held.identity)));
     let unread = unread(world).map(|(path, state, reason)| Checkpoint {
         weights_id: None,
@@ -41,6 +42,7 @@ pub(super) fn checkpoints(
         reason: reason.map(str::to_owned),
         locations: vec![text(path)],
         engines: Vec::new(),
+        coming: Vec::new(),
     });
     let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(world, engines));
     live.chain(unread).chain(homeless).map(|entry| (entry.key().to_owned(), entry)).collect()
@@ -52,9 +54,9 @@ pub(super) fn counts(
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
 ) -> BTreeMap<State, usize> {
-    let (engines, outlook) = (world.engines(), Outlook::new(world, queue));
+    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
     let live = held.values().map(|held| {
-        let has_engine = !of(&engines, held.identity).is_empty();
+        let has_engine = has_engine(&of(&engines, held.identity));
         outlook.state(held, has_engine).0
     });
     let unread = unread(world).map(|(_, state, _)| state);
@@ -80,11 +82,15 @@ fn homeless<'a>(
 }
 
 fn identified(outlook: &Outlook<'_>, held: &Held<'_>, engines: &[&Manifest]) -> Checkpoint {
-    let (state, reason) = outlook.state(held, !engines.is_empty());
-    let world = outlook.world;
-    let identity = held.identity;
-    let wanting = world.wanted(held);
-    let wanted = wanting.as_ref().map(|wanting| &wanting.wanted.spec);
+    let (state, reason) = outlook.state(held, has_engine(engines));
+    let (world, identity) = (outlook.world, held.identity);
+    let desired = world.desired(held);
+    let place = |engine| desired.iter().position(|desired| desired.engine == engine);
+    let mut engines = engines.to_vec();
+    // As they should be, then what is outdated.
+    engines.sort_by_key(|manifest| {
+        (place(manifest.key).unwrap_or(usize::MAX), Reverse(manifest.built_at))
+    });
     Checkpoint {
         weights_id: Some(identity.ids.weights.to_string()),
         unet_id: Some(identity.ids.unet.to_string()),
@@ -94,13 +100,21 @@ fn identified(outlook: &Outlook<'_>, held: &Held<'_>, engines: &[&Manifest]) -> 
         locations: held.paths.iter().map(|path| text(path)).collect(),
         engines: engines
             .iter()
-            .map(|manifest| engine(world, manifest, wanted, &identity.ids.unet))
+            .map(|manifest| engine(world, manifest, &desired, &identity.ids.unet))
             .collect(),
+        coming: outlook.coming(held),
     }
+}
+
+fn has_engine(engines: &[&Manifest]) -> bool {
+    engines.iter().any(|manifest| !manifest.is_retired())
 }
 
 /// How it stands with engines whose content lies nowhere, and why.
 fn homeless_state(world: &World, engines: &[&Manifest]) -> (State, String) {
+    if engines.iter().all(|manifest| manifest.is_retired()) {
+        return (State::Retired, RETIRED.to_owned());
+    }
     // What was gone before is not on a disk that went later.
     let is_orphaned = |manifest: &&Manifest| world.usage(manifest).orphaned_since.is_some();
     if world.incomplete && !engines.iter().all(is_orphaned) {
@@ -113,6 +127,10 @@ fn homeless_state(world: &World, engines: &[&Manifest]) -> (State, String) {
         format!("no file has this content; its engines are kept for {days} days, in case one does");
     (State::Orphaned, reason)
 }
+
+/// Why nobody uses an engine any more.
+const RETIRED: &str = "a former release built it, and it had to be refitted: it is not used any more, and goes \
+                       once a new one of its architecture is there";
 
 /// The same as the checkpoint that the first of them was built from.
 fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
@@ -130,31 +148,35 @@ fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
         locations: Vec::new(),
         engines: engines
             .iter()
-            .map(|manifest| engine(world, manifest, None, manifest.spec.weights.id()))
+            .map(|manifest| engine(world, manifest, &[], manifest.spec.weights.id()))
             .collect(),
+        coming: Vec::new(),
     })
 }
 
-/// `wanted` is what it should be, where that is known.
-fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet: &Id) -> Engine {
+/// `desired` are those that its checkpoint should have, where that is known.
+fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Engine {
     let usage = world.usage(manifest);
     let judged = world.judgement(manifest, unet);
     let is_right = judged.is_none_or(|judged| judged.proof.holds());
     Engine {
         key: manifest.key.to_string(),
-        state: if is_right { State::Ready } else { State::Failed },
+        state: match is_right {
+            _ if manifest.is_retired() => State::Retired,
+            true => State::Ready,
+            false => State::Failed,
+        },
         proof: world.proofs.get(&(manifest.key, *unet)).map(shown_proof),
-        trials: trials(world, manifest),
+        validations: validations(manifest),
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
+        fixed: manifest.shape(),
         shared: matches!(manifest.spec.weights, Weights::Shared(_)),
         flavour: manifest.spec.flavour.clone(),
         version: manifest.spec.version.clone(),
         compute_capabilities: manifest.spec.compute_capability_names(),
-        outdated: wanted
-            .filter(|wanted| **wanted != manifest.spec)
-            .map(|wanted| difference(&manifest.spec, wanted)),
+        outdated: outdated(manifest, desired),
         pinned: usage.pinned,
         built_at: manifest.built_at,
         last_used: usage.last_used,
@@ -162,11 +184,28 @@ fn engine(world: &World, manifest: &Manifest, wanted: Option<&EngineSpec>, unet:
     }
 }
 
+/// What has changed since an engine was built that is none of those that there should be.
+fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<String> {
+    if manifest.is_retired() {
+        return Some("it had to be refitted, which nobody does any more".to_owned());
+    }
+    if desired.is_empty() || desired.iter().any(|desired| desired.engine == manifest.key) {
+        return None;
+    }
+    let is_successor =
+        |desired: &&Desired| desired.is_for(&manifest.presets, &manifest.spec.profiles);
+    let successor = desired.iter().find(is_successor);
+    Some(successor.map_or_else(
+        || "not wanted any more".to_owned(),
+        |desired| difference(&manifest.spec, &desired.wanted.spec),
+    ))
+}
+
 fn shown_proof(Proof { relative_error, bound }: &Proof) -> Shown {
     Shown { relative_error: *relative_error, bound: *bound }
 }
 
-fn trials(world: &World, manifest: &Manifest) -> Vec<protocol::Trial> {
+fn validations(manifest: &Manifest) -> Vec<protocol::Validation> {
     let speed = |speed: &Speed| protocol::Speed {
         profile: speed.profile,
         preset: manifest.presets.get(speed.profile).cloned().unwrap_or_default(),
@@ -176,22 +215,18 @@ fn trials(world: &World, manifest: &Manifest) -> Vec<protocol::Trial> {
         tokens: speed.tokens,
         milliseconds: speed.milliseconds,
     };
-    let shown = |Trial { gpu, driver, tried_at, findings, .. }: &Trial| protocol::Trial {
-        gpu: world
-            .gpus
-            .iter()
-            .find(|here| here.uuid == *gpu)
-            .map_or_else(|| gpu.clone(), |here| here.name.clone()),
-        gpu_uuid: gpu.clone(),
-        driver: driver.clone(),
-        proof: findings.proof.as_ref().ok().map(shown_proof),
-        unproven: findings.proof.as_ref().err().cloned(),
-        proof_seconds: findings.proof_seconds,
-        fill_seconds: findings.fill_seconds,
-        speeds: findings.speeds.iter().map(speed).collect(),
-        tried_at: *tried_at,
+    let shown = |Validation { gpu, driver, validated_at, findings, .. }: &Validation| {
+        protocol::Validation {
+            gpu: gpu.clone(),
+            driver: driver.clone(),
+            proof: findings.proof.as_ref().ok().map(shown_proof),
+            unproven: findings.proof.as_ref().err().cloned(),
+            proof_seconds: findings.proof_seconds,
+            speeds: findings.speeds.iter().map(speed).collect(),
+            validated_at: *validated_at,
+        }
     };
-    manifest.trials.iter().rev().map(shown).collect()
+    manifest.validations.iter().rev().map(shown).collect()
 }
 
 /// The daemon at a glance.
@@ -224,7 +259,7 @@ pub(super) fn status(
             .collect(),
         models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
         paused: world.paused,
-        gate: gate(world, queue.len()),
+        gate: gate(world, queue),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: building(world),
         counts,
@@ -232,20 +267,19 @@ pub(super) fn status(
 }
 
 /// What `systemctl status` shows.
-pub(super) fn glance(world: &World, counts: BTreeMap<State, usize>, queued: usize) -> Glance {
+pub(super) fn glance(world: &World, counts: BTreeMap<State, usize>, queue: &[Want]) -> Glance {
     let problem = world.target.as_ref().err().map(ToString::to_string);
     Glance {
         building: building(world),
-        obstacle: problem.or_else(|| gate(world, queued)),
-        queued,
+        obstacle: problem.or_else(|| gate(world, queue)),
+        queued: queue.len(),
         counts,
     }
 }
 
 /// What keeps builds from starting, where that is of interest.
-fn gate(world: &World, queued: usize) -> Option<String> {
-    let closed = world.closed().filter(|closed| queued > 0 || *closed == Closed::Paused);
-    closed.map(|closed| closed.to_string())
+fn gate(world: &World, queue: &[Want]) -> Option<String> {
+    world.closed(queue).map(|closed| closed.to_string())
 }
 
 fn shown_gpu(world: &World, index: usize, gpu: &crate::gpu::Gpu) -> Gpu {
@@ -264,7 +298,7 @@ fn models_dir(world: &World, dir: &Path) -> ModelsDir {
 fn queued(world: &World, turn: usize, want: &Want) -> Queued {
     Queued {
         weights_id: want.weights.to_string(),
-        preset: want.presets.join(", "),
+        preset: want.label(),
         why: want.why.clone(),
         reason: waits_for(world, turn, want),
     }
@@ -276,11 +310,11 @@ pub(super) fn building(world: &World) -> Vec<Building> {
         gpu: world.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),
         task: match want.errand {
             Errand::Build => protocol::Task::Build,
-            Errand::Try => protocol::Task::Try,
+            Errand::Validate => protocol::Task::Validate,
             Errand::Materialize => protocol::Task::Materialize,
         },
         weights_id: want.weights.to_string(),
-        preset: want.presets.join(", "),
+        preset: want.label(),
         phase: progress.phase.to_string(),
         percent: progress.percent,
         elapsed_s: started.elapsed().as_secs(),

@@ -4,7 +4,8 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::reference::resolve;
+use super::{actor::Actor, gating::Closed, reference::resolve};
+use crate::build::RuntimeProblem;
 
 /// A client that waits until nothing is left to do.
 pub(super) struct Waiter {
@@ -73,6 +74,21 @@ impl Waiter {
     }
 }
 
+impl Actor {
+    /// Why nothing of what is queued will be done, where that is so.
+    pub(super) fn stuck(&self) -> Option<String> {
+        let world = &self.world;
+        match (&world.target, world.closed(&self.queue)) {
+            (Err(RuntimeProblem::Sought), _) => None,
+            (Err(problem), _) => Some(problem.to_string()),
+            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never))) if world.urgent.is_empty() => {
+                Some(closed.to_string())
+            }
+            (Ok(_), _) => self.no_room(),
+        }
+    }
+}
+
 /// Why a waiter goes on waiting.
 #[derive(Debug, PartialEq)]
 struct Unfinished {
@@ -121,6 +137,7 @@ mod tests {
             reason: None,
             locations: vec![path.to_owned()],
             engines: Vec::new(),
+            coming: Vec::new(),
         }
     }
 

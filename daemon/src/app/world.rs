@@ -1,4 +1,5 @@
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
@@ -9,14 +10,11 @@ use config::Config;
 use protocol::GpuReading;
 use tokio::time::Instant;
 
-use super::{
-    keeping::{of, takes},
-    wanting::{Memo, Wanting},
-};
+use super::wanting::{Desired, Memo};
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target},
     gpu::Gpu,
-    schedule::{Catalogue, Decision, Errand, Gates, Held, Setback, Want, plan},
+    schedule::{Catalogue, Decision, Gates, Held, InUse, Setback, Want, plan},
     store::Store,
     webui::Proofs,
 };
@@ -57,8 +55,6 @@ pub(super) struct World {
     pub(super) paused: bool,
     /// Whether each place is idle, where that counts.
     pub(super) decisions: Vec<Decision>,
-    /// Signatures whose engine can't be shared, as was seen in this life.
-    pub(super) unshareable: HashSet<Id>,
     /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
     pub(super) readings: Option<Vec<GpuReading>>,
     /// Bytes of the machine's memory that were free at the last look.
@@ -67,7 +63,12 @@ pub(super) struct World {
     pub(super) urgent: HashSet<Id>,
     /// Checkpoints by their use in the web UI, the one used last first.
     pub(super) recent: Vec<Id>,
+    /// The shapes that front ends ask for, by signature.
+    pub(super) shapes: BTreeMap<Id, InUse>,
 }
+
+/// How a checkpoint compares with others that share an engine.
+pub(super) type Rank = (Reverse<usize>, i128, Id);
 
 /// A job under way.
 #[derive(Clone, Debug)]
@@ -90,6 +91,7 @@ impl World {
         Self {
             catalogue: Catalogue::new(config.settle()),
             setbacks: store.setbacks(),
+            shapes: store.shapes(),
             asked: Vec::new(),
             deaths: HashMap::new(),
             ran_out: HashMap::new(),
@@ -104,7 +106,6 @@ impl World {
             paused: store.is_paused(),
             decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
             gpus,
-            unshareable: HashSet::new(),
             readings: None,
             memory_free: None,
             urgent: HashSet::new(),
@@ -115,43 +116,48 @@ impl World {
         }
     }
 
-    /// The engine that this checkpoint should have; `None` as long as there is nothing to build it
-    /// with, and where rules want none.
-    pub(super) fn wanted(&self, held: &Held<'_>) -> Option<Arc<Wanting>> {
-        let can_be_shared = !self.unshareable.contains(&held.identity.signature);
-        self.memo.ask(self.target.as_ref().ok()?, held, can_be_shared)
+    /// The engines that this checkpoint should have, those of its presets first; none as long as there is
+    /// nothing to build them with, and where rules want none.
+    pub(super) fn desired(&self, held: &Held<'_>) -> Arc<[Desired]> {
+        match &self.target {
+            Ok(target) => self.memo.ask(target, held, || self.chosen_shapes(held.identity)),
+            Err(_) => Arc::default(),
+        }
+    }
+
+    /// The keys of the engines that any of these checkpoints should have.
+    pub(super) fn desired_keys(&self, held: &HashMap<Id, Held<'_>>) -> HashSet<Id> {
+        let mut keys = HashSet::new();
+        for held in held.values() {
+            keys.extend(self.desired(held).iter().map(|desired| desired.engine));
+        }
+        keys
     }
 
     /// From now on engines are built with and for this.
     pub(super) fn set_target(&mut self, target: Result<Target, RuntimeProblem>) {
         self.target = target;
+        self.forget_desired();
+    }
+
+    /// What checkpoints should have is worked out anew.
+    pub(super) fn forget_desired(&mut self) {
         self.memo = Memo::default();
     }
 
-    /// What is to be done, the job under way left out, in order.
+    /// What is to be done, the jobs under way left out, in order.
     pub(super) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         self.memo.keep(held);
-        let (engines, holdings) = (self.engines(), self.holdings());
-        let wants = held.iter().filter_map(|(weights, held)| {
-            let wanting = self.wanted(held)?;
-            let engine = wanting.engine;
-            let nothing_to_do = self.library.manifests().contains_key(&engine)
-                || self.setbacks.contains_key(&engine)
-                || self.is_under_way(&engine);
-            let engines = of(&engines, held.identity);
-            (!nothing_to_do).then(|| Want {
-                job: engine,
-                errand: Errand::Build,
-                engine,
-                presets: wanting.wanted.presets.clone(),
-                weights: *weights,
-                newest_ns: held.newest_ns,
-                why: self.why(&wanting, &engines),
-                obstacle: self.obstacle(&holdings, held.identity, &wanting),
-                takes: takes(held.identity, &wanting.wanted.spec.weights),
-            })
-        });
-        plan(wants.chain(self.trials(held)), &self.asked, &self.recent)
+        let wants = self.missing(held).chain(self.validations(held));
+        plan(wants, &self.asked, &self.recent)
+    }
+
+    /// Of several checkpoints that an engine is for, the one with the greatest rank decides: the one used
+    /// last, then the newest.
+    pub(super) fn rank(&self, held: &Held<'_>) -> Rank {
+        let weights = held.identity.ids.weights;
+        let turn = self.recent.iter().position(|other| *other == weights);
+        (Reverse(turn.unwrap_or(usize::MAX)), held.newest_ns, weights)
     }
 
     /// Keeps or clears why a job is not to be done.
@@ -174,7 +180,7 @@ impl World {
         }
     }
 
-    /// Has `engine` built or tried next, whatever spoke against it.
+    /// Has `engine` built or validated next, whatever spoke against it.
     pub(super) fn ask_for(&mut self, engine: Id) {
         self.forget_failures(&engine);
         if !self.asked.contains(&engine) {
@@ -182,7 +188,7 @@ impl World {
         }
     }
 
-    /// Has `engine` built or tried before all others and at once, whatever the machine does.
+    /// Has `engine` built or validated before all others and at once, whatever the machine does.
     pub(super) fn ask_for_at_once(&mut self, engine: Id) {
         self.asked.retain(|asked| *asked != engine);
         self.ask_for(engine);

@@ -2,6 +2,7 @@
 
 use checkpoint::Kind;
 use config::Range;
+use protocol::Shape;
 
 use super::{
     Profile,
@@ -21,9 +22,17 @@ pub struct Pass {
     pub tokens: u64,
 }
 
+impl Pass {
+    /// The call that all of it makes.
+    pub fn shape(&self, kind: Kind) -> Shape {
+        Shape { width: self.width, height: self.height, batch: copies(kind) * self.batch }
+    }
+}
+
 impl Profile {
     /// What keeps this profile from serving a pass, as text for people; nothing if it serves it. It
-    /// must do so with the negative prompt and without, as A1111 leaves it out of some steps.
+    /// must do so with the negative prompt and without, as A1111 leaves it out of some steps, but for a fixed
+    /// one, which another engine serves beside.
     pub fn misfits(&self, pass: &Pass, kind: Kind) -> Vec<String> {
         let copies = copies(kind);
         let rows = [
@@ -52,10 +61,11 @@ impl Profile {
         latent * PIXELS_PER_LATENT
     }
 
-    /// Images at once, all in one call and those with the prompt alone.
+    /// Images at once: all in one call and, where sizes are open, those with the prompt alone.
     fn batch(&self, copies: u64) -> Range {
         let calls = self.range("sample", 0);
-        Range { min: calls.min, opt: calls.opt / copies, max: calls.max / copies }
+        let images = calls.map(|calls| calls / copies);
+        if self.is_fixed() { images } else { Range { min: calls.min, ..images } }
     }
 
     /// One dimension of an input; nothing fits where there is none.
@@ -106,6 +116,17 @@ mod tests {
         ] {
             let pass = Pass { width, height, batch, tokens };
             assert_eq!(profile(preset, kind).misfits(&pass, kind), expected, "{preset} {pass:?}");
+        }
+        let shape = Shape { width: 512, height: 768, batch: 4 };
+        let fixed = Profile::fixed(&shape, &sd1());
+        for ((width, height, batch, tokens), expected) in [
+            ((512, 768, 2, 75), &[][..]),
+            ((512, 768, 2, 300), &[]),
+            ((512, 768, 1, 75), &["batch 1 is under 2"]),
+            ((768, 768, 2, 301), &["width 768 is over 512", "tokens 375 is over 300"]),
+        ] {
+            let pass = Pass { width, height, batch, tokens };
+            assert_eq!(fixed.misfits(&pass, Kind::Sd1), expected, "{pass:?}");
         }
     }
 }

@@ -36,7 +36,10 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
             format!("compute capability {from} → {to}")
         }),
         (*precision != new.precision).then(|| format!("precision {precision} → {}", new.precision)),
-        (*profiles != new.profiles).then(|| "presets changed".to_owned()),
+        // One of each preset takes the place of one of all.
+        (mem::discriminant(weights) == mem::discriminant(&new.weights)
+            && *profiles != new.profiles)
+            .then(|| "presets changed".to_owned()),
     ];
     differences.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -15,7 +15,7 @@ pub const FLAVOUR: &str = "tensorrt-rtx";
 pub enum Weights {
     /// Inside, those of this UNet.
     Baked(Id),
-    /// None: it is refitted with those of any UNet of this [`checkpoint::signature`].
+    /// None: they are inputs, those of any UNet of this [`checkpoint::signature`].
     Shared(Id),
 }
 

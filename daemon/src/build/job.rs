@@ -6,8 +6,9 @@ use std::{fmt, path::PathBuf};
 
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
+use unet::Binding;
 
-use super::{EngineSpec, Findings};
+use super::{Accumulation, EngineSpec, Findings};
 use crate::watch::Stamp;
 
 /// One thing to do with one engine.
@@ -17,16 +18,41 @@ pub struct Job {
     pub task: Task,
     /// The engine.
     pub spec: EngineSpec,
-    /// A file with its weights.
-    pub checkpoint: PathBuf,
-    /// That file as it was when its ids were learned.
-    pub stamp: Stamp,
+    /// What it is made of, or run with.
+    pub source: Source,
     /// The folder of the TensorRT libraries; the loader's own path when absent.
     pub libraries: Option<PathBuf>,
     /// An empty folder for this job alone, on the disk where the engine will lie.
     pub folder: PathBuf,
     /// The UUID of the GPU to use; CUDA's first one when absent.
     pub gpu: Option<String>,
+}
+
+/// What is known of a UNet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Names and shapes, which is all that a shared engine is built from.
+    Signature {
+        /// The UNet's tensors, by the names that they have in a checkpoint.
+        parameters: Vec<Parameter>,
+    },
+    /// A file with its weights.
+    Checkpoint {
+        /// Where it lies.
+        path: PathBuf,
+        /// The file as it was when its ids were learned.
+        stamp: Stamp,
+    },
+}
+
+/// A tensor without its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// As in a checkpoint, the UNet's prefix included.
+    pub name: String,
+    /// The size of each dimension.
+    pub shape: Vec<u64>,
 }
 
 /// What a worker can do.
@@ -36,11 +62,9 @@ pub enum Task {
     /// Build the engine's plan, and leave it in the job's folder.
     Build,
     /// Run a published engine on the GPU: whether it computes what the checkpoint says, and how fast.
-    Try(Published),
-    /// Write a plan with the checkpoint's weights inside to `output`, which must not be there yet.
+    Validate(Published),
+    /// Build a baked engine's plan, and leave it at `output`, where nothing may be yet.
     Materialize {
-        /// The engine to fill.
-        engine: Published,
         /// The plan to write.
         output: PathBuf,
     },
@@ -51,9 +75,8 @@ pub enum Task {
 pub struct Published {
     /// The plan.
     pub plan: PathBuf,
-    /// The graph's constants, which only a shared engine has.
-    pub constants: PathBuf,
-    /// TensorRT's runtime cache: the kernels that were compiled for a GPU. It may not be there yet.
+    /// TensorRT's runtime cache: the kernels that were compiled for GPUs of this model, with this driver. It
+    /// may not be there yet.
     pub kernels: PathBuf,
     /// ONNX Runtime's library, which computes what the engine is compared with; the loader's own one
     /// when absent.
@@ -66,10 +89,12 @@ impl Job {
         self.folder.join("engine")
     }
 
-    /// Where it leaves the graph's constants, which whoever refits a shared engine needs beside the
-    /// checkpoint: a safetensors file.
-    pub fn constants(&self) -> PathBuf {
-        self.folder.join("constants")
+    /// The file that it reads, if it reads one.
+    pub fn file(&self) -> Option<(&PathBuf, &Stamp)> {
+        match &self.source {
+            Source::Signature { .. } => None,
+            Source::Checkpoint { path, stamp } => Some((path, stamp)),
+        }
     }
 }
 
@@ -87,7 +112,7 @@ pub enum Phase {
     Write,
     /// Putting it where engines are kept.
     Publish,
-    /// Loading the engine, and filling it with weights if it has none.
+    /// Loading the engine and its weights.
     Load,
     /// Comparing what it computes with what it should.
     Prove,
@@ -120,7 +145,7 @@ pub struct Progress {
 }
 
 /// A plan that was written and synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Built {
     /// Size of the plan.
     pub bytes: u64,
@@ -128,6 +153,10 @@ pub struct Built {
     pub blake3: Id,
     /// Greatest memory that the worker held, in bytes.
     pub peak_bytes: u64,
+    /// How its weights are bound; absent where they are inside.
+    pub binding: Option<Binding>,
+    /// What was read from the plan.
+    pub accumulation: Accumulation,
 }
 
 /// A line from the worker.
@@ -138,16 +167,14 @@ pub enum Report {
     Progress(Progress),
     /// The plan is in the job's folder; the last line.
     Built(Built),
-    /// The engine was tried; the last line.
-    Tried(Findings),
-    /// The plan with weights inside is written and synced, and has so many bytes; the last line.
+    /// The engine was run; the last line.
+    Validated(Findings),
+    /// The plan is where it was wanted, synced, and has so many bytes; the last line.
     Materialized(u64),
     /// It can't be done, and why; the last line.
     Failed(String),
     /// It found no room on the disk; the last line.
     DiskFull(String),
-    /// TensorRT does not let these weights be replaced, so the engine can't be shared; the last line.
-    Unshareable(Vec<String>),
     /// The GPU's memory does not do; the last line.
     OutOfMemory {
         /// Bytes that the engine takes at least, where that is known.

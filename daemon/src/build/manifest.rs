@@ -1,21 +1,26 @@
 use checkpoint::Id;
+use protocol::Shape;
 use serde::{Deserialize, Serialize};
+use unet::Binding;
 
-use super::{Built, EngineSpec, Trial};
+use super::{Accumulation, Built, EngineSpec, Validation, Weights};
 
-/// Raised when a manifest's meaning changes; others are left alone.
-pub(super) const FORMAT: u32 = 3;
+/// Raised when a manifest's meaning changes.
+pub(super) const FORMAT: u32 = 4;
+
+/// The one before, whose engines may still serve. Its shared engines had to be refitted.
+pub(super) const FORMER_FORMAT: u32 = 3;
 
 /// What is kept beside every engine: the truth about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// `FORMAT`.
+    /// `FORMAT`, or `FORMER_FORMAT`.
     pub format: u32,
     /// The engine's key, which its files are named by.
     pub key: Id,
     /// What the key was computed from.
     pub spec: EngineSpec,
-    /// The presets whose profiles are inside.
+    /// The presets whose profiles are inside; none where it is for one shape.
     pub presets: Vec<String>,
     /// The checkpoint it was built for; others may use it as well.
     pub weights_id: Id,
@@ -29,8 +34,15 @@ pub struct Manifest {
     pub build_seconds: f64,
     /// Greatest memory that building held, in bytes.
     pub peak_bytes: u64,
-    /// What running it showed, once for each GPU and driver, the newest last.
-    pub trials: Vec<Trial>,
+    /// How its weights are bound; absent where they are inside.
+    #[serde(default)]
+    pub binding: Option<Binding>,
+    /// What was read from the plan.
+    #[serde(default)]
+    pub accumulation: Accumulation,
+    /// What running it showed, once for each model of GPU and driver, the newest last.
+    #[serde(default)]
+    pub validations: Vec<Validation>,
 }
 
 impl Manifest {
@@ -43,7 +55,7 @@ impl Manifest {
         built_at: u64,
         build_seconds: f64,
     ) -> Self {
-        let Built { bytes, blake3, peak_bytes } = built;
+        let Built { bytes, blake3, peak_bytes, binding, accumulation } = built;
         let key = spec.key();
         Self {
             format: FORMAT,
@@ -56,14 +68,32 @@ impl Manifest {
             built_at,
             build_seconds,
             peak_bytes,
-            trials: Vec::new(),
+            binding,
+            accumulation,
+            validations: Vec::new(),
         }
     }
 
-    /// With this trial in place of the one before on that GPU with that driver.
-    pub(super) fn tried(mut self, trial: Trial) -> Self {
-        self.trials.retain(|old| (&old.gpu, &old.driver) != (&trial.gpu, &trial.driver));
-        self.trials.push(trial);
+    /// Whether it is of the kind that had to be refitted, which nobody can use any more.
+    pub fn is_retired(&self) -> bool {
+        self.is_former() && matches!(self.spec.weights, Weights::Shared(_))
+    }
+
+    /// Whether a former release built it.
+    pub fn is_former(&self) -> bool {
+        self.format == FORMER_FORMAT
+    }
+
+    /// The only shape that it serves, where it is for one.
+    pub fn shape(&self) -> Option<Shape> {
+        self.spec.profiles.first().filter(|_| self.presets.is_empty())?.shape()
+    }
+
+    /// With this validation in place of the one before on that model of GPU with that driver.
+    pub(super) fn validated(mut self, validation: Validation) -> Self {
+        let id = |one: &Validation| (one.gpu.clone(), one.driver.clone());
+        self.validations.retain(|old| id(old) != id(&validation));
+        self.validations.push(validation);
         self
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use checkpoint::{Architecture, Kind};
 use config::{Family, Preset, Range};
+use protocol::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Pixels of the image for one of the latent, each way.
@@ -10,6 +11,9 @@ pub(super) const PIXELS_PER_LATENT: u64 = 8;
 /// A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
 pub(super) const TOKENS_PER_PIECE: u64 = 75;
 pub(super) const POSITIONS_PER_PIECE: u64 = 77;
+
+/// Positions that a fixed engine takes: open ones cost it nothing, so that it does for all prompts.
+const FIXED_POSITIONS: Range = Range { min: 77, opt: 77, max: 308 };
 
 /// The shapes of one input that an engine serves, outermost dimension first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,13 +36,30 @@ pub struct Profile {
 impl Profile {
     /// What a UNet of this architecture is handed when images of this preset are made.
     pub fn new(preset: &Preset, architecture: &Architecture) -> Self {
-        let latent = |pixels: u64| pixels / PIXELS_PER_LATENT;
-        let (height, width) = (preset.height.map(latent), preset.width.map(latent));
-        let positions = preset.tokens.map(positions);
-        // One image alone is always inside: A1111 leaves the negative prompt out of some steps.
         let copies = copies(architecture.kind);
-        let batch = Range { min: 1, ..preset.batch.map(|images| copies * images) };
+        let batch = preset.batch.map(|images| copies * images);
+        let is_fixed = [preset.width, preset.height, preset.batch].iter().all(is_single);
+        // One image alone is inside wherever sizes are open: A1111 leaves the negative prompt out of some steps.
+        let batch = if is_fixed { batch } else { Range { min: 1, ..batch } };
+        Self::of(preset.width, preset.height, batch, preset.tokens.map(positions), architecture)
+    }
 
+    /// One shape and all prompts.
+    pub fn fixed(shape: &Shape, architecture: &Architecture) -> Self {
+        let [width, height, batch] = [shape.width, shape.height, shape.batch].map(single);
+        Self::of(width, height, batch, FIXED_POSITIONS, architecture)
+    }
+
+    /// Width and height in pixels, the batch as the UNet sees it.
+    fn of(
+        width: Range,
+        height: Range,
+        batch: Range,
+        positions: Range,
+        architecture: &Architecture,
+    ) -> Self {
+        let latent = |pixels: u64| pixels / PIXELS_PER_LATENT;
+        let (height, width) = (height.map(latent), width.map(latent));
         let shapes = |shape: &dyn Fn(fn(Range) -> u64) -> Vec<u64>| Shapes {
             min: shape(|range| range.min),
             opt: shape(|range| range.opt),
@@ -60,16 +81,37 @@ impl Profile {
         }
         Self { inputs }
     }
+
+    /// Whether it serves one shape alone.
+    pub fn is_fixed(&self) -> bool {
+        self.shape().is_some()
+    }
+
+    /// The only shape that it serves.
+    pub fn shape(&self) -> Option<Shape> {
+        let sample = self.inputs.get("sample").filter(|sample| sample.min == sample.max)?;
+        let [batch, _, height, width] = sample.max[..] else { return None };
+        let pixels = |latent| latent * PIXELS_PER_LATENT;
+        Some(Shape { width: pixels(width), height: pixels(height), batch })
+    }
+}
+
+fn single(value: u64) -> Range {
+    Range { min: value, opt: value, max: value }
+}
+
+fn is_single(range: &Range) -> bool {
+    range.min == range.max
 }
 
 /// Positions of the UNet's context that so many tokens take.
-pub(super) fn positions(tokens: u64) -> u64 {
+pub fn positions(tokens: u64) -> u64 {
     tokens.div_ceil(TOKENS_PER_PIECE) * POSITIONS_PER_PIECE
 }
 
 /// How often A1111 puts each image into one call: with the prompt and without, and for
 /// instruct-pix2pix also without the picture.
-pub(super) fn copies(kind: Kind) -> u64 {
+pub fn copies(kind: Kind) -> u64 {
     if kind == Kind::InstructPix2pix { 3 } else { 2 }
 }
 
@@ -86,27 +128,33 @@ mod tests {
     use std::path::Path;
 
     use checkpoint::Heads;
-    use config::Config;
+    use config::{Config, Rule};
 
     use super::*;
 
     /// (input, min, opt, max) of every input.
     type Row = (&'static str, &'static [u64], &'static [u64], &'static [u64]);
 
-    fn check(
-        preset: &str,
+    fn architecture(
         kind: Kind,
         in_channels: u64,
         context_width: u64,
         y_width: Option<u64>,
-        rows: &[Row],
-    ) {
-        let architecture =
-            Architecture { kind, in_channels, context_width, y_width, heads: Heads::Count(8) };
-        let presets =
-            Config::default().presets_for(&kind.to_string(), family(kind), Path::new("/m/a"));
-        let preset = presets.iter().find(|found| found.name == preset).unwrap();
-        let profile = Profile::new(preset, &architecture);
+    ) -> Architecture {
+        Architecture { kind, in_channels, context_width, y_width, heads: Heads::Count(8) }
+    }
+
+    fn preset(name: &str, architecture: &Architecture) -> Profile {
+        let mut config = Config::default();
+        let rule = Rule { presets: vec![name.to_owned()], ..Rule::default() };
+        config.rules.push(rule);
+        let kind = architecture.kind;
+        let presets = config.presets_for(&kind.to_string(), family(kind), Path::new("/m/a"));
+        Profile::new(&presets[0], architecture)
+    }
+
+    fn check(profile: &Profile, is_fixed: bool, rows: &[Row]) {
+        assert_eq!(profile.is_fixed(), is_fixed);
         assert_eq!(profile.inputs.len(), rows.len());
         for (name, min, opt, max) in rows {
             let shapes = &profile.inputs[*name];
@@ -121,19 +169,42 @@ mod tests {
             ("sample", &[1, 4, 64, 64], &[2, 4, 64, 64], &[8, 4, 96, 96]),
             ("timesteps", &[1], &[2], &[8]),
         ];
-        check("default", Kind::Sd1, 4, 768, None, &sd1);
+        let sd = architecture(Kind::Sd1, 4, 768, None);
+        check(&preset("default", &sd), false, &sd1);
         let pix2pix: [Row; 3] = [
             ("encoder_hidden_states", &[1, 77, 768], &[3, 77, 768], &[12, 154, 768]),
             ("sample", &[1, 8, 64, 64], &[3, 8, 128, 128], &[12, 8, 256, 256]),
             ("timesteps", &[1], &[3], &[12]),
         ];
-        check("dynamic", Kind::InstructPix2pix, 8, 768, None, &pix2pix);
+        let architecture_8 = architecture(Kind::InstructPix2pix, 8, 768, None);
+        check(&preset("dynamic", &architecture_8), false, &pix2pix);
         let sdxl_inpaint: [Row; 4] = [
             ("encoder_hidden_states", &[1, 77, 2048], &[2, 77, 2048], &[8, 154, 2048]),
             ("sample", &[1, 9, 96, 96], &[2, 9, 128, 128], &[8, 9, 128, 128]),
             ("timesteps", &[1], &[2], &[8]),
             ("y", &[1, 2816], &[2, 2816], &[8, 2816]),
         ];
-        check("default", Kind::SdxlInpaint, 9, 2048, Some(2816), &sdxl_inpaint);
+        let xl = architecture(Kind::SdxlInpaint, 9, 2048, Some(2816));
+        check(&preset("default", &xl), false, &sdxl_inpaint);
+    }
+
+    #[test]
+    fn a_preset_of_one_size_is_fixed_and_so_is_a_shape() {
+        let sd = architecture(Kind::Sd1, 4, 768, None);
+        let one_size: [Row; 3] = [
+            ("encoder_hidden_states", &[2, 77, 768], &[2, 77, 768], &[2, 77, 768]),
+            ("sample", &[2, 4, 96, 96], &[2, 4, 96, 96], &[2, 4, 96, 96]),
+            ("timesteps", &[2], &[2], &[2]),
+        ];
+        check(&preset("768x768 | Batch Size 1 (Static)", &sd), true, &one_size);
+        let xl = architecture(Kind::Sdxl, 4, 2048, Some(2816));
+        let shape = Shape { width: 832, height: 1216, batch: 1 };
+        let of_shape: [Row; 4] = [
+            ("encoder_hidden_states", &[1, 77, 2048], &[1, 77, 2048], &[1, 308, 2048]),
+            ("sample", &[1, 4, 152, 104], &[1, 4, 152, 104], &[1, 4, 152, 104]),
+            ("timesteps", &[1], &[1], &[1]),
+            ("y", &[1, 2816], &[1, 2816], &[1, 2816]),
+        ];
+        check(&Profile::fixed(&shape, &xl), true, &of_shape);
     }
 }

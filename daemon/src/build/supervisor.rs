@@ -22,7 +22,7 @@ pub enum Done {
     /// The plan is in the job's folder.
     Built(Built),
     /// The engine was run.
-    Tried(Findings),
+    Validated(Findings),
     /// The plan with weights inside is where it was wanted, and has so many bytes.
     Materialized(u64),
 }
@@ -39,9 +39,6 @@ pub enum Failure {
     /// The worker ended without a word, as when something killed it; it may do better next time.
     #[error("{0}")]
     Died(String),
-    /// An engine of this architecture can't be shared: these weights can't be replaced in it.
-    #[error("{}", unshareable(.0))]
-    Unshareable(Vec<String>),
     /// The GPU's memory does not do; it may once others have left it.
     #[error("{}", out_of_memory(*.needed, *.free))]
     OutOfMemory {
@@ -82,7 +79,7 @@ pub trait Builder: Send + Sync + 'static {
 pub fn log_name(engine: &Id, task: &Task) -> String {
     match task {
         Task::Build => format!("{engine}.log"),
-        Task::Try(_) => format!("{engine}-trial.log"),
+        Task::Validate(_) => format!("{engine}-validation.log"),
         Task::Materialize { .. } => format!("{engine}-materialize.log"),
     }
 }
@@ -124,11 +121,10 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, F
     let status = child.wait().await?;
     Ok(match last {
         Some(Report::Built(built)) => Ok(Done::Built(built)),
-        Some(Report::Tried(findings)) => Ok(Done::Tried(findings)),
+        Some(Report::Validated(findings)) => Ok(Done::Validated(findings)),
         Some(Report::Materialized(bytes)) => Ok(Done::Materialized(bytes)),
         Some(Report::Failed(reason)) => Err(Failure::Refused(reason)),
         Some(Report::DiskFull(reason)) => Err(Failure::DiskFull(reason)),
-        Some(Report::Unshareable(weights)) => Err(Failure::Unshareable(weights)),
         Some(Report::OutOfMemory { needed, free }) => Err(Failure::OutOfMemory { needed, free }),
         _ => Err(Failure::Died(describe(status, log))),
     })
@@ -158,15 +154,6 @@ async fn follow(child: &mut Child, hear: &mut Hear) -> io::Result<Option<Report>
         }
     }
     Ok(None)
-}
-
-fn unshareable(weights: &[String]) -> String {
-    let some: Vec<_> = weights.iter().take(3).map(String::as_str).collect();
-    format!(
-        "the engine can't be shared, as TensorRT does not let {} of its weights be replaced ({}…)",
-        weights.len(),
-        some.join(", ")
-    )
 }
 
 fn out_of_memory(needed: Option<u64>, free: u64) -> String {

@@ -2,20 +2,23 @@ use std::path::Path;
 
 use checkpoint::Kind;
 use config::{ComputeCapability, Config, EngineKind, Preset, runtime::BUILDABLE};
+use protocol::Shape;
 use unet::Precision;
 
 use super::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
 use crate::{gpu::Gpu, schedule::Identity};
+
+/// The oldest that TensorRT builds for. A plan that is for it too has its kernels for all: a call of SD 1.5 at
+/// 512×512 took 10.05 ms with it and 9.61 without (H200, TensorRT-RTX 1.6.1.120, `bench/shared.py`).
+const TURING: ComputeCapability = ComputeCapability { major: 7, minor: 5 };
 
 /// What engines are built with and for on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// The libraries.
     pub runtime: Runtime,
-    /// The GPUs, sorted; empty for those that TensorRT chooses by itself.
+    /// The GPUs, sorted; empty for the one that a build is done on.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Where weights are unless somebody says otherwise.
-    usual: EngineKind,
     config: Config,
 }
 
@@ -24,62 +27,115 @@ pub struct Target {
 pub struct Wanted {
     /// The engine.
     pub spec: EngineSpec,
-    /// Names of the presets, in the order of the engine's profiles.
+    /// Names of the presets, in the order of the engine's profiles; none where it is for one shape.
     pub presets: Vec<String>,
+    /// The only shape that it is for.
+    pub shape: Option<Shape>,
+}
+
+/// What the configuration says of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Choice {
+    /// Where the weights of its engines are.
+    pub kind: EngineKind,
+    /// The sizes that they serve; none where it gets no engine.
+    pub presets: Vec<Preset>,
 }
 
 impl Target {
-    /// The GPUs that are configured, or those of this machine.
+    /// The GPUs that are configured, or all that TensorRT can be told to build for, Turing only where there
+    /// is one. A GPU of this machine that TensorRT can't be told is built for by building on it.
     pub fn new(runtime: Runtime, config: &Config, gpus: &[Gpu]) -> Self {
+        let is_named = |gpu: &Gpu| BUILDABLE.contains(&gpu.compute_capability);
         let mut compute_capabilities = config.compute_capabilities.clone();
-        if compute_capabilities.is_empty() {
-            // One that TensorRT does not name may still run what it builds by default.
-            let present = gpus.iter().map(|gpu| gpu.compute_capability);
-            compute_capabilities.extend(present.filter(|found| BUILDABLE.contains(found)));
+        if compute_capabilities.is_empty() && gpus.iter().all(is_named) {
+            compute_capabilities.extend(BUILDABLE);
+            if gpus.iter().all(|gpu| gpu.compute_capability != TURING) {
+                compute_capabilities.retain(|capability| *capability != TURING);
+            }
         }
         compute_capabilities.sort_unstable();
         compute_capabilities.dedup();
-        // TensorRT takes a driver to build what can be refitted.
-        let usual = if gpus.is_empty() { EngineKind::Baked } else { EngineKind::Shared };
-        Self {
-            runtime,
-            compute_capabilities,
-            usual: config.engines.unwrap_or(usual),
-            config: config.clone(),
+        Self { runtime, compute_capabilities, config: config.clone() }
+    }
+
+    /// The engines that a checkpoint which lies at these paths should have, those of presets first; none if
+    /// rules want none for any of the paths. `shapes` are those that get an engine of their own.
+    pub fn engines(&self, identity: &Identity, paths: &[&Path], shapes: &[Shape]) -> Vec<Wanted> {
+        self.engines_of(identity, self.choice(identity.architecture.kind, paths), shapes)
+    }
+
+    /// What the configuration says of such a checkpoint.
+    pub fn choice(&self, kind: Kind, paths: &[&Path]) -> Choice {
+        Choice { kind: self.kind(kind, paths), presets: self.presets(kind, paths) }
+    }
+
+    /// As [`Self::engines`], where the choice is made.
+    pub fn engines_of(&self, identity: &Identity, choice: Choice, shapes: &[Shape]) -> Vec<Wanted> {
+        let Choice { kind, presets } = choice;
+        if presets.is_empty() {
+            return Vec::new();
+        }
+        let shared =
+            |profile| self.spec(Weights::Shared(identity.signature), identity, vec![profile]);
+        let of_presets: Vec<Wanted> = match kind {
+            EngineKind::Shared => presets
+                .iter()
+                .map(|preset| Wanted {
+                    spec: shared(Profile::new(preset, &identity.architecture)),
+                    presets: vec![preset.name.clone()],
+                    shape: None,
+                })
+                .collect(),
+            EngineKind::Baked => vec![self.with_weights(identity, &presets)],
+        };
+        let fixed = shapes.iter().map(|shape| Wanted {
+            spec: shared(Profile::fixed(shape, &identity.architecture)),
+            presets: Vec::new(),
+            shape: Some(*shape),
+        });
+        of_presets.into_iter().chain(fixed).collect()
+    }
+
+    /// A baked engine of this checkpoint's presets, or of the usual ones.
+    pub fn baked(&self, identity: &Identity, paths: &[&Path]) -> Wanted {
+        let kind = identity.architecture.kind;
+        let mut presets = self.presets(kind, paths);
+        if presets.is_empty() {
+            presets = Config::default().presets_for(&kind.to_string(), family(kind), Path::new(""));
+        }
+        self.with_weights(identity, &presets)
+    }
+
+    fn with_weights(&self, identity: &Identity, presets: &[Preset]) -> Wanted {
+        let profile = |preset: &Preset| Profile::new(preset, &identity.architecture);
+        let profiles = presets.iter().map(profile).collect();
+        Wanted {
+            spec: self.spec(Weights::Baked(identity.ids.unet), identity, profiles),
+            presets: presets.iter().map(|preset| preset.name.clone()).collect(),
+            shape: None,
         }
     }
 
-    /// The engine that a checkpoint which lies at these paths should have; `None` if rules want
-    /// none for any of them. It is shared only if it `can_be`.
-    pub fn engine(&self, identity: &Identity, paths: &[&Path], can_be: bool) -> Option<Wanted> {
-        let presets = self.presets(identity.architecture.kind, paths);
-        (!presets.is_empty()).then(|| Wanted {
-            spec: EngineSpec {
-                weights: match self.kind(identity.architecture.kind, paths) {
-                    EngineKind::Shared if can_be => Weights::Shared(identity.signature),
-                    _ => Weights::Baked(identity.ids.unet),
-                },
-                architecture: identity.architecture.clone(),
-                recipe: unet::RECIPE,
-                flavour: FLAVOUR.to_owned(),
-                version: self.runtime.version.clone(),
-                compute_capabilities: self.compute_capabilities.clone(),
-                precision: Precision::Fp16,
-                profiles: presets
-                    .iter()
-                    .map(|preset| Profile::new(preset, &identity.architecture))
-                    .collect(),
-            },
-            presets: presets.into_iter().map(|preset| preset.name).collect(),
-        })
+    fn spec(&self, weights: Weights, identity: &Identity, profiles: Vec<Profile>) -> EngineSpec {
+        EngineSpec {
+            weights,
+            architecture: identity.architecture.clone(),
+            recipe: unet::RECIPE,
+            flavour: FLAVOUR.to_owned(),
+            version: self.runtime.version.clone(),
+            compute_capabilities: self.compute_capabilities.clone(),
+            precision: Precision::Fp16,
+            profiles,
+        }
     }
 
-    /// What the first path that a rule says something of gives it, or what is usual here.
+    /// What the first path that a rule says something of gives it, or what is configured.
     fn kind(&self, kind: Kind, paths: &[&Path]) -> EngineKind {
         let architecture = kind.to_string();
         let mut said =
             paths.iter().filter_map(|path| self.config.engine_kind_for(&architecture, path));
-        said.next().unwrap_or(self.usual)
+        said.next().or(self.config.engines).unwrap_or(EngineKind::Shared)
     }
 
     /// What any of the paths gives it, each preset once.
@@ -122,45 +178,97 @@ mod tests {
         }
     }
 
-    #[test]
-    fn engines_are_shared_where_that_is_wanted_and_can_be() {
-        let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines =";
-        let own = |kind: &str| format!("{rule} '{kind}'");
-        let all = "engines = 'shared'".to_owned();
-        let card = [Gpu {
+    fn card(compute_capability: &str) -> Gpu {
+        Gpu {
             uuid: "GPU-0".into(),
             name: "Card".into(),
-            compute_capability: ComputeCapability { major: 8, minor: 9 },
+            compute_capability: compute_capability.parse().unwrap(),
             driver: String::new(),
-        }];
-        let (none, card) = (&[][..], &card[..]);
-        for (toml, gpus, can_be, paths, shared) in [
-            (String::new(), none, true, &["/m/a"][..], false),
-            (String::new(), card, true, &["/m/a"], true),
-            (String::new(), card, false, &["/m/a"], false),
-            (all.clone(), none, true, &["/m/a"], true),
-            (all.clone(), none, false, &["/m/a"], false),
-            ("engines = 'baked'".to_owned(), card, true, &["/m/a"], false),
-            (own("shared"), none, true, &["/m/a"], false),
-            (own("shared"), none, true, &["/m/own/a"], true),
-            (own("shared"), none, true, &["/m/a", "/m/own/a"], true),
-            (own("baked"), card, true, &["/m/own/a"], false),
-            (all + "\n" + &own("baked"), none, true, &["/m/own/a"], false),
+        }
+    }
+
+    /// Kinds of the engines of presets, with the number of their profiles.
+    fn kinds(wanted: &[Wanted]) -> Vec<(bool, usize)> {
+        let of_presets = wanted.iter().filter(|wanted| wanted.shape.is_none());
+        let kind = |spec: &EngineSpec| matches!(spec.weights, Weights::Shared(_));
+        of_presets.map(|wanted| (kind(&wanted.spec), wanted.spec.profiles.len())).collect()
+    }
+
+    #[test]
+    fn engines_are_shared_unless_somebody_says_otherwise() {
+        let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines =";
+        let own = |kind: &str| format!("{rule} '{kind}'");
+        let (shared, baked) = (&[(true, 1), (true, 1)][..], &[(false, 2)][..]);
+        let all_baked = "engines = 'baked'".to_owned();
+        for (toml, paths, expected) in [
+            (String::new(), &["/m/a"][..], shared),
+            ("engines = 'shared'".to_owned(), &["/m/a"], shared),
+            (all_baked.clone(), &["/m/a"], baked),
+            (own("baked"), &["/m/a"], shared),
+            (own("baked"), &["/m/own/a"], &[(false, 1)]),
+            (own("baked"), &["/m/a", "/m/own/a"], baked),
+            (all_baked + "\n" + &own("shared"), &["/m/own/a"], &[(true, 1)]),
+            ("[[rules]]\npresets = []".to_owned(), &["/m/a"], &[]),
         ] {
             let paths: Vec<_> = paths.iter().map(Path::new).collect();
-            let wanted = target(&toml, gpus).engine(&identity("a"), &paths, can_be).unwrap();
-            let is_shared = matches!(wanted.spec.weights, Weights::Shared(_));
-            assert_eq!(is_shared, shared, "{toml:?} {gpus:?} {can_be} {paths:?}");
+            for gpus in [&[][..], &[card("8.9")]] {
+                let shape = Shape { width: 512, height: 512, batch: 2 };
+                let wanted = target(&toml, gpus).engines(&identity("a"), &paths, &[shape]);
+                assert_eq!(kinds(&wanted), expected, "{toml:?} {gpus:?} {paths:?}");
+                let fixed = wanted.last().is_some_and(|wanted| wanted.shape == Some(shape));
+                assert_eq!(fixed, !expected.is_empty(), "{toml:?}");
+            }
         }
     }
 
     #[test]
-    fn checkpoints_of_one_architecture_share_one_engine() {
-        let keys = |toml| -> HashSet<Id> {
-            let target = target(toml, &[]);
-            let key = |name| target.engine(&identity(name), &[Path::new("/m/a")], true);
-            ["a", "b"].map(key).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
+    fn checkpoints_of_one_signature_share_their_engines_and_a_preset_more_changes_none() {
+        let keys = |toml, gpus: &[Gpu]| -> HashSet<Id> {
+            let target = target(toml, gpus);
+            let engines = |name| target.engines(&identity(name), &[Path::new("/m/a")], &[]);
+            ["a", "b"].map(engines).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
         };
-        assert_eq!((keys("engines = 'shared'").len(), keys("").len()), (1, 2));
+        let usual = keys("", &[]);
+        assert_eq!((usual.len(), keys("engines = 'baked'", &[]).len()), (2, 2));
+        assert_eq!(keys("", &[card("8.9")]), usual, "whatever card is here");
+        let more = "[[rules]]\npresets = ['default', '512x512 | Batch Size 1 (Static)', 'dynamic']";
+        let more = keys(more, &[]);
+        assert!(more.len() == 3 && more.is_superset(&usual));
+    }
+
+    #[test]
+    fn compute_capabilities_are_all_but_turing_unless_a_card_or_somebody_says_otherwise() {
+        for (toml, gpus, expected) in [
+            ("", &[][..], "8.0 8.6 8.9 12.0 12.1"),
+            ("", &["8.6"], "8.0 8.6 8.9 12.0 12.1"),
+            ("", &["7.5"], "7.5 8.0 8.6 8.9 12.0 12.1"),
+            ("", &["12.0", "7.5"], "7.5 8.0 8.6 8.9 12.0 12.1"),
+            ("", &["8.6", "9.0"], ""),
+            ("compute_capabilities = ['12.0', '8.9', '12.0']", &[], "8.9 12.0"),
+            ("compute_capabilities = ['8.9']", &["9.0"], "8.9"),
+        ] {
+            let gpus: Vec<Gpu> = gpus.iter().map(|capability| card(capability)).collect();
+            let found = target(toml, &gpus).compute_capabilities;
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found.join(" "), expected, "{toml} {gpus:?}");
+        }
+    }
+
+    /// Whoever changes what a key is made of has every engine built anew: that is to be meant.
+    #[test]
+    fn keys_are_what_they_always_were() {
+        let shape = Shape { width: 512, height: 768, batch: 2 };
+        let key = |toml, number: usize| {
+            let target = target(toml, &[]);
+            let wanted = target.engines(&identity("a"), &[Path::new("/m/a")], &[shape]);
+            EngineSpec { recipe: 3, ..wanted[number].spec.clone() }.key().to_string()
+        };
+        let keys = [("", 0), ("", 2), ("engines = 'baked'", 0)].map(|(toml, n)| key(toml, n));
+        let expected = [
+            "4e627ba453bfbd6e7bb2bc36a41a759b53a58d8389919fadd8c45c2da046ef95",
+            "fb2abf5c4699f06ba3b41792f37831399cf35ba95fa222237114641069f1f3d4",
+            "a20992acfb206d084e33f64edcc09c9f5c9794d3bb8a5021c1d6c48e616ed6d9",
+        ];
+        assert_eq!(keys, expected, "a shared open one, a shared fixed one, a baked one");
     }
 }

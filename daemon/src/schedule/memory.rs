@@ -15,6 +15,12 @@ const BESIDE_WEIGHTS_BYTES: u64 = 2 << 30;
 /// profiles held 7.4 at most, and computing SDXL in fp32 on the CPU 4.9.
 const MEMORY_PER_PARAMETER: u64 = 8;
 
+/// Bytes of the machine's memory that building an engine without weights takes at most, and where more
+/// parameters than this make it the greater one (seen: 0.7 and 1.1 GB).
+const SHARED_BYTES: u64 = 1_000_000_000;
+const LARGE_SHARED_BYTES: u64 = 1_500_000_000;
+const LARGE: u64 = 1_500_000_000;
+
 /// A job that ran out of memory starts no sooner than after so long.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
 
@@ -26,6 +32,11 @@ pub fn gpu_bytes(unet_parameters: u64) -> u64 {
 /// Bytes of the machine's memory that a job with a UNet's engine takes, at most.
 pub fn memory_bytes(unet_parameters: u64) -> u64 {
     unet_parameters.saturating_mul(MEMORY_PER_PARAMETER)
+}
+
+/// The same for building an engine without weights.
+pub fn shared_memory_bytes(unet_parameters: u64) -> u64 {
+    if unet_parameters > LARGE { LARGE_SHARED_BYTES } else { SHARED_BYTES }
 }
 
 /// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way

@@ -1,20 +1,32 @@
 use std::{cmp::Reverse, collections::HashMap, fmt};
 
 use checkpoint::Id;
+use protocol::Shape;
 
 /// What is to be done with an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Errand {
     /// It is run on a GPU for the first time, or for the first time with a driver.
-    Try,
+    Validate,
     /// It is built.
     Build,
     /// A plan with a checkpoint's weights inside is written.
     Materialize,
 }
 
+/// How soon an engine is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// It serves a preset: whatever is asked for.
+    Open,
+    /// It serves one shape, which is served without it too.
+    Fixed,
+    /// It is outdated.
+    StandIn,
+}
+
 /// Something to do: an engine that a checkpoint should have and has not, or one that is there and was
-/// not tried on a GPU.
+/// not validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// What tells it from all else that is to do: of a build the engine's key.
@@ -25,8 +37,16 @@ pub struct Want {
     pub engine: Id,
     /// Names of the presets that it holds, or will.
     pub presets: Vec<String>,
+    /// The only shape that it serves, where that was asked for.
+    pub shape: Option<Shape>,
+    /// How soon it is of use.
+    pub step: Step,
+    /// Its place among those that the checkpoint should have.
+    pub number: usize,
     /// A checkpoint that it is for.
     pub weights: Id,
+    /// That checkpoint's UNet.
+    pub unet: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
     pub newest_ns: i128,
     /// Why it is to be done, for people to read.
@@ -37,11 +57,23 @@ pub struct Want {
     pub obstacle: Option<Obstacle>,
 }
 
+/// Where a job can be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// On the CPU, beside whatever else is done: it takes little.
+    Aside,
+    /// Wherever there is a GPU or, without any, on the CPU: it takes much.
+    #[default]
+    Any,
+    /// On a GPU of this model.
+    Model(String),
+}
+
 /// What a job takes of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Takes {
-    /// The GPU that it must be done on, by UUID; otherwise any does.
-    pub gpu: Option<String>,
+    /// Where it is done.
+    pub place: Place,
     /// Bytes of that GPU's memory, at least.
     pub gpu_bytes: u64,
     /// Bytes of the machine's memory, at most.
@@ -67,9 +99,17 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Puts what is wanted in order, each job once: what the user asked for, as asked, then trials, which
-/// take little time and have engines used that are there, then builds; of both first those for the
-/// checkpoints in `recent`, those used last first, then for the newest ones.
+impl Want {
+    /// What it is of, for people to read.
+    pub fn label(&self) -> String {
+        self.shape.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
+    }
+}
+
+/// Puts what is wanted in order, each job once: what the user asked for, as asked, then validations, which
+/// take little time and have engines used that are there, then builds; of both first those that serve
+/// presets, and of these those for the checkpoints in `recent`, those used last first, then for the newest
+/// ones.
 pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
     let turn = |ids: &[Id], id| ids.iter().position(|other| *other == id).unwrap_or(usize::MAX);
     let use_turn = |want: &Want| turn(recent, want.weights);
@@ -89,7 +129,7 @@ pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) 
     queue.sort_by_key(|want| {
         let asked = turn(asked, want.engine);
         let newest = Reverse(want.newest_ns);
-        (asked, want.errand, use_turn(want), newest, want.weights, want.job)
+        (asked, want.errand, want.step, use_turn(want), newest, want.weights, want.number, want.job)
     });
     queue
 }
@@ -108,7 +148,11 @@ mod tests {
             errand: Errand::Build,
             engine: id(engine),
             presets: Vec::new(),
+            shape: None,
+            step: Step::Open,
+            number: 0,
             weights: id(weights),
+            unet: id(weights),
             newest_ns,
             why: String::new(),
             takes: Takes::default(),
@@ -137,26 +181,47 @@ mod tests {
         assert_eq!(queue(&[]), [want("e", "b", 2), want("f", "c", 0)]);
         assert_eq!(queue(&[id("a")]), [want("e", "a", 1), want("f", "c", 0)]);
     }
+
     #[test]
-    fn trials_come_before_builds_and_after_what_was_asked_for() {
-        let trial = |engine: &str, gpu: &str, weights: &str, newest_ns| {
+    fn open_engines_come_before_fixed_ones_and_each_checkpoints_in_their_order() {
+        let wanted = |engine: &str, weights: &str, newest, step, number| Want {
+            step,
+            number,
+            ..want(engine, weights, newest)
+        };
+        let wants = [
+            wanted("old fixed", "a", 1, Step::Fixed, 2),
+            wanted("stand-in", "b", 9, Step::StandIn, 0),
+            wanted("new fixed", "b", 9, Step::Fixed, 2),
+            wanted("old open", "a", 1, Step::Open, 0),
+            wanted("second", "b", 9, Step::Open, 1),
+            wanted("first", "b", 9, Step::Open, 0),
+        ];
+        let queue: Vec<Id> = plan(wants, &[], &[]).into_iter().map(|want| want.engine).collect();
+        let expected = ["first", "second", "old open", "new fixed", "old fixed", "stand-in"];
+        assert_eq!(queue, expected.map(id));
+    }
+
+    #[test]
+    fn validations_come_before_builds_and_after_what_was_asked_for() {
+        let validation = |engine: &str, gpu: &str, weights: &str, newest_ns| {
             let job = id(&format!("{engine} on {gpu}"));
-            Want { job, errand: Errand::Try, ..want(engine, weights, newest_ns) }
+            Want { job, errand: Errand::Validate, ..want(engine, weights, newest_ns) }
         };
         let wants = [
             want("new", "a", 9),
             want("old", "b", 1),
-            trial("there", "0", "c", 5),
-            trial("there", "1", "c", 5),
-            trial("there", "0", "d", 6),
+            validation("there", "0", "c", 5),
+            validation("there", "1", "c", 5),
+            validation("there", "0", "d", 6),
         ];
         let order = |asked: &[Id]| -> Vec<(Id, Id)> {
             let queue = plan(wants.clone(), asked, &[]);
             queue.into_iter().map(|want| (want.job, want.weights)).collect()
         };
         let [new, old] = ["new", "old"].map(id);
-        let tried = [(id("there on 0"), id("d")), (id("there on 1"), id("c"))];
-        assert_eq!(order(&[]), [tried[0], tried[1], (new, id("a")), (old, id("b"))]);
-        assert_eq!(order(&[old]), [(old, id("b")), tried[0], tried[1], (new, id("a"))]);
+        let validated = [(id("there on 0"), id("d")), (id("there on 1"), id("c"))];
+        assert_eq!(order(&[]), [validated[0], validated[1], (new, id("a")), (old, id("b"))]);
+        assert_eq!(order(&[old]), [(old, id("b")), validated[0], validated[1], (new, id("a"))]);
     }
 }

@@ -17,13 +17,30 @@ pub struct Stored {
     pub pinned: bool,
     /// Since when no file has its UNet; absent as long as one has, or may have.
     pub orphaned_since: Option<u64>,
-    /// The web UI may use it: it was tried where it could be, and not found to be wrong.
+    /// The web UI may use it: it was validated where it could be, and not found to be wrong.
     pub serves: bool,
+    /// It is of a kind that nobody can use any more, and whether a new one of its architecture is there.
+    pub retired: Option<Option<Id>>,
 }
 
-/// The keys of the engines that the checkpoints in use should have, by their UNets and signatures. One
-/// without any is in use too, but what it should have is not known.
-pub type WantedKeys = HashMap<Id, BTreeSet<Id>>;
+/// The keys of engines that checkpoints should have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Those that serve presets: once they do, outdated ones go.
+    pub open: BTreeSet<Id>,
+    /// Those that serve one shape each.
+    pub fixed: BTreeSet<Id>,
+}
+
+impl Keys {
+    fn contain(&self, engine: &Id) -> bool {
+        self.open.contains(engine) || self.fixed.contains(engine)
+    }
+}
+
+/// What the checkpoints in use should have, by their UNets and signatures. One without any key is in use
+/// too, but what it should have is not known.
+pub type WantedKeys = HashMap<Id, Keys>;
 
 /// What an engine is to the checkpoints in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +53,8 @@ pub enum Standing {
     Superseded(Id),
     /// None of them has its UNet, since this time.
     Orphaned(u64),
+    /// Nobody can use it, and nothing takes its place yet.
+    Retired,
 }
 
 impl Standing {
@@ -49,20 +68,29 @@ impl Standing {
 pub fn standings(all: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
     let serving = all.iter().filter(|stored| stored.serves);
     let serving: HashSet<Id> = serving.map(|stored| stored.engine).collect();
-    let standing = |stored: &Stored| match (wanted.get(&stored.weights), stored.orphaned_since) {
-        (Some(keys), _) if keys.contains(&stored.engine) => Standing::Current,
-        (Some(keys), _) => {
-            let serves_instead =
-                |other: &&Stored| other.weights == stored.weights && other.serves && !stored.serves;
-            if let Some(other) = all.iter().find(serves_instead) {
-                return Standing::Superseded(other.engine);
-            }
-            let complete = keys.iter().all(|key| serving.contains(key));
-            let successor = keys.first().filter(|_| complete);
-            successor.map_or(Standing::StandIn, |key| Standing::Superseded(*key))
+    let in_use = |stored: &Stored, keys: &Keys| {
+        if keys.contain(&stored.engine) {
+            return Standing::Current;
         }
-        (None, Some(since)) => Standing::Orphaned(since),
-        (None, None) => Standing::StandIn,
+        let serves_instead =
+            |other: &&Stored| other.weights == stored.weights && other.serves && !stored.serves;
+        if let Some(other) = all.iter().find(serves_instead) {
+            return Standing::Superseded(other.engine);
+        }
+        let complete = keys.open.iter().all(|key| serving.contains(key));
+        let successor = keys.open.first().filter(|_| complete);
+        successor.map_or(Standing::StandIn, |key| Standing::Superseded(*key))
+    };
+    let standing = |stored: &Stored| match (
+        stored.retired,
+        wanted.get(&stored.weights),
+        stored.orphaned_since,
+    ) {
+        (Some(Some(successor)), ..) => Standing::Superseded(successor),
+        (Some(None), Some(_), _) | (Some(None), _, None) => Standing::Retired,
+        (None, Some(keys), _) => in_use(stored, keys),
+        (_, None, Some(since)) => Standing::Orphaned(since),
+        (None, None, None) => Standing::StandIn,
     };
     all.iter().map(|stored| (stored.engine, standing(stored))).collect()
 }
@@ -84,7 +112,12 @@ mod tests {
             pinned: false,
             orphaned_since,
             serves: true,
+            retired: None,
         }
+    }
+
+    fn open(keys: &[u8]) -> Keys {
+        Keys { open: keys.iter().map(|key| id(*key)).collect(), fixed: BTreeSet::new() }
     }
 
     #[test]
@@ -116,7 +149,7 @@ mod tests {
         for (what, wanted, engines) in table {
             let all: Vec<Stored> =
                 engines.iter().map(|(engine, since, _)| stored(*engine, *since)).collect();
-            let wanted = wanted.map(|keys| (id(0), keys.iter().map(|key| id(*key)).collect()));
+            let wanted = wanted.map(|keys| (id(0), open(keys)));
             let found = standings(&all, &wanted.into_iter().collect());
             let expected = engines.iter().map(|(engine, _, standing)| (id(*engine), *standing));
             assert_eq!(found, expected.collect(), "{what}");
@@ -125,20 +158,49 @@ mod tests {
 
     #[test]
     fn a_successor_that_does_not_serve_yet_takes_no_place() {
-        let wanted = [(id(0), [id(3)].into())].into();
-        let untried = Stored { serves: false, ..stored(3, None) };
-        let found = standings(&[stored(1, None), untried], &wanted);
+        let wanted = [(id(0), open(&[3]))].into();
+        let unvalidated = Stored { serves: false, ..stored(3, None) };
+        let found = standings(&[stored(1, None), unvalidated], &wanted);
         assert_eq!(found, [(id(1), Standing::StandIn), (id(3), Standing::Current)].into());
-        let wanted = [(id(0), [id(4)].into())].into();
-        let found = standings(&[stored(1, None), untried], &wanted);
+        let wanted = [(id(0), open(&[4]))].into();
+        let found = standings(&[stored(1, None), unvalidated], &wanted);
         let superseded = Standing::Superseded(id(1));
         assert_eq!(found, [(id(1), Standing::StandIn), (id(3), superseded)].into());
     }
 
     #[test]
+    fn a_fixed_engine_is_waited_for_by_none_and_goes_with_its_shape() {
+        let fixed = |keys: &[u8]| Keys { fixed: open(keys).open, ..open(&[1]) };
+        let [first, second] = [stored(1, None), stored(2, None)];
+        let standing = |wanted: Keys| {
+            let wanted = [(id(0), wanted)].into();
+            standings(&[first, second], &wanted)[&id(2)]
+        };
+        assert_eq!(standing(fixed(&[2, 3])), Standing::Current);
+        assert_eq!(standing(fixed(&[3])), Standing::Superseded(id(1)));
+        assert_eq!(standing(Keys { fixed: open(&[3]).open, ..open(&[4]) }), Standing::StandIn);
+    }
+
+    #[test]
+    fn a_retired_engine_goes_once_a_new_one_of_its_architecture_is_there() {
+        let wanted: WantedKeys = [(id(0), open(&[3]))].into();
+        for (retired, orphaned_since, wanted, expected) in [
+            (None, None, &wanted, Standing::Retired),
+            (None, None, &WantedKeys::new(), Standing::Retired),
+            (None, Some(7), &WantedKeys::new(), Standing::Orphaned(7)),
+            (Some(id(9)), None, &wanted, Standing::Superseded(id(9))),
+            (Some(id(9)), Some(7), &WantedKeys::new(), Standing::Superseded(id(9))),
+        ] {
+            let retired = Stored { retired: Some(retired), ..stored(1, orphaned_since) };
+            assert_eq!(standings(&[retired], wanted)[&id(1)], expected, "{retired:?}");
+        }
+        assert!(!Standing::Retired.is_last_good());
+    }
+
+    #[test]
     fn other_unets_change_nothing() {
         let other = Stored { weights: id(9), ..stored(2, None) };
-        let wanted = [(id(0), [id(3)].into()), (id(9), [id(2)].into())].into();
+        let wanted = [(id(0), open(&[3])), (id(9), open(&[2]))].into();
         let found = standings(&[stored(1, None), other], &wanted);
         assert_eq!(found[&id(1)], Standing::StandIn);
         assert_eq!(found[&id(2)], Standing::Current);

@@ -6,7 +6,7 @@ use sled::{Db, Tree};
 
 /// Raised when the readers or the form of what is kept change, so that older lessons are learned
 /// again: a file that was rejected may be understood now.
-const LESSONS: &str = "2";
+const LESSONS: &str = "3";
 
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -18,6 +18,8 @@ pub(super) struct Database {
     outcomes: Tree,
     setbacks: Tree,
     history: Tree,
+    parameters: Tree,
+    shapes: Tree,
 }
 
 /// A tree of the database.
@@ -29,6 +31,10 @@ pub(super) enum Part {
     Setbacks,
     /// By a number that grows, 8 bytes, big-endian.
     History,
+    /// By signature.
+    Parameters,
+    /// By signature.
+    Shapes,
 }
 
 impl Database {
@@ -47,6 +53,8 @@ impl Database {
                 format!("outcomes.{LESSONS}"),
                 format!("setbacks.{LESSONS}"),
                 "history".to_owned(),
+                format!("parameters.{LESSONS}"),
+                "shapes".to_owned(),
             ];
             for name in db.tree_names() {
                 let kept = current.iter().any(|tree| name == tree.as_bytes())
@@ -55,8 +63,16 @@ impl Database {
                     db.drop_tree(name)?;
                 }
             }
-            let [outcomes, setbacks, history] = current.map(|name| db.open_tree(name));
-            Ok(Self { outcomes: outcomes?, setbacks: setbacks?, history: history?, db })
+            let [outcomes, setbacks, history, parameters, shapes] =
+                current.map(|name| db.open_tree(name));
+            Ok(Self {
+                outcomes: outcomes?,
+                setbacks: setbacks?,
+                history: history?,
+                parameters: parameters?,
+                shapes: shapes?,
+                db,
+            })
         });
         opened.unwrap_or_else(|_| Err(anyhow!("sled panicked on it")))
     }
@@ -67,6 +83,8 @@ impl Database {
             Part::Outcomes => &self.outcomes,
             Part::Setbacks => &self.setbacks,
             Part::History => &self.history,
+            Part::Parameters => &self.parameters,
+            Part::Shapes => &self.shapes,
         }
     }
 
@@ -89,16 +107,20 @@ impl Part {
     /// a third of the room.
     pub(super) fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>> {
         match self {
-            Self::Outcomes => Ok(postcard::to_allocvec(value)?),
-            Self::Own | Self::Setbacks | Self::History => Ok(serde_json::to_vec(value)?),
+            Self::Outcomes | Self::Parameters => Ok(postcard::to_allocvec(value)?),
+            Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
+                Ok(serde_json::to_vec(value)?)
+            }
         }
     }
 
     /// `None` for what does not parse.
     pub(super) fn decode<T: DeserializeOwned>(self, value: &[u8]) -> Option<T> {
         match self {
-            Self::Outcomes => postcard::from_bytes(value).ok(),
-            Self::Own | Self::Setbacks | Self::History => serde_json::from_slice(value).ok(),
+            Self::Outcomes | Self::Parameters => postcard::from_bytes(value).ok(),
+            Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
+                serde_json::from_slice(value).ok()
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ use super::{
     database::{Database, Part},
 };
 use crate::{
-    schedule::{Outcome, Setback},
+    build::Parameter,
+    schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };
 
@@ -167,13 +168,29 @@ impl Store for Disk {
     }
 
     fn setbacks(&self) -> HashMap<Id, Setback> {
-        let entries = self.entries(Part::Setbacks).into_iter();
-        entries
-            .filter_map(|(key, value)| {
-                let id = std::str::from_utf8(&key).ok()?.parse().ok()?;
-                Some((id, Part::Setbacks.decode(&value)?))
-            })
-            .collect()
+        by_id(Part::Setbacks, self.entries(Part::Setbacks))
+    }
+
+    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
+        self.get(Part::Parameters, signature.to_string().as_bytes())
+    }
+
+    fn knows_parameters(&self, signature: &Id) -> bool {
+        let key = signature.to_string().into_bytes();
+        lock(&self.unsaved).contains_key(&(Part::Parameters, key.clone()))
+            || self.read(|database| database.tree(Part::Parameters).contains_key(key)) == Some(true)
+    }
+
+    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
+        self.put(Part::Parameters, signature.to_string().as_bytes(), Some(&parameters));
+    }
+
+    fn shapes(&self) -> BTreeMap<Id, InUse> {
+        by_id(Part::Shapes, self.entries(Part::Shapes))
+    }
+
+    fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>) {
+        self.put(Part::Shapes, signature.to_string().as_bytes(), shapes);
     }
 
     fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
@@ -222,6 +239,18 @@ impl Store for Disk {
     }
 }
 
+/// What parses of a tree whose keys are ids.
+fn by_id<T: DeserializeOwned, C: FromIterator<(Id, T)>>(
+    part: Part,
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+) -> C {
+    let parsed = entries.into_iter().filter_map(|(key, value)| {
+        let id = std::str::from_utf8(&key).ok()?.parse().ok()?;
+        Some((id, part.decode(&value)?))
+    });
+    parsed.collect()
+}
+
 fn key(stamp: &Stamp) -> Vec<u8> {
     let mut key = Vec::with_capacity(40);
     for field in [stamp.device, stamp.inode, stamp.size] {
@@ -232,90 +261,4 @@ fn key(stamp: &Stamp) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::identified;
-
-    const STAMP: Stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: -4 };
-
-    #[test]
-    fn keeps_what_was_learned() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("learned");
-        let outcome = Outcome::Rejected("a LoRA".into());
-        let other = Stamp { inode: 3, ..STAMP };
-        let engine = Id::from(blake3::hash(b"engine"));
-        {
-            let store = Disk::open(&path).unwrap();
-            store.remember(&STAMP, &outcome);
-            store.remember(&other, &identified("a"));
-            store.set_back(&engine, Some(&Setback::Removed));
-            store.set_paused(true);
-            store.set_mounts(&["/m/disk".into()].into());
-            store.flush();
-        }
-        let store = Disk::open(&path).unwrap();
-        assert_eq!(store.outcome(&STAMP), Some(outcome));
-        assert_eq!(store.outcome(&other), Some(identified("a")));
-        assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
-        assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
-        assert!(store.is_paused());
-        assert_eq!(store.mounts(), ["/m/disk".into()].into());
-        store.set_paused(false);
-        assert!(!store.is_paused());
-        store.set_back(&engine, None);
-        assert!(store.setbacks().is_empty());
-    }
-
-    #[test]
-    fn an_error_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let outcome = |why: &str| Outcome::Rejected(why.to_owned());
-        let other = Stamp { inode: 5, ..STAMP };
-        {
-            let store = Disk::open(dir.path()).unwrap();
-            store.remember(&STAMP, &outcome("before"));
-            store.flush();
-            store.note("as on a full disk");
-            store.remember(&other, &outcome("after"));
-            assert_eq!(store.outcome(&other), Some(outcome("after")));
-            store.flush();
-            assert!(!store.broken.load(Ordering::Relaxed));
-        }
-        let store = Disk::open(dir.path()).unwrap();
-        assert_eq!(store.outcome(&STAMP), Some(outcome("before")));
-        assert_eq!(store.outcome(&other), Some(outcome("after")));
-    }
-
-    #[test]
-    fn the_newest_of_the_history_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Disk::open(dir.path()).unwrap();
-        let ended = |ended_at| Finished {
-            engine: "e".into(),
-            weights_id: "w".into(),
-            location: "/m/a".into(),
-            preset: "default".into(),
-            outcome: protocol::Outcome::Built,
-            reason: None,
-            seconds: 1,
-            bytes: None,
-            ended_at,
-        };
-        let all = HISTORY as u64 + 3;
-        (0..all).for_each(|time| store.record(&ended(time)));
-        let times: Vec<_> = store.history().iter().map(|finished| finished.ended_at).collect();
-        assert_eq!(times, (3..all).rev().collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_broken_database_is_made_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("learned");
-        drop(Disk::open(&path).unwrap());
-        fs::write(path.join("conf"), "garbage").unwrap();
-        fs::write(path.join("db"), [7; 4096]).unwrap();
-        let store = Disk::open(&path).unwrap();
-        assert_eq!(store.outcome(&STAMP), None);
-    }
-}
+mod tests;

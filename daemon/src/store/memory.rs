@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Mutex,
 };
@@ -9,7 +9,8 @@ use protocol::Finished;
 
 use super::Store;
 use crate::{
-    schedule::{Outcome, Setback},
+    build::Parameter,
+    schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };
 
@@ -21,6 +22,8 @@ pub struct Memory {
     history: Mutex<Vec<Finished>>,
     paused: Mutex<bool>,
     mounts: Mutex<BTreeSet<PathBuf>>,
+    parameters: Mutex<HashMap<Id, Vec<Parameter>>>,
+    shapes: Mutex<BTreeMap<Id, InUse>>,
 }
 
 impl Store for Memory {
@@ -34,6 +37,30 @@ impl Store for Memory {
 
     fn setbacks(&self) -> HashMap<Id, Setback> {
         self.setbacks.lock().unwrap().clone()
+    }
+
+    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
+        self.parameters.lock().unwrap().get(signature).cloned()
+    }
+
+    fn knows_parameters(&self, signature: &Id) -> bool {
+        self.parameters.lock().unwrap().contains_key(signature)
+    }
+
+    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
+        self.parameters.lock().unwrap().insert(*signature, parameters.to_vec());
+    }
+
+    fn shapes(&self) -> BTreeMap<Id, InUse> {
+        self.shapes.lock().unwrap().clone()
+    }
+
+    fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>) {
+        let mut all = self.shapes.lock().unwrap();
+        match shapes {
+            Some(shapes) => all.insert(*signature, shapes.clone()),
+            None => all.remove(signature),
+        };
     }
 
     fn set_back(&self, engine: &Id, setback: Option<&Setback>) {

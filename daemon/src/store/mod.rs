@@ -8,7 +8,7 @@ mod disk;
 mod memory;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
 };
 
@@ -20,7 +20,8 @@ pub use disk::Disk;
 pub use memory::Memory;
 
 use crate::{
-    schedule::{Outcome, Setback},
+    build::Parameter,
+    schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };
 
@@ -30,6 +31,16 @@ pub trait Store: Send + Sync + 'static {
     fn outcome(&self, stamp: &Stamp) -> Option<Outcome>;
     /// Keeps what reading this file taught.
     fn remember(&self, stamp: &Stamp, outcome: &Outcome);
+    /// The tensors of UNets of this signature.
+    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>>;
+    /// Whether they are known.
+    fn knows_parameters(&self, signature: &Id) -> bool;
+    /// Keeps the tensors of UNets of this signature.
+    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]);
+    /// The shapes that are asked for, by signature.
+    fn shapes(&self) -> BTreeMap<Id, InUse>;
+    /// Keeps the shapes that are asked for of a signature, or forgets them.
+    fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>);
     /// Every engine that is not to be built until asked for.
     fn setbacks(&self) -> HashMap<Id, Setback>;
     /// Keeps or clears why an engine is not to be built.

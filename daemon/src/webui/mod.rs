@@ -4,8 +4,11 @@ mod api;
 mod index;
 mod model_json;
 pub mod proofs;
+pub mod shapes;
 
 pub use api::{WebUi, WebUiReading, is_titled};
-pub use index::{Checkpoint as IndexedCheckpoint, Index, IndexFile, IndexedEngine};
+pub use index::{
+    Checkpoint as IndexedCheckpoint, Ids as IndexedIds, Index, IndexFile, IndexedEngine,
+};
 pub use model_json::Keeper;
 pub use proofs::Proofs;

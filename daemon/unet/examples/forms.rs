@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 use checkpoint::Checkpoint;
 use unet::{Form, Graph, Precision};
 
+/// Before a form's name: with the weights as inputs, and the binding beside it.
+const SHARED: &str = "shared:";
+
 /// Beside the forms that differ from the default in one choice.
 const TOGETHER: [&str; 5] = [
     "attention-operator+fused",
@@ -37,8 +40,17 @@ fn main() -> Result<()> {
     let weights = link(&path, &folder)?;
     for name in names {
         let Checkpoint { architecture, tensors, .. } = &checkpoint;
-        let graph = Graph::with_form(architecture, tensors, Precision::Fp16, name.parse()?)?;
+        let graph = match name.strip_prefix(SHARED) {
+            Some(form) => {
+                Graph::shared_with_form(architecture, tensors, Precision::Fp16, form.parse()?)?
+            }
+            None => Graph::with_form(architecture, tensors, Precision::Fp16, name.parse()?)?,
+        };
         fs::write(folder.join(format!("{name}.onnx")), graph.to_onnx(&weights))?;
+        if let Some(binding) = graph.binding() {
+            let binding = serde_json::to_vec_pretty(binding)?;
+            fs::write(folder.join(format!("{name}.binding.json")), binding)?;
+        }
         println!("{name}");
     }
     Ok(())

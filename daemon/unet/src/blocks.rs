@@ -4,6 +4,7 @@ use crate::builder::{Builder, Value};
 use crate::error::Error;
 use crate::form::Pointwise;
 use crate::layers::{Conditions, Features, Source};
+use crate::weights::missing;
 
 /// Epsilon of the group normalizations of residual blocks and of the output.
 pub(crate) const BLOCK_EPSILON: f32 = 1e-5;
@@ -75,7 +76,11 @@ impl Builder<'_> {
         let h = self.norm_silu_conv(at, ["in_layers.0", "in_layers.2"], x, outputs)?;
         let emb = format!("{at}.emb_layers.1");
         let width = conditions.embedding_width;
-        let shift = self.linear(&emb, &conditions.embedding, width, outputs)?;
+        let joined = conditions.shifts.as_ref();
+        let shift = match joined.map(|all| all.output(&emb, [outputs, width])).transpose()? {
+            Some(shift) => shift.ok_or_else(|| missing(&format!("{emb}.weight")))?,
+            None => self.linear(&emb, &conditions.embedding, width, outputs)?,
+        };
         let shape = self.ints("shape.per_channel", &[0, -1, 1, 1]);
         let shift = self.reshape(&emb, &shift, &shape);
         let value = self.add(&emb, &h.value, &shift);
@@ -175,11 +180,10 @@ impl Builder<'_> {
     ) -> Result<Value, Error> {
         let [attn1, attn2, ff] = ["attn1", "attn2", "ff"].map(|name| format!("{at}.{name}"));
         let normal = self.layer_norm(&format!("{at}.norm1"), &rows, channels)?;
-        let h = self.attention(&attn1, &normal, channels, &Source::Same, conditions)?;
+        let h = self.attention(&attn1, &normal, channels, Source::Same, conditions)?;
         let rows = self.add(&attn1, &h, &rows);
         let normal = self.layer_norm(&format!("{at}.norm2"), &rows, channels)?;
-        let text = Source::Other(&conditions.context, conditions.context_width);
-        let h = self.attention(&attn2, &normal, channels, &text, conditions)?;
+        let h = self.attention(&attn2, &normal, channels, Source::Text, conditions)?;
         let rows = self.add(&attn2, &h, &rows);
         let normal = self.layer_norm(&format!("{at}.norm3"), &rows, channels)?;
         let h = self.feed_forward(&ff, &normal, channels)?;

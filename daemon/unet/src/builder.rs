@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use checkpoint::Dtype;
 
+use crate::binding::{Bound, Layout};
 use crate::error::Error;
 use crate::form::Form;
-use crate::graph::{Attribute, Data, Initializer, Node};
+use crate::graph::{Attribute, Data, Initializer, Input, Node};
 use crate::precision::Precision;
 use crate::weights::{Weights, full};
 
@@ -28,24 +29,36 @@ pub(crate) struct Builder<'a> {
     pub(crate) weights: Weights<'a>,
     pub(crate) precision: Precision,
     pub(crate) form: Form,
+    /// Weights are inputs, and none are in the graph.
+    pub(crate) shared: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) initializers: Vec<Initializer>,
+    pub(crate) weight_inputs: Vec<Input>,
+    pub(crate) bound: Vec<Bound>,
     constants: HashSet<String>,
     names: HashMap<String, usize>,
-    shared: HashMap<String, Value>,
+    made: HashMap<String, Value>,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(weights: Weights<'a>, precision: Precision, form: Form) -> Self {
+    pub(crate) fn new(
+        weights: Weights<'a>,
+        precision: Precision,
+        form: Form,
+        shared: bool,
+    ) -> Self {
         Self {
             weights,
             precision,
             form,
+            shared,
             nodes: Vec::new(),
             initializers: Vec::new(),
+            weight_inputs: Vec::new(),
+            bound: Vec::new(),
             constants: HashSet::new(),
             names: HashMap::new(),
-            shared: HashMap::new(),
+            made: HashMap::new(),
         }
     }
 
@@ -64,12 +77,25 @@ impl<'a> Builder<'a> {
 
     /// Splits a value evenly along its second dimension.
     pub(crate) fn split<const N: usize>(&mut self, at: &str, value: &Value) -> [Value; N] {
-        let name = self.unique(format!("{at}/Split"));
-        let outputs: [String; N] = std::array::from_fn(|index| format!("{name}.{index}"));
         let count = i64::try_from(N).unwrap_or(i64::MAX);
         let attributes = [("axis", Attribute::Int(1)), ("num_outputs", Attribute::Int(count))];
-        self.push(name, "Split", &[value], outputs.to_vec(), &attributes);
-        outputs.map(Value)
+        let mut outputs = self.op_of_many(at, "Split", &[value], N, &attributes).into_iter();
+        std::array::from_fn(|_| outputs.next().unwrap_or_else(|| value.clone()))
+    }
+
+    /// Adds an operator with `count` outputs.
+    pub(crate) fn op_of_many(
+        &mut self,
+        at: &str,
+        operator: &'static str,
+        inputs: &[&Value],
+        count: usize,
+        attributes: Attributes<'_>,
+    ) -> Vec<Value> {
+        let name = self.unique(format!("{at}/{operator}"));
+        let outputs: Vec<_> = (0..count).map(|index| format!("{name}.{index}")).collect();
+        self.push(name, operator, inputs, outputs.clone(), attributes);
+        outputs.into_iter().map(Value).collect()
     }
 
     fn push(
@@ -92,18 +118,21 @@ impl<'a> Builder<'a> {
     }
 
     /// The value made by `make` the first time it is asked for under this name.
-    pub(crate) fn shared(&mut self, name: &str, make: impl FnOnce(&mut Self) -> Value) -> Value {
-        if let Some(value) = self.shared.get(name) {
+    pub(crate) fn once(&mut self, name: &str, make: impl FnOnce(&mut Self) -> Value) -> Value {
+        if let Some(value) = self.made.get(name) {
             return value.clone();
         }
         let value = make(self);
-        self.shared.insert(name.to_owned(), value.clone());
+        self.made.insert(name.to_owned(), value.clone());
         value
     }
 
-    /// A tensor of the checkpoint in the graph's precision, if its shape is the one wanted.
+    /// A tensor of the model in the graph's precision, if its shape is the one wanted.
     pub(crate) fn weight(&mut self, name: &str, wanted: &[u64]) -> Result<Value, Error> {
         let tensor = self.weights.take(name, wanted)?;
+        if self.shared {
+            return Ok(self.bound(name, wanted, vec![name.to_owned()], Layout::Plain));
+        }
         let dtype = tensor.dtype;
         if !matches!(dtype, Dtype::F16 | Dtype::Bf16 | Dtype::F32) {
             return Err(Error::Dtype { name: full(name), dtype });

@@ -8,6 +8,8 @@ pub struct Form {
     pub linear: Linear,
     /// Group normalization.
     pub group_norm: GroupNorm,
+    /// The type in which norms are computed.
+    pub norms: Norms,
     /// Attention from queries, keys and values.
     pub attention: Attention,
     /// Queries, keys and values from the features.
@@ -44,6 +46,16 @@ pub enum GroupNorm {
     Instance,
 }
 
+/// The type in which norms are computed. Their sums are in fp32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Norms {
+    /// fp32, between casts: beside attention in fp32, TensorRT-RTX takes less time so.
+    #[default]
+    Fp32,
+    /// The graph's precision.
+    Native,
+}
+
 /// Attention from queries, keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attention {
@@ -53,6 +65,8 @@ pub enum Attention {
         scale: Scale,
         /// In which type the weights are normalized.
         softmax: Softmax,
+        /// In which type the values are summed up.
+        values: Values,
     },
     /// The operator Attention (opset 23).
     Operator,
@@ -60,7 +74,8 @@ pub enum Attention {
 
 impl Default for Attention {
     fn default() -> Self {
-        Self::Plain { scale: Scale::default(), softmax: Softmax::default() }
+        let (scale, softmax, values) = Default::default();
+        Self::Plain { scale, softmax, values }
     }
 }
 
@@ -79,11 +94,22 @@ pub enum Scale {
 /// The type in which attention's weights are normalized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Softmax {
-    /// The graph's precision.
-    #[default]
-    Native,
     /// fp32, cast back after.
+    #[default]
     Fp32,
+    /// The graph's precision.
+    Native,
+}
+
+/// The type in which attention sums up values by their weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Values {
+    /// fp32 in self-attention. In fp16 TensorRT-RTX's fused kernel adds up exp(score) · value before it
+    /// divides: with thousands of positions that passes fp16's range, and the picture is black.
+    #[default]
+    Fp32,
+    /// The graph's precision.
+    Native,
 }
 
 /// Queries, keys and values from the features.
@@ -92,7 +118,8 @@ pub enum Projections {
     /// One linear layer each.
     #[default]
     Separate,
-    /// One linear layer for all that have the same input, split after.
+    /// One linear layer for all that have the same input, split after; for measuring it with weights in
+    /// the graph. Where weights are inputs, they are always joined.
     Fused,
 }
 

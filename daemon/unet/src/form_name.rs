@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use crate::form::{
-    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Sums,
-    Upsample,
+    Attention, Form, Gelu, GroupNorm, Linear, Norms, Pointwise, Projections, Scale, Softmax, Sums,
+    Upsample, Values,
 };
 
 const DEFAULT: &str = "default";
@@ -12,10 +12,11 @@ const DEFAULT: &str = "default";
 /// Something other than in the default form, by name.
 type Change = (&'static str, fn(&mut Form));
 
-const CHANGES: [Change; 14] = [
+const CHANGES: [Change; 16] = [
     ("linear-matmul", |form| form.linear = Linear::MatMul),
     ("linear-conv", |form| form.linear = Linear::Conv),
     ("norm-instance", |form| form.group_norm = GroupNorm::Instance),
+    ("norms-native", |form| form.norms = Norms::Native),
     ("gelu-native", |form| form.gelu = Gelu::Native),
     ("gelu-erf", |form| form.gelu = Gelu::Erf),
     ("sums-linear-fp32", |form| form.sums = Sums::LinearFp32),
@@ -24,19 +25,20 @@ const CHANGES: [Change; 14] = [
     ("upsample-transposed", |form| form.upsample = Upsample::Transposed),
     ("fused", |form| form.projections = Projections::Fused),
     ("attention-operator", |form| form.attention = Attention::Operator),
-    ("scale-both", |form| form.attention = plain(form, Some(Scale::QueriesAndKeys), None)),
-    ("scale-scores", |form| form.attention = plain(form, Some(Scale::Scores), None)),
-    ("softmax-fp32", |form| form.attention = plain(form, None, Some(Softmax::Fp32))),
+    ("scale-both", |form| plain(form, |scale, _, _| *scale = Scale::QueriesAndKeys)),
+    ("scale-scores", |form| plain(form, |scale, _, _| *scale = Scale::Scores)),
+    ("softmax-native", |form| plain(form, |_, softmax, _| *softmax = Softmax::Native)),
+    ("values-native", |form| plain(form, |_, _, values| *values = Values::Native)),
 ];
 
-/// Plain attention, what is not given as it was.
-fn plain(form: &Form, scale: Option<Scale>, softmax: Option<Softmax>) -> Attention {
-    let (was_scale, was_softmax) = match form.attention {
-        Attention::Plain { scale, softmax } => (scale, softmax),
-        Attention::Operator => Default::default(),
-    };
-    let (scale, softmax) = (scale.unwrap_or(was_scale), softmax.unwrap_or(was_softmax));
-    Attention::Plain { scale, softmax }
+/// Has plain attention, changed so.
+fn plain(form: &mut Form, change: fn(&mut Scale, &mut Softmax, &mut Values)) {
+    if form.attention == Attention::Operator {
+        form.attention = Attention::default();
+    }
+    if let Attention::Plain { scale, softmax, values } = &mut form.attention {
+        change(scale, softmax, values);
+    }
 }
 
 impl Form {

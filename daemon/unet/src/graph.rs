@@ -2,6 +2,7 @@
 
 use checkpoint::{Architecture, Dtype, Tensor};
 
+use crate::binding::Binding;
 use crate::error::Error;
 use crate::form::Form;
 use crate::model;
@@ -16,13 +17,15 @@ pub struct Graph {
     pub(crate) output: Input,
     pub(crate) nodes: Vec<Node>,
     pub(crate) initializers: Vec<Initializer>,
+    pub(crate) binding: Option<Binding>,
 }
 
 /// An input or the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Name: `sample`, `timesteps`, `encoder_hidden_states`, `y`; `latent` for the output.
-    pub name: &'static str,
+    /// Name: `sample`, `timesteps`, `encoder_hidden_states`, `y`; `latent` for the output; of a weight that
+    /// is an input as [`Binding`] has it.
+    pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
     /// Dimensions, outermost first.
@@ -89,7 +92,7 @@ pub enum Data {
         /// Number of bytes.
         bytes: u64,
     },
-    /// Here. An engine that is refitted must be given these too.
+    /// Here.
     Inline(Vec<u8>),
 }
 
@@ -118,12 +121,58 @@ impl Graph {
         precision: Precision,
         form: Form,
     ) -> Result<Self, Error> {
-        model::build(architecture, tensors, precision, form)
+        model::build(architecture, tensors, precision, form, false)
+    }
+
+    /// The UNet that tensors of these names and shapes make, whatever they hold and are stored as: its
+    /// weights are inputs, which [`Self::binding`] tells of.
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn shared(
+        architecture: &Architecture,
+        tensors: &[Tensor],
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        model::build(architecture, tensors, precision, Form::default(), true)
+    }
+
+    /// The same in another form, as [`Graph::with_form`].
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn shared_with_form(
+        architecture: &Architecture,
+        tensors: &[Tensor],
+        precision: Precision,
+        form: Form,
+    ) -> Result<Self, Error> {
+        model::build(architecture, tensors, precision, form, true)
+    }
+
+    /// The graph for this size alone of the dimension `name`, as [`Dimension::Dynamic`] has it. An engine
+    /// of a graph whose batch, height and width are fixed has its kernels chosen when it is built.
+    #[must_use]
+    pub fn fixed(mut self, name: &str, size: u64) -> Self {
+        let dimensions = self.inputs.iter_mut().chain([&mut self.output]);
+        for dimension in dimensions.flat_map(|input| &mut input.dimensions) {
+            if matches!(dimension, Dimension::Dynamic(found) if *found == name) {
+                *dimension = Dimension::Fixed(size);
+            }
+        }
+        self
+    }
+
+    /// How the weights that are inputs are made of a model's parameters; `None` where they are in the
+    /// checkpoint's file.
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// The inputs: `sample` [batch, channels, height, width], `timesteps` `[batch]`,
-    /// `encoder_hidden_states` [batch, tokens, width] and, for models that take one, `y`
-    /// [batch, width]. Height and width are the latent's, an eighth of the image's.
+    /// `encoder_hidden_states` [batch, tokens, width], for models that take one, `y` [batch, width], and
+    /// the weights that are inputs. Height and width are the latent's, an eighth of the image's.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         &self.inputs

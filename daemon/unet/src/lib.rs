@@ -4,25 +4,29 @@
 //! which of them have transformers and how deep, where the resolution changes. [`Graph::to_onnx`]
 //! writes the graph alone; the weights stay where they are, and the ONNX file points at them in
 //! the `.safetensors` file itself.
+//!
+//! [`Graph::shared`] makes the same of names and shapes alone: the weights are inputs, and
+//! [`Graph::binding`] says how each is made of a model's parameters.
 
-mod blank;
+mod binding;
 mod blocks;
 mod builder;
 mod error;
 mod form;
 mod form_name;
 mod graph;
+mod joined;
 mod layers;
 mod model;
 mod onnx;
 mod precision;
 mod weights;
 
-pub use blank::blank;
+pub use binding::{BINDING_VERSION, Binding, Bound, Layout};
 pub use error::Error;
 pub use form::{
-    Attention, Form, Gelu, GroupNorm, Linear, Pointwise, Projections, Scale, Softmax, Sums,
-    Upsample,
+    Attention, Form, Gelu, GroupNorm, Linear, Norms, Pointwise, Projections, Scale, Softmax, Sums,
+    Upsample, Values,
 };
 pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
@@ -30,4 +34,4 @@ pub use precision::{Precision, UnknownPrecision};
 
 /// Version of the graph that this crate makes of a checkpoint. It is part of an engine's key, and
 /// is raised whenever the graph changes in any way that an engine could show.
-pub const RECIPE: u32 = 2;
+pub const RECIPE: u32 = 3;

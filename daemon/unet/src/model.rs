@@ -2,6 +2,7 @@
 
 use checkpoint::{Architecture, Dtype, Tensor};
 
+use crate::binding::{BINDING_VERSION, Binding};
 use crate::blocks::Module;
 use crate::builder::{Builder, Value};
 use crate::error::Error;
@@ -24,8 +25,9 @@ pub(crate) fn build(
     tensors: &[Tensor],
     precision: Precision,
     form: Form,
+    shared: bool,
 ) -> Result<Graph, Error> {
-    let mut builder = Builder::new(Weights::new(tensors), precision, form);
+    let mut builder = Builder::new(Weights::new(tensors), precision, form, shared);
     let conditions = builder.conditions(architecture)?;
     let sample = Features { value: Value::new("sample"), channels: architecture.in_channels };
     let (h, skips) = builder.input_blocks(sample, &conditions)?;
@@ -35,8 +37,11 @@ pub(crate) fn build(
     builder.weights.finish()?;
     let opset = if form.attention == Attention::Operator { ATTENTION_OPSET } else { OPSET };
     let output = picture(OUTPUT, precision, channels);
-    let inputs = inputs(architecture, precision);
-    Ok(Graph { opset, inputs, output, nodes: builder.nodes, initializers: builder.initializers })
+    let mut inputs = inputs(architecture, precision);
+    inputs.extend(builder.weight_inputs);
+    let binding = shared.then_some(Binding { version: BINDING_VERSION, inputs: builder.bound });
+    let (nodes, initializers) = (builder.nodes, builder.initializers);
+    Ok(Graph { opset, inputs, output, nodes, initializers, binding })
 }
 
 fn inputs(architecture: &Architecture, precision: Precision) -> Vec<Input> {
@@ -46,23 +51,23 @@ fn inputs(architecture: &Architecture, precision: Precision) -> Vec<Input> {
     let mut inputs = vec![
         picture("sample", precision, architecture.in_channels),
         // fp32 always: the steps are fractions, which fp16 would round to halves.
-        Input { name: "timesteps", dtype: Dtype::F32, dimensions: vec![batch] },
+        Input { name: "timesteps".to_owned(), dtype: Dtype::F32, dimensions: vec![batch] },
         Input {
-            name: "encoder_hidden_states",
+            name: "encoder_hidden_states".to_owned(),
             dtype,
             dimensions: vec![batch, Dynamic("tokens"), Fixed(architecture.context_width)],
         },
     ];
     if let Some(width) = architecture.y_width {
-        inputs.push(Input { name: "y", dtype, dimensions: vec![batch, Fixed(width)] });
+        inputs.push(Input { name: "y".to_owned(), dtype, dimensions: vec![batch, Fixed(width)] });
     }
     inputs
 }
 
-fn picture(name: &'static str, precision: Precision, channels: u64) -> Input {
+fn picture(name: &str, precision: Precision, channels: u64) -> Input {
     use Dimension::{Dynamic, Fixed};
     let dimensions = vec![Dynamic("batch"), Fixed(channels), Dynamic("height"), Dynamic("width")];
-    Input { name, dtype: precision.dtype(), dimensions }
+    Input { name: name.to_owned(), dtype: precision.dtype(), dimensions }
 }
 
 impl Builder<'_> {
@@ -86,7 +91,12 @@ impl Builder<'_> {
         let shape = self.rows_shape(context_width);
         let context = self.reshape("context", &Value::new("encoder_hidden_states"), &shape);
         let heads = architecture.heads;
-        Ok(Conditions { batch, embedding, embedding_width, context, context_width, heads })
+        let layers = self.weights.layers(".emb_layers.1");
+        let shifts = self
+            .shared
+            .then(|| self.join("emb_layers", &embedding, layers, embedding_width, true))
+            .transpose()?;
+        Ok(Conditions { batch, embedding, embedding_width, context, context_width, shifts, heads })
     }
 
     /// Returns the last block's output, and every block's output for the way up.

@@ -31,6 +31,12 @@ impl<'a> Weights<'a> {
         (0..).take_while(|index| self.any(&format!("{prefix}.{index}."))).count()
     }
 
+    /// The layers, in order of their names, whose names end so.
+    pub(crate) fn layers(&self, ending: &str) -> Vec<String> {
+        let layers = self.tensors.keys().filter_map(|name| name.strip_suffix(".weight"));
+        layers.filter(|layer| layer.ends_with(ending)).map(str::to_owned).collect()
+    }
+
     /// The shape of a tensor.
     pub(crate) fn shape(&self, name: &str) -> Result<&'a [u64], Error> {
         let tensor = self.tensors.get(name).ok_or_else(|| missing(name))?;

@@ -2,11 +2,12 @@
 
 mod common;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use checkpoint::Checkpoint;
 use common::Golden;
 use common::runtime::Runtime;
 use goldens::{Array, Case, Manifest};
-use unet::{Form, Precision};
+use unet::{Form, Graph, Precision};
 
 /// The largest relative error of an fp32 graph.
 const FP32: f64 = 1e-4;
@@ -29,8 +30,27 @@ fn check(golden: &Golden, precision: Precision, form: Form, tolerance: f64) -> R
 
 fn check_both(name: &str) -> Result<()> {
     let golden = Golden::load(name)?;
-    check(&golden, Precision::Fp32, Form::default(), FP32)?;
-    check(&golden, Precision::Fp16, Form::default(), FP16)
+    for (precision, tolerance) in [(Precision::Fp32, FP32), (Precision::Fp16, FP16)] {
+        check(&golden, precision, Form::default(), tolerance)?;
+        check_shared(&golden, precision, tolerance)?;
+    }
+    Ok(())
+}
+
+/// The same with the weights handed in, as the binding says.
+fn check_shared(golden: &Golden, precision: Precision, tolerance: f64) -> Result<()> {
+    let Checkpoint { architecture, tensors, .. } = &golden.checkpoint;
+    let graph = Graph::shared(architecture, tensors, precision)?;
+    let weights = golden.weights(graph.binding().context("no binding")?)?;
+    let mut runtime = Runtime::load(&golden.write(&graph)?)?;
+    let cases = golden.manifest.inputs().into_iter().zip(golden.manifest.expected()?);
+    for (index, (mut case, expected)) in cases.enumerate() {
+        case.extend(weights.clone());
+        let error = runtime.run(&case)?.relative_error(&expected);
+        println!("{} shared {precision} case {index}: {error:.1e}", golden.manifest.name);
+        ensure!(error <= tolerance, "shared {precision} case {index}: {error:e} > {tolerance:e}");
+    }
+    Ok(())
 }
 
 /// A test for each, so that they run side by side.

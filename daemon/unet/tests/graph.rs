@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use checkpoint::{Architecture, Dtype, Heads, Kind, Tensor, UNET_PREFIX};
 use common::tensors;
 use goldens::{Manifest, full_size_sd15, full_size_sdxl, names};
-use unet::{Data, Error, Graph, Precision};
+use unet::{BINDING_VERSION, Bound, Data, Dimension, Error, Graph, Layout, Precision};
 
 /// A golden checkpoint's tensors and architecture.
 fn golden(name: &str) -> Result<(Vec<Tensor>, Architecture)> {
@@ -19,6 +19,10 @@ fn golden(name: &str) -> Result<(Vec<Tensor>, Architecture)> {
 
 fn graph(tensors: &[Tensor], architecture: &Architecture) -> Result<Graph, Error> {
     Graph::new(architecture, tensors, Precision::Fp16)
+}
+
+fn shared(tensors: &[Tensor], architecture: &Architecture) -> Result<Graph, Error> {
+    Graph::shared(architecture, tensors, Precision::Fp16)
 }
 
 /// A tensor of the UNet; its name without the UNet's prefix.
@@ -62,13 +66,97 @@ fn every_tensor_of_the_unet_is_one_initializer() -> Result<()> {
 }
 
 #[test]
-fn every_value_is_made_once_before_it_is_used() -> Result<()> {
+fn every_tensor_of_the_unet_is_part_of_one_input_where_weights_are_inputs() -> Result<()> {
+    let mut manifests = vec![full_size_sd15(0), full_size_sdxl(0)];
     for name in names()? {
+        manifests.push(Manifest::load(&name)?);
+    }
+    for manifest in manifests {
+        let tensors = tensors(&manifest);
+        let graph = shared(&tensors, &Architecture::of(&tensors)?)?;
+        assert!(graph.initializers().iter().all(|i| matches!(i.data, Data::Inline(_))));
+        let binding = graph.binding().context("no binding")?;
+        assert_eq!(binding.version, BINDING_VERSION);
+        let shapes: BTreeMap<&str, &[u64]> = tensors
+            .iter()
+            .filter_map(|t| Some((t.name.strip_prefix(UNET_PREFIX)?, t.shape.as_slice())))
+            .collect();
+        let mut parts: Vec<&str> = Vec::new();
+        for Bound { name, shape, parts: own, layout } in &binding.inputs {
+            parts.extend(own.iter().map(String::as_str));
+            let first = shapes[own[0].as_str()];
+            let wanted = match layout {
+                Layout::Ohwi => vec![first[0], first[2], first[3], first[1]],
+                Layout::Plain => {
+                    let rows = own.iter().map(|part| shapes[part.as_str()][0]).sum();
+                    [&[rows], &first[1..]].concat()
+                }
+            };
+            assert_eq!(*shape, wanted, "{name}");
+            let input = graph.inputs().iter().find(|input| input.name == *name);
+            let dimensions = input.map(|input| input.dimensions.clone());
+            assert_eq!(dimensions, Some(shape.iter().copied().map(Dimension::Fixed).collect()));
+        }
+        parts.sort_unstable();
+        assert!(parts.iter().eq(shapes.keys()), "{}", manifest.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_reads_the_same_rows_is_one_input() -> Result<()> {
+    let manifest = full_size_sd15(0);
+    let tensors = tensors(&manifest);
+    let graph = shared(&tensors, &Architecture::of(&tensors)?)?;
+    let inputs = &graph.binding().context("no binding")?.inputs;
+    let joined = |parts: usize| inputs.iter().filter(|i| i.parts.len() == parts).count();
+    // Weights and biases of 22 time embeddings; of 16 attentions to the text keys and values; of 16 to
+    // themselves queries too.
+    assert_eq!((joined(22), joined(2), joined(3)), (2, 16, 16));
+    // Of every convolution that looks at more than one pixel.
+    assert_eq!(inputs.iter().filter(|input| input.layout == Layout::Ohwi).count(), 52);
+    assert_eq!(graph.nodes().iter().filter(|node| node.operator == "Gemm").count(), 115);
+    Ok(())
+}
+
+#[test]
+fn how_weights_are_stored_does_not_show_where_they_are_inputs() -> Result<()> {
+    let (tensors, architecture) = golden("sd2")?;
+    let wanted = shared(&tensors, &architecture)?;
+    for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F8E4M3] {
+        let stored = |tensor: &Tensor| Tensor { dtype, offset: 7, bytes: 0, ..tensor.clone() };
+        let stored: Vec<_> = tensors.iter().map(stored).collect();
+        assert_eq!(shared(&stored, &architecture)?, wanted);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_dimension_can_be_fixed() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let graph = shared(&tensors, &architecture)?.fixed("batch", 2).fixed("height", 64);
+    let dimensions = |name: &str| {
+        let input = graph.inputs().iter().find(|input| input.name == name);
+        input.map(|input| input.dimensions.clone()).unwrap_or_default()
+    };
+    use Dimension::{Dynamic, Fixed};
+    assert_eq!(dimensions("sample"), [Fixed(2), Fixed(4), Fixed(64), Dynamic("width")]);
+    assert_eq!(dimensions("encoder_hidden_states"), [Fixed(2), Dynamic("tokens"), Fixed(768)]);
+    let output = [Fixed(2), Fixed(4), Fixed(64), Dynamic("width")];
+    assert_eq!(graph.output().dimensions, output);
+    Ok(())
+}
+
+#[test]
+fn every_value_is_made_once_before_it_is_used() -> Result<()> {
+    for (name, is_shared) in
+        names()?.into_iter().flat_map(|name| [(name.clone(), false), (name, true)])
+    {
         let (tensors, architecture) = golden(&name)?;
-        let graph = graph(&tensors, &architecture)?;
+        let graph = if is_shared { shared } else { graph }(&tensors, &architecture)?;
         let mut made: HashSet<&str> = HashSet::from([""]);
         let initializers = graph.initializers().iter().map(|i| i.name.as_str());
-        for value in initializers.chain(graph.inputs().iter().map(|input| input.name)) {
+        for value in initializers.chain(graph.inputs().iter().map(|input| input.name.as_str())) {
             assert!(made.insert(value), "{value} twice");
         }
         let mut used = HashSet::new();
@@ -112,7 +200,8 @@ fn a_missing_tensor_is_named() -> Result<()> {
         for tensor in tensors.iter().filter(is_unet) {
             let rest: Vec<_> = tensors.iter().filter(|t| *t != tensor).cloned().collect();
             let error = Error::Missing { name: tensor.name.clone() };
-            assert_eq!(graph(&rest, &architecture), Err(error));
+            assert_eq!(graph(&rest, &architecture), Err(error.clone()));
+            assert_eq!(shared(&rest, &architecture), Err(error));
         }
     }
     Ok(())
@@ -211,7 +300,7 @@ fn unclip_takes_an_image_embedding() -> Result<()> {
         tensors.push(tensor(&format!("label_emb.0.{layer}.bias"), &[256]));
     }
     let graph = graph(&tensors, &architecture)?;
-    assert_eq!(graph.inputs().last().map(|input| input.name), Some("y"));
+    assert_eq!(graph.inputs().last().map(|input| input.name.as_str()), Some("y"));
     Ok(())
 }
 
@@ -225,8 +314,9 @@ fn sd1_has_these_operators() -> Result<()> {
     }
     let wanted = BTreeMap::from([
         ("Add", 108),
-        // The embedded time steps, and each gate to fp32 and back.
-        ("Cast", 33),
+        // The embedded time steps; to fp32 and back each gate (2), each softmax (2), the product of each
+        // attention to itself (3) and each norm (4).
+        ("Cast", 1 + 16 * 2 + 32 * 2 + 16 * 3 + 109 * 4),
         ("Concat", 15),
         ("Conv", 97),
         ("Cos", 1),

@@ -1,6 +1,6 @@
 //! When jobs start and stop.
 
-use config::{ByteSize, EngineKind};
+use config::{ByteSize, Config, EngineKind, Rule};
 use protocol::{Request, State};
 use tokio::task::yield_now;
 
@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     app::stage::{Stage, WINDOW_S, busy, readings},
     build::Failure,
+    schedule::Place,
     webui::WebUiReading,
 };
 
@@ -179,20 +180,98 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
     assert_eq!(stage.workers(), (1, 1), "what was seen before the pause does not count");
 }
 
-#[tokio::test(start_paused = true)]
-async fn checkpoints_whose_engine_cannot_be_shared_get_their_own() {
-    let names = ["a.safetensors", "b.safetensors"];
-    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names).await;
-    let engine = |stage: &Stage| stage.actor.world.work.first().map(|work| work.want.engine);
-    let shared = engine(&stage).unwrap();
-    assert!(stage.actor.queue.is_empty(), "one for both");
+/// Shared engines of one preset for one checkpoint, beside a baked one for another.
+async fn mixed(build: BuildWhen) -> Stage {
+    let rules = [("own", EngineKind::Baked), ("", EngineKind::Shared)].map(|(folder, kind)| Rule {
+        folder: Some(folder.into()),
+        presets: vec!["default".to_owned()],
+        engines: Some(kind),
+        ..Rule::default()
+    });
+    let config = Config {
+        models_dirs: vec!["/m".into()],
+        idle_seconds: WINDOW_S,
+        build,
+        fixed_engines: 2,
+        rules: rules.into(),
+        ..Config::default()
+    };
+    Stage::of(1, config, &["a.safetensors", "own/b.safetensors"], |_| ()).await
+}
 
-    let fixed = Err(Failure::Unshareable(vec!["out.2.weight".to_owned()]));
-    stage.actor.take(Message::Ended(shared, fixed));
-    let own: Vec<_> = stage.actor.queue.iter().map(|want| want.engine).collect();
-    assert_eq!(own.len(), 1);
-    assert!(![Some(shared), own.first().copied()].contains(&engine(&stage)));
-    assert_eq!(stage.workers().0, 2);
+/// What is done where.
+fn at_work(stage: &Stage) -> Vec<(Errand, Place)> {
+    let works = stage.actor.world.work.iter();
+    works.map(|work| (work.want.errand, work.want.takes.place.clone())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
+    let mut stage = mixed(BuildWhen::Idle).await;
+    let aside = || (Errand::Build, Place::Aside);
+    assert_eq!(at_work(&stage), [aside()], "before the GPU was looked at");
+    stage.look_for(WINDOW_S * 2.0, &busy(99, None)).await;
+    assert_eq!((at_work(&stage), stage.workers()), (vec![aside()], (1, 0)), "pictures are made");
+    let gate = stage.actor.status().gate;
+    assert_eq!(gate, None, "the next one only waits for its turn");
+
+    stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
+    assert_eq!(
+        at_work(&stage),
+        [aside(), (Errand::Build, Place::Any)],
+        "and a baked one beside it"
+    );
+    stage.end_a_build();
+    let after = at_work(&stage);
+    assert_eq!(after, [(Errand::Build, Place::Any), aside()], "the next one at once");
+    stage.look(&busy(99, None)).await;
+    assert_eq!(at_work(&stage), [aside()], "it makes no way");
+
+    stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
+    let validation = (Errand::Validate, Place::Model("a GPU".to_owned()));
+    assert_eq!(at_work(&stage), [aside(), validation], "which comes before the baked one");
+    let building = stage.actor.status().building;
+    assert_eq!(building.iter().map(|building| building.gpu).collect::<Vec<_>>(), [None, Some(0)]);
+    stage.ask(Request::Pause);
+    yield_now().await;
+    let (started, stopped) = stage.workers();
+    assert_eq!((at_work(&stage), started), (vec![], stopped));
+    stage.ask(Request::Resume);
+    assert!(at_work(&stage).contains(&aside()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_means_only_what_is_asked_for() {
+    let mut stage = mixed(BuildWhen::Never).await;
+    assert!(at_work(&stage).is_empty());
+    stage.actor.do_what_is_due(Instant::now());
+    assert!(stage.actor.gating.due.is_none(), "nobody looks for nothing");
+    assert!(stage.actor.status().gate.unwrap().contains("\"never\""));
+    stage.ask(Request::Build { reference: "a".to_owned(), now: false });
+    for _ in 0..3 {
+        assert_eq!(at_work(&stage), [(Errand::Build, Place::Aside)]);
+        stage.end_a_build();
+    }
+    assert!(at_work(&stage).is_empty());
+    stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
+    for _ in 0..3 {
+        assert_eq!(at_work(&stage).len(), 1);
+        stage.end_validation(Some(0.001));
+    }
+    assert!(at_work(&stage).is_empty(), "the baked one was not asked for");
+    assert!(stage.actor.world.asked.is_empty());
+
+    let mut config = stage.actor.world.config.clone();
+    config.build = BuildWhen::Always;
+    let always = config.clone();
+    stage.actor.settings = Some(Box::new(move || Ok(always.clone())));
+    stage.actor.reload().unwrap();
+    stage.look(&busy(0, None)).await;
+    assert_eq!(at_work(&stage), [(Errand::Build, Place::Any)]);
+    config.build = BuildWhen::Never;
+    stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
+    stage.actor.reload().unwrap();
+    assert!(at_work(&stage).is_empty(), "what was not asked for ends");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,14 +11,16 @@ use checkpoint::Id;
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use super::{Job, Manifest, Trial, Usage, Weights, manifest::FORMAT};
+use super::{
+    Job, Manifest, Usage, Validation,
+    manifest::{FORMAT, FORMER_FORMAT},
+};
 
 /// The published engines of a data folder.
 ///
 /// `engines/KEY.engine` is a plan and `engines/KEY.json` its manifest, which is written last: a plan
-/// without one does not exist, so a kill at any moment leaves whole engines only. A shared engine has
-/// the graph's constants in `KEY.constants`. `KEY.usage` is
-/// there once an engine was pinned, orphaned or used again.
+/// without one does not exist, so a kill at any moment leaves whole engines only. `KEY.usage` is there once
+/// an engine was pinned, orphaned or used again, and `KEY.constants` beside some of former releases.
 #[derive(Debug)]
 pub struct Library {
     engines: PathBuf,
@@ -96,11 +98,15 @@ impl Library {
 
     fn load_manifest(&self, path: &Path) -> Result<Manifest> {
         let manifest: Manifest = serde_json::from_slice(&fs::read(path)?)?;
-        anyhow::ensure!(
-            manifest.format == FORMAT,
-            "its format {} is not {FORMAT}",
-            manifest.format
-        );
+        match manifest.format {
+            FORMAT => anyhow::ensure!(
+                manifest.spec.key() == manifest.key,
+                "its key {} is not that of what it says was built",
+                manifest.key
+            ),
+            FORMER_FORMAT => {}
+            other => anyhow::bail!("its format {other} is not {FORMAT}"),
+        }
         let plan = self.plan(&manifest.key);
         let bytes = fs::metadata(&plan)
             .with_context(|| format!("its plan {} is not there", plan.display()))?
@@ -138,8 +144,8 @@ impl Library {
         self.engines.join(format!("{key}.engine"))
     }
 
-    /// The constants that a shared engine is refitted with, a safetensors file.
-    pub fn constants(&self, key: &Id) -> PathBuf {
+    /// What an engine of a former release was refitted with.
+    fn constants(&self, key: &Id) -> PathBuf {
         self.engines.join(format!("{key}.constants"))
     }
 
@@ -188,7 +194,7 @@ impl Library {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Publishes the finished, synced plan that `job` left, and its constants, under `manifest`.
+    /// Publishes the finished, synced plan that `job` left under `manifest`.
     ///
     /// # Errors
     /// When a file can't be written or moved; then nothing is published.
@@ -196,12 +202,8 @@ impl Library {
         // Before anything is moved: on a full disk, no plan is left without a manifest.
         let aside = self.aside(&manifest, &job.plan())?;
         let plan = self.plan(&manifest.key);
-        let shared = matches!(manifest.spec.weights, Weights::Shared(_));
-        let constants = shared.then(|| (job.constants(), self.constants(&manifest.key)));
-        for (built, published) in constants.into_iter().chain([(job.plan(), plan)]) {
-            fs::rename(built, &published)
-                .with_context(|| format!("cannot publish {}", published.display()))?;
-        }
+        fs::rename(job.plan(), &plan)
+            .with_context(|| format!("cannot publish {}", plan.display()))?;
         self.sync()?;
         self.put(&manifest.key, aside)?;
         self.usages.insert(manifest.key, Usage::since(manifest.built_at));
@@ -209,14 +211,14 @@ impl Library {
         Ok(())
     }
 
-    /// Keeps what running an engine showed, in its manifest, in place of an earlier trial on that GPU
-    /// with that driver. Of an engine that is gone nothing is kept.
+    /// Keeps what running an engine showed, in its manifest, in place of an earlier validation on that model
+    /// of GPU with that driver. Of an engine that is gone nothing is kept.
     ///
     /// # Errors
     /// When the manifest can't be written; then it stays as it was.
-    pub fn add_trial(&mut self, key: &Id, trial: Trial) -> Result<()> {
+    pub fn add_validation(&mut self, key: &Id, validation: Validation) -> Result<()> {
         let Some(manifest) = self.manifests.get(key) else { return Ok(()) };
-        let manifest = manifest.clone().tried(trial);
+        let manifest = manifest.clone().validated(validation);
         self.put(key, self.aside(&manifest, &self.plan(key))?)?;
         self.manifests.insert(*key, manifest);
         Ok(())

@@ -2,9 +2,8 @@ use unet::Precision;
 
 use super::*;
 use crate::{
-    build::{Built, EngineSpec, FLAVOUR, Weights},
-    samples::{sd1, trial},
-    watch::Stamp,
+    build::{EngineSpec, FLAVOUR, Source, Weights},
+    samples::{built, leave_former, sd1, validation},
 };
 
 fn manifest(name: &str, plan: &[u8]) -> Manifest {
@@ -18,10 +17,8 @@ fn manifest(name: &str, plan: &[u8]) -> Manifest {
         precision: Precision::Fp16,
         profiles: Vec::new(),
     };
-    let blake3 = Id::from(blake3::hash(plan));
-    let built = Built { bytes: plan.len() as u64, blake3, peak_bytes: 0 };
     let weights = Id::from(blake3::hash(b"weights"));
-    Manifest::new(spec, vec!["default".to_owned()], weights, built, 0, 0.0)
+    Manifest::new(spec, vec!["default".to_owned()], weights, built(plan), 0, 0.0)
 }
 
 /// A library with one engine.
@@ -38,33 +35,13 @@ fn publish(library: &mut Library, manifest: &Manifest) {
     let job = Job {
         task: crate::build::Task::Build,
         spec: manifest.spec.clone(),
-        checkpoint: "/m/a.safetensors".into(),
-        stamp: Stamp { device: 0, inode: 0, size: 0, mtime_ns: 0 },
+        source: Source::Signature { parameters: Vec::new() },
         libraries: None,
         folder: scratch.path().to_owned(),
         gpu: None,
     };
     fs::write(job.plan(), "plan").unwrap();
-    if let Weights::Shared(_) = manifest.spec.weights {
-        fs::write(job.constants(), "constants").unwrap();
-    }
     library.publish(&job, manifest.clone()).unwrap();
-}
-
-#[test]
-fn the_constants_of_a_shared_engine_come_and_go_with_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut library = Library::open(dir.path()).unwrap();
-    let mut spec = manifest("a", b"plan").spec;
-    spec.weights = Weights::Shared(*spec.weights.id());
-    let shared = Manifest { key: spec.key(), spec, ..manifest("a", b"plan") };
-    publish(&mut library, &shared);
-    drop(library);
-
-    let mut library = Library::open(dir.path()).unwrap();
-    assert_eq!(fs::read(library.constants(&shared.key)).unwrap(), b"constants");
-    library.remove(&shared.key, Removal::Asked).unwrap();
-    assert_eq!(fs::read_dir(dir.path().join("engines")).unwrap().count(), 0);
 }
 
 fn keys(library: &Library) -> Vec<Id> {
@@ -100,24 +77,24 @@ fn a_pin_outlives_the_daemon_and_goes_with_its_engine() {
 }
 
 #[test]
-fn the_newest_trial_on_each_gpu_and_driver_outlives_the_daemon() {
+fn the_newest_validation_on_each_gpu_and_driver_outlives_the_daemon() {
     let dir = tempfile::tempdir().unwrap();
     let (mut library, manifest) = published(dir.path());
     for (gpu, driver, error) in
         [("GPU-0", "1", 0.5), ("GPU-1", "1", 0.25), ("GPU-0", "2", 0.125), ("GPU-0", "1", 0.001)]
     {
-        library.add_trial(&manifest.key, trial(gpu, driver, Some(error))).unwrap();
+        library.add_validation(&manifest.key, validation(gpu, driver, Some(error))).unwrap();
     }
     drop(library);
     let library = Library::open(dir.path()).unwrap();
     let kept = &library.manifests()[&manifest.key];
     let expected = [("GPU-1", "1", 0.25), ("GPU-0", "2", 0.125), ("GPU-0", "1", 0.001)];
-    assert_eq!(kept.trials, expected.map(|(gpu, driver, e)| trial(gpu, driver, Some(e))));
-    assert_eq!(Manifest { trials: Vec::new(), ..kept.clone() }, manifest);
+    assert_eq!(kept.validations, expected.map(|(gpu, driver, e)| validation(gpu, driver, Some(e))));
+    assert_eq!(Manifest { validations: Vec::new(), ..kept.clone() }, manifest);
 
     let gone = Id::from(blake3::hash(b"gone"));
     let mut library = library;
-    library.add_trial(&gone, trial("GPU-0", "1", None)).unwrap();
+    library.add_validation(&gone, validation("GPU-0", "1", None)).unwrap();
     assert_eq!(keys(&library), [manifest.key]);
 }
 
@@ -154,10 +131,16 @@ fn what_a_kill_left_half_done_is_swept_away() {
 #[test]
 fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
     type Harm = fn(&Library, &Manifest);
-    let table: [(&str, Harm); 4] = [
+    let table: [(&str, Harm); 5] = [
         ("plan gone", |library, m| fs::remove_file(library.plan(&m.key)).unwrap()),
         ("plan cut", |library, m| fs::write(library.plan(&m.key), "pl").unwrap()),
         ("garbage", |library, m| fs::write(library.manifest_path(&m.key), "{").unwrap()),
+        ("another key", |library, m| {
+            let mut other = m.clone();
+            other.spec.recipe += 1;
+            let json = serde_json::to_vec(&other).unwrap();
+            fs::write(library.manifest_path(&m.key), json).unwrap();
+        }),
         ("newer", |library, m| {
             let newer = Manifest { format: FORMAT + 1, ..m.clone() };
             let json = serde_json::to_vec(&newer).unwrap();
@@ -212,4 +195,31 @@ fn only_what_decides_the_bytes_changes_the_key() {
     keys.sort_unstable();
     keys.dedup();
     assert_eq!(keys.len(), changes.len() + 1);
+}
+
+#[test]
+fn engines_of_the_release_before_are_known_by_the_key_that_they_say_and_were_not_validated() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
+    let engines = dir.path().join("engines");
+    for (name, weights) in
+        [("baked", Weights::Baked(id("unet"))), ("refitted", Weights::Shared(id("signature")))]
+    {
+        leave_former(dir.path(), weights, &id(name), name == "baked");
+    }
+    let mut library = Library::open(dir.path()).unwrap();
+    for (name, is_retired) in [("baked", false), ("refitted", true)] {
+        let manifest = &library.manifests()[&id(name)];
+        assert_eq!((manifest.is_former(), manifest.is_retired()), (true, is_retired), "{name}");
+        assert!(manifest.validations.is_empty());
+        assert_eq!(library.usage(&id(name)).unwrap().pinned, !is_retired);
+    }
+    library.add_validation(&id("baked"), validation("a GPU", "1", Some(0.001))).unwrap();
+    drop(library);
+    let mut library = Library::open(dir.path()).unwrap();
+    assert_eq!(library.manifests()[&id("baked")].validations.len(), 1);
+    for key in [id("baked"), id("refitted")] {
+        library.remove(&key, Removal::Superseded).unwrap();
+    }
+    assert_eq!(fs::read_dir(engines).unwrap().count(), 0);
 }

@@ -3,29 +3,46 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use checkpoint::{Checkpoint, Id};
 use procfs::process::Process;
 
 use super::{
-    Phase, at, model, percent,
+    Phase, at,
+    model::{self, Model},
+    percent,
     tensorrt::{self, with_tensorrt},
 };
-use crate::build::{Built, Job, Report};
+use crate::build::{Built, Job, Parameter, Report};
 
 /// Plans are written in pieces of this many bytes, so that progress shows.
 const PIECE: usize = 64 << 20;
 
-/// Builds the job's engine. Returns the last report.
-pub(super) fn build(job: &Job, checkpoint: &Checkpoint) -> Result<Report> {
+/// Builds an engine whose weights are inputs. Returns the last report.
+pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Report> {
     at(Phase::Graph, 0);
-    let path = job.checkpoint.display();
-    let model = model::write(job, checkpoint).with_context(|| format!("{path}"))?;
-    at(Phase::Graph, 100);
-    with_tensorrt(job, |logger| tensorrt::build(job, &model, |plan| write_plan(job, plan), logger))?
+    let model = model::shared(job, parameters)?;
+    build(job, &model)
 }
 
-fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
+/// Builds an engine with the checkpoint's weights inside. Returns the last report.
+pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Report> {
+    at(Phase::Graph, 0);
+    let model = model::baked(job, checkpoint)?;
+    build(job, &model)
+}
+
+fn build(job: &Job, model: &Model) -> Result<Report> {
+    at(Phase::Graph, 100);
+    let built = with_tensorrt(job, |logger| {
+        tensorrt::build(job, &model.path, |plan| write_plan(job, model, plan), logger)
+    })?;
+    // Not within: what fails here is none of TensorRT's.
+    built.map(Report::Built)
+}
+
+fn write_plan(job: &Job, model: &Model, plan: &[u8]) -> Result<Built> {
+    let accumulation = model.attentions.judge(plan).map_err(|why| anyhow!(why))?;
     let path = job.plan();
     let mut hasher = blake3::Hasher::new();
     let mut write = || -> io::Result<()> {
@@ -51,6 +68,8 @@ fn write_plan(job: &Job, plan: &[u8]) -> Result<Built> {
         bytes: plan.len() as u64,
         blake3: Id::from(hasher.finalize()),
         peak_bytes: peak_bytes(),
+        binding: model.binding.clone(),
+        accumulation,
     })
 }
 

@@ -9,8 +9,9 @@ mod numbers;
 mod priority;
 mod progress;
 mod reference;
+mod sums;
 mod tensorrt;
-mod trial;
+mod validation;
 mod version;
 mod weights;
 
@@ -22,7 +23,7 @@ use std::{
     process, thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use checkpoint::Checkpoint;
 use tempfile::NamedTempFile;
 
@@ -30,7 +31,7 @@ pub use version::library_version;
 
 use cuda::{Cuda, OutOfMemory};
 
-use super::{Job, Phase, Progress, Report, Task, is_disk_full};
+use super::{Job, Phase, Progress, Report, Source, Task, is_disk_full};
 use crate::watch::Stamp;
 
 /// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output.
@@ -83,28 +84,29 @@ fn at(phase: Phase, percent: u8) {
 
 /// The last report.
 fn work(job: &Job) -> Result<Report> {
-    let path = job.checkpoint.display();
-    let checkpoint = Checkpoint::open(&job.checkpoint).with_context(|| format!("{path}"))?;
-    unchanged(job, checkpoint.file())?;
-    let last = match &job.task {
-        Task::Build => build::build(job, &checkpoint)?,
-        Task::Try(engine) => trial::run(job, engine, &checkpoint)?,
-        Task::Materialize { engine, output } => {
-            materialize::materialize(job, engine, output, &checkpoint)?
+    let (path, stamp) = match (&job.source, &job.task) {
+        (Source::Signature { parameters }, Task::Build) => return build::shared(job, parameters),
+        (Source::Signature { .. }, _) => {
+            bail!("a checkpoint is needed for this, and none was named")
         }
+        (Source::Checkpoint { path, stamp }, _) => (path, stamp),
     };
-    unchanged(job, checkpoint.file())?;
+    let checkpoint = Checkpoint::open(path).with_context(|| format!("{}", path.display()))?;
+    unchanged(path, stamp, checkpoint.file())?;
+    let last = match &job.task {
+        Task::Build => build::baked(job, &checkpoint)?,
+        Task::Validate(engine) => validation::run(job, engine, &checkpoint)?,
+        Task::Materialize { output } => materialize::materialize(job, output, &checkpoint)?,
+    };
+    unchanged(path, stamp, checkpoint.file())?;
     Ok(last)
 }
 
 /// The engine's key says whose weights are inside; they must be those that were identified.
-fn unchanged(job: &Job, checkpoint: &fs::File) -> Result<()> {
-    let path = job.checkpoint.display();
-    let now = checkpoint.metadata().with_context(|| format!("cannot look at {path}"))?;
-    ensure!(
-        Stamp::at(&job.checkpoint, &now) == job.stamp,
-        "{path} has changed since it was identified"
-    );
+fn unchanged(path: &Path, stamp: &Stamp, checkpoint: &fs::File) -> Result<()> {
+    let shown = path.display();
+    let now = checkpoint.metadata().with_context(|| format!("cannot look at {shown}"))?;
+    ensure!(Stamp::at(path, &now) == *stamp, "{shown} has changed since it was identified");
     Ok(())
 }
 

@@ -1,82 +1,88 @@
 //! What TensorRT is given to build from.
 
 use std::{
-    collections::BTreeMap,
     fs,
-    io::Write,
     os::{fd::AsRawFd, unix::fs::symlink},
     path::PathBuf,
 };
 
 use anyhow::{Context, Result};
-use checkpoint::{Checkpoint, Dtype};
-use safetensors::tensor::{Dtype as Stored, TensorView, serialize};
-use unet::{Data, Graph, Initializer, blank};
+use checkpoint::{Checkpoint, Dtype, Tensor};
+use unet::{Binding, Graph};
 
-use crate::build::{Job, Weights};
+use super::{sums::Attentions, weights::Weights};
+use crate::build::{EngineSpec, Job, Parameter, Profile};
 
 /// The file that the ONNX file finds its weights in, beside itself.
 const WEIGHTS: &str = "weights";
 
+/// The dimensions that may differ from call to call: what the graph calls each, and where it is.
+const DIMENSIONS: [(&str, &str, usize); 4] = [
+    ("batch", "sample", 0),
+    ("height", "sample", 2),
+    ("width", "sample", 3),
+    ("tokens", "encoder_hidden_states", 1),
+];
+
 /// The ONNX file of the UNet.
 pub(super) struct Model {
     pub(super) path: PathBuf,
-    /// Names of the weights, which whoever refits the engine must be able to replace; none if they are
-    /// inside. A constant that can't be replaced is right as it is.
-    pub(super) replaceable: Vec<String>,
+    /// How weights that are inputs are bound.
+    pub(super) binding: Option<Binding>,
+    pub(super) attentions: Attentions,
 }
 
-/// Writes the UNet's ONNX form and, beside it, what its weights are read from.
-pub(super) fn write(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
-    let Checkpoint { architecture, tensors, .. } = checkpoint;
-    let precision = job.spec.precision;
-    let weights = job.folder.join(WEIGHTS);
-    let (graph, replaceable) = match job.spec.weights {
-        Weights::Baked(_) => {
-            // To the open file, which stays the same one when its path goes to another.
-            let file = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
-            symlink(&file, &weights).with_context(|| format!("cannot link to {file}"))?;
-            (Graph::new(architecture, tensors, precision)?, Vec::new())
-        }
-        Weights::Shared(_) => {
-            let (tensors, bytes) = blank(tensors, precision);
-            let zeros = fs::File::create(&weights).and_then(|file| file.set_len(bytes));
-            zeros.with_context(|| format!("cannot write {}", weights.display()))?;
-            let graph = Graph::new(architecture, &tensors, precision)?;
-            write_constants(job, &graph)?;
-            let weights = graph.initializers().iter();
-            let weights = weights.filter(|weight| matches!(weight.data, Data::External { .. }));
-            let replaceable = weights.map(|weight| weight.name.clone()).collect();
-            (graph, replaceable)
-        }
+/// Writes the ONNX form of a UNet with these parameters, whose weights are inputs.
+pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Model> {
+    let tensor = |Parameter { name, shape }: &Parameter| {
+        let (name, shape) = (name.clone(), shape.clone());
+        Tensor { name, dtype: job.spec.precision.dtype(), shape, offset: 0, bytes: 0 }
     };
+    let tensors: Vec<_> = parameters.iter().map(tensor).collect();
+    let graph = Graph::shared(&job.spec.architecture, &tensors, job.spec.precision)?;
+    write(job, graph, Attentions::of(&tensors))
+}
+
+/// Writes the ONNX form of a checkpoint's UNet and, beside it, what its weights are read from.
+pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
+    let weights = job.folder.join(WEIGHTS);
+    let is_half = |tensor: &Tensor| tensor.dtype == Dtype::F16;
+    let tensors = if checkpoint.unet().all(is_half) {
+        // To the open file, which stays the same one when its path goes to another.
+        let file = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
+        symlink(&file, &weights).with_context(|| format!("cannot link to {file}"))?;
+        checkpoint.tensors.clone()
+    } else {
+        // TensorRT builds nothing with bf16 for compute capability 7.5, a constant that is cast at once
+        // included.
+        Weights::new(checkpoint)?.write_halves(&weights)?
+    };
+    let graph = Graph::new(&job.spec.architecture, &tensors, job.spec.precision)?;
+    write(job, graph, Attentions::of(&tensors))
+}
+
+fn write(job: &Job, graph: Graph, attentions: Attentions) -> Result<Model> {
+    let graph = fixed(graph, &job.spec);
     let path = job.folder.join("unet.onnx");
     fs::write(&path, graph.to_onnx(WEIGHTS))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Model { path, replaceable })
+    Ok(Model { path, binding: graph.binding().cloned(), attentions })
 }
 
-/// Whoever refits the engine must supply the graph's constants too: without them its output is
-/// garbage, and nothing says so.
-fn write_constants(job: &Job, graph: &Graph) -> Result<()> {
-    let mut constants = BTreeMap::new();
-    for Initializer { name, dtype, shape, data } in numbers(graph) {
-        let Data::Inline(bytes) = data else { continue };
-        let dtype = match dtype {
-            Dtype::F16 => Stored::F16,
-            _ => Stored::F32,
+/// The graph with the dimensions fixed that are the same in every call.
+fn fixed(mut graph: Graph, spec: &EngineSpec) -> Graph {
+    for (name, input, dimension) in DIMENSIONS {
+        let size = |profile: &Profile| {
+            let shapes = profile.inputs.get(input)?;
+            let (least, most) = (shapes.min.get(dimension)?, shapes.max.get(dimension)?);
+            (least == most).then_some(*least)
         };
-        let shape = shape.iter().map(|size| usize::try_from(*size)).collect::<Result<_, _>>()?;
-        constants.insert(name, TensorView::new(dtype, shape, bytes)?);
+        let mut sizes = spec.profiles.iter().map(size);
+        if let Some(Some(first)) = sizes.next()
+            && sizes.all(|size| size == Some(first))
+        {
+            graph = graph.fixed(name, first);
+        }
     }
-    let path = job.constants();
-    let cannot = || format!("cannot write {}", path.display());
-    let bytes = serialize(constants, None)?;
-    let mut file = fs::File::create(&path).with_context(cannot)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).with_context(cannot)
-}
-
-/// All that TensorRT computes with; shapes and indices, which are whole numbers, stay in the plan.
-fn numbers(graph: &Graph) -> impl Iterator<Item = &Initializer> {
-    graph.initializers().iter().filter(|i| matches!(i.dtype, Dtype::F16 | Dtype::F32))
+    graph
 }

@@ -1,52 +1,80 @@
-//! The numbers that a shared engine is filled with.
+//! A checkpoint's weights as engines take them: in fp16.
 
-use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
-use checkpoint::{Checkpoint, Dtype, Tensor};
+use checkpoint::{Checkpoint, Dtype, Tensor, UNET_PREFIX};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
-use safetensors::{SafeTensors, tensor::Dtype as Stored};
+use unet::{Bound, Layout};
 
-/// Tensors of a checkpoint, which stay in its file, and constants of the graph.
+/// The UNet's tensors of an open checkpoint, which stay in its file.
 pub(super) struct Weights<'a> {
-    checkpoint: Mmap,
+    file: Mmap,
     tensors: HashMap<&'a str, &'a Tensor>,
-    constants: HashMap<String, (Dtype, Vec<u8>)>,
 }
 
 impl<'a> Weights<'a> {
-    /// Of an open checkpoint and the file of constants.
-    pub(super) fn new(checkpoint: &'a Checkpoint, constants: &Path) -> Result<Self> {
-        let tensors = checkpoint.unet().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        let cannot = || format!("cannot read the graph's constants {}", constants.display());
-        let bytes = fs::read(constants).with_context(cannot)?;
-        let constants = parse(&bytes).with_context(cannot)?;
-        Ok(Self { checkpoint: map(checkpoint.file())?, tensors, constants })
+    pub(super) fn new(checkpoint: &'a Checkpoint) -> Result<Self> {
+        let named = |tensor: &'a Tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor));
+        let tensors = checkpoint.unet().filter_map(named).collect();
+        Ok(Self { file: map(checkpoint.file())?, tensors })
     }
 
-    /// `count` numbers of this name as `dtype`, fp16 or fp32, where they lie if they can be taken as they are.
-    pub(super) fn get(&self, name: &str, dtype: Dtype, count: usize) -> Result<Cow<'_, [u8]>> {
-        let (stored, bytes) = match (self.tensors.get(name), self.constants.get(name)) {
-            (Some(tensor), _) => (tensor.dtype, self.tensor(tensor)?),
-            (None, Some((dtype, bytes))) => (*dtype, bytes.as_slice()),
-            (None, None) => anyhow::bail!("the checkpoint has no {name}, which the engine needs"),
-        };
-        let found = bytes.len() / stored.size() as usize;
-        ensure!(found == count, "{name} has {found} numbers, and the engine takes {count}");
-        if stored == dtype && bytes.as_ptr().align_offset(dtype.size() as usize) == 0 {
-            return Ok(Cow::Borrowed(bytes));
+    /// What an engine's input is given, as the binding says.
+    pub(super) fn input(&self, bound: &Bound) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for part in &bound.parts {
+            let tensor = self.tensors.get(part.as_str());
+            let tensor = tensor.with_context(|| {
+                format!("the checkpoint has no {UNET_PREFIX}{part}, which the engine takes")
+            })?;
+            let halves = self.halves(tensor)?;
+            match bound.layout {
+                Layout::Plain => bytes.extend_from_slice(&halves),
+                Layout::Ohwi => bytes.extend_from_slice(&channels_last(&halves, &tensor.shape)),
+            }
         }
-        let converted = convert(bytes, stored, dtype);
-        converted
-            .map(Cow::Owned)
-            .with_context(|| format!("{name} is {stored}, which no engine is filled with"))
+        let expected = 2 * bound.shape.iter().product::<u64>();
+        ensure!(
+            bytes.len() as u64 == expected,
+            "{} has {} bytes, and the engine takes {expected}",
+            bound.name,
+            bytes.len()
+        );
+        Ok(bytes)
     }
 
-    fn tensor(&self, tensor: &Tensor) -> Result<&[u8]> {
+    /// Writes the UNet's tensors in fp16, one after the other, and says where each is now.
+    pub(super) fn write_halves(&self, path: &Path) -> Result<Vec<Tensor>> {
+        let cannot = || format!("cannot write {}", path.display());
+        let mut file = BufWriter::new(fs::File::create(path).with_context(cannot)?);
+        let mut tensors: Vec<&Tensor> = self.tensors.values().copied().collect();
+        tensors.sort_unstable_by_key(|tensor| tensor.offset);
+        let mut offset = 0;
+        let mut moved = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            let halves = self.halves(tensor)?;
+            file.write_all(&halves).with_context(cannot)?;
+            let bytes = halves.len() as u64;
+            moved.push(Tensor { dtype: Dtype::F16, offset, bytes, ..tensor.clone() });
+            offset += bytes;
+        }
+        file.flush().with_context(cannot)?;
+        Ok(moved)
+    }
+
+    fn halves(&self, tensor: &Tensor) -> Result<Vec<u8>> {
         let start = usize::try_from(tensor.offset)?;
         let end = start.saturating_add(usize::try_from(tensor.bytes)?);
-        self.checkpoint.get(start..end).with_context(|| format!("{} is cut off", tensor.name))
+        let bytes =
+            self.file.get(start..end).with_context(|| format!("{} is cut off", tensor.name))?;
+        halves(bytes, tensor)
     }
 }
 
@@ -56,64 +84,91 @@ pub(super) fn map(file: &fs::File) -> Result<Mmap> {
     unsafe { Mmap::map(file) }.context("cannot map the file into memory")
 }
 
-fn parse(bytes: &[u8]) -> Result<HashMap<String, (Dtype, Vec<u8>)>> {
-    let file = SafeTensors::deserialize(bytes)?;
-    let constants = file.tensors().into_iter().filter_map(|(name, view)| {
-        let dtype = match view.dtype() {
-            Stored::F16 => Dtype::F16,
-            Stored::F32 => Dtype::F32,
-            _ => return None,
-        };
-        Some((name, (dtype, view.data().to_vec())))
-    });
-    Ok(constants.collect())
-}
-
-/// The same numbers as fp16 or fp32, little-endian as they came; `None` for types that UNets are not of.
-fn convert(bytes: &[u8], from: Dtype, to: Dtype) -> Option<Vec<u8>> {
-    if from == to {
-        return Some(bytes.to_vec());
-    }
-    let numbers: Vec<f32> = match from {
+/// The same numbers in fp16, little-endian as they came.
+fn halves(bytes: &[u8], tensor: &Tensor) -> Result<Vec<u8>> {
+    let numbers: Vec<f32> = match tensor.dtype {
+        Dtype::F16 => return Ok(bytes.to_vec()),
         Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::F16 => each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
         Dtype::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        _ => return None,
+        other => anyhow::bail!("{} is stored as {other}, which engines do not take", tensor.name),
     };
-    match to {
-        Dtype::F32 => Some(numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),
-        Dtype::F16 => {
-            let mut halves = vec![f16::ZERO; numbers.len()];
-            halves.convert_from_f32_slice(&numbers);
-            Some(halves.iter().flat_map(|number| number.to_le_bytes()).collect())
-        }
-        _ => None,
+    let mut halves = vec![f16::ZERO; numbers.len()];
+    halves.convert_from_f32_slice(&numbers);
+    let overflowed =
+        halves.iter().zip(&numbers).find(|(half, number)| half.is_infinite() && number.is_finite());
+    if let Some((_, number)) = overflowed {
+        anyhow::bail!(
+            "{} holds {number:e}, which is past the range of fp16 (65504): engines compute in fp16, so \
+             this checkpoint is for PyTorch alone",
+            tensor.name
+        );
     }
+    Ok(halves.iter().flat_map(|number| number.to_le_bytes()).collect())
 }
 
 fn each<const SIZE: usize>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()
 }
 
+/// Numbers of two bytes, [outputs, inputs, height, width] as [outputs, height, width, inputs].
+fn channels_last(bytes: &[u8], shape: &[u64]) -> Vec<u8> {
+    let &[_, inputs, height, width] = shape else { return bytes.to_vec() };
+    let (inputs, pixels) = (inputs as usize, (height * width) as usize);
+    let mut moved = Vec::with_capacity(bytes.len());
+    for output in bytes.chunks_exact(2 * inputs * pixels) {
+        for pixel in 0..pixels {
+            for input in 0..inputs {
+                moved.extend_from_slice(&output[2 * (input * pixels + pixel)..][..2]);
+            }
+        }
+    }
+    moved
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tensor(dtype: Dtype) -> Tensor {
+        Tensor { name: "out.2.weight".into(), dtype, shape: vec![1], offset: 0, bytes: 0 }
+    }
 
     #[test]
     fn numbers_of_every_type_that_unets_have() {
         let half = |number: f32| f16::from_f32(number).to_le_bytes().to_vec();
         let single = |number: f32| number.to_le_bytes().to_vec();
-        for (bytes, from, to, converted) in [
-            (single(1.5), Dtype::F32, Dtype::F16, Some(half(1.5))),
-            (half(-0.25), Dtype::F16, Dtype::F32, Some(single(-0.25))),
-            (bf16::from_f32(3.0).to_le_bytes().to_vec(), Dtype::Bf16, Dtype::F16, Some(half(3.0))),
-            (2.0f64.to_le_bytes().to_vec(), Dtype::F64, Dtype::F16, Some(half(2.0))),
-            (half(1.0), Dtype::F16, Dtype::F16, Some(half(1.0))),
-            (single(1e6), Dtype::F32, Dtype::F16, Some(half(f32::INFINITY))),
-            (vec![1], Dtype::F8E4M3, Dtype::F16, None),
+        let brain = |number: f32| bf16::from_f32(number).to_le_bytes().to_vec();
+        for (bytes, dtype, expected) in [
+            (single(1.5), Dtype::F32, Ok(half(1.5))),
+            (brain(3.0), Dtype::Bf16, Ok(half(3.0))),
+            (2.0f64.to_le_bytes().to_vec(), Dtype::F64, Ok(half(2.0))),
+            (half(1.0), Dtype::F16, Ok(half(1.0))),
+            // What is no number in the checkpoint is none of ours.
+            (single(f32::INFINITY), Dtype::F32, Ok(half(f32::INFINITY))),
+            (single(65_504.0), Dtype::F32, Ok(half(65_504.0))),
+            (
+                single(7e4),
+                Dtype::F32,
+                Err("out.2.weight holds 7e4, which is past the range of fp16"),
+            ),
+            (brain(-1e6), Dtype::Bf16, Err("out.2.weight holds -9.99424e5, which is past")),
+            (vec![1], Dtype::F8E4M3, Err("out.2.weight is stored as F8_E4M3")),
         ] {
-            assert_eq!(convert(&bytes, from, to), converted, "{from} to {to}");
+            match (halves(&bytes, &tensor(dtype)).map_err(|error| error.to_string()), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{dtype}"),
+                (Err(found), Err(expected)) => assert!(found.starts_with(expected), "{found}"),
+                (found, expected) => panic!("{dtype}: {found:?}, not {expected:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn kernels_lie_with_their_channels_last() {
+        // Two outputs of two inputs, 1×3.
+        let numbers: Vec<u8> = (0..12u16).flat_map(u16::to_le_bytes).collect();
+        let moved = channels_last(&numbers, &[2, 2, 1, 3]);
+        let moved: Vec<u16> = moved.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
+        assert_eq!(moved, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
     }
 }

@@ -17,7 +17,7 @@ pub struct Holdings {
     quota: Option<u64>,
     /// What may go, in the order of going, and its bytes.
     evictable: Vec<(Id, u64)>,
-    /// UNets with an engine that goes when its successor is published.
+    /// UNets and signatures with an engine that goes when its successor is published.
     replaceable: HashSet<Id>,
 }
 
@@ -60,10 +60,12 @@ impl Holdings {
         self.evict(0)
     }
 
-    /// What goes to make room for a new engine of `unet` that may get as big as `bytes`. With
-    /// something lacking it can't be built, and nothing should go for it.
-    pub fn room_for(&self, unet: &Id, bytes: u64) -> Eviction {
-        self.evict(if self.replaceable.contains(unet) { 0 } else { bytes })
+    /// What goes to make room for a new engine that may get as big as `bytes`. `ids` are the UNet and the
+    /// signature whose engines it may take the place of. With something lacking it can't be built, and nothing
+    /// should go for it.
+    pub fn room_for(&self, ids: &[Id], bytes: u64) -> Eviction {
+        let replaces = ids.iter().any(|id| self.replaceable.contains(id));
+        self.evict(if replaces { 0 } else { bytes })
     }
 
     fn evict(&self, needed: u64) -> Eviction {

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
-use crate::schedule::{WantedKeys, standings};
+use crate::schedule::{Keys, WantedKeys, standings};
 
 fn key(unet: u8, version: u8) -> Id {
     let mut key = [unet; 32];
@@ -24,7 +24,12 @@ fn stored(unet: u8, version: u8, bytes: u64, last_used: u64) -> Stored {
         pinned: false,
         orphaned_since: None,
         serves: true,
+        retired: None,
     }
+}
+
+fn wanting(keys: impl IntoIterator<Item = Id>) -> Keys {
+    Keys { open: keys.into_iter().collect(), ..Keys::default() }
 }
 
 #[test]
@@ -34,11 +39,11 @@ fn the_least_recently_used_of_those_that_may_go_goes_first() {
     let current = stored(1, 1, 10, 0);
     let pinned = Stored { pinned: true, ..orphan(2, 0) };
     let all = [orphan(3, 5), current, pinned, orphan(4, 3)];
-    let wanted = WantedKeys::from([(unet_id(1), [key(1, 1)].into())]);
+    let wanted = WantedKeys::from([(unet_id(1), wanting([key(1, 1)]))]);
     let standings = standings(&all, &wanted);
     let outcome = |quota, needed| {
         let Eviction { victims, lacking } =
-            Holdings::new(&all, &standings, quota).room_for(&unet_id(5), needed);
+            Holdings::new(&all, &standings, quota).room_for(&[unet_id(5)], needed);
         (victims, lacking)
     };
     let (older, newer) = (key(4, 1), key(3, 1));
@@ -58,10 +63,10 @@ fn the_least_recently_used_of_those_that_may_go_goes_first() {
 #[test]
 fn an_engine_in_the_place_of_another_needs_no_room_of_its_own() {
     let outdated = stored(1, 1, 10, 0);
-    let wanted = WantedKeys::from([(unet_id(1), [key(1, 2)].into())]);
+    let wanted = WantedKeys::from([(unet_id(1), wanting([key(1, 2)]))]);
     let lacking = |outdated, unet, quota| {
         Holdings::new(&[outdated], &standings(&[outdated], &wanted), Some(quota))
-            .room_for(&unet_id(unet), 10)
+            .room_for(&[unet_id(unet), unet_id(9)], 10)
             .lacking
     };
     assert_eq!(lacking(outdated, 1, 10), 0);
@@ -114,8 +119,7 @@ struct House {
 impl House {
     fn standings(&self) -> HashMap<Id, Standing> {
         let keys = |unet: &u8| self.version.map(|version| key(*unet, version));
-        let wanted =
-            self.in_use.iter().map(|unet| (unet_id(*unet), keys(unet).into_iter().collect()));
+        let wanted = self.in_use.iter().map(|unet| (unet_id(*unet), wanting(keys(unet))));
         standings(&self.engines, &wanted.collect())
     }
 
@@ -192,7 +196,7 @@ impl House {
         if self.engines.iter().any(|stored| stored.engine == key(unet, version)) {
             return 0;
         }
-        let Eviction { victims, lacking } = self.holdings().room_for(&unet_id(unet), estimate);
+        let Eviction { victims, lacking } = self.holdings().room_for(&[unet_id(unet)], estimate);
         if lacking > 0 {
             return 0;
         }

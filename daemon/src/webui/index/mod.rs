@@ -6,4 +6,4 @@ mod schema;
 mod tests;
 
 pub use file::IndexFile;
-pub use schema::{Checkpoint, Index, IndexedEngine};
+pub use schema::{Checkpoint, Ids, Index, IndexedEngine};

@@ -1,41 +1,64 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use checkpoint::{Id, Kind};
 use serde::Serialize;
 
-use crate::build::{Manifest, Profile, Proof, Weights};
+use crate::build::{Manifest, Profile, Proof, Validation, Weights, positions};
 
 /// Raised when a reader of the version before would go wrong.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// The engines that are there, by checkpoint: `index.json`. What each field means is told to its
-/// readers in docs/index.md.
+/// The engines that are there, by signature and by checkpoint: `index.json`. What each field means is told
+/// to its readers in docs/index.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Index {
     version: u32,
     socket: PathBuf,
+    signatures: Vec<Signature>,
     checkpoints: Vec<Checkpoint>,
 }
 
-/// A content that has engines, and where it lies.
+/// A kind of UNet that has engines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Signature {
+    id: Id,
+    architecture: String,
+    engines: Vec<Engine>,
+}
+
+/// A content and where it lies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Checkpoint {
     id: Id,
     unet: Id,
+    signature: Id,
     architecture: String,
     locations: Vec<String>,
     engines: Vec<Engine>,
+    refused: Vec<Id>,
 }
 
-/// A published engine, for one checkpoint.
+/// Who a content is.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids {
+    /// The weights id.
+    pub weights: Id,
+    /// The UNet id.
+    pub unet: Id,
+    /// The UNet's signature.
+    pub signature: Id,
+}
+
+/// A published engine.
 #[derive(Clone, Debug)]
 pub struct IndexedEngine<'a> {
     /// What it is.
     pub manifest: &'a Manifest,
     /// Its plan.
     pub plan: PathBuf,
-    /// What it is refitted with beside the checkpoint, if it is shared.
-    pub constants: PathBuf,
     /// What was found of its numbers.
     pub proof: Option<&'a Proof>,
 }
@@ -45,14 +68,14 @@ struct Engine {
     id: Id,
     kind: Form,
     plan: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    constants: Option<String>,
+    manifest: String,
     tensorrt: String,
     compute_capabilities: Vec<String>,
     precision: String,
     state: Trust,
     relative_error: Option<f64>,
     profiles: Vec<Sizes>,
+    speeds: Vec<Speed>,
 }
 
 /// Where the weights are.
@@ -61,11 +84,11 @@ struct Engine {
 enum Form {
     /// In the plan.
     Baked,
-    /// In the checkpoint.
+    /// In the model that is loaded.
     Shared,
 }
 
-/// What comparing its numbers with PyTorch's gave.
+/// What comparing its numbers gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Trust {
@@ -84,50 +107,81 @@ struct Sizes {
     tokens: [u64; 3],
 }
 
+/// How long one call takes on GPUs of a model, in the terms of a profile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Speed {
+    gpu: String,
+    width: u32,
+    height: u32,
+    batch: u32,
+    tokens: u64,
+    milliseconds: f64,
+}
+
 impl Index {
-    /// Of these checkpoints; those without an engine are left out.
-    pub fn new(socket: PathBuf, checkpoints: impl IntoIterator<Item = Checkpoint>) -> Self {
-        let with_engines = checkpoints.into_iter().filter(|found| !found.engines.is_empty());
-        let mut checkpoints: Vec<_> = with_engines.collect();
+    /// Of these checkpoints, and of the shared ones among `engines`, the best one first.
+    pub fn new<'a>(
+        socket: PathBuf,
+        checkpoints: impl IntoIterator<Item = Checkpoint>,
+        engines: impl IntoIterator<Item = IndexedEngine<'a>>,
+    ) -> Self {
+        let mut signatures: BTreeMap<Id, Signature> = BTreeMap::new();
+        for engine in engines {
+            let spec = &engine.manifest.spec;
+            let (Weights::Shared(id), Some(shown)) = (spec.weights, Engine::new(&engine)) else {
+                continue;
+            };
+            let architecture = spec.architecture.kind.to_string();
+            let new = || Signature { id, architecture, engines: Vec::new() };
+            signatures.entry(id).or_insert_with(new).engines.push(shown);
+        }
+        let mut checkpoints: Vec<_> = checkpoints.into_iter().collect();
         checkpoints.sort_by_key(|found| found.id);
-        Self { version: VERSION, socket, checkpoints }
+        let signatures = signatures.into_values().collect();
+        Self { version: VERSION, socket, signatures, checkpoints }
     }
 }
 
 impl Checkpoint {
-    /// With its engines, the best one first. Paths that are not UTF-8 are left out, as JSON has no word for them.
+    /// With the engines of its own, the best one first, and the shared ones that are wrong with its weights.
+    /// Paths that are not UTF-8 are left out, as JSON has no word for them.
     pub fn new<'a>(
-        (weights, unet): (Id, Id),
+        ids: Ids,
         architecture: Kind,
         paths: &[&Path],
         engines: impl IntoIterator<Item = IndexedEngine<'a>>,
+        refused: Vec<Id>,
     ) -> Self {
+        let Ids { weights, unet, signature } = ids;
         let engines = engines.into_iter();
         Self {
             id: weights,
             unet,
+            signature,
             architecture: architecture.to_string(),
             locations: paths.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect(),
             engines: engines.filter_map(|engine| Engine::new(&engine)).collect(),
+            refused,
         }
     }
 }
 
 impl Engine {
     fn new(engine: &IndexedEngine<'_>) -> Option<Self> {
-        let IndexedEngine { manifest, plan, constants, proof } = engine;
+        let IndexedEngine { manifest, plan, proof } = engine;
         let spec = &manifest.spec;
         let text = |path: &Path| path.to_str().map(str::to_owned);
-        let (kind, constants) = match spec.weights {
-            Weights::Baked(_) => (Form::Baked, None),
-            Weights::Shared(_) => (Form::Shared, Some(text(constants)?)),
-        };
-        let profiles = manifest.presets.iter().zip(&spec.profiles);
+        // A shape's engine is of no preset.
+        let names = manifest.presets.iter().map(String::as_str).chain(std::iter::repeat("fixed"));
+        let profiles = names.zip(&spec.profiles);
         Some(Self {
             id: manifest.key,
-            kind,
+            kind: match spec.weights {
+                Weights::Baked(_) => Form::Baked,
+                Weights::Shared(_) => Form::Shared,
+            },
             plan: text(plan)?,
-            constants,
+            manifest: text(&plan.with_extension("json"))?,
             tensorrt: spec.version.clone(),
             compute_capabilities: spec
                 .compute_capabilities
@@ -142,8 +196,26 @@ impl Engine {
             },
             relative_error: proof.and_then(|proof| proof.relative_error),
             profiles: profiles.map(|(preset, profile)| Sizes::new(preset, profile)).collect(),
+            speeds: speeds(&manifest.validations),
         })
     }
+}
+
+/// What the newest validation on each model of GPU measured.
+fn speeds(validations: &[Validation]) -> Vec<Speed> {
+    let newest: BTreeMap<&str, &Validation> =
+        validations.iter().map(|validation| (validation.gpu.as_str(), validation)).collect();
+    let speeds = newest.into_iter().flat_map(|(gpu, validation)| {
+        validation.findings.speeds.iter().map(|speed| Speed {
+            gpu: gpu.to_owned(),
+            width: speed.width,
+            height: speed.height,
+            batch: speed.batch,
+            tokens: positions(speed.tokens.into()),
+            milliseconds: speed.milliseconds,
+        })
+    });
+    speeds.collect()
 }
 
 impl Sizes {

@@ -2,12 +2,13 @@ use std::path::Path;
 
 use checkpoint::{Id, Kind};
 use config::Config;
+use protocol::Shape;
 use serde_json::{Value, json};
 use unet::Precision;
 
-use super::{Checkpoint, Index, IndexedEngine};
+use super::{Checkpoint, Ids, Index, IndexedEngine};
 use crate::{
-    build::{Built, EngineSpec, FLAVOUR, Manifest, Profile, Proof, Weights, family},
+    build::{EngineSpec, FLAVOUR, Manifest, Profile, Proof, Speed, Weights, family},
     samples,
 };
 
@@ -16,11 +17,11 @@ fn id(name: &str) -> Id {
 }
 
 /// An engine of the default presets.
-fn engine(unet: Id) -> Manifest {
+fn engine(weights: Weights) -> Manifest {
     let architecture = samples::sd1();
     let presets = Config::default().presets_for("sd1", family(Kind::Sd1), Path::new("/m/a"));
     let spec = EngineSpec {
-        weights: Weights::Baked(unet),
+        weights,
         architecture: architecture.clone(),
         recipe: 1,
         flavour: FLAVOUR.to_owned(),
@@ -29,74 +30,98 @@ fn engine(unet: Id) -> Manifest {
         precision: Precision::Fp16,
         profiles: presets.iter().map(|preset| Profile::new(preset, &architecture)).collect(),
     };
-    let built = Built { bytes: 1, blake3: id("plan"), peak_bytes: 1 };
+    let built = samples::built(b"plan");
     let names = presets.iter().map(|preset| preset.name.clone()).collect();
     Manifest::new(spec, names, id("weights"), built, 0, 1.0)
 }
 
 fn index(paths: &[&str], engines: &[&Manifest], proof: Option<&Proof>) -> Value {
     let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
-    let engines = engines.iter().map(|manifest| IndexedEngine {
-        manifest,
-        plan: "/data/e.engine".into(),
-        constants: "/data/e.constants".into(),
-        proof,
-    });
-    let ids = (id("weights"), id("unet"));
-    let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, engines);
-    serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), [checkpoint])).unwrap()
+    let entry = |manifest: &&'_ Manifest| (*manifest).clone();
+    let engines: Vec<Manifest> = engines.iter().map(entry).collect();
+    let indexed = |manifest| IndexedEngine { manifest, plan: "/data/e.engine".into(), proof };
+    let is_baked = |manifest: &&Manifest| matches!(manifest.spec.weights, Weights::Baked(_));
+    let ids = Ids { weights: id("weights"), unet: id("unet"), signature: id("signature") };
+    let own = engines.iter().filter(is_baked).map(indexed);
+    let refused = vec![id("wrong")];
+    let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, own, refused);
+    let all = engines.iter().map(indexed);
+    serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), [checkpoint], all)).unwrap()
 }
 
 #[test]
 fn the_schema_is_what_the_web_ui_reads() {
-    let manifest = engine(id("unet"));
-    let found = index(&["/m/a.safetensors", "/m/b.ckpt"], &[&manifest], None);
+    let mut own = engine(Weights::Baked(id("unet")));
+    let speed =
+        Speed { profile: 0, batch: 2, width: 512, height: 768, tokens: 75, milliseconds: 14.5 };
+    for (driver, milliseconds) in [("1", 20.0), ("2", 14.5)] {
+        let mut validation = samples::validation("NVIDIA H200", driver, Some(0.001));
+        validation.findings.speeds = vec![Speed { milliseconds, ..speed }];
+        own.validations.push(validation);
+    }
+    let mut shared = engine(Weights::Shared(id("signature")));
+    shared.presets.clear();
+    let shape = Shape { width: 512, height: 768, batch: 2 };
+    shared.spec.profiles = vec![Profile::fixed(&shape, &shared.spec.architecture)];
+    let found = index(&["/m/a.safetensors", "/m/b.ckpt"], &[&own, &shared], None);
+    let engine = |manifest: &Manifest, kind: &str, profiles: Value, speeds: Value| {
+        json!({
+            "id": manifest.key.to_string(),
+            "kind": kind,
+            "plan": "/data/e.engine",
+            "manifest": "/data/e.json",
+            "tensorrt": "1.7.1.116",
+            "compute_capabilities": ["8.9"],
+            "precision": "fp16",
+            "state": "unproven",
+            "relative_error": null,
+            "profiles": profiles,
+            "speeds": speeds,
+        })
+    };
+    let open = json!([
+        {"preset": "default", "width": [512, 512, 768], "height": [512, 512, 768],
+         "batch": [1, 2, 8], "tokens": [77, 77, 154]},
+        {"preset": "dynamic", "width": [512, 1024, 2048], "height": [512, 1024, 2048],
+         "batch": [1, 2, 8], "tokens": [77, 77, 154]},
+    ]);
+    let fixed = json!([
+        {"preset": "fixed", "width": [512, 512, 512], "height": [768, 768, 768],
+         "batch": [2, 2, 2], "tokens": [77, 77, 308]},
+    ]);
+    let speeds = json!([{"gpu": "NVIDIA H200", "width": 512, "height": 768, "batch": 2,
+        "tokens": 77, "milliseconds": 14.5}]);
     let expected = json!({
-        "version": 1,
+        "version": 2,
         "socket": "/run/sdtrtd.sock",
+        "signatures": [{
+            "id": id("signature").to_string(),
+            "architecture": "sd1",
+            "engines": [engine(&shared, "shared", fixed, json!([]))],
+        }],
         "checkpoints": [{
             "id": id("weights").to_string(),
             "unet": id("unet").to_string(),
+            "signature": id("signature").to_string(),
             "architecture": "sd1",
             "locations": ["/m/a.safetensors", "/m/b.ckpt"],
-            "engines": [{
-                "id": manifest.key.to_string(),
-                "kind": "baked",
-                "plan": "/data/e.engine",
-                "tensorrt": "1.7.1.116",
-                "compute_capabilities": ["8.9"],
-                "precision": "fp16",
-                "state": "unproven",
-                "relative_error": null,
-                "profiles": [
-                    {"preset": "default", "width": [512, 512, 768], "height": [512, 512, 768],
-                     "batch": [1, 2, 8], "tokens": [77, 77, 154]},
-                    {"preset": "dynamic", "width": [512, 1024, 2048], "height": [512, 1024, 2048],
-                     "batch": [1, 2, 8], "tokens": [77, 77, 154]},
-                ],
-            }],
+            "engines": [engine(&own, "baked", open, speeds)],
+            "refused": [id("wrong").to_string()],
         }],
     });
     assert_eq!(found, expected, "{found:#}");
 }
 
 #[test]
-fn a_checkpoint_without_an_engine_is_left_out() {
-    assert_eq!(index(&["/m/a.safetensors"], &[], None)["checkpoints"], json!([]));
-}
-
-#[test]
-fn of_a_shared_engine_the_constants_are_told_too() {
-    let mut shared = engine(id("unet"));
-    shared.spec.weights = Weights::Shared(id("signature"));
-    let found = &index(&["/m/a.safetensors"], &[&shared], None)["checkpoints"][0]["engines"][0];
-    assert_eq!(found["kind"], "shared");
-    assert_eq!(found["constants"], "/data/e.constants");
+fn a_checkpoint_without_an_engine_of_its_own_is_told_of_all_the_same() {
+    let found = index(&["/m/a.safetensors"], &[], None);
+    assert_eq!(found["checkpoints"][0]["engines"], json!([]));
+    assert_eq!(found["signatures"], json!([]));
 }
 
 #[test]
 fn what_was_found_of_an_engine_is_told() {
-    let manifest = engine(id("unet"));
+    let manifest = engine(Weights::Baked(id("unet")));
     for (relative_error, state) in [(Some(0.002), "ready"), (Some(0.3), "failed"), (None, "failed")]
     {
         let proof = Proof { relative_error, bound: 0.02 };

@@ -5,7 +5,7 @@ use checkpoint::Heads;
 use super::Conditions;
 use crate::builder::{Builder, Value};
 use crate::error::Error;
-use crate::form::{Attention, Projections, Scale, Softmax, Sums};
+use crate::form::{Attention, Projections, Scale, Softmax, Sums, Values};
 use crate::graph::Attribute;
 use crate::weights::full;
 
@@ -15,37 +15,48 @@ const HEADS_OUTWARD: [i64; 4] = [0, 2, 1, 3];
 const HEADS_OUTWARD_TRANSPOSED: [i64; 4] = [0, 2, 3, 1];
 
 /// The input that keys and values come from.
-pub(crate) enum Source<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
     /// The features themselves.
     Same,
-    /// Other rows, of this width.
-    Other(&'a Value, u64),
+    /// The text.
+    Text,
 }
 
 impl Builder<'_> {
-    /// Attention of `rows` [rows, channels] to themselves or to others, without the residual.
+    /// Attention of `rows` [rows, channels] to themselves or to the text, without the residual.
     pub(crate) fn attention(
         &mut self,
         at: &str,
         rows: &Value,
         channels: u64,
-        source: &Source<'_>,
+        source: Source,
         conditions: &Conditions,
     ) -> Result<Value, Error> {
         let (count, width) = split_heads(at, channels, conditions.heads)?;
         let [q, k, v] = match source {
             Source::Same => self.project(at, ["to_q", "to_k", "to_v"], rows, channels, channels)?,
-            Source::Other(other, other_width) => {
+            Source::Text => {
                 let [q] = self.project(at, ["to_q"], rows, channels, channels)?;
-                let [k, v] = self.project(at, ["to_k", "to_v"], other, *other_width, channels)?;
+                let (text, width) = (&conditions.context, conditions.context_width);
+                let [k, v] = self.project(at, ["to_k", "to_v"], text, width, channels)?;
                 [q, k, v]
             }
         };
         let shape = self.heads_shape(&conditions.batch, count, width);
         let [q, k, v] = [q, k, v].map(|x| self.reshape(at, &x, &shape));
         let mixed = match self.form.attention {
-            Attention::Plain { scale, softmax } => {
-                self.plain_attention(at, [&q, &k, &v], width, scale, softmax)
+            Attention::Plain { scale, softmax, values } => {
+                let scores = self.scores(at, [&q, &k], width, scale);
+                let shares = self.shares(at, &scores, softmax);
+                let v = self.transpose(at, &v, HEADS_OUTWARD);
+                // Attention to the text sums up few values.
+                match (values, source) {
+                    (Values::Fp32, Source::Same) => {
+                        self.summed_in_fp32(at, "MatMul", &[&shares, &v], &[])
+                    }
+                    _ => self.product(at, &shares, &v),
+                }
             }
             Attention::Operator => {
                 let [q, k, v] = [q, k, v].map(|x| self.transpose(at, &x, HEADS_OUTWARD));
@@ -68,6 +79,12 @@ impl Builder<'_> {
         inputs: u64,
         outputs: u64,
     ) -> Result<[Value; N], Error> {
+        if N > 1 && self.shared {
+            let layers: Vec<_> = names.iter().map(|name| format!("{at}.{name}")).collect();
+            let joined =
+                self.join(&format!("{at}.{}", names.join("+")), rows, layers, inputs, false)?;
+            return joined.all(outputs, inputs);
+        }
         let mut weights = Vec::with_capacity(N);
         for name in names {
             weights.push(self.weight(&format!("{at}.{name}.weight"), &[outputs, inputs])?);
@@ -86,20 +103,12 @@ impl Builder<'_> {
         }))
     }
 
-    /// Softmax of the scaled scores, times the values; all [batch, positions, heads, width] in,
-    /// [batch, heads, positions, width] out.
-    fn plain_attention(
-        &mut self,
-        at: &str,
-        [q, k, v]: [&Value; 3],
-        width: u64,
-        scale: Scale,
-        softmax: Softmax,
-    ) -> Value {
+    /// The scaled scores: queries and keys [batch, positions, heads, width] in, [batch, heads, positions,
+    /// positions] out.
+    fn scores(&mut self, at: &str, [q, k]: [&Value; 2], width: u64, scale: Scale) -> Value {
         let factor = inverse_root(width);
         let mut q = self.transpose(at, q, HEADS_OUTWARD);
         let mut k = self.transpose(at, k, HEADS_OUTWARD_TRANSPOSED);
-        let v = self.transpose(at, v, HEADS_OUTWARD);
         match scale {
             Scale::Queries => q = self.scale(at, &q, width, factor),
             Scale::QueriesAndKeys => {
@@ -112,14 +121,20 @@ impl Builder<'_> {
         if scale == Scale::Scores {
             scores = self.scale(at, &scores, width, factor);
         }
-        if softmax == Softmax::Fp32 {
-            scores = self.widen(at, &scores);
+        scores
+    }
+
+    /// How much of each value: softmax of the scores.
+    fn shares(&mut self, at: &str, scores: &Value, softmax: Softmax) -> Value {
+        let axis = [("axis", Attribute::Int(-1))];
+        match softmax {
+            Softmax::Native => self.op(at, "Softmax", &[scores], &axis),
+            Softmax::Fp32 => {
+                let wide = self.widen(at, scores);
+                let shares = self.op(at, "Softmax", &[&wide], &axis);
+                self.narrow(at, &shares)
+            }
         }
-        let mut shares = self.op(at, "Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
-        if softmax == Softmax::Fp32 {
-            shares = self.narrow(at, &shares);
-        }
-        self.product(at, &shares, &v)
     }
 
     fn product(&mut self, at: &str, a: &Value, b: &Value) -> Value {
@@ -138,7 +153,7 @@ impl Builder<'_> {
     fn heads_shape(&mut self, batch: &Value, count: u64, width: u64) -> Value {
         let name = format!("shape.heads.{count}.{width}");
         let rest = [-1, count.cast_signed(), width.cast_signed()];
-        self.shared(&name, |builder| {
+        self.once(&name, |builder| {
             let rest = builder.ints(&name, &rest);
             builder.op(&name, "Concat", &[batch, &rest], &[("axis", Attribute::Int(0))])
         })

@@ -73,7 +73,7 @@ impl Builder<'_> {
         stride: i64,
     ) -> Result<Features, Error> {
         let shape = [outputs, x.channels, kernel, kernel];
-        let weight = self.weight(&format!("{at}.weight"), &shape)?;
+        let weight = self.kernel(&format!("{at}.weight"), &shape)?;
         let bias = self.weight(&format!("{at}.bias"), &[outputs])?;
         let pad = i64::from(kernel == 3);
         let attributes = [

@@ -13,6 +13,7 @@ mod resample;
 pub(crate) use attention::Source;
 
 use crate::builder::Value;
+use crate::joined::Joined;
 
 /// Features of the shape [batch, channels, height, width].
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Conditions {
     pub(crate) context: Value,
     /// Width of a token.
     pub(crate) context_width: u64,
+    /// The shifts of all residual blocks where weights are inputs: one product.
+    pub(crate) shifts: Option<Joined>,
     /// How attention is split into heads.
     pub(crate) heads: checkpoint::Heads,
 }

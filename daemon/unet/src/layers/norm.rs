@@ -3,7 +3,7 @@
 use super::Features;
 use crate::builder::{Builder, Value};
 use crate::error::Error;
-use crate::form::GroupNorm;
+use crate::form::{GroupNorm, Norms};
 use crate::graph::Attribute;
 use crate::weights::full;
 
@@ -29,7 +29,7 @@ impl Builder<'_> {
             GroupNorm::Group => {
                 let groups = ("num_groups", Attribute::Int(GROUPS as i64));
                 let inputs = [&x.value, &weight, &bias];
-                self.op(at, "GroupNormalization", &inputs, &[epsilon, groups])
+                self.norm(at, "GroupNormalization", inputs, &[epsilon, groups])
             }
             GroupNorm::Instance => {
                 let groups = self.ints("shape.groups", &[0, GROUPS as i64, -1]);
@@ -60,6 +60,19 @@ impl Builder<'_> {
         let weight = self.weight(&format!("{at}.weight"), &[channels])?;
         let bias = self.weight(&format!("{at}.bias"), &[channels])?;
         let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(1e-5))];
-        Ok(self.op(at, "LayerNormalization", &[rows, &weight, &bias], &attributes))
+        Ok(self.norm(at, "LayerNormalization", [rows, &weight, &bias], &attributes))
+    }
+
+    fn norm(
+        &mut self,
+        at: &str,
+        operator: &'static str,
+        inputs: [&Value; 3],
+        attributes: &[(&'static str, Attribute)],
+    ) -> Value {
+        match self.form.norms {
+            Norms::Fp32 => self.summed_in_fp32(at, operator, &inputs, attributes),
+            Norms::Native => self.op(at, operator, &inputs, attributes),
+        }
     }
 }

@@ -126,7 +126,7 @@ fn value_info(input: &Input) -> ValueInfoProto {
     let shape = TensorShapeProto { dim: input.dimensions.iter().map(dim).collect() };
     let tensor_type = TensorType { elem_type: data_type(input.dtype), shape: Some(shape) };
     ValueInfoProto {
-        name: input.name.to_owned(),
+        name: input.name.clone(),
         r#type: Some(TypeProto { tensor_type: Some(tensor_type) }),
     }
 }

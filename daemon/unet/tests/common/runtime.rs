@@ -30,7 +30,8 @@ impl Runtime {
         Ok(Self(session.map_err(|error| anyhow!("{error}"))?))
     }
 
-    /// Runs one case, rounding its inputs to the types that the model takes.
+    /// Runs one case, rounding its inputs to the types that the model takes. Weights that are inputs are
+    /// among the case's.
     pub(crate) fn run(&mut self, case: &Case) -> Result<Array> {
         let mut inputs = Vec::new();
         for input in self.0.inputs() {

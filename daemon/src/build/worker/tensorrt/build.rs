@@ -1,14 +1,14 @@
-use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use config::ComputeCapability;
 use trtx::{
-    Builder, BuilderConfig, BuilderFlag, EngineInvalidityDiagnostics as Invalid, Logger,
-    OnnxParser, OptProfileSelector, Refitter, Runtime,
+    Builder, BuilderConfig, EngineInvalidityDiagnostics as Invalid, Logger, OnnxParser,
+    OptProfileSelector, Runtime,
 };
 
-use super::super::{Phase, at, model::Model, progress::Monitor};
-use crate::build::{Built, Job, Profile, Report, Weights};
+use super::super::{Phase, at, progress::Monitor};
+use crate::build::{Job, Profile};
 
 /// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
 const STRONGLY_TYPED: u32 = 1;
@@ -16,19 +16,19 @@ const STRONGLY_TYPED: u32 = 1;
 /// `kWARNING` of the parser's `parseFromFile`.
 const PARSER_VERBOSITY: i32 = 2;
 
-/// Builds the plan of `model` and hands it to `keep`. What TensorRT failed at, and within, the last report
-/// or what `keep` failed at.
-pub(in super::super) fn build(
+/// Builds the plan of an ONNX file and hands it to `keep`. What TensorRT failed at, and within, what `keep`
+/// gave.
+pub(in super::super) fn build<T>(
     job: &Job,
-    model: &Model,
-    keep: impl FnOnce(&[u8]) -> Result<Built>,
+    model: &Path,
+    keep: impl FnOnce(&[u8]) -> T,
     logger: &Logger,
-) -> Result<Result<Report>> {
+) -> Result<T> {
     let mut builder = Builder::new(logger).context("TensorRT does not start")?;
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
     at(Phase::Parse, 0);
-    let path = model.path.to_str().context("the data folder's path is not UTF-8")?;
+    let path = model.to_str().context("the data folder's path is not UTF-8")?;
     parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT does not take the graph")?;
     at(Phase::Parse, 100);
 
@@ -38,20 +38,12 @@ pub(in super::super) fn build(
     for profile in &job.spec.profiles {
         add_profile(&mut builder, &mut config, profile)?;
     }
-    if let Weights::Shared(_) = job.spec.weights {
-        config.set_flag(BuilderFlag::kREFIT);
-        config.set_flag(BuilderFlag::kSTRIP_PLAN);
-    }
     at(Phase::Build, 0);
     let plan = builder
         .build_serialized_network(parser.network_mut(), &mut config)
         .context("TensorRT could not build the engine")?;
     check(&plan, logger)?;
-    let fixed = fixed(&plan, &model.replaceable, logger)?;
-    if !fixed.is_empty() {
-        return Ok(Ok(Report::Unshareable(fixed)));
-    }
-    Ok(keep(&plan).map(Report::Built))
+    Ok(keep(&plan))
 }
 
 fn choose_gpus(
@@ -117,17 +109,4 @@ fn check(plan: &[u8], logger: &Logger) -> Result<()> {
     let broken = Invalid::MALFORMED_ENGINE | Invalid::VERSION_MISMATCH;
     ensure!(!why.intersects(broken), "TensorRT calls its own plan broken ({why:?})");
     Ok(())
-}
-
-/// Which of these names TensorRT would not let be replaced in the plan.
-fn fixed(plan: &[u8], replaceable: &[String], logger: &Logger) -> Result<Vec<String>> {
-    if replaceable.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut runtime = Runtime::new(logger).context("no TensorRT runtime")?;
-    let engine = runtime.deserialize_cuda_engine(plan).context("the plan can't be loaded")?;
-    let refitter = Refitter::new(&engine, logger).context("the plan can't be refitted")?;
-    let known = refitter.all_weights(i32::try_from(replaceable.len() * 2)?)?;
-    let known: HashSet<&str> = known.iter().map(String::as_str).collect();
-    Ok(replaceable.iter().filter(|name| !known.contains(name.as_str())).cloned().collect())
 }

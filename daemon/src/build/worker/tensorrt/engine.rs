@@ -3,18 +3,16 @@ use std::{fs, path::Path, rc::Rc, sync::Arc};
 use anyhow::{Context, Result, ensure};
 use half::f16;
 use trtx::{
-    CudaEngine, DataType, DynamicShapesKernelSpecializationStrategy as Specialization,
-    ExecutionContext, ExecutionContextAllocationStrategy as Allocation, Logger, Runtime,
-    RuntimeCache, SerializationFlag, trtx_sys::Dims,
+    CudaEngine, CudaGraphStrategy, DataType,
+    DynamicShapesKernelSpecializationStrategy as Specialization, ExecutionContext,
+    ExecutionContextAllocationStrategy as Allocation, Runtime, RuntimeCache, trtx_sys::Dims,
 };
+use unet::Binding;
 
-use super::{
-    super::{
-        cuda::{Cuda, Memory},
-        numbers::{Inputs, Numbers},
-        weights::Weights,
-    },
-    refit,
+use super::super::{
+    cuda::{Cuda, Memory},
+    numbers::{Inputs, Numbers},
+    weights::Weights,
 };
 
 const OUTPUT: &str = "latent";
@@ -28,26 +26,6 @@ impl<'runtime> Loaded<'runtime> {
         engine.map(Self).context("TensorRT can't load the engine on this GPU")
     }
 
-    /// Gives a shared engine its weights.
-    pub(in super::super) fn fill(&self, weights: &Weights<'_>, logger: &Logger) -> Result<()> {
-        refit::fill(&self.0, weights, logger)
-    }
-
-    /// A plan with the weights inside, which `keep` gets.
-    pub(in super::super) fn serialize<T>(
-        &mut self,
-        keep: impl FnOnce(&[u8]) -> Result<T>,
-    ) -> Result<T> {
-        let mut config = self.0.create_serialization_config()?;
-        config.clear_flag(SerializationFlag::kEXCLUDE_WEIGHTS)?;
-        keep(
-            &self
-                .0
-                .serialize_with_config(&mut config)
-                .context("TensorRT can't write the engine")?,
-        )
-    }
-
     /// Ready to be called. `kernels` is the file of what was compiled for this GPU.
     pub(in super::super) fn start(mut self, kernels: &Path) -> Result<Engine<'runtime>> {
         let mut config = self.0.create_runtime_config()?;
@@ -55,6 +33,7 @@ impl<'runtime> Loaded<'runtime> {
         // from the first call on, and memory only for the shapes of a call.
         config.set_dynamic_shapes_kernel_specialization_strategy(Specialization::kEAGER);
         config.set_execution_context_allocation_strategy(Allocation::kUSER_MANAGED);
+        config.set_cuda_graph_strategy(CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE)?;
         let cache = Arc::new(config.create_runtime_cache()?);
         if let Ok(compiled) = fs::read(kernels) {
             // Of another GPU, driver or version it is refused; then they are compiled anew.
@@ -63,7 +42,7 @@ impl<'runtime> Loaded<'runtime> {
         config.set_runtime_cache(cache.clone())?;
         let context = self.0.create_execution_context_with_config(Rc::new(config));
         let context = context.context("TensorRT has no execution context for the engine")?;
-        Ok(Engine { context, profile: None, cache, engine: self.0 })
+        Ok(Engine { context, profile: None, weights: Vec::new(), cache, engine: self.0 })
     }
 }
 
@@ -71,6 +50,8 @@ impl<'runtime> Loaded<'runtime> {
 pub(in super::super) struct Engine<'runtime> {
     context: ExecutionContext<'runtime>,
     profile: Option<usize>,
+    /// What the inputs that are weights are read from.
+    weights: Vec<Memory>,
     cache: Arc<RuntimeCache>,
     engine: CudaEngine<'runtime>,
 }
@@ -84,9 +65,29 @@ pub(in super::super) struct Call {
 }
 
 impl Engine<'_> {
-    /// The kernels that were compiled.
-    pub(in super::super) fn kernels(&self) -> Result<Vec<u8>> {
+    /// The kernels that were compiled, and those that `others` holds.
+    pub(in super::super) fn kernels(&self, others: &[u8]) -> Result<Vec<u8>> {
+        // What is of another GPU, driver or version is refused.
+        let _ = self.cache.deserialize(others);
         Ok(self.cache.serialize()?.to_vec())
+    }
+
+    /// Puts the weights on the GPU, and has the engine read them there.
+    #[expect(unsafe_code, reason = "hands TensorRT memory of the GPU by its address")]
+    pub(in super::super) fn bind(
+        &mut self,
+        cuda: &Cuda,
+        weights: &Weights<'_>,
+        binding: &Binding,
+    ) -> Result<()> {
+        for bound in &binding.inputs {
+            let memory = cuda.upload(&weights.input(bound)?)?;
+            // SAFETY: there are as many bytes as the binding says, and they stay as long as the context.
+            unsafe { self.context.set_tensor_address(&bound.name, cuda.address(&memory)) }
+                .with_context(|| format!("the engine takes no weight {}", bound.name))?;
+            self.weights.push(memory);
+        }
+        cuda.finish()
     }
 
     /// Puts a call's inputs on the GPU, and whatever room it takes.

@@ -2,7 +2,6 @@
 
 mod build;
 mod engine;
-mod refit;
 
 use std::{
     ffi::OsStr,

@@ -45,23 +45,32 @@ pub struct Findings {
     pub proof: Result<Proof, String>,
     /// Seconds that comparing took, the run that it is compared with included.
     pub proof_seconds: f64,
-    /// Seconds that filling it with a checkpoint's weights took; absent where they are inside.
-    pub fill_seconds: Option<f64>,
     /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
 }
 
-/// An engine once run on one GPU with one driver.
+/// An engine once run on a GPU of one model with one driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// The GPU's UUID.
+pub struct Validation {
+    /// The GPU's product name.
     pub gpu: String,
     /// Version of the driver.
     pub driver: String,
     /// Whose weights it had: the UNet id.
     pub unet: Id,
     /// When, in seconds since 1970.
-    pub tried_at: u64,
+    pub validated_at: u64,
     /// What was found.
     pub findings: Findings,
+}
+
+/// In what a plan sums the second product of self-attentions, which overflows in fp16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accumulation {
+    /// In fp32, as it must be.
+    Fp32,
+    /// The plan does not tell: where there is a GPU, the engine is not used before it was seen to be right.
+    #[default]
+    Unknown,
 }

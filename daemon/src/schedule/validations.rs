@@ -4,12 +4,12 @@ use config::ComputeCapability;
 
 use crate::gpu::Gpu;
 
-/// Why an engine is to be tried on a GPU.
+/// Why an engine is to be validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// It never was.
     First,
-    /// The driver is another than it was last tried with.
+    /// The driver is another than it was last validated with.
     Driver {
         /// That one's version.
         from: String,
@@ -21,25 +21,25 @@ pub enum Due {
 impl fmt::Display for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::First => f.write_str("not tried on this GPU yet"),
+            Self::First => f.write_str("not validated on this GPU yet"),
             Self::Driver { from, to } => write!(f, "driver {from} → {to}"),
         }
     }
 }
 
 /// Whether, and why, an engine that was made for these compute capabilities (where there are none, for
-/// any) is to be tried on this GPU. `tried` has the GPU and the driver of each trial so far, the newest
-/// last.
+/// any) is to be validated on this GPU. `validated` has the model of GPU and the driver of each validation so
+/// far, the newest last.
 pub fn due<'a>(
     gpu: &Gpu,
     made_for: &[ComputeCapability],
-    tried: impl IntoIterator<Item = (&'a str, &'a str)>,
+    validated: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Option<Due> {
     if !made_for.is_empty() && !made_for.contains(&gpu.compute_capability) {
         return None;
     }
     let mut last = None;
-    for (_, driver) in tried.into_iter().filter(|(uuid, _)| *uuid == gpu.uuid) {
+    for (_, driver) in validated.into_iter().filter(|(name, _)| *name == gpu.name) {
         if driver == gpu.driver {
             return None;
         }
@@ -72,14 +72,14 @@ mod tests {
             ("for any", &[], &[], Some(Due::First)),
             ("for this and others", &["8.6", "8.9"], &[], Some(Due::First)),
             ("for others", &["8.6", "12.0"], &[], None),
-            ("tried", &["8.9"], &[("GPU-0", "3")], None),
-            ("tried elsewhere", &["8.9"], &[("GPU-1", "3")], Some(Due::First)),
-            ("tried long ago", &["8.9"], &[("GPU-0", "1"), ("GPU-0", "2")], driver("2")),
-            ("the driver came back", &["8.9"], &[("GPU-0", "3"), ("GPU-0", "2")], None),
+            ("validated", &["8.9"], &[("a GPU", "3")], None),
+            ("validated elsewhere", &["8.9"], &[("another", "3")], Some(Due::First)),
+            ("validated long ago", &["8.9"], &[("a GPU", "1"), ("a GPU", "2")], driver("2")),
+            ("the driver came back", &["8.9"], &[("a GPU", "3"), ("a GPU", "2")], None),
         ];
-        for (what, made_for, tried, expected) in table {
+        for (what, made_for, validated, expected) in table {
             let made_for: Vec<_> = made_for.iter().map(|name| name.parse().unwrap()).collect();
-            assert_eq!(due(&gpu, &made_for, tried.iter().copied()), expected, "{what}");
+            assert_eq!(due(&gpu, &made_for, validated.iter().copied()), expected, "{what}");
         }
         assert_eq!(driver("2").unwrap().to_string(), "driver 2 → 3");
     }
