@@ -1,267 +1,232 @@
-"""What is checked of the extension, one engine at a time."""
+"""What is checked of the extension, on one checkpoint."""
 import time
 
 import torch
 
-import engine as raw
 import measure
+import webui_engines
 from measure import relative_error
-from stand_in import Lora, merged
-from unet import UNet, load_weights
+from stand_in import Lora
 
-# Per call, over the engine's own time.
-OVERHEAD_MS = 0.15
-# (batch, height, width, tokens) of latents that the fixtures leave out.
-MORE_CASES = [(6, 15, 17, 77), (2, 16, 16, 77), (1, 33, 7, 154), (2, 9, 13, 154), (6, 40, 24, 154)]
-
-
-def all_of(report, webui, subject, data):
-    bench = Bench(webui, subject, data)
-    if subject.manifest is None:
-        # As an engine that the daemon knows to be right.
-        bench.unet.place.proofs.known[subject.id, bench.unet.checkpoint.unet] = 0.0
-        report.error("full size", bench.error(first_case(subject)))
-        if subject.kind == "shared":
-            loras(report, bench)
-        latency(report, bench)
-        return
-    proof(report, bench)
-    shapes(report, bench)
-    streams(report, bench)
-    handing_over(report, bench)
-    if subject.kind == "shared":
-        loras(report, bench)
-    else:
-        loras_on_fixed_weights(report, bench)
-    latency(report, bench)
-    failed_proof(report, webui, subject, data / "second")
+# Against PyTorch in fp32, as the extension has it against PyTorch.
+BOUND = 2e-2
+# Of a call over the engine's own time, and of a change of engines.
+OVERHEAD_MS, CHANGE_MS = 0.15, 10.0
 
 
 class Bench:
     """The extension's UNet for a checkpoint that the web UI has loaded."""
 
-    def __init__(self, webui, subject, data, spoil=False):
+    def __init__(self, webui, table, data, checkpoint):
         # After the stand-ins are there.
-        from sdtrt import a1111, index
+        from sdtrt import a1111
+        from sdtrt.gpu import Gpu
+        from sdtrt.index import IndexFile
+        from sdtrt.options import Catalogue
         from sdtrt.place import Place
         from sdtrt.unet import Unet
 
-        self.webui, self.subject = webui, subject
-        unet = subject.torch_unet(torch.float16, "cpu")
-        if spoil:
-            unet.out[2].weight *= 1.1
-        webui.networks.loaded_networks = []
-        webui.load(subject.checkpoint, unet)
+        self.webui, self.table, self.checkpoint = webui, table, checkpoint
         self.lines = []
-        a1111.say = lambda line: (self.lines.append(line), print(f"     | {line}"))
-        checkpoint = index.parse(subject.index()).checkpoints[0]
-        self.unet = Unet(checkpoint, str(subject.checkpoint), Place(data), a1111)
-        self.reference = subject.torch_unet(torch.float32, "cuda")
-        self.unet.activate()
+        a1111.say = lambda line: (self.lines.append(line), print(f"    | {line}"))
+        place = Place(data)
+        file = IndexFile(place.index)
+        file.refresh()
+        self.index = file.index
+        self.unet = Unet(Catalogue(file), place, Gpu(place, a1111.say), a1111)
+        self.load()
 
-    def __call__(self, **case):
+    def load(self, dtype=torch.float16, spoiled=False):
+        """Loads the checkpoint, or one that differs from it, as another object."""
+        unet = webui_engines.torch_unet(self.checkpoint, dtype)
+        if spoiled:
+            unet.middle_block[0].in_layers[2].weight.mul_(0.5)
+        self.webui.load(self.checkpoint, unet)
+        self.unet.start_job()
+        return unet
+
+    @property
+    def torch(self):
+        return self.webui.unet
+
+    @property
+    def engines(self):
+        return self.index.shared(self.unet.looks.signature(self.torch))
+
+    def __call__(self, **inputs):
         """A call as A1111 makes it."""
-        context = case.pop("encoder_hidden_states")
-        return self.unet.forward(case.pop("sample"), case.pop("timesteps"), context, **case)
+        inputs = dict(inputs)
+        x, timesteps, context = (inputs.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states"))
+        return self.unet.forward(x, timesteps, context, **inputs)
 
-    def expected(self, case):
-        return self.reference(**{name: tensor.float() for name, tensor in case.items()})
-
-    def error(self, case, expected=None):
-        expected = self.expected(case) if expected is None else expected
-        return relative_error(self(**case), expected)
-
-    def torch_calls(self, case):
-        """How often PyTorch computed while this was called, and what came of it."""
-        before = self.webui.torch_calls
-        latent = self(**case)
-        return self.webui.torch_calls - before, latent
-
-    def profile(self):
-        return self.unet.engine.context.active_optimization_profile
+    def served(self, what, inputs, by_torch=False, said=""):
+        """Makes a call, and a row of how far it is off and who served it."""
+        before, lines = self.webui.torch_calls, len(self.lines)
+        latent = self(**inputs)
+        count = self.webui.torch_calls - before
+        fp16, fp32 = (
+            relative_error(latent, webui_engines.reference(self.torch, inputs, dtype))
+            for dtype in (torch.float16, torch.float32)
+        )
+        holds = fp32 <= BOUND and (count > 0) == by_torch and said in " ".join(self.lines[lines:])
+        self.table.row(what, holds, fp16=fp16, fp32=fp32, by="PyTorch" if count else "engine")
+        return latent
 
 
-def first_case(subject):
-    profile = subject.profiles[0]
-    side, batch = profile["side"][1], profile["batch"][1]
-    return subject.case(batch, side, side, measure.TOKENS)
+def all_of(bench):
+    if not bench.engines:
+        bench.table.row("engines of this signature", False)
+        return
+    shapes = webui_engines.shapes(bench.engines)
+    for shape in shapes:
+        speed(bench, shape)
+    usual = webui_engines.case(bench.torch, shapes[0])
+    changes(bench, [webui_engines.case(bench.torch, shape) for shape in shapes[:2]])
+    streams(bench, usual)
+    loras(bench, usual)
+    moves(bench, usual)
+    types(bench, usual)
+    models(bench, usual)
+    errors(bench, usual)
 
 
-def proof(report, bench):
-    case = first_case(bench.subject)
-    count, latent = bench.torch_calls(case)
-    report.error("first call", relative_error(latent, bench.expected(case)))
-    report.check("first call is also computed by PyTorch", count == 1, f"{count} calls")
-    path = bench.unet.place.proofs.path(bench.subject.id, bench.unet.checkpoint.unet)
-    report.check("the comparison is kept", path.exists(), path.read_text() if path.exists() else "")
-    count, _ = bench.torch_calls(case)
-    report.check("the next call is the engine's alone", count == 0)
-    parameter = next(bench.webui.unet.parameters())
-    report.check("PyTorch's UNet is back on the CPU", not parameter.is_cuda)
-    engine = bench.unet.engine
-    most = engine.engine.get_device_memory_size_for_profile_v2(0)
-    report.tell("memory lent for a call", f"{engine.lent / 1e6:.1f} MB, profile 0 at its largest {most / 1e6:.1f} MB")
+def speed(bench, shape):
+    """A shape's numbers, and its time beside the engine's own and PyTorch's."""
+    inputs = webui_engines.case(bench.torch, shape)
+    # The first is compared with PyTorch, where it was not before.
+    bench(**inputs)
+    is_slower = any("takes" in line and str(shape) in line for line in bench.lines[-2:])
+    first = bench.served(str(shape), inputs, by_torch=is_slower)
+    bench.table.row(f"{shape}, the same bits", torch.equal(first, bench(**inputs)))
+    served = next(iter(bench.unet.subject.answers.values()), None)
+    if served is None:
+        # PyTorch is faster, or no engine fits; the lines say which.
+        return
+    entry, profile = served
+    gpu, places = bench.unet.gpu, bench.unet.looks.places(bench.torch)
+    engine, table = gpu._engines.get(entry)
+    addresses = gpu._weights.follow(bench.torch, places, table, False)
+    runners = {
+        "forward": bench, "engine": lambda **inputs: engine(profile, inputs, addresses),
+        "PyTorch": lambda **inputs: bench.torch(**inputs),
+    }
+    took = measure.latencies({name: runners[name] for name in ("forward", "engine")}, inputs, 1.0)
+    gpu.restore(bench.torch)
+    took |= measure.latencies({"PyTorch": runners["PyTorch"]}, inputs, 1.0)
+    over = took["forward"] - took["engine"]
+    bench.table.row(f"{shape}, ms", over <= OVERHEAD_MS, **took)
+    bench.unet.start_pass()
 
 
-def shapes(report, bench):
-    """Batches, sizes and token counts, each also right after a call by the other profile."""
-    used = set()
-    cases = list(bench.subject.golden_cases())
-    more = (bench.subject.case(*shape, seed) for seed, shape in enumerate(MORE_CASES))
-    cases += [(case, bench.expected(case)) for case in more]
-    before = bench.webui.torch_calls
-    for turn in ("", " again"):
-        for case, expected in cases:
-            error = bench.error(case, expected)
-            used.add(bench.profile())
-            what = f"{tuple(case['sample'].shape)}, {case['encoder_hidden_states'].shape[1]} tokens"
-            report.error(f"{what}, profile {bench.profile()}{turn}", error)
-    report.check("both profiles were used", used == {0, 1}, str(used))
-    calls = bench.webui.torch_calls - before
-    report.check("PyTorch computed none of them", calls == 0, f"{calls} calls")
-    wide = {name: tensor.float() for name, tensor in cases[0][0].items()}
-    report.error("inputs of fp32", bench.error(wide, cases[0][1]))
+def changes(bench, cases):
+    """Calls by turns beside calls in a row."""
+    if len(cases) < 2:
+        return
+    took = []
+    for turns in ([0] * 10 + [1] * 10, [0, 1] * 10):
+        for number in (0, 1):
+            bench(**cases[number])
+        torch.cuda.synchronize()
+        start = time.monotonic()
+        for number in turns:
+            bench(**cases[number])
+        torch.cuda.synchronize()
+        took.append((time.monotonic() - start) * 1e3 / 20)
+    bench.table.row("a change of shape, ms", took[1] - took[0] <= CHANGE_MS, in_a_row=took[0], by_turns=took[1])
 
 
-def streams(report, bench):
-    """The CPU goes on at once, whatever the GPU has before it, on the default stream and on another."""
-    case = first_case(bench.subject)
-    expected = bench(**case)
+def streams(bench, inputs):
+    """The CPU goes on at once, whatever the GPU has before it."""
+    expected = bench(**inputs)
     for name, stream in (("default", torch.cuda.default_stream()), ("another", torch.cuda.Stream())):
         torch.cuda.synchronize()
         with torch.cuda.stream(stream):
-            bench(**case)
+            bench(**inputs)
             torch.cuda.synchronize()
             torch.cuda._sleep(1_000_000_000)
             start = time.monotonic()
-            torch.cuda.set_sync_debug_mode("error")
-            latent = bench(**case)
-            torch.cuda.set_sync_debug_mode("default")
+            latent = bench(**inputs)
             waited = time.monotonic() - start
-            behind = not stream.query()
-            same = torch.equal(latent, expected)
-        report.check(f"no wait on the {name} stream", behind and waited < 0.1, f"{waited * 1e3:.2f} ms")
-        report.check(f"the same result on the {name} stream", same)
+            holds = not stream.query() and waited < 0.1 and torch.equal(latent, expected)
+        bench.table.row(f"no wait on the {name} stream", holds, ms=waited * 1e3)
 
 
-def handing_over(report, bench):
-    """Whatever an engine can't do, PyTorch does, and it is said."""
-    webui, subject = bench.webui, bench.subject
-    info, unet = webui.info, webui.unet
-    usual = subject.case(2, 16, 16, 77)
-
-    def check(what, case, said):
-        bench.unet.start_job()
-        del bench.lines[:]
-        count, latent = bench.torch_calls(case)
-        error = relative_error(latent, bench.expected(case))
-        line = " ".join(bench.lines)
-        report.check(what, count == 1 and error <= 2e-2 and said in line, f"{count} calls, error {error:.1e}")
-
-    check("outside of the profiles", subject.case(2, 65, 16, 77), "sdtrtctl check 128x520 --batch 1")
-    check("a prompt too long", subject.case(2, 16, 16, 308), "--tokens 300")
-    loaded, info.filename = info.filename, "/another.safetensors"
-    check("another checkpoint", usual, "another checkpoint")
-    info.filename = loaded
-    unet.forward = unet.forward
-    check_engine(report, bench, "ControlNet's leavings", usual)
-    unet.forward = lambda *args, **kwargs: type(unet).forward(unet, *args, **kwargs)
-    check("ControlNet", usual, "ControlNet")
-    del unet.forward
-    bench.unet.engine.context = None
-    check("an engine that fails", usual, "PyTorch computes instead")
-    check_engine(report, bench, "the engine, once more", usual)
-
-
-def check_engine(report, bench, what, case):
-    bench.unet.start_job()
-    count, latent = bench.torch_calls(case)
-    error = relative_error(latent, bench.expected(case))
-    report.check(what, count == 0 and error <= 2e-2, f"{count} calls by PyTorch, error {error:.1e}")
-
-
-def some_loras(subject):
-    """Three of different kinds of layers, ranks and strengths, which meet in some."""
-    weights = load_weights(subject.checkpoint)
-    of = lambda *parts: [n for n in weights if n.endswith(".weight") and any(p in n for p in parts)]
-    return weights, [
-        Lora("attention", weights, of("attn1.to_", "attn2.to_"), 4, 1.0, 1),
-        Lora("all", weights, of("to_q", "to_v", "ff.net", "in_layers.2", "proj_in"), 8, -0.5, 2),
-        Lora("convolutions", weights, of("in_layers.2", "out_layers.3", "skip_connection"), 2, 0.7, 3),
-    ]
-
-
-def loras(report, bench):
-    case = first_case(bench.subject)
-    weights, all_three = some_loras(bench.subject)
-    plain = bench(**case)
-    before = bench.webui.torch_calls
-    sets = {"one": all_three[:1], "two": all_three[:2], "three": all_three, "the last": all_three[2:]}
-    for name, networks in sets.items():
+def loras(bench, inputs):
+    plain = bench(**inputs)
+    one = Lora("one", bench.torch, ("attn1.to_", "attn2.to_"), 4, 1.0, 1)
+    two = Lora("two", bench.torch, ("in_layers.2", "ff.net", "emb_layers"), 8, -0.5, 2)
+    for name, networks in (("one", [one]), ("two", [one, two]), ("the second", [two])):
         bench.webui.networks.loaded_networks = networks
         torch.cuda.synchronize()
         start = time.monotonic()
-        latent = bench(**case)
+        latent = bench(**inputs)
         torch.cuda.synchronize()
-        seconds = time.monotonic() - start
-        wide = {n: t.float().cuda() for n, t in merged({n: t.half() for n, t in weights.items()}, networks).items()}
-        expected = UNet(wide, "sdpa")(**{n: t.float() for n, t in case.items()})
-        report.error(f"LoRA {name}", relative_error(latent, expected))
-        change = relative_error(latent, plain.float())
-        report.check(f"LoRA {name} changes the image", change > 5e-2, f"by {change:.1e}, first call {seconds:.2f} s")
+        took = time.monotonic() - start
+        bench.table.row(f"LoRAs: {name}, change", relative_error(latent, plain) > 5e-2, seconds=took)
+        bench.served(f"LoRAs: {name}", inputs)
     bench.webui.networks.loaded_networks = []
-    off = bench(**case)
-    report.check("LoRAs off", torch.equal(off, plain), f"differs by {relative_error(off, plain.float()):.1e}")
-    calls = bench.webui.torch_calls - before
-    report.check("PyTorch computed none of them", calls == 0, f"{calls} calls")
+    bench.table.row("LoRAs off, the same bits", torch.equal(bench(**inputs), plain))
+    weight = bench.torch.input_blocks[1][0].in_layers[2].weight
+    weight.mul_(2)
+    bench.served("a weight written in place", inputs)
+    weight.div_(2)
 
 
-def loras_on_fixed_weights(report, bench):
-    case = first_case(bench.subject)
-    _, networks = some_loras(bench.subject)
+def moves(bench, inputs):
+    plain = bench(**inputs)
+    for what, do in (
+        ("to the CPU and back", lambda: bench.torch.to("cpu").to("cuda")),
+        ("on the CPU", lambda: (bench.torch.to("cpu"), bench.unet.start_pass())),
+        ("channels last", lambda: bench.torch.to(memory_format=torch.channels_last)),
+        ("contiguous", lambda: bench.torch.to(memory_format=torch.contiguous_format)),
+    ):
+        do()
+        latent = bench.served(what, inputs)
+        bench.table.row(f"{what}, the same bits", torch.equal(latent, plain))
+
+
+def types(bench, inputs):
+    """Weights that are no fp16 are copied, and again at each pass."""
+    for dtype in (torch.float32, torch.bfloat16):
+        bench.load(dtype)
+        bench.served(f"weights of {dtype}", inputs)
+        bench.torch.out[2].weight.data.mul_(2)
+        bench.unet.start_pass()
+        bench.served(f"weights of {dtype}, written", inputs)
+    bench.load(torch.float32).out[2].bias.data[0] = 7e4
+    bench(**inputs)
+    bench.table.row("a weight past fp16's range", any("out.2.bias goes up to" in line for line in bench.lines))
+    bench.load()
+
+
+def models(bench, inputs):
+    plain, one = bench(**inputs), bench.torch
+    bench.load(spoiled=True)
+    other = bench.served("another model", inputs)
+    bench.table.row("another model, another latent", relative_error(other, plain) > 1e-3)
+    bench.webui.load(bench.checkpoint, one)
+    bench.table.row("the first again, the same bits", torch.equal(bench(**inputs), plain))
+
+
+def errors(bench, inputs):
+    """After an error PyTorch computes, and the next job has the engine again."""
+    for loaded in bench.unet.gpu._engines._loaded.values():
+        loaded[1].context = None
+    bench.served("an engine that fails", inputs, by_torch=True, said="PyTorch computes instead")
     bench.unet.start_job()
-    bench.webui.networks.loaded_networks = networks[:2]
-    del bench.lines[:]
-    count, _ = bench.torch_calls(case)
-    report.check("LoRAs on fixed weights are PyTorch's", count == 1 and "shared" in " ".join(bench.lines))
-    bench.webui.networks.loaded_networks = []
-    check_engine(report, bench, "LoRAs off", case)
-
-
-def failed_proof(report, webui, subject, data):
-    bench = Bench(webui, subject, data, spoil=True)
-    case = first_case(subject)
-    torch_result = webui.torch_forward(
-        webui.unet.cuda(), case["sample"], case["timesteps"],
-        case["encoder_hidden_states"], case.get("y"),
-    )
-    for turn in ("first", "second"):
-        count, latent = bench.torch_calls(case)
-        error = relative_error(latent, torch_result.float())
-        holds = count == 1 and error < 1e-3 and bench.unet.engine is None
-        report.check(f"an engine that is far off is not used, {turn} call", holds, f"error {error:.1e}")
-
-
-def latency(report, bench):
-    """Of the extension's forward beside the engine alone, as the GPU sees both."""
-    case = first_case(bench.subject)
-    bench(**case)
-    if bench.subject.kind == "shared":
-        # The raw engine has no weights of its own.
-        alone = lambda **inputs: bench.unet.engine(0, inputs)
-    else:
-        alone = raw.Engine(bench.subject.plan)
-    for name, stream in (("default", torch.cuda.default_stream()), ("another", torch.cuda.Stream())):
-        torch.cuda.synchronize()
-        with torch.cuda.stream(stream):
-            found = measure.latencies({"forward": bench, "engine": alone}, case, 1.0)
-        torch.cuda.synchronize()
-        over = found["forward"] - found["engine"]
-        what = f"forward on the {name} stream"
-        report.check(what, over <= OVERHEAD_MS, f"{found['forward']:.3f} ms, engine alone {found['engine']:.3f} ms")
-    start = time.perf_counter()
-    for _ in range(20):
-        bench(**case)
-    cpu = (time.perf_counter() - start) / 20
+    bench.served("the engine, at the next job", inputs)
+    held = bench.torch.out[0]._parameters
+    weight, held["weight"] = held["weight"], torch.nn.Parameter(torch.ones(1, device="meta"))
+    bench.unet.start_job()
+    try:
+        bench(**inputs)
+    except (RuntimeError, NotImplementedError):
+        # PyTorch's own.
+        pass
+    held["weight"] = weight
+    said = ("no engine for UNets", "is no array", "can't be made ready")
+    refused = any(word in line for line in bench.lines for word in said)
+    bench.table.row("a weight without data is not read", refused)
+    bench.unet.start_job()
+    bench.served("the weight again", inputs)
     torch.cuda.synchronize()
-    report.tell("the CPU's time for a call", f"{cpu * 1e3:.3f} ms")

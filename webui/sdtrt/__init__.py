@@ -1,5 +1,6 @@
 """Engines of sdtrt in AUTOMATIC1111's web UI.
 
-Pure: index, calls, options, lora, view. On the GPU, with torch and TensorRT-RTX: engine, refit and
-weights, which unet uses once an engine fits. What touches the web UI: a1111, hooks and tab alone.
+Pure: index, signature, binding, calls, serving, options, loras, shapes, engines, view. On the GPU, with torch and
+TensorRT-RTX: engine and weights, which gpu brings together once an engine fits. What touches the web UI: a1111,
+hooks, switch and tab alone.
 """

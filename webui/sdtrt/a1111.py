@@ -1,14 +1,11 @@
 """All that is asked of A1111's own modules at work. Versions 1.6 to 1.10."""
 from __future__ import annotations
 
-import os
 import sys
 
 from modules import devices, sd_hijack, sd_models, shared
 
 
-# Parts of the UNet that --lowvram brings to the GPU by hooks of its own, one at a time.
-BROUGHT = ("time_embed", "input_blocks", "middle_block", "output_blocks")
 # Settings of A1111's own extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
 
@@ -17,14 +14,16 @@ def say(line):
     print(f"sdtrt: {line}")
 
 
-def exists(path):
-    return os.path.exists(path)
-
-
 def loaded_path():
     """The file of the checkpoint that is loaded, as the web UI calls it."""
     info = getattr(model(), "sd_checkpoint_info", None)
     return info and info.filename
+
+
+def loaded_name():
+    """What 'Automatic' looks for among the options."""
+    info = getattr(model(), "sd_checkpoint_info", None)
+    return info and info.model_name
 
 
 def model():
@@ -33,12 +32,14 @@ def model():
 
 
 def torch_unet():
-    return model().model.diffusion_model
+    """The UNet of the model that is loaded, which may be another object than a moment ago; None without any."""
+    return getattr(getattr(model(), "model", None), "diffusion_model", None)
 
 
 def torch_forward(x, timesteps, context, *args, **kwargs):
     """A call computed by the web UI's own UNet, which is moved to the GPU if it is not there."""
-    wake()
+    if not is_awake():
+        wake()
     unet = torch_unet()
     return original_forward(unet)(unet, x, timesteps, context, *args, **kwargs)
 
@@ -66,33 +67,26 @@ def gpu():
     return int(number) if number and number.isdigit() else None
 
 
+def is_lowvram():
+    """Whether the UNet is only brought to the GPU part by part."""
+    return shared.cmd_opts.lowvram
+
+
+def is_awake():
+    """Whether the web UI's UNet is on the GPU, as far as its first parameter tells: to look at all of them takes
+    as long as some calls."""
+    return next(torch_unet().parameters()).is_cuda
+
+
 def wake():
     """Moves the web UI's UNet to the GPU, but for what --lowvram brings there part by part."""
-    if not shared.cmd_opts.lowvram:
+    if not is_lowvram():
         torch_unet().to(devices.device)
-        return
-    for name, part in torch_unet().named_children():
-        if name not in BROUGHT:
-            part.to(devices.device)
 
 
 def wake_for_later():
     """The same for calls that come later: --medvram then brings it by itself."""
-    if shared.cmd_opts.lowvram or not getattr(model(), "lowvram", False):
-        wake()
-
-
-def rest():
-    """Moves it back to memory of the CPU. --medvram brings it to the GPU before each pass, needed or not."""
-    if not shared.cmd_opts.lowvram and next(torch_unet().parameters()).is_cuda:
-        torch_unet().to(devices.cpu)
-        devices.torch_gc()
-
-
-def give_back():
-    """Puts right what the web UI leaves out when it takes its own UNet again: with --lowvram all of it is
-    on the CPU, and only some of it is brought."""
-    if shared.cmd_opts.lowvram and model() is not None:
+    if torch_unet() is not None and not getattr(model(), "lowvram", False):
         wake()
 
 
@@ -130,17 +124,19 @@ def obstacle():
         return "a hypernetwork is on"
     if getattr(sd_hijack.model_hijack, "circular_enabled", False):
         return "tiling is on"
+    if networks() and getattr(shared.opts, "lora_functional", False):
+        return "LoRAs are on, and the setting lora_functional, which leaves them out of the weights"
     return None
 
 
-def approximation():
-    """Why the web UI's own UNet computes something else than its checkpoint says, for people; None if it
-    does not. It is no measure of an engine then."""
+def approximation(from_file):
+    """Why the web UI's own UNet computes something else than its weights say, or for an engine `from_file` than
+    its checkpoint says, for people; None if it does not. It is no measure of an engine then."""
     if getattr(model(), "applied_token_merged_ratio", 0):
         return "token merging is on"
     if any(getattr(shared.opts, name, False) for name in HYPERTILE):
         return "HyperTile is on"
-    if getattr(devices, "fp8", False):
+    if from_file and getattr(devices, "fp8", False):
         return "PyTorch's weights are in fp8"
     return None
 
@@ -150,6 +146,12 @@ def networks():
     return getattr(sys.modules.get("networks"), "loaded_networks", ())
 
 
-def read_state_dict(path):
-    """The tensors of a .ckpt, on the CPU, through the web UI's own safe reader."""
-    return sd_models.read_state_dict(path, map_location="cpu")
+def apply_networks():
+    """Has the web UI's own extension put the LoRAs that are on into the UNet's weights. In a call of PyTorch's
+    each layer does this by itself. Costs a few ms where nothing has changed."""
+    apply = getattr(sys.modules.get("networks"), "network_apply_weights", None)
+    if apply is None or getattr(shared.opts, "lora_functional", False):
+        return
+    for module in torch_unet().modules():
+        if hasattr(module, "network_layer_name") and getattr(module, "weight", None) is not None:
+            apply(module)

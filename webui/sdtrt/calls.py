@@ -51,13 +51,11 @@ def outside(profiles, call):
     return f"{call}: {'; '.join(why)}"
 
 
-def advice(call, architecture, checkpoint):
-    """The command that says what to build for such a call."""
+def advice(call, architecture, checkpoint=None):
+    """The command that says what to build for such a call, for one checkpoint or for all."""
     # With the prompt and without; instruct-pix2pix also without the picture.
     copies = 3 if architecture == "instruct-pix2pix" else 2
     images = -(-call.batch // copies)
     tokens = -(-call.tokens // POSITIONS_PER_PIECE) * TOKENS_PER_PIECE
-    return (
-        f"sdtrtctl check {call.width}x{call.height} --batch {images} --tokens {tokens} "
-        f"{checkpoint[:12]}"
-    )
+    which = f" {checkpoint[:12]}" if checkpoint else ""
+    return f"sdtrtctl check {call.width}x{call.height} --batch {images} --tokens {tokens}{which}"

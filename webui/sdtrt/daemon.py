@@ -4,12 +4,16 @@ from __future__ import annotations
 import json
 import socket
 
-PROTOCOL = 1
+PROTOCOL = 2
 TIMEOUT_S = 5.0
 
 
 class NoAnswer(Exception):
     """The daemon can't be asked, or refuses; for people."""
+
+
+class Refused(NoAnswer):
+    """It was asked, and refuses."""
 
 
 def ask(path, request, **arguments):
@@ -33,7 +37,7 @@ def ask(path, request, **arguments):
     except (OSError, ValueError) as error:
         raise NoAnswer(f"no sdtrtd answers on {path}: {error}") from error
     if reply.get("reply") == "failed":
-        raise NoAnswer(_complaint(reply["value"]))
+        raise Refused(_complaint(reply["value"]))
     return reply.get("value")
 
 

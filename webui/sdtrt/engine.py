@@ -3,30 +3,52 @@ from __future__ import annotations
 
 import mmap
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
+from .kernels import KernelCache
 from .tensorrt import LOGGER, dtype_of, trt
 
 OUTPUT = "latent"
+# What TensorRT-RTX takes of the GPU beside a plan's own size, generously.
+SPARE = 512 << 20
 
 
 class EngineError(Exception):
     """TensorRT-RTX refuses something, for people."""
 
 
-class Engine:
-    """One execution context. Memory for activations is torch's, and lent for the time of a call."""
+class Lent:
+    """Memory for activations, torch's, which all engines take turns in: one call is over before the next.
+    It stays where it is, as a CUDA graph knows its address."""
 
-    def __init__(self, plan, cache=None):
-        """Loads a plan. `cache` is the file that keeps the kernels compiled for this GPU."""
-        # TensorRT-RTX allocates beside torch, which may hold all of the memory for later use.
-        torch.cuda.empty_cache()
-        self.runtime = trt.Runtime(LOGGER)
+    def __init__(self):
+        self.buffer = None
+
+    def of(self, size):
+        """At least so many bytes."""
+        if self.buffer is None or self.buffer.numel() < size:
+            self.buffer = None
+            self.buffer = torch.empty(max(size, 1), dtype=torch.uint8, device="cuda")
+        return self.buffer
+
+    def release(self):
+        self.buffer = None
+
+
+class Engine:
+    """One execution context."""
+
+    def __init__(self, plan, cache, lent, weights=frozenset()):
+        """Loads a plan. `cache` is the file of its kernels, `lent` the memory for activations, `weights` the
+        names of the inputs that are weights. It runs as a CUDA graph where TensorRT-RTX can: up to 1 ms less a call."""
         with open(plan, "rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.engine = self.runtime.deserialize_cuda_engine(data)
+        # TensorRT-RTX allocates beside torch, which may hold all of the memory for later use.
+        if torch.cuda.mem_get_info()[0] < len(data) + SPARE:
+            torch.cuda.empty_cache()
+        self.runtime = trt.Runtime(LOGGER)
+        self.engine = self.runtime.deserialize_cuda_engine(data)
         if self.engine is None:
             raise EngineError(f"TensorRT-RTX can't load {plan} on this GPU: {LOGGER.last}")
         config = self.engine.create_runtime_config()
@@ -37,54 +59,87 @@ class Engine:
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
+        self.is_graph = hasattr(config, "cuda_graph_strategy")
+        if self.is_graph:
+            config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         self.cache = KernelCache(config, cache)
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
             raise EngineError(f"TensorRT-RTX has no execution context for {plan}: {LOGGER.last}")
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
-        self.dtypes = {name: dtype_of(self.engine.get_tensor_dtype(name)) for name in names}
-        self._prepared = None
-        # Bytes for the activations of a call, from torch.
-        self.lent = 0
+        absent = weights - set(names)
+        if absent:
+            raise EngineError(f"{plan} does not read {min(absent)}, which its manifest names")
+        self.dtypes = {
+            name: dtype_of(self.engine.get_tensor_dtype(name)) for name in names if name not in weights
+        }
+        self.inputs = self.dtypes.keys() - {OUTPUT}
+        self._lent = lent
         self._side = torch.cuda.Stream()
+        # What the context was told of last: shapes, addresses by input, and where its memory is.
+        self._prepared, self._addresses, self._weights, self._memory = None, {}, None, None
+        # Of a graph: tensors that calls are copied into and out of.
+        self._still = {}
 
     def __del__(self):
         # Nothing of it may be under way, and the context goes before what it was made with.
         torch.cuda.synchronize()
         self.context = None
 
-    @property
-    def inputs(self):
-        return self.dtypes.keys() - {OUTPUT}
-
-    def __call__(self, profile, inputs):
-        """Puts one call on torch's current stream, and returns where its output will be."""
-        inputs = {
-            name: tensor.to(self.dtypes[name]).contiguous() for name, tensor in inputs.items()
-        }
+    def __call__(self, profile, inputs, weights=None):
+        """Puts one call on torch's current stream, and returns where its output will be. `weights` are the
+        addresses of the inputs that are weights; a dictionary that was seen before is not read again."""
         current = torch.cuda.current_stream()
         # On the default stream TensorRT waits for the GPU before and after each call.
         stream = self._side if current.cuda_stream == 0 else current
-        shapes = (profile, *(tensor.shape for tensor in inputs.values()))
-        if shapes != self._prepared:
-            self._prepare(profile, inputs, stream)
-            self._prepared = shapes
-        device = inputs["sample"].device
-        latent = torch.empty(self._shape, dtype=self.dtypes[OUTPUT], device=device)
-        memory = torch.empty(self.lent, dtype=torch.uint8, device=device)
-        for name, tensor in inputs.items():
-            self.context.set_tensor_address(name, tensor.data_ptr())
-        self.context.set_tensor_address(OUTPUT, latent.data_ptr())
-        self.context.set_device_memory(memory.data_ptr(), self.lent)
-        with behind(current, stream):
-            if not self.context.execute_async_v3(stream.cuda_stream):
-                self._prepared = None
-                raise EngineError(f"TensorRT-RTX could not run the engine: {LOGGER.last}")
-        return latent
+        shapes = (profile, *((name, tuple(tensor.shape)) for name, tensor in inputs.items()))
+        try:
+            if shapes != self._prepared:
+                self._prepare(profile, inputs, stream)
+                self._prepared = shapes
+            latent = self._still[OUTPUT] if self.is_graph else self._new_latent()
+            # Held until the call is on the stream.
+            held = {name: self._placed(name, tensor) for name, tensor in inputs.items()}
+            for name, tensor in (held | {OUTPUT: latent}).items():
+                self._address(name, tensor.data_ptr())
+            if weights is not self._weights:
+                for name, address in weights.items():
+                    self._address(name, address)
+                self._weights = weights
+            self._lend()
+            with behind(current, stream):
+                if not self.context.execute_async_v3(stream.cuda_stream):
+                    raise EngineError(f"TensorRT-RTX could not run the engine: {LOGGER.last}")
+        except BaseException:
+            self._prepared, self._addresses, self._weights, self._memory = None, {}, None, None
+            raise
+        return latent.clone() if self.is_graph else latent
+
+    def _placed(self, name, tensor):
+        """An input as the engine takes it."""
+        if not self.is_graph:
+            return tensor.to(self.dtypes[name]).contiguous()
+        return self._still[name].copy_(tensor)
+
+    def _new_latent(self):
+        return torch.empty(self._shape, dtype=self.dtypes[OUTPUT], device="cuda")
+
+    def _address(self, name, address):
+        if self._addresses.get(name) == address:
+            return
+        if not self.context.set_tensor_address(name, address):
+            raise EngineError(f"TensorRT-RTX takes no address of {name}: {LOGGER.last}")
+        self._addresses[name] = address
+
+    def _lend(self):
+        memory = self._lent.of(self.needs).data_ptr()
+        if memory != self._memory:
+            self.context.set_device_memory(memory, self.needs)
+            self._memory = memory
 
     def _prepare(self, profile, inputs, stream):
         """Tells the context of new shapes."""
-        self._prepared = None
+        self._prepared = self._memory = None
         if self.context.active_optimization_profile != profile:
             if not self.context.set_optimization_profile_async(profile, stream.cuda_stream):
                 raise EngineError(f"the plan has no optimization profile {profile}: {LOGGER.last}")
@@ -94,8 +149,13 @@ class Engine:
                     f"the engine takes no {name} of the shape {tuple(tensor.shape)}: {LOGGER.last}"
                 )
         self._shape = tuple(self.context.get_tensor_shape(OUTPUT))
-        self.lent = self.context.update_device_memory_size_for_shapes()
+        # Bytes for the activations of a call.
+        self.needs = self.context.update_device_memory_size_for_shapes()
         self.cache.stale = True
+        if self.is_graph:
+            new = lambda name, tensor: torch.empty(tensor.shape, dtype=self.dtypes[name], device="cuda")
+            self._still = {name: new(name, tensor) for name, tensor in inputs.items()}
+            self._still[OUTPUT] = self._new_latent()
 
 
 @contextmanager
@@ -110,23 +170,3 @@ def behind(current, stream):
         yield
     finally:
         current.wait_stream(stream)
-
-
-class KernelCache:
-    """TensorRT-RTX's runtime cache in a file: the kernels that were compiled for this GPU."""
-
-    def __init__(self, config, path):
-        self.path = path and Path(path)
-        self.cache = config.create_runtime_cache()
-        if self.path and self.path.exists():
-            # Of another GPU, driver or version it refuses; then they are compiled anew.
-            self.cache.deserialize(self.path.read_bytes())
-        config.set_runtime_cache(self.cache)
-        # Whether there may be more in it than in the file.
-        self.stale = False
-
-    def save(self, write):
-        """Writes the file by `write(path, bytes)`, if anything may have come."""
-        if self.path and self.stale:
-            self.stale = False
-            write(self.path, bytes(self.cache.serialize()))

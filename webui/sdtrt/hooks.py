@@ -4,49 +4,59 @@ from __future__ import annotations
 from modules import sd_models, sd_unet
 
 from . import a1111, options
+from .gpu import Gpu
 from .index import IndexFile
 from .place import Place, data_folder
+from .shapes import Teller
 from .unet import Unet
 
-place = Place(data_folder())
-index_file = IndexFile(place.index)
-files = options.Files()
-# What the web UI's list of UNets was made of: its checkpoints, and the index.
+# What the web UI's list of UNets was made of: its checkpoints, the index, and the model that is loaded.
 _listed = None
 
 
+def start(folder):
+    """Works with this data folder of the daemon's."""
+    global place, index_file, catalogue, unet, teller, _listed
+    place = Place(folder)
+    index_file = IndexFile(place.index)
+    catalogue = options.Catalogue(index_file)
+    unet = Unet(catalogue, place, Gpu(place, a1111.say), a1111)
+    teller = Teller(place.shapes)
+    _listed = None
+
+
+start(data_folder())
+
+
 class EngineOption(sd_unet.SdUnetOption):
-    """An entry of the web UI's list."""
+    """An entry of the web UI's list. All of them mean the engines of the model that is loaded."""
 
     def __init__(self, choice):
-        self.choice = choice
         self.model_name = choice.model_name
         self.label = choice.label
 
     def create_unet(self):
-        path = a1111.loaded_path()
-        checkpoint = self.choice.of(path)
-        if checkpoint is None:
-            # Chosen by hand for another checkpoint: PyTorch computes, and says so.
-            path, checkpoint = self.choice.checkpoints[0]
-        return Unet(checkpoint, path, place, a1111)
-
-    def _engines(self):
-        pairs = self.choice.checkpoints
-        ids = [(path, found.id, *(engine.id for engine in found.engines)) for path, found in pairs]
-        return self.label, self.model_name, ids
+        return unet
 
     # The web UI loads again what is not equal.
     def __eq__(self, other):
-        return isinstance(other, EngineOption) and self._engines() == other._engines()
+        return isinstance(other, EngineOption) and self.label == other.label
 
     __hash__ = None
 
 
-def known():
-    """The file and the name of each checkpoint that the web UI has in its list."""
+def is_ours(option):
+    return isinstance(option, EngineOption)
+
+
+def seen():
+    """What the entries follow from: the file and the name of each checkpoint that the web UI has in its list, the
+    index, and the name of the model that is loaded if there are engines for what it is."""
     # A copy: while it loads a checkpoint, another thread changes its title in there.
-    return [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
+    known = [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
+    loaded = a1111.torch_unet()
+    served = loaded is not None and catalogue.index.shared(unet.looks.signature(loaded))
+    return known, catalogue.index, a1111.loaded_name() if served else None
 
 
 def list_unets(unets):
@@ -55,38 +65,43 @@ def list_unets(unets):
     index_file.refresh()
     if index_file.problem:
         a1111.say(index_file.problem)
-    _listed = known(), index_file.index
-    unets.extend(map(EngineOption, options.choices(index_file.index, files, known())))
+    _listed = known, index, loaded = seen()
+    if a1111.is_lowvram():
+        a1111.say("with --lowvram the weights are never all on the GPU, where engines read them; PyTorch computes")
+        return
+    unets.extend(map(EngineOption, options.choices(index, catalogue.files, known, loaded)))
 
 
-def current():
-    """The engines in use, or None."""
-    unet = sd_unet.current_unet
-    return unet if isinstance(unet, Unet) else None
+def is_current():
+    return sd_unet.current_unet is unet
+
+
+def follow():
+    """Has the web UI's list as it should be before it chooses from it."""
+    # Not whether the index has changed just now: the tab looks at it too.
+    if seen() != _listed:
+        sd_unet.list_unets()
 
 
 def before_job():
-    """Takes up engines that have come since, before the web UI chooses one."""
+    """Takes up engines that have come since."""
     index_file.refresh()
-    # Not whether it has changed just now: the tab looks at it too.
-    if (known(), index_file.index) != _listed:
-        sd_unet.list_unets()
-    if current():
-        current().start_job()
+    unet.start_job()
 
 
 def before_pass():
-    """Has the engine of the checkpoint that is loaded: after a refiner, or for a hires checkpoint, the web
-    UI may have loaded it without choosing an engine. Makes way for an extension that works inside of the
-    UNet."""
+    """Has engines for the checkpoint that is loaded: after a refiner, or for a hires checkpoint, the web UI may
+    have loaded it without choosing any. Makes way for an extension that works inside of the UNet."""
     sd_unet.apply_unet()
-    if not current():
+    if not is_current():
         return
-    current().start_pass()
+    unet.start_pass()
     if a1111.taken_over():
-        current().step_aside()
+        unet.step_aside()
 
 
 def after_job():
-    if current():
-        current().end_job()
+    if is_current():
+        teller.tell(catalogue.index.socket, unet.end_job())
+    else:
+        unet.put_away()

@@ -1,4 +1,4 @@
-"""The daemon's index: the engines that are there, by checkpoint. Its schema is docs/index.md."""
+"""The daemon's index: the engines that are there, by signature and by checkpoint. Its schema is docs/index.md."""
 from __future__ import annotations
 
 import json
@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 
 class Unreadable(Exception):
@@ -37,42 +37,86 @@ class Profile:
     tokens: Range
 
 
+    @property
+    def is_fixed(self):
+        return all(size.least == size.most for size in (self.width, self.height, self.batch))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds of one call on a GPU, in the terms of a profile."""
+
+    gpu: str
+    width: int
+    height: int
+    batch: int
+    tokens: int
+    milliseconds: float
+
+
 @dataclass(frozen=True)
 class Engine:
     id: str
     kind: str
     plan: Path
+    manifest: Path
     tensorrt: str
-    # Empty for those that TensorRT-RTX chose by itself.
+    # Empty for the GPU that it was built on.
     compute_capabilities: tuple[str, ...]
     precision: str
-    proven: bool
+    state: str
     relative_error: float | None
-    # The constants of the graph, which a shared engine needs beside the checkpoint's weights.
-    constants: Path | None
     profiles: tuple[Profile, ...]
+    speeds: tuple[Speed, ...]
 
     @property
     def is_shared(self):
+        """Whether its weights are inputs."""
         return self.kind == "shared"
+
+    @property
+    def is_fixed(self):
+        """Whether it was built for one size and batch, which makes it faster."""
+        return all(profile.is_fixed for profile in self.profiles)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What every UNet of a signature can be computed by."""
+
+    id: str
+    architecture: str
+    engines: tuple[Engine, ...]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     id: str
     unet: str
+    signature: str
     architecture: str
     locations: tuple[str, ...]
+    # Those with its own weights inside.
     engines: tuple[Engine, ...]
 
 
 @dataclass(frozen=True)
 class Index:
     socket: str | None
+    signatures: dict[str, Signature]
     checkpoints: tuple[Checkpoint, ...]
 
+    def shared(self, signature):
+        """The engines for every UNet of this signature."""
+        found = self.signatures.get(signature)
+        return found.engines if found else ()
 
-EMPTY = Index(None, ())
+    def engines(self, checkpoint):
+        """All engines that a checkpoint can have."""
+        return (*self.shared(checkpoint.signature), *checkpoint.engines)
+
+
+EMPTY = Index(None, {}, ())
 
 
 def parse(text):
@@ -84,15 +128,25 @@ def parse(text):
                 f"the daemon's index has version {tree['version']}, this extension reads {VERSION}: "
                 "the older of the two needs an update"
             )
-        return Index(tree["socket"], tuple(map(_checkpoint, tree["checkpoints"])))
+        signatures = map(_signature, tree["signatures"])
+        return Index(
+            tree["socket"],
+            {each.id: each for each in signatures},
+            tuple(map(_checkpoint, tree["checkpoints"])),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"the daemon's index is damaged: {error!r}") from error
+
+
+def _signature(tree):
+    return Signature(tree["id"], tree["architecture"], tuple(map(_engine, tree["engines"])))
 
 
 def _checkpoint(tree):
     return Checkpoint(
         id=tree["id"],
         unet=tree["unet"],
+        signature=tree["signature"],
         architecture=tree["architecture"],
         locations=tuple(tree["locations"]),
         engines=tuple(map(_engine, tree["engines"])),
@@ -100,19 +154,23 @@ def _checkpoint(tree):
 
 
 def _engine(tree):
-    constants = tree.get("constants")
     return Engine(
         id=tree["id"],
         kind=tree["kind"],
         plan=Path(tree["plan"]),
+        manifest=Path(tree["manifest"]),
         tensorrt=tree["tensorrt"],
         compute_capabilities=tuple(tree["compute_capabilities"]),
         precision=tree["precision"],
-        proven=tree["state"] == "ready",
+        state=tree["state"],
         relative_error=tree["relative_error"],
-        constants=Path(constants) if constants else None,
         profiles=tuple(map(_profile, tree["profiles"])),
+        speeds=tuple(map(_speed, tree["speeds"])),
     )
+
+
+def _speed(tree):
+    return Speed(**{name: tree[name] for name in Speed.__dataclass_fields__})
 
 
 def _profile(tree):

@@ -10,6 +10,7 @@ class Machine(NamedTuple):
     tensorrt: str | None
     # Such as 8.9; None without a GPU.
     compute_capability: str | None
+    gpu: str | None = None
 
 
 def here():
@@ -20,9 +21,10 @@ def here():
         from .tensorrt import trt
     except (ImportError, OSError):
         return Machine(None, None)
-    available = torch.cuda.is_available()
-    capability = torch.cuda.get_device_capability() if available else None
-    return Machine(trt.__version__, capability and "{}.{}".format(*capability))
+    if not torch.cuda.is_available():
+        return Machine(trt.__version__, None)
+    capability = "{}.{}".format(*torch.cuda.get_device_capability())
+    return Machine(trt.__version__, capability, torch.cuda.get_device_name())
 
 
 def on(gpu):
@@ -38,12 +40,19 @@ def about():
     """What a comparison with PyTorch was made with."""
     import torch
 
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "compute_capability": here().compute_capability,
-        "tensorrt": here().tensorrt,
-        "torch": torch.__version__,
-    }
+    return here()._asdict() | {"torch": torch.__version__}
+
+
+def milliseconds(run):
+    """What a call takes on the GPU. Waits for it."""
+    import torch
+
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end)
 
 
 def obstacle(engine, machine):
@@ -55,6 +64,8 @@ def obstacle(engine, machine):
         )
     if machine.compute_capability is None:
         return "torch sees no NVIDIA GPU"
+    if engine.state == "failed":
+        return "sdtrtd has found its numbers to be wrong"
     if engine.tensorrt != machine.tensorrt:
         return f"it was built with TensorRT-RTX {engine.tensorrt}, and {machine.tensorrt} is installed here"
     capabilities = engine.compute_capabilities

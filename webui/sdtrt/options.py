@@ -1,24 +1,16 @@
-"""Which entries the web UI's list 'SD Unet' gets, and which checkpoint each means."""
+"""Which entries the web UI's list 'SD Unet' gets, and whose content each file holds."""
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from .index import Checkpoint
-
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry. Two files can share a name (`a.ckpt` beside `a.safetensors`, `sub/a` and `sub_a`):
-    which of them is meant, the file that is loaded decides."""
+    """One entry. It only says that there are engines: which of them serve, the model that is loaded decides."""
 
     model_name: str
     label: str
-    checkpoints: tuple[tuple[str, Checkpoint], ...]
-
-    def of(self, path):
-        """The checkpoint at this path, as the web UI calls it."""
-        return dict(self.checkpoints).get(path)
 
 
 class Files:
@@ -28,6 +20,7 @@ class Files:
     def __init__(self, stat=os.stat):
         self._stat = stat
         self._last = {}
+        self._index, self._by_id, self._by_file = None, {}, {}
 
     def identity(self, path):
         """The same for two paths that lead to one file, whatever links lie between."""
@@ -38,33 +31,60 @@ class Files:
             return None
 
     def checkpoints(self, index, paths):
-        """The checkpoint of each of these paths that has engines."""
-        by_id = {checkpoint.id: checkpoint for checkpoint in index.checkpoints}
-        by_file = {}
-        for checkpoint in index.checkpoints:
-            for location in checkpoint.locations:
-                by_file[self.identity(location)] = checkpoint.id
-        by_file.pop(None, None)
+        """The checkpoint of each of these paths that the index knows."""
+        if index is not self._index:
+            self._read(index)
         found = {}
         for path in paths:
             identity = self.identity(path)
-            if identity in by_file:
-                self._last[path] = by_file[identity]
+            checkpoint = self._by_file.get(identity)
+            # Its inode may be another file's by now.
+            if checkpoint and any(self.identity(location) == identity for location in checkpoint.locations):
+                self._last[path] = checkpoint.id
             elif identity is not None:
                 # Another file now.
                 self._last.pop(path, None)
-            checkpoint = by_id.get(self._last.get(path))
-            if checkpoint is not None and checkpoint.engines:
+            checkpoint = self._by_id.get(self._last.get(path))
+            if checkpoint is not None:
                 found[path] = checkpoint
         return found
 
+    def _read(self, index):
+        self._index = index
+        self._by_id = {checkpoint.id: checkpoint for checkpoint in index.checkpoints}
+        self._by_file = {
+            self.identity(location): checkpoint
+            for checkpoint in index.checkpoints
+            for location in checkpoint.locations
+        }
+        self._by_file.pop(None, None)
 
-def choices(index, files, known):
-    """The entries for the files that the web UI knows, `known` being (path, model_name) of each."""
+
+class Catalogue:
+    """What the daemon has for the model that is loaded, by the index as it is now."""
+
+    def __init__(self, file):
+        self.file, self.files = file, Files()
+
+    @property
+    def index(self):
+        return self.file.index
+
+    def checkpoint(self, path):
+        """Whose content the file at this path holds, or None."""
+        return path and self.files.checkpoints(self.index, [path]).get(path)
+
+    def engines(self, weights_id):
+        """All engines that a checkpoint can have."""
+        checkpoints = (found for found in self.index.checkpoints if found.id == weights_id)
+        return next(map(self.index.engines, checkpoints), ())
+
+
+def choices(index, files, known, loaded=None):
+    """The entries for the files that the web UI knows, `known` being (path, model_name) of each. `loaded` is the
+    model_name of a model that is loaded and has engines, whatever its file holds now."""
     known = list(known)
     checkpoints = files.checkpoints(index, [path for path, _ in known])
-    groups = {}
-    for path, model_name in known:
-        if path in checkpoints:
-            groups.setdefault(model_name, []).append((path, checkpoints[path]))
-    return [Choice(name, f"[sdtrt] {name}", tuple(group)) for name, group in groups.items()]
+    names = [name for path, name in known if path in checkpoints and index.engines(checkpoints[path])]
+    names += [loaded] if loaded else []
+    return [Choice(name, f"[sdtrt] {name}") for name in dict.fromkeys(names)]

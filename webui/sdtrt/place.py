@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from . import kernels
 from .proofs import Proofs
 
 # Written by `sdtrtctl webui install` beside this package.
@@ -26,8 +27,10 @@ class Place:
     def __init__(self, folder):
         self.folder = Path(folder)
         self.index = self.folder / "index.json"
+        self.shapes = self.folder / "shapes"
         self.proofs = Proofs(self.folder / "proofs")
 
-    def cache(self, engine):
-        """The file of an engine's kernels as compiled for this GPU."""
-        return self.folder / "kernels" / f"{engine}.cache"
+    def cache(self, engine, machine):
+        """The file of an engine's kernels, as compiled for this machine's GPU and driver."""
+        name = kernels.folder(machine.gpu, kernels.driver(), machine.tensorrt)
+        return self.folder / "kernels" / name / f"{engine}.cache"

@@ -1,4 +1,5 @@
-"""What engines were seen to compute: one file for each engine and UNet, for the daemon to read."""
+"""What engines were seen to compute: one file for each engine and UNet, for the daemon to read. A UNet that
+no file holds has its signature for an id."""
 from __future__ import annotations
 
 import json
@@ -6,6 +7,9 @@ import math
 import os
 import tempfile
 from pathlib import Path
+
+from .calls import PIXELS_PER_LATENT
+from .index import Speed
 
 VERSION = 1
 
@@ -25,6 +29,20 @@ class Proofs:
 
     def error(self, engine, unet):
         """The relative error seen, or None if it was never looked at."""
+        seen = self._seen(engine, unet)
+        return seen and seen["relative_error"]
+
+    def torch_speed(self, engine, unet):
+        """What PyTorch took for the call that both computed, or None."""
+        try:
+            seen = self._seen(engine, unet)
+            batch, _, height, width = seen["shape"]
+            size = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
+            return Speed(seen["gpu"], *size, batch, seen["tokens"], seen["torch_milliseconds"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _seen(self, engine, unet):
         key = (engine, unet)
         if key not in self.known:
             self.known[key] = self._read(*key)
@@ -37,13 +55,13 @@ class Proofs:
                 return None
             # JSON has no NaN: what was not a number is written as null.
             error = tree["relative_error"]
-            return math.nan if error is None else error
+            return tree | {"relative_error": math.nan if error is None else error}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def record(self, engine, unet, error, about):
         """Keeps an error and what else is known of it; raises OSError if the folder can't be written."""
-        self.known[engine, unet] = error
+        self.known[engine, unet] = about | {"relative_error": error}
         number = error if math.isfinite(error) else None
         tree = {"version": VERSION, "engine": engine, "unet": unet, "relative_error": number}
         write(self.path(engine, unet), json.dumps(tree | {"bound": BOUND} | about, indent=1).encode())

@@ -78,8 +78,7 @@ def names():
 
 def loaded():
     """The entry of the checkpoint that the web UI has loaded."""
-    path = a1111.loaded_path()
-    checkpoint = hooks.files.checkpoints(hooks.index_file.index, [path]).get(path) if path else None
+    checkpoint = hooks.catalogue.checkpoint(a1111.loaded_path())
     found = (name for name, entry in entries().items() if checkpoint and entry["weights_id"] == checkpoint.id)
     return next(found, None)
 
@@ -100,8 +99,7 @@ def show(name):
     entry = entries().get(name)
     if entry is None:
         return "Choose a checkpoint."
-    indexed = (found for found in hooks.index_file.index.checkpoints if found.id == entry["weights_id"])
-    return view.checkpoint(entry, next(indexed, None))
+    return view.checkpoint(entry, hooks.catalogue.engines(entry["weights_id"]))
 
 
 def do(request, done, **arguments):

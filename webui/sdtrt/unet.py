@@ -3,12 +3,39 @@ from __future__ import annotations
 
 import time
 from functools import wraps
+from weakref import ref
 
-from . import calls, lora, machine, proofs
+from . import calls, loras, machine, proofs, serving
+from .binding import Unfit
+from .index import Speed
+from .shapes import Shapes
+from .signature import Looks
 
 
 class HandOver(Exception):
     """Why PyTorch computes a call, for people."""
+
+
+class Subject:
+    """The UNet that is computed, with what was found out about it in this pass."""
+
+    def __init__(self, unet, networks):
+        self.unet, self.networks = ref(unet), networks
+        self.signature = self.checkpoint = None
+        # Parameters that a LoRA has added.
+        self.new = ()
+        self.with_loras = False
+        # Whether its weights are yet to be looked at in detail.
+        self.fresh = True
+        # Why no engine can read them, once that was found out.
+        self.unfit = None
+        # What serves each call.
+        self.answers = {}
+
+    @property
+    def id(self):
+        """What comparisons with PyTorch are known by."""
+        return self.checkpoint.unet if self.checkpoint else self.signature
 
 
 def on_its_gpu(method):
@@ -23,112 +50,104 @@ def on_its_gpu(method):
 
 
 class Unet:
-    """A checkpoint's engines, one of them loaded. Whatever they can't do, PyTorch does.
+    """Computes whatever model is loaded by the engines that fit it. What they can't do, PyTorch does.
 
-    `place` is where things are kept: `place.cache(engine)` its runtime cache and `place.proofs` what
-    engines were seen to compute. `host` is the module a1111."""
+    `catalogue` is what the daemon has, `place` where things are kept, `gpu` what works there, and `host` the
+    module a1111."""
 
-    def __init__(self, checkpoint, path, place, host):
-        self.checkpoint = checkpoint
-        # As the web UI calls the file.
-        self.path = path
-        self.place = place
-        self.host = host
-        self.entry = self.engine = self.refit = None
+    def __init__(self, catalogue, place, gpu, host):
+        self.catalogue, self.place, self.gpu, self.host = catalogue, place, gpu, host
+        self.looks, self.shapes = Looks(), Shapes()
+        self.torch_speeds = []
         self.start_job()
 
     def start_job(self):
         """What did not work is tried once more, and said once more."""
         self.failed = {}
         self.said = set()
-        self.answers = {}
-        # Why the LoRAs that are on can't be had, once that was found out.
-        self.unfit = None
         self.provable = True
-        self._seen_loras = None
         self.start_pass()
 
     def start_pass(self):
-        """What came before may have changed the web UI's own UNet, or left it on the GPU."""
-        self.torch_may_be_loaded = True
+        """What came before may have changed the web UI's own UNet, or moved it."""
+        self.subject = None
         self.looked_inside = False
         self.altered = None
 
     @on_its_gpu
     def activate(self):
-        """Loads the engine that is the likeliest to be used. Never raises."""
-        try:
-            if self.host.loaded_path() == self.path:
-                self._load(self._usable()[0])
-        except HandOver as why:
-            self._say(f"{why}; PyTorch computes instead")
-        except Exception as error:
-            self._give_up(error)
+        """Has the web UI's UNet where engines read it; which of them is loaded, the first call decides. Never
+        raises."""
+        self.start_pass()
+        self._try(self.host.wake_for_later)
 
     @on_its_gpu
     def deactivate(self):
-        """Gives the GPU's memory back. Never raises."""
-        self.end_job()
-        self.entry = self.engine = self.refit = None
-        try:
-            self.host.give_back()
-        except Exception as error:
-            self._say(f"PyTorch's UNet could not be moved to the GPU: {error}")
+        """Leaves the web UI's UNet as it was, and gives memory back. Never raises."""
+        self.subject = None
+        self._try(self.gpu.rest)
 
+    @on_its_gpu
     def step_aside(self):
-        """Has the web UI's own UNet on the GPU for an extension that works inside of it."""
+        """Has the web UI's own UNet as it was for an extension that works inside of it."""
         self._say(f"{self.host.obstacle()}; PyTorch computes")
-        self.host.wake_for_later()
+        self.subject = None
+        self._try(self.gpu.rest)
+        self._try(self.host.wake_for_later)
 
+    @on_its_gpu
     def end_job(self):
-        """Keeps the kernels that were compiled. Never raises."""
-        if self.engine is not None:
-            try:
-                self.engine.cache.save(proofs.write)
-            except Exception as error:
-                self._say(f"compiled kernels could not be kept: {error}")
+        """Keeps the kernels that were compiled, and tells the shapes of the job. Never raises."""
+        self._try(self.gpu.save)
+        return self.shapes.take()
+
+    @on_its_gpu
+    def put_away(self):
+        """Has nothing loaded while the web UI computes without. Never raises."""
+        self._try(self.gpu.save)
+        self._try(self.gpu.drop)
 
     @on_its_gpu
     def forward(self, x, timesteps, context, *args, **kwargs):
         """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
         [batch, width] where the model has it. Returns [batch, 4, height, width]."""
+        self.entry = None
         try:
             return self._forward(x, timesteps, context, *args, **kwargs)
         except HandOver as why:
             self._say(str(why))
-        except lora.Unsupported as why:
-            # Found out before any weight was changed.
-            self.unfit = f"{why}; PyTorch computes it"
-            self._say(self.unfit)
+        except Unfit as why:
+            # Found out before any engine has read a weight.
+            self.subject.unfit = f"{why}; PyTorch computes it"
+            self._say(self.subject.unfit)
+            self._try(self.host.wake)
         except Exception as error:
             self._give_up(error)
-        return self.host.torch_forward(x, timesteps, context, *args, **kwargs)
+        return self._torch_forward(x, timesteps, context, *args, **kwargs)
+
+    def _torch_forward(self, *args, **kwargs):
+        self.gpu.restore(self.host.torch_unet())
+        return self.host.torch_forward(*args, **kwargs)
 
     def _forward(self, x, timesteps, context, y=None, **others):
-        if self.host.loaded_path() != self.path:
-            raise HandOver("another checkpoint is loaded than the engine is of; PyTorch computes it")
         obstacle = self.host.obstacle() or self._inside()
+        if obstacle is None and getattr(context, "requires_grad", False):
+            obstacle = "the text is trained"
         if obstacle is not None or others:
             why = obstacle or f"{', '.join(others)} came with the call"
             raise HandOver(f"{why}, which engines don't know; PyTorch computes it")
-        networks = self.host.networks()
-        entry, profile = self._serving(calls.Call.of(x.shape, context.shape), networks)
-        if self.torch_may_be_loaded:
-            self.host.rest()
-            self.torch_may_be_loaded = False
-        self._load(entry)
+        unet = self.host.torch_unet()
+        subject = self._look(unet)
+        call = calls.Call.of(x.shape, context.shape)
+        entry, profile = self._serving(subject, call)
         inputs = {"sample": x, "timesteps": timesteps, "encoder_hidden_states": context}
         if y is not None:
             inputs["y"] = y
-        if inputs.keys() != self.engine.inputs:
-            raise HandOver("the engine takes other inputs than this model; PyTorch computes it")
-        if self.refit is not None:
-            left_out = self.refit.follow(networks)
-            if left_out:
-                self._say(f"LoRAs do not fit {left_out} layers, which are left as they are")
-        latent = self.engine(profile, inputs)
-        if self.provable and not self._is_proven(entry):
-            return self._prove(entry, latent, inputs)
+        self.entry = entry
+        latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
+        subject.fresh = False
+        if self.provable and not (self._is_proven(entry, subject) and self._is_measured(entry, subject, call)):
+            return self._prove(entry, subject, call, latent, inputs)
         return latent
 
     def _inside(self):
@@ -137,77 +156,102 @@ class Unet:
             self.looked_inside, self.altered = True, self.host.altered()
         return self.altered and f"another extension works at {self.altered} of the UNet"
 
-    def _serving(self, call, networks):
+    def _look(self, unet):
+        """The UNet that is loaded now, with the LoRAs that are on in its weights."""
+        networks = self.host.networks()
+        state = loras.state(networks)
+        subject = self.subject
+        if subject is not None and subject.unet() is unet and subject.networks == state:
+            return subject
+        subject = Subject(unet, state)
+        # Before a LoRA can add anything.
+        self.looks.signature(unet)
+        try:
+            if not self.host.is_awake():
+                self.host.wake()
+            self.host.apply_networks()
+        except Exception as error:
+            raise HandOver(f"the UNet can't be made ready: {error}; PyTorch computes it") from error
+        subject.signature, subject.new = self.looks.at(unet)
+        subject.checkpoint = self.catalogue.checkpoint(self.host.loaded_path())
+        subject.with_loras = loras.touch_unet(networks)
+        self.subject = subject
+        return subject
+
+    def _serving(self, subject, call):
         """The engine and the optimization profile for a call."""
-        loras = lora.state(networks)
-        if loras != self._seen_loras:
-            self._seen_loras, self.answers, self.unfit = loras, {}, None
-        if call not in self.answers:
-            self.answers[call] = self._choose(call, lora.touches_unet(networks))
-        entry, profile = self.answers[call]
-        why = self.failed.get(entry.id) or self.unfit
-        if why is not None:
-            raise HandOver(why)
-        return entry, profile
+        index = self.catalogue.index
+        if subject.signature in index.signatures:
+            self.shapes.note(subject.signature, call)
+        if call not in subject.answers:
+            subject.answers[call] = self._choose(index, subject, call)
+        if subject.unfit is not None:
+            raise HandOver(subject.unfit)
+        return subject.answers[call]
 
-    def _choose(self, call, with_loras):
-        entries = self._usable()
-        able = [entry for entry in entries if entry.is_shared or not with_loras]
-        if not able:
-            raise HandOver(
-                "LoRAs change the UNet, and this checkpoint has only engines with fixed weights; "
-                "PyTorch computes with them. `engines = \"shared\"` in sdtrtd.toml gives it one that takes them"
-            )
-        # What is loaded serves as long as it can.
-        for entry in sorted(able, key=lambda entry: entry is not self.entry):
-            profile = calls.serving(entry.profiles, call)
-            if profile is not None:
-                return entry, profile
-        check = calls.advice(call, self.checkpoint.architecture, self.checkpoint.id)
-        why = calls.outside([profile for entry in able for profile in entry.profiles], call)
-        raise HandOver(f"{why}. PyTorch computes it; `{check}` says what to build")
-
-    def _usable(self):
-        """The engines that can be used here, in the daemon's order."""
-        entries, obstacles = [], []
+    def _choose(self, index, subject, call):
         here = machine.here()
-        for entry in self.checkpoint.engines:
-            error = self.place.proofs.error(entry.id, self.checkpoint.unet)
-            if error is not None and not proofs.holds(error):
-                why = f"it was {error:.1e} off PyTorch's results"
-            else:
-                why = self.failed.get(entry.id) or machine.obstacle(entry, here)
+        entries = self._usable(index, subject, here)
+        best = serving.best(entries, call, here.gpu)
+        if best is None:
+            raise HandOver(self._outside(index, subject, entries, call))
+        slower = serving.slower(best, self._torch_speeds(entries, subject), call, here.gpu)
+        if slower is not None:
+            raise HandOver(f"{slower}; PyTorch computes it")
+        return best.engine, best.profile
+
+    def _usable(self, index, subject, here):
+        """The engines that can be used here, in the daemon's order."""
+        shared = index.shared(subject.signature)
+        baked = subject.checkpoint.engines if subject.checkpoint else ()
+        entries, obstacles = [], []
+        for entry in (*shared, *(() if subject.with_loras else baked)):
+            why = self._obstacle(entry, subject, here)
             if why is None:
                 entries.append(entry)
             else:
                 obstacles.append(f"engine {entry.id[:12]} is not used: {why}")
-        if not entries:
-            raise HandOver("; ".join(obstacles) or "this checkpoint has no engine")
-        return entries
+        if entries:
+            return entries
+        if not shared and subject.new:
+            obstacles = [f"{subject.new[0]} was added to the UNet, by a LoRA, and engines have no such weight"]
+        elif not shared and baked and subject.with_loras:
+            obstacles = ["LoRAs change the UNet, and this checkpoint has only engines with its own weights inside"]
+        why = "; ".join(obstacles) or f"there is no engine for UNets of this signature, {subject.signature[:12]}"
+        raise HandOver(f"{why}; PyTorch computes it")
 
-    def _load(self, entry):
-        if entry is self.entry:
-            return
-        self.deactivate()
-        start = time.monotonic()
-        self.entry = entry
-        cache = self.place.cache(entry.id)
-        self.engine, self.refit = load(entry, cache, self._file(), self.host.read_state_dict)
-        seconds = time.monotonic() - start
-        self.host.say(f"engine {entry.id[:12]} for {self.path} loaded in {seconds:.1f} s")
+    def _obstacle(self, entry, subject, here):
+        """Why an engine can't be used, or None."""
+        error = self.place.proofs.error(entry.id, subject.id)
+        if error is not None and not proofs.holds(error):
+            return f"it was {error:.1e} off PyTorch's results"
+        return self.failed.get(entry.id) or machine.obstacle(entry, here)
 
-    def _file(self):
-        """Where the checkpoint lies now."""
-        places = [*self.checkpoint.locations, self.path]
-        return next((place for place in places if self.host.exists(place)), self.path)
+    def _outside(self, index, subject, entries, call):
+        profiles = [profile for entry in entries for profile in entry.profiles]
+        # What the open ones take says more than a list of single sizes.
+        profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
+        known = subject.checkpoint or index.signatures.get(subject.signature)
+        check = calls.advice(call, known.architecture, subject.checkpoint and subject.checkpoint.id)
+        return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
 
-    def _is_proven(self, entry):
-        return entry.proven or self.place.proofs.error(entry.id, self.checkpoint.unet) is not None
+    def _torch_speeds(self, entries, subject):
+        seen = (self.place.proofs.torch_speed(entry.id, subject.id) for entry in entries)
+        return [*self.torch_speeds, *filter(None, seen)]
 
-    def _prove(self, entry, latent, inputs):
-        """Computes the call with PyTorch too, and keeps how far they are apart. Returns the result
-        to go on with."""
-        approximation = self.host.approximation()
+    def _is_measured(self, entry, subject, call):
+        """Whether PyTorch's time for about such a call is known, or the engine's is not: nobody is to wait longer
+        for having an engine."""
+        torch, gpu = self._torch_speeds([entry], subject), machine.here().gpu
+        return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
+
+    def _is_proven(self, entry, subject):
+        return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
+
+    def _prove(self, entry, subject, call, latent, inputs):
+        """Computes the call with PyTorch too, and keeps how far they are apart and what PyTorch took. Returns the
+        result to go on with."""
+        approximation = self.host.approximation(from_file=not entry.is_shared)
         if approximation is not None:
             self.provable = False
             self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
@@ -216,9 +260,12 @@ class Unet:
         x, timesteps, context = (
             arguments.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")
         )
+        run = lambda: self._torch_forward(x, timesteps, context, **arguments)
         try:
-            expected = self.host.torch_forward(x, timesteps, context, **arguments)
+            expected = run()
             error = relative_error(latent, expected)
+            # Once more, as the first call is no measure of time.
+            milliseconds = machine.milliseconds(run)
         except RuntimeError as problem:
             # torch's OutOfMemoryError is one, and its message says so.
             if "out of memory" not in str(problem):
@@ -226,55 +273,50 @@ class Unet:
             self.provable = False
             self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
             return latent
-        finally:
-            self.host.rest()
         if not expected.isfinite().all():
             # PyTorch's own result is no measure.
             self.provable = False
             return latent
-        shape = list(inputs["sample"].shape)
+        self._record(entry, subject, call, list(x.shape), error, milliseconds)
+        if proofs.holds(error):
+            return latent
+        self.failed[entry.id] = f"it was {error:.1e} off PyTorch"
+        subject.answers.clear()
+        return expected
+
+    def _record(self, entry, subject, call, shape, error, milliseconds):
+        about = machine.about()
+        self.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
+        # Whether it is faster can be told from now on.
+        subject.answers.clear()
+        more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
         try:
-            about = machine.about() | {"shape": shape, "time": int(time.time())}
-            self.place.proofs.record(entry.id, self.checkpoint.unet, error, about)
+            self.place.proofs.record(entry.id, subject.id, error, about | more)
         except OSError as problem:
             self._say(f"the comparison with PyTorch could not be kept: {problem}")
         used = "and used" if proofs.holds(error) else f"past {proofs.BOUND:.0e}, and not used"
         self._say(f"engine {entry.id[:12]} is {error:.1e} off PyTorch, {used}")
-        if proofs.holds(error):
-            return latent
-        self.failed[entry.id] = f"engine {entry.id[:12]} is not used: it was {error:.1e} off PyTorch"
-        self.answers = {}
-        self.deactivate()
-        return expected
 
     def _give_up(self, error):
-        """An engine that failed is not used for the rest of the job."""
+        """An engine that failed is not used for the rest of the job, and nothing of it stays."""
         reason = str(error) or type(error).__name__
         if self.entry is not None:
-            self.failed[self.entry.id] = f"engine {self.entry.id[:12]} failed: {reason}"
+            self.failed[self.entry.id] = f"it failed: {reason}"
         self._say(f"the engine failed: {reason}. PyTorch computes instead")
-        self.answers = {}
-        self.entry = self.engine = self.refit = None
+        self.subject = None
+        self._try(self.gpu.drop)
+
+    def _try(self, do):
+        try:
+            do()
+        except Exception as error:
+            self._say(f"{type(error).__name__}: {error}")
 
     def _say(self, line):
         """Once in a job, not once in a step."""
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
-
-
-def load(entry, cache, checkpoint, read_state_dict):
-    """An engine on the GPU, and what follows its weights if it is a shared one."""
-    # Not before an engine fits: TensorRT-RTX may be missing, and then nothing else must fail.
-    from .engine import Engine
-    from .refit import Refit
-    from .weights import Weights, open_checkpoint
-
-    engine = Engine(entry.plan, cache)
-    if not entry.is_shared:
-        return engine, None
-    tensors = open_checkpoint(checkpoint, read_state_dict)
-    return engine, Refit(engine.engine, Weights(tensors, entry.constants))
 
 
 def relative_error(found, expected):

@@ -31,9 +31,9 @@ def _runtime(runtime):
 
 
 def checkpoint(shown, indexed):
-    """One entry of the daemon's `list`, and the same checkpoint in the index, where it is there."""
+    """One entry of the daemon's `list`, and its engines in the index."""
     lines = [f"**{name(shown)}** is {shown['state']}" + (f": {shown['reason']}" if shown["reason"] else "")]
-    by_id = {engine.id: engine for engine in indexed.engines} if indexed else {}
+    by_id = {engine.id: engine for engine in indexed}
     rows = []
     for engine in shown["engines"]:
         profiles = by_id[engine["key"]].profiles if engine["key"] in by_id else ()

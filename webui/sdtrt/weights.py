@@ -1,80 +1,205 @@
-"""The tensors that a shared engine is filled with."""
+"""An engine's weights where torch has them: the UNet's own parameters, laid out as the engine reads them, or
+copies in fp16 of those that can't be."""
 from __future__ import annotations
 
-from safetensors import safe_open
+import math
+from weakref import WeakKeyDictionary
 
-PREFIX = "model.diffusion_model."
-# How checkpoints call a tensor of the UNet: as it is, one level down, or in a file of the UNet alone.
-SPELLINGS = (lambda name: name, lambda name: f"state_dict.{name}", lambda name: name[len(PREFIX):])
+import torch
 
+from .binding import OutOfMemory, Unfit
 
-class Missing(Exception):
-    """A tensor that an engine needs is nowhere."""
-
-
-class SafeTensors:
-    """A .safetensors file, which stays open: moved or deleted, its tensors are still there."""
-
-    def __init__(self, path):
-        self.path = path
-        self.file = safe_open(str(path), "pt", device="cpu")
-        self.names = set(self.file.keys())
-
-    def get(self, name):
-        return self.file.get_tensor(name)
-
-    def release(self):
-        """Nothing is held."""
+# Of an address that TensorRT takes.
+ALIGNMENT = 256
+# From here on a number rounds to infinity in fp16.
+FP16_END = 65520.0
 
 
-class StateDict:
-    """A .ckpt, read by the web UI's own reader, which takes all of the memory that the checkpoint
-    takes: given back by `release`, and read again when it is needed."""
+class Bound:
+    """A UNet's parameters as engines of one binding read them."""
 
-    def __init__(self, path, read):
-        self.path = path
-        self.read = read
-        self.tensors = None
-
-    @property
-    def names(self):
-        return self._read().keys()
-
-    def get(self, name):
-        return self._read()[name]
-
-    def _read(self):
-        if self.tensors is None:
-            self.tensors = self.read(self.path)
-        return self.tensors
-
-    def release(self):
-        self.tensors = None
-
-
-def open_checkpoint(path, read_state_dict):
-    """The tensors of a checkpoint. `read_state_dict(path)` reads what is no .safetensors."""
-    if str(path).lower().endswith(".safetensors"):
-        return SafeTensors(path)
-    return StateDict(path, read_state_dict)
+    def __init__(self, table, device):
+        self.table, self.device = table, device
+        # In fp16, by input: what can't be read where torch has it.
+        self.copies = {}
+        self.places, self.pointers, self.addresses = [], None, None
 
 
 class Weights:
-    """Every weight of an engine by the name it is refitted by: tensors of the checkpoint, and
-    constants of the graph."""
+    """What engines read at the moment: the weights of one UNet.
 
-    def __init__(self, checkpoint, constants=None):
-        self.sources = [checkpoint, *([SafeTensors(constants)] if constants else [])]
+    Nothing here keeps a UNet or its memory alive: parameters are looked up where they hang, and one that was
+    moved to the CPU is gone from the GPU."""
 
-    def __call__(self, name):
-        """The tensor, on the CPU, in the type it is stored in."""
-        for source in self.sources:
-            for spelling in SPELLINGS:
-                if spelling(name) in source.names:
-                    return source.get(spelling(name))
-        raise Missing(f"{self.sources[0].path} has no {name}, which the engine needs")
+    def __init__(self):
+        self._bound = WeakKeyDictionary()
+        # Of each UNet the parameters whose layout is not what it was, and which it was.
+        self._turned = WeakKeyDictionary()
 
     def release(self):
-        """Gives back memory; what was handed out stays."""
-        for source in self.sources:
-            source.release()
+        """Engines read nothing any more, and what is on the GPU is laid out as it was."""
+        self._bound.clear()
+        for unet in list(self._turned):
+            self.restore(unet)
+
+    def follow(self, unet, places, table, fresh):
+        """Where each input of the table lies: another dictionary whenever that is another. `fresh` looks at
+        everything and not only at whether something has moved: to be asked for whenever weights may have
+        changed. Raises Unfit, and then nothing is bound."""
+        bound = self._bound.get(unet)
+        if bound is None or bound.table != table:
+            self._bound.clear()
+            bound = Bound(table, here())
+        elif not fresh and bound.pointers == pointers(bound.places):
+            return bound.addresses
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                addresses = self._bind(bound, unet, places)
+        except BaseException as error:
+            self._bound.clear()
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise OutOfMemory("there is no GPU memory for the UNet's weights as an engine reads them") from None
+            raise
+        bound.places = [places[part] for each in table for part in each.parts]
+        bound.pointers = pointers(bound.places)
+        if addresses != bound.addresses:
+            bound.addresses = addresses
+        self._bound[unet] = bound
+        return bound.addresses
+
+    def restore(self, unet):
+        """Lays a UNet's weights out as they were, for PyTorch's very bits. What is on the CPU stays as it is:
+        the values are the same, and turning it takes a second."""
+        turned, device = self._turned.get(unet, {}), here()
+        with torch.inference_mode(False), torch.no_grad():
+            for name, (held, key, layout) in list(turned.items()):
+                parameter = held.get(key)
+                if parameter is not None and parameter.device != device:
+                    continue
+                try:
+                    if parameter is not None:
+                        parameter.data = parameter.data.contiguous(memory_format=layout)
+                    del turned[name]
+                except torch.cuda.OutOfMemoryError:
+                    return
+
+    def _bind(self, bound, unet, places):
+        parameters = {
+            part: sound(part, places, bound.device) for each in bound.table for part in each.parts
+        }
+        for each in bound.table:
+            misfit = each.misfit([parameters[part].shape for part in each.parts])
+            if misfit is not None:
+                raise Unfit(misfit)
+        addresses, wide = {}, {}
+        for each in bound.table:
+            parts = [parameters[part] for part in each.parts]
+            if lie_ready(each, parts) or self._arrange(bound, unet, places, each, parts):
+                bound.copies.pop(each.name, None)
+                addresses[each.name] = parts[0].data_ptr()
+            else:
+                addresses[each.name] = copy(bound, each, parts).data_ptr()
+                wide |= {name: of for name, of in zip(each.parts, parts) if torch.finfo(of.dtype).max > FP16_END}
+        check_range(wide)
+        return addresses
+
+    def _arrange(self, bound, unet, places, each, parts):
+        """Makes parameters of the UNet lie as an engine reads them, if nobody else looks for them where they
+        are. Whatever fails, each is whole."""
+        if not are_free(parts):
+            return False
+        if len(parts) > 1:
+            joined = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
+            for part, rows in zip(parts, joined.split([part.shape[0] for part in parts])):
+                rows.copy_(part)
+                part.data = rows
+            return True
+        (part,), (name,) = parts, each.parts
+        layout = torch.channels_last if each.layout == "ohwi" else torch.contiguous_format
+        known = (torch.contiguous_format, torch.channels_last) if part.dim() == 4 else ()
+        before = next((form for form in known if part.is_contiguous(memory_format=form)), layout)
+        part.data = part.data.clone(memory_format=layout)
+        if before != layout:
+            self._turned.setdefault(unet, {}).setdefault(name, (*places[name], before))
+        return True
+
+
+def here():
+    """The device that engines are on."""
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def pointers(places):
+    """Where the parameters at these places are now. None if one of them is gone."""
+    try:
+        return [held[key].data_ptr() for held, key in places]
+    except (KeyError, AttributeError):
+        return None
+
+
+def sound(name, places, device):
+    """The parameter of this name, if its memory is what it says it is."""
+    held, key = places.get(name, ({}, None))
+    found = held.get(key)
+    if found is None:
+        raise Unfit(f"the UNet has no {name}, which the engine reads")
+    if type(found) not in (torch.nn.Parameter, torch.Tensor):
+        raise Unfit(f"{name} is a {type(found).__name__}, which only its own code can read")
+    if found.is_meta or found.layout != torch.strided or not found.is_floating_point():
+        raise Unfit(f"{name} is no array of numbers ({found.dtype}, {found.layout}, on {found.device})")
+    if found.device != device:
+        raise Unfit(f"{name} is on {found.device} and not on the engine's GPU")
+    last = found.storage_offset() + sum((size - 1) * step for size, step in zip(found.shape, found.stride()))
+    if found.numel() == 0 or (last + 1) * found.element_size() > found.untyped_storage().nbytes():
+        raise Unfit(f"the memory of {name} was given back")
+    return found
+
+
+def lie_ready(each, parts):
+    """Whether these parameters lie as an engine reads them."""
+    first = parts[0]
+    if first.data_ptr() % ALIGNMENT or any(part.dtype != torch.float16 for part in parts):
+        return False
+    if each.layout == "ohwi":
+        return first.is_contiguous(memory_format=torch.channels_last)
+    # One after the other, in one allocation.
+    end, storage = first.data_ptr(), first.untyped_storage().data_ptr()
+    for part in parts:
+        if part.data_ptr() != end or part.untyped_storage().data_ptr() != storage or not part.is_contiguous():
+            return False
+        end += part.numel() * 2
+    return True
+
+
+def are_free(parts):
+    """Whether these are fp16 and alone in their memory, or where `_arrange` has put them."""
+    total, start = sum(part.numel() for part in parts) * 2, 0
+    for part in parts:
+        storage, size = part.untyped_storage(), part.numel() * 2
+        own = storage.nbytes() == size
+        ours = storage.nbytes() == total and part.data_ptr() == storage.data_ptr() + start
+        if part.dtype != torch.float16 or not (own or ours):
+            return False
+        start += size
+    return True
+
+
+def copy(bound, each, parts):
+    """A copy of what torch has in another type, or where others look for it, by torch's own casts."""
+    if each.name not in bound.copies:
+        bound.copies[each.name] = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
+    found = bound.copies[each.name]
+    rows = found.permute(0, 3, 1, 2) if each.layout == "ohwi" else found
+    for own, part in zip(rows.split([part.shape[0] for part in parts]), parts):
+        own.copy_(part)
+    return found
+
+
+def check_range(parameters):
+    """Refuses numbers that fp16 has no room for. Waits for the GPU."""
+    if not parameters:
+        return
+    largest = [torch.linalg.vector_norm(each, math.inf, dtype=torch.float32) for each in parameters.values()]
+    for name, value in zip(parameters, torch.stack(largest).tolist()):
+        if FP16_END <= value < math.inf:
+            raise Unfit(f"{name} goes up to {value:.3g}, which fp16 has no room for")

@@ -12,7 +12,7 @@ from pathlib import Path
 import gradio
 from playwright.sync_api import sync_playwright
 
-from sdtrt import hooks, index, place
+from sdtrt import hooks
 
 from .web_ui import WebUi
 
@@ -47,8 +47,7 @@ def main():
 def serve(models, data):
     """The tab's address."""
     WebUi(models).list_unets()
-    hooks.place = place.Place(data)
-    hooks.index_file = index.IndexFile(hooks.place.index)
+    hooks.start(data)
     from sdtrt import tab
 
     # Before the page, as the web UI does: inside of it they would be shown at once.

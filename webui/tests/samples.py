@@ -1,38 +1,59 @@
 """An index, its file, and the web UI's UNet on stand-ins for engines."""
 import json
 from contextlib import contextmanager
-from types import SimpleNamespace
 
-from sdtrt import a1111, hooks, index, lora, unet
+from sdtrt import a1111, hooks, signature, unet
+from sdtrt.binding import Unfit
 from sdtrt.machine import Machine
-from sdtrt.place import Place
 
-HERE = Machine("1.7.1.116", "8.9")
+from .web_ui import TorchUnet
+
+HERE = Machine("1.7.1.116", "8.9", "NVIDIA L4")
 SMALL = {"preset": "default", "width": [512, 512, 768], "height": [512, 512, 768],
          "batch": [1, 2, 8], "tokens": [77, 77, 154]}
 LARGE = {"preset": "dynamic", "width": [512, 1024, 2048], "height": [512, 1024, 2048],
          "batch": [1, 2, 8], "tokens": [77, 77, 154]}
 
 
-def engine(name="engine", **changes):
+def signature_of(width=4):
+    """Of the stand-in for the web UI's UNet."""
+    return signature.Looks().at(TorchUnet("any", width)).signature
+
+
+def fixed(width=512, height=512, batch=2, tokens=(77, 77, 154)):
+    """The profile of a fixed engine."""
+    return {"preset": f"{width}x{height}", "width": [width] * 3, "height": [height] * 3, "batch": [batch] * 3,
+            "tokens": list(tokens)}
+
+
+def speed(milliseconds, gpu=HERE.gpu, **call):
+    shape = {"width": 512, "height": 512, "batch": 2, "tokens": 77} | call
+    return {"gpu": gpu, "milliseconds": milliseconds} | shape
+
+
+def engine(name="engine", kind="shared", **changes):
+    profiles = [SMALL] if kind == "shared" else [SMALL, LARGE]
     return {
-        "id": name, "kind": "baked", "plan": f"/{name}", "tensorrt": HERE.tensorrt,
-        "compute_capabilities": [HERE.compute_capability], "precision": "fp16", "state": "ready",
-        "relative_error": 0.001, "profiles": [SMALL, LARGE],
+        "id": name, "kind": kind, "plan": f"/{name}.engine", "manifest": f"/{name}.json",
+        "tensorrt": HERE.tensorrt, "compute_capabilities": ["7.5", HERE.compute_capability],
+        "precision": "fp16", "state": "ready", "relative_error": 0.001, "profiles": profiles, "speeds": [],
     } | changes
 
 
-def checkpoint(name, locations, engines):
-    return {"id": name, "unet": f"unet of {name}", "architecture": "sd1",
+def baked(name="baked", **changes):
+    return engine(name, "baked", **changes)
+
+
+def checkpoint(name, locations, engines=(), width=4):
+    return {"id": name, "unet": f"unet of {name}", "signature": signature_of(width), "architecture": "sd1",
             "locations": [str(path) for path in locations], "engines": engines}
 
 
-def text(*checkpoints):
-    return json.dumps({"version": 1, "socket": "/socket", "checkpoints": checkpoints})
-
-
-def parsed(*checkpoints):
-    return index.parse(text(*checkpoints))
+def text(*checkpoints, shared=(), width=4):
+    signatures = [{"id": signature_of(width), "architecture": "sd1", "engines": shared}] if shared else []
+    return json.dumps(
+        {"version": 2, "socket": None, "signatures": signatures, "checkpoints": checkpoints}
+    )
 
 
 class Shaped:
@@ -47,53 +68,53 @@ def call(width=512, height=512, batch=2, tokens=77):
     return Shaped(batch, 4, height // 8, width // 8), Shaped(batch), Shaped(batch, tokens, 768)
 
 
-class Engines:
-    """Stand-ins for engines on the GPU, and what is done with them."""
-
-    inputs = {"sample", "timesteps", "encoder_hidden_states"}
+class Gpu:
+    """A stand-in for what works on the GPU, with what was done on it. A latent says which engine computed it, of
+    which weights."""
 
     def __init__(self, test, folder):
-        self.loaded, self.profiles, self.followed, self.said = [], [], [], []
-        self.broken = set()
-        self.refused = 0
-        # The GPU at work, and where each engine was loaded and called.
-        self.gpu, self.gpus = None, []
+        # Engine, profile and whether the weights were looked at in detail, of each call.
+        self.calls, self.said, self.done = [], [], []
+        self.broken, self.unfit = set(), None
+        # The GPU at work, and where each call was made.
+        self.number, self.numbers = None, []
         for module, name, stand_in in (
-            (unet, "load", self.load), (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
+            (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
             (a1111, "say", self.said.append),
-            (hooks, "place", Place(folder)), (hooks, "index_file", index.IndexFile(folder / "index.json")),
-            (hooks, "files", hooks.options.Files()), (hooks, "_listed", None),
         ):
             test.addCleanup(setattr, module, name, getattr(module, name))
             setattr(module, name, stand_in)
+        hooks.start(folder)
+        hooks.unet.gpu = self
+        self.told = []
+        hooks.teller.tell = lambda socket, seen: self.told.append(seen)
 
     @contextmanager
-    def on(self, gpu):
-        before, self.gpu = self.gpu, gpu
+    def on(self, number):
+        before, self.number = self.number, number
         yield
-        self.gpu = before
+        self.number = before
 
-    def follow(self, networks):
-        if any("strange" in network.modules for network in networks):
-            self.refused += 1
-            raise lora.Unsupported("a LoRA is strange")
-        self.followed.append(list(networks))
-
-    def load(self, entry, cache, checkpoint, read_state_dict):
+    def serve(self, entry, profile, inputs, torch_unet, places, fresh):
         if entry.id in self.broken:
             raise RuntimeError("it is broken")
-        self.loaded.append(entry.id)
-        self.gpus.append(self.gpu)
+        if self.unfit:
+            raise Unfit(self.unfit)
+        assert torch_unet.place == "cuda", "its weights are not where the engine reads them"
+        self.calls.append((entry.id, profile, fresh))
+        self.numbers.append(self.number)
+        if not entry.is_shared:
+            return f"{entry.id}'s of its own"
+        return f"{entry.id}'s of {torch_unet.weights}" + "".join(f" with {name}" for name in torch_unet.loras)
 
-        def compute(profile, inputs):
-            if entry.id in self.broken:
-                raise RuntimeError("it is broken")
-            self.profiles.append(profile)
-            self.gpus.append(self.gpu)
-            return f"{entry.id}'s"
+    def restore(self, torch_unet):
+        self.done.append("restore")
 
-        engine = SimpleNamespace(inputs=self.inputs, cache=SimpleNamespace(save=lambda write: None))
-        # Called like a function, which a namespace is not.
-        callable_engine = type("Engine", (), {"__call__": lambda _, *args: compute(*args), **vars(engine)})()
-        refit = SimpleNamespace(follow=self.follow)
-        return callable_engine, refit if entry.is_shared else None
+    def rest(self):
+        self.done.append("rest")
+
+    def drop(self):
+        self.done.append("drop")
+
+    def save(self):
+        self.done.append("save")

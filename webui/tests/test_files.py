@@ -1,7 +1,6 @@
 """What is read and written beside the engines, and what is shown of it."""
 import itertools
 import json
-import math
 import socket
 import tempfile
 import threading
@@ -9,8 +8,9 @@ import unittest
 from pathlib import Path
 
 import install
-from sdtrt import index, place, proofs, view
-from sdtrt.daemon import NoAnswer, ask
+from sdtrt import index, place, shapes, view
+from sdtrt.calls import Call
+from sdtrt.daemon import NoAnswer, Refused, ask
 
 from . import samples
 
@@ -33,26 +33,19 @@ class Files(unittest.TestCase):
         file.refresh()
         self.assertIs(file.index, read)
         aside = self.folder / "aside"
-        aside.write_text(samples.text(samples.checkpoint("a", [], [samples.engine(more="unknown")])))
+        engines = [samples.baked(more="unknown")], [samples.engine("shared", speeds=[samples.speed(8.25)])]
+        aside.write_text(samples.text(samples.checkpoint("a", [], engines[0]), shared=engines[1]))
         aside.rename(path)
         file.refresh()
-        self.assertEqual(file.index.checkpoints[0].engines[0].profiles[1].width.most, 2048)
+        checkpoint = file.index.checkpoints[0]
+        self.assertEqual(checkpoint.engines[0].profiles[1].width.most, 2048)
+        self.assertEqual([engine.id for engine in file.index.engines(checkpoint)], ["shared", "baked"])
+        self.assertEqual(file.index.shared(samples.signature_of())[0].speeds[0].milliseconds, 8.25)
+        self.assertEqual(file.index.shared("another"), ())
         path.write_text("{")
         file.refresh()
         self.assertEqual(len(file.index.checkpoints), 1, "the last good one stays")
         self.assertIn("damaged", file.problem)
-
-    def test_what_an_engine_computed_is_remembered(self):
-        for error, holds in ((0.019, True), (0.021, False), (math.nan, False), (math.inf, False)):
-            self.assertEqual(proofs.holds(error), holds)
-            seen = proofs.Proofs(self.folder / "proofs")
-            seen.record("engine", "unet", error, {"gpu": "one"})
-            tree = json.loads(seen.path("engine", "unet").read_text())
-            self.assertEqual((tree["engine"], tree["unet"], tree["gpu"]), ("engine", "unet", "one"))
-            again = proofs.Proofs(self.folder / "proofs")
-            self.assertEqual(proofs.holds(again.error("engine", "unet")), holds)
-            self.assertIsNone(again.error("engine", "other"))
-            self.assertEqual(len(list(self.folder.glob("proofs/*"))), 1, "nothing is left aside")
 
     def test_the_data_folder_is_the_one_that_was_noted(self):
         note = self.folder / "sdtrt.json"
@@ -67,8 +60,8 @@ class Files(unittest.TestCase):
         self.assertEqual([name for name, _ in pinned], ["tensorrt-rtx-cu12-bindings", "tensorrt-rtx-cu12-libs"])
         self.assertEqual(len({version for _, version in pinned}), 1)
 
-    def test_the_daemon_is_asked_in_its_protocol(self):
-        heard, numbers = [], itertools.count()
+    def daemon(self, heard, numbers):
+        """A function that starts a stand-in for the daemon, which gives these replies, and returns its socket."""
 
         def answer(*replies):
             path = str(self.folder / f"socket{next(numbers)}")
@@ -90,30 +83,58 @@ class Files(unittest.TestCase):
             threading.Thread(target=serve, daemon=True).start()
             return path
 
-        hello = {"protocol": 1, "version": "0.1.0"}
+        return answer
+
+    def test_shapes_are_told_to_the_daemon_or_left_for_it(self):
+        heard = []
+        answer = self.daemon(heard, itertools.count())
+        hello = {"protocol": 2, "version": "0.1.0"}
+        seen = shapes.Shapes()
+        for call in (Call(512, 512, 2, 77), Call(768, 512, 2, 77), Call(512, 512, 2, 154)):
+            seen.note("signature", call)
+        first, second = {"width": 768, "height": 512, "batch": 2}, {"width": 512, "height": 512, "batch": 2}
+        noted = seen.take()
+        self.assertEqual((noted, seen.take()), ({"signature": [first, second]}, {}))
+        teller = shapes.Teller(self.folder / "shapes")
+        left = lambda: [json.loads(path.read_text()) for path in self.folder.glob("shapes/signature-*.json")]
+        teller.tell_now(answer(hello, {"reply": "done", "value": None}), noted)
+        self.assertEqual(heard[1], {"request": "shapes", "signature": "signature", "shapes": [first, second]})
+        refusal = {"reply": "failed", "value": {"kind": "other", "message": "none of yours"}}
+        teller.tell_now(answer(hello, refusal), noted)
+        self.assertEqual(left(), [], "it has heard them")
+        teller.tell_now(self.folder / "nobody", noted)
+        teller.tell_now(None, {"signature": [first]})
+        self.assertEqual(left(), [{"version": 1, "signature": "signature", "shapes": [second, first]}])
+        self.assertEqual(len(list(self.folder.glob("shapes/*"))), 1, "one file however often, and nothing aside")
+
+    def test_the_daemon_is_asked_in_its_protocol(self):
+        heard, numbers = [], itertools.count()
+
+        answer = self.daemon(heard, numbers)
+        hello = {"protocol": 2, "version": "0.1.0"}
         path = answer(hello, {"reply": "removed", "value": "key"})
         self.assertEqual(ask(path, "remove", engine="k"), "key")
-        self.assertEqual(heard[0]["protocol"], 1)
+        self.assertEqual(heard[0]["protocol"], 2)
         self.assertEqual(heard[1], {"request": "remove", "engine": "k"})
         failure = {"reply": "failed", "value": {"kind": "other", "message": "no room"}}
-        for said, replies in (
-            ("no room", [hello, failure]),
-            ("speaks protocol 2", [{"protocol": 2, "version": "9"}]),
-            ("hung up", [hello]),
+        for kind, said, replies in (
+            (Refused, "no room", [hello, failure]),
+            (NoAnswer, "speaks protocol 3", [{"protocol": 3, "version": "9"}]),
+            (NoAnswer, "hung up", [hello]),
         ):
-            with self.assertRaisesRegex(NoAnswer, said):
+            with self.assertRaisesRegex(kind, said):
                 ask(answer(*replies), "status")
         with self.assertRaisesRegex(NoAnswer, "no sdtrtd answers"):
             ask(self.folder / "nobody", "status")
 
     def test_sizes_for_people(self):
-        parsed = samples.parsed(samples.checkpoint("a", ["/m/a.ckpt"], [samples.engine()]))
+        file = index.parse(samples.text(samples.checkpoint("a", ["/m/a.ckpt"]), shared=[samples.engine()]))
         shown = {
             "weights_id": "a" * 64, "state": "ready", "reason": None, "locations": ["/m/a.ckpt"],
             "engines": [{"key": "engine", "bytes": 1_750_000_000, "state": "ready", "presets": ["default"],
                          "outdated": None, "pinned": True}],
         }
-        told = view.checkpoint(shown, parsed.checkpoints[0])
+        told = view.checkpoint(shown, file.engines(file.checkpoints[0]))
         self.assertIn("default: 512–768 pixels, up to 4 at once, 150 tokens", told)
         self.assertIn("1.75 GB | ready; pinned", told)
-        self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, None))
+        self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, ()))

@@ -3,8 +3,9 @@ import os
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
-from sdtrt import hooks
+from sdtrt import hooks, index, options
 
 from . import samples
 from .web_ui import WebUi
@@ -18,21 +19,20 @@ class Options(unittest.TestCase):
         self.models, self.other = self.folder / "models", self.folder / "other"
         self.models.mkdir()
         self.other.mkdir()
-        self.engines = samples.Engines(self, self.folder)
+        self.gpu = samples.Gpu(self, self.folder)
 
     def write(self, *paths):
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(path))
 
-    def publish(self, locations):
-        """An index in which every checkpoint has an engine of its own; `locations` by checkpoint."""
-        checkpoints = [
-            samples.checkpoint(name, paths, [samples.engine(f"engine of {name}")])
-            for name, paths in locations.items()
-        ]
+    def publish(self, locations, shared=(), **more):
+        """An index in which every checkpoint has an engine of its own, by `locations`, unless there are shared
+        ones."""
+        own = lambda name: [] if shared else [samples.baked(f"engine of {name}")]
+        checkpoints = [samples.checkpoint(name, paths, own(name), **more) for name, paths in locations.items()]
         aside = self.folder / "aside"
-        aside.write_text(samples.text(*checkpoints))
+        aside.write_text(samples.text(*checkpoints, shared=shared, **more))
         aside.rename(self.folder / "index.json")
 
     def used(self, webui, path):
@@ -65,7 +65,7 @@ class Options(unittest.TestCase):
         self.assertEqual(names, {"plain", "sub_dir_deep", "sub_plain", "sub_other", "twin", "x_y"})
         for name, path in files.items():
             with self.subTest(name):
-                self.assertEqual(self.used(webui, path), f"engine of {name}'s")
+                self.assertEqual(self.used(webui, path), f"engine of {name}'s of its own")
         self.assertIsNone(self.used(webui, a / "without engine.ckpt"))
 
     def test_one_content_at_several_places_and_behind_links(self):
@@ -81,7 +81,7 @@ class Options(unittest.TestCase):
         webui.list_unets()
         for path, name in (("a", "one"), ("sub/b", "one"), ("linked/c", "two")):
             found = self.used(webui, self.models / f"{path}.safetensors")
-            self.assertEqual(found, f"engine of {name}'s", path)
+            self.assertEqual(found, f"engine of {name}'s of its own", path)
 
     def test_engines_that_come_are_taken_up_before_the_next_job(self):
         path = self.models / "a.safetensors"
@@ -91,35 +91,112 @@ class Options(unittest.TestCase):
         self.assertIsNone(self.used(webui, path))
         self.publish({"a": [path]})
         webui.job()
-        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's")
-        webui.job()
-        self.assertEqual(self.engines.loaded, ["engine of a"], "loaded once")
-
-    def test_engines_that_the_tab_has_seen_first_are_taken_up_too(self):
-        path = self.models / "a.safetensors"
-        self.write(path)
-        webui = WebUi(self.models)
-        webui.list_unets()
-        webui.load(path)
-        self.publish({"a": [path]})
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's of its own")
+        self.publish({"a": [path]}, shared=[samples.engine("shared")])
         # As the tab does every two seconds.
         hooks.index_file.refresh()
         webui.job()
-        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's")
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of a")
 
-    def test_a_checkpoint_that_came_back_after_a_refiner_has_its_engine_in_the_next_batch(self):
+    def test_a_model_that_no_file_holds_is_served_by_its_signature(self):
+        known, merged = self.models / "known.safetensors", self.models / "merged.safetensors"
+        self.write(known, merged)
+        self.publish({"known": [known]}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+        self.assertEqual([option.model_name for option in webui.unet.unet_options], ["known"])
+        self.assertEqual(self.used(webui, merged), "shared's of merged", "the first time that it is loaded")
+        self.assertEqual(self.used(webui, known), "shared's of known")
+        webui.load(merged, width=8)
+        self.assertIsNone(webui.unet.current_unet, "of another signature")
+
+    def test_no_path_decides_which_weights_are_painted_with(self):
+        one, two = self.models / "one.safetensors", self.models / "two.safetensors"
+        aside = self.folder / "aside.safetensors"
+        self.write(one, two)
+        locations = {"one": [one], "two": [two]}
+        self.publish(locations, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+
+        def swapped():
+            one.rename(aside)
+            two.rename(one)
+            aside.rename(two)
+
+        for what, do in (
+            ("loaded", lambda: None),
+            ("swapped under the daemon", swapped),
+            ("overwritten", lambda: one.write_text("another")),
+            ("renamed", lambda: one.rename(aside)),
+            ("another index", lambda: self.publish({"two": [one]}, shared=[samples.engine("shared")])),
+        ):
+            with self.subTest(what):
+                if what == "loaded":
+                    webui.load(one)
+                do()
+                webui.job()
+                self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of one")
+
+    def test_a_refiner_and_what_comes_back_after_it_have_their_engines(self):
         paths = {name: self.models / f"{name}.safetensors" for name in ("base", "refiner")}
         self.write(*paths.values())
-        self.publish({name: [path] for name, path in paths.items()})
+        self.publish({name: [path] for name, path in paths.items()}, shared=[samples.engine("shared")])
         webui = WebUi(self.models)
         webui.list_unets()
         webui.load(paths["base"])
         webui.job()
-        webui.swap(paths["refiner"])
+        forward = lambda: webui.unet.current_unet.forward(*samples.call())
+        self.assertEqual(forward(), "shared's of base")
+        # In the midst of a pass.
+        webui.load(paths["refiner"])
+        self.assertEqual(forward(), "shared's of refiner")
         webui.swap(paths["base"])
-        self.assertIsNone(webui.unet.current_unet)
+        self.assertIsNone(webui.unet.current_unet, "where the web UI chooses nothing")
         webui.start_pass()
-        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of base's")
+        self.assertEqual(forward(), "shared's of base")
+
+    def test_the_model_object_decides_and_not_what_was_chosen(self):
+        paths = {name: self.models / f"{name}.safetensors" for name in ("a", "b")}
+        self.write(*paths.values())
+        self.publish({name: [path] for name, path in paths.items()}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+        webui.load(paths["a"])
+        webui.job()
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of a")
+        webui.keep(paths["b"])
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of b")
+        self.assertTrue(self.gpu.calls[-1][2], "looked at in detail")
+        webui.choose("[sdtrt] a")
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of b", "whatever the label")
+
+    def test_the_unet_is_not_moved_to_the_cpu_for_us(self):
+        path = self.models / "a.safetensors"
+        self.write(path)
+        self.publish({"a": [path]}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+        webui.load(path)
+        webui.job()
+        webui.choose("None")
+        webui.choose("Automatic")
+        self.assertEqual((webui.torch_unet.moves, webui.torch_unet.place), (0, "cuda"))
+        self.assertIn("rest", self.gpu.done, "what was read is given back")
+
+    def test_what_another_unet_has_moved_to_the_cpu_is_brought_back(self):
+        path = self.models / "a.safetensors"
+        self.write(path)
+        self.publish({"a": [path]}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+        webui.load(path)
+        option = webui.unet.current_unet_option
+        webui.choose("None")
+        # Without our switch, as another extension may have it.
+        webui.setting = option.label
+        webui.apply_unet()
+        self.assertEqual(webui.torch_unet.place, "cuda")
 
     def test_a_checkpoint_that_moves_while_it_is_loaded_keeps_its_engine(self):
         path, moved = self.models / "a.safetensors", self.models / "sub/b.safetensors"
@@ -132,19 +209,45 @@ class Options(unittest.TestCase):
         path.rename(moved)
         self.publish({"a": [moved]})
         webui.job()
-        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's")
+        self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "engine of a's of its own")
         self.write(path)
         webui.refresh_checkpoints()
         webui.job()
         self.assertIsNone(webui.unet.current_unet, "another file now")
 
+    def test_an_inode_that_another_file_has_by_now_is_not_the_checkpoints(self):
+        inodes = {"/a": 5}
+
+        def stat(path):
+            if path not in inodes:
+                raise FileNotFoundError(path)
+            return SimpleNamespace(st_dev=1, st_ino=inodes[path])
+
+        files = options.Files(stat)
+        found = index.parse(samples.text(samples.checkpoint("a", ["/a"])))
+        self.assertEqual(list(files.checkpoints(found, ["/a"])), ["/a"])
+        inodes.clear()
+        inodes["/b"] = 5
+        self.assertEqual(files.checkpoints(found, ["/b"]), {})
+
+    def test_lowvram_has_no_entries(self):
+        path = self.models / "a.safetensors"
+        self.write(path)
+        self.publish({"a": [path]}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.shared.cmd_opts.lowvram = True
+        webui.load(path)
+        webui.job()
+        self.assertIsNone(webui.unet.current_unet)
+        self.assertEqual(sum("--lowvram" in line for line in self.gpu.said), 1, self.gpu.said)
+
     def test_an_index_that_is_not_there_or_damaged(self):
         path = self.models / "a.safetensors"
         self.write(path)
         webui = WebUi(self.models)
-        for text in (None, "{", '{"version": 2}', "[]"):
+        for text in (None, "{", '{"version": 1}', "[]"):
             if text is not None:
                 (self.folder / "index.json").write_text(text)
             webui.list_unets()
             self.assertEqual(webui.unet.unet_options, [], text)
-        self.assertTrue(any("version 2" in line for line in self.engines.said), self.engines.said)
+        self.assertTrue(any("version 1" in line for line in self.gpu.said), self.gpu.said)

@@ -10,56 +10,79 @@ from . import samples
 from .web_ui import WebUi
 
 
-def lora(*layers, name="lora", strength=1.0):
+def lora(*layers, name="lora", strength=1.0, **more):
     modules = dict.fromkeys(layers)
-    return SimpleNamespace(name=name, unet_multiplier=strength, dyn_dim=None, modules=modules)
+    return SimpleNamespace(
+        name=name, te_multiplier=strength, unet_multiplier=strength, dyn_dim=None, modules=modules, **more
+    )
 
 
-UNET_LORA = lora("diffusion_model_input_blocks_1_1_proj_in")
-TEXT_LORA = lora("transformer_text_model_encoder_layers_0_mlp_fc1")
+UNET_LORA = lora("diffusion_model_input_blocks_1_1_proj_in", name="spice")
+TEXT_LORA = lora("transformer_text_model_encoder_layers_0_mlp_fc1", name="text")
 
 
-class Calls(unittest.TestCase):
+class Served(unittest.TestCase):
+    """What a web UI's calls are served by."""
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name).resolve()
-        self.engines = samples.Engines(self, self.folder)
+        self.gpu = samples.Gpu(self, self.folder)
 
     def start(self, *engines):
         """A web UI with a checkpoint that has these engines."""
         path = self.folder / "models/a.safetensors"
         path.parent.mkdir(exist_ok=True)
         path.touch()
-        (self.folder / "index.json").write_text(samples.text(samples.checkpoint("a", [path], engines)))
+        self.path = path
+        self.publish(*engines)
         self.webui = WebUi(path.parent)
         self.webui.list_unets()
         self.webui.load(path)
-        return self.webui.unet.current_unet
+        return hooks.unet
+
+    def publish(self, *engines):
+        of = lambda kind: [engine for engine in engines if engine["kind"] == kind]
+        checkpoint = samples.checkpoint("a", [self.path], of("baked"))
+        (self.folder / "index.json").write_text(samples.text(checkpoint, shared=of("shared")))
 
     def assert_torch(self, unet, said, *shapes, **others):
         before = self.webui.torch_calls
-        self.assertEqual(unet.forward(*(shapes or samples.call()), **others), "PyTorch's")
+        self.assertEqual(unet.forward(*(shapes or samples.call()), **others), "PyTorch's of a")
         self.assertEqual(self.webui.torch_calls, before + 1)
-        self.assertIn(said, " ".join(self.engines.said))
+        self.assertIn(said, " ".join(self.gpu.said))
+        self.assertEqual(self.gpu.done[-1], "restore", "PyTorch's layout is put back first")
 
-    def test_the_profile_follows_the_shapes_of_each_call(self):
-        unet = self.start(samples.engine())
-        for call, profile in (
-            ({}, 0),
-            ({"width": 1024, "height": 1536}, 1),
-            ({"width": 520, "height": 760, "batch": 1, "tokens": 154}, 0),
-            ({"width": 776}, 1),
-            ({"batch": 3}, 0),
-            ({"batch": 8}, 0),
+
+class Calls(Served):
+    def test_nothing_is_loaded_before_a_call_needs_it(self):
+        self.start(samples.engine())
+        self.webui.job()
+        self.assertEqual(self.gpu.calls, [])
+
+    def test_the_engine_and_the_profile_follow_the_shapes_of_each_call(self):
+        unet = self.start(
+            samples.engine("open"), samples.engine("fixed", profiles=[samples.fixed()]), samples.baked()
+        )
+        self.webui.job()
+        for call, served in (
+            ({}, ("fixed", 0)),
+            ({"width": 1024, "height": 1536}, ("baked", 1)),
+            ({"width": 520, "height": 760, "batch": 1, "tokens": 154}, ("open", 0)),
+            ({"batch": 3}, ("open", 0)),
+            ({"tokens": 154}, ("fixed", 0)),
         ):
-            self.assertEqual(unet.forward(*samples.call(**call)), "engine's")
-            self.assertEqual(self.engines.profiles.pop(), profile, call)
-        self.assertEqual(self.engines.loaded, ["engine"], "loaded once for all of them")
+            unet.forward(*samples.call(**call))
+            self.assertEqual(self.gpu.calls[-1][:2], served, call)
+        self.assertEqual([fresh for *_, fresh in self.gpu.calls], [True] + 4 * [False], "once in a pass")
+        self.webui.start_pass()
+        unet.forward(*samples.call())
+        self.assertTrue(self.gpu.calls[-1][2], "something may have changed since")
         self.assertEqual(self.webui.torch_calls, 0)
 
     def test_outside_of_the_profiles_torch_computes_and_says_what_to_build_once(self):
-        unet = self.start(samples.engine())
+        unet = self.start(samples.baked(), samples.engine("fixed", profiles=[samples.fixed()]))
         for call, check in (
             ({"width": 2056}, "sdtrtctl check 2056x512 --batch 1 --tokens 75 a"),
             ({"height": 504}, "sdtrtctl check 512x504 --batch 1"),
@@ -67,52 +90,69 @@ class Calls(unittest.TestCase):
             ({"tokens": 231}, "--tokens 225"),
         ):
             self.webui.job()
-            del self.engines.said[:]
+            del self.gpu.said[:]
             for _ in range(3):
                 self.assert_torch(unet, check, *samples.call(**call))
-            self.assertEqual(len(self.engines.said), 1, self.engines.said)
+            self.assertEqual(len(self.gpu.said), 1, self.gpu.said)
 
     def test_what_an_engine_does_not_know_is_torchs(self):
         unet = self.start(samples.engine())
-        hijack, shared = hooks.a1111.sd_hijack, hooks.a1111.shared
+        hijack, shared = hooks.a1111.sd_hijack, self.webui.shared
         hijack.model_hijack.circular_enabled = True
         self.assert_torch(unet, "tiling")
         hijack.model_hijack.circular_enabled = False
         shared.loaded_hypernetworks = ["one"]
         self.assert_torch(unet, "hypernetwork")
         shared.loaded_hypernetworks = []
-        self.assert_torch(unet, "y", y=samples.Shaped(2, 2816))
         self.assert_torch(unet, "control", control=1)
-        self.webui.models.model_data.sd_model.sd_checkpoint_info = SimpleNamespace(filename="/b")
-        self.assert_torch(unet, "another checkpoint")
+        x, timesteps, context = samples.call()
+        context.requires_grad = True
+        self.assert_torch(unet, "trained", x, timesteps, context)
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def test_controlnet_finds_the_unet_on_the_gpu(self):
-        self.start(samples.engine())
+    def test_an_engine_with_weights_of_its_own_is_only_for_its_file(self):
+        unet = self.start(samples.baked())
+        self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
+        other = self.folder / "models/b.safetensors"
+        other.touch()
+        self.webui.refresh_checkpoints()
+        self.webui.keep(other)
+        self.assertEqual(unet.forward(*samples.call()), "PyTorch's of b")
+        self.assertIn("no engine for UNets of this signature", " ".join(self.gpu.said))
+
+    def test_weights_that_no_engine_can_read_are_torchs_for_the_pass(self):
+        unet = self.start(samples.engine())
+        self.webui.torch_unet.to("cpu")
+        self.gpu.unfit = "out.0.bias goes up to 7e+04, which fp16 has no room for"
+        self.assert_torch(unet, "out.0.bias goes up to 7e+04")
+        self.gpu.unfit = None
+        self.assert_torch(unet, "out.0.bias")
+        self.webui.start_pass()
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+
+    def test_controlnet_finds_the_unet_as_it_was(self):
+        unet = self.start(samples.engine())
         torch_unet = self.webui.torch_unet
-        self.assertEqual(torch_unet.place, "cpu")
         torch_unet.forward = lambda *args, **kwargs: None
         self.webui.job()
-        self.assertEqual(torch_unet.place, "cuda")
-        self.assertIn("ControlNet", " ".join(self.engines.said))
+        self.assertEqual((torch_unet.place, self.gpu.done[-1]), ("cuda", "rest"))
+        self.assertIn("ControlNet", " ".join(self.gpu.said))
         # What it leaves behind.
         torch_unet.forward = type(torch_unet).forward.__get__(torch_unet)
         self.webui.job()
-        self.assertEqual(self.webui.unet.current_unet.forward(*samples.call()), "engine's")
-        self.assertEqual(torch_unet.place, "cpu", "its memory is given back")
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
     def test_engines_are_on_the_gpu_that_the_web_ui_was_started_for(self):
         for number, gpu in ((None, None), ("1", 1)):
-            self.start(samples.engine())
-            hooks.a1111.shared.cmd_opts.device_id = number
-            self.webui.choose("None")
-            del self.engines.gpus[:]
-            self.webui.choose("Automatic")
-            self.webui.unet.current_unet.forward(*samples.call())
-            self.assertEqual(self.engines.gpus, [gpu, gpu])
+            unet = self.start(samples.engine())
+            self.webui.shared.cmd_opts.device_id = number
+            del self.gpu.numbers[:]
+            unet.forward(*samples.call())
+            self.assertEqual(self.gpu.numbers, [gpu])
 
     def test_what_works_inside_of_the_unet_is_torchs(self):
-        self.start(samples.engine())
-        unet, parts = self.webui.unet.current_unet, self.webui.torch_unet.parts
+        unet = self.start(samples.engine())
+        parts = self.webui.torch_unet.parts
         part = parts["middle_block"]
         part.forward = lambda *args: None
         self.webui.job()
@@ -125,121 +165,128 @@ class Calls(unittest.TestCase):
         setattr(hypertile, "__webui_hypertile_params", None)
         parts["input_blocks"].__class__ = type("Merging", (type(part),), {"__module__": "tomesd.patch"})
         self.webui.job()
-        self.assertEqual(unet.forward(*samples.call()), "engine's")
-        parts["motion"] = type("Motion", (), {"__module__": "motion_module", "to": lambda *_: None, "place": "cuda"})()
-        self.assertEqual(unet.forward(*samples.call()), "engine's", "looked at once in a pass")
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+        motion = {"__module__": "motion_module", "to": lambda *_: None, "place": "cuda", "_parameters": {}}
+        parts["motion"] = type("Motion", (), motion)()
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a", "looked at once in a pass")
         self.webui.start_pass()
         self.assert_torch(unet, "works at motion")
 
-    def test_lowvram_has_the_parts_on_the_gpu_that_no_hook_brings(self):
-        unet = self.start(samples.engine())
-        hooks.a1111.shared.cmd_opts.lowvram = self.webui.lowvram = True
-        self.webui.torch_unet.to("cpu")
-        self.assert_torch(unet, "2056", *samples.call(width=2056))
-        self.webui.torch_unet.to("cpu")
-        self.webui.choose("None")
-        places = {name: part.place for name, part in self.webui.torch_unet.parts.items()}
-        self.assertEqual(places.pop("out"), "cuda", "before PyTorch is called without an engine")
-        self.assertEqual(set(places.values()), {"cpu"})
-
-    def test_medvram_has_no_second_unet_on_the_gpu_for_longer_than_a_call(self):
+    def test_medvram_brings_the_unet_and_we_do_not_move_it_back(self):
         unet = self.start(samples.engine())
         self.webui.lowvram = self.webui.models.model_data.sd_model.lowvram = True
-        self.webui.job()
+        torch_unet = self.webui.torch_unet
         for _ in range(2):
-            self.assertEqual(self.webui.torch_unet.place, "cuda")
-            unet.forward(*samples.call())
-            self.assertEqual(self.webui.torch_unet.place, "cpu")
+            torch_unet.to("cpu")
             self.webui.start_pass()
-        self.assert_torch(unet, "2056", *samples.call(width=2056))
-
-    def test_calls_by_turns_do_not_move_torchs_weights_each_time(self):
-        unet = self.start(samples.engine())
-        self.webui.job()
-        before = self.webui.torch_unet.moves
-        for _ in range(3):
-            unet.forward(*samples.call())
-            unet.forward(*samples.call(tokens=231))
-        self.assertEqual(self.webui.torch_unet.moves, before + 1)
-
-    def test_what_pytorch_approximates_is_no_measure(self):
-        unet = self.start(samples.engine(state="unproven"))
-        model, host = self.webui.models.model_data.sd_model, hooks.a1111
-        self.addCleanup(delattr, host.devices, "fp8")
-        for holder, name, said in (
-            (model, "applied_token_merged_ratio", "token merging"),
-            (host.shared.opts, "hypertile_enable_unet_secondpass", "HyperTile"),
-            (host.devices, "fp8", "fp8"),
-        ):
-            with self.subTest(name):
-                setattr(holder, name, True)
-                self.webui.job()
-                self.assertEqual(unet.forward(*samples.call()), "engine's")
-                setattr(holder, name, False)
-                self.assertIn(said, self.engines.said[-1])
-        self.assertEqual(self.webui.torch_calls, 0)
-        self.assertIsNone(hooks.place.proofs.error("engine", "unet of a"))
+            self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+            self.assertTrue(self.gpu.calls[-1][2], "its weights lie elsewhere now")
+            self.assertEqual(torch_unet.place, "cuda")
+        torch_unet.to("cpu")
+        unet.activate()
+        self.assertEqual(torch_unet.place, "cpu", "until the web UI brings it")
 
     def test_an_engine_that_fails_is_left_for_the_job_and_tried_at_the_next(self):
         unet = self.start(samples.engine())
-        self.engines.broken.add("engine")
+        self.webui.job()
+        self.gpu.broken.add("engine")
         self.assert_torch(unet, "it is broken")
-        self.engines.broken.clear()
+        self.assertIn("drop", self.gpu.done, "nothing stays loaded or bound")
+        self.gpu.broken.clear()
         self.assert_torch(unet, "it is broken")
         self.webui.job()
-        self.assertEqual(unet.forward(*samples.call()), "engine's")
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def test_what_can_not_be_loaded_raises_nothing(self):
-        self.engines.broken.add("engine")
-        unet = self.start(samples.engine())
+    def test_the_next_engine_takes_over_from_one_that_fails(self):
+        unet = self.start(samples.engine(), samples.engine("second"))
+        self.gpu.broken.add("engine")
         self.assert_torch(unet, "it is broken")
+        self.assertEqual(unet.forward(*samples.call()), "second's of a")
+
+    def test_what_can_not_be_used_here(self):
         for changes, said in (
             ({"tensorrt": "1.6.1.120"}, "TensorRT-RTX 1.6.1.120"),
             ({"compute_capabilities": ["12.0"]}, "compute capability 12.0"),
+            ({"state": "failed"}, "numbers to be wrong"),
         ):
-            self.assert_torch(self.start(samples.engine("other", **changes)), said)
+            self.assert_torch(self.start(samples.engine(**changes)), said)
 
-    def test_an_engine_that_was_far_off_is_not_used(self):
-        hooks.place.proofs.record("engine", "unet of a", 0.3, {})
-        unet = self.start(samples.engine(state="unproven"))
-        self.assert_torch(unet, "3.0e-01 off")
-        unet = self.start(samples.engine(), samples.engine("second"))
-        self.assertEqual(unet.forward(*samples.call()), "second's")
+    def test_shapes_are_told_once_for_each_job_whoever_served_them(self):
+        unet = self.start(samples.engine(), samples.engine("fixed", profiles=[samples.fixed()]))
+        self.webui.job()
+        for call in ({}, {"width": 2048}, {}, {"batch": 1}, {"tokens": 154, "batch": 1}):
+            unet.forward(*samples.call(**call))
+        hooks.after_job()
+        hooks.after_job()
+        shape = lambda width, batch: {"width": width, "height": 512, "batch": batch}
+        signature = samples.signature_of()
+        self.assertEqual(self.gpu.told, [{signature: [shape(2048, 2), shape(512, 2), shape(512, 1)]}, {}])
+        self.assertEqual(self.gpu.done[-1], "save")
+        self.webui.choose("None")
+        hooks.after_job()
+        self.assertEqual(self.gpu.done[-1], "drop", "nothing stays loaded where it is not wanted")
 
-    def test_loras_need_a_shared_engine(self):
-        networks = self.webui_networks()
+
+class Loras(Served):
+    def test_the_web_uis_own_code_puts_them_into_the_weights_before_the_call(self):
         unet = self.start(samples.engine())
-        networks.loaded_networks = [TEXT_LORA]
-        self.assertEqual(unet.forward(*samples.call()), "engine's")
-        networks.loaded_networks = [TEXT_LORA, UNET_LORA]
-        self.assert_torch(unet, 'engines = "shared"')
-        networks.loaded_networks = []
-        self.assertEqual(unet.forward(*samples.call()), "engine's")
+        self.webui.job()
+        forward = lambda: unet.forward(*samples.call())
+        self.assertEqual(forward(), "engine's of a")
+        applied = self.webui.applied
+        self.assertEqual(applied, 5, "each layer once")
+        forward()
+        self.assertEqual(self.webui.applied, applied, "not at each step")
+        self.webui.networks.loaded_networks = [UNET_LORA]
+        self.assertEqual(forward(), "engine's of a with spice", "in the midst of a pass too")
+        self.assertTrue(self.gpu.calls[-1][2])
+        self.webui.networks.loaded_networks = []
+        self.webui.start_pass()
+        self.assertEqual(forward(), "engine's of a")
 
-    def test_loras_take_the_shared_engine_and_stay_with_it(self):
-        networks = self.webui_networks()
-        shared = samples.engine("shared", kind="shared", constants="/constants")
-        unet = self.start(samples.engine(), shared)
-        self.assertEqual(unet.forward(*samples.call()), "engine's")
-        networks.loaded_networks = [UNET_LORA]
-        self.assertEqual(unet.forward(*samples.call()), "shared's")
-        networks.loaded_networks = []
-        self.assertEqual(unet.forward(*samples.call()), "shared's")
-        self.assertEqual(self.engines.followed, [[UNET_LORA], []])
+    def test_another_model_gets_them_too(self):
+        unet = self.start(samples.engine())
+        self.webui.networks.loaded_networks = [UNET_LORA]
+        self.webui.job()
+        unet.forward(*samples.call())
+        self.webui.keep(self.path)
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a with spice")
 
-    def test_a_lora_that_no_engine_can_have_costs_no_engine(self):
-        networks = self.webui_networks()
-        unet = self.start(samples.engine("shared", kind="shared", constants="/constants"))
-        networks.loaded_networks = [lora("diffusion_model_gone", "strange")]
-        for _ in range(3):
-            self.assert_torch(unet, "a LoRA is strange")
-        self.assertEqual(self.engines.refused, 1, "looked at once")
-        networks.loaded_networks = []
-        self.assertEqual(unet.forward(*samples.call()), "shared's")
-        self.assertEqual(self.engines.loaded, ["shared"])
+    def test_what_changes_no_weights_is_torchs(self):
+        unet = self.start(samples.engine())
+        self.webui.shared.opts.lora_functional = True
+        self.webui.networks.loaded_networks = [UNET_LORA]
+        self.assert_torch(unet, "lora_functional")
+        self.assertEqual(self.webui.applied, 0)
+        self.webui.networks.loaded_networks = []
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def webui_networks(self):
-        import networks
+    def test_one_that_adds_a_bias_is_torchs_by_name_until_it_is_off(self):
+        unet = self.start(samples.engine())
+        self.webui.networks.loaded_networks = [lora("diffusion_model_out", name="biased", adds_bias=True)]
+        self.webui.job()
+        self.assert_torch(unet, "input_blocks.bias was added to the UNet, by a LoRA")
+        self.webui.networks.loaded_networks = []
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-        self.addCleanup(setattr, networks, "loaded_networks", [])
-        return networks
+    def test_one_that_the_web_ui_can_not_apply_is_torchs(self):
+        unet = self.start(samples.engine())
+
+        def fail(module):
+            raise RuntimeError("no backup weights found")
+
+        self.webui.networks.network_apply_weights = fail
+        self.assert_torch(unet, "no backup weights found")
+
+    def test_weights_inside_of_an_engine_take_none(self):
+        unet = self.start(samples.baked())
+        self.webui.networks.loaded_networks = [TEXT_LORA]
+        self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
+        self.webui.networks.loaded_networks = [TEXT_LORA, UNET_LORA]
+        self.assert_torch(unet, "only engines with its own weights inside")
+        self.webui.networks.loaded_networks = []
+        self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
+        unet = self.start(samples.baked(), samples.engine())
+        self.webui.networks.loaded_networks = [UNET_LORA]
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a with spice")

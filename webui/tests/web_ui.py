@@ -17,17 +17,32 @@ def put_stand_ins():
     sys.modules["networks"] = ModuleType("networks")
 
 
-# What --lowvram brings to the GPU when it is its turn.
-BROUGHT = ("time_embed", "input_blocks", "middle_block", "output_blocks")
+class Parameter:
+    """A weight, as far as it is looked at."""
+
+    def __init__(self, part, *shape):
+        self.part, self.shape = part, shape
+
+    @property
+    def is_cuda(self):
+        return self.part.place == "cuda"
 
 
 class Part:
-    """A module, as far as it is moved about."""
+    """A module, as far as it is moved about and has weights."""
 
     __module__ = "ldm.modules.attention"
 
-    def __init__(self):
+    def __init__(self, name):
         self.place = "cuda"
+        self.network_layer_name = f"diffusion_model_{name}"
+        self._parameters = {"weight": Parameter(self, 4, 4), "bias": None}
+        # What LoRAs have made of it.
+        self.loras = ()
+
+    @property
+    def weight(self):
+        return self._parameters["weight"]
 
     def forward(self):
         """As the class has it."""
@@ -37,13 +52,28 @@ class Part:
         return self
 
 
+class Latent(str):
+    """What PyTorch computed."""
+
+    def isfinite(self):
+        return self
+
+    def all(self):
+        return True
+
+
 class TorchUnet:
-    """The web UI's own, as far as it is moved about."""
+    """The web UI's own, with the weights of a checkpoint."""
 
     __module__ = "ldm.modules.diffusionmodules.openaimodel"
 
-    def __init__(self):
-        self.parts = {name: Part() for name in (*BROUGHT, "out")}
+    def __init__(self, weights, width=4):
+        self.weights = weights
+        self._parameters = {}
+        names = ("time_embed", "input_blocks", "middle_block", "output_blocks", "out")
+        self.parts = {name: Part(name) for name in names}
+        self.parts["middle_block"].to_q, self.parts["middle_block"].heads = None, 8
+        self.parts["out"]._parameters["weight"].shape = (width, 4)
         self.moves = 0
 
     @property
@@ -51,8 +81,12 @@ class TorchUnet:
         places = {part.place for part in self.parts.values()}
         return places.pop() if len(places) == 1 else "both"
 
+    @property
+    def loras(self):
+        return self.parts["out"].loras
+
     def forward(self, x, timesteps, context, **others):
-        return "PyTorch's"
+        return Latent(f"PyTorch's of {self.weights}")
 
     def to(self, place):
         self.moves += self.place != place
@@ -61,46 +95,61 @@ class TorchUnet:
         return self
 
     def parameters(self):
-        yield SimpleNamespace(is_cuda=self.parts["time_embed"].place == "cuda")
-
-    def named_children(self):
-        return self.parts.items()
+        return (part.weight for part in self.parts.values())
 
     def named_modules(self):
         return [("", self), *self.parts.items()]
+
+    def modules(self):
+        return [self, *self.parts.values()]
 
 
 class WebUi:
     """A web UI with these folders of checkpoints, which looks into `ckpt_dir` first."""
 
     def __init__(self, model_path, ckpt_dir=None):
+        from sdtrt import hooks, switch
+
         self.model_path, self.ckpt_dir = str(model_path), ckpt_dir and str(ckpt_dir)
         modules = sys.modules["modules"]
         self.unet, self.models, self.networks = modules.sd_unet, modules.sd_models, sys.modules["networks"]
-        self.unet.unet_options, self.unet.current_unet, self.unet.current_option = [], None, None
-        # Whether --medvram or --lowvram is on.
+        self.shared, self.devices = modules.shared, modules.devices
+        self.unet.unet_options, self.unet.current_unet, self.unet.current_unet_option = [], None, None
+        # Whether --medvram is on.
         self.lowvram = False
-        self.unet.list_unets = self.list_unets
-        self.unet.apply_unet = lambda: self.choose("Automatic")
+        self.setting = "Automatic"
+        self.unet.list_unets, self.unet.get_unet_option = self.list_unets, self.get_unet_option
+        self.unet.apply_unet = self.apply_unet
+        switch.install(self.unet, hooks.is_ours, hooks.follow, log=lambda line: None)
         self.models.model_data = SimpleNamespace(sd_model=None)
-        self.models.read_state_dict = None
         self.networks.loaded_networks = []
+        self.networks.network_apply_weights = self.network_apply_weights
+        self.applied = 0
         modules.sd_hijack.model_hijack = SimpleNamespace(circular_enabled=False)
         modules.sd_hijack.ldm_original_forward = self.torch_forward
-        modules.shared.loaded_hypernetworks = []
-        modules.shared.opts = SimpleNamespace()
-        modules.shared.cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
-        modules.devices.cpu, modules.devices.device, modules.devices.torch_gc = "cpu", "cuda", lambda: None
+        self.shared.loaded_hypernetworks = []
+        self.shared.opts = SimpleNamespace()
+        self.shared.cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
+        self.devices.cpu, self.devices.device, self.devices.fp8 = "cpu", "cuda", False
         self.torch_calls = 0
         self.refresh_checkpoints()
 
+    @property
+    def torch_unet(self):
+        return self.models.model_data.sd_model.model.diffusion_model
+
     def torch_forward(self, unet, *args, **kwargs):
-        if sys.modules["modules.shared"].cmd_opts.lowvram:
-            for name in BROUGHT:
-                unet.parts[name].to("cuda")
         assert unet.place == "cuda", "its weights are not where it computes"
         self.torch_calls += 1
         return TorchUnet.forward(unet, *args, **kwargs)
+
+    def network_apply_weights(self, module):
+        """As the web UI's own extension does in each layer's forward."""
+        assert module.place == "cuda", "on the CPU it takes seconds"
+        self.applied += 1
+        module.loras = tuple(network.name for network in self.networks.loaded_networks)
+        bias = any(getattr(network, "adds_bias", False) for network in self.networks.loaded_networks)
+        module._parameters["bias"] = Parameter(module, 4) if bias else None
 
     def refresh_checkpoints(self):
         roots = [root for root in (self.ckpt_dir, self.model_path) if root]
@@ -127,47 +176,62 @@ class WebUi:
         hooks.list_unets(found)
         self.unet.unet_options[:] = found
 
-    def load(self, path):
-        """Loads a checkpoint, and has an engine chosen by 'Automatic'."""
-        self.swap(path)
-        self.choose("Automatic")
+    def load(self, path, width=4):
+        """Loads a checkpoint into the model that is there, and has an engine chosen."""
+        self.swap(path, width)
+        self.unet.apply_unet()
 
-    def swap(self, path):
+    def swap(self, path, width=4):
         """Loads a checkpoint of another architecture than the one before: no engine is chosen then."""
-        self.choose("None")
+        if self.models.model_data.sd_model is not None:
+            self.unet.apply_unet("None")
+        self.keep(path, width)
+
+    def keep(self, path, width=4):
+        """Loads a checkpoint beside the one before, and chooses nothing, as with sd_checkpoints_limit."""
         info = self.models.checkpoints_list[str(path)]
-        self.torch_unet = TorchUnet()
+        unet = TorchUnet(f"{info.model_name}", width)
         self.models.model_data.sd_model = SimpleNamespace(
-            sd_checkpoint_info=info, lowvram=self.lowvram, model=SimpleNamespace(diffusion_model=self.torch_unet)
+            sd_checkpoint_info=info, lowvram=self.lowvram, model=SimpleNamespace(diffusion_model=unet)
         )
 
-    def choose(self, setting):
-        """As the web UI applies its setting `sd_unet`."""
-        options = self.unet.unet_options
-        if setting == "Automatic":
+    def get_unet_option(self, option=None):
+        option = option or self.setting
+        if option == "Automatic":
             name = self.models.model_data.sd_model.sd_checkpoint_info.model_name
-            setting = next((option.label for option in options if option.model_name == name), "None")
-        chosen = next((option for option in options if option.label == setting), None)
-        if chosen == self.unet.current_option:
+            options = [each for each in self.unet.unet_options if each.model_name == name]
+            option = options[0].label if options else "None"
+        return next((each for each in self.unet.unet_options if each.label == option), None)
+
+    def apply_unet(self, option=None):
+        """As the web UI has it, line by line."""
+        new_option = self.get_unet_option(option)
+        if new_option == self.unet.current_unet_option:
             return
         if self.unet.current_unet is not None:
             self.unet.current_unet.deactivate()
-        self.unet.current_option, self.unet.current_unet = chosen, None
-        if chosen is None:
+        self.unet.current_unet_option = new_option
+        if new_option is None:
+            self.unet.current_unet = None
             if not self.lowvram:
                 self.torch_unet.to("cuda")
             return
         self.torch_unet.to("cpu")
-        self.unet.current_unet = chosen.create_unet()
-        self.unet.current_unet.option = chosen
+        self.unet.current_unet = new_option.create_unet()
+        self.unet.current_unet.option = new_option
         self.unet.current_unet.activate()
+
+    def choose(self, setting):
+        """Another setting 'SD Unet', and a job with it."""
+        self.setting = setting
+        self.unet.apply_unet()
 
     def job(self):
         """What comes before the first call of a job."""
         from sdtrt import hooks
 
         hooks.before_job()
-        self.choose("Automatic")
+        self.unet.apply_unet()
         self.start_pass()
 
     def start_pass(self):
@@ -175,6 +239,6 @@ class WebUi:
         from sdtrt import hooks
 
         hooks.before_pass()
-        if self.lowvram and not sys.modules["modules.shared"].cmd_opts.lowvram:
+        if self.lowvram:
             # What --medvram does when the model is called.
             self.torch_unet.to("cuda")

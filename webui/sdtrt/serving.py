@@ -1,0 +1,58 @@
+"""Which engine serves a call, and whether PyTorch would be faster. Pure."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import calls
+from .index import Engine
+
+# How far apart in pixels two sizes may be, and still take about the same time for each.
+ALIKE = 1.25
+
+
+class Served(NamedTuple):
+    engine: Engine
+    # The optimization profile.
+    profile: int
+    # Of a call of about this shape, where that is known.
+    milliseconds: float | None
+
+
+def best(engines, call, gpu):
+    """The fastest of those that take the call, or None. Unless speeds tell otherwise a fixed engine is faster
+    than an open one, and then the daemon's order counts."""
+    able = [
+        Served(engine, profile, known(engine.speeds, call, gpu))
+        for engine in engines
+        if (profile := calls.serving(engine.profiles, call)) is not None
+    ]
+    if not able:
+        return None
+    # The first of equals.
+    likely = min(able, key=lambda served: not served.engine.is_fixed)
+    if likely.milliseconds is None:
+        return likely
+    return min((served for served in able if served.milliseconds is not None), key=lambda served: served.milliseconds)
+
+
+def known(speeds, call, gpu):
+    """Milliseconds of the speed on this GPU that is the likeliest to be the call's, or None."""
+    distance = lambda speed: max(ratio := speed.width * speed.height / (call.width * call.height), 1 / ratio)
+    alike = [
+        speed
+        for speed in speeds
+        if speed.gpu == gpu and speed.batch == call.batch and distance(speed) <= ALIKE
+    ]
+    nearest = min(alike, key=lambda speed: (distance(speed), abs(speed.tokens - call.tokens)), default=None)
+    return nearest and nearest.milliseconds
+
+
+def slower(served, torch_speeds, call, gpu):
+    """Why PyTorch should compute a call though an engine could, for people; None if it should not."""
+    torch = known(torch_speeds, call, gpu)
+    if served.milliseconds is None or torch is None or served.milliseconds <= torch:
+        return None
+    return (
+        f"{call}: engine {served.engine.id[:12]} takes {served.milliseconds:.1f} ms for a call like this on "
+        f"this GPU, and PyTorch {torch:.1f} ms"
+    )

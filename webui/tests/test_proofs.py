@@ -1,0 +1,129 @@
+"""Engines are compared with PyTorch, in what they compute and in what it takes."""
+import json
+
+from sdtrt import hooks, machine, place, proofs, unet
+
+from . import samples
+from .test_unet import Served
+
+
+class Proofs(Served):
+    def setUp(self):
+        super().setUp()
+        self.error, self.milliseconds = 0.004, 30.0
+        for module, name, stand_in in (
+            (unet, "relative_error", lambda found, expected: self.error),
+            (machine, "milliseconds", lambda run: (run(), self.milliseconds)[1]),
+            (machine, "about", lambda: {"gpu": samples.HERE.gpu}),
+        ):
+            self.addCleanup(setattr, module, name, getattr(module, name))
+            setattr(module, name, stand_in)
+
+    def proof(self, of="unet of a"):
+        return json.loads(hooks.place.proofs.path("engine", of).read_text())
+
+    def test_the_first_call_is_pytorchs_too_and_what_it_took_is_kept(self):
+        unet = self.start(samples.engine(state="unproven"))
+        self.webui.job()
+        for _ in range(3):
+            self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+        self.assertEqual(self.webui.torch_calls, 2, "once to compare, and once to time it when it is warm")
+        self.assertIn("restore", self.gpu.done, "by weights that lie as PyTorch has them")
+        kept = self.proof()
+        self.assertEqual((kept["relative_error"], kept["torch_milliseconds"]), (0.004, 30.0))
+        self.assertEqual((kept["shape"], kept["tokens"]), ([2, 4, 64, 64], 77))
+
+    def test_what_no_file_holds_is_known_by_its_signature(self):
+        unet = self.start(samples.engine(state="unproven"))
+        self.publish(samples.engine(state="unproven"))
+        merged = self.folder / "models/merged.safetensors"
+        merged.touch()
+        self.webui.refresh_checkpoints()
+        self.webui.load(merged)
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "engine's of merged")
+        self.assertEqual(self.proof(samples.signature_of())["relative_error"], 0.004)
+
+    def test_an_engine_that_is_far_off_is_not_used(self):
+        self.error = 0.3
+        unet = self.start(samples.engine(state="unproven"))
+        self.webui.job()
+        for _ in range(2):
+            self.assertEqual(unet.forward(*samples.call()), "PyTorch's of a")
+        self.assertIn("3.0e-01 off", " ".join(self.gpu.said))
+        # At another start of the web UI, with another engine beside it.
+        hooks.unet.place = place.Place(self.folder)
+        self.publish(samples.engine(), samples.engine("second"))
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "second's of a")
+
+    def test_what_pytorch_approximates_is_no_measure(self):
+        unet = self.start(samples.engine(state="unproven"))
+        model = self.webui.models.model_data.sd_model
+        for holder, name, said in (
+            (model, "applied_token_merged_ratio", "token merging"),
+            (self.webui.shared.opts, "hypertile_enable_unet_secondpass", "HyperTile"),
+        ):
+            with self.subTest(name):
+                setattr(holder, name, True)
+                self.webui.job()
+                self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+                setattr(holder, name, False)
+                self.assertIn(said, self.gpu.said[-1])
+        self.assertEqual(self.webui.torch_calls, 0)
+        self.assertIsNone(hooks.place.proofs.error("engine", "unet of a"))
+
+    def test_weights_in_fp8_are_a_measure_of_an_engine_that_reads_them(self):
+        for engine, calls in ((samples.baked(state="unproven"), 0), (samples.engine(state="unproven"), 2)):
+            unet = self.start(engine)
+            self.webui.devices.fp8 = True
+            self.webui.job()
+            unet.forward(*samples.call())
+            self.assertEqual(self.webui.torch_calls, calls, engine["kind"])
+
+    def test_pytorch_computes_what_it_is_known_to_compute_faster(self):
+        slow, fast = [samples.speed(40.0)], [samples.speed(20.0)]
+        for name, speeds, expected in (
+            ("slower", slow, "PyTorch's of a"),
+            ("faster", fast, "engine's of a"),
+            ("on another GPU", [samples.speed(40.0, gpu="another")], "engine's of a"),
+            ("of another batch", [samples.speed(40.0, batch=8)], "engine's of a"),
+        ):
+            with self.subTest(name):
+                for path in self.folder.glob("proofs/*"):
+                    path.unlink()
+                samples.Gpu(self, self.folder)
+                unet = self.start(samples.engine(state="unproven", speeds=speeds))
+                self.webui.job()
+                self.assertEqual(unet.forward(*samples.call()), "engine's of a", "nothing is known of PyTorch yet")
+                self.assertEqual(unet.forward(*samples.call()), expected)
+                # After a restart of the web UI.
+                samples.Gpu(self, self.folder)
+                unet = self.start(samples.engine(state="unproven", speeds=speeds))
+                self.webui.job()
+                self.assertEqual(unet.forward(*samples.call()), expected)
+
+    def test_pytorch_is_timed_beside_an_engine_whose_numbers_are_known(self):
+        for milliseconds, expected in ((40.0, "PyTorch's of a"), (20.0, "engine's of a")):
+            with self.subTest(milliseconds):
+                for path in self.folder.glob("proofs/*"):
+                    path.unlink()
+                samples.Gpu(self, self.folder)
+                unet = self.start(samples.engine(speeds=[samples.speed(milliseconds)]))
+                self.webui.job()
+                self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+                self.assertEqual(self.webui.torch_calls, 2)
+                self.assertEqual(unet.forward(*samples.call()), expected)
+
+    def test_what_an_engine_computed_is_remembered(self):
+        for error, holds in ((0.019, True), (0.021, False), (float("nan"), False), (float("inf"), False)):
+            self.assertEqual(proofs.holds(error), holds)
+            seen = proofs.Proofs(self.folder / "proofs")
+            seen.record("engine", "unet", error, {"gpu": "one"})
+            tree = json.loads(seen.path("engine", "unet").read_text())
+            self.assertEqual((tree["engine"], tree["unet"], tree["gpu"]), ("engine", "unet", "one"))
+            again = proofs.Proofs(self.folder / "proofs")
+            self.assertEqual(proofs.holds(again.error("engine", "unet")), holds)
+            self.assertIsNone(again.error("engine", "other"))
+            self.assertIsNone(again.torch_speed("engine", "unet"), "of an older version")
+            self.assertEqual(len(list(self.folder.glob("proofs/*"))), 1, "nothing is left aside")
