@@ -1,16 +1,15 @@
-"""What sdtrtd makes of an NVIDIA GPU: shared engines beside baked ones, a second checkpoint, a wrong
-engine, and a load that comes in between.
+"""What sdtrtd makes of an NVIDIA GPU: the engines of a first checkpoint, a second one, a size that is asked for,
+and a load that begins while an engine is validated.
 
-FOLDER has `weights.safetensors` and `default.onnx`, as `goldens` and the example `forms` of the crate
-`unet` write them; engines and checkpoints are put into WORK. Prints a line for each figure. Needs torch
-with CUDA, onnx, safetensors and tensorrt-rtx-cu12-bindings.
+FOLDER has `weights.safetensors`, as `goldens` writes it; engines and checkpoints are put into WORK. Prints a line
+for each figure. Needs torch with CUDA.
 """
 import argparse
 import json
 import os
 import shutil
 import subprocess
-import threading
+import sys
 import time
 from pathlib import Path
 
@@ -18,8 +17,8 @@ import torch
 
 # Where sdtrtd looks for ONNX Runtime in its data folder.
 ONNX_RUNTIME = "runtime/onnxruntime-1.32.0/libonnxruntime.so.1.32.0"
-# The bias that the wrong engine lacks.
-DROPPED = "model.diffusion_model.input_blocks.0.0.bias"
+# Of a checkpoint's UNet one number is changed for another checkpoint.
+CHANGED = "model.diffusion_model.input_blocks.0.0.bias"
 IDLE_SECONDS = 3
 LOAD_SECONDS = 5
 # Seconds over which a load's throughput is told.
@@ -34,21 +33,17 @@ def main():
     add("--programs", type=Path, default=Path("target/release"), help="where sdtrtd and sdtrtctl are")
     add("--tensorrt-dir", type=Path, required=True)
     add("--onnx-runtime", type=Path, required=True, help="the library")
-    add("--parts", default="baked,wrong,shared,load", help="of the figures")
-    add("--presets", default="default", help="that engines are built for")
-    add("--checkpoints", type=int, default=2, help="that share an engine")
+    add("--parts", default="first,second,size,load", help="of the figures")
+    add("--size", default="640x512", help="WIDTHxHEIGHT that nobody has asked for yet")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    parts = options.parts.split(",")
-    # Both build meanwhile.
-    daemons = {kind: Daemon(options, kind) for kind in ("shared", "baked") if kind in parts}
-    for part in parts:
+    daemon = Daemon(options, "shared", build="always")
+    for part in options.parts.split(","):
         try:
-            PARTS[part](options, daemons)
+            PARTS[part](options, daemon)
         except Exception as error:
             print(f"{part}: {type(error).__name__}: {error}", flush=True)
-    for daemon in daemons.values():
-        daemon.stop()
+    daemon.stop()
 
 
 def tell(what, figure):
@@ -58,7 +53,7 @@ def tell(what, figure):
 class Daemon:
     """sdtrtd on a models folder of its own with the checkpoint in it."""
 
-    def __init__(self, options, name, engines=None, **settings):
+    def __init__(self, options, name, **settings):
         self.programs = options.programs.resolve()
         self.data, self.models = options.work / name, options.work / f"{name}-models"
         self.models.mkdir(parents=True, exist_ok=True)
@@ -74,13 +69,10 @@ class Daemon:
             "data_dir": str(self.data),
             "socket": str(self.data / "socket"),
             "tensorrt_dir": str(options.tensorrt_dir),
-            "engines": engines or name,
-            "build": "always",
             "settle_seconds": 0.5,
         } | settings
         config = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
-        rule = f"[[rules]]\npresets = {json.dumps(options.presets.split(','))}\n"
-        (self.data / "sdtrtd.toml").write_text(config + rule)
+        (self.data / "sdtrtd.toml").write_text(config)
         self.environment = os.environ | {"SDTRT_CONFIG": str(self.data / "sdtrtd.toml")}
         self.start()
 
@@ -118,10 +110,14 @@ class Daemon:
         """The phase of what is under way, if anything is."""
         return next((job["phase"] for job in self.ask("status")["building"]), None)
 
-    def published(self):
-        """The plan and the manifest of its engine."""
-        plan = next(self.data.glob("engines/*.engine"))
-        return plan, plan.with_suffix(".json")
+    def manifests(self):
+        """What is kept beside each engine, in the order in which they were built."""
+        trees = [json.loads(path.read_text()) for path in self.data.glob("engines/*.json")]
+        return sorted(trees, key=lambda tree: tree["built_at"])
+
+    def all_done(self, seconds=900):
+        """Waits until nothing is under way or to come."""
+        until(lambda: not ((status := self.ask("status"))["building"] or status["queue"]), seconds, 0.5)
 
 
 def until(true, seconds, every=0.02):
@@ -132,113 +128,85 @@ def until(true, seconds, every=0.02):
         time.sleep(every)
 
 
-def trial(entry):
-    return entry["engines"][0]["trials"][0]
+def name(manifest):
+    return ", ".join(manifest["presets"]) or "fixed to {}x{}, batch {}".format(*shape(manifest))
 
 
-def describe(found):
-    proof = found["proof"]
-    error = f"error {proof['relative_error']:.2e}" if proof else found["unproven"]
-    error += f", found in {found['proof_seconds']:.1f} s"
-    sizes = ", ".join(f"{s['width']}: {s['milliseconds']:.2f} ms" for s in found["speeds"])
-    filled = f", refit {found['fill_seconds']:.2f} s" if found["fill_seconds"] else ""
-    return f"{error}; batch {found['speeds'][0]['batch']}, {sizes}{filled}"
+def shape(manifest):
+    batch, _, height, width = manifest["spec"]["profiles"][0]["inputs"]["sample"]["opt"]
+    return width * 8, height * 8, batch
 
 
-def baked(options, daemons):
-    tell("baked engine", describe(trial(daemons["baked"].settled())))
+def describe(manifest):
+    """What an engine took to build, and what its validation found."""
+    built = f"built in {manifest['build_seconds']:.1f} s with {manifest['peak_bytes'] / 1e9:.2f} GB, "
+    built += f"{manifest['bytes'] / 1e6:.0f} MB, attention sums: {manifest['accumulation']}"
+    if not manifest["validations"]:
+        return f"{built}; not validated"
+    found = manifest["validations"][-1]["findings"]
+    proof = found["proof"].get("Ok")
+    error = f"error {proof['relative_error']:.2e} ({found['proof_seconds']:.1f} s)" if proof else "not compared"
+    speeds = ", ".join(f"{s['width']}x{s['height']}: {s['milliseconds']:.2f} ms" for s in found["speeds"])
+    return f"{built}; {error}; {speeds}"
 
 
-def wrong(options, daemons):
-    """The same engine without one bias, as if TensorRT had lost it."""
-    daemon = daemons["baked"]
-    daemon.settled()
-    daemon.stop()
-    plan, manifest = daemon.published()
-    build_without(options.folder, DROPPED, plan)
-    told = json.loads(manifest.read_text()) | {"bytes": plan.stat().st_size, "trials": []}
-    manifest.write_text(json.dumps(told))
-    daemon.start()
-    until(lambda: (e := daemon.entry()) and e["engines"] and e["engines"][0]["trials"], 120)
-    entry = daemon.entry()
-    tell(f"baked engine without {DROPPED}", f"{entry['state']}: {entry['reason']}")
+def tell_history(daemon):
+    """What each job took."""
+    for job in daemon.ask("history"):
+        tell(f"{job['result']} {job.get('engine', '')[:12]}", f"{job['seconds']:.1f} s")
 
 
-def build_without(folder, bias, plan):
-    import numpy as np
-    import onnx
-    from onnx import numpy_helper
-
-    import engine
-    from webui_engines import Subject
-
-    model = onnx.load(folder / "default.onnx", load_external_data=False)
-    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == bias)
-    tensor.CopyFrom(numpy_helper.from_array(np.zeros(list(tensor.dims), np.float16), bias))
-    onnx.save(model, folder / "wrong.onnx")
-    subject = Subject(folder, None, "baked")
-    sizes = {"side": (64, 64, 96), "batch": (1, 2, 8), "pieces": (1, 1, 2)}
-    engine.build(folder / "wrong.onnx", plan, [subject.shapes(sizes)])
-
-
-def shared(options, daemons):
-    daemon = daemons["shared"]
-    first = daemon.settled(600)
-    tell("shared engine", describe(trial(first)))
-    size = lambda: sum(f.stat().st_size for f in daemon.data.glob("engines/*"))
-    before = size()
-    tell("shared engine on disk", f"{before / 1e6:.1f} MB")
-    took, reading = zip(*(another(options, daemon, n) for n in range(2, options.checkpoints + 1)))
-    tell(
-        f"each of {len(took)} more checkpoints from moved in to ready, 0.5 s of it settling",
-        f"{min(took):.2f} to {max(took):.2f} s; reading one {min(reading):.2f} s",
-    )
-    tell("disk that they take", f"{(size() - before) / 1e6:.3f} MB")
+def first(options, daemon):
     start = time.monotonic()
-    plain = options.work / "plain.engine"
-    written = daemon.ask("materialize", "checkpoint-2", "--output", str(plain))
-    tell("materialized", f"{written['bytes'] / 1e9:.2f} GB in {time.monotonic() - start:.1f} s")
-    tell("its error", f"{error_of(plain, options.folder, daemon.models / 'checkpoint-2.safetensors'):.2e}")
+    daemon.settled(900)
+    tell("first checkpoint, its open engines built and validated", f"{time.monotonic() - start:.1f} s")
+    daemon.all_done()
+    tell("the usual sizes too", f"{time.monotonic() - start:.1f} s")
+    for manifest in daemon.manifests():
+        tell(name(manifest), describe(manifest))
+    tell_history(daemon)
 
 
-def another(options, daemon, number):
-    """Seconds until one more checkpoint is ready, and those that reading it takes."""
-    name = f"checkpoint-{number}"
-    aside = options.work / f"{name}.safetensors"
+def second(options, daemon):
+    """Another checkpoint of the same signature."""
+    before = [(path.name, path.stat().st_size) for path in sorted(daemon.data.glob("engines/*"))]
+    aside = options.work / "second.safetensors"
     shutil.copy(daemon.checkpoint, aside)
-    change(aside, number)
-    start = time.monotonic()
-    aside.read_bytes()
-    reading = time.monotonic() - start
+    change(aside)
     start = time.monotonic()
     aside.rename(daemon.models / aside.name)
-    until(lambda: (daemon.entry(name) or {}).get("state") == "ready", 60)
-    return time.monotonic() - start, reading
+    until(lambda: (daemon.entry("second") or {}).get("state") == "ready", 60)
+    tell("second checkpoint, moved in to ready, 0.5 s of it settling", f"{time.monotonic() - start:.2f} s")
+    after = [(path.name, path.stat().st_size) for path in sorted(daemon.data.glob("engines/*"))]
+    tell("engine files written for it", f"{len(set(after) - set(before))}")
 
 
-def change(checkpoint, number):
-    """One other number in the UNet: another checkpoint of the same architecture."""
+def size(options, daemon):
+    """A size that nobody has asked for yet, as the web UI tells of it."""
+    width, height = map(int, options.size.split("x"))
+    index = json.loads((daemon.data / "index.json").read_text())
+    wanted = {"width": width, "height": height, "batch": 2}
+    sys.path.insert(0, str(Path(__file__).parent.parent / "webui"))
+    from sdtrt.daemon import ask
+
+    start = time.monotonic()
+    ask(index["socket"], "shapes", signature=index["signatures"][0]["id"], shapes=[wanted])
+    made = lambda: next((m for m in daemon.manifests() if shape(m) == (width, height, 2)), None)
+    until(made, 120)
+    tell(f"a fixed engine for {options.size}, asked for to built", f"{time.monotonic() - start:.1f} s")
+    daemon.all_done()
+    tell("the same, validated, its kernels compiled", f"{time.monotonic() - start:.1f} s; {describe(made())}")
+
+
+def change(checkpoint):
+    """One other number in the UNet: another checkpoint of the same signature."""
     with checkpoint.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        begin, _ = json.loads(file.read(length))[DROPPED]["data_offsets"]
+        begin, _ = json.loads(file.read(length))[CHANGED]["data_offsets"]
         file.seek(8 + length + begin)
         byte = file.read(1)[0]
         file.seek(8 + length + begin)
-        file.write(bytes([byte ^ number]))
-
-
-def error_of(plan, folder, checkpoint):
-    """How far a plan with weights inside is off fp32."""
-    import engine
-    from measure import TOKENS, references, relative_error
-    from webui_engines import Subject
-
-    subject = Subject(folder, None, "baked")
-    side = subject.profiles[0]["side"][1]
-    case = subject.case(2, side, side, TOKENS)
-    with torch.no_grad():
-        expected = references(checkpoint, {"all": case})["all"]
-        return relative_error(engine.Engine(plan)(**case), expected)
+        file.write(bytes([byte ^ 1]))
 
 
 class Load:
@@ -268,36 +236,29 @@ class Load:
         return pieces
 
 
-def load(options, daemons):
-    """A load begins while an engine is tried, and while one is built."""
-    for other in daemons.values():
-        other.stop()
+def load(options, daemon):
+    """A load begins while an engine is validated."""
+    daemon.stop()
     work = Load()
     # After as much idleness and for as long as it will be: clocks follow the load.
     time.sleep(IDLE_SECONDS)
     alone = [figure for _, figure in work.run(LOAD_SECONDS)]
     usual = sorted(alone)[len(alone) // 2]
     tell("a load on an idle GPU", " ".join(f"{100 * figure / usual:.0f}" for figure in alone) + " %")
-    daemon = Daemon(options, "polite", "baked", build="when-idle", idle_seconds=IDLE_SECONDS)
-    for phase in ("build", "load"):
-        until(lambda: daemon.working() == phase, 120)
-        pieces = work.run(LOAD_SECONDS)
-        slow = [end for end, figure in pieces if figure < 0.95 * usual]
-        back = max(slow, default=0.0)
-        course = " ".join(f"{100 * figure / usual:.0f}" for _, figure in pieces)
-        tell(
-            f"a load begins during {phase}",
-            f"back to 95 % of its throughput after {back:.2f} s; in pieces of {PIECE} s: {course} %; "
-            f"then {daemon.working() or 'nothing'} is under way",
-        )
-        start = time.monotonic()
-        until(daemon.working, 60)
-        waited = time.monotonic() - start
-        tell("the job goes on after the load", f"{waited:.1f} s, of which {IDLE_SECONDS} s of idleness")
-    daemon.stop()
+    polite = Daemon(options, "polite", build="when-idle", idle_seconds=IDLE_SECONDS)
+    until(lambda: polite.working() in ("load", "prove", "warm"), 120)
+    pieces = work.run(LOAD_SECONDS)
+    slow = [end for end, figure in pieces if figure < 0.95 * usual]
+    course = " ".join(f"{100 * figure / usual:.0f}" for _, figure in pieces)
+    tell(
+        "a load begins during a validation",
+        f"back to 95 % of its throughput after {max(slow, default=0.0):.2f} s; in pieces of {PIECE} s: {course} %",
+    )
+    polite.stop()
+    daemon.start()
 
 
-PARTS = {"baked": baked, "wrong": wrong, "shared": shared, "load": load}
+PARTS = {"first": first, "second": second, "size": size, "load": load}
 
 if __name__ == "__main__":
     main()

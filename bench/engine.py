@@ -10,11 +10,10 @@ VERSION = trt.__version__
 TYPES = {trt.float16: torch.float16, trt.float32: torch.float32}
 
 
-def build(onnx, plan, profiles, compute_capabilities=(), shared=False):
+def build(onnx, plan, profiles, compute_capabilities=()):
     """Builds the engine of an ONNX file, whose weights are found from its folder, and writes its plan.
-    Each profile has the least, the usual and the greatest shape of each input; without compute
-    capabilities the library chooses. A shared engine is weight-stripped, to be refitted. Returns
-    seconds, parsing included."""
+    Each profile has the least, the usual and the greatest shape of each input, and what is the same in all
+    is fixed; without compute capabilities the library chooses. Returns seconds, parsing included."""
     start = time.monotonic()
     builder = trt.Builder(LOGGER)
     # 0 is the number of the flag STRONGLY_TYPED: the types are the graph's.
@@ -28,9 +27,7 @@ def build(onnx, plan, profiles, compute_capabilities=(), shared=False):
         for index, name in enumerate(compute_capabilities):
             number = f"SM{name.replace('.', '')}" if name[0].isdigit() else name.upper()
             config.set_compute_capability(getattr(trt.ComputeCapability, number), index)
-    if shared:
-        config.set_flag(trt.BuilderFlag.STRIP_PLAN)
-        config.set_flag(trt.BuilderFlag.REFIT)
+    fix(network, profiles)
     for profile in profiles:
         optimization = builder.create_optimization_profile()
         for name, shapes in profile.items():
@@ -46,10 +43,21 @@ def build(onnx, plan, profiles, compute_capabilities=(), shared=False):
     return time.monotonic() - start
 
 
-class Engine:
-    """A plan on the GPU, called like the UNet that it was made of."""
+def fix(network, profiles):
+    """Makes the dimensions that are the same in all shapes part of the network."""
+    for number in range(network.num_inputs):
+        tensor = network.get_input(number)
+        shapes = [shape for profile in profiles for shape in profile.get(tensor.name, ())]
+        if shapes:
+            sizes = [set(dimension) for dimension in zip(*shapes)]
+            tensor.shape = [size.pop() if len(size) == 1 else -1 for size in sizes]
 
-    def __init__(self, plan):
+
+class Engine:
+    """A plan on the GPU, called like the UNet that it was made of. `weights` are the inputs that are; `cache` is
+    the file of the kernels that were compiled."""
+
+    def __init__(self, plan, weights=None, cache=None):
         self.runtime = trt.Runtime(LOGGER)
         self.engine = self.runtime.deserialize_cuda_engine(Path(plan).read_bytes())
         if self.engine is None:
@@ -60,14 +68,30 @@ class Engine:
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        self.cache, self.file = config.create_runtime_cache(), cache and Path(cache)
+        if self.file and self.file.exists():
+            self.cache.deserialize(self.file.read_bytes())
+        config.set_runtime_cache(self.cache)
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
             raise RuntimeError("TensorRT-RTX has no execution context, for want of memory perhaps")
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
         self.dtypes = {name: TYPES[self.engine.get_tensor_dtype(name)] for name in names}
+        # A graph can't be captured on the default stream.
+        self.stream = torch.cuda.Stream()
+        # Held for as long as they are read.
+        self.weights = weights or {}
+        for name, tensor in self.weights.items():
+            assert tensor.is_contiguous() and tensor.dtype == self.dtypes[name], name
+            self.context.set_tensor_address(name, tensor.data_ptr())
+
+    def keep(self):
+        """Writes the kernels that were compiled to the cache's file."""
+        self.file.write_bytes(bytes(self.cache.serialize()))
 
     def __call__(self, **inputs):
-        """Puts one call on torch's current stream, and returns where its output will be."""
+        """Puts one call behind torch's current stream, and returns where its output will be."""
         for name, tensor in inputs.items():
             assert tensor.is_cuda and tensor.is_contiguous() and tensor.dtype == self.dtypes[name], name
             if not self.context.set_input_shape(name, tuple(tensor.shape)):
@@ -76,6 +100,9 @@ class Engine:
         shape = tuple(self.context.get_tensor_shape("latent"))
         latent = torch.empty(shape, dtype=self.dtypes["latent"], device="cuda")
         self.context.set_tensor_address("latent", latent.data_ptr())
-        if not self.context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+        current = torch.cuda.current_stream()
+        self.stream.wait_stream(current)
+        if not self.context.execute_async_v3(self.stream.cuda_stream):
             raise RuntimeError("TensorRT-RTX could not run the engine")
+        current.wait_stream(self.stream)
         return latent

@@ -7,8 +7,3 @@ pub(crate) fn is_there() -> bool {
     let tool = Command::new("nvidia-smi").arg("-L").stdin(Stdio::null()).output();
     tool.is_ok_and(|output| output.status.success() && !output.stdout.is_empty())
 }
-
-/// Ada, for a machine with nothing to build for; with a GPU the daemon chooses by itself.
-pub(crate) fn compute_capability() -> Option<&'static str> {
-    (!is_there()).then_some("8.9")
-}

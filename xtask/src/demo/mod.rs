@@ -1,9 +1,10 @@
-//! The main job, shown: a checkpoint goes in, an engine comes out, and it stays when files move.
+//! The main job, shown: engines are there seconds after the first checkpoint, a second one needs none of its
+//! own, and they stay when files move.
 
 mod models;
 mod progress;
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use protocol::{Checkpoint, Client};
@@ -12,11 +13,11 @@ use tempfile::TempDir;
 use crate::{
     cargo::{self, Profile, Programs},
     daemon::{self, Daemon, Options},
-    folders, gpu, process, size,
+    folders, process, size,
 };
 
 pub(crate) use models::write_full_size;
-pub(crate) use progress::until_ready;
+pub(crate) use progress::until_nothing_is_left;
 
 /// Where the checkpoint goes.
 const MOVED: &str = "favourites/under another name";
@@ -54,7 +55,7 @@ fn show(
         models: &models,
         data: &data,
         tensorrt,
-        compute_capability: gpu::compute_capability(),
+        compute_capability: None,
         settle_seconds: None,
     };
     let mut daemon = Daemon::start(programs, &options)?;
@@ -62,35 +63,68 @@ fn show(
     let started = Instant::now();
     progress::until_ready(&mut client)?;
     println!("ready after {}", size::seconds(started.elapsed()));
-    let before = engine(&mut client)?;
+    progress::until_nothing_is_left(&mut client)?;
+    println!("with engines for the usual sizes after {}", size::seconds(started.elapsed()));
+    let before = engines(&mut client)?;
     for command in ["status", "list"] {
         shown(&mut daemon.ctl([command]), &["sdtrtctl", command])?;
     }
 
+    // Nobody's own is copied.
+    if models_dir.is_none() {
+        second(&mut daemon, &mut client, &checkpoint, &before)?;
+    }
+
     let extension = checkpoint.extension().context("a checkpoint's name has an extension")?;
     let moved = models.join(MOVED).with_extension(extension);
-    say(&format!("the checkpoint becomes {}", moved.display()));
+    say(&format!("the first becomes {}", moved.display()));
     folders::make(moved.parent().context("it is in a folder")?)?;
     fs::rename(&checkpoint, &moved)?;
     let name = moved.file_name().context("it has a name")?.to_string_lossy().into_owned();
-    for command in ["wait", "show"] {
-        shown(&mut daemon.ctl([command, &name]), &["sdtrtctl", command, &format!("'{name}'")])?;
+    for command in ["wait", "list"] {
+        let arguments: &[&str] = if command == "wait" { &[&name] } else { &[] };
+        let typed = [&["sdtrtctl", command], arguments].concat();
+        shown(&mut daemon.ctl([&[command], arguments].concat()), &typed)?;
     }
-    let after = engine(&mut client)?;
+    let after = engines(&mut client)?;
     daemon.stop();
     if before != after {
-        bail!("the engine was {before} before the move and is {after} after it");
+        bail!("the engines were {before:?} before the move and are {after:?} after it");
     }
-    say(&format!("the same engine, {}, before and after the move", &after[..12.min(after.len())]));
+    say(&format!("the same {} engines before and after the move", after.len()));
     Ok(())
 }
 
-/// The key of the one checkpoint's one engine.
-fn engine(client: &mut Client) -> Result<String> {
-    let list = daemon::list(client)?;
-    match &list[..] {
-        [Checkpoint { engines, .. }] if engines.len() == 1 => Ok(engines[0].key.clone()),
-        _ => bail!("one checkpoint with one engine was expected, not {list:?}"),
+/// Has another checkpoint of the same kind come: nothing is built for it.
+fn second(
+    daemon: &mut Daemon,
+    client: &mut Client,
+    first: &Path,
+    before: &BTreeSet<String>,
+) -> Result<()> {
+    say("a second checkpoint of the kind comes");
+    let second = models::another(first)?;
+    let name = second.file_name().context("it has a name")?.to_string_lossy().into_owned();
+    let started = Instant::now();
+    shown(&mut daemon.ctl(["wait", &name]), &["sdtrtctl", "wait", &name])?;
+    println!("ready after {}", size::seconds(started.elapsed()));
+    if engines(client)? != *before {
+        bail!("engines were built for the second checkpoint");
+    }
+    say("nothing was built for it");
+    Ok(())
+}
+
+/// The keys of all engines, which every checkpoint must have.
+fn engines(client: &mut Client) -> Result<BTreeSet<String>> {
+    let mut all = daemon::list(client)?.into_iter().map(|Checkpoint { engines, .. }| {
+        engines.into_iter().map(|engine| engine.key).collect::<BTreeSet<_>>()
+    });
+    let first = all.next().filter(|engines| !engines.is_empty()).context("there is no engine")?;
+    if all.all(|engines| engines == first) {
+        Ok(first)
+    } else {
+        bail!("the checkpoints have different engines")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Seek, SeekFrom, Write},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -30,6 +31,22 @@ pub(super) fn generate(programs: &Programs, models: &Path) -> Result<PathBuf> {
 /// Writes a full-size checkpoint, sd15 or sdxl.
 pub(crate) fn write_full_size(programs: &Programs, name: &str, path: &Path) -> Result<()> {
     process::run(Command::new(&programs.goldens).args(["--full-size", name]).arg(path))
+}
+
+/// Another checkpoint of the same kind beside a .safetensors: a copy with another number at its end, in some tensor.
+pub(super) fn another(first: &Path) -> Result<PathBuf> {
+    let path = first.with_file_name("another.safetensors");
+    let aside = path.with_extension("part");
+    fs::copy(first, &aside)?;
+    let mut file = fs::OpenOptions::new().read(true).write(true).open(&aside)?;
+    file.seek(SeekFrom::End(-2))?;
+    let mut last = [0; 2];
+    file.read_exact(&mut last)?;
+    file.seek(SeekFrom::End(-2))?;
+    file.write_all(&last.map(|byte| byte ^ 1))?;
+    fs::rename(aside, &path)?;
+    println!("{}", path.display());
+    Ok(path)
 }
 
 /// A link to the user's newest checkpoint: the link is what will be moved.

@@ -42,6 +42,18 @@ pub(crate) fn until_ready(client: &mut Client) -> Result<()> {
     result
 }
 
+/// Waits until nothing is under way or to come, fixed engines included.
+pub(crate) fn until_nothing_is_left(client: &mut Client) -> Result<()> {
+    let mut line = Line::default();
+    let result = process::until("nothing is left to do", LIMIT, PAUSE, || {
+        let status = daemon::status(client)?;
+        line.show(&describe(&status, None))?;
+        Ok((status.building.is_empty() && status.queue.is_empty()).then_some(()))
+    });
+    line.end()?;
+    result
+}
+
 fn describe(status: &Status, checkpoint: Option<&Checkpoint>) -> String {
     match (status.building.first(), checkpoint) {
         (Some(b), _) => format!("building {}: {} {} %", b.preset, b.phase, b.percent),
