@@ -35,6 +35,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let mut client = daemon.ready(&data)?;
+    demo::until_ready(&mut client)?;
     demo::until_nothing_is_left(&mut client)?;
     process::run(daemon.ctl(["verify"]).stdout(std::process::Stdio::null()))?;
     daemon.stop();

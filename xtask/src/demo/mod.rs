@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) use models::write_full_size;
-pub(crate) use progress::until_nothing_is_left;
+pub(crate) use progress::{until_nothing_is_left, until_ready};
 
 /// Where the checkpoint goes.
 const MOVED: &str = "favourites/under another name";
