@@ -1,7 +1,5 @@
 //! How the inputs of a graph without weights are made of a model's parameters.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 /// Version of [`Binding`]'s meaning. Whoever runs an engine refuses another one.
@@ -39,12 +37,4 @@ pub enum Layout {
     /// A convolution's weight [outputs, inputs, height, width] as [outputs, height, width, inputs], which
     /// is what torch calls `channels_last`. Kernels read it so; otherwise each call would transpose it.
     Ohwi,
-}
-
-impl Binding {
-    /// All parameters that the inputs are made of, in order of their names.
-    #[must_use]
-    pub fn parameters(&self) -> BTreeSet<&str> {
-        self.inputs.iter().flat_map(|input| input.parts.iter().map(String::as_str)).collect()
-    }
 }
