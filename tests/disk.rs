@@ -22,7 +22,7 @@ fn gc(w: &Workplace, more: &[&str]) -> Vec<Garbage> {
 fn only_engine(w: &Workplace) -> Engine {
     let entry = w.only();
     assert_eq!(entry.engines.len(), 1, "{entry:#?}");
-    entry.engines[0].clone()
+    Engine::clone(&entry.engines[0])
 }
 
 fn is_orphaned(entry: &Checkpoint) -> bool {

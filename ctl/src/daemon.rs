@@ -38,7 +38,7 @@ impl Daemon {
 
     pub(crate) fn list(&mut self, request: &Request) -> Result<Vec<Checkpoint>> {
         match self.ask(request)? {
-            Reply::List(list) => Ok(list),
+            Reply::List(list) => Ok(list.0),
             other => Err(unexpected(&other)),
         }
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{FakeDaemon, ctl, entry, json, run, status};
 use protocol::{
-    Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, Materialized, Outcome,
+    Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, List, Materialized, Outcome,
     Reloaded, Reply, Request, State, Sums, Task, Verdict,
 };
 
@@ -51,7 +51,7 @@ fn json_is_what_the_daemon_said() {
     let reference = || "a".to_owned();
     for (args, request, reply, expected) in [
         (&["status"][..], Request::Status, Reply::Status(Box::new(status())), json(&status())),
-        (&["list"], Request::List, Reply::List(vec![one.clone()]), json(&[&one])),
+        (&["list"], Request::List, Reply::List(List(vec![one.clone()])), json(&[&one])),
         (
             &["show", "a"],
             Request::Show { reference: reference() },
@@ -80,7 +80,7 @@ fn json_is_what_the_daemon_said() {
             Reply::Checkpoint(one.clone()),
             json(&one),
         ),
-        (&["bench"], Request::List, Reply::List(vec![one.clone()]), "[]".to_owned()),
+        (&["bench"], Request::List, Reply::List(List(vec![one.clone()])), "[]".to_owned()),
         (
             &["bench", "a"],
             Request::Show { reference: reference() },
@@ -110,13 +110,13 @@ fn json_is_what_the_daemon_said() {
         (
             &["wait", "a", "--timeout", "0.5"],
             Request::Wait { reference: Some(reference()), timeout_s: 0.5 },
-            Reply::List(vec![one.clone()]),
+            Reply::List(List(vec![one.clone()])),
             json(&[&one]),
         ),
         (
             &["wait"],
             Request::Wait { reference: None, timeout_s: 3600.0 },
-            Reply::List(vec![]),
+            Reply::List(List::default()),
             "[]".to_owned(),
         ),
         (&["verify"], Request::Verify, Reply::Verified(vec![verdict.clone()]), json(&[&verdict])),
@@ -175,7 +175,7 @@ fn people_get_text() {
     let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
     for (args, reply, expected) in [
         (&["status"][..], Reply::Status(Box::new(status())), "TensorRT      none: not found\n"),
-        (&["list"], Reply::List(vec![one.clone()]), "queued"),
+        (&["list"], Reply::List(List(vec![one.clone()])), "queued"),
         (&["show", "a"], Reply::Checkpoint(one.clone()), "reason         next\n"),
         (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
         (
@@ -185,7 +185,7 @@ fn people_get_text() {
         ),
         (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing waits to be built\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
-        (&["bench"], Reply::List(vec![one.clone()]), "no engine was validated on a GPU yet"),
+        (&["bench"], Reply::List(List(vec![one.clone()])), "no engine was validated on a GPU yet"),
         (
             &["materialize", "a", "-o", "sd.engine"],
             Reply::Materialized(materialized()),
@@ -276,10 +276,10 @@ fn waiting_in_vain_ends_with_1_and_the_reason() {
     let rejected = entry("/m/b.safetensors", State::Rejected, Some("a LoRA"));
     let timed_out = Failure::TimedOut { seconds: 0.5, what: "building /m/a.safetensors".into() };
     for (args, reply, code, reason) in [
-        (&["wait", "a"][..], Reply::List(vec![failed.clone()]), 1, "out of disk"),
-        (&["wait", "b"], Reply::List(vec![rejected.clone()]), 1, "a LoRA"),
-        (&["wait"], Reply::List(vec![rejected.clone(), failed]), 1, "out of disk"),
-        (&["wait"], Reply::List(vec![rejected]), 0, ""),
+        (&["wait", "a"][..], Reply::List(List(vec![failed.clone()])), 1, "out of disk"),
+        (&["wait", "b"], Reply::List(List(vec![rejected.clone()])), 1, "a LoRA"),
+        (&["wait"], Reply::List(List(vec![rejected.clone(), failed])), 1, "out of disk"),
+        (&["wait"], Reply::List(List(vec![rejected])), 0, ""),
         (&["wait", "a"], Reply::Failed(timed_out), 1, "building /m/a.safetensors"),
     ] {
         let outcome = FakeDaemon::replying([reply]).ctl(args);
@@ -309,7 +309,7 @@ fn refusals_end_with_1_and_say_why_on_standard_error() {
     let hung_up = FakeDaemon::scripted(vec![]).ctl(&["list"]);
     assert_eq!(hung_up.code, Some(1));
     assert!(hung_up.stderr.contains("stopped before it answered"), "{}", hung_up.stderr);
-    let wrong = FakeDaemon::replying([Reply::List(vec![])]).ctl(&["status"]);
+    let wrong = FakeDaemon::replying([Reply::List(List::default())]).ctl(&["status"]);
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.stderr.contains("a list"), "{}", wrong.stderr);
 }

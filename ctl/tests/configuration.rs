@@ -132,11 +132,8 @@ fn each_shell_gets_a_script_that_asks_this_program() {
         let printed = run(&mut ctl(&["completions", shell]));
         assert!(printed.stdout.contains("COMPLETE"), "{printed:?}");
     }
-    let daemon = common::FakeDaemon::replying([protocol::Reply::List(vec![common::entry(
-        "/m/photo.safetensors",
-        protocol::State::Ready,
-        None,
-    )])]);
+    let entry = common::entry("/m/photo.safetensors", protocol::State::Ready, None);
+    let daemon = common::FakeDaemon::replying([protocol::Reply::List(protocol::List(vec![entry]))]);
     let mut asked = ctl(&["--", "sdtrtctl", "show", "ph"]);
     asked.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
     let offered = run(asked.env("SDTRT_SOCKET", daemon.socket()));

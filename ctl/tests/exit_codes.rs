@@ -5,7 +5,7 @@ mod common;
 use std::{fs, io::Read, process::Stdio};
 
 use common::{FakeDaemon, alone, ctl, entry, run, utf8};
-use protocol::{Reply, State};
+use protocol::{List, Reply, State};
 
 #[test]
 fn what_is_not_understood_ends_with_2() {
@@ -67,7 +67,7 @@ fn another_version_ends_with_4_and_names_both() {
 
 #[test]
 fn the_socket_is_found_in_the_order_flag_variable_configuration() {
-    let daemon = FakeDaemon::replying((0..4).map(|_| Reply::List(vec![])));
+    let daemon = FakeDaemon::replying((0..4).map(|_| Reply::List(List::default())));
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("sdtrt")).unwrap();
     let file = home.path().join("sdtrt/sdtrtd.toml");
@@ -95,7 +95,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     // More than a pipe holds, so that the rest finds it closed.
     let many = vec![entry("/m/x.safetensors", State::Ready, None); 5_000];
     for args in [&["list"][..], &["list", "--json"]] {
-        let daemon = FakeDaemon::replying([Reply::List(many.clone())]);
+        let daemon = FakeDaemon::replying([Reply::List(List(many.clone()))]);
         let mut child = ctl(args)
             .arg("--socket")
             .arg(daemon.socket())

@@ -120,7 +120,7 @@ pub(crate) fn status(client: &mut Client) -> Result<Status> {
 /// As `sdtrtctl list` shows it.
 pub(crate) fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
     match client.ask(&Request::List).context("sdtrtd does not answer any more")? {
-        Reply::List(list) => Ok(list),
+        Reply::List(list) => Ok(list.0),
         other => bail!("sdtrtd answers {other:?} when asked for its list"),
     }
 }

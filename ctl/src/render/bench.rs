@@ -136,6 +136,8 @@ fn name(validated: &Benched) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::Engine;
 
     use super::*;
@@ -157,8 +159,8 @@ mod tests {
             Validation { proof: None, unproven: Some("no ONNX Runtime".into()), ..wrong.clone() };
         let baked = Engine { validations: vec![wrong, unproven], ..samples::engine('f') };
         let checkpoints = [
-            Checkpoint { engines: vec![shared.clone()], ..samples::ready() },
-            Checkpoint { engines: vec![shared, baked], ..samples::orphaned() },
+            Checkpoint { engines: [shared.clone()].map(Arc::new).into(), ..samples::ready() },
+            Checkpoint { engines: [shared, baked].map(Arc::new).into(), ..samples::orphaned() },
         ];
         let validated = engines(&checkpoints);
         insta::assert_snapshot!(render(&validated, Look::default()), @r"

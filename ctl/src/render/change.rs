@@ -119,6 +119,8 @@ fn detail(old: Option<&Checkpoint>, new: &Checkpoint) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::State;
 
     use super::*;
@@ -161,7 +163,7 @@ mod tests {
             phase("build", 50),
             Event::Building(vec![]),
             Event::Checkpoint(Checkpoint {
-                engines: vec![samples::engine('e')],
+                engines: [samples::engine('e')].map(Arc::new).into(),
                 ..at(State::Ready)
             }),
             Event::Checkpoint(samples::ready()),

@@ -93,6 +93,8 @@ pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, look: Look) -> String 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::Sums;
 
     use super::*;
@@ -111,15 +113,17 @@ mod tests {
         Disk {
             checkpoints: vec![
                 Checkpoint {
-                    engines: vec![samples::engine('e'), outdated, samples::fixed('1')],
+                    engines: [samples::engine('e'), outdated, samples::fixed('1')]
+                        .map(Arc::new)
+                        .into(),
                     ..samples::ready()
                 },
                 Checkpoint {
                     weights_id: Some(samples::id('2')),
-                    engines: vec![samples::fixed('1')],
+                    engines: [samples::fixed('1')].map(Arc::new).into(),
                     ..samples::ready()
                 },
-                Checkpoint { engines: vec![orphan], ..samples::orphaned() },
+                Checkpoint { engines: [orphan].map(Arc::new).into(), ..samples::orphaned() },
             ],
             sums: Sums {
                 engines: 5_137_000_000,

@@ -1,5 +1,7 @@
 //! Checkpoints as a table.
 
+use std::sync::Arc;
+
 use protocol::{Checkpoint, Engine, State};
 
 use crate::render::{look::Look, table::Table, text};
@@ -28,7 +30,7 @@ pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
 /// them.
 fn engines(checkpoint: &Checkpoint) -> String {
     let used = checkpoint.engines.iter().filter(|engine| engine.state != State::Retired);
-    let (outdated, current): (Vec<&Engine>, Vec<&Engine>) =
+    let (outdated, current): (Vec<&Arc<Engine>>, Vec<&Arc<Engine>>) =
         used.partition(|engine| engine.outdated.is_some());
     let mut presets: Vec<String> = Vec::new();
     for (engines, mark) in [(current, ""), (outdated, " (outdated)")] {
@@ -38,7 +40,7 @@ fn engines(checkpoint: &Checkpoint) -> String {
             }
         }
     }
-    let is_fixed = |engine: &&Engine| engine.fixed.is_some() && engine.outdated.is_none();
+    let is_fixed = |engine: &&Arc<Engine>| engine.fixed.is_some() && engine.outdated.is_none();
     let fixed = checkpoint.engines.iter().filter(is_fixed).count();
     let mut parts = Vec::new();
     if !presets.is_empty() {
@@ -78,21 +80,21 @@ mod tests {
     #[test]
     fn an_outdated_engine_is_marked_where_no_other_serves_its_preset() {
         let mut checkpoint = samples::ready();
-        checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
+        Arc::make_mut(&mut checkpoint.engines[0]).outdated = Some("recipe 1 → 2".into());
         assert_eq!(engines(&checkpoint), "default (outdated)");
-        checkpoint.engines.push(samples::engine('f'));
+        checkpoint.engines.push(Arc::new(samples::engine('f')));
         assert_eq!(engines(&checkpoint), "default");
     }
 
     #[test]
     fn fixed_engines_are_counted_and_retired_ones_are_none() {
         let mut checkpoint = samples::ready();
-        checkpoint.engines.extend(['1', '2'].map(samples::fixed));
+        checkpoint.engines.extend(['1', '2'].map(samples::fixed).map(Arc::new));
         assert_eq!(engines(&checkpoint), "default +2 fixed");
-        checkpoint.engines[0].state = State::Retired;
+        Arc::make_mut(&mut checkpoint.engines[0]).state = State::Retired;
         assert_eq!(engines(&checkpoint), "+2 fixed");
-        checkpoint.engines[1].outdated = Some("not wanted any more".into());
-        checkpoint.engines[2].outdated = Some("not wanted any more".into());
+        Arc::make_mut(&mut checkpoint.engines[1]).outdated = Some("not wanted any more".into());
+        Arc::make_mut(&mut checkpoint.engines[2]).outdated = Some("not wanted any more".into());
         assert_eq!(engines(&checkpoint), "-");
     }
 

@@ -1,5 +1,7 @@
 //! What a daemon might know, for the tests of all that is rendered.
 
+use std::sync::Arc;
+
 use protocol::{
     Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Proof, Queued,
     Runtime, Shape, Speed, State, Status, Task, Validation,
@@ -60,7 +62,7 @@ pub(crate) fn ready() -> Checkpoint {
         state: State::Ready,
         reason: None,
         locations: vec!["/models/a/sd15.safetensors".into(), "/models/copy.safetensors".into()],
-        engines: vec![engine('e')],
+        engines: [engine('e')].map(Arc::new).into(),
         coming: vec![],
     }
 }

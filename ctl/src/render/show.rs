@@ -102,6 +102,8 @@ fn numbers(engine: &Engine) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use protocol::{Proof, State};
 
     use super::*;
@@ -133,10 +135,11 @@ mod tests {
     #[test]
     fn an_engine_tells_what_is_special_about_it() {
         let mut checkpoint = samples::ready();
-        checkpoint.engines[0].outdated = Some("recipe 1 → 2".into());
-        checkpoint.engines[0].pinned = true;
-        checkpoint.engines[0].shared = true;
-        checkpoint.engines[0].proof = Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
+        Arc::make_mut(&mut checkpoint.engines[0]).outdated = Some("recipe 1 → 2".into());
+        Arc::make_mut(&mut checkpoint.engines[0]).pinned = true;
+        Arc::make_mut(&mut checkpoint.engines[0]).shared = true;
+        Arc::make_mut(&mut checkpoint.engines[0]).proof =
+            Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
         let rendered = render(&checkpoint);
         assert!(
             rendered.contains("numbers     2.10e-3 off PyTorch's, at most 2.0e-2"),
@@ -155,7 +158,7 @@ mod tests {
             unproven: Some("no ONNX Runtime".into()),
             ..samples::validation()
         };
-        checkpoint.engines[0].validations =
+        Arc::make_mut(&mut checkpoint.engines[0]).validations =
             vec![samples::validation(), Validation { speeds: vec![], ..without }];
         let rendered = render(&checkpoint);
         assert!(rendered.contains("numbers     not compared with PyTorch's yet\n"), "{rendered}");
@@ -179,7 +182,7 @@ mod tests {
             reason: reason.map(Into::into),
         };
         let shape = samples::fixed('1').fixed;
-        checkpoint.engines = vec![samples::fixed('1')];
+        checkpoint.engines = [samples::fixed('1')].map(Arc::new).into();
         checkpoint.coming = vec![
             coming(&["dynamic"], None, State::Building, None),
             coming(&[], shape, State::Queued, Some("next, after aaaaaaaaaaaa")),

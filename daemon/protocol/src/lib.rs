@@ -23,10 +23,10 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use protocol::{Client, Reply, Request};
+//! use protocol::{Client, List, Reply, Request};
 //!
 //! let mut client = Client::connect(Path::new("/run/sdtrtd.sock"))?;
-//! if let Reply::List(checkpoints) = client.ask(&Request::List)? {
+//! if let Reply::List(List(checkpoints)) = client.ask(&Request::List)? {
 //!     for checkpoint in checkpoints {
 //!         println!("{} {}", checkpoint.key(), checkpoint.state);
 //!     }
@@ -39,6 +39,7 @@ mod coverage;
 mod disk;
 mod gpu;
 mod history;
+mod list;
 mod machine;
 mod reload;
 mod request;
@@ -51,6 +52,7 @@ pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
 pub use gpu::{GpuProcess, GpuReading};
 pub use history::{Finished, JobLog, Materialized, Outcome};
+pub use list::List;
 pub use machine::Machine;
 pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};

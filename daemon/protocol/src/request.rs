@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
-    Materialized, Reloaded, Shape, Status,
+    List, Materialized, Reloaded, Shape, Status,
 };
 
 /// The first line of each side.
@@ -148,7 +148,7 @@ pub enum Reply {
     /// To [`Request::Status`], [`Request::Pause`], [`Request::Resume`] and [`Request::FindRuntime`].
     Status(Box<Status>),
     /// To [`Request::List`] and [`Request::Wait`].
-    List(Vec<Checkpoint>),
+    List(List),
     /// To [`Request::Show`], [`Request::Build`] and [`Request::Retry`].
     Checkpoint(Checkpoint),
     /// To [`Request::Check`].

@@ -1,6 +1,6 @@
 //! What the daemon knows, as clients see it. Paths are text: bytes that are not UTF-8 show as U+FFFD.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ pub struct Checkpoint {
     /// The paths at which it lies, sorted.
     pub locations: Vec<String>,
     /// Its published engines.
-    pub engines: Vec<Engine>,
+    pub engines: Vec<Arc<Engine>>,
     /// Engines that it should have and has not, or that are not used yet, in the order in which they come.
     pub coming: Vec<Coming>,
 }

@@ -1,5 +1,7 @@
 //! What clients ask of the data folder.
 
+use std::sync::Arc;
+
 use protocol::{Disk, Engine, Failure, Reply, State, Sums};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
@@ -19,12 +21,12 @@ impl Actor {
                 .map_err(|error| other(&format!("{error:#}")))?;
         }
         self.refresh();
-        let engines = engines.into_iter().map(|engine| Engine { pinned, ..engine });
+        let engines = engines.iter().map(|engine| Engine { pinned, ..Engine::clone(engine) });
         Ok(Reply::Engines(engines.collect()))
     }
 
     /// The engine whose key begins so, or all those of the checkpoint of this name.
-    fn engines_named(&self, reference: &str) -> Result<Vec<Engine>, Failure> {
+    fn engines_named(&self, reference: &str) -> Result<Vec<Arc<Engine>>, Failure> {
         let by_key = match self.engine(reference) {
             Ok(key) => Some(key.to_string()),
             Err(ambiguous @ Failure::Ambiguous { .. }) => return Err(ambiguous),

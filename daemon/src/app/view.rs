@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     process,
+    sync::Arc,
     time::Duration,
 };
 
@@ -33,7 +34,11 @@ pub(super) fn checkpoints(
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
     let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
-    let live = held.values().map(|held| identified(&outlook, held, &of(&engines, held.identity)));
+    let mut shown = ShownEngines::new(world);
+    let live: Vec<_> = held
+        .values()
+        .map(|held| identified(&outlook, &mut shown, held, &of(&engines, held.identity)))
+        .collect();
     let unread = unread(world).map(|(path, state, reason)| Checkpoint {
         weights_id: None,
         unet_id: None,
@@ -45,7 +50,11 @@ pub(super) fn checkpoints(
         coming: Vec::new(),
     });
     let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(world, engines));
-    live.chain(unread).chain(homeless).map(|entry| (entry.key().to_owned(), entry)).collect()
+    live.into_iter()
+        .chain(unread)
+        .chain(homeless)
+        .map(|entry| (entry.key().to_owned(), entry))
+        .collect()
 }
 
 /// How many entries of `list` there are in each state.
@@ -81,7 +90,12 @@ fn homeless<'a>(
     homeless.map(|(_, engines)| engines.as_slice())
 }
 
-fn identified(outlook: &Outlook<'_>, held: &Held<'_>, engines: &[&Manifest]) -> Checkpoint {
+fn identified(
+    outlook: &Outlook<'_>,
+    shown: &mut ShownEngines<'_>,
+    held: &Held<'_>,
+    engines: &[&Manifest],
+) -> Checkpoint {
     let (state, reason) = outlook.state(held, has_engine(engines));
     let (world, identity) = (outlook.world, held.identity);
     let desired = world.desired(held);
@@ -100,7 +114,7 @@ fn identified(outlook: &Outlook<'_>, held: &Held<'_>, engines: &[&Manifest]) -> 
         locations: held.paths.iter().map(|path| text(path)).collect(),
         engines: engines
             .iter()
-            .map(|manifest| engine(world, manifest, &desired, &identity.ids.unet))
+            .map(|manifest| shown.engine(manifest, &desired, &identity.ids.unet))
             .collect(),
         coming: outlook.coming(held),
     }
@@ -148,10 +162,30 @@ fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
         locations: Vec::new(),
         engines: engines
             .iter()
-            .map(|manifest| engine(world, manifest, &[], manifest.spec.weights.id()))
+            .map(|manifest| Arc::new(engine(world, manifest, &[], manifest.spec.weights.id())))
             .collect(),
         coming: Vec::new(),
     })
+}
+
+/// Engines as they are shown: one that many checkpoints have is the same for most of them.
+struct ShownEngines<'a> {
+    world: &'a World,
+    /// By the engine, what its checkpoint should have, and the UNet where the web UI compared it with that.
+    known: HashMap<(Id, *const Desired, Option<Id>), Arc<Engine>>,
+}
+
+impl<'a> ShownEngines<'a> {
+    fn new(world: &'a World) -> Self {
+        Self { world, known: HashMap::new() }
+    }
+
+    fn engine(&mut self, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Arc<Engine> {
+        let world = self.world;
+        let compared = world.proofs.contains_key(&(manifest.key, *unet)).then_some(*unet);
+        let shown = self.known.entry((manifest.key, desired.as_ptr(), compared));
+        shown.or_insert_with(|| Arc::new(engine(world, manifest, desired, unet))).clone()
+    }
 }
 
 /// `desired` are those that its checkpoint should have, where that is known.

@@ -118,7 +118,7 @@ fn second(
 /// The keys of all engines, which every checkpoint must have.
 fn engines(client: &mut Client) -> Result<BTreeSet<String>> {
     let mut all = daemon::list(client)?.into_iter().map(|Checkpoint { engines, .. }| {
-        engines.into_iter().map(|engine| engine.key).collect::<BTreeSet<_>>()
+        engines.iter().map(|engine| engine.key.clone()).collect::<BTreeSet<_>>()
     });
     let first = all.next().filter(|engines| !engines.is_empty()).context("there is no engine")?;
     if all.all(|engines| engines == first) {
