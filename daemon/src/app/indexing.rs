@@ -1,6 +1,9 @@
 //! The web UI is told which engines there are.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use checkpoint::Id;
 
@@ -18,7 +21,7 @@ impl Actor {
     }
 }
 
-/// Of all checkpoints in `held` and all engines that may be used.
+/// Of all engines that may be used, and of those checkpoints in `held` that have any.
 pub(super) fn index(world: &World, held: &HashMap<Id, Held<'_>>) -> Index {
     let offered = offered(world, held);
     let entry = |manifest, proof| IndexedEngine {
@@ -32,7 +35,14 @@ pub(super) fn index(world: &World, held: &HashMap<Id, Held<'_>>) -> Index {
             own.entry(unet).or_default().push(*manifest);
         }
     }
-    let checkpoints = held.values().map(|held| {
+    let shared_by = |manifest: &&&Manifest| matches!(manifest.spec.weights, Weights::Shared(_));
+    let signatures: HashSet<Id> =
+        offered.iter().filter(shared_by).map(|manifest| *manifest.spec.weights.id()).collect();
+    let has_engines = |held: &&Held<'_>| {
+        let identity = held.identity;
+        own.contains_key(&identity.ids.unet) || signatures.contains(&identity.signature)
+    };
+    let checkpoints = held.values().filter(has_engines).map(|held| {
         let identity = held.identity;
         let unet = identity.ids.unet;
         let engines = own.get(&unet).into_iter().flatten().map(|manifest| {
