@@ -229,8 +229,8 @@ pub struct Status {
     pub gate: Option<String>,
     /// Engines to come, and those to be validated on a GPU, in order.
     pub queue: Vec<Queued>,
-    /// The engines being built or validated: one aside, and one for each GPU at most, or one where there is
-    /// none.
+    /// The engines being built or validated: some shared ones on the CPU, and one for each GPU at most, or one
+    /// where there is none.
     pub building: Vec<Building>,
     /// Entries of `list` by state; states without any are left out.
     pub counts: BTreeMap<State, usize>,

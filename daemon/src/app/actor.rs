@@ -31,6 +31,7 @@ use super::{
 use crate::{
     build::{Builder, Library, Phase, RuntimeProblem, Target},
     gpu::Gpus,
+    memory,
     metrics::Metrics,
     schedule::{Gates, Held, Want},
     store::Store,
@@ -67,6 +68,8 @@ pub(super) struct Actor {
     pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     gpus: Arc<dyn Gpus>,
+    /// Bytes of the machine's memory that are free, where it tells.
+    pub(super) free_memory: fn() -> Option<u64>,
     watchers: Watchers,
 }
 
@@ -119,6 +122,7 @@ impl Actor {
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
             looks,
             gpus,
+            free_memory: memory::free,
             watchers: Watchers::default(),
             manager: Manager::new(now),
             metrics: Arc::default(),

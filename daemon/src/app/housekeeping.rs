@@ -49,6 +49,9 @@ impl Actor {
         for engine in self.world.holdings().excess().victims {
             self.remove_engine(&engine, Removal::OverQuota);
         }
+        if let Some(free) = (self.free_memory)() {
+            self.world.memory_free = Some(free);
+        }
         // A build that is under way takes room already.
         if self.world.disk_taken() == 0 {
             let free = self.world.library.free_bytes();

@@ -1,5 +1,5 @@
-//! Where jobs are done, one at a time in each slot: one aside for what takes little, and every GPU, in the
-//! order of the list; a machine without a GPU has one for all that takes much.
+//! Where jobs are done: aside what takes little, as many as there are cores for, and on every GPU one at a
+//! time, in the order of the list; a machine without a GPU has one slot for all that takes much.
 
 use checkpoint::Id;
 use protocol::GpuReading;
@@ -59,14 +59,18 @@ impl World {
         std::iter::once(Slot::Aside).chain(self.devices()).filter(is_right)
     }
 
-    /// What is done there.
+    /// What is done there, where that leaves no place for more.
     pub(super) fn work_at(&self, slot: Slot) -> Option<&Work> {
         let uuid = self.gpu_at(slot).map(|gpu| gpu.uuid.as_str());
-        self.work.iter().find(|work| match (slot, &work.want.takes.place) {
+        let mut there = self.work.iter().filter(|work| match (slot, &work.want.takes.place) {
             (Slot::Aside, place) => *place == Place::Aside,
             (Slot::Device(_), Place::Aside) => false,
             (Slot::Device(_), _) => work.gpu.as_deref() == uuid,
-        })
+        });
+        match slot {
+            Slot::Aside => there.nth(self.builders.saturating_sub(1)),
+            Slot::Device(_) => there.next(),
+        }
     }
 
     /// The GPU that a slot is.

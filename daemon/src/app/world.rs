@@ -3,6 +3,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
+    thread::available_parallelism,
 };
 
 use checkpoint::Id;
@@ -14,7 +15,7 @@ use super::wanting::{Desired, Memo};
 use crate::{
     build::{Library, Progress, RuntimeProblem, Target},
     gpu::Gpu,
-    schedule::{Catalogue, Decision, Gates, Held, InUse, Setback, Want, plan},
+    schedule::{Catalogue, Decision, Gates, Held, InUse, Setback, Want, builders, plan},
     store::Store,
     webui::Proofs,
 };
@@ -43,8 +44,10 @@ pub(super) struct World {
     pub(super) problems: BTreeMap<PathBuf, String>,
     /// Some folder or disk could not be looked at, so that more may lie there.
     pub(super) incomplete: bool,
-    /// The jobs under way, one in each place at most.
+    /// The jobs under way.
     pub(super) work: Vec<Work>,
+    /// How many of them may be done aside.
+    pub(super) builders: usize,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
     /// not known.
     pub(super) free: Result<u64, String>,
@@ -101,6 +104,7 @@ impl World {
             problems: BTreeMap::new(),
             incomplete: false,
             work: Vec::new(),
+            builders: builders(available_parallelism().map_or(1, usize::from)),
             free: Ok(0),
             surveyed: false,
             paused: store.is_paused(),

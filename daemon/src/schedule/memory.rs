@@ -39,6 +39,11 @@ pub fn shared_memory_bytes(unet_parameters: u64) -> u64 {
     if unet_parameters > LARGE { LARGE_SHARED_BYTES } else { SHARED_BYTES }
 }
 
+/// How many engines without weights are built at once on so many cores: TensorRT does it in one thread.
+pub fn builders(cores: usize) -> usize {
+    (cores / 2).clamp(2, 4).min(cores.max(1))
+}
+
 /// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way
 /// and may still take `others`, if it must. The only job never waits: it may do with less.
 pub fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<String> {
@@ -90,6 +95,13 @@ mod tests {
     use protocol::GpuProcess;
 
     use super::*;
+
+    #[test]
+    fn half_of_the_cores_build_and_two_even_where_there_are_no_more() {
+        for (cores, expected) in [(0, 1), (1, 1), (2, 2), (4, 2), (6, 3), (8, 4), (64, 4)] {
+            assert_eq!(builders(cores), expected, "{cores} cores");
+        }
+    }
 
     #[test]
     fn a_job_starts_where_there_is_memory_and_after_it_ran_out_alone() {

@@ -14,7 +14,9 @@ mod validations;
 pub use catalogue::{Catalogue, Content, File, Held};
 pub use identity::{Identity, Outcome};
 pub use idle::{Decision, Gates, Reason, Sample};
-pub use memory::{BACK_OFF, crowding, gpu_bytes, memory_bytes, shared_memory_bytes, shortage};
+pub use memory::{
+    BACK_OFF, builders, crowding, gpu_bytes, memory_bytes, shared_memory_bytes, shortage,
+};
 pub use plan::{Errand, Obstacle, Place, Step, Takes, Want, plan};
 pub use quota::{Eviction, Holdings};
 pub use setback::Setback;

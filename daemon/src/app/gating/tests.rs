@@ -241,6 +241,23 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
+    let mut stage = mixed(BuildWhen::Idle).await;
+    stage.actor.world.builders = 2;
+    let crowded = |stage: &Stage| {
+        let queue = stage.actor.status().queue.into_iter();
+        queue.filter(|queued| queued.reason.contains("waits for memory")).count()
+    };
+    stage.actor.free_memory = || Some(1_500_000_000);
+    stage.actor.refresh();
+    assert_eq!((at_work(&stage).len(), crowded(&stage)), (1, 2), "{:?}", stage.queue());
+    stage.actor.free_memory = || Some(2_500_000_000);
+    stage.actor.refresh();
+    assert_eq!(at_work(&stage), [(Errand::Build, Place::Aside), (Errand::Build, Place::Aside)]);
+    assert_eq!(crowded(&stage), 1, "a third has no room beside them: {:?}", stage.queue());
+}
+
+#[tokio::test(start_paused = true)]
 async fn never_means_only_what_is_asked_for() {
     let mut stage = mixed(BuildWhen::Never).await;
     assert!(at_work(&stage).is_empty());
