@@ -105,7 +105,7 @@ pub(crate) fn findings(relative_error: Option<f64>) -> Findings {
     Findings {
         proof: Ok(Proof { relative_error, bound: BOUND }),
         proof_seconds: 4.0,
-        speeds: Vec::new(),
+        ..Findings::default()
     }
 }
 

@@ -55,6 +55,14 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Pixels of the largest image that an engine computes on a GPU."""
+
+    gpu: str
+    pixels: int
+
+
+@dataclass(frozen=True)
 class Engine:
     id: str
     kind: str
@@ -67,6 +75,8 @@ class Engine:
     state: str
     relative_error: float | None
     profiles: tuple[Profile, ...]
+    # Past which size it made what is no number.
+    limits: tuple[Limit, ...]
     speeds: tuple[Speed, ...]
 
     @property
@@ -165,6 +175,7 @@ def _engine(tree):
         state=tree["state"],
         relative_error=tree["relative_error"],
         profiles=tuple(map(_profile, tree["profiles"])),
+        limits=tuple(Limit(limit["gpu"], limit["pixels"]) for limit in tree["limits"]),
         speeds=tuple(map(_speed, tree["speeds"])),
     )
 

@@ -24,7 +24,7 @@ def best(engines, call, gpu):
     able = [
         Served(engine, profile, known(engine.speeds, call, gpu))
         for engine in engines
-        if (profile := calls.serving(engine.profiles, call)) is not None
+        if (profile := calls.serving(engine.profiles, call)) is not None and not is_beyond(engine, call, gpu)
     ]
     if not able:
         return None
@@ -33,6 +33,11 @@ def best(engines, call, gpu):
     if likely.milliseconds is None:
         return likely
     return min((served for served in able if served.milliseconds is not None), key=lambda served: served.milliseconds)
+
+
+def is_beyond(engine, call, gpu):
+    """Whether the call is larger than the engine computes on this GPU."""
+    return any(limit.gpu == gpu and call.width * call.height > limit.pixels for limit in engine.limits)
 
 
 def known(speeds, call, gpu):

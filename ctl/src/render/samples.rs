@@ -17,6 +17,7 @@ pub(crate) fn engine(digit: char) -> Engine {
         state: State::Ready,
         proof: None,
         validations: Vec::new(),
+        unusable: Vec::new(),
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],
@@ -50,6 +51,9 @@ pub(crate) fn validation() -> Validation {
         unproven: None,
         proof_seconds: 6.25,
         speeds: vec![speed(512, 2, 77, 14.04), speed(768, 8, 154, 103.4)],
+        limit: None,
+        calls: 24,
+        call_seconds: 1.25,
         validated_at: 1_000_100,
     }
 }

@@ -1,6 +1,6 @@
 //! Everything known of one checkpoint.
 
-use protocol::{Checkpoint, Coming, Engine, Shape, Speed, Validation};
+use protocol::{Checkpoint, Coming, Engine, Limit, Shape, Speed, Unusable, Validation};
 
 use crate::render::{bench, table::Fields, text};
 
@@ -61,7 +61,19 @@ fn render_engine(engine: &Engine) -> String {
     if !engine.validations.is_empty() {
         fields.all("validated", engine.validations.iter().flat_map(validation));
     }
+    if !engine.unusable.is_empty() {
+        fields.all("not used for", engine.unusable.iter().map(unusable));
+    }
     fields.render()
+}
+
+/// A call that is PyTorch's.
+fn unusable(unusable: &Unusable) -> String {
+    let Unusable { gpu, driver, width, height, batch, tokens } = unusable;
+    format!(
+        "{width}x{height} and larger, as it made what is no number of that: batch {batch}, {tokens} tokens; \
+         {gpu}, driver {driver}"
+    )
 }
 
 /// What a validation showed, in some lines.
@@ -76,6 +88,15 @@ fn validation(validation: &Validation) -> Vec<String> {
         (None, Some(why)) => format!("not compared with fp32: {why}"),
         (None, None) => "not compared with fp32".to_owned(),
     });
+    if let Some(limit) = &validation.limit {
+        let Limit { pixels, input } = limit;
+        lines.push(format!(
+            "used up to {pixels} pixels an image: of larger ones it made what is no number, of {input}"
+        ));
+    } else if validation.calls > 0 {
+        let (calls, seconds) = (validation.calls, validation.call_seconds);
+        lines.push(format!("numbers in all of {calls} hard calls; tried in {seconds:.1} s"));
+    }
     lines.extend(validation.speeds.iter().map(|speed| {
         let Speed { width, height, batch, tokens, milliseconds, .. } = speed;
         let (preset, per_second) = (bench::preset(speed), bench::per_second(speed));
@@ -156,6 +177,7 @@ mod tests {
         let without = Validation {
             proof: None,
             unproven: Some("no ONNX Runtime".into()),
+            limit: Some(Limit { pixels: 2_250_000, input: "a constant latent".into() }),
             ..samples::validation()
         };
         Arc::make_mut(&mut checkpoint.engines[0]).validations =
@@ -165,11 +187,25 @@ mod tests {
         insta::assert_snapshot!(rendered[rendered.find("  validated").unwrap()..], @r"
         validated   NVIDIA H200, driver 580.65.06
                     1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s
+                    numbers in all of 24 hard calls; tried in 1.2 s
                     default, 512x512, batch 2, 77 tokens: 14.04 ms, 71.2 it/s
                     default, 768x768, batch 8, 154 tokens: 103.40 ms, 9.7 it/s
                     NVIDIA H200, driver 580.65.06
                     not compared with fp32: no ONNX Runtime
+                    used up to 2250000 pixels an image: of larger ones it made what is no number, of a constant latent
         ");
+    }
+
+    #[test]
+    fn calls_that_failed_in_the_web_ui_are_told() {
+        let mut checkpoint = samples::ready();
+        let (width, height, batch, tokens) = (512, 640, 2, 77);
+        let (gpu, driver) = ("NVIDIA H200".into(), "580.65.06".into());
+        let unusable = Unusable { gpu, driver, width, height, batch, tokens };
+        Arc::make_mut(&mut checkpoint.engines[0]).unusable = vec![unusable];
+        let told = "512x640 and larger, as it made what is no number of that: batch 2, 77 tokens; \
+                    NVIDIA H200, driver 580.65.06\n";
+        assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
     }
 
     #[test]

@@ -58,8 +58,8 @@ pub use reload::Reloaded;
 pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
 pub use shape::Shape;
 pub use state::{
-    Building, Checkpoint, Coming, Daemon, Engine, Gpu, ModelsDir, Proof, Queued, Runtime, Speed,
-    State, Status, Task, Validation,
+    Building, Checkpoint, Coming, Daemon, Engine, Gpu, Limit, ModelsDir, Proof, Queued, Runtime,
+    Speed, State, Status, Task, Unusable, Validation,
 };
 pub use webui::ExtensionIndex;
 

@@ -75,6 +75,7 @@ mod tests {
             state: State::Ready,
             proof: None,
             validations: Vec::new(),
+            unusable: Vec::new(),
             path: String::new(),
             bytes: 0,
             presets: Vec::new(),

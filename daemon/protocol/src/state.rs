@@ -136,8 +136,43 @@ pub struct Validation {
     pub proof_seconds: f64,
     /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
+    /// Past which size it is not used there; absent where it is as far as its profiles go.
+    pub limit: Option<Limit>,
+    /// Calls that were looked at for results that are no numbers, at the edges of its profiles.
+    pub calls: u32,
+    /// Seconds that those took, compiling kernels for a shape left out.
+    pub call_seconds: f64,
     /// When, in seconds since 1970.
     pub validated_at: u64,
+}
+
+/// How far an engine is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Limit {
+    /// Pixels of the largest image that it computes: of larger ones it made what is no number.
+    pub pixels: u64,
+    /// What it made that of, such as `a constant latent`.
+    pub input: String,
+}
+
+/// A call of which an engine made what is no number for the web UI, where PyTorch did not: it and larger images
+/// are PyTorch's with these weights on this GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unusable {
+    /// The GPU's product name.
+    pub gpu: String,
+    /// Version of the driver.
+    pub driver: String,
+    /// Pixels of the image.
+    pub width: u64,
+    /// Pixels of the image.
+    pub height: u64,
+    /// Images in the call, those without the prompt counted too.
+    pub batch: u64,
+    /// Positions of the text, 77 for each piece of 75 tokens.
+    pub tokens: u64,
 }
 
 /// How long one call of the UNet takes.
@@ -172,6 +207,8 @@ pub struct Engine {
     pub proof: Option<Proof>,
     /// What running it showed, once for each model of GPU and driver, the newest first.
     pub validations: Vec<Validation>,
+    /// Calls of which it made what is no number in the web UI with this checkpoint.
+    pub unusable: Vec<Unusable>,
     /// The plan that TensorRT loads.
     pub path: String,
     /// Size of the plan.

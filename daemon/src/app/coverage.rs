@@ -62,9 +62,19 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         .manifests()
         .values()
         .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity));
-    let serving = ours.filter_map(|manifest| Some((manifest, fits(&manifest.spec)?)));
+    let (unet, pixels) = (held.identity.ids.unet, pass.width * pass.height);
+    let mut beyond = None;
+    let serving: Vec<_> = ours
+        .filter_map(|manifest| {
+            let profile = fits(&manifest.spec)?;
+            let why = world.beyond(manifest, &unet, pixels);
+            let may = why.is_none();
+            beyond = beyond.take().or(why);
+            may.then_some((manifest, profile))
+        })
+        .collect();
     // Whoever has the choice takes the faster one of those that may be used.
-    let best = serving.max_by_key(|(manifest, profile)| {
+    let best = serving.into_iter().max_by_key(|(manifest, profile)| {
         let is_fixed = manifest.spec.profiles[*profile].is_fixed();
         let place = Reverse(place(manifest.key).unwrap_or(usize::MAX));
         (world.may_serve(manifest), is_fixed, place, manifest.built_at)
@@ -75,6 +85,10 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         coverage.profile = Some(profile);
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();
         coverage.milliseconds = world.milliseconds(manifest, &pass.shape(architecture.kind));
+        return coverage;
+    }
+    if let Some(beyond) = beyond {
+        coverage.problem = Some(format!("{beyond}: PyTorch computes"));
         return coverage;
     }
     if desired.is_empty() {

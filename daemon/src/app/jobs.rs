@@ -270,7 +270,7 @@ impl Actor {
             }
             // Here there is room again, or what gives out is something that can't be seen.
             Failure::Died(reason) | Failure::DiskFull(reason) => self.died(job, reason),
-            Failure::Refused(_) => Some(failure.to_string()),
+            Failure::Refused(_) | Failure::Unfit(_) => Some(failure.to_string()),
         }
     }
 

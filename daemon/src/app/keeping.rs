@@ -15,7 +15,7 @@ use crate::{
         Holdings, Identity, Place, Standing, Stored, Takes, WantedKeys, memory_bytes,
         shared_memory_bytes, standings,
     },
-    webui::proofs,
+    webui::{proofs, unusable},
 };
 
 /// An engine that nobody needs any more.
@@ -101,16 +101,23 @@ impl World {
     /// Takes in what the web UI found of engines.
     pub(super) fn read_proofs(&mut self) {
         self.proofs = proofs::read(&self.proofs_folder());
+        self.unusable = unusable::read(&self.unusable_folder());
     }
 
     /// Has an engine that was built anew compared anew.
     pub(super) fn forget_proofs(&mut self, engine: &Id) {
         proofs::forget(&self.proofs_folder(), engine);
         self.proofs.retain(|(known, _), _| known != engine);
+        unusable::forget(&self.unusable_folder(), engine);
+        self.unusable.retain(|(known, _), _| known != engine);
     }
 
     fn proofs_folder(&self) -> PathBuf {
         self.config.data_dir.join("proofs")
+    }
+
+    fn unusable_folder(&self) -> PathBuf {
+        self.config.data_dir.join("unusable")
     }
 
     /// All engines against the quota.

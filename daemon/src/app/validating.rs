@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use protocol::Unusable;
 use tracing::{info, warn};
 
 use super::{
@@ -87,11 +88,50 @@ impl World {
 
     /// What the last validation on each GPU that is here found.
     fn validations_of<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Judgement<'a>> {
+        self.found_on_models(manifest).filter_map(|(gpu, findings)| {
+            let proof = findings.proof.as_ref().ok()?;
+            Some(Judgement { proof, gpu: Some(gpu) })
+        })
+    }
+
+    fn found_on_models<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+    ) -> impl Iterator<Item = (&'a Gpu, &'a Findings)> {
         self.models().filter_map(|gpu| {
             let here = manifest.validations.iter().filter(|validation| validation.gpu == gpu.name);
             let last = here.max_by_key(|validation| validation.driver == gpu.driver)?;
-            let proof = last.findings.proof.as_ref().ok()?;
-            Some(Judgement { proof, gpu: Some(gpu) })
+            Some((gpu, &last.findings))
+        })
+    }
+
+    /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
+    pub(super) fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
+        let mut limits = self
+            .found_on_models(manifest)
+            .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
+        if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
+            return Some(format!(
+                "on {} engine {} made what is no number of larger images than {} pixels, of {}",
+                gpu.name,
+                manifest.key.short(),
+                limit.pixels,
+                limit.input
+            ));
+        }
+        let seen = self.unusable.get(&(manifest.key, *unet))?;
+        let is_here = |seen: &&Unusable| {
+            let is_it = |gpu: &Gpu| gpu.name == seen.gpu && gpu.driver == seen.driver;
+            self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
+        };
+        seen.iter().find(is_here).map(|seen| {
+            format!(
+                "on {} engine {} made what is no number of {}x{} with this checkpoint",
+                seen.gpu,
+                manifest.key.short(),
+                seen.width,
+                seen.height
+            )
         })
     }
 
@@ -143,7 +183,7 @@ impl World {
             return Vec::new();
         }
         let mut with: HashMap<Id, (Rank, &Manifest)> = HashMap::new();
-        for held in held.values() {
+        for held in held.values().filter(|held| !self.unfit.contains(&held.identity.ids.unet)) {
             let rank = self.rank(held);
             for manifest in of(&due, held.identity) {
                 let known = with.entry(manifest.key).or_insert((rank, manifest));
@@ -208,6 +248,10 @@ impl Actor {
                 kept.err().map(|error| format!("{error:#}"))
             }
             Ok(_) => Some(MIXED_UP.to_owned()),
+            Err(Failure::Unfit(reason)) if self.takes_another(running) => {
+                warn!("{reason}; another checkpoint is taken to validate with");
+                return self.refresh_soon();
+            }
             Err(failure) => match self.final_reason(running, failure) {
                 // Its turn comes again.
                 None => return,
@@ -221,6 +265,22 @@ impl Actor {
             self.learned();
         }
         self.serves(&want.engine);
+    }
+
+    /// Whether another checkpoint can be taken for a validation whose checkpoint has weights that engines don't
+    /// take. Once none is left, what is known of them is forgotten: they are all tried once more if asked to.
+    fn takes_another(&mut self, running: &Running) -> bool {
+        let spec = &running.job.spec;
+        self.world.unfit.insert(running.want.unet);
+        let unfit = &self.world.unfit;
+        let is_left = |held: &Held<'_>| {
+            spec.weights.fit(held.identity) && !unfit.contains(&held.identity.ids.unet)
+        };
+        let is_one_left = self.world.catalogue.held().values().any(is_left);
+        if !is_one_left {
+            self.world.unfit.clear();
+        }
+        is_one_left
     }
 
     fn keep_validation(&mut self, running: &Running, findings: Findings) -> Result<()> {

@@ -171,7 +171,7 @@ fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
 /// Engines as they are shown: one that many checkpoints have is the same for most of them.
 struct ShownEngines<'a> {
     world: &'a World,
-    /// By the engine, what its checkpoint should have, and the UNet where the web UI compared it with that.
+    /// By the engine, what its checkpoint should have, and the UNet where the web UI found something of it with that.
     known: HashMap<(Id, *const Desired, Option<Id>), Arc<Engine>>,
 }
 
@@ -182,8 +182,9 @@ impl<'a> ShownEngines<'a> {
 
     fn engine(&mut self, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Arc<Engine> {
         let world = self.world;
-        let compared = world.proofs.contains_key(&(manifest.key, *unet)).then_some(*unet);
-        let shown = self.known.entry((manifest.key, desired.as_ptr(), compared));
+        let pair = (manifest.key, *unet);
+        let is_seen = world.proofs.contains_key(&pair) || world.unusable.contains_key(&pair);
+        let shown = self.known.entry((manifest.key, desired.as_ptr(), is_seen.then_some(*unet)));
         shown.or_insert_with(|| Arc::new(engine(world, manifest, desired, unet))).clone()
     }
 }
@@ -202,6 +203,7 @@ fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) ->
         },
         proof: world.proofs.get(&(manifest.key, *unet)).map(shown_proof),
         validations: validations(manifest),
+        unusable: world.unusable.get(&(manifest.key, *unet)).cloned().unwrap_or_default(),
         path: text(&world.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
@@ -257,6 +259,12 @@ fn validations(manifest: &Manifest) -> Vec<protocol::Validation> {
             unproven: findings.proof.as_ref().err().cloned(),
             proof_seconds: findings.proof_seconds,
             speeds: findings.speeds.iter().map(speed).collect(),
+            limit: findings
+                .limit
+                .as_ref()
+                .map(|limit| protocol::Limit { pixels: limit.pixels, input: limit.input.clone() }),
+            calls: findings.calls,
+            call_seconds: findings.call_seconds,
             validated_at: *validated_at,
         }
     };

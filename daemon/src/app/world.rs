@@ -17,7 +17,7 @@ use crate::{
     gpu::Gpu,
     schedule::{Catalogue, Decision, Gates, Held, InUse, Setback, Want, builders, plan},
     store::Store,
-    webui::Proofs,
+    webui::{Proofs, Unusables},
 };
 
 /// Everything the daemon knows. What it shows and what it does next follow from this alone.
@@ -40,6 +40,8 @@ pub(super) struct World {
     memo: Memo,
     /// How far engines were off in the web UI.
     pub(super) proofs: Proofs,
+    /// Of which calls engines made what is no number there.
+    pub(super) unusable: Unusables,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,
     /// Some folder or disk could not be looked at, so that more may lie there.
@@ -62,6 +64,8 @@ pub(super) struct World {
     pub(super) readings: Option<Vec<GpuReading>>,
     /// Bytes of the machine's memory that were free at the last look.
     pub(super) memory_free: Option<u64>,
+    /// UNets whose weights engines can't compute with: others are taken for validations.
+    pub(super) unfit: HashSet<Id>,
     /// Engines asked for whatever the machine does.
     pub(super) urgent: HashSet<Id>,
     /// Checkpoints by their use in the web UI, the one used last first.
@@ -101,6 +105,7 @@ impl World {
             target: Err(RuntimeProblem::Sought),
             memo: Memo::default(),
             proofs: Proofs::new(),
+            unusable: Unusables::new(),
             problems: BTreeMap::new(),
             incomplete: false,
             work: Vec::new(),
@@ -112,6 +117,7 @@ impl World {
             gpus,
             readings: None,
             memory_free: None,
+            unfit: HashSet::new(),
             urgent: HashSet::new(),
             recent: Vec::new(),
             config,

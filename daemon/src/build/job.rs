@@ -118,6 +118,8 @@ pub enum Phase {
     Prove,
     /// Compiling kernels for the sizes of its profiles, and timing them.
     Warm,
+    /// Trying inputs that have found faults at these sizes.
+    Try,
 }
 
 impl fmt::Display for Phase {
@@ -131,6 +133,7 @@ impl fmt::Display for Phase {
             Self::Load => "load",
             Self::Prove => "prove",
             Self::Warm => "warm",
+            Self::Try => "try",
         })
     }
 }
@@ -173,6 +176,8 @@ pub enum Report {
     Materialized(u64),
     /// It can't be done, and why; the last line.
     Failed(String),
+    /// Engines can't compute with this checkpoint's weights, and why; the last line.
+    Unfit(String),
     /// It found no room on the disk; the last line.
     DiskFull(String),
     /// The GPU's memory does not do; the last line.

@@ -30,4 +30,4 @@ pub use runtime::{Runtime, RuntimeProblem, find_runtime};
 pub use supervisor::{Builder, Doing, Done, Failure, Hear, WorkerProcess, is_disk_full, log_name};
 pub use target::{Choice, Target, Wanted};
 pub use usage::Usage;
-pub use validation::{Accumulation, BOUND, Findings, Proof, Speed, Validation};
+pub use validation::{Accumulation, BOUND, Findings, Limit, Proof, Speed, Validation};

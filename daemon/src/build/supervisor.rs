@@ -33,6 +33,9 @@ pub enum Failure {
     /// The same job would fail again.
     #[error("{0}")]
     Refused(String),
+    /// Engines can't compute with this checkpoint's weights; another's may do.
+    #[error("{0}")]
+    Unfit(String),
     /// The disk had no room for it; it will do once there is.
     #[error("{0}")]
     DiskFull(String),
@@ -124,6 +127,7 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, F
         Some(Report::Validated(findings)) => Ok(Done::Validated(findings)),
         Some(Report::Materialized(bytes)) => Ok(Done::Materialized(bytes)),
         Some(Report::Failed(reason)) => Err(Failure::Refused(reason)),
+        Some(Report::Unfit(reason)) => Err(Failure::Unfit(reason)),
         Some(Report::DiskFull(reason)) => Err(Failure::DiskFull(reason)),
         Some(Report::OutOfMemory { needed, free }) => Err(Failure::OutOfMemory { needed, free }),
         _ => Err(Failure::Died(describe(status, log))),

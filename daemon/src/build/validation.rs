@@ -38,8 +38,18 @@ pub struct Speed {
     pub milliseconds: f64,
 }
 
+/// How far an engine may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Pixels of the largest image at which all was right: of larger ones it made what is no number.
+    pub pixels: u64,
+    /// What it made that of, for people to read.
+    pub input: String,
+}
+
 /// What running an engine showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Findings {
     /// Its numbers, or why they could not be compared with anything.
     pub proof: Result<Proof, String>,
@@ -47,6 +57,28 @@ pub struct Findings {
     pub proof_seconds: f64,
     /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
+    /// Past which size it is not used; absent where it is as far as its profiles go.
+    pub limit: Option<Limit>,
+    /// Calls that were looked at for results that are no numbers.
+    pub calls: u32,
+    /// Seconds that those took which had a shape's kernels there.
+    pub call_seconds: f64,
+    /// Seconds that those took which compiled kernels for a shape first.
+    pub first_call_seconds: f64,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self {
+            proof: Err("it was not compared".to_owned()),
+            proof_seconds: 0.0,
+            speeds: Vec::new(),
+            limit: None,
+            calls: 0,
+            call_seconds: 0.0,
+            first_call_seconds: 0.0,
+        }
+    }
 }
 
 /// An engine once run on a GPU of one model with one driver.

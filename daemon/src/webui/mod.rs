@@ -2,9 +2,11 @@
 
 mod api;
 mod index;
+mod kept;
 mod model_json;
 pub mod proofs;
 pub mod shapes;
+pub mod unusable;
 
 pub use api::{WebUi, WebUiReading, is_titled};
 pub use index::{
@@ -12,3 +14,4 @@ pub use index::{
 };
 pub use model_json::Keeper;
 pub use proofs::Proofs;
+pub use unusable::Unusables;

@@ -1,59 +1,29 @@
 //! What the web UI found of engines' numbers: `DATA/proofs`, which docs/index.md tells of.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
 use checkpoint::Id;
-use serde::Deserialize;
-use tracing::warn;
 
+use super::kept;
 use crate::build::Proof;
-
-/// The version of the files that is understood.
-const VERSION: u32 = 1;
 
 /// How far engines were off PyTorch the first time they were used, by engine and UNet.
 pub type Proofs = HashMap<(Id, Id), Proof>;
 
-#[derive(Deserialize)]
-struct File {
-    version: u32,
-    engine: Id,
-    unet: Id,
-    #[serde(flatten)]
-    proof: Proof,
-}
-
-/// All that are there. What is not understood is left out, as it would be without the file.
+/// All that are there.
 pub fn read(folder: &Path) -> Proofs {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-    whole.filter_map(|path| parse(&path)).collect()
-}
-
-fn parse(path: &Path) -> Option<((Id, Id), Proof)> {
-    let file: File = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
-        Ok(Ok(file)) => file,
-        Ok(Err(error)) => {
-            warn!("{} is not understood: {error}", path.display());
-            return None;
-        }
-        Err(_) => return None,
-    };
-    (file.version == VERSION).then_some(((file.engine, file.unet), file.proof))
+    kept::read(folder).collect()
 }
 
 /// Deletes those of an engine.
 pub fn forget(folder: &Path, engine: &Id) {
-    let engine = engine.to_string();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&engine)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    kept::forget(folder, engine);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;

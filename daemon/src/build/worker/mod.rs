@@ -3,6 +3,7 @@
 mod build;
 mod confinement;
 mod cuda;
+mod faults;
 mod materialize;
 mod model;
 mod numbers;
@@ -30,6 +31,7 @@ use tempfile::NamedTempFile;
 pub use version::library_version;
 
 use cuda::{Cuda, OutOfMemory};
+use weights::Unfit;
 
 use super::{Job, Phase, Progress, Report, Source, Task, is_disk_full};
 use crate::watch::Stamp;
@@ -64,6 +66,7 @@ fn failed(error: &anyhow::Error) -> Report {
         (Some(OutOfMemory { needed, .. }), Ok(cuda)) => {
             Report::OutOfMemory { needed: *needed, free: cuda.free() }
         }
+        _ if error.is::<Unfit>() => Report::Unfit(format!("{error:#}")),
         _ if is_disk_full(error) => Report::DiskFull(format!("{error:#}")),
         _ => Report::Failed(format!("{error:#}")),
     }

@@ -1,6 +1,6 @@
 //! What an engine is called with, and what it gives.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use half::f16;
 
@@ -16,19 +16,107 @@ pub(super) struct Numbers {
 /// Inputs of one call by name.
 pub(super) type Inputs = BTreeMap<String, Numbers>;
 
-/// Always the same inputs of these shapes: numbers as fp16 has them, of mean 0 and variance 1, and a time step
-/// in the middle of the schedule and of two whole ones.
-pub(super) fn inputs(profile: &Profile, shape: impl Fn(&str, &Shapes) -> Vec<u64>) -> Inputs {
+/// What a row of inputs looks like. Faults were found by these: noise alone never showed the attention that added
+/// up more than fp16 holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// Noise late, in the middle and at the beginning of the schedule.
+    Late,
+    Middle,
+    Early,
+    /// The same everywhere.
+    Constant,
+    /// The same in the right half.
+    HalfFlat,
+    /// One slow wave each way.
+    Smooth,
+    /// Noise, and a text of five times its usual size.
+    LargeText,
+}
+
+impl Pattern {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Middle,
+        Self::Late,
+        Self::Early,
+        Self::Constant,
+        Self::HalfFlat,
+        Self::Smooth,
+        Self::LargeText,
+    ];
+
+    /// The step of the schedule. None of them is a whole number, as those of some samplers are not.
+    fn step(self) -> f32 {
+        match self {
+            Self::Late => 20.25,
+            Self::Early => 980.25,
+            _ => 500.25,
+        }
+    }
+
+    /// What the latent has at a place, from 0 to 1 each way, where noise has `noise`.
+    fn latent(self, noise: f32, [down, across]: [f32; 2]) -> f32 {
+        match self {
+            Self::Late | Self::Middle | Self::Early | Self::LargeText => noise,
+            Self::Constant => 0.3,
+            Self::HalfFlat if across >= 0.5 => 0.4,
+            Self::HalfFlat => noise,
+            Self::Smooth => {
+                (std::f32::consts::TAU * down).cos() * (std::f32::consts::TAU * across).cos()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Late => "noise late in the schedule",
+            Self::Middle => "noise",
+            Self::Early => "noise early in the schedule",
+            Self::Constant => "a constant latent",
+            Self::HalfFlat => "a latent that is flat in one half",
+            Self::Smooth => "a smooth latent",
+            Self::LargeText => "a text of five times the usual size",
+        })
+    }
+}
+
+/// Always the same inputs of these shapes, one pattern for each row of the batch and again from the first:
+/// numbers as fp16 has them, noise of mean 0 and variance 1.
+pub(super) fn inputs(
+    profile: &Profile,
+    rows: &[Pattern],
+    shape: impl Fn(&str, &Shapes) -> Vec<u64>,
+) -> Inputs {
     let each = profile.inputs.iter().map(|(name, shapes)| {
         let shape = shape(name, shapes);
         let count = shape.iter().product::<u64>() as usize;
-        let values = match name.as_str() {
-            "timesteps" => vec![500.25; count],
-            _ => noise(name, count),
-        };
+        let batch = shape.first().copied().unwrap_or(1).max(1) as usize;
+        let mut values = noise(name, count);
+        for (row, pattern) in values.chunks_mut((count / batch).max(1)).zip(rows.iter().cycle()) {
+            match name.as_str() {
+                "timesteps" => row.fill(pattern.step()),
+                "sample" => draw(row, *pattern, &shape),
+                "encoder_hidden_states" if *pattern == Pattern::LargeText => {
+                    row.iter_mut().for_each(|value| *value *= 5.0);
+                }
+                _ => {}
+            }
+        }
         (name.clone(), Numbers { shape, values })
     });
     each.collect()
+}
+
+/// A latent [channels, height, width] of this pattern, in place of noise.
+fn draw(latent: &mut [f32], pattern: Pattern, shape: &[u64]) {
+    let &[.., height, width] = shape else { return };
+    for (index, value) in latent.iter_mut().enumerate() {
+        let (row, column) = (index as u64 / width % height, index as u64 % width);
+        let place = [row as f32 / height as f32, column as f32 / width as f32];
+        *value = f16::from_f32(pattern.latent(*value, place)).to_f32();
+    }
 }
 
 /// Evenly spread over ±√3, which has the variance 1.
@@ -67,6 +155,44 @@ mod tests {
         let mean = noise.iter().sum::<f32>() / 1e4;
         let variance = noise.iter().map(|n| n * n).sum::<f32>() / 1e4;
         assert!(mean.abs() < 0.05 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
+    }
+
+    #[test]
+    fn each_row_has_its_pattern() {
+        let shapes =
+            |shape: &[u64]| Shapes { min: shape.into(), opt: shape.into(), max: shape.into() };
+        let all = [
+            ("sample", &[8, 1, 2, 4][..]),
+            ("timesteps", &[8]),
+            ("encoder_hidden_states", &[8, 1, 2]),
+        ];
+        let profile =
+            Profile { inputs: all.map(|(name, shape)| (name.to_owned(), shapes(shape))).into() };
+        let inputs = inputs(&profile, &Pattern::ALL, |_, shapes| shapes.max.clone());
+        let steps = [500.25, 20.25, 980.25, 500.25, 500.25, 500.25, 500.25, 500.25];
+        assert_eq!(inputs["timesteps"].values, steps);
+
+        let latents: Vec<&[f32]> = inputs["sample"].values.chunks(8).collect();
+        let [flat, edge] = [0.3, 0.4].map(|value| f16::from_f32(value).to_f32());
+        assert_eq!(latents[3], [flat; 8]);
+        for row in latents[4].chunks(4) {
+            assert!(
+                row[..2].iter().all(|value| *value != edge) && row[2..] == [edge; 2],
+                "{row:?}"
+            );
+        }
+        assert_eq!(
+            (latents[5][0], latents[5][6]),
+            (1.0, 1.0),
+            "cosines in steps of a half and a quarter"
+        );
+        let noise = noise("sample", 64);
+        for row in [0, 1, 2, 6, 7] {
+            assert_eq!(latents[row], &noise[8 * row..][..8], "row {row}");
+        }
+        let text = |row: usize| &inputs["encoder_hidden_states"].values[2 * row..][..2];
+        let usual = super::noise("encoder_hidden_states", 16);
+        assert_eq!((text(5), text(6)), (&usual[10..12], &[5.0 * usual[12], 5.0 * usual[13]][..]));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use unet::Graph;
 use super::{
     Phase, at, beside,
     cuda::{Cuda, OutOfMemory},
-    numbers::{inputs, relative_error},
+    faults::{self, Reach, Run, sizes},
+    numbers::{Inputs, Numbers, Pattern, inputs, relative_error},
     percent, reference,
     tensorrt::{Engine, Loaded, with_tensorrt},
     weights::{Weights, map},
@@ -54,8 +55,10 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
         let proof = subject.prove(job, engine, checkpoint)?;
         let proof_seconds = start.elapsed().as_secs_f64();
         let speeds = subject.speeds(&job.spec.profiles)?;
+        let mut findings = Findings { proof, proof_seconds, speeds, ..Findings::default() };
+        subject.look_for_faults(&job.spec.profiles, &mut findings)?;
         keep_kernels(engine, &subject.engine)?;
-        Ok(Findings { proof, proof_seconds, speeds })
+        Ok(findings)
     })?;
     Ok(Report::Validated(findings))
 }
@@ -76,7 +79,8 @@ impl Subject<'_, '_> {
     ) -> Result<Result<Proof, String>> {
         at(Phase::Prove, 0);
         let profile = job.spec.profiles.first().context("the engine has no profile")?;
-        let inputs = inputs(profile, |_, shapes| shapes.min.clone());
+        let rows = [Pattern::Middle, Pattern::HalfFlat];
+        let inputs = inputs(profile, &rows, |_, shapes| shapes.min.clone());
         let positions = inputs.get("sample").map_or(0, |sample| positions(&sample.shape));
         let call = self.engine.prepare(self.cuda, 0, &inputs)?;
         self.engine.enqueue(self.cuda, &call)?;
@@ -123,9 +127,30 @@ impl Subject<'_, '_> {
         Ok(speeds)
     }
 
-    fn speed(&mut self, number: usize, profile: &Profile, size: &[u64]) -> Result<Speed> {
-        let inputs = inputs(profile, |name, shapes| match name {
-            "sample" => [&shapes.opt[..2], size].concat(),
+    /// Tries inputs that have found faults at the edges of each profile.
+    fn look_for_faults(&mut self, profiles: &[Profile], findings: &mut Findings) -> Result<()> {
+        for (number, profile) in profiles.iter().enumerate() {
+            at(Phase::Try, percent(number, profiles.len()));
+            let mut calls = Calls { subject: self, profile: number, known: Vec::new(), findings };
+            match faults::reach(profile, &mut calls)? {
+                Reach::All => {}
+                Reach::Until(limit) => {
+                    let least = findings.limit.take().filter(|other| other.pixels <= limit.pixels);
+                    findings.limit = Some(least.unwrap_or(limit));
+                }
+                Reach::Nothing(pattern) => {
+                    eprintln!("profile {number} is wrong at its least size with {pattern}");
+                    findings.proof = Ok(Proof { relative_error: None, bound: BOUND });
+                }
+            }
+        }
+        at(Phase::Try, 100);
+        Ok(())
+    }
+
+    fn speed(&mut self, number: usize, profile: &Profile, size: &faults::Size) -> Result<Speed> {
+        let inputs = inputs(profile, &[Pattern::Middle], |name, shapes| match name {
+            "sample" => [&shapes.opt[..2], &size[..]].concat(),
             _ => shapes.opt.clone(),
         });
         let call = self.engine.prepare(self.cuda, number, &inputs)?;
@@ -153,13 +178,46 @@ impl Subject<'_, '_> {
     }
 }
 
-/// Heights and widths of latents, each once.
-fn sizes(profile: &Profile) -> Vec<Vec<u64>> {
-    let Some(sample) = profile.inputs.get("sample") else { return Vec::new() };
-    let mut sizes: Vec<_> =
-        [&sample.min, &sample.opt, &sample.max].map(|shape| shape[2..].to_vec()).into();
-    sizes.dedup();
-    sizes
+/// Calls of one profile, counted and timed.
+struct Calls<'a, 'cuda, 'runtime> {
+    subject: &'a mut Subject<'cuda, 'runtime>,
+    profile: usize,
+    /// Shapes whose kernels are compiled.
+    known: Vec<Vec<u64>>,
+    findings: &'a mut Findings,
+}
+
+impl Run for Calls<'_, '_, '_> {
+    fn run(&mut self, inputs: &Inputs) -> Result<Option<Numbers>> {
+        let Subject { cuda, engine } = &mut *self.subject;
+        let start = Instant::now();
+        let mut run = || {
+            let call = engine.prepare(cuda, self.profile, inputs)?;
+            engine.enqueue(cuda, &call)?;
+            engine.output(cuda, &call)
+        };
+        match run() {
+            Ok(found) => {
+                self.findings.calls += 1;
+                let seconds = start.elapsed().as_secs_f64();
+                let shape =
+                    inputs.get("sample").map(|sample| sample.shape.clone()).unwrap_or_default();
+                if self.known.contains(&shape) {
+                    self.findings.call_seconds += seconds;
+                } else {
+                    self.known.push(shape);
+                    self.findings.first_call_seconds += seconds;
+                }
+                Ok(Some(found))
+            }
+            // The engine is none the worse at what there is room for.
+            Err(error) if error.is::<OutOfMemory>() => {
+                eprintln!("no memory for a call of profile {}: {error:#}", self.profile);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Positions of all latents of a call.

@@ -11,7 +11,20 @@ use anyhow::{Context, Result, ensure};
 use checkpoint::{Checkpoint, Dtype, Tensor, UNET_PREFIX};
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
+use thiserror::Error;
 use unet::{Bound, Layout};
+
+/// Weights that engines, which compute in fp16, do not take.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(super) enum Unfit {
+    #[error(
+        "{tensor} holds {number}, which is past the range of fp16 (65504): engines compute in fp16, so this \
+         checkpoint is for PyTorch alone"
+    )]
+    PastRange { tensor: String, number: String },
+    #[error("{tensor} is stored as {dtype}, which engines do not take")]
+    Stored { tensor: String, dtype: Dtype },
+}
 
 /// The UNet's tensors of an open checkpoint, which stay in its file.
 pub(super) struct Weights<'a> {
@@ -91,18 +104,15 @@ fn halves(bytes: &[u8], tensor: &Tensor) -> Result<Vec<u8>> {
         Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        other => anyhow::bail!("{} is stored as {other}, which engines do not take", tensor.name),
+        dtype => return Err(Unfit::Stored { tensor: tensor.name.clone(), dtype }.into()),
     };
     let mut halves = vec![f16::ZERO; numbers.len()];
     halves.convert_from_f32_slice(&numbers);
     let overflowed =
         halves.iter().zip(&numbers).find(|(half, number)| half.is_infinite() && number.is_finite());
     if let Some((_, number)) = overflowed {
-        anyhow::bail!(
-            "{} holds {number:e}, which is past the range of fp16 (65504): engines compute in fp16, so \
-             this checkpoint is for PyTorch alone",
-            tensor.name
-        );
+        let (tensor, number) = (tensor.name.clone(), format!("{number:e}"));
+        return Err(Unfit::PastRange { tensor, number }.into());
     }
     Ok(halves.iter().flat_map(|number| number.to_le_bytes()).collect())
 }

@@ -75,6 +75,7 @@ struct Engine {
     state: Trust,
     relative_error: Option<f64>,
     profiles: Vec<Sizes>,
+    limits: Vec<Limit>,
     speeds: Vec<Speed>,
 }
 
@@ -105,6 +106,13 @@ struct Sizes {
     height: [u64; 3],
     batch: [u64; 3],
     tokens: [u64; 3],
+}
+
+/// Of how many pixels an image may be on GPUs of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Limit {
+    gpu: String,
+    pixels: u64,
 }
 
 /// How long one call takes on GPUs of a model, in the terms of a profile.
@@ -196,16 +204,29 @@ impl Engine {
             },
             relative_error: proof.and_then(|proof| proof.relative_error),
             profiles: profiles.map(|(preset, profile)| Sizes::new(preset, profile)).collect(),
+            limits: limits(&manifest.validations),
             speeds: speeds(&manifest.validations),
         })
     }
 }
 
+/// The newest validation on each model of GPU.
+fn newest(validations: &[Validation]) -> BTreeMap<&str, &Validation> {
+    validations.iter().map(|validation| (validation.gpu.as_str(), validation)).collect()
+}
+
+/// Past which size it made what is no number.
+fn limits(validations: &[Validation]) -> Vec<Limit> {
+    let limits = newest(validations).into_iter().filter_map(|(gpu, validation)| {
+        let pixels = validation.findings.limit.as_ref()?.pixels;
+        Some(Limit { gpu: gpu.to_owned(), pixels })
+    });
+    limits.collect()
+}
+
 /// What the newest validation on each model of GPU measured.
 fn speeds(validations: &[Validation]) -> Vec<Speed> {
-    let newest: BTreeMap<&str, &Validation> =
-        validations.iter().map(|validation| (validation.gpu.as_str(), validation)).collect();
-    let speeds = newest.into_iter().flat_map(|(gpu, validation)| {
+    let speeds = newest(validations).into_iter().flat_map(|(gpu, validation)| {
         validation.findings.speeds.iter().map(|speed| Speed {
             gpu: gpu.to_owned(),
             width: speed.width,

@@ -76,6 +76,7 @@ fn the_schema_is_what_the_web_ui_reads() {
             "state": "unproven",
             "relative_error": null,
             "profiles": profiles,
+            "limits": [],
             "speeds": speeds,
         })
     };

@@ -1,0 +1,51 @@
+//! What the web UI keeps for the daemon: a folder with a file for each engine and UNet.
+
+use std::{fs, path::Path};
+
+use checkpoint::Id;
+use serde::{Deserialize, de::DeserializeOwned};
+use tracing::warn;
+
+/// The version of the files that is understood.
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct File<T> {
+    version: u32,
+    engine: Id,
+    unet: Id,
+    #[serde(flatten)]
+    about: T,
+}
+
+/// All that are there, each with its engine and UNet. What is not understood is left out, as it would be without
+/// the file.
+pub(super) fn read<T: DeserializeOwned>(
+    folder: &Path,
+) -> impl Iterator<Item = ((Id, Id), T)> + use<T> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    whole.filter_map(|path| parse(&path))
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
+    let file: File<T> = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
+        Ok(Ok(file)) => file,
+        Ok(Err(error)) => {
+            warn!("{} is not understood: {error}", path.display());
+            return None;
+        }
+        Err(_) => return None,
+    };
+    (file.version == VERSION).then_some(((file.engine, file.unet), file.about))
+}
+
+/// Deletes those of an engine.
+pub(super) fn forget(folder: &Path, engine: &Id) {
+    let engine = engine.to_string();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&engine)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
