@@ -29,7 +29,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
 /// Folders of the data folder whose files are each about an engine, which they are named by, and the
 /// files' extension: what TensorRT said, and what the web UI found.
-const ABOUT_ENGINES: [(&str, &str); 2] = [("logs", "log"), ("proofs", "json")];
+const ABOUT_ENGINES: [(&str, &str); 3] =
+    [("logs", "log"), ("proofs", "json"), ("unusable", "json")];
 
 /// How often it is looked whether there is room again.
 const ROOM: Duration = Duration::from_secs(5);
