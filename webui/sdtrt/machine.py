@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import cache
 from typing import NamedTuple
+
+from . import kernels
 
 
 class Machine(NamedTuple):
@@ -25,6 +28,12 @@ def here():
         return Machine(trt.__version__, None)
     capability = "{}.{}".format(*torch.cuda.get_device_capability())
     return Machine(trt.__version__, capability, torch.cuda.get_device_name())
+
+
+@cache
+def driver():
+    """The version of the GPU's driver, which stays while it is in use."""
+    return kernels.driver()
 
 
 def on(gpu):

@@ -74,10 +74,9 @@ class Catalogue:
         """Whose content the file at this path holds, or None."""
         return path and self.files.checkpoints(self.index, [path]).get(path)
 
-    def engines(self, weights_id):
-        """All engines that a checkpoint can have."""
-        checkpoints = (found for found in self.index.checkpoints if found.id == weights_id)
-        return next(map(self.index.engines, checkpoints), ())
+    def by_id(self, weights_id):
+        """The checkpoint of this id, or None."""
+        return next((found for found in self.index.checkpoints if found.id == weights_id), None)
 
 
 def choices(index, files, known, loaded=None):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import kernels
 from .proofs import Proofs
+from .unusable import Unusable
 
 # Written by `sdtrtctl webui install` beside this package.
 POINTER = Path(__file__).parent.parent / "sdtrt.json"
@@ -29,6 +30,7 @@ class Place:
         self.index = self.folder / "index.json"
         self.shapes = self.folder / "shapes"
         self.proofs = Proofs(self.folder / "proofs")
+        self.unusable = Unusable(self.folder / "unusable")
 
     def cache(self, engine, machine):
         """The file of an engine's kernels, as compiled for this machine's GPU and driver."""

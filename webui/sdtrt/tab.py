@@ -99,7 +99,9 @@ def show(name):
     entry = entries().get(name)
     if entry is None:
         return "Choose a checkpoint."
-    return view.checkpoint(entry, hooks.catalogue.engines(entry["weights_id"]))
+    found = hooks.catalogue.by_id(entry["weights_id"])
+    engines = hooks.catalogue.index.engines(found) if found else ()
+    return view.checkpoint(entry, engines, hooks.unet.limits(found, engines))
 
 
 def do(request, done, **arguments):

@@ -1,6 +1,7 @@
 """The UNet that the web UI calls instead of its own."""
 from __future__ import annotations
 
+import math
 import time
 from functools import wraps
 from weakref import ref
@@ -10,6 +11,7 @@ from .binding import Unfit
 from .index import Speed
 from .shapes import Shapes
 from .signature import Looks
+from .unusable import Size
 
 
 class HandOver(Exception):
@@ -36,6 +38,11 @@ class Subject:
     def id(self):
         """What comparisons with PyTorch are known by."""
         return self.checkpoint.unet if self.checkpoint else self.signature
+
+    @property
+    def variant(self):
+        """What its weights are known by beside the id; None for those that a file holds."""
+        return None if self.checkpoint and not self.with_loras else self.networks
 
 
 def on_its_gpu(method):
@@ -108,6 +115,13 @@ class Unet:
         self._try(self.gpu.drop)
 
     @on_its_gpu
+    def limits(self, checkpoint, engines):
+        """The size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
+        gpu, driver = machine.here().gpu, machine.driver()
+        least = lambda engine: self.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
+        return {engine.id: size for engine in engines if (size := least(engine)) is not None}
+
+    @on_its_gpu
     def forward(self, x, timesteps, context, *args, **kwargs):
         """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
         [batch, width] where the model has it. Returns [batch, 4, height, width]."""
@@ -146,6 +160,8 @@ class Unet:
         self.entry = entry
         latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
         subject.fresh = False
+        if not is_finite(latent):
+            return self._catch(entry, subject, call, inputs)
         if self.provable and not (self._is_proven(entry, subject) and self._is_measured(entry, subject, call)):
             return self._prove(entry, subject, call, latent, inputs)
         return latent
@@ -191,10 +207,11 @@ class Unet:
 
     def _choose(self, index, subject, call):
         here = machine.here()
-        entries = self._usable(index, subject, here)
+        usable = self._usable(index, subject, here)
+        entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
         best = serving.best(entries, call, here.gpu)
         if best is None:
-            raise HandOver(self._outside(index, subject, entries, call))
+            raise HandOver(self._nobody(index, subject, usable, call, here))
         slower = serving.slower(best, self._torch_speeds(entries, subject), call, here.gpu)
         if slower is not None:
             raise HandOver(f"{slower}; PyTorch computes it")
@@ -227,6 +244,18 @@ class Unet:
             return f"it was {error:.1e} off PyTorch's results"
         return self.failed.get(entry.id) or machine.obstacle(entry, here)
 
+    def _failed_at(self, entry, subject, call, here):
+        """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
+        size = self.place.unusable.least(entry.id, subject.id, subject.variant, here.gpu, machine.driver())
+        return size if size is not None and size.pixels <= call.width * call.height else None
+
+    def _nobody(self, index, subject, entries, call, here):
+        """Why none of these engines serves a call, for people."""
+        able = serving.best(entries, call, here.gpu)
+        if able is None:
+            return self._outside(index, subject, entries, call)
+        return failed(able.engine, call, self._failed_at(able.engine, subject, call, here))
+
     def _outside(self, index, subject, entries, call):
         profiles = [profile for entry in entries for profile in entry.profiles]
         # What the open ones take says more than a list of single sizes.
@@ -248,6 +277,36 @@ class Unet:
     def _is_proven(self, entry, subject):
         return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
 
+    def _catch(self, entry, subject, call, inputs):
+        """PyTorch's result of a call that an engine gave numbers for that are not all finite. If PyTorch's are, the
+        engine does not serve this size any more."""
+        # Waits for each, which only such a call does. Numbers of steps may be integers.
+        known = all(is_finite(tensor.float()) for tensor in inputs.values())
+        latent = self._in_torch(inputs)
+        if known and is_finite(latent):
+            self._mark(entry, subject, call)
+        else:
+            too = "as PyTorch does" if known else "of inputs that have some"
+            self._say(f"{call}: engine {entry.id[:12]} gave NaN or infinity, {too}; PyTorch computes it")
+        return latent
+
+    def _mark(self, entry, subject, call):
+        """Has an engine not serve a size with these weights, on GPUs like this one with its driver."""
+        size = Size(machine.here().gpu, machine.driver(), *call, int(time.time()))
+        self._say(failed(entry, call, size))
+        # Another engine may take it.
+        subject.answers.clear()
+        try:
+            self.place.unusable.add(entry.id, subject.id, subject.variant, size)
+        except OSError as problem:
+            self._say(f"what the engine can't compute could not be kept, and will be found out again: {problem}")
+
+    def _in_torch(self, inputs):
+        """A call that was meant for an engine, by PyTorch."""
+        others = dict(inputs)
+        first = [others.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
+        return self._torch_forward(*first, **others)
+
     def _prove(self, entry, subject, call, latent, inputs):
         """Computes the call with PyTorch too, and keeps how far they are apart and what PyTorch took. Returns the
         result to go on with."""
@@ -256,11 +315,7 @@ class Unet:
             self.provable = False
             self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
             return latent
-        arguments = dict(inputs)
-        x, timesteps, context = (
-            arguments.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")
-        )
-        run = lambda: self._torch_forward(x, timesteps, context, **arguments)
+        run = lambda: self._in_torch(inputs)
         try:
             expected = run()
             error = relative_error(latent, expected)
@@ -273,11 +328,11 @@ class Unet:
             self.provable = False
             self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
             return latent
-        if not expected.isfinite().all():
+        if not is_finite(expected):
             # PyTorch's own result is no measure.
             self.provable = False
             return latent
-        self._record(entry, subject, call, list(x.shape), error, milliseconds)
+        self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
         if proofs.holds(error):
             return latent
         self.failed[entry.id] = f"it was {error:.1e} off PyTorch"
@@ -317,6 +372,19 @@ class Unet:
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
+
+
+def failed(entry, call, size):
+    """That an engine does not serve a call, as it failed at this size; for people."""
+    return (
+        f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "
+        "PyTorch did not; PyTorch computes it"
+    )
+
+
+def is_finite(tensor):
+    """Whether no number of a tensor is NaN or infinite. One reduction, which overflows at no size, and one wait."""
+    return math.isfinite(tensor.norm(math.inf).item())
 
 
 def relative_error(found, expected):

@@ -30,8 +30,8 @@ def _runtime(runtime):
     return f"{runtime['flavour']} {runtime['version']}" if runtime else "none yet"
 
 
-def checkpoint(shown, indexed):
-    """One entry of the daemon's `list`, and its engines in the index."""
+def checkpoint(shown, indexed, limits):
+    """One entry of the daemon's `list`, its engines in the index, and the sizes from which on they fail here."""
     lines = [f"**{name(shown)}** is {shown['state']}" + (f": {shown['reason']}" if shown["reason"] else "")]
     by_id = {engine.id: engine for engine in indexed}
     rows = []
@@ -41,6 +41,8 @@ def checkpoint(shown, indexed):
         notes = [engine["state"]]
         notes += [f"outdated: {engine['outdated']}"] if engine["outdated"] else []
         notes += ["pinned"] if engine["pinned"] else []
+        size = limits.get(engine["key"])
+        notes += [f"not used from {size.width} × {size.height} on: NaN or infinity"] if size else []
         rows.append((engine["key"][:12], sizes, f"{engine['bytes'] / GB:.2f} GB", "; ".join(notes)))
     if rows:
         lines.append(_table(("Engine", "Sizes", "", ""), rows))

@@ -6,9 +6,10 @@ from sdtrt import a1111, hooks, signature, unet
 from sdtrt.binding import Unfit
 from sdtrt.machine import Machine
 
-from .web_ui import TorchUnet
+from .web_ui import Latent, TorchUnet
 
 HERE = Machine("1.7.1.116", "8.9", "NVIDIA L4")
+DRIVER = "580.159.04"
 SMALL = {"preset": "default", "width": [512, 512, 768], "height": [512, 512, 768],
          "batch": [1, 2, 8], "tokens": [77, 77, 154]}
 LARGE = {"preset": "dynamic", "width": [512, 1024, 2048], "height": [512, 1024, 2048],
@@ -59,8 +60,13 @@ def text(*checkpoints, shared=(), width=4):
 class Shaped:
     """A tensor, as far as it is looked at."""
 
+    finite = True
+
     def __init__(self, *shape):
         self.shape = shape
+
+    def float(self):
+        return self
 
 
 def call(width=512, height=512, batch=2, tokens=77):
@@ -76,10 +82,13 @@ class Gpu:
         # Engine, profile and whether the weights were looked at in detail, of each call.
         self.calls, self.said, self.done = [], [], []
         self.broken, self.unfit = set(), None
+        # Of engines that overflow the pixels from which on they do.
+        self.overflows = {}
         # The GPU at work, and where each call was made.
         self.number, self.numbers = None, []
         for module, name, stand_in in (
             (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
+            (unet.machine, "driver", lambda: DRIVER), (unet, "is_finite", lambda found: found.finite),
             (a1111, "say", self.said.append),
         ):
             test.addCleanup(setattr, module, name, getattr(module, name))
@@ -103,9 +112,13 @@ class Gpu:
         assert torch_unet.place == "cuda", "its weights are not where the engine reads them"
         self.calls.append((entry.id, profile, fresh))
         self.numbers.append(self.number)
+        x = inputs["sample"]
+        pixels = x.shape[2] * x.shape[3] * 64
+        finite = x.finite and pixels < self.overflows.get(entry.id, pixels + 1)
         if not entry.is_shared:
-            return f"{entry.id}'s of its own"
-        return f"{entry.id}'s of {torch_unet.weights}" + "".join(f" with {name}" for name in torch_unet.loras)
+            return Latent(f"{entry.id}'s of its own", finite)
+        loras = "".join(f" with {name}" for name in torch_unet.loras)
+        return Latent(f"{entry.id}'s of {torch_unet.weights}{loras}", finite)
 
     def restore(self, torch_unet):
         self.done.append("restore")

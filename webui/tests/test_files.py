@@ -11,6 +11,7 @@ import install
 from sdtrt import index, place, shapes, view
 from sdtrt.calls import Call
 from sdtrt.daemon import NoAnswer, Refused, ask
+from sdtrt.unusable import Size
 
 from . import samples
 
@@ -134,7 +135,10 @@ class Files(unittest.TestCase):
             "engines": [{"key": "engine", "bytes": 1_750_000_000, "state": "ready", "presets": ["default"],
                          "outdated": None, "pinned": True}],
         }
-        told = view.checkpoint(shown, file.engines(file.checkpoints[0]))
+        told = view.checkpoint(shown, file.engines(file.checkpoints[0]), {})
         self.assertIn("default: 512–768 pixels, up to 4 at once, 150 tokens", told)
         self.assertIn("1.75 GB | ready; pinned", told)
-        self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, ()))
+        failed = Size("GPU", "driver", 1920, 1080, 2, 77, 0)
+        told = view.checkpoint(shown, file.engines(file.checkpoints[0]), {"engine": failed})
+        self.assertIn("pinned; not used from 1920 × 1080 on: NaN or infinity", told)
+        self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, (), {}))

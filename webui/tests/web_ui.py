@@ -53,13 +53,12 @@ class Part:
 
 
 class Latent(str):
-    """What PyTorch computed."""
+    """What was computed, and whether it is finite."""
 
-    def isfinite(self):
-        return self
-
-    def all(self):
-        return True
+    def __new__(cls, text, finite=True):
+        latent = super().__new__(cls, text)
+        latent.finite = finite
+        return latent
 
 
 class TorchUnet:
@@ -75,6 +74,8 @@ class TorchUnet:
         self.parts["middle_block"].to_q, self.parts["middle_block"].heads = None, 8
         self.parts["out"]._parameters["weight"].shape = (width, 4)
         self.moves = 0
+        # Whether what it computes is.
+        self.finite = True
 
     @property
     def place(self):
@@ -86,7 +87,7 @@ class TorchUnet:
         return self.parts["out"].loras
 
     def forward(self, x, timesteps, context, **others):
-        return Latent(f"PyTorch's of {self.weights}")
+        return Latent(f"PyTorch's of {self.weights}", self.finite and x.finite)
 
     def to(self, place):
         self.moves += self.place != place

@@ -1,0 +1,79 @@
+"""Sizes that an engine gave no finite numbers for where PyTorch did: one file for each engine and UNet, for the
+daemon to read too."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from .proofs import write
+
+VERSION = 1
+
+
+class Size(NamedTuple):
+    """A call that failed, where, and when."""
+
+    gpu: str
+    driver: str
+    width: int
+    height: int
+    batch: int
+    tokens: int
+    time: int
+
+    @classmethod
+    def of(cls, tree):
+        """From what a file holds."""
+        names = cls._fields
+        return cls(*(str(tree[name]) for name in names[:2]), *(int(tree[name]) for name in names[2:]))
+
+    @property
+    def pixels(self):
+        return self.width * self.height
+
+
+class Unusable:
+    """The folder `unusable` beside the index. What can't be written is remembered until the end.
+
+    `variant` is what weights are known by beside their UNet. None are those that a file holds: those alone are the
+    same next time, and kept."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._known = {}
+
+    def path(self, engine, unet):
+        return self.folder / f"{engine}-{unet[:12]}.json"
+
+    def least(self, engine, unet, variant, gpu, driver):
+        """The smallest size that failed on such a GPU with this driver, or None. Those at least as large count as
+        failed too, whatever their batch and tokens: what overflows are sums over the positions of an image."""
+        here = (size for size in self._sizes(engine, unet, variant) if (size.gpu, size.driver) == (gpu, driver))
+        return min(here, key=lambda size: size.pixels, default=None)
+
+    def add(self, engine, unet, variant, size):
+        """Remembers a size that failed; raises OSError if it can't be kept."""
+        sizes = [*self._sizes(engine, unet, variant), size]
+        self._known[engine, unet, variant] = sizes
+        if variant is not None:
+            return
+        # Another web UI may have left its own there meanwhile.
+        kept = dict.fromkeys([*self._read(engine, unet), *sizes])
+        tree = {"version": VERSION, "engine": engine, "unet": unet, "sizes": [each._asdict() for each in kept]}
+        write(self.path(engine, unet), json.dumps(tree, indent=1).encode())
+
+    def _sizes(self, engine, unet, variant):
+        key = engine, unet, variant
+        if variant is None and key not in self._known:
+            self._known[key] = self._read(engine, unet)
+        return self._known.get(key, [])
+
+    def _read(self, engine, unet):
+        try:
+            tree = json.loads(self.path(engine, unet).read_text("utf-8"))
+            if (tree["version"], tree["engine"], tree["unet"]) != (VERSION, engine, unet):
+                return []
+            return [Size.of(size) for size in tree["sizes"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
