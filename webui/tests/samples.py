@@ -37,7 +37,8 @@ def engine(name="engine", kind="shared", **changes):
     return {
         "id": name, "kind": kind, "plan": f"/{name}.engine", "manifest": f"/{name}.json",
         "tensorrt": HERE.tensorrt, "compute_capabilities": ["7.5", HERE.compute_capability],
-        "precision": "fp16", "state": "ready", "relative_error": 0.001, "profiles": profiles, "speeds": [],
+        "precision": "fp16", "state": "ready", "relative_error": 0.001, "profiles": profiles, "limits": [],
+        "speeds": [],
     } | changes
 
 
