@@ -4,6 +4,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import bindings
 import engine
 from measure import PIXELS, TOKENS
 from table import BASELINE
@@ -58,3 +59,22 @@ def build_all(files, shapes, name, compute_capabilities, jobs):
                 failures[graph] = str(error)
                 print(f"could not build {graph}: {error}", file=sys.stderr)
     return plans, failures
+
+
+def open_engine(folder, form, weights, case, batch, pixels, plan=None):
+    """The engine of a shared form, on these weights: of `plan`, or built for these batches and pixels."""
+    name = f"shared:{form}"
+    binding = json.loads((folder / f"{name}.binding.json").read_text())["inputs"]
+    if plan is None:
+        span = "-".join(map(str, [engine.VERSION, *pixels, *batch]))
+        plans, failures = build_all({name: folder / f"{name}.onnx"}, profile(case, batch, pixels), span, (), 1)
+        if failures:
+            raise SystemExit(f"could not build {name}: {failures[name]}")
+        plan = plans[name][0]
+    return engine.Engine(plan, bindings.fill(binding, weights), f"{plan}.cache")
+
+
+def sizes(text):
+    """Heights and widths in pixels: `512,520x776` is [(512, 512), (520, 776)]."""
+    sides = [[int(side) for side in size.split("x")] for size in text.split(",")]
+    return [(height, (width or [height])[0]) for height, *width in sides]

@@ -42,6 +42,16 @@ def relative_error(found, expected):
     return ((found.double() - expected).norm() / expected.norm()).item()
 
 
+def psnr(found, reference):
+    """20 log10(peak / root of the mean squared difference) in dB, the peak being the range of the reference: its
+    greatest number less its least. −∞ where anything is not finite."""
+    if not (found.isfinite().all() and reference.isfinite().all()):
+        return float("-inf")
+    found, reference = found.double(), reference.double()
+    peak = reference.max() - reference.min()
+    return (20 * torch.log10(peak / (found - reference).square().mean().sqrt())).item()
+
+
 class Captured:
     """The UNet on these inputs as a CUDA graph: what PyTorch takes when the CPU does not hold it up."""
 
