@@ -82,13 +82,18 @@ impl Default for Attention {
 /// Where attention's scores are scaled by width^−½.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
-    /// On the queries: the scores stay in the range of fp16.
+    /// On the queries: the scores stay in the range of fp16. TensorRT-RTX's fused kernel needs no help: with
+    /// the softmax in fp32 it never has them in fp16.
     #[default]
     Queries,
     /// Half of it on the queries, half on the keys.
     QueriesAndKeys,
     /// On the scores, which may have overflowed by then.
     Scores,
+    /// On the scores, once they are cast to fp32: the queries are not rounded once more. TensorRT-RTX's fused
+    /// kernel never has the scores in fp16; where the product is rounded first, as the graph says, those that
+    /// overflow are lost.
+    ScoresFp32,
 }
 
 /// The type in which attention's weights are normalized.

@@ -12,7 +12,7 @@ const DEFAULT: &str = "default";
 /// Something other than in the default form, by name.
 type Change = (&'static str, fn(&mut Form));
 
-const CHANGES: [Change; 16] = [
+const CHANGES: [Change; 17] = [
     ("linear-matmul", |form| form.linear = Linear::MatMul),
     ("linear-conv", |form| form.linear = Linear::Conv),
     ("norm-instance", |form| form.group_norm = GroupNorm::Instance),
@@ -27,6 +27,7 @@ const CHANGES: [Change; 16] = [
     ("attention-operator", |form| form.attention = Attention::Operator),
     ("scale-both", |form| plain(form, |scale, _, _| *scale = Scale::QueriesAndKeys)),
     ("scale-scores", |form| plain(form, |scale, _, _| *scale = Scale::Scores)),
+    ("scale-scores-fp32", |form| plain(form, |scale, _, _| *scale = Scale::ScoresFp32)),
     ("softmax-native", |form| plain(form, |_, softmax, _| *softmax = Softmax::Native)),
     ("values-native", |form| plain(form, |_, _, values| *values = Values::Native)),
 ];

@@ -48,7 +48,7 @@ impl Builder<'_> {
         let mixed = match self.form.attention {
             Attention::Plain { scale, softmax, values } => {
                 let scores = self.scores(at, [&q, &k], width, scale);
-                let shares = self.shares(at, &scores, softmax);
+                let shares = self.shares(at, &scores, scale, softmax);
                 let v = self.transpose(at, &v, HEADS_OUTWARD);
                 // Attention to the text sums up few values.
                 match (values, source) {
@@ -104,7 +104,7 @@ impl Builder<'_> {
     }
 
     /// The scaled scores: queries and keys [batch, positions, heads, width] in, [batch, heads, positions,
-    /// positions] out.
+    /// positions] out, of the graph's precision or, with [`Scale::ScoresFp32`], fp32.
     fn scores(&mut self, at: &str, [q, k]: [&Value; 2], width: u64, scale: Scale) -> Value {
         let factor = inverse_root(width);
         let mut q = self.transpose(at, q, HEADS_OUTWARD);
@@ -115,25 +115,32 @@ impl Builder<'_> {
                 q = self.scale(at, &q, width, factor.sqrt());
                 k = self.scale(at, &k, width, factor.sqrt());
             }
-            Scale::Scores => {}
+            Scale::Scores | Scale::ScoresFp32 => {}
         }
-        let mut scores = self.product(at, &q, &k);
-        if scale == Scale::Scores {
-            scores = self.scale(at, &scores, width, factor);
+        let scores = self.product(at, &q, &k);
+        match scale {
+            Scale::Queries | Scale::QueriesAndKeys => scores,
+            Scale::Scores => self.scale(at, &scores, width, factor),
+            Scale::ScoresFp32 => {
+                let scores = self.widen(at, &scores);
+                let factor = self.singles(&format!("attention.scale.fp32.{width}"), &[], &[factor]);
+                self.op(at, "Mul", &[&scores, &factor], &[])
+            }
         }
-        scores
     }
 
-    /// How much of each value: softmax of the scores.
-    fn shares(&mut self, at: &str, scores: &Value, softmax: Softmax) -> Value {
+    /// How much of each value: softmax of the scores, in the type that `scale` left them in.
+    fn shares(&mut self, at: &str, scores: &Value, scale: Scale, softmax: Softmax) -> Value {
         let axis = [("axis", Attribute::Int(-1))];
+        let scores = match (scale, softmax) {
+            (Scale::ScoresFp32, Softmax::Native) => self.narrow(at, scores),
+            (Scale::ScoresFp32, Softmax::Fp32) | (_, Softmax::Native) => scores.clone(),
+            (_, Softmax::Fp32) => self.widen(at, scores),
+        };
+        let shares = self.op(at, "Softmax", &[&scores], &axis);
         match softmax {
-            Softmax::Native => self.op(at, "Softmax", &[scores], &axis),
-            Softmax::Fp32 => {
-                let wide = self.widen(at, scores);
-                let shares = self.op(at, "Softmax", &[&wide], &axis);
-                self.narrow(at, &shares)
-            }
+            Softmax::Native => shares,
+            Softmax::Fp32 => self.narrow(at, &shares),
         }
     }
 
