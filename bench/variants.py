@@ -1,6 +1,7 @@
 """The golden checkpoints that goldens.py makes: of the kinds that the first five leave out, small,
-at odd sizes."""
-from dataclasses import dataclass
+at odd sizes, and those whose inputs or weights are hard to compute with in fp16."""
+from dataclasses import dataclass, field
+from itertools import cycle
 from typing import NamedTuple
 
 UNET = "model.diffusion_model"
@@ -17,6 +18,16 @@ class Level(NamedTuple):
     width: int
     down: tuple
     up: tuple
+
+
+class Shot(NamedTuple):
+    """One case: latents of this kind, and how much of the output is kept."""
+
+    kind: str | None
+    batch: int
+    height: int
+    width: int
+    every: int = 1
 
 
 def levels(*widths_and_depths):
@@ -37,21 +48,32 @@ class Variant:
     y: int | None = None
     # None: the middle is one residual block, as in SSD-1B.
     middle_depth: int | None = 1
-    # Latent sizes, one for each batch.
-    sizes: tuple = ((2, 9, 13), (1, 7, 5), (3, 5, 12))
+    shots: tuple = (Shot(None, 2, 9, 13), Shot(None, 1, 7, 5), Shot(None, 3, 5, 12))
+    # Powers of two for some tensors, by the ends of their names.
+    factors: dict = field(default_factory=dict)
 
     def manifest(self):
-        steps = ([980.75, 981.25], [37.25], [500.5, 999.0, 0.0])
-        cases = []
-        for (batch, height, width), timesteps, tokens in zip(self.sizes, steps, (77, 154, 77)):
-            case = {
-                "sample": [batch, self.in_channels, height, width],
-                "timesteps": timesteps,
-                "encoder_hidden_states": [batch, tokens, self.context],
-            }
-            cases.append(case if self.y is None else case | {"y": [batch, self.y]})
         tensors = sorted([*self.beside, *VAE, *((f"{UNET}.{name}", shape) for name, shape in self.unet())])
-        return {"name": self.name, "seed": self.seed, "dtype": self.dtype, "tensors": tensors, "cases": cases}
+        manifest = {"name": self.name, "seed": self.seed, "dtype": self.dtype, "tensors": tensors}
+        if self.factors:
+            manifest["factors"] = self.factors
+        return manifest | {"cases": list(self.cases())}
+
+    def cases(self):
+        steps = cycle(([980.75, 981.25], [37.25], [500.5, 999.0, 0.0]))
+        for shot, timesteps, tokens in zip(self.shots, steps, cycle((77, 154, 77))):
+            case = {
+                "sample": [shot.batch, self.in_channels, shot.height, shot.width],
+                "timesteps": timesteps[: shot.batch],
+                "encoder_hidden_states": [shot.batch, tokens, self.context],
+            }
+            if self.y is not None:
+                case["y"] = [shot.batch, self.y]
+            if shot.kind is not None:
+                case["input"] = shot.kind
+            if shot.every > 1:
+                case["every"] = shot.every
+            yield case
 
     def unet(self):
         first, *_, last = [level.width for level in self.levels]
@@ -127,6 +149,34 @@ TWO = levels((64, 1), (128, 1))
 XL = levels((64, 0), (128, 1))
 SSD = [Level(64, (0, 0), (0, 0, 0)), Level(64, (2, 2), (2, 1, 1)), Level(128, (1, 2), (2, 2, 3))]
 FOUR = levels((32, 1), (64, 1), (64, 1), (64, 0))
+# Attention at a quarter of the side alone, so that its scores at 256 a side fit into memory.
+QUARTER = levels((32, 0), (32, 0), (64, 1))
+HARD = (
+    Shot("constant", 1, 64, 64, 2),
+    Shot("nearly_constant", 1, 64, 96, 2),
+    Shot("flat_halves", 1, 128, 128, 4),
+    Shot("tiny", 1, 64, 64, 2),
+    Shot("huge", 1, 72, 64, 2),
+    Shot("constant", 1, 96, 128, 4),
+    Shot("flat_halves", 1, 256, 256, 8),
+    Shot("smooth", 1, 256, 256, 8),
+)
+# Values so large that already some hundred of them add up past fp16's range. Their projection divides again, so
+# that the UNet computes the same.
+LOUD = {".attn1.to_v.weight": 256, ".attn1.to_out.0.weight": 2**-8}
+LARGE = (
+    Shot(None, 2, 64, 64, 2),
+    Shot("constant", 1, 64, 64, 2),
+    Shot("flat_halves", 1, 64, 96, 2),
+    Shot("smooth", 1, 128, 128, 4),
+)
+
+
+def shifted(factor):
+    """Queries and keys that are large and nearly the same everywhere, as those of SD 2.1, so that scores are
+    large and nearly equal; values as usual."""
+    return {".norm1.bias": factor, ".attn1.to_v.weight": 2**-7}
+
 
 VARIANTS = [
     Variant("instruct-pix2pix", 6, 768, FOUR, CLIP, in_channels=8),
@@ -136,4 +186,8 @@ VARIANTS = [
     Variant("sd2-inpaint", 10, 1024, TWO, OPEN_CLIP, "F32", in_channels=9),
     Variant("sdxl-inpaint", 11, 2048, XL, XL_CLIP, in_channels=9, y=2816),
     Variant("ssd-1b", 12, 2048, SSD, XL_CLIP, y=2816, middle_depth=None),
+    Variant("hard", 13, 1024, QUARTER, OPEN_CLIP, shots=HARD, factors=LOUD),
+    # The scores pass fp16's range, in the second also when they are scaled.
+    Variant("overflow", 14, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(2048)),
+    Variant("overflow-scaled", 15, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(4096)),
 ]

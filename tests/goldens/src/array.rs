@@ -25,6 +25,18 @@ impl Array {
         let difference = norm(&mut pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)));
         difference / norm(&mut expected.values.iter().map(|v| f64::from(*v)))
     }
+
+    /// Every so many rows and columns of planes that are its last two dimensions, from the first on.
+    pub(crate) fn every(&self, step: usize) -> Self {
+        let [.., height, width] = self.shape[..] else { return self.clone() };
+        let rows = self.values.chunks(width).enumerate();
+        let rows = rows.filter(|(row, _)| (row % height).is_multiple_of(step));
+        let values = rows.flat_map(|(_, row)| row.iter().step_by(step).copied()).collect();
+        let mut shape = self.shape.clone();
+        let planes = shape.len() - 2;
+        shape[planes..].copy_from_slice(&[height.div_ceil(step), width.div_ceil(step)]);
+        Self { shape, values }
+    }
 }
 
 /// One call of the UNet: its inputs by name (`sample`, `timesteps`, `encoder_hidden_states` and,

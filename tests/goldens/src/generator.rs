@@ -87,6 +87,11 @@ impl Scale {
         }
     }
 
+    /// `times` as much, a power of two.
+    pub(crate) fn times(self, times: f32) -> Self {
+        Self { factor: self.factor * times, shift: self.shift * times }
+    }
+
     fn factor(factor: f32) -> Self {
         // Adding a negative zero changes nothing, not even the sign of a zero.
         Self { factor, shift: -0.0 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::array::{Array, Case};
 use crate::generator::{Scale, Stream};
+use crate::sample::Sample;
 
 /// Type of the stored weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -71,8 +72,23 @@ pub struct Manifest {
     /// SHA-256 (hex) of all tensors' bytes in name order, where it is known.
     #[serde(default)]
     pub sha256: Option<String>,
+    /// What tensors are multiplied by beside what the generator has for all: powers of two, by the ends
+    /// of their names.
     #[serde(default)]
-    cases: Vec<BTreeMap<String, Input>>,
+    factors: BTreeMap<String, f32>,
+    #[serde(default)]
+    cases: Vec<CaseSpec>,
+}
+
+/// A case: its inputs, what its latents are like, and which part of its output is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct CaseSpec {
+    /// Of `sample`; without it, noise.
+    input: Option<Sample>,
+    /// Every so many rows and columns of the output are in the fixture.
+    every: Option<usize>,
+    #[serde(flatten)]
+    inputs: BTreeMap<String, Input>,
 }
 
 /// Names of the stored manifests, sorted.
@@ -104,7 +120,15 @@ impl Manifest {
     }
 
     pub(crate) fn new(name: &str, seed: u64, dtype: Dtype, tensors: Vec<TensorSpec>) -> Self {
-        Self { name: name.to_owned(), seed, dtype, tensors, sha256: None, cases: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            seed,
+            dtype,
+            tensors,
+            sha256: None,
+            factors: BTreeMap::new(),
+            cases: Vec::new(),
+        }
     }
 
     /// The same tensors with other values. The hash and the outputs to expect no longer hold.
@@ -129,15 +153,18 @@ impl Manifest {
         cases.map(|(index, case)| self.case(index, case)).collect()
     }
 
-    fn case(&self, index: usize, inputs: &BTreeMap<String, Input>) -> Case {
-        let filled = inputs.iter().map(|(name, input)| {
+    fn case(&self, index: usize, case: &CaseSpec) -> Case {
+        let filled = case.inputs.iter().map(|(name, input)| {
             let array = match input {
                 // Whole numbers, such as `[981, 37]`, read as a shape too.
                 Input::Shape(values) if name == "timesteps" => {
                     timesteps(values.iter().map(|v| *v as f32).collect())
                 }
                 Input::Values(values) => timesteps(values.clone()),
-                Input::Shape(shape) => self.input(index, name, shape),
+                Input::Shape(shape) => match case.input.filter(|_| name == "sample") {
+                    Some(sample) => self.sample(index, sample, shape),
+                    None => self.input(index, name, shape),
+                },
             };
             (name.clone(), array)
         });
@@ -154,7 +181,28 @@ impl Manifest {
         }
     }
 
-    /// The `latent` to expect of each case, of the stored manifest of this name.
+    fn sample(&self, index: usize, sample: Sample, shape: &[usize]) -> Array {
+        let noise = |name: &str, shape: &[usize]| self.input(index, name, shape).values;
+        Array { shape: shape.to_vec(), values: sample.values(&noise, shape) }
+    }
+
+    /// What the tensor `name` is multiplied by beside what the generator has for all.
+    pub(crate) fn factor(&self, name: &str) -> f32 {
+        let ours = self.factors.iter().filter(|(end, _)| name.ends_with(*end));
+        ours.map(|(_, factor)| factor).product()
+    }
+
+    /// The part of case `index`'s output [batch, channels, height, width] that [`Manifest::expected`] has.
+    #[must_use]
+    pub fn kept(&self, index: usize, latent: Array) -> Array {
+        match self.cases[index].every {
+            Some(every) => latent.every(every),
+            None => latent,
+        }
+    }
+
+    /// The `latent` to expect of each case, of the stored manifest of this name: all of it, or the part that
+    /// [`Manifest::kept`] keeps.
     ///
     /// # Errors
     /// When the fixture cannot be read or lacks a case.

@@ -90,7 +90,7 @@ impl Manifest {
 
     /// The bytes of one tensor as the file holds them.
     fn bytes(&self, TensorSpec(name, shape): &TensorSpec) -> Vec<u8> {
-        let scale = Scale::weight(name, shape);
+        let scale = Scale::weight(name, shape).times(self.factor(name));
         Stream::new(self.seed, name).bytes(shape.iter().product(), scale, self.dtype)
     }
 }
