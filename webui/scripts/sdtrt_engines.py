@@ -21,7 +21,7 @@ class EnginesScript(scripts.Script):
         hooks.before_job()
 
     def process_batch(self, p, *args, **kwargs):
-        hooks.before_pass()
+        hooks.before_batch(p)
 
     def before_hr(self, p, *args):
         hooks.before_pass()

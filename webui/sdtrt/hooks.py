@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from modules import sd_models, sd_unet
 
-from . import a1111, options
+from . import a1111, options, repeat
 from .gpu import Gpu
 from .index import IndexFile
 from .place import Place, data_folder
@@ -98,6 +98,12 @@ def before_pass():
     unet.start_pass()
     if a1111.taken_over():
         unet.step_aside()
+
+
+def before_batch(p):
+    """The pass that comes can be computed anew, should an engine fail in it."""
+    before_pass()
+    repeat.watch(p, unet, before_pass)
 
 
 def after_job():

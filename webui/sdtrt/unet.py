@@ -1,14 +1,16 @@
 """The UNet that the web UI calls instead of its own."""
 from __future__ import annotations
 
-import math
 import time
+from contextlib import contextmanager
 from functools import wraps
+from typing import NamedTuple
 from weakref import ref
 
 from . import calls, loras, machine, proofs, serving
 from .binding import Unfit
 from .index import Speed
+from .look import Look, is_finite
 from .shapes import Shapes
 from .signature import Looks
 from .unusable import Size
@@ -16,6 +18,38 @@ from .unusable import Size
 
 class HandOver(Exception):
     """Why PyTorch computes a call, for people."""
+
+
+class Served(NamedTuple):
+    """A call that was computed, to be looked at later."""
+
+    # None if PyTorch computed it.
+    entry: object
+    subject: object
+    call: calls.Call
+    # Which of the pass it is.
+    number: int
+
+
+class Repeat(BaseException):
+    """That a pass is to be computed anew. Not an Exception: the web UI goes on after some of those. `found` has each
+    call that an engine has failed at so far."""
+
+    def __init__(self, found):
+        super().__init__("an engine gave NaN or infinity")
+        self.found = found
+
+
+class Watch:
+    """A pass that can be computed anew, with what an engine has `found` to fail at when it was computed before."""
+
+    def __init__(self, found=()):
+        self.found = tuple(found)
+        self.calls = 0
+        # The call before this one, and the look at it.
+        self.last = None
+        # The last call of those that PyTorch computed in place of an engine, and whether all of them are finite.
+        self.in_torch, self.torch_is_finite = 0, True
 
 
 class Subject:
@@ -66,12 +100,16 @@ class Unet:
         self.catalogue, self.place, self.gpu, self.host = catalogue, place, gpu, host
         self.looks, self.shapes = Looks(), Shapes()
         self.torch_speeds = []
+        # Of a pass that can be computed anew, whose results are looked at one call later.
+        self.watch = None
         self.start_job()
 
     def start_job(self):
         """What did not work is tried once more, and said once more."""
         self.failed = {}
         self.said = set()
+        # Sizes that engines failed at in a pass that was then computed anew, by UNet and variant, with what to say.
+        self.barred = {}
         self.provable = True
         self.start_pass()
 
@@ -125,8 +163,9 @@ class Unet:
     def forward(self, x, timesteps, context, *args, **kwargs):
         """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
         [batch, width] where the model has it. Returns [batch, 4, height, width]."""
-        self.entry = None
+        self.entry = self.barrier = None
         try:
+            self._look_back()
             return self._forward(x, timesteps, context, *args, **kwargs)
         except HandOver as why:
             self._say(str(why))
@@ -137,7 +176,26 @@ class Unet:
             self._try(self.host.wake)
         except Exception as error:
             self._give_up(error)
-        return self._torch_forward(x, timesteps, context, *args, **kwargs)
+        latent = self._torch_forward(x, timesteps, context, *args, **kwargs)
+        if self.barrier is not None:
+            self._look_later(x, latent, None, *self.barrier)
+        return latent
+
+    @contextmanager
+    def watched(self, watch):
+        """A pass whose results are looked at one call later: then Repeat may come out of it, and it is to be computed
+        anew. Without `watch` they are looked at, at once."""
+        before, self.watch = self.watch, watch
+        try:
+            yield
+        except Exception:
+            # The web UI may have seen NaN itself.
+            self._end_watch()
+            raise
+        else:
+            self._end_watch()
+        finally:
+            self.watch = before
 
     def _torch_forward(self, *args, **kwargs):
         self.gpu.restore(self.host.torch_unet())
@@ -160,11 +218,66 @@ class Unet:
         self.entry = entry
         latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
         subject.fresh = False
+        is_known = self._is_proven(entry, subject) and self._is_measured(entry, subject, call)
+        if self.watch is not None and (is_known or not self.provable):
+            self._look_later(x, latent, entry, subject, call)
+            return latent
         if not is_finite(latent):
             return self._catch(entry, subject, call, inputs)
-        if self.provable and not (self._is_proven(entry, subject) and self._is_measured(entry, subject, call)):
+        if self.provable and not is_known:
             return self._prove(entry, subject, call, latent, inputs)
         return latent
+
+    def _look_later(self, x, latent, entry, subject, call):
+        watch = self.watch
+        watch.last = Served(entry, subject, call, watch.calls), Look(x, latent)
+
+    def _look_back(self):
+        """Looks at the call before this one, of which the GPU has been told long enough ago."""
+        watch = self.watch
+        if watch is None:
+            return
+        last, watch.last = watch.last, None
+        watch.calls += 1
+        if last is None:
+            return
+        served, look = last
+        self.entry = served.entry
+        known, good = look.read()
+        self.entry = None
+        if served.entry is None:
+            watch.in_torch, watch.torch_is_finite = served.number, watch.torch_is_finite and good
+        elif not good and known:
+            self._bar(served)
+            raise Repeat((*watch.found, served))
+        elif not good:
+            self._say(f"{no_better(served.entry, served.call)} of inputs that have some")
+
+    def _bar(self, served):
+        """Has PyTorch compute what is as large, until that is known to be right or the job is over."""
+        entry, subject, call, _ = served
+        line = (
+            f"engine {entry.id[:12]} gave NaN or infinity at {call.width}×{call.height}; the pass is computed once "
+            "more, and by PyTorch from this size on"
+        )
+        self._say(line)
+        self.barred[subject.id, subject.variant] = call, line
+
+    def _end_watch(self):
+        """Looks at the last call. What PyTorch could compute where an engine could not is marked."""
+        watch = self.watch
+        if watch is None:
+            return
+        self._look_back()
+        for entry, subject, call, number in watch.found:
+            # The pass may have been interrupted before, or memory was short.
+            if number > watch.in_torch:
+                continue
+            if watch.torch_is_finite:
+                self.barred.pop((subject.id, subject.variant), None)
+                self._mark(entry, subject, call)
+            else:
+                self._say(f"{no_better(entry, call)} as PyTorch does")
 
     def _inside(self):
         """What another extension does inside of the web UI's UNet in this pass, for people."""
@@ -199,6 +312,10 @@ class Unet:
         index = self.catalogue.index
         if subject.signature in index.signatures:
             self.shapes.note(subject.signature, call)
+        barred, line = self.barred.get((subject.id, subject.variant), (None, None))
+        if barred is not None and barred.width * barred.height <= call.width * call.height:
+            self.barrier = (subject, call) if self.watch is not None else None
+            raise HandOver(line)
         if call not in subject.answers:
             subject.answers[call] = self._choose(index, subject, call)
         if subject.unfit is not None:
@@ -287,7 +404,7 @@ class Unet:
             self._mark(entry, subject, call)
         else:
             too = "as PyTorch does" if known else "of inputs that have some"
-            self._say(f"{call}: engine {entry.id[:12]} gave NaN or infinity, {too}; PyTorch computes it")
+            self._say(f"{no_better(entry, call)} {too}; PyTorch computes it")
         return latent
 
     def _mark(self, entry, subject, call):
@@ -382,9 +499,9 @@ def failed(entry, call, size):
     )
 
 
-def is_finite(tensor):
-    """Whether no number of a tensor is NaN or infinite. One reduction, which overflows at no size, and one wait."""
-    return math.isfinite(tensor.norm(math.inf).item())
+def no_better(entry, call):
+    """That an engine is not to blame, for people, but for why."""
+    return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"
 
 
 def relative_error(found, expected):

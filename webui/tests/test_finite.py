@@ -8,7 +8,7 @@ try:
 except ImportError:
     raise unittest.SkipTest("torch is not there") from None
 
-from sdtrt.unet import is_finite
+from sdtrt.look import Look, is_finite
 
 
 class Finite(unittest.TestCase):
@@ -31,3 +31,16 @@ class Finite(unittest.TestCase):
 
     def test_what_is_empty_has_none(self):
         self.assertTrue(is_finite(torch.zeros(2, 4, 8, 8)))
+
+    def test_a_look_for_later_tells_the_same_of_each(self):
+        good, huge = torch.randn(2, 4, 8, 8), torch.full((1, 4), torch.finfo(torch.float16).max, dtype=torch.float16)
+        for value in (math.nan, math.inf, -math.inf):
+            bad = good.half()
+            bad[1, 2, 3, 4] = value
+            self.assertEqual(Look(good, bad, huge).read(), [True, False, True])
+
+    def test_a_look_for_later_is_at_what_was_there_then(self):
+        latent = torch.zeros(1, 4, 8, 8)
+        look = Look(latent)
+        latent.fill_(math.nan)
+        self.assertEqual(look.read(), [True])

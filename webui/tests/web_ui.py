@@ -3,7 +3,10 @@ import os
 import sys
 from types import ModuleType, SimpleNamespace
 
-NAMES = ("devices", "sd_hijack", "sd_models", "sd_unet", "shared")
+NAMES = (
+    "devices", "extra_networks", "processing", "rng", "sd_hijack", "sd_models", "sd_samplers",
+    "sd_samplers_cfg_denoiser", "sd_unet", "shared",
+)
 
 
 def put_stand_ins():

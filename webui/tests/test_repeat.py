@@ -1,0 +1,357 @@
+"""A pass that an engine is found to have failed in, a call later, is computed once more."""
+import types
+import unittest
+import unittest.mock
+from types import SimpleNamespace
+
+from sdtrt import hooks, repeat, unet
+
+from . import samples
+from .test_unusable import ENGINE, MEGAPIXEL, SECOND, TORCH, engine
+from .test_unet import Served
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+
+class Interrupted(BaseException):
+    """As the web UI has it."""
+
+
+class Denoiser:
+    """A1111 1.10's, which looks at nothing."""
+
+    def forward(self):
+        return None
+
+
+class WaitingDenoiser:
+    """That of 1.9."""
+
+    def forward(self):
+        devices.test_for_nans(None, "unet")  # noqa: F821
+
+
+class Processing:
+    """What the web UI makes a picture of: passes through sizes, with a step at each."""
+
+    sampler_name = "Euler a"
+    disable_extra_networks = False
+    sd_model = "model"
+
+    def __init__(self, *sizes):
+        self.sizes, self.sampler, self.rng = sizes, None, SimpleNamespace(drawn=0)
+        self.extra_generation_params = {"of": "the job"}
+        self.c, self.extra_network_data = "text", "networks of the job"
+        # What is done in each step beside.
+        self.steps = {}
+
+    def get_token_merging_ratio(self):
+        return 0.25
+
+    def sample(self, conditioning, seeds):
+        shared = hooks.repeat.shared
+        assert (conditioning, seeds) == ("text", [1])
+        assert (self.c, self.rng.drawn, shared.state.job_no) == ("text", 0, 1), "it starts from another state"
+        assert self.extra_generation_params == {"of": "the job"} and not hasattr(self, "late")
+        self.sampler, done = "a sampler", []
+        try:
+            for step, (width, height) in enumerate(self.sizes):
+                self.rng.drawn, self.c, self.late = step + 1, "text of a refiner", True
+                self.extra_generation_params["at"] = step
+                self.is_hr_pass = step > 1
+                shared.state.job_no += 1
+                shared.state.sampling_step += 1
+                shared.total_tqdm._tqdm.n += 1
+                self.steps.get(step, lambda: None)()
+                done.append(hooks.unet.forward(*samples.call(width, height)))
+        except Interrupted:
+            pass
+        return done
+
+
+class Watched(Served):
+    def setUp(self):
+        super().setUp()
+        samples.Look.read_so_far = 0
+        self.gpu.overflows["engine"] = MEGAPIXEL
+        self.did = did = []
+        tell = lambda what: lambda *args, **kwargs: did.append((what, *args[1:]))
+        for module, names in {
+            repeat.processing: {"__file__": __file__},
+            repeat.sd_samplers_cfg_denoiser: {"__file__": __file__, "CFGDenoiser": Denoiser},
+            repeat.sd_models: {
+                "reload_model_weights": lambda: did.append(("reload",)), "apply_token_merging": tell("merging"),
+                "apply_alpha_schedule_override": tell("schedule"),
+            },
+            repeat.extra_networks: {"activate": tell("networks")},
+            repeat.sd_samplers: {"create_sampler": lambda name, model: f"a new {name}"},
+            repeat: {"random_states": lambda: "states", "put_random_states": lambda states: did.append((states,))},
+        }.items():
+            for name, value in names.items():
+                self.put(module, name, value)
+
+    def put(self, module, name, value):
+        if hasattr(module, name):
+            self.addCleanup(setattr, module, name, getattr(module, name))
+        else:
+            self.addCleanup(delattr, module, name)
+        setattr(module, name, value)
+
+    def pass_of(self, *sizes, kind=Processing, engines=None):
+        """A pass at the start of a job."""
+        self.start(*(engines or [engine()]))
+        self.webui.shared.state = SimpleNamespace(
+            job_no=1, sampling_step=0, sampling_steps=0, current_image_sampling_step=0, current_latent=None
+        )
+        self.webui.shared.total_tqdm = SimpleNamespace(_tqdm=SimpleNamespace(n=7))
+        self.webui.devices.autocast = lambda: unittest.mock.MagicMock()
+        self.webui.job()
+        p = kind(*sizes)
+        hooks.before_batch(p)
+        return p
+
+    def sampled(self, p):
+        found = p.sample("text", seeds=[1])
+        self.assertNotIn("sample", vars(p), "for one pass alone")
+        self.assertIsNone(hooks.unet.watch)
+        return found
+
+    def marked(self):
+        return len(list(self.folder.glob("unusable/*")))
+
+    def test_nothing_is_looked_at_before_the_next_call(self):
+        p = self.pass_of((512, 512), (512, 512))
+        looked = []
+        p.steps = {step: lambda: looked.append(samples.Look.read_so_far) for step in (0, 1)}
+        self.assertEqual(self.sampled(p), [ENGINE] * 2)
+        self.assertEqual((looked, samples.Look.read_so_far), ([0, 0], 2), "and the last when the pass ends")
+        self.assertEqual(self.did, [])
+
+    def test_the_whole_pass_is_pytorchs_from_the_size_on_that_an_engine_fails_at(self):
+        p = self.pass_of((1024, 1024), (512, 512), (2048, 1024))
+        self.assertEqual(self.sampled(p), [TORCH, ENGINE, TORCH])
+        self.assertEqual(len(self.gpu.calls), 2, "the first call, and the small one of the second time")
+        self.assertEqual(self.marked(), 1)
+        lines = [line for line in self.gpu.said if "with these weights" in line]
+        self.assertEqual(len(lines), 1, self.gpu.said)
+        self.webui.job()
+        hooks.before_batch(p := Processing((1024, 1024)))
+        self.webui.shared.state.job_no, self.did[:] = 1, []
+        self.assertEqual(self.sampled(p), [TORCH])
+        self.assertEqual(self.did, [], "not tried once more")
+
+    def test_the_steps_before_are_pytorchs_too(self):
+        p = self.pass_of(*[(768, 768)] * 4)
+        self.gpu.overflows.clear()
+        p.steps = {2: lambda: self.gpu.overflows.update(engine=0)}
+        self.assertEqual(self.sampled(p), [TORCH] * 4)
+        self.assertEqual(len(self.gpu.calls), 3)
+
+    def test_the_last_call_counts_too(self):
+        p = self.pass_of((512, 512), (1024, 1024))
+        self.assertEqual(self.sampled(p), [ENGINE, TORCH])
+        self.assertEqual(self.marked(), 1)
+
+    def test_everything_is_as_the_pass_found_it(self):
+        p = self.pass_of((512, 512), (512, 512), (1024, 1024), (1024, 1024))
+        fresh = []
+        p.steps = {0: lambda: fresh.append(hooks.unet.subject)}
+        self.assertEqual(self.sampled(p), [ENGINE] * 2 + [TORCH] * 2)
+        self.assertEqual(self.did, [
+            ("reload",), ("merging", 0.25), ("schedule", p), ("networks", "networks of the job"), ("states",),
+        ])
+        self.assertEqual(fresh, [None, None], "the weights are looked at anew")
+        self.assertEqual((self.webui.shared.state.job_no, self.webui.shared.total_tqdm._tqdm.n), (5, 11))
+
+    def test_a_sampler_that_was_there_before_is_made_anew(self):
+        p = self.pass_of((1024, 1024))
+        p.sampler, seen = "of its init", []
+        kind = type(p)
+        create = lambda name, model: seen.append((name, model)) or "new"
+        self.put(repeat.sd_samplers, "create_sampler", create)
+        self.sampled(p)
+        self.assertEqual(seen, [(kind.sampler_name, kind.sd_model)])
+
+    def test_an_error_that_numbers_which_are_not_finite_lead_to_is_no_error(self):
+        p = self.pass_of((1024, 1024), (512, 512))
+        errors = [ValueError("A tensor with NaNs was produced in VAE.")]
+
+        def check():
+            if errors:
+                raise errors.pop()
+
+        p.steps = {1: check}
+        self.assertEqual(self.sampled(p), [TORCH, ENGINE])
+        errors = [ValueError("another")]
+        hooks.before_batch(p := Processing((512, 512), (512, 512)))
+        p.steps, self.webui.shared.state.job_no = {1: check}, 1
+        with self.assertRaisesRegex(ValueError, "another"):
+            self.sampled(p)
+
+    def test_an_interrupted_pass_ends_and_marks_nothing_that_pytorch_did_not_compute(self):
+        p = self.pass_of((512, 512), (1024, 1024), (512, 512))
+
+        def interrupt():
+            raise Interrupted
+
+        begun = []
+        p.steps = {0: lambda: begun.append(1) if not begun else interrupt(), 2: interrupt}
+        self.assertEqual(self.sampled(p), [])
+        self.assertEqual(self.marked(), 0)
+        p = self.pass_of(*[(768, 768)] * 3)
+        self.gpu.overflows.clear()
+        p.steps = {1: lambda: interrupt() if self.gpu.overflows else self.gpu.overflows.update(engine=0)}
+        self.assertEqual(self.sampled(p), [TORCH])
+        self.assertEqual(self.marked(), 0, "PyTorch's call before says nothing of this one")
+
+    def test_what_pytorch_was_not_seen_to_compute_marks_nothing(self):
+        p = self.pass_of((1024, 1024), (512, 512))
+        others = self.webui.shared.loaded_hypernetworks
+        p.steps = {0: lambda: others.append("style") if self.did else None}
+        self.assertEqual(self.sampled(p), [TORCH] * 2)
+        self.assertEqual(self.marked(), 0)
+        self.assertNotIn("as PyTorch does", " ".join(self.gpu.said))
+
+    def test_an_error_of_pytorchs_in_place_of_an_engine_marks_nothing(self):
+        p = self.pass_of(*[(768, 768)] * 3)
+        self.gpu.overflows.clear()
+
+        def step():
+            if self.gpu.overflows:
+                raise RuntimeError("CUDA out of memory")
+            self.gpu.overflows.update(engine=0)
+
+        p.steps = {1: step}
+        with self.assertRaisesRegex(RuntimeError, "out of memory"):
+            self.sampled(p)
+        self.assertEqual((self.marked(), hooks.unet.watch), (0, None))
+
+    def test_another_engine_takes_over_from_the_next_pass_on(self):
+        p = self.pass_of((1024, 1024), engines=[engine(), engine("second")])
+        self.assertEqual(self.sampled(p), [TORCH])
+        hooks.before_batch(p := Processing((1024, 1024)))
+        self.webui.shared.state.job_no = 1
+        self.assertEqual(self.sampled(p), [SECOND])
+
+    def test_an_interrupt_of_a_good_pass_is_none_of_our_business(self):
+        p = self.pass_of((512, 512), (512, 512))
+
+        def interrupt():
+            raise KeyboardInterrupt
+
+        p.steps = {1: interrupt}
+        with self.assertRaises(KeyboardInterrupt):
+            self.sampled(p)
+
+    def test_what_pytorch_can_not_do_either_marks_nothing_and_is_repeated_once_in_a_job(self):
+        p = self.pass_of((1024, 1024), (1024, 1024))
+        self.webui.torch_unet.finite = False
+        self.assertEqual(self.sampled(p), [TORCH] * 2)
+        self.assertEqual(self.marked(), 0)
+        self.assertIn("as PyTorch does", " ".join(self.gpu.said))
+        hooks.before_batch(p := Processing((1024, 1024)))
+        self.webui.shared.state.job_no, self.did[:] = 1, []
+        self.assertEqual(self.sampled(p), [TORCH])
+        self.assertEqual(self.did, [])
+        self.webui.job()
+        self.assertEqual(hooks.unet.barred, {})
+
+    def test_inputs_that_are_not_finite_repeat_nothing(self):
+        class Bad(Processing):
+            def sample(self):
+                x, *others = samples.call()
+                x.finite = False
+                return [hooks.unet.forward(x, *others)]
+
+        p = self.pass_of(kind=Bad)
+        self.assertEqual(p.sample(), [ENGINE])
+        self.assertEqual((self.did, self.marked()), ([], 0))
+        self.assertIn("of inputs that have some", self.gpu.said[0])
+
+    def test_smaller_sizes_that_fail_later_are_repeated_too(self):
+        p = self.pass_of((1024, 1024), (512, 512))
+        p.steps = {1: lambda: self.gpu.overflows.update(engine=0)}
+        self.assertEqual(self.sampled(p), [TORCH] * 2)
+        self.assertEqual(sum(what == ("reload",) for what in self.did), 2)
+        self.assertEqual([size.width for size in hooks.unet.place.unusable._read("engine", "unet of a")], [1024, 512])
+
+    def test_where_it_never_ends_the_results_are_looked_at_at_once(self):
+        p = self.pass_of((1024, 1024))
+        self.put(repeat, "REPEATS", 2)
+        p.steps = {0: lambda: hooks.unet.barred.clear()}
+        self.assertEqual(self.sampled(p), [TORCH])
+        self.assertEqual(len(self.gpu.calls), 3)
+
+    def test_the_first_comparison_is_looked_at_at_once(self):
+        self.start(engine(state="unproven"))
+        self.webui.job()
+        with hooks.unet.watched(unet.Watch()):
+            self.assertEqual(hooks.unet.forward(*samples.call(1024, 1024)), TORCH)
+        self.assertEqual((samples.Look.read_so_far, self.marked()), (0, 1))
+
+    def test_what_is_not_the_web_uis_own_is_left_alone(self):
+        for kind in (WaitingDenoiser, types.SimpleNamespace(forward=len)):
+            self.put(repeat.sd_samplers_cfg_denoiser, "CFGDenoiser", kind)
+            self.assertNotIn("sample", vars(self.pass_of()), kind)
+        self.put(repeat.sd_samplers_cfg_denoiser, "CFGDenoiser", Denoiser)
+        p = self.pass_of()
+        self.assertIn("sample", vars(p))
+        hooks.before_batch(p)
+        self.assertIn("sample", vars(p), "ours may be there from a pass that did not begin")
+        p.sample = mine = lambda: "another extension's"
+        hooks.before_batch(p)
+        self.assertIs(p.sample, mine)
+        self.put(repeat.processing, "__file__", "elsewhere.py")
+        self.assertNotIn("sample", vars(self.pass_of()), "patched in the class")
+
+    def test_without_it_results_are_looked_at_at_once(self):
+        self.put(repeat.sd_samplers_cfg_denoiser, "CFGDenoiser", WaitingDenoiser)
+        p = self.pass_of((512, 512), (1024, 1024), (512, 512))
+        self.assertEqual(p.sample("text", seeds=[1]), [ENGINE, TORCH, ENGINE])
+        self.assertEqual((self.did, self.marked(), samples.Look.read_so_far), ([], 1, 0))
+
+
+class Hundred:
+    """Numbers like those of the web UI's own source."""
+
+    def __init__(self):
+        self.offset = 0
+
+    def next(self):
+        self.offset += 1
+        return self.offset
+
+
+class Random(unittest.TestCase):
+    def test_a_source_of_noise_draws_the_same_again(self):
+        noise = SimpleNamespace(is_first=True, generators=[Hundred()])
+        saved = repeat.copied(noise)
+        noise.is_first = False
+        noise.generators[0].next()
+        for _ in range(2):
+            other = repeat.copied(saved)
+            self.assertTrue(other.is_first)
+            self.assertEqual(other.generators[0].next(), 1)
+
+    @unittest.skipIf(torch is None, "torch is not there")
+    def test_torchs_generators_too(self):
+        noise = SimpleNamespace(generators=[torch.Generator().manual_seed(3)])
+        torch.randn(3, generator=noise.generators[0])
+        saved = repeat.copied(noise)
+        draw = lambda of: torch.randn(4, generator=of.generators[0]).tolist()
+        self.assertEqual([draw(repeat.copied(saved)) for _ in range(2)], [draw(noise)] * 2)
+
+    @unittest.skipIf(torch is None, "torch is not there")
+    def test_those_that_all_share(self):
+        repeat.rng.nv_rng = Hundred()
+        repeat.devices.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.addCleanup(delattr, repeat.rng, "nv_rng")
+        draw = lambda: (torch.randn(4).tolist(), repeat.rng.nv_rng.next())
+        states = repeat.random_states()
+        first = draw()
+        for _ in range(2):
+            repeat.put_random_states(states)
+            self.assertEqual(draw(), first)
