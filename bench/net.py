@@ -2,16 +2,24 @@
 
 First some ways to find a number that is not finite: whether each finds all, and milliseconds a look with the wait
 that it ends in, of an idle GPU and behind a call that still runs. Then milliseconds a step of a sampler like A1111
-1.10's Euler a, which never waits, and of the same where the web UI waits in each step, as 1.6 to 1.9 do. There the
-time of a call is a sleep of the GPU's. Needs nothing but torch with CUDA.
+1.10's Euler a, which never waits, and of the same where the web UI waits in each step, as 1.6 to 1.9 do: without looks,
+with one at each result at once, and with one that is read when the next call comes. There the time of a call is a
+sleep of the GPU's, and between two calls is a pause of the CPU's, for Python that is not in the sampler here. Needs
+nothing but torch with CUDA.
 """
 import argparse
 import math
 import statistics
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "webui"))
+
+from sdtrt.look import Look
 
 # Pixels of the image for one of the latent, each way.
 PIXELS = 8
@@ -70,15 +78,15 @@ def cycles(count=100_000_000):
 
 def alone(sizes, count, of_a_ms):
     """Rows of what each check costs by itself."""
-    busy = lambda: torch.cuda._sleep(of_a_ms)
-    waiting = milliseconds(torch.cuda.synchronize, count, busy)
+    before = lambda: torch.cuda._sleep(of_a_ms)
+    waiting = milliseconds(torch.cuda.synchronize, count, before)
     for name, check in CHECKS.items():
         cells = []
         for pixels in sizes:
             side = pixels // PIXELS
             latent = torch.randn(BATCH, 4, side, side, device="cuda").half()
             run = lambda: check(latent)
-            cells += [milliseconds(run, count), milliseconds(run, count, busy) - waiting]
+            cells += [milliseconds(run, count), milliseconds(run, count, before) - waiting]
         yield [name, "yes" if finds_all(check) else "NO", *(f"{cell:.4f}" for cell in cells)]
 
 
@@ -86,7 +94,8 @@ class Sampler:
     """About as many kernels between two calls as A1111 1.10's: its denoiser with guidance, k-diffusion's wrapper,
     and Euler a, with sigmas that lie on the CPU."""
 
-    def __init__(self, pixels):
+    def __init__(self, pixels, pause):
+        self.pause = pause
         side = pixels // PIXELS
         self.x = torch.randn(1, 4, side, side, device="cuda")
         self.ladder = torch.linspace(-3.5, 2.7, 1000, device="cuda")
@@ -115,7 +124,8 @@ class Sampler:
         out, scale = (each[:, None, None, None] for each in (-sigmas, 1 / (sigmas**2 + 1) ** 0.5))
         inputs = (both * scale).half(), self.step(sigmas).half(), torch.cat(texts).half()
         latent = call(*inputs)
-        look(latent)
+        look(inputs[0], latent)
+        busy(self.pause)
         found = both + latent * out
         guided = found[1:].clone()
         guided[0] += (found[0] - guided[0]) * 7.0
@@ -132,33 +142,54 @@ class Sampler:
         return (1 - share) * low + share * (low + 1)
 
 
-def passes(sizes, lengths, turns, of_a_ms):
+def busy(milliseconds):
+    """Python at work, which leaves the GPU alone."""
+    end = time.perf_counter() + milliseconds / 1e3
+    while time.perf_counter() < end:
+        pass
+
+
+class Later:
+    """A look at each result that is read when the next call comes, as the extension has it."""
+
+    def __init__(self):
+        self.last = None
+
+    def read(self):
+        last, self.last = self.last, None
+        return last is None or all(last.read())
+
+    def __call__(self, *tensors):
+        self.last = Look(*tensors)
+
+
+def passes(sizes, lengths, pause, turns, of_a_ms):
     """Rows of milliseconds a step, without looks and with them, taken by turns."""
-    first = lambda latent: torch.isnan(latent[0, 0, 0, 0]).item()
-    check = CHECKS[USED]
-    looks = {
-        "no wait": (lambda latent: None, check),
-        "a wait": (first, lambda latent: (check(latent), first(latent))),
-    }
+    first, check, later = (lambda latent: torch.isnan(latent[0, 0, 0, 0]).item()), CHECKS[USED], Later()
+    kinds = (lambda sample, latent: None), (lambda sample, latent: check(latent)), later
     for pixels in sizes:
-        sampler = Sampler(pixels)
+        sampler = Sampler(pixels, pause)
         for length in lengths:
             def call(*inputs):
+                later.read()
                 torch.cuda._sleep(round(length * of_a_ms))
                 return sampler.latent.clone()
 
-            for name, (without, with_looks) in looks.items():
-                times = {without: [], with_looks: []}
+            for waits in (False, True):
+                times = [[] for _ in kinds]
                 for _ in range(turns + 1):
-                    for look, of in times.items():
+                    for kind, of in zip(kinds, times):
+                        look = (lambda *both, kind=kind: (kind(*both), first(both[1]))) if waits else kind
                         torch.cuda.synchronize()
                         start = time.perf_counter()
                         sampler.run(call, look)
+                        later.read()
                         torch.cuda.synchronize()
                         of.append((time.perf_counter() - start) * 1e3 / STEPS)
                 # The first ones don't count.
-                before, after = (statistics.median(of[1:]) for of in times.values())
-                yield [str(pixels), f"{length:g}", name, f"{before:.3f}", f"{after:.3f}", f"{after - before:+.3f}"]
+                cells = [statistics.median(of[1:]) for of in times]
+                name = "a wait" if waits else "no wait"
+                yield [str(pixels), f"{length:g}", name, *(f"{cell:.3f}" for cell in cells)]
 
 
 def table(head, rows):
@@ -173,6 +204,7 @@ def main():
     numbers = lambda of: lambda text: [of(number) for number in text.split(",")]
     parser.add_argument("--sizes", type=numbers(int), default=[512, 1024, 2048], help="pixels, joined by commas")
     parser.add_argument("--calls", type=numbers(float), default=[4, 9, 15], help="milliseconds of a call in a pass")
+    parser.add_argument("--pause", type=float, default=1.5, help="milliseconds of Python between two calls")
     parser.add_argument("--count", type=int, default=500, help="looks of each kind")
     parser.add_argument("--turns", type=int, default=10, help="passes of each kind")
     options = parser.parse_args()
@@ -183,9 +215,9 @@ def main():
     columns = [f"{pixels}, {how}" for pixels in options.sizes for how in ("idle", "behind a call")]
     with torch.no_grad():
         table(["ms a look", "finds all", *columns], alone(options.sizes, options.count, of_a_ms))
-        print(f"\nms a step, with {USED}\n")
-        head = ["pixels", "ms of a call", "the web UI has", "not looked", "looked", "difference"]
-        table(head, passes(options.sizes, options.calls, options.turns, of_a_ms))
+        print(f"\nms a step, with {USED} and {options.pause:g} ms of Python between two calls\n")
+        head = ["pixels", "ms of a call", "the web UI has", "not looked", "looked at once", "a call later"]
+        table(head, passes(options.sizes, options.calls, options.pause, options.turns, of_a_ms))
 
 
 if __name__ == "__main__":
