@@ -370,6 +370,12 @@ class Unet:
         """Why none of these engines serves a call, for people."""
         able = serving.best(entries, call, here.gpu)
         if able is None:
+            beyond = next((entry for entry in entries if serving.is_beyond(entry, call, here.gpu)), None)
+            if beyond is not None and calls.serving(beyond.profiles, call) is not None:
+                return (
+                    f"{call}: engine {beyond.id[:12]} gave NaN or infinity for images as large when it was validated "
+                    "on such a GPU; PyTorch computes it"
+                )
             return self._outside(index, subject, entries, call)
         return failed(able.engine, call, self._failed_at(able.engine, subject, call, here))
 

@@ -95,6 +95,14 @@ class Calls(Served):
                 self.assert_torch(unet, check, *samples.call(**call))
             self.assertEqual(len(self.gpu.said), 1, self.gpu.said)
 
+    def test_past_its_limit_torch_computes_and_says_why(self):
+        limit = {"gpu": samples.HERE.gpu, "pixels": 512 * 512}
+        unet = self.start(samples.engine("limited", profiles=[samples.LARGE], limits=[limit]))
+        self.webui.job()
+        unet.forward(*samples.call())
+        self.assertEqual(self.gpu.calls[-1][0], "limited")
+        self.assert_torch(unet, "engine limited gave NaN or infinity for images as large", *samples.call(width=576))
+
     def test_what_an_engine_does_not_know_is_torchs(self):
         unet = self.start(samples.engine())
         hijack, shared = hooks.a1111.sd_hijack, self.webui.shared
