@@ -75,7 +75,7 @@ class Engine:
     state: str
     relative_error: float | None
     profiles: tuple[Profile, ...]
-    # Past which size it made what is no number.
+    # Past which size it gives NaN or infinity.
     limits: tuple[Limit, ...]
     speeds: tuple[Speed, ...]
 

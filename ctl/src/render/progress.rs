@@ -11,7 +11,7 @@ fn shares(task: Task) -> &'static [Share] {
         Task::Build | Task::Materialize => {
             &[("graph", 1.0), ("parse", 12.0), ("build", 78.0), ("write", 7.0), ("publish", 2.0)]
         }
-        Task::Validate => &[("load", 70.0), ("prove", 15.0), ("warm", 15.0)],
+        Task::Validate => &[("load", 50.0), ("prove", 11.0), ("warm", 39.0)],
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
             |phase: &str, percent| Building { phase: phase.into(), percent, ..samples::building() };
         let validated = |phase: &str| Building { task: Task::Validate, ..at(phase, 0) };
         for (building, elapsed, expected) in [
-            (validated("prove"), 21.0, Some(9)),
+            (validated("prove"), 21.0, Some(21)),
             (validated("write"), 21.0, None),
             (at("graph", 50), 1.0, None),
             (at("build", 50), 52.0, Some(48)),

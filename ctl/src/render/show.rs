@@ -71,8 +71,8 @@ fn render_engine(engine: &Engine) -> String {
 fn unusable(unusable: &Unusable) -> String {
     let Unusable { gpu, driver, width, height, batch, tokens } = unusable;
     format!(
-        "{width}x{height} and larger, as it made what is no number of that: batch {batch}, {tokens} tokens; \
-         {gpu}, driver {driver}"
+        "{width}x{height} and larger: it gave NaN or infinity in the web UI (batch {batch}, {tokens} tokens; {gpu}, \
+         driver {driver})"
     )
 }
 
@@ -91,11 +91,11 @@ fn validation(validation: &Validation) -> Vec<String> {
     if let Some(limit) = &validation.limit {
         let Limit { pixels, input } = limit;
         lines.push(format!(
-            "used up to {pixels} pixels an image: of larger ones it made what is no number, of {input}"
+            "used for images of up to {pixels} pixels: larger ones give NaN or infinity (found with {input})"
         ));
     } else if validation.calls > 0 {
         let (calls, seconds) = (validation.calls, validation.call_seconds);
-        lines.push(format!("numbers in all of {calls} hard calls; tried in {seconds:.1} s"));
+        lines.push(format!("finite in all of {calls} calls with hard inputs, in {seconds:.1} s"));
     }
     lines.extend(validation.speeds.iter().map(|speed| {
         let Speed { width, height, batch, tokens, milliseconds, .. } = speed;
@@ -187,12 +187,12 @@ mod tests {
         insta::assert_snapshot!(rendered[rendered.find("  validated").unwrap()..], @r"
         validated   NVIDIA H200, driver 580.65.06
                     1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s
-                    numbers in all of 24 hard calls; tried in 1.2 s
+                    finite in all of 24 calls with hard inputs, in 1.2 s
                     default, 512x512, batch 2, 77 tokens: 14.04 ms, 71.2 it/s
                     default, 768x768, batch 8, 154 tokens: 103.40 ms, 9.7 it/s
                     NVIDIA H200, driver 580.65.06
                     not compared with fp32: no ONNX Runtime
-                    used up to 2250000 pixels an image: of larger ones it made what is no number, of a constant latent
+                    used for images of up to 2250000 pixels: larger ones give NaN or infinity (found with a constant latent)
         ");
     }
 
@@ -203,8 +203,8 @@ mod tests {
         let (gpu, driver) = ("NVIDIA H200".into(), "580.65.06".into());
         let unusable = Unusable { gpu, driver, width, height, batch, tokens };
         Arc::make_mut(&mut checkpoint.engines[0]).unusable = vec![unusable];
-        let told = "512x640 and larger, as it made what is no number of that: batch 2, 77 tokens; \
-                    NVIDIA H200, driver 580.65.06\n";
+        let told = "512x640 and larger: it gave NaN or infinity in the web UI (batch 2, 77 tokens; NVIDIA H200, \
+                    driver 580.65.06)\n";
         assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
     }
 

@@ -138,9 +138,9 @@ pub struct Validation {
     pub speeds: Vec<Speed>,
     /// Past which size it is not used there; absent where it is as far as its profiles go.
     pub limit: Option<Limit>,
-    /// Calls that were looked at for results that are no numbers, at the edges of its profiles.
+    /// Calls with hard inputs, at the edges of its profiles, whose results were looked at for NaN and infinity.
     pub calls: u32,
-    /// Seconds that those took, compiling kernels for a shape left out.
+    /// Seconds that those took which needed no kernels compiled.
     pub call_seconds: f64,
     /// When, in seconds since 1970.
     pub validated_at: u64,
@@ -150,14 +150,14 @@ pub struct Validation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
-    /// Pixels of the largest image that it computes: of larger ones it made what is no number.
+    /// Pixels of the largest image that it computes: for larger ones it gives NaN or infinity.
     pub pixels: u64,
-    /// What it made that of, such as `a constant latent`.
+    /// The input that showed it, such as `a constant latent`.
     pub input: String,
 }
 
-/// A call of which an engine made what is no number for the web UI, where PyTorch did not: it and larger images
-/// are PyTorch's with these weights on this GPU.
+/// A call for which an engine gave NaN or infinity in the web UI and PyTorch did not: PyTorch computes it, and larger
+/// images, with these weights on this GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unusable {
@@ -207,7 +207,7 @@ pub struct Engine {
     pub proof: Option<Proof>,
     /// What running it showed, once for each model of GPU and driver, the newest first.
     pub validations: Vec<Validation>,
-    /// Calls of which it made what is no number in the web UI with this checkpoint.
+    /// Calls for which it gave NaN or infinity in the web UI with this checkpoint.
     pub unusable: Vec<Unusable>,
     /// The plan that TensorRT loads.
     pub path: String,

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 
-use protocol::{Coverage, Image, PassCoverage, Shape};
+use checkpoint::Id;
+use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
 use super::{view::text, world::World};
 use crate::{
     build::{EngineSpec, Manifest, Pass, Speed, Validation},
+    gpu::Gpu,
     schedule::{Held, Identity},
 };
 
@@ -88,7 +90,7 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         return coverage;
     }
     if let Some(beyond) = beyond {
-        coverage.problem = Some(format!("{beyond}: PyTorch computes"));
+        coverage.problem = Some(format!("{beyond}; PyTorch computes it"));
         return coverage;
     }
     if desired.is_empty() {
@@ -117,6 +119,36 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
 }
 
 impl World {
+    /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
+    fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
+        let mut limits = self
+            .found_on_models(manifest)
+            .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
+        if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
+            return Some(format!(
+                "engine {} gives NaN or infinity on {} for images of more than {} pixels (found with {})",
+                manifest.key.short(),
+                gpu.name,
+                limit.pixels,
+                limit.input
+            ));
+        }
+        let seen = self.unusable.get(&(manifest.key, *unet))?;
+        let is_here = |seen: &&Unusable| {
+            let is_it = |gpu: &Gpu| gpu.name == seen.gpu && gpu.driver == seen.driver;
+            self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
+        };
+        seen.iter().find(is_here).map(|seen| {
+            format!(
+                "engine {} gave NaN or infinity on {} at {}x{} with this checkpoint",
+                manifest.key.short(),
+                seen.gpu,
+                seen.width,
+                seen.height
+            )
+        })
+    }
+
     /// How long a call of this shape was measured to take on a GPU that is here.
     fn milliseconds(&self, manifest: &Manifest, shape: &Shape) -> Option<f64> {
         let is_it = |speed: &&Speed| {
@@ -144,15 +176,4 @@ fn advice(pass: &Pass) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hires_fix_is_a_second_pass() {
-        let image = Image { width: 520, height: 768, batch: 2, tokens: 75, hires: Some(1.55) };
-        let found: Vec<_> =
-            passes(&image).map(|(name, pass)| (name, pass.width, pass.height)).collect();
-        assert_eq!(found, [("base", 520, 768), ("hires", 806, 1190)]);
-        assert_eq!(passes(&Image { hires: None, ..image }).count(), 1);
-    }
-}
+mod tests;

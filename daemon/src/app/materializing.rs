@@ -62,11 +62,12 @@ impl Actor {
         }
     }
 
-    /// Starts the next one, unless one is under way or something else is built aside.
+    /// Starts the next one, unless one is under way or there is no place or no memory for it beside what is built.
     pub(super) fn start_ordered(&mut self) {
         let is_next = |running: &Running| running.want.errand != Errand::Materialize;
         while self.running.iter().all(is_next)
             && self.world.work_at(Slot::Aside).is_none()
+            && self.has_memory_for_the_next()
             && let Some(Order { weights, output, client }) = self.orders.pop_front()
         {
             if client.is_closed() {
@@ -79,6 +80,19 @@ impl Actor {
                 let _ = client.send(Reply::Failed(other(&format!("{error:#}"))));
             }
         }
+    }
+
+    fn has_memory_for_the_next(&self) -> bool {
+        let held = self.world.catalogue.held();
+        let next = self.orders.front().and_then(|order| held.get(&order.weights));
+        next.is_none_or(|held| {
+            let takes = Takes {
+                place: Place::Aside,
+                memory_bytes: memory_bytes(held.identity.unet_parameters),
+                ..Takes::default()
+            };
+            self.world.lacks(&held.identity.ids.weights, &takes).is_none()
+        })
     }
 
     fn build_for(

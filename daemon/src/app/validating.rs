@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
-use protocol::Unusable;
 use tracing::{info, warn};
 
 use super::{
@@ -94,7 +93,8 @@ impl World {
         })
     }
 
-    fn found_on_models<'a>(
+    /// The same with all that it found.
+    pub(super) fn found_on_models<'a>(
         &'a self,
         manifest: &'a Manifest,
     ) -> impl Iterator<Item = (&'a Gpu, &'a Findings)> {
@@ -102,36 +102,6 @@ impl World {
             let here = manifest.validations.iter().filter(|validation| validation.gpu == gpu.name);
             let last = here.max_by_key(|validation| validation.driver == gpu.driver)?;
             Some((gpu, &last.findings))
-        })
-    }
-
-    /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
-    pub(super) fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
-        let mut limits = self
-            .found_on_models(manifest)
-            .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
-        if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
-            return Some(format!(
-                "on {} engine {} made what is no number of larger images than {} pixels, of {}",
-                gpu.name,
-                manifest.key.short(),
-                limit.pixels,
-                limit.input
-            ));
-        }
-        let seen = self.unusable.get(&(manifest.key, *unet))?;
-        let is_here = |seen: &&Unusable| {
-            let is_it = |gpu: &Gpu| gpu.name == seen.gpu && gpu.driver == seen.driver;
-            self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
-        };
-        seen.iter().find(is_here).map(|seen| {
-            format!(
-                "on {} engine {} made what is no number of {}x{} with this checkpoint",
-                seen.gpu,
-                manifest.key.short(),
-                seen.width,
-                seen.height
-            )
         })
     }
 

@@ -40,7 +40,7 @@ pub(super) struct World {
     memo: Memo,
     /// How far engines were off in the web UI.
     pub(super) proofs: Proofs,
-    /// Of which calls engines made what is no number there.
+    /// The calls for which engines gave NaN or infinity there.
     pub(super) unusable: Unusables,
     /// What is wrong with a models folder.
     pub(super) problems: BTreeMap<PathBuf, String>,

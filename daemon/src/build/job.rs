@@ -116,10 +116,8 @@ pub enum Phase {
     Load,
     /// Comparing what it computes with what it should.
     Prove,
-    /// Compiling kernels for the sizes of its profiles, and timing them.
+    /// Compiling kernels for the sizes of its profiles, timing them, and trying hard inputs there.
     Warm,
-    /// Trying inputs that have found faults at these sizes.
-    Try,
 }
 
 impl fmt::Display for Phase {
@@ -133,7 +131,6 @@ impl fmt::Display for Phase {
             Self::Load => "load",
             Self::Prove => "prove",
             Self::Warm => "warm",
-            Self::Try => "try",
         })
     }
 }

@@ -41,15 +41,14 @@ pub struct Speed {
 /// How far an engine may be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Pixels of the largest image at which all was right: of larger ones it made what is no number.
+    /// Pixels of the largest image at which all was finite: for larger ones it gives NaN or infinity.
     pub pixels: u64,
-    /// What it made that of, for people to read.
+    /// The input that showed it, for people to read.
     pub input: String,
 }
 
 /// What running an engine showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Findings {
     /// Its numbers, or why they could not be compared with anything.
     pub proof: Result<Proof, String>,
@@ -58,27 +57,14 @@ pub struct Findings {
     /// Of each profile its least, usual and greatest size that there was memory for.
     pub speeds: Vec<Speed>,
     /// Past which size it is not used; absent where it is as far as its profiles go.
+    #[serde(default)]
     pub limit: Option<Limit>,
-    /// Calls that were looked at for results that are no numbers.
+    /// Calls with hard inputs whose results were looked at for NaN and infinity.
+    #[serde(default)]
     pub calls: u32,
-    /// Seconds that those took which had a shape's kernels there.
+    /// Seconds that those took which needed no kernels compiled.
+    #[serde(default)]
     pub call_seconds: f64,
-    /// Seconds that those took which compiled kernels for a shape first.
-    pub first_call_seconds: f64,
-}
-
-impl Default for Findings {
-    fn default() -> Self {
-        Self {
-            proof: Err("it was not compared".to_owned()),
-            proof_seconds: 0.0,
-            speeds: Vec::new(),
-            limit: None,
-            calls: 0,
-            call_seconds: 0.0,
-            first_call_seconds: 0.0,
-        }
-    }
 }
 
 /// An engine once run on a GPU of one model with one driver.

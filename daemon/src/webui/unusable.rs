@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::kept;
 
-/// The calls of which an engine made what is no number, by engine and UNet.
+/// The calls for which an engine gave NaN or infinity, by engine and UNet.
 pub type Unusables = HashMap<(Id, Id), Vec<Unusable>>;
 
 #[derive(Deserialize)]

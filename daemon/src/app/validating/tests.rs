@@ -3,7 +3,7 @@
 use std::{fs, time::UNIX_EPOCH};
 
 use config::{BuildWhen, EngineKind};
-use protocol::{GpuReading, Image, Reply, Request, State};
+use protocol::{GpuReading, Reply, Request, State};
 use tempfile::TempDir;
 use tokio::{
     sync::oneshot,
@@ -12,11 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    app::{
-        coverage::coverage,
-        stage::{Stage, WINDOW_S, busy, readings},
-    },
-    build::{Done, Failure, Findings, Limit, Task, Weights},
+    app::stage::{Stage, WINDOW_S, busy, readings},
+    build::{Done, Failure, Findings, Task, Weights},
     samples::findings,
     schedule::Sample,
 };
@@ -124,52 +121,6 @@ async fn another_checkpoint_is_taken_where_one_has_weights_that_engines_do_not_t
     stage.look_if_due().await;
     stage.end_validation(Some(0.01));
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.01))]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
-    let mut stage = published(1, EngineKind::Shared).await;
-    let limit = Some(Limit { pixels: 640 * 640, input: "a constant latent".to_owned() });
-    stage.end(Ok(Done::Validated(Findings { limit, ..findings(Some(0.01)) })));
-    assert_eq!(stage.shown().0, State::Ready, "what is within serves");
-    let engine = stage.actor.world.library.manifests().keys().next().copied().unwrap();
-    let problem = |stage: &Stage, width, height| {
-        let image = Image { width, height, batch: 1, tokens: 75, hires: None };
-        let held = stage.actor.world.catalogue.held();
-        let shown = coverage(&stage.actor.world, held.values().next().unwrap(), &image);
-        let [pass] = &shown.passes[..] else { panic!("{shown:?}") };
-        assert_eq!(pass.engine.is_some(), pass.problem.is_none());
-        pass.problem.clone()
-    };
-    assert_eq!(problem(&stage, 640, 640), None);
-    let beyond = problem(&stage, 704, 640).unwrap();
-    let short = engine.short();
-    let expected = format!(
-        "on a GPU engine {short} made what is no number of larger images than 409600 pixels, of a constant \
-         latent: PyTorch computes"
-    );
-    assert_eq!(beyond, expected);
-    let index = fs::read(stage.data.path().join("index.json")).unwrap();
-    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-    let limits = &index["signatures"][0]["engines"][0]["limits"];
-    assert_eq!(*limits, serde_json::json!([{ "gpu": "a GPU", "pixels": 640 * 640 }]));
-
-    let folder = stage.data.path().join("unusable");
-    fs::create_dir(&folder).unwrap();
-    let unet = checkpoint::Id::from(blake3::hash(b"a.safetensors"));
-    let size = |driver: &str, height| {
-        serde_json::json!({ "gpu": "a GPU", "driver": driver, "width": 512, "height": height, "batch": 2,
-            "tokens": 77, "time": 1 })
-    };
-    let file = serde_json::json!({ "version": 1, "engine": engine, "unet": unet,
-        "sizes": [size("another", 512), size("1", 640)] });
-    fs::write(folder.join(format!("{engine}-0.json")), file.to_string()).unwrap();
-    stage.actor.world.read_proofs();
-    stage.actor.refresh();
-    assert_eq!(problem(&stage, 512, 576), None);
-    assert!(problem(&stage, 640, 512).unwrap().contains("of 512x640 with this checkpoint"));
-    let entry = stage.actor.list().values().next().unwrap();
-    assert_eq!(entry.engines[0].unusable.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

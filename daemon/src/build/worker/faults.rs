@@ -60,7 +60,7 @@ pub(super) fn sizes(profile: &Profile) -> Vec<Size> {
     sizes
 }
 
-/// The first input of which a size makes what is no number. With the least batch each input has calls of its own;
+/// The first input for which a size gives NaN or infinity. With the least batch each input has calls of its own;
 /// with the greatest that there is memory for they share one, as no image of a call sees another.
 fn fault(profile: &Profile, size: Size, runner: &mut impl Run) -> Result<Option<Pattern>> {
     let Some(sample) = profile.inputs.get("sample") else { return Ok(None) };

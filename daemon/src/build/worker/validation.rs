@@ -55,7 +55,8 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
         let proof = subject.prove(job, engine, checkpoint)?;
         let proof_seconds = start.elapsed().as_secs_f64();
         let speeds = subject.speeds(&job.spec.profiles)?;
-        let mut findings = Findings { proof, proof_seconds, speeds, ..Findings::default() };
+        let mut findings =
+            Findings { proof, proof_seconds, speeds, limit: None, calls: 0, call_seconds: 0.0 };
         subject.look_for_faults(&job.spec.profiles, &mut findings)?;
         keep_kernels(engine, &subject.engine)?;
         Ok(findings)
@@ -111,7 +112,7 @@ impl Subject<'_, '_> {
     fn speeds(&mut self, profiles: &[Profile]) -> Result<Vec<Speed>> {
         let mut speeds = Vec::new();
         for (number, profile) in profiles.iter().enumerate() {
-            at(Phase::Warm, percent(number, profiles.len()));
+            at(Phase::Warm, percent(number, 2 * profiles.len()));
             for size in sizes(profile) {
                 match self.speed(number, profile, &size) {
                     Ok(speed) => speeds.push(speed),
@@ -123,14 +124,13 @@ impl Subject<'_, '_> {
                 }
             }
         }
-        at(Phase::Warm, 100);
         Ok(speeds)
     }
 
     /// Tries inputs that have found faults at the edges of each profile.
     fn look_for_faults(&mut self, profiles: &[Profile], findings: &mut Findings) -> Result<()> {
         for (number, profile) in profiles.iter().enumerate() {
-            at(Phase::Try, percent(number, profiles.len()));
+            at(Phase::Warm, 50 + percent(number, 2 * profiles.len()));
             let mut calls = Calls { subject: self, profile: number, known: Vec::new(), findings };
             match faults::reach(profile, &mut calls)? {
                 Reach::All => {}
@@ -144,7 +144,7 @@ impl Subject<'_, '_> {
                 }
             }
         }
-        at(Phase::Try, 100);
+        at(Phase::Warm, 100);
         Ok(())
     }
 
@@ -199,14 +199,12 @@ impl Run for Calls<'_, '_, '_> {
         match run() {
             Ok(found) => {
                 self.findings.calls += 1;
-                let seconds = start.elapsed().as_secs_f64();
                 let shape =
                     inputs.get("sample").map(|sample| sample.shape.clone()).unwrap_or_default();
                 if self.known.contains(&shape) {
-                    self.findings.call_seconds += seconds;
+                    self.findings.call_seconds += start.elapsed().as_secs_f64();
                 } else {
                     self.known.push(shape);
-                    self.findings.first_call_seconds += seconds;
                 }
                 Ok(Some(found))
             }

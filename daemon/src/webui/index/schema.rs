@@ -215,7 +215,7 @@ fn newest(validations: &[Validation]) -> BTreeMap<&str, &Validation> {
     validations.iter().map(|validation| (validation.gpu.as_str(), validation)).collect()
 }
 
-/// Past which size it made what is no number.
+/// Past which size it gives NaN or infinity.
 fn limits(validations: &[Validation]) -> Vec<Limit> {
     let limits = newest(validations).into_iter().filter_map(|(gpu, validation)| {
         let pixels = validation.findings.limit.as_ref()?.pixels;
