@@ -358,3 +358,20 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
     assert!(failure.to_string().contains("the disk is full"));
     assert!(stage.actor.world.work.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_both() {
+    let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
+    stage.actor.world.builders = 2;
+    stage.actor.free_memory = || Some(500_000_000);
+    stage.actor.refresh();
+    let output = stage.data.path().join("a.plan");
+    let _answer = materialize(&mut stage, output.to_str().unwrap());
+    let tasks = |stage: &Stage| {
+        stage.actor.running.iter().map(|running| running.job.task.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(tasks(&stage), [Task::Build], "half a gigabyte is too little beside it");
+    stage.actor.free_memory = || Some(2_000_000_000);
+    stage.actor.refresh();
+    assert_eq!(tasks(&stage), [Task::Build, Task::Materialize { output }]);
+}
