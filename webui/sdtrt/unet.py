@@ -4,79 +4,17 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from functools import wraps
-from typing import NamedTuple
-from weakref import ref
 
-from . import calls, loras, machine, proofs, serving
+from . import calls, loras, machine, proofs
 from .binding import Unfit
+from .choosing import Chooser, HandOver, failed
 from .index import Speed
 from .look import Look, is_finite
 from .shapes import Shapes
 from .signature import Looks
+from .subject import Subject
 from .unusable import Size
-
-
-class HandOver(Exception):
-    """Why PyTorch computes a call, for people."""
-
-
-class Served(NamedTuple):
-    """A call that was computed, to be looked at later."""
-
-    # None if PyTorch computed it.
-    entry: object
-    subject: object
-    call: calls.Call
-    # Which of the pass it is.
-    number: int
-
-
-class Repeat(BaseException):
-    """That a pass is to be computed anew. Not an Exception: the web UI goes on after some of those. `found` has each
-    call that an engine has failed at so far."""
-
-    def __init__(self, found):
-        super().__init__("an engine gave NaN or infinity")
-        self.found = found
-
-
-class Watch:
-    """A pass that can be computed anew, with what an engine has `found` to fail at when it was computed before."""
-
-    def __init__(self, found=()):
-        self.found = tuple(found)
-        self.calls = 0
-        # The call before this one, and the look at it.
-        self.last = None
-        # The last call of those that PyTorch computed in place of an engine, and whether all of them are finite.
-        self.in_torch, self.torch_is_finite = 0, True
-
-
-class Subject:
-    """The UNet that is computed, with what was found out about it in this pass."""
-
-    def __init__(self, unet, networks):
-        self.unet, self.networks = ref(unet), networks
-        self.signature = self.checkpoint = None
-        # Parameters that a LoRA has added.
-        self.new = ()
-        self.with_loras = False
-        # Whether its weights are yet to be looked at in detail.
-        self.fresh = True
-        # Why no engine can read them, once that was found out.
-        self.unfit = None
-        # What serves each call.
-        self.answers = {}
-
-    @property
-    def id(self):
-        """What comparisons with PyTorch are known by."""
-        return self.checkpoint.unet if self.checkpoint else self.signature
-
-    @property
-    def variant(self):
-        """What its weights are known by beside the id; None for those that a file holds."""
-        return None if self.checkpoint and not self.with_loras else self.networks
+from .watch import Repeat, Served
 
 
 def on_its_gpu(method):
@@ -97,16 +35,16 @@ class Unet:
     module a1111."""
 
     def __init__(self, catalogue, place, gpu, host):
-        self.catalogue, self.place, self.gpu, self.host = catalogue, place, gpu, host
+        self.catalogue, self.gpu, self.host = catalogue, gpu, host
         self.looks, self.shapes = Looks(), Shapes()
-        self.torch_speeds = []
+        self.chooser = Chooser(place)
         # Of a pass that can be computed anew, whose results are looked at one call later.
         self.watch = None
         self.start_job()
 
     def start_job(self):
         """What did not work is tried once more, and said once more."""
-        self.failed = {}
+        self.chooser.failed = {}
         self.said = set()
         # Sizes that engines failed at in a pass that was then computed anew, by UNet and variant, with what to say.
         self.barred = {}
@@ -156,7 +94,7 @@ class Unet:
     def limits(self, checkpoint, engines):
         """The size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
         gpu, driver = machine.here().gpu, machine.driver()
-        least = lambda engine: self.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
+        least = lambda engine: self.chooser.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
         return {engine.id: size for engine in engines if (size := least(engine)) is not None}
 
     @on_its_gpu
@@ -218,7 +156,7 @@ class Unet:
         self.entry = entry
         latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
         subject.fresh = False
-        is_known = self._is_proven(entry, subject) and self._is_measured(entry, subject, call)
+        is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
         if self.watch is not None and (is_known or not self.provable):
             self._look_later(x, latent, entry, subject, call)
             return latent
@@ -317,88 +255,10 @@ class Unet:
             self.barrier = (subject, call) if self.watch is not None else None
             raise HandOver(line)
         if call not in subject.answers:
-            subject.answers[call] = self._choose(index, subject, call)
+            subject.answers[call] = self.chooser.choose(index, subject, call)
         if subject.unfit is not None:
             raise HandOver(subject.unfit)
         return subject.answers[call]
-
-    def _choose(self, index, subject, call):
-        here = machine.here()
-        usable = self._usable(index, subject, here)
-        entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
-        best = serving.best(entries, call, here.gpu)
-        if best is None:
-            raise HandOver(self._nobody(index, subject, usable, call, here))
-        slower = serving.slower(best, self._torch_speeds(entries, subject), call, here.gpu)
-        if slower is not None:
-            raise HandOver(f"{slower}; PyTorch computes it")
-        return best.engine, best.profile
-
-    def _usable(self, index, subject, here):
-        """The engines that can be used here, in the daemon's order."""
-        shared = index.shared(subject.signature)
-        baked = subject.checkpoint.engines if subject.checkpoint else ()
-        entries, obstacles = [], []
-        for entry in (*shared, *(() if subject.with_loras else baked)):
-            why = self._obstacle(entry, subject, here)
-            if why is None:
-                entries.append(entry)
-            else:
-                obstacles.append(f"engine {entry.id[:12]} is not used: {why}")
-        if entries:
-            return entries
-        if not shared and subject.new:
-            obstacles = [f"{subject.new[0]} was added to the UNet, by a LoRA, and engines have no such weight"]
-        elif not shared and baked and subject.with_loras:
-            obstacles = ["LoRAs change the UNet, and this checkpoint has only engines with its own weights inside"]
-        why = "; ".join(obstacles) or f"there is no engine for UNets of this signature, {subject.signature[:12]}"
-        raise HandOver(f"{why}; PyTorch computes it")
-
-    def _obstacle(self, entry, subject, here):
-        """Why an engine can't be used, or None."""
-        error = self.place.proofs.error(entry.id, subject.id)
-        if error is not None and not proofs.holds(error):
-            return f"it was {error:.1e} off PyTorch's results"
-        return self.failed.get(entry.id) or machine.obstacle(entry, here)
-
-    def _failed_at(self, entry, subject, call, here):
-        """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
-        size = self.place.unusable.least(entry.id, subject.id, subject.variant, here.gpu, machine.driver())
-        return size if size is not None and size.pixels <= call.width * call.height else None
-
-    def _nobody(self, index, subject, entries, call, here):
-        """Why none of these engines serves a call, for people."""
-        able = serving.best(entries, call, here.gpu)
-        if able is None:
-            beyond = next((entry for entry in entries if serving.is_beyond(entry, call, here.gpu)), None)
-            if beyond is not None and calls.serving(beyond.profiles, call) is not None:
-                return (
-                    f"{call}: engine {beyond.id[:12]} gave NaN or infinity for images as large when it was validated "
-                    "on such a GPU; PyTorch computes it"
-                )
-            return self._outside(index, subject, entries, call)
-        return failed(able.engine, call, self._failed_at(able.engine, subject, call, here))
-
-    def _outside(self, index, subject, entries, call):
-        profiles = [profile for entry in entries for profile in entry.profiles]
-        # What the open ones take says more than a list of single sizes.
-        profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
-        known = subject.checkpoint or index.signatures.get(subject.signature)
-        check = calls.advice(call, known.architecture, subject.checkpoint and subject.checkpoint.id)
-        return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
-
-    def _torch_speeds(self, entries, subject):
-        seen = (self.place.proofs.torch_speed(entry.id, subject.id) for entry in entries)
-        return [*self.torch_speeds, *filter(None, seen)]
-
-    def _is_measured(self, entry, subject, call):
-        """Whether PyTorch's time for about such a call is known, or the engine's is not: nobody is to wait longer
-        for having an engine."""
-        torch, gpu = self._torch_speeds([entry], subject), machine.here().gpu
-        return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
-
-    def _is_proven(self, entry, subject):
-        return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
 
     def _catch(self, entry, subject, call, inputs):
         """PyTorch's result of a call that an engine gave numbers for that are not all finite. If PyTorch's are, the
@@ -420,7 +280,7 @@ class Unet:
         # Another engine may take it.
         subject.answers.clear()
         try:
-            self.place.unusable.add(entry.id, subject.id, subject.variant, size)
+            self.chooser.place.unusable.add(entry.id, subject.id, subject.variant, size)
         except OSError as problem:
             self._say(f"what the engine can't compute could not be kept, and will be found out again: {problem}")
 
@@ -458,18 +318,18 @@ class Unet:
         self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
         if proofs.holds(error):
             return latent
-        self.failed[entry.id] = f"it was {error:.1e} off PyTorch"
+        self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
         subject.answers.clear()
         return expected
 
     def _record(self, entry, subject, call, shape, error, milliseconds):
         about = machine.about()
-        self.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
+        self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
         # Whether it is faster can be told from now on.
         subject.answers.clear()
         more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
         try:
-            self.place.proofs.record(entry.id, subject.id, error, about | more)
+            self.chooser.place.proofs.record(entry.id, subject.id, error, about | more)
         except OSError as problem:
             self._say(f"the comparison with PyTorch could not be kept: {problem}")
         used = "and used" if proofs.holds(error) else f"past {proofs.BOUND:.0e}, and not used"
@@ -479,7 +339,7 @@ class Unet:
         """An engine that failed is not used for the rest of the job, and nothing of it stays."""
         reason = str(error) or type(error).__name__
         if self.entry is not None:
-            self.failed[self.entry.id] = f"it failed: {reason}"
+            self.chooser.failed[self.entry.id] = f"it failed: {reason}"
         self._say(f"the engine failed: {reason}. PyTorch computes instead")
         self.subject = None
         self._try(self.gpu.drop)
@@ -495,14 +355,6 @@ class Unet:
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
-
-
-def failed(entry, call, size):
-    """That an engine does not serve a call, as it failed at this size; for people."""
-    return (
-        f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "
-        "PyTorch did not; PyTorch computes it"
-    )
 
 
 def no_better(entry, call):

@@ -52,7 +52,7 @@ class Proofs(Served):
             self.assertEqual(unet.forward(*samples.call()), "PyTorch's of a")
         self.assertIn("3.0e-01 off", " ".join(self.gpu.said))
         # At another start of the web UI, with another engine beside it.
-        hooks.unet.place = place.Place(self.folder)
+        hooks.unet.chooser.place = place.Place(self.folder)
         self.publish(samples.engine(), samples.engine("second"))
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "second's of a")

@@ -4,7 +4,7 @@ import unittest
 import unittest.mock
 from types import SimpleNamespace
 
-from sdtrt import hooks, repeat, unet
+from sdtrt import hooks, repeat, watch
 
 from . import samples
 from .test_unusable import ENGINE, MEGAPIXEL, SECOND, TORCH, engine
@@ -276,7 +276,7 @@ class Watched(Served):
         p.steps = {1: lambda: self.gpu.overflows.update(engine=0)}
         self.assertEqual(self.sampled(p), [TORCH] * 2)
         self.assertEqual(sum(what == ("reload",) for what in self.did), 2)
-        self.assertEqual([size.width for size in hooks.unet.place.unusable._read("engine", "unet of a")], [1024, 512])
+        self.assertEqual([size.width for size in hooks.unet.chooser.place.unusable._read("engine", "unet of a")], [1024, 512])
 
     def test_where_it_never_ends_the_results_are_looked_at_at_once(self):
         p = self.pass_of((1024, 1024))
@@ -288,7 +288,7 @@ class Watched(Served):
     def test_the_first_comparison_is_looked_at_at_once(self):
         self.start(engine(state="unproven"))
         self.webui.job()
-        with hooks.unet.watched(unet.Watch()):
+        with hooks.unet.watched(watch.Watch()):
             self.assertEqual(hooks.unet.forward(*samples.call(1024, 1024)), TORCH)
         self.assertEqual((samples.Look.read_so_far, self.marked()), (0, 1))
 

@@ -97,7 +97,8 @@ class Calls(Served):
 
     def test_past_its_limit_torch_computes_and_says_why(self):
         limit = {"gpu": samples.HERE.gpu, "pixels": 512 * 512}
-        unet = self.start(samples.engine("limited", profiles=[samples.LARGE], limits=[limit]))
+        other = samples.engine("other", profiles=[samples.fixed()], limits=[limit | {"pixels": 1}])
+        unet = self.start(other, samples.engine("limited", profiles=[samples.LARGE], limits=[limit]))
         self.webui.job()
         unet.forward(*samples.call())
         self.assertEqual(self.gpu.calls[-1][0], "limited")

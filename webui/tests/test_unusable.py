@@ -29,7 +29,7 @@ class Unusable(Served):
 
     def again(self):
         """The next job of a web UI that was started again."""
-        hooks.unet.place = place.Place(self.folder)
+        hooks.unet.chooser.place = place.Place(self.folder)
         self.webui.job()
         del self.gpu.calls[:], self.gpu.said[:]
 

@@ -1,0 +1,106 @@
+"""Which engine serves a call of the UNet that is loaded, and why none does."""
+from __future__ import annotations
+
+from . import calls, machine, proofs, serving
+
+
+class HandOver(Exception):
+    """Why PyTorch computes a call, for people."""
+
+
+class Chooser:
+    """Chooses by the index, by what is kept in `place`, and by what happened in this job."""
+
+    def __init__(self, place):
+        self.place = place
+        self.torch_speeds = []
+        # Why engines are not used for the rest of the job, by id.
+        self.failed = {}
+
+    def choose(self, index, subject, call):
+        """The engine and the optimization profile for a call. Raises HandOver where PyTorch is to compute it."""
+        here = machine.here()
+        usable = self._usable(index, subject, here)
+        entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
+        best = serving.best(entries, call, here.gpu)
+        if best is None:
+            raise HandOver(self._nobody(index, subject, usable, call, here))
+        slower = serving.slower(best, self._all_torch_speeds(entries, subject), call, here.gpu)
+        if slower is not None:
+            raise HandOver(f"{slower}; PyTorch computes it")
+        return best.engine, best.profile
+
+    def _usable(self, index, subject, here):
+        """The engines that can be used here, in the daemon's order."""
+        shared = index.shared(subject.signature)
+        baked = subject.checkpoint.engines if subject.checkpoint else ()
+        entries, obstacles = [], []
+        for entry in (*shared, *(() if subject.with_loras else baked)):
+            why = self._obstacle(entry, subject, here)
+            if why is None:
+                entries.append(entry)
+            else:
+                obstacles.append(f"engine {entry.id[:12]} is not used: {why}")
+        if entries:
+            return entries
+        if not shared and subject.new:
+            obstacles = [f"{subject.new[0]} was added to the UNet, by a LoRA, and engines have no such weight"]
+        elif not shared and baked and subject.with_loras:
+            obstacles = ["LoRAs change the UNet, and this checkpoint has only engines with its own weights inside"]
+        why = "; ".join(obstacles) or f"there is no engine for UNets of this signature, {subject.signature[:12]}"
+        raise HandOver(f"{why}; PyTorch computes it")
+
+    def _obstacle(self, entry, subject, here):
+        """Why an engine can't be used, or None."""
+        error = self.place.proofs.error(entry.id, subject.id)
+        if error is not None and not proofs.holds(error):
+            return f"it was {error:.1e} off PyTorch's results"
+        return self.failed.get(entry.id) or machine.obstacle(entry, here)
+
+    def _failed_at(self, entry, subject, call, here):
+        """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
+        size = self.place.unusable.least(entry.id, subject.id, subject.variant, here.gpu, machine.driver())
+        return size if size is not None and size.pixels <= call.width * call.height else None
+
+    def _nobody(self, index, subject, entries, call, here):
+        """Why none of these engines serves a call, for people."""
+        able = serving.best(entries, call, here.gpu)
+        if able is None:
+            takes = lambda entry: calls.serving(entry.profiles, call) is not None
+            beyond = [entry for entry in entries if takes(entry) and serving.is_beyond(entry, call, here.gpu)]
+            if beyond:
+                return (
+                    f"{call}: engine {beyond[0].id[:12]} gave NaN or infinity for images as large when it was validated "
+                    "on such a GPU; PyTorch computes it"
+                )
+            return self._outside(index, subject, entries, call)
+        return failed(able.engine, call, self._failed_at(able.engine, subject, call, here))
+
+    def _outside(self, index, subject, entries, call):
+        profiles = [profile for entry in entries for profile in entry.profiles]
+        # What the open ones take says more than a list of single sizes.
+        profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
+        known = subject.checkpoint or index.signatures.get(subject.signature)
+        check = calls.advice(call, known.architecture, subject.checkpoint and subject.checkpoint.id)
+        return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
+
+    def _all_torch_speeds(self, entries, subject):
+        seen = (self.place.proofs.torch_speed(entry.id, subject.id) for entry in entries)
+        return [*self.torch_speeds, *filter(None, seen)]
+
+    def is_measured(self, entry, subject, call):
+        """Whether PyTorch's time for about such a call is known, or the engine's is not: nobody is to wait longer
+        for having an engine."""
+        torch, gpu = self._all_torch_speeds([entry], subject), machine.here().gpu
+        return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
+
+    def is_proven(self, entry, subject):
+        return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
+
+
+def failed(entry, call, size):
+    """That an engine does not serve a call, as it failed at this size; for people."""
+    return (
+        f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "
+        "PyTorch did not; PyTorch computes it"
+    )
