@@ -60,7 +60,7 @@ fn an_orphan_goes_when_its_time_is_up_unless_it_is_pinned() {
     fs::write(&left, "TensorRT said").unwrap();
 
     fs::remove_file(&path).unwrap();
-    watching.until("it is orphaned", |seen| seen.checkpoints.values().any(is_orphaned));
+    watching.until("it is orphaned", |seen| seen.checkpoints().values().any(is_orphaned));
     assert_eq!(disk(&w).sums.orphans, 1000);
     assert_eq!(w.ctl(&["pin", "abab"]).code, 0);
     let shown = |garbage: &[Garbage]| -> Vec<String> {
@@ -90,7 +90,7 @@ fn a_pin_and_an_orphan_outlive_the_daemon_and_what_it_learned() {
     fs::rename(&path, w.path("away")).unwrap();
     let daemon = w.daemon();
     let mut watching = w.watch();
-    watching.until("it is orphaned", |seen| seen.checkpoints.values().any(is_orphaned));
+    watching.until("it is orphaned", |seen| seen.checkpoints().values().any(is_orphaned));
     let pinned: Vec<Engine> =
         serde_json::from_str(&w.ctl(&["pin", "ab", "--json"]).stdout).unwrap();
     assert!(pinned[0].pinned && pinned[0].last_used < pinned[0].orphaned_since.unwrap());
@@ -126,7 +126,7 @@ fn over_the_quota_only_what_nobody_needs_goes() {
     let daemon = w.daemon();
     let mut watching = w.watch();
     watching.until("both are orphaned", |seen| {
-        seen.checkpoints.values().filter(|entry| is_orphaned(entry)).count() == 2
+        seen.checkpoints().values().filter(|entry| is_orphaned(entry)).count() == 2
     });
     assert_eq!(w.ctl(&["pin", "bb"]).code, 0);
     assert_eq!(daemon.stop(), Some(0));
@@ -136,7 +136,8 @@ fn over_the_quota_only_what_nobody_needs_goes() {
     let _daemon = w.idle_daemon_with(&["--quota", "1 kB"]);
     let mut watching = w.watch();
     watching.until("one has gone", |seen| {
-        seen.at(&path).is_some_and(|entry| entry.engines.len() == 1) && seen.checkpoints.len() == 2
+        seen.at(&path).is_some_and(|entry| entry.engines.len() == 1)
+            && seen.checkpoints().len() == 2
     });
     assert!(used.exists() && pinned.exists() && !orphan.exists());
     assert_eq!((disk(&w).sums.engines, disk(&w).quota), (1000, Some(1000)));
@@ -206,6 +207,6 @@ fn a_full_quota_makes_an_engine_wait_until_something_may_go() {
     let mut watching = w.watch();
     assert_eq!(watching.at(&path).unwrap().state, State::Queued);
     assert_eq!(w.ctl(&["unpin", "ab"]).code, 0);
-    watching.until("it is built", |seen| seen.building.is_some());
+    watching.until("it is built", |seen| seen.building().is_some());
     assert!(!orphan.exists(), "it made room");
 }

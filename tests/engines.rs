@@ -201,15 +201,15 @@ fn a_killed_worker_or_daemon_leaves_no_half_engine() {
     let daemon = w.building_daemon();
     let mut watching = w.watch();
     for phase in ["parse", "build"] {
-        watching.until(phase, |seen| seen.building.as_ref().is_some_and(|b| b.phase == phase));
+        watching.until(phase, |seen| seen.building().is_some_and(|b| b.phase == phase));
         let [worker] = daemon.workers()[..] else { panic!("one worker is at work") };
         Daemon::kill(worker);
         watching.until("it starts over", |seen| {
-            seen.building.as_ref().is_some_and(|build| build.phase == "graph")
+            seen.building().is_some_and(|build| build.phase == "graph")
         });
         assert_eq!(engine_files(&w), [""; 0], "{phase}");
     }
-    watching.until("build", |seen| seen.building.as_ref().is_some_and(|b| b.phase == "build"));
+    watching.until("build", |seen| seen.building().is_some_and(|b| b.phase == "build"));
     let workers = daemon.workers();
     Daemon::kill(daemon.pid());
     drop(daemon);
@@ -231,12 +231,11 @@ fn a_worker_that_keeps_dying_fails_the_job_until_it_is_retried() {
     let daemon = w.building_daemon();
     let mut watching = w.watch();
     for _ in 0..3 {
-        watching.until("a worker", |seen| {
-            seen.building.as_ref().is_some_and(|build| build.phase == "parse")
-        });
+        watching
+            .until("a worker", |seen| seen.building().is_some_and(|build| build.phase == "parse"));
         daemon.workers().into_iter().for_each(Daemon::kill);
         watching.until("it has ended", |seen| {
-            seen.building.as_ref().is_none_or(|build| build.phase == "graph")
+            seen.building().is_none_or(|build| build.phase == "graph")
         });
     }
     let failed = w.only();
@@ -256,7 +255,7 @@ fn a_checkpoint_may_be_renamed_while_its_engine_is_built() {
     let daemon = w.building_daemon();
     let mut watching = w.watch();
     let at_work = |phase: &'static str| {
-        move |seen: &Watching| seen.building.as_ref().is_some_and(|build| build.phase == phase)
+        move |seen: &Watching| seen.building().is_some_and(|build| build.phase == phase)
     };
     watching.until("parse", at_work("parse"));
     let workers = daemon.workers();

@@ -52,7 +52,7 @@ fn nothing_is_built_during_a_pause_but_what_is_asked_for_now() {
             && state("b.safetensors") == Some(State::Queued)
     });
     assert_eq!(w.ctl(&["resume"]).code, 0);
-    watching.until("b is built for", |seen| seen.building.is_some());
+    watching.until("b is built for", |seen| seen.building().is_some());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_web_ui_that_makes_images_is_let_finish() {
     watching.until("a is built", |seen| {
         seen.at(&path).is_some_and(|entry| entry.state == State::Ready)
     });
-    assert!(watching.at(&used).is_some_and(waits_for_it), "{:#?}", watching.checkpoints);
+    assert!(watching.at(&used).is_some_and(waits_for_it), "{:#?}", watching.checkpoints());
 
     webui.set_jobs(0);
     // What else keeps this machine busy, a test cannot know.

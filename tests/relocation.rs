@@ -157,13 +157,13 @@ fn a_models_folder_that_vanishes_comes_back() {
     let mut watching = w.watch();
 
     fs::rename(w.models(), w.path("away")).unwrap();
-    watching.until("it is gone", |seen| seen.checkpoints.is_empty());
+    watching.until("it is gone", |seen| seen.checkpoints().is_empty());
     let status = w.ctl(&["status", "--json"]).json();
     let problem = status["models_dirs"][0]["problem"].as_str().unwrap_or_default().to_owned();
     assert!(problem.contains("is not there"), "{status}");
 
     fs::rename(w.path("away"), w.models()).unwrap();
-    watching.until("it is back", |seen| seen.checkpoints.len() == 1);
+    watching.until("it is back", |seen| seen.checkpoints().len() == 1);
     assert_eq!(w.only(), before);
     assert!(daemon.bytes_read() - read < SMALL_TALK);
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use clap::Parser;
 use clap_complete::CompletionCandidate;
-use protocol::{Checkpoint, Request};
+use protocol::{Checkpoint, question};
 
 use crate::{
     args::Args,
@@ -34,7 +34,7 @@ pub(crate) fn either(typed: &OsStr) -> Vec<CompletionCandidate> {
 fn known() -> Vec<Checkpoint> {
     // Flags typed so far are not seen here; the configuration and the variables are.
     let Ok(args) = Args::try_parse_from(["sdtrtctl", "list"]) else { return Vec::new() };
-    let listed = Daemon::connect(&args.global).and_then(|mut daemon| daemon.list(&Request::List));
+    let listed = Daemon::connect(&args.global).and_then(|mut daemon| daemon.ask(question::list()));
     listed.unwrap_or_default()
 }
 

@@ -6,15 +6,12 @@ use std::{
     path::{self, Component, Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow};
-use protocol::{
-    Checkpoint, Client, Coverage, Disk, Engine, Events, ExtensionIndex, Finished, Garbage, JobLog,
-    Materialized, Reloaded, Reply, Request, Status, Verdict,
-};
+use anyhow::{Context, Result};
+use protocol::{Client, Events, Question};
 
 use crate::{args::Global, configuration};
 
-/// A connection, and one method for each shape of reply.
+/// A connection.
 pub(crate) struct Daemon(Client);
 
 impl Daemon {
@@ -22,136 +19,14 @@ impl Daemon {
         Ok(Self(Client::connect(&socket(global)?)?))
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply> {
-        match self.0.ask(request).context("the connection to sdtrtd broke")? {
-            Reply::Failed(failure) => Err(failure.into()),
-            reply => Ok(reply),
-        }
-    }
-
-    pub(crate) fn status(&mut self, request: &Request) -> Result<Status> {
-        match self.ask(request)? {
-            Reply::Status(status) => Ok(*status),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn list(&mut self, request: &Request) -> Result<Vec<Checkpoint>> {
-        match self.ask(request)? {
-            Reply::List(list) => Ok(list.0),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn checkpoint(&mut self, request: &Request) -> Result<Checkpoint> {
-        match self.ask(request)? {
-            Reply::Checkpoint(checkpoint) => Ok(checkpoint),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn coverage(&mut self, request: &Request) -> Result<Vec<Coverage>> {
-        match self.ask(request)? {
-            Reply::Coverage(coverage) => Ok(coverage),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn materialized(&mut self, request: &Request) -> Result<Materialized> {
-        match self.ask(request)? {
-            Reply::Materialized(materialized) => Ok(materialized),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn removed(&mut self, engine: &str) -> Result<String> {
-        match self.ask(&Request::Remove { engine: engine.to_owned() })? {
-            Reply::Removed(key) => Ok(key),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn verified(&mut self) -> Result<Vec<Verdict>> {
-        match self.ask(&Request::Verify)? {
-            Reply::Verified(verdicts) => Ok(verdicts),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn webuis(&mut self) -> Result<Vec<ExtensionIndex>> {
-        match self.ask(&Request::WebUis)? {
-            Reply::WebUis(indexes) => Ok(indexes),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn disk(&mut self) -> Result<Disk> {
-        match self.ask(&Request::Disk)? {
-            Reply::Disk(disk) => Ok(disk),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn engines(&mut self, request: &Request) -> Result<Vec<Engine>> {
-        match self.ask(request)? {
-            Reply::Engines(engines) => Ok(engines),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn garbage(&mut self, dry_run: bool) -> Result<Vec<Garbage>> {
-        match self.ask(&Request::Gc { dry_run })? {
-            Reply::Garbage(garbage) => Ok(garbage),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn log(&mut self, reference: Option<String>) -> Result<JobLog> {
-        match self.ask(&Request::Log { reference })? {
-            Reply::Log(log) => Ok(log),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn history(&mut self) -> Result<Vec<Finished>> {
-        match self.ask(&Request::History)? {
-            Reply::History(history) => Ok(history),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    pub(crate) fn reload(&mut self) -> Result<Reloaded> {
-        match self.ask(&Request::Reload)? {
-            Reply::Reloaded(reloaded) => Ok(reloaded),
-            other => Err(unexpected(&other)),
-        }
+    /// Asks the daemon; what it could not do is an error as well.
+    pub(crate) fn ask<Answer>(&mut self, question: Question<Answer>) -> Result<Answer> {
+        Ok(self.0.ask(question)?)
     }
 
     pub(crate) fn watch(self) -> Result<Events> {
         self.0.watch().context("the connection to sdtrtd broke")
     }
-}
-
-fn unexpected(reply: &Reply) -> anyhow::Error {
-    let kind = match reply {
-        Reply::Status(_) => "a status",
-        Reply::List(_) => "a list",
-        Reply::Checkpoint(_) => "a checkpoint",
-        Reply::Coverage(_) => "a coverage",
-        Reply::Materialized(_) => "a materialized engine",
-        Reply::Removed(_) => "a removal",
-        Reply::Verified(_) => "verdicts",
-        Reply::WebUis(_) => "web UIs",
-        Reply::Disk(_) => "a disk",
-        Reply::Engines(_) => "engines",
-        Reply::Garbage(_) => "garbage",
-        Reply::Log(_) => "a log",
-        Reply::History(_) => "a history",
-        Reply::Reloaded(_) => "a reload",
-        Reply::Noted => "a nod",
-        Reply::Failed(_) => "a failure",
-    };
-    anyhow!("sdtrtd answered with {kind}, which was not asked for; please report this as a bug")
 }
 
 fn socket(global: &Global) -> Result<PathBuf> {

@@ -311,7 +311,7 @@ fn refusals_end_with_1_and_say_why_on_standard_error() {
     assert!(hung_up.stderr.contains("stopped before it answered"), "{}", hung_up.stderr);
     let wrong = FakeDaemon::replying([Reply::List(List::default())]).ctl(&["status"]);
     assert_eq!(wrong.code, Some(1));
-    assert!(wrong.stderr.contains("a list"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("'list'"), "{}", wrong.stderr);
 }
 
 #[test]

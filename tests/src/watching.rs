@@ -6,17 +6,14 @@ use std::{
     time::Duration,
 };
 
-use protocol::{Building, Checkpoint, Client, Event};
+use protocol::{Building, Checkpoint, Client, Event, Overview};
 
 use crate::workplace::PATIENCE_S;
 
 /// The daemon's state, kept up by its events.
 pub struct Watching {
     events: Receiver<Event>,
-    /// The entries of `list` by key.
-    pub checkpoints: BTreeMap<String, Checkpoint>,
-    /// The engine being built.
-    pub building: Option<Building>,
+    overview: Overview,
 }
 
 impl Watching {
@@ -30,7 +27,7 @@ impl Watching {
                 }
             }
         });
-        let mut watching = Self { events, checkpoints: BTreeMap::new(), building: None };
+        let mut watching = Self { events, overview: Overview::default() };
         watching.take_in("the whole state");
         watching
     }
@@ -47,25 +44,24 @@ impl Watching {
 
     fn take_in(&mut self, awaited: &str) {
         let event = self.events.recv_timeout(Duration::from_secs(PATIENCE_S));
-        match event.unwrap_or_else(|_| panic!("not reached: {awaited}: {:#?}", self.checkpoints)) {
-            Event::State { status, checkpoints } => {
-                self.building = status.building.into_iter().next();
-                let keyed = checkpoints.into_iter().map(|c| (c.key().to_owned(), c));
-                self.checkpoints = keyed.collect();
-            }
-            Event::Checkpoint(checkpoint) => {
-                self.checkpoints.insert(checkpoint.key().to_owned(), checkpoint);
-            }
-            Event::Gone(key) => {
-                self.checkpoints.remove(&key);
-            }
-            Event::Building(building) => self.building = building.into_iter().next(),
-        }
+        let event =
+            event.unwrap_or_else(|_| panic!("not reached: {awaited}: {:#?}", self.overview));
+        self.overview.apply(event);
+    }
+
+    /// The entries of `list` by key.
+    pub fn checkpoints(&self) -> &BTreeMap<String, Checkpoint> {
+        &self.overview.checkpoints
+    }
+
+    /// The first job under way.
+    pub fn building(&self) -> Option<&Building> {
+        self.overview.building().first()
     }
 
     /// The entry that lies at `path`.
     pub fn at(&self, path: &Path) -> Option<&Checkpoint> {
         let path = path.to_string_lossy();
-        self.checkpoints.values().find(|c| c.locations.iter().any(|location| *location == path))
+        self.checkpoints().values().find(|c| c.locations.iter().any(|location| *location == path))
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use protocol::{Checkpoint, Client, Reply, Request, Status};
+use protocol::{Checkpoint, Client, Status, question};
 use tempfile::TempDir;
 
 use crate::{
@@ -111,16 +111,10 @@ impl Daemon {
 
 /// As `sdtrtctl status` shows it.
 pub(crate) fn status(client: &mut Client) -> Result<Status> {
-    match client.ask(&Request::Status).context("sdtrtd does not answer any more")? {
-        Reply::Status(status) => Ok(*status),
-        other => bail!("sdtrtd answers {other:?} when asked for its status"),
-    }
+    client.ask(question::status()).context("sdtrtd does not say how it is")
 }
 
 /// As `sdtrtctl list` shows it.
 pub(crate) fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
-    match client.ask(&Request::List).context("sdtrtd does not answer any more")? {
-        Reply::List(list) => Ok(list.0),
-        other => bail!("sdtrtd answers {other:?} when asked for its list"),
-    }
+    client.ask(question::list()).context("sdtrtd does not say what it knows")
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use protocol::Request;
+use protocol::{Engine, Question, question};
 
 use crate::{
     args::Global,
@@ -17,24 +17,24 @@ use crate::{
 
 pub(super) fn disk(global: &Global) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let disk = Daemon::connect(global)?.disk()?;
+    let disk = Daemon::connect(global)?.ask(question::disk())?;
     output::answer(global, &disk, |disk| disk::render(disk, now, output::look()))
 }
 
 pub(super) fn pin(global: &Global, typed: &OsStr) -> Result<()> {
-    engines(global, &Request::Pin { reference: reference(typed)? })
+    engines(global, question::pin(reference(typed)?))
 }
 
 pub(super) fn unpin(global: &Global, typed: &OsStr) -> Result<()> {
-    engines(global, &Request::Unpin { reference: reference(typed)? })
+    engines(global, question::unpin(reference(typed)?))
 }
 
-fn engines(global: &Global, request: &Request) -> Result<()> {
-    let engines = Daemon::connect(global)?.engines(request)?;
+fn engines(global: &Global, question: Question<Vec<Engine>>) -> Result<()> {
+    let engines = Daemon::connect(global)?.ask(question)?;
     output::answer(global, &engines, |engines| disk::pins(engines))
 }
 
 pub(super) fn gc(global: &Global, dry_run: bool) -> Result<()> {
-    let garbage = Daemon::connect(global)?.garbage(dry_run)?;
+    let garbage = Daemon::connect(global)?.ask(question::gc(dry_run))?;
     output::answer(global, &garbage, |all| disk::garbage(all, dry_run, output::look()))
 }

@@ -1,7 +1,7 @@
 //! `build --follow`: the build asked for, and its progress until it has ended.
 
 use anyhow::{Context, Result, bail};
-use protocol::{Checkpoint, Event, Request, State};
+use protocol::{Checkpoint, Event, State, question};
 
 use super::watch::Screen;
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
 
 pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
     let reference = reference(&build.which.reference)?;
-    let request = Request::Build { reference, now: build.now };
-    let asked = Daemon::connect(global)?.checkpoint(&request)?;
+    let asked = Daemon::connect(global)?.ask(question::build(reference, build.now))?;
     let is_told = !is_ended(&asked);
     let ended = if is_told { follow(global, asked.key())? } else { asked };
     output::answer(global, &ended, |ended| match is_told {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX};
-use protocol::{Request, Status};
+use protocol::{Status, question};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -73,7 +73,7 @@ fn data_dir(global: &Global, install: &Install) -> Result<PathBuf> {
     }
     // Without a daemon, or with one of another version, the configuration says where.
     if let Ok(mut daemon) = Daemon::connect(global) {
-        let dir = daemon.status(&Request::Status)?.daemon.data_dir;
+        let dir = daemon.ask(question::status())?.daemon.data_dir;
         if dir.contains('\u{fffd}') {
             bail!("the path of sdtrtd's data folder is not UTF-8: name it with --data-dir");
         }
@@ -92,7 +92,7 @@ fn tell_daemon(global: &Global) -> Option<String> {
             _ => return Some(exit::describe(&error)),
         },
     };
-    Some(match daemon.status(&Request::FindRuntime) {
+    Some(match daemon.ask(question::find_runtime()) {
         Ok(status) => uses(&status),
         Err(error) => exit::describe(&error),
     })

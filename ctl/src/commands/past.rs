@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use protocol::question;
 
 use crate::{
     args::Global,
@@ -16,7 +17,7 @@ use crate::{
 
 pub(super) fn log(global: &Global, typed: Option<&OsStr>) -> Result<()> {
     let reference = typed.map(reference).transpose()?;
-    let log = Daemon::connect(global)?.log(reference)?;
+    let log = Daemon::connect(global)?.ask(question::log(reference))?;
     output::answer(global, &log, |log| {
         let beginning = if log.is_cut { format!("… {}\n", log.path) } else { String::new() };
         text::clean_lines(&(beginning + &log.text)).into_owned()
@@ -25,7 +26,7 @@ pub(super) fn log(global: &Global, typed: Option<&OsStr>) -> Result<()> {
 
 pub(super) fn history(global: &Global, limit: usize) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut history = Daemon::connect(global)?.history()?;
+    let mut history = Daemon::connect(global)?.ask(question::history())?;
     history.truncate(limit);
     output::answer(global, &history, |all| history::render(all, now, output::look()))
 }

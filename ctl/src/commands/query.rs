@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use protocol::{Checkpoint, Image, Materialized, Request};
+use protocol::{Checkpoint, Image, Materialized, Question, question};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,25 +16,24 @@ use crate::{
 };
 
 pub(super) fn status(global: &Global) -> Result<()> {
-    let status = Daemon::connect(global)?.status(&Request::Status)?;
+    let status = Daemon::connect(global)?.ask(question::status())?;
     output::answer(global, &status, status::render)
 }
 
 pub(super) fn list(global: &Global) -> Result<()> {
-    let checkpoints = Daemon::connect(global)?.list(&Request::List)?;
+    let checkpoints = Daemon::connect(global)?.ask(question::list())?;
     output::answer(global, &checkpoints, |all| list::render(all, output::look()))
 }
 
 pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
-    let request = Request::Show { reference: reference(typed)? };
-    checkpoint(global, &request, show::render)
+    checkpoint(global, question::show(reference(typed)?), show::render)
 }
 
 pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
     let reference = check.reference.as_deref().map(reference).transpose()?;
     let Check { size: Size { width, height }, batch, tokens, hires, .. } = *check;
     let image = Image { width, height, batch, tokens, hires };
-    let coverage = Daemon::connect(global)?.coverage(&Request::Check { reference, image })?;
+    let coverage = Daemon::connect(global)?.ask(question::check(reference, image))?;
     output::answer(global, &coverage, |all| coverage::render(all, output::look()))?;
     match coverage::complaint(&coverage) {
         Some(complaint) => bail!(complaint),
@@ -43,20 +42,20 @@ pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
 }
 
 pub(super) fn build(global: &Global, typed: &OsStr, now: bool) -> Result<()> {
-    let request = Request::Build { reference: reference(typed)?, now };
-    checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+    let question = question::build(reference(typed)?, now);
+    checkpoint(global, question, |checkpoint| change::one(checkpoint) + "\n")
 }
 
 pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
-    let request = Request::Retry { reference: reference(typed)? };
-    checkpoint(global, &request, |checkpoint| change::one(checkpoint) + "\n")
+    let question = question::retry(reference(typed)?);
+    checkpoint(global, question, |checkpoint| change::one(checkpoint) + "\n")
 }
 
 pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
     let mut daemon = Daemon::connect(global)?;
     let checkpoints = match typed {
-        Some(typed) => vec![daemon.checkpoint(&Request::Show { reference: reference(typed)? })?],
-        None => daemon.list(&Request::List)?,
+        Some(typed) => vec![daemon.ask(question::show(reference(typed)?))?],
+        None => daemon.ask(question::list())?,
     };
     let validated = bench::engines(&checkpoints);
     output::answer(global, &validated, |all| bench::render(all, output::look()))
@@ -68,12 +67,12 @@ pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Resu
     let Some(path) = absolute.to_str() else {
         bail!("the path {} is not UTF-8: name another one", absolute.display());
     };
-    let request = Request::Materialize { reference: reference(typed)?, output: path.to_owned() };
+    let question = question::materialize(reference(typed)?, path.to_owned());
     let mut daemon = Daemon::connect(global)?;
     let spinner = ProgressBar::new_spinner();
     spinner.set_message("building; `sdtrtctl status` says what goes on");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let materialized = daemon.materialized(&request);
+    let materialized = daemon.ask(question);
     spinner.finish_and_clear();
     let materialized = materialized?;
     output::answer(global, &materialized, |Materialized { path, bytes }| {
@@ -82,23 +81,23 @@ pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Resu
 }
 
 pub(super) fn pause(global: &Global) -> Result<()> {
-    let status = Daemon::connect(global)?.status(&Request::Pause)?;
+    let status = Daemon::connect(global)?.ask(question::pause())?;
     output::answer(global, &status, |_| {
         "paused: nothing is built until `sdtrtctl resume`\n".to_owned()
     })
 }
 
 pub(super) fn resume(global: &Global) -> Result<()> {
-    let status = Daemon::connect(global)?.status(&Request::Resume)?;
+    let status = Daemon::connect(global)?.ask(question::resume())?;
     output::answer(global, &status, |status| format!("resumed; {}\n", status::next(status)))
 }
 
 fn checkpoint(
     global: &Global,
-    request: &Request,
+    question: Question<Checkpoint>,
     human: impl FnOnce(&Checkpoint) -> String,
 ) -> Result<()> {
-    let checkpoint = Daemon::connect(global)?.checkpoint(request)?;
+    let checkpoint = Daemon::connect(global)?.ask(question)?;
     output::answer(global, &checkpoint, human)
 }
 
@@ -110,14 +109,14 @@ pub(crate) struct Removal {
 }
 
 pub(super) fn remove(global: &Global, engine: &str) -> Result<()> {
-    let removed = Daemon::connect(global)?.removed(engine)?;
+    let removed = Daemon::connect(global)?.ask(question::remove(engine.to_owned()))?;
     output::answer(global, &Removal { removed }, |removal| {
         format!("removed {}\n", text::clean(text::short_id(&removal.removed)))
     })
 }
 
 pub(super) fn verify(global: &Global) -> Result<()> {
-    let verdicts = Daemon::connect(global)?.verified()?;
+    let verdicts = Daemon::connect(global)?.ask(question::verify())?;
     output::answer(global, &verdicts, |all| verify::render(all, output::look()))?;
     match verify::complaint(&verdicts) {
         Some(complaint) => bail!(complaint),
@@ -126,6 +125,6 @@ pub(super) fn verify(global: &Global) -> Result<()> {
 }
 
 pub(super) fn webuis(global: &Global) -> Result<()> {
-    let indexes = Daemon::connect(global)?.webuis()?;
+    let indexes = Daemon::connect(global)?.ask(question::webuis())?;
     output::answer(global, &indexes, |all| webui::render(all))
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use protocol::Reloaded;
+use protocol::question;
 
 use crate::{args::Global, daemon::Daemon, output};
 
 pub(super) fn run(global: &Global) -> Result<()> {
-    let reloaded = Daemon::connect(global)?.reload()?;
+    let reloaded = Daemon::connect(global)?.ask(question::reload())?;
     output::answer(global, &reloaded, render)
 }
 

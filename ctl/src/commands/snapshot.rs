@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use protocol::Request;
+use protocol::question;
 use schemars::JsonSchema;
 use serde::Serialize;
 use zip::{ZipWriter, write::SimpleFileOptions};
@@ -96,7 +96,7 @@ fn contents(global: &Global) -> Vec<Content> {
 
 /// The running daemon's, or else the configured one.
 fn data_dir(global: &Global) -> PathBuf {
-    let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
+    let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));
     if let Ok(status) = status {
         return status.daemon.data_dir.into();
     }
@@ -108,10 +108,10 @@ fn data_dir(global: &Global) -> PathBuf {
 fn told(global: &Global) -> Vec<Content> {
     let answers = Daemon::connect(global).and_then(|mut daemon| {
         Ok(vec![
-            ("status.json".to_owned(), pretty(&daemon.status(&Request::Status)?)),
-            ("list.json".to_owned(), pretty(&daemon.list(&Request::List)?)),
-            ("history.json".to_owned(), pretty(&daemon.history()?)),
-            ("disk.json".to_owned(), pretty(&daemon.disk()?)),
+            ("status.json".to_owned(), pretty(&daemon.ask(question::status())?)),
+            ("list.json".to_owned(), pretty(&daemon.ask(question::list())?)),
+            ("history.json".to_owned(), pretty(&daemon.ask(question::history())?)),
+            ("disk.json".to_owned(), pretty(&daemon.ask(question::disk())?)),
         ])
     });
     answers.unwrap_or_else(|error| vec![("no-daemon.txt".to_owned(), exit::describe(&error))])

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use anyhow::{Result, bail};
-use protocol::{Checkpoint, Request, State};
+use protocol::{Checkpoint, State, question};
 
 use crate::{
     args::Global,
@@ -14,8 +14,7 @@ use crate::{
 
 pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Result<()> {
     let reference = typed.map(reference).transpose()?;
-    let request = Request::Wait { reference, timeout_s };
-    let waited_for = Daemon::connect(global)?.list(&request)?;
+    let waited_for = Daemon::connect(global)?.ask(question::wait(reference, timeout_s))?;
     output::answer(global, &waited_for, |all| list::render(all, output::look()))?;
     match complaint(&waited_for, typed.is_some()) {
         Some(complaint) => bail!(complaint),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::Result;
-use protocol::Request;
+use protocol::question;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ fn file(global: &Global) -> Result<PathBuf> {
 /// The running daemon's, or else the configured one.
 fn data_dir(global: &Global) -> Result<PathBuf> {
     if let Ok(mut daemon) = Daemon::connect(global) {
-        return Ok(daemon.status(&Request::Status)?.daemon.data_dir.into());
+        return Ok(daemon.ask(question::status())?.daemon.data_dir.into());
     }
     let configured = configuration::load(global).map(|loaded| loaded.config.data_dir);
     Ok(absolute(configured.unwrap_or_else(|_| config::data_dir()))?)

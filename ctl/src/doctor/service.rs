@@ -1,7 +1,7 @@
 //! The programs, the configuration, the running daemon.
 
 use config::Loaded;
-use protocol::{ConnectError, Machine, Request};
+use protocol::{ConnectError, Machine, question};
 
 use super::Finding;
 use crate::{args::Global, configuration, daemon::Daemon, exit};
@@ -53,7 +53,7 @@ pub(super) fn no_program(error: &anyhow::Error) -> Finding {
 /// Whether it answers, and what it can't look into, which this user perhaps can.
 pub(super) fn daemon(global: &Global) -> Vec<Finding> {
     const TOPIC: &str = "sdtrtd";
-    let status = Daemon::connect(global).and_then(|mut daemon| daemon.status(&Request::Status));
+    let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));
     match status {
         Ok(status) => {
             let answers = Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid));

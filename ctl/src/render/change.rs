@@ -1,8 +1,6 @@
 //! The daemon's events as lines: what has changed since the event before.
 
-use std::collections::BTreeMap;
-
-use protocol::{Building, Checkpoint, Event};
+use protocol::{Building, Checkpoint, Event, Overview};
 
 use crate::render::{progress, status, text};
 
@@ -19,41 +17,37 @@ pub(crate) struct Progress {
 
 /// What a watcher has been told so far.
 #[derive(Default)]
-pub(crate) struct Known {
-    checkpoints: BTreeMap<String, Checkpoint>,
-    building: Vec<Building>,
-}
+pub(crate) struct Known(Overview);
 
 impl Known {
     /// Takes an event in; the line for it, without a line break, where it is worth one.
     pub(crate) fn apply(&mut self, event: Event) -> Option<String> {
+        let line = self.line(&event);
+        self.0.apply(event);
+        line
+    }
+
+    /// The line for an event, before it is taken in.
+    fn line(&self, event: &Event) -> Option<String> {
         match event {
-            Event::State { status, checkpoints } => {
-                let line = format!("checkpoints: {}", status::counts(&status));
-                self.building = status.building;
-                self.checkpoints =
-                    checkpoints.into_iter().map(|c| (c.key().to_owned(), c)).collect();
-                Some(line)
-            }
+            Event::State { status, .. } => Some(format!("checkpoints: {}", status::counts(status))),
             Event::Checkpoint(new) => {
-                let old = self.checkpoints.get(new.key());
-                let rendered = line(&new.state.to_string(), &text::name(&new), &detail(old, &new));
-                self.checkpoints.insert(new.key().to_owned(), new);
-                Some(rendered)
+                let detail = detail(self.checkpoint(new.key()), new);
+                Some(line(&new.state.to_string(), &text::name(new), &detail))
             }
             Event::Gone(key) => {
-                let old = self.checkpoints.remove(&key)?;
+                let old = self.checkpoint(key)?;
                 // A file that has been read goes on under its id, and so is not gone.
-                let goes_on = |other: &Checkpoint| other.locations.contains(&key);
-                let is_gone = !self.checkpoints.values().any(goes_on);
-                is_gone.then(|| line("gone", &text::name(&old), ""))
+                let goes_on = |other: &Checkpoint| {
+                    other.key() != key.as_str() && other.locations.contains(key)
+                };
+                let is_gone = !self.0.checkpoints.values().any(goes_on);
+                is_gone.then(|| line("gone", &text::name(old), ""))
             }
-            Event::Building(new) => {
-                let old = std::mem::replace(&mut self.building, new);
+            Event::Building(building) => {
                 let phase = |b: &Building| (b.task, b.weights_id.clone(), b.gpu, b.phase.clone());
-                let known: Vec<_> = old.iter().map(phase).collect();
-                let changed =
-                    self.building.iter().filter(|building| !known.contains(&phase(building)));
+                let known: Vec<_> = self.0.building().iter().map(phase).collect();
+                let changed = building.iter().filter(|building| !known.contains(&phase(building)));
                 let line = |building: &Building| {
                     let task = building.task.to_string();
                     line(&task, &self.name_of(building), &text::clean(&building.phase))
@@ -61,6 +55,19 @@ impl Known {
                 let lines: Vec<_> = changed.map(line).collect();
                 (!lines.is_empty()).then(|| lines.join("\n"))
             }
+            Event::Paused(true) => Some("paused".to_owned()),
+            Event::Paused(false) => Some("resumed".to_owned()),
+            Event::Runtime { runtime, runtime_problem } => {
+                let found =
+                    runtime.as_ref().map(|found| format!("{} {}", found.flavour, found.version));
+                let text = runtime_problem.clone().or(found)?;
+                Some(line("TensorRT", &text::clean(&text), ""))
+            }
+            Event::Queue(_)
+            | Event::Gate(_)
+            | Event::Counts(_)
+            | Event::Gpus(_)
+            | Event::ModelsDirs(_) => None,
         }
     }
 
@@ -77,16 +84,16 @@ impl Known {
                 left: left.unwrap_or_default(),
             }
         };
-        self.building.iter().map(progress).collect()
+        self.0.building().iter().map(progress).collect()
     }
 
     /// A checkpoint by its key.
     pub(crate) fn checkpoint(&self, key: &str) -> Option<&Checkpoint> {
-        self.checkpoints.get(key)
+        self.0.checkpoints.get(key)
     }
 
     fn name_of(&self, building: &Building) -> String {
-        match self.checkpoints.get(&building.weights_id) {
+        match self.checkpoint(&building.weights_id) {
             Some(checkpoint) => text::name(checkpoint).into_owned(),
             None => text::clean(text::short_id(&building.weights_id)).into_owned(),
         }
@@ -203,6 +210,7 @@ mod tests {
     #[test]
     fn the_bar_shows_the_file_that_is_built_for() {
         let mut known = Known::default();
+        known.apply(state(vec![]));
         known.apply(Event::Building(vec![samples::building()]));
         let told = |doing: &str| Progress {
             doing: doing.into(),
@@ -217,8 +225,35 @@ mod tests {
     }
 
     #[test]
+    fn a_line_for_what_stops_or_starts_everything() {
+        let runtime = |runtime, problem: Option<&str>| Event::Runtime {
+            runtime,
+            runtime_problem: problem.map(str::to_owned),
+        };
+        let events = [
+            state(vec![]),
+            Event::Paused(true),
+            Event::Gate(Some("paused".into())),
+            Event::Queue(samples::status().queue),
+            Event::Paused(false),
+            runtime(None, Some("not found")),
+            runtime(samples::status().runtime, None),
+        ];
+        insta::assert_snapshot!(lines(events), @r"
+        checkpoints: 1 queued, 3 ready
+        paused
+        -
+        -
+        resumed
+        TensorRT     not found
+        TensorRT     tensorrt-rtx 1.7.1.116
+        ");
+    }
+
+    #[test]
     fn a_line_for_each_job_that_goes_on() {
         let mut known = Known::default();
+        known.apply(state(vec![]));
         let first = samples::building();
         let other = |phase: &str| Building {
             weights_id: samples::id('b'),

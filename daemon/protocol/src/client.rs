@@ -8,7 +8,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Event, Hello, Reply, Request, VERSION};
+use crate::{Event, Failure, Hello, Question, Reply, Request, VERSION};
 
 /// For the daemon to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
@@ -76,6 +76,20 @@ pub enum ConnectError {
     },
 }
 
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// No whole reply came.
+    #[error("the connection to sdtrtd broke")]
+    Connection(#[from] io::Error),
+    /// The daemon could not do it.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The reply answers another question.
+    #[error("sdtrtd answered with '{0}', which was not asked for; please report this as a bug")]
+    OtherAnswer(String),
+}
+
 impl Client {
     /// Connects and exchanges [`Hello`]s.
     ///
@@ -115,11 +129,23 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends one request and waits for its reply.
+    /// Asks a question and waits for its answer.
+    ///
+    /// # Errors
+    /// When the connection breaks, no reply comes in time, or the daemon can't do what was asked.
+    pub fn ask<Answer>(&mut self, question: Question<Answer>) -> Result<Answer, AskError> {
+        let Question { request, answer } = question;
+        match self.send_request(&request)? {
+            Reply::Failed(failure) => Err(failure.into()),
+            reply => answer(reply).map_err(AskError::OtherAnswer),
+        }
+    }
+
+    /// Sends one request and waits for its reply, whatever that is.
     ///
     /// # Errors
     /// When the connection breaks, the reply is not one, or none comes in time.
-    pub fn ask(&mut self, request: &Request) -> io::Result<Reply> {
+    pub fn send_request(&mut self, request: &Request) -> io::Result<Reply> {
         self.give(time_for(request))?;
         self.send(request)?;
         self.receive()?.ok_or_else(|| {

@@ -3,9 +3,10 @@
 //! One JSON value a line, UTF-8, over a Unix stream socket. Each side sends its [`Hello`] first,
 //! and a client whose [`VERSION`] differs goes no further. Then the client sends one [`Request`] a
 //! line and gets one [`Reply`] for each, in order; a line that is no request gets
-//! [`Failure::Malformed`], and one longer than [`REQUEST_LIMIT`] ends the connection. After
-//! [`Request::Watch`] the daemon sends [`Event`]s until the client hangs up: the whole state first, then
-//! what changes, and the whole state once more where the client was too slow for that.
+//! [`Failure::Malformed`], and one longer than [`REQUEST_LIMIT`] ends the connection. [`question`] has a function for
+//! each request, which ties it to the type of its answer. After [`Request::Watch`] the daemon sends [`Event`]s until
+//! the client hangs up: the whole state first, then what changes, and the whole state once more where the client was
+//! too slow for that. An [`Overview`] takes them in.
 //!
 //! ```text
 //! client  {"protocol":2,"version":"0.1.0"}
@@ -23,13 +24,11 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use protocol::{Client, List, Reply, Request};
+//! use protocol::{Client, question};
 //!
 //! let mut client = Client::connect(Path::new("/run/sdtrtd.sock"))?;
-//! if let Reply::List(List(checkpoints)) = client.ask(&Request::List)? {
-//!     for checkpoint in checkpoints {
-//!         println!("{} {}", checkpoint.key(), checkpoint.state);
-//!     }
+//! for checkpoint in client.ask(question::list())? {
+//!     println!("{} {}", checkpoint.key(), checkpoint.state);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -37,25 +36,29 @@
 mod client;
 mod coverage;
 mod disk;
+mod event;
 mod gpu;
 mod history;
 mod list;
 mod machine;
+pub mod question;
 mod reload;
 mod request;
 mod shape;
 mod state;
 mod webui;
 
-pub use client::{Client, ConnectError, Events};
+pub use client::{AskError, Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
+pub use event::{Event, Overview, list_changes};
 pub use gpu::{GpuProcess, GpuReading};
 pub use history::{Finished, JobLog, Materialized, Outcome};
 pub use list::List;
 pub use machine::Machine;
+pub use question::Question;
 pub use reload::Reloaded;
-pub use request::{Event, Failure, Hello, Reply, Request, Verdict};
+pub use request::{Failure, Hello, Reply, Request, Verdict};
 pub use shape::Shape;
 pub use state::{
     Building, Checkpoint, Coming, Daemon, Engine, Gpu, Limit, ModelsDir, Proof, Queued, Runtime,

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Building, Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
-    List, Materialized, Reloaded, Shape, Status,
+    Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog, List,
+    Materialized, Reloaded, Shape, Status,
 };
 
 /// The first line of each side.
@@ -179,6 +179,14 @@ pub enum Reply {
     Failed(Failure),
 }
 
+impl Reply {
+    /// Its kind, as the wire names it.
+    pub(crate) fn kind(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["reply"].as_str().unwrap_or("nothing").to_owned()
+    }
+}
+
 /// What verifying found of one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -239,25 +247,4 @@ fn did_you_mean(similar: &[String]) -> String {
         [] => "`sdtrtctl list` shows what is".to_owned(),
         names => format!("did you mean {}?", names.join(" or ")),
     }
-}
-
-/// What a watcher gets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "event", content = "value", rename_all = "snake_case")]
-pub enum Event {
-    /// Everything: first of all, and again where a client lagged behind. What `status` shows beside
-    /// what is under way, such as a pause, changes without an event.
-    State {
-        /// As `status` shows it.
-        status: Box<Status>,
-        /// As `list` shows it.
-        checkpoints: Vec<Checkpoint>,
-    },
-    /// An entry is new or has changed.
-    Checkpoint(Checkpoint),
-    /// The entry with this [`Checkpoint::key`] is gone.
-    Gone(String),
-    /// What is under way goes on, has begun or has ended: all of it as `status` shows it.
-    Building(Vec<Building>),
 }

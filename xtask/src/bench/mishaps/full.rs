@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use protocol::{Outcome, Reply, Request, State};
+use protocol::{Outcome, State, question};
 use rustix::{
     fs::{FallocateFlags, fallocate, ftruncate},
     io::Errno,
@@ -88,10 +88,8 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
 }
 
 fn outcomes(builds: &mut Builds<'_>) -> Result<Vec<Outcome>> {
-    match builds.client.ask(&Request::History)? {
-        Reply::History(history) => Ok(history.iter().map(|finished| finished.outcome).collect()),
-        other => bail!("sdtrtd answers {other:?} when asked for its history"),
-    }
+    let history = builds.client.ask(question::history())?;
+    Ok(history.iter().map(|finished| finished.outcome).collect())
 }
 
 /// A file that takes all room.

@@ -1,7 +1,6 @@
 //! Many clients at once.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{Read, Write},
     os::unix::net::UnixStream,
@@ -15,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use protocol::{Checkpoint, Client, Event, Hello, Request, VERSION};
+use protocol::{Client, Hello, Overview, Request, VERSION};
 
 use super::super::{lab::Lab, measure::resident, small::Known, table::Row};
 use crate::{daemon, process, size};
@@ -30,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// For all to hear of the last change, and for memory to come back.
 const REST: Duration = Duration::from_secs(15);
 
-type Followed = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+type Followed = Arc<Mutex<Overview>>;
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let mut daemon = tree.daemon(lab, Some(0.1))?;
@@ -58,9 +57,11 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     }
     stop.store(true, Ordering::SeqCst);
     let busy = resident(daemon.pid())?;
-    let expected = places(&daemon::list(&mut client)?);
+    let list = daemon::list(&mut client)?.into_iter();
+    let expected = list.map(|entry| (entry.key().to_owned(), entry)).collect();
     let up_to_date = || {
-        let is_right = |known: &&Followed| known.lock().is_ok_and(|known| *known == expected);
+        let is_right =
+            |known: &&Followed| known.lock().is_ok_and(|known| known.checkpoints == expected);
         watchers.iter().filter(is_right).count()
     };
     let _ = process::until("all watchers know it", REST, Duration::from_millis(100), || {
@@ -92,10 +93,6 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     ])
 }
 
-fn places(list: &[Checkpoint]) -> BTreeMap<String, Vec<String>> {
-    list.iter().map(|c| (c.key().to_owned(), c.locations.clone())).collect()
-}
-
 /// Follows the daemon's events for as long as somebody holds what comes of it.
 fn watch(socket: &Path) -> Result<Followed> {
     let events = Client::connect(socket)?.watch()?;
@@ -105,14 +102,7 @@ fn watch(socket: &Path) -> Result<Followed> {
         for event in events.map_while(Result::ok) {
             let Some(known) = held.upgrade() else { return };
             let Ok(mut known) = known.lock() else { return };
-            match event {
-                Event::State { checkpoints, .. } => *known = places(&checkpoints),
-                Event::Checkpoint(checkpoint) => {
-                    known.extend(places(std::slice::from_ref(&checkpoint)));
-                }
-                Event::Gone(key) => drop(known.remove(&key)),
-                Event::Building(_) => {}
-            }
+            known.apply(event);
         }
     });
     Ok(known)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use protocol::{Checkpoint, Client, Request, State};
+use protocol::{Checkpoint, Client, State, question};
 
 use super::super::{
     disk::Disk,
@@ -43,7 +43,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     attach(lab, tree)?;
     let mut daemon = tree.daemon_with(lab, &lab.kit.tensorrt, Some(0.1))?;
     let mut client = daemon.ready(&tree.data)?;
-    client.ask(&Request::Pause)?;
+    client.ask(question::pause())?;
     let all = super::COUNT + disk.as_ref().map_or(0, |_| MOVED);
     // Nothing would be queued before TensorRT is found, which may come later than the checkpoints.
     until(&mut client, "every checkpoint has its engine", |list| {

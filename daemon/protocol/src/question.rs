@@ -1,0 +1,89 @@
+//! What a client can ask, tied to what it is answered.
+
+use crate::{
+    Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
+    Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
+};
+
+/// A request and how its answer is taken from the reply. [`crate::Client::ask`] asks it.
+#[derive(Debug)]
+pub struct Question<Answer> {
+    pub(crate) request: Request,
+    /// Says which kind of reply it is if it answers another question.
+    pub(crate) answer: fn(Reply) -> Result<Answer, String>,
+}
+
+/// A question for each request: its name, its fields, and the kind of reply with the answer inside.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident($($field:ident: $type:ty),*)
+       -> $answer:ty = $request:expr, $reply:pat => $inside:expr;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name($($field: $type),*) -> Question<$answer> {
+                Question {
+                    request: $request,
+                    answer: |reply| match reply {
+                        $reply => Ok($inside),
+                        other => Err(other.kind()),
+                    },
+                }
+            }
+        )*
+    };
+}
+
+questions! {
+    /// [`Request::Status`].
+    status() -> Status = Request::Status, Reply::Status(status) => *status;
+    /// [`Request::List`].
+    list() -> Vec<Checkpoint> = Request::List, Reply::List(list) => list.0;
+    /// [`Request::Show`].
+    show(reference: String) -> Checkpoint =
+        Request::Show { reference }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Check`].
+    check(reference: Option<String>, image: Image) -> Vec<Coverage> =
+        Request::Check { reference, image }, Reply::Coverage(coverage) => coverage;
+    /// [`Request::Build`].
+    build(reference: String, now: bool) -> Checkpoint =
+        Request::Build { reference, now }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Pause`].
+    pause() -> Status = Request::Pause, Reply::Status(status) => *status;
+    /// [`Request::Resume`].
+    resume() -> Status = Request::Resume, Reply::Status(status) => *status;
+    /// [`Request::Retry`].
+    retry(reference: String) -> Checkpoint =
+        Request::Retry { reference }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Materialize`].
+    materialize(reference: String, output: String) -> Materialized =
+        Request::Materialize { reference, output }, Reply::Materialized(engine) => engine;
+    /// [`Request::Shapes`].
+    shapes(signature: String, shapes: Vec<Shape>) -> () =
+        Request::Shapes { signature, shapes }, Reply::Noted => ();
+    /// [`Request::Remove`].
+    remove(engine: String) -> String = Request::Remove { engine }, Reply::Removed(key) => key;
+    /// [`Request::Wait`].
+    wait(reference: Option<String>, timeout_s: f64) -> Vec<Checkpoint> =
+        Request::Wait { reference, timeout_s }, Reply::List(list) => list.0;
+    /// [`Request::Verify`].
+    verify() -> Vec<Verdict> = Request::Verify, Reply::Verified(verdicts) => verdicts;
+    /// [`Request::WebUis`].
+    webuis() -> Vec<ExtensionIndex> = Request::WebUis, Reply::WebUis(indexes) => indexes;
+    /// [`Request::Disk`].
+    disk() -> Disk = Request::Disk, Reply::Disk(disk) => disk;
+    /// [`Request::Pin`].
+    pin(reference: String) -> Vec<Engine> =
+        Request::Pin { reference }, Reply::Engines(engines) => engines;
+    /// [`Request::Unpin`].
+    unpin(reference: String) -> Vec<Engine> =
+        Request::Unpin { reference }, Reply::Engines(engines) => engines;
+    /// [`Request::Gc`].
+    gc(dry_run: bool) -> Vec<Garbage> = Request::Gc { dry_run }, Reply::Garbage(garbage) => garbage;
+    /// [`Request::Log`].
+    log(reference: Option<String>) -> JobLog = Request::Log { reference }, Reply::Log(log) => log;
+    /// [`Request::History`].
+    history() -> Vec<Finished> = Request::History, Reply::History(history) => history;
+    /// [`Request::Reload`].
+    reload() -> Reloaded = Request::Reload, Reply::Reloaded(reloaded) => reloaded;
+    /// [`Request::FindRuntime`].
+    find_runtime() -> Status = Request::FindRuntime, Reply::Status(status) => *status;
+}
