@@ -6,9 +6,9 @@ use std::{env, ffi::OsString, fs, path::Path};
 use anyhow::Result;
 use checkpoint::{Checkpoint, Id, is_checkpoint_name};
 use config::Config;
+use engine::{Accumulation, Built, Job, Library, Manifest, Runtime, Source, Target, Task, Wanted};
 use sdtrtd::{
-    build::{Accumulation, Built, Job, Library, Manifest, Runtime, Source, Target, Task, Wanted},
-    gpu::{Driver, Gpus},
+    gpu::{Driver, Gpus, compute_capabilities},
     schedule::{Identity, usual},
 };
 use walkdir::WalkDir;
@@ -19,7 +19,8 @@ fn main() -> Result<()> {
         anyhow::bail!("usage: engines MODELS_DIR DATA_DIR TENSORRT_VERSION");
     };
     let runtime = Runtime { version: version.to_string_lossy().into_owned(), libraries: None };
-    let target = Target::new(runtime, &Config::default(), &Driver::default().list());
+    let target =
+        Target::new(runtime, &Config::default(), &compute_capabilities(&Driver::default().list()));
     let mut library = Library::open(Path::new(data))?;
     for entry in WalkDir::new(models) {
         let path = entry?.into_path();

@@ -1,8 +1,9 @@
 use config::Config;
+use engine::FLAVOUR;
 use protocol::{Gpu, Machine, Runtime};
 
 use crate::{
-    build::{FLAVOUR, find_runtime},
+    build::find_runtime,
     gpu::{Driver, Gpus},
 };
 

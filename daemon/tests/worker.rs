@@ -10,16 +10,14 @@ use std::{
 };
 
 use checkpoint::{Architecture, Checkpoint, Dtype, Tensor};
+use engine::{
+    Accumulation, Built, EngineSpec, FLAVOUR, Job, Parameter, Profile, Report, Source, Task,
+    Weights,
+};
 use goldens::{Manifest, full_size_sd15};
 use half::bf16;
 use protocol::Shape;
-use sdtrtd::{
-    build::{
-        Accumulation, Built, EngineSpec, FLAVOUR, Job, Parameter, Profile, Report, Source, Task,
-        Weights,
-    },
-    watch::Stamp,
-};
+use sdtrtd::watch::Stamp;
 use unet::Precision;
 
 /// A manifest's tensors, which lie in no file.

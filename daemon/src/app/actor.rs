@@ -7,6 +7,7 @@ use std::{
 
 use checkpoint::Id;
 use config::Config;
+use engine::{Library, Phase, Runtime, Target};
 use protocol::{Checkpoint, Event, State, Status};
 use tokio::{
     sync::mpsc,
@@ -29,8 +30,8 @@ use super::{
     world::{Work, World},
 };
 use crate::{
-    build::{Builder, Library, Phase, RuntimeProblem, Target},
-    gpu::Gpus,
+    build::{Builder, RuntimeProblem},
+    gpu::{Gpus, compute_capabilities},
     memory,
     metrics::Metrics,
     schedule::{Gates, Held, Want},
@@ -202,7 +203,7 @@ impl Actor {
         }
     }
 
-    fn found_runtime(&mut self, found: Result<crate::build::Runtime, RuntimeProblem>) {
+    fn found_runtime(&mut self, found: Result<Runtime, RuntimeProblem>) {
         match &found {
             Ok(runtime) => tracing::info!(
                 "TensorRT-RTX {} at {}",
@@ -219,8 +220,9 @@ impl Actor {
             self.world.gpus = gpus;
             self.close_gates();
         }
-        let target =
-            found.map(|runtime| Target::new(runtime, &self.world.config, &self.world.gpus));
+        let target = found.map(|runtime| {
+            Target::new(runtime, &self.world.config, &compute_capabilities(&self.world.gpus))
+        });
         self.world.set_target(target);
         self.refresh_soon();
     }

@@ -1,6 +1,7 @@
 //! From a missing engine to a published one.
 
 use anyhow::Result;
+use engine::{Built, Manifest, Phase, Progress};
 use tracing::{info, warn};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     past::Ended,
 };
 use crate::{
-    build::{Built, Done, Failure, Manifest, Phase, Progress},
+    build::{Done, Failure},
     schedule::Setback,
 };
 

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 
 use checkpoint::Id;
+use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
 use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
 use super::{view::text, world::World};
 use crate::{
-    build::{EngineSpec, Manifest, Pass, Speed, Validation},
     gpu::Gpu,
     schedule::{Held, Identity},
 };

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use engine::Usage;
 use protocol::{Disk, Engine, Failure, Reply, State, Sums};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{actor::Actor, reading::folder_bytes, requests::other};
-use crate::build::Usage;
 
 impl Actor {
     /// Keeps engines whatever comes, or no longer does.

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use engine::{Removal, kernels_folder};
 use protocol::Garbage;
 use tokio::time::Instant;
 use tracing::warn;
@@ -19,10 +20,7 @@ use super::{
     due::sooner,
     keeping::{Unneeded, ids},
 };
-use crate::{
-    build::{Removal, kernels_folder},
-    schedule::{Obstacle, Want},
-};
+use crate::schedule::{Obstacle, Want};
 
 /// Between two times of clearing away what nobody needs.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);

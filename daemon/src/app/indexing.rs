@@ -6,10 +6,10 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::{Manifest, Profile, Proof, Weights};
 
 use super::{actor::Actor, world::World};
 use crate::{
-    build::{Manifest, Profile, Proof, Weights},
     schedule::Held,
     webui::{Index, IndexedCheckpoint, IndexedEngine, IndexedIds},
 };

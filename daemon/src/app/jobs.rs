@@ -5,6 +5,10 @@ use std::{collections::HashMap, path::PathBuf};
 use anyhow::{Context, Result};
 use checkpoint::Id;
 use config::runtime::{BUILDABLE, onnx_runtime};
+use engine::{
+    EngineSpec, Job, Phase, Progress, Published, Source, Task, Weights, is_disk_full,
+    kernels_folder,
+};
 use protocol::{Event, Reply};
 use tempfile::TempDir;
 use tokio::{
@@ -25,10 +29,7 @@ use super::{
     world::{Work, World},
 };
 use crate::{
-    build::{
-        Done, EngineSpec, Failure, Job, Phase, Progress, Published, Source, Task, Weights,
-        is_disk_full, kernels_folder,
-    },
+    build::{Done, Failure},
     gpu::Gpu,
     schedule::{BACK_OFF, Errand, Held, Setback, Want},
     watch::{Hint, Stamp},

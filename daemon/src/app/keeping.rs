@@ -6,11 +6,11 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::{Manifest, Removal, Usage, Weights};
 use tracing::warn;
 
 use super::{room, world::World};
 use crate::{
-    build::{Manifest, Usage, Weights},
     schedule::{
         Holdings, Identity, Place, Standing, Stored, Takes, WantedKeys, memory_bytes,
         shared_memory_bytes, standings,
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Unneeded {
     pub(super) engine: Id,
     pub(super) bytes: u64,
-    pub(super) removal: crate::build::Removal,
+    pub(super) removal: Removal,
     pub(super) reason: String,
 }
 
@@ -163,7 +163,6 @@ impl World {
 
     /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
     pub(super) fn unneeded(&self, now: u64) -> Vec<Unneeded> {
-        use crate::build::Removal;
         let stored = self.stored();
         let standings = standings(&stored, &self.wanted_engines());
         let grace = self.config.orphan_grace().as_secs();

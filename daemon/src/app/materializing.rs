@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use checkpoint::Id;
+use engine::{Task, Wanted};
 use protocol::{Materialized, Reply};
 use tokio::sync::oneshot;
 
@@ -20,7 +21,7 @@ use super::{
     view::text,
 };
 use crate::{
-    build::{Done, Failure, Task, Wanted},
+    build::{Done, Failure},
     schedule::{Errand, Place, Step, Takes, Want, memory_bytes},
 };
 

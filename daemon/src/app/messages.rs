@@ -5,12 +5,13 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::{Progress, Runtime};
 use protocol::{Failure, Reply, Request, Verdict};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::sampler::Sampler;
 use crate::{
-    build::{Done, Progress, Runtime, RuntimeProblem},
+    build::{Done, RuntimeProblem},
     ipc::{self, Line},
     schedule::{Outcome, Sample},
     watch::{FileId, Hint, Notifier, Scan, Stamp},

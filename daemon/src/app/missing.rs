@@ -3,16 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use checkpoint::Id;
+use engine::{Manifest, difference};
 
 use super::{
     keeping::{of, takes},
     wanting::Desired,
     world::{Rank, World},
 };
-use crate::{
-    build::{Manifest, difference},
-    schedule::{Errand, Held, Holdings, Identity, Obstacle, Want},
-};
+use crate::schedule::{Errand, Held, Holdings, Identity, Obstacle, Want};
 
 impl World {
     /// Each engine that is to be built, once: for the checkpoint that decides.

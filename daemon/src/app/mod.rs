@@ -39,6 +39,7 @@ mod world;
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
+use engine::Library;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -46,7 +47,7 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    build::{Library, WorkerProcess},
+    build::WorkerProcess,
     gpu::Driver,
     ipc,
     metrics::{self, Metrics},

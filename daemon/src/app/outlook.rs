@@ -3,13 +3,11 @@
 use std::{collections::HashMap, path::Path};
 
 use checkpoint::Id;
+use engine::Manifest;
 use protocol::{Coming, State};
 
 use super::{validating::Judgement, world::World};
-use crate::{
-    build::Manifest,
-    schedule::{Content, Held, Outcome, Place, Setback, Want},
-};
+use crate::schedule::{Content, Held, Outcome, Place, Setback, Want};
 
 /// Every path whose content is not known, or of no use, and why.
 pub(super) fn unread(world: &World) -> impl Iterator<Item = (&Path, State, Option<&str>)> {

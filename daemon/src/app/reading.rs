@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use checkpoint::{Checkpoint, Rejection, Tensor};
+use engine::Parameter;
 use tracing::debug;
 use walkdir::WalkDir;
 
 use super::messages::Learned;
 use crate::{
-    build::Parameter,
     schedule::{Identity, Outcome},
     store::Store,
     watch::Stamp,

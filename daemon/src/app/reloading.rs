@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result};
 use config::Config;
+use engine::Target;
 use protocol::Reloaded;
 use tracing::{info, warn};
 
 use super::actor::Actor;
-use crate::build::Target;
+use crate::gpu::compute_capabilities;
 
 /// Reads the configuration from wherever the daemon was told it is, and checks it.
 pub type Settings = Box<dyn Fn() -> Result<Config> + Send>;
@@ -64,7 +65,7 @@ impl Actor {
         let other_libraries = old.tensorrt_dir != new.tensorrt_dir || moved;
         if let Ok(target) = &self.world.target {
             let runtime = target.runtime.clone();
-            let target = Target::new(runtime, new, &self.world.gpus);
+            let target = Target::new(runtime, new, &compute_capabilities(&self.world.gpus));
             self.world.set_target(Ok(target));
         }
         if other_libraries {

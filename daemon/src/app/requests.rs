@@ -1,4 +1,5 @@
 use checkpoint::Id;
+use engine::Removal;
 use protocol::{Checkpoint, Failure, Image, Reply, Request, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
@@ -11,10 +12,7 @@ use super::{
     view::text,
     waiters::Waiter,
 };
-use crate::{
-    build::{Removal, find_runtime},
-    schedule::Setback,
-};
+use crate::{build::find_runtime, schedule::Setback};
 
 /// The longest time to wait that a clock can hold for sure: about three years.
 const LONGEST_WAIT_S: f64 = 1e8;

@@ -1,8 +1,9 @@
 //! Whether there is room for an engine.
 
 use config::{ByteSize, Config};
+use engine::Weights;
 
-use crate::{build::Weights, schedule::Identity};
+use crate::schedule::Identity;
 
 /// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
 const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use config::{BuildWhen, Config, EngineKind, Rule};
+use engine::{Job, Library, Parameter, Runtime, Task};
 use protocol::{GpuProcess, GpuReading, Reply, Request, State};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,7 +28,7 @@ use super::{
     sampler::Sampler,
 };
 use crate::{
-    build::{Builder, Doing, Done, Failure, Hear, Job, Library, Parameter, Runtime, Task},
+    build::{Builder, Doing, Done, Failure, Hear},
     gpu::{Gpu, Gpus, Lost},
     samples::{built, findings, identified, signature},
     schedule::Sample,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use engine::{Findings, Manifest, Proof, Validation};
 use tracing::{info, warn};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     world::{Rank, World},
 };
 use crate::{
-    build::{Done, Failure, Findings, Manifest, Proof, RuntimeProblem, Validation},
+    build::{Done, Failure, RuntimeProblem},
     gpu::Gpu,
     schedule::{
         Due, Errand, Held, Obstacle, Place, Setback, Step, Takes, Want, due, gpu_bytes,

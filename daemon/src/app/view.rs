@@ -10,6 +10,7 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::{FLAVOUR, Manifest, Proof, Speed, Validation, Weights, difference};
 use protocol::{
     Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof as Shown, Queued, Runtime, State,
     Status, VERSION,
@@ -22,10 +23,7 @@ use super::{
     wanting::Desired,
     world::{Work, World},
 };
-use crate::{
-    build::{FLAVOUR, Manifest, Proof, Speed, Validation, Weights, difference},
-    schedule::{Errand, Held, Want},
-};
+use crate::schedule::{Errand, Held, Want};
 
 /// Every entry of `list` by [`Checkpoint::key`].
 pub(super) fn checkpoints(

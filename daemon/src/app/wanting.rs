@@ -9,12 +9,10 @@ use std::{
 
 use checkpoint::Id;
 use config::EngineKind;
+use engine::{Choice, Profile, Target, Wanted};
 use protocol::Shape;
 
-use crate::{
-    build::{Choice, Profile, Target, Wanted},
-    schedule::{Held, Step},
-};
+use crate::schedule::{Held, Step};
 
 /// An engine that a checkpoint should have, and its key.
 #[derive(Debug)]

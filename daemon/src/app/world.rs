@@ -8,12 +8,13 @@ use std::{
 
 use checkpoint::Id;
 use config::Config;
+use engine::{Library, Progress, Target};
 use protocol::GpuReading;
 use tokio::time::Instant;
 
 use super::wanting::{Desired, Memo};
 use crate::{
-    build::{Library, Progress, RuntimeProblem, Target},
+    build::RuntimeProblem,
     gpu::Gpu,
     schedule::{Catalogue, Decision, Gates, Held, InUse, Setback, Want, builders, plan},
     store::Store,

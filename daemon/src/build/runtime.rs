@@ -6,24 +6,9 @@ use std::{
 };
 
 use config::{Config, runtime};
+use engine::Runtime;
 use thiserror::Error;
 use tokio::process::Command;
-
-/// TensorRT-RTX libraries of a tested version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runtime {
-    /// Such as `1.7.1.116`.
-    pub version: String,
-    /// The folder they lie in; `None` for the loader's own path.
-    pub libraries: Option<PathBuf>,
-}
-
-impl Runtime {
-    /// The main library.
-    pub fn library(&self) -> PathBuf {
-        library(self.libraries.as_deref())
-    }
-}
 
 /// Why there is nothing to build with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -110,7 +95,7 @@ fn python_environments(models_dirs: &[PathBuf]) -> BTreeSet<PathBuf> {
 /// Asks the library for its version in a process of its own, since a foreign library can do
 /// anything when it is loaded.
 async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
-    let library = library(dir);
+    let library = Runtime::library_in(dir);
     let unusable =
         |reason: &dyn fmt::Display| RuntimeProblem::Unusable { reason: reason.to_string() };
     let program = std::env::current_exe().map_err(|error| unusable(&error))?;
@@ -133,10 +118,6 @@ async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
         return Err(RuntimeProblem::Untested { library, version });
     }
     Ok(Runtime { version, libraries: dir.map(Path::to_owned) })
-}
-
-fn library(dir: Option<&Path>) -> PathBuf {
-    dir.map_or_else(|| runtime::LIBRARY.into(), |dir| dir.join(runtime::LIBRARY))
 }
 
 #[cfg(test)]

@@ -8,13 +8,12 @@ use std::{
 
 use checkpoint::Id;
 use config::ByteSize;
+use engine::{Built, Findings, Job, Progress, Report, Task, is_disk_full};
 use thiserror::Error;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
-
-use super::{Built, Findings, Job, Progress, Report, Task};
 
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +56,6 @@ impl From<anyhow::Error> for Failure {
         let reason = format!("{error:#}");
         if is_disk_full(&error) { Self::DiskFull(reason) } else { Self::Refused(reason) }
     }
-}
-
-/// Whether a file could not be written for want of room.
-pub fn is_disk_full(error: &anyhow::Error) -> bool {
-    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    causes.map(io::Error::kind).any(|kind| kinds.contains(&kind))
 }
 
 /// Hears how a job goes on.

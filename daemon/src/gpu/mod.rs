@@ -21,6 +21,11 @@ pub struct Gpu {
     pub driver: String,
 }
 
+/// What they can run.
+pub fn compute_capabilities(gpus: &[Gpu]) -> Vec<ComputeCapability> {
+    gpus.iter().map(|gpu| gpu.compute_capability).collect()
+}
+
 /// GPUs that were there can't be asked any more: the driver was unloaded or replaced, or one has
 /// fallen off the bus.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

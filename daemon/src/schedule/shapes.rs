@@ -5,10 +5,9 @@ use std::{
 
 use checkpoint::{Id, Kind};
 use config::Family;
+use engine::{copies, family};
 use protocol::Shape;
 use serde::{Deserialize, Serialize};
-
-use crate::build::{copies, family};
 
 /// Shapes that are remembered of a signature: more than anybody gets engines for.
 const SHAPES: usize = 64;

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
+use engine::Parameter;
 use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
@@ -21,7 +22,6 @@ use super::{
     database::{Database, Part},
 };
 use crate::{
-    build::Parameter,
     schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };

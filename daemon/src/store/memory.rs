@@ -5,11 +5,11 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::Parameter;
 use protocol::Finished;
 
 use super::Store;
 use crate::{
-    build::Parameter,
     schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };

@@ -13,6 +13,7 @@ use std::{
 };
 
 use checkpoint::Id;
+use engine::Parameter;
 use protocol::Finished;
 
 pub use disk::Disk;
@@ -20,7 +21,6 @@ pub use disk::Disk;
 pub use memory::Memory;
 
 use crate::{
-    build::Parameter,
     schedule::{InUse, Outcome, Setback},
     watch::Stamp,
 };

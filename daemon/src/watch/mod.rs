@@ -8,11 +8,10 @@ mod limits;
 mod mounts;
 mod notifier;
 mod scan;
-mod stamp;
 mod walk;
 mod writers;
 
+pub use checkpoint::{FileId, Stamp};
 pub use notifier::{Hint, Notifier, Unwatched};
 pub use scan::{Scan, scan};
-pub use stamp::{FileId, Stamp};
 pub use writers::open_for_writing;

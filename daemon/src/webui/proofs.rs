@@ -3,9 +3,9 @@
 use std::{collections::HashMap, path::Path};
 
 use checkpoint::Id;
+use engine::Proof;
 
 use super::kept;
-use crate::build::Proof;
 
 /// How far engines were off PyTorch the first time they were used, by engine and UNet.
 pub type Proofs = HashMap<(Id, Id), Proof>;

@@ -1,15 +1,12 @@
 use std::fs;
 
 use config::{BuildWhen, EngineKind};
+use engine::{Findings, Limit};
 use protocol::State;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    app::stage::Stage,
-    build::{Done, Findings, Limit},
-    samples::findings,
-};
+use crate::{app::stage::Stage, build::Done, samples::findings};
 
 #[test]
 fn the_hires_fix_is_a_second_pass() {

@@ -2,11 +2,11 @@
 
 use checkpoint::Id;
 use config::{BuildWhen, Config, EngineKind, Rule};
+use engine::{Task, Weights};
 use protocol::State;
 
 use crate::{
     app::{messages::Message, stage::Stage},
-    build::{Task, Weights},
     samples,
     watch::{Scan, Stamp},
 };

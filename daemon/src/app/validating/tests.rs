@@ -3,6 +3,7 @@
 use std::{fs, time::UNIX_EPOCH};
 
 use config::{BuildWhen, EngineKind};
+use engine::{Findings, Task, Weights};
 use protocol::{GpuReading, Reply, Request, State};
 use tempfile::TempDir;
 use tokio::{
@@ -13,7 +14,7 @@ use tokio::{
 
 use crate::{
     app::stage::{Stage, WINDOW_S, busy, readings},
-    build::{Done, Failure, Findings, Task, Weights},
+    build::{Done, Failure},
     samples::findings,
     schedule::Sample,
 };

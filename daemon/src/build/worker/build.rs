@@ -5,6 +5,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use checkpoint::{Checkpoint, Id};
+use engine::{Built, Job, Parameter, Report};
 use procfs::process::Process;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     percent,
     tensorrt::{self, with_tensorrt},
 };
-use crate::build::{Built, Job, Parameter, Report};
 
 /// Plans are written in pieces of this many bytes, so that progress shows.
 const PIECE: usize = 64 << 20;

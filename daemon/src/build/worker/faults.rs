@@ -1,10 +1,9 @@
 //! Where an engine's results stop being numbers: every size at its edges, by inputs that have found faults.
 
 use anyhow::Result;
+use engine::{Limit, PIXELS_PER_LATENT, Profile};
 
 use super::numbers::{Inputs, Numbers, Pattern, inputs};
-use crate::build::profile::PIXELS_PER_LATENT;
-use crate::build::{Limit, Profile};
 
 /// Sizes are tried in steps of so many latents, 64 pixels, as presets have them.
 const STEP: u64 = 8;

@@ -4,9 +4,9 @@ use std::{fs, io, path::Path};
 
 use anyhow::{Context, Result};
 use checkpoint::Checkpoint;
+use engine::{Job, Report};
 
 use super::{Phase, at, beside, build};
-use crate::build::{Job, Report};
 
 /// Builds the engine and leaves its plan at `output`: whole or not at all, and never over what is there.
 pub(super) fn materialize(job: &Job, output: &Path, checkpoint: &Checkpoint) -> Result<Report> {

@@ -25,16 +25,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Stamp};
+use engine::{Job, Phase, Progress, Report, Source, Task, is_disk_full};
 use tempfile::NamedTempFile;
 
 pub use version::library_version;
 
 use cuda::{Cuda, OutOfMemory};
 use weights::Unfit;
-
-use super::{Job, Phase, Progress, Report, Source, Task, is_disk_full};
-use crate::watch::Stamp;
 
 /// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output.
 ///

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::{Checkpoint, Dtype, Tensor};
+use engine::{EngineSpec, Job, Parameter, Profile};
 use unet::{Binding, Graph};
 
 use super::{sums::Attentions, weights::Weights};
-use crate::build::{EngineSpec, Job, Parameter, Profile};
 
 /// The file that the ONNX file finds its weights in, beside itself.
 const WEIGHTS: &str = "weights";

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use engine::{Profile, Shapes};
 use half::f16;
-
-use crate::build::{Profile, Shapes};
 
 /// A tensor of fp32 numbers, row-major.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use checkpoint::Tensor;
+use engine::Accumulation;
 use memchr::memmem;
-
-use crate::build::Accumulation;
 
 /// What stands before the types of both products of a fused attention.
 const KERNEL: &[u8] = b"Kernel_traits_v2_flash_attention<";

@@ -8,6 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::Checkpoint;
+use engine::{
+    BOUND, Findings, Job, PIXELS_PER_LATENT, POSITIONS_PER_PIECE, Profile, Proof, Published,
+    Report, Speed, TOKENS_PER_PIECE, Weights as EngineWeights,
+};
 use trtx::Runtime;
 use unet::Graph;
 
@@ -19,10 +23,6 @@ use super::{
     percent, reference,
     tensorrt::{Engine, Loaded, with_tensorrt},
     weights::{Weights, map},
-};
-use crate::build::{
-    self, BOUND, Findings, Job, Profile, Proof, Published, Report, Speed,
-    profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE},
 };
 
 /// Positions of all latents of a call that is still compared with fp32 on the CPU: two images of 512×512, which
@@ -43,7 +43,7 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
         let loaded = Loaded::new(&mut runtime, &map(&file)?).with_context(|| format!("{plan}"))?;
         at(Phase::Load, 30);
         let mut subject = Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
-        if let build::Weights::Shared(_) = job.spec.weights {
+        if let EngineWeights::Shared(_) = job.spec.weights {
             let Checkpoint { architecture, tensors, .. } = checkpoint;
             // The engine's own binding: it follows from the recipe, which is this program's.
             let graph = Graph::shared(architecture, tensors, job.spec.precision)?;

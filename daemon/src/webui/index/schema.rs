@@ -4,9 +4,8 @@ use std::{
 };
 
 use checkpoint::{Id, Kind};
+use engine::{Manifest, Profile, Proof, Validation, Weights, positions};
 use serde::Serialize;
-
-use crate::build::{Manifest, Profile, Proof, Validation, Weights, positions};
 
 /// Raised when a reader of the version before would go wrong.
 const VERSION: u32 = 2;

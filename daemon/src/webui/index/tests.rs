@@ -2,15 +2,13 @@ use std::path::Path;
 
 use checkpoint::{Id, Kind};
 use config::Config;
+use engine::{EngineSpec, FLAVOUR, Manifest, Profile, Proof, Speed, Weights, family};
 use protocol::Shape;
 use serde_json::{Value, json};
 use unet::Precision;
 
 use super::{Checkpoint, Ids, Index, IndexedEngine};
-use crate::{
-    build::{EngineSpec, FLAVOUR, Manifest, Profile, Proof, Speed, Weights, family},
-    samples,
-};
+use crate::samples;
 
 fn id(name: &str) -> Id {
     Id::from(blake3::hash(name.as_bytes()))

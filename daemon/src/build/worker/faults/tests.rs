@@ -1,5 +1,5 @@
 use super::*;
-use crate::build::Shapes;
+use engine::Shapes;
 
 /// A profile of latents [batch, 1, height, width].
 fn profile(min: [u64; 3], opt: [u64; 3], max: [u64; 3]) -> Profile {

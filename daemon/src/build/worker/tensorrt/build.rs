@@ -2,13 +2,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use config::ComputeCapability;
+use engine::{Job, Profile};
 use trtx::{
     Builder, BuilderConfig, EngineInvalidityDiagnostics as Invalid, Logger, OnnxParser,
     OptProfileSelector, Runtime,
 };
 
 use super::super::{Phase, at, progress::Monitor};
-use crate::build::{Job, Profile};
 
 /// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
 const STRONGLY_TYPED: u32 = 1;

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use ::engine::Job;
 use anyhow::{Context, Result, anyhow, ensure};
 use config::runtime;
 use trtx::{LogHandler, Logger, Severity};
@@ -16,7 +17,6 @@ pub(super) use build::build;
 pub(super) use engine::{Engine, Loaded};
 
 use super::{cuda::OutOfMemory, library_version};
-use crate::build::Job;
 
 /// Loads TensorRT and has `work` done with it. What TensorRT returns is only 'no'; why is in its log, whose
 /// last error is added to the error of `work`.

@@ -11,7 +11,7 @@ use checkpoint::Id;
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use super::{
+use crate::{
     Job, Manifest, Usage, Validation,
     manifest::{FORMAT, FORMER_FORMAT},
 };

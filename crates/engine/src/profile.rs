@@ -6,11 +6,12 @@ use protocol::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Pixels of the image for one of the latent, each way.
-pub(super) const PIXELS_PER_LATENT: u64 = 8;
+pub const PIXELS_PER_LATENT: u64 = 8;
 
 /// A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
-pub(super) const TOKENS_PER_PIECE: u64 = 75;
-pub(super) const POSITIONS_PER_PIECE: u64 = 77;
+pub const TOKENS_PER_PIECE: u64 = 75;
+/// Positions of the context that such a piece takes.
+pub const POSITIONS_PER_PIECE: u64 = 77;
 
 /// Positions that a fixed engine takes: open ones cost it nothing, so that it does for all prompts.
 const FIXED_POSITIONS: Range = Range { min: 77, opt: 77, max: 308 };

@@ -1,12 +1,11 @@
 use std::path::Path;
 
-use checkpoint::Kind;
+use checkpoint::{Identity, Kind};
 use config::{ComputeCapability, Config, EngineKind, Preset, runtime::BUILDABLE};
 use protocol::Shape;
 use unet::Precision;
 
-use super::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
-use crate::{gpu::Gpu, schedule::Identity};
+use crate::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
 
 /// The oldest that TensorRT builds for. A plan that is for it too has its kernels for all: a call of SD 1.5 at
 /// 512×512 took 10.05 ms with it and 9.61 without (H200, TensorRT-RTX 1.6.1.120, `bench/shared.py`).
@@ -44,13 +43,12 @@ pub struct Choice {
 
 impl Target {
     /// The GPUs that are configured, or all that TensorRT can be told to build for, Turing only where there
-    /// is one. A GPU of this machine that TensorRT can't be told is built for by building on it.
-    pub fn new(runtime: Runtime, config: &Config, gpus: &[Gpu]) -> Self {
-        let is_named = |gpu: &Gpu| BUILDABLE.contains(&gpu.compute_capability);
+    /// is one. One of this machine's `gpus` that TensorRT can't be told is built for by building on it.
+    pub fn new(runtime: Runtime, config: &Config, gpus: &[ComputeCapability]) -> Self {
         let mut compute_capabilities = config.compute_capabilities.clone();
-        if compute_capabilities.is_empty() && gpus.iter().all(is_named) {
+        if compute_capabilities.is_empty() && gpus.iter().all(|gpu| BUILDABLE.contains(gpu)) {
             compute_capabilities.extend(BUILDABLE);
-            if gpus.iter().all(|gpu| gpu.compute_capability != TURING) {
+            if !gpus.contains(&TURING) {
                 compute_capabilities.retain(|capability| *capability != TURING);
             }
         }
@@ -160,9 +158,9 @@ mod tests {
     use checkpoint::Id;
 
     use super::*;
-    use crate::{samples, schedule::Outcome};
+    use crate::samples::identity;
 
-    fn target(toml: &str, gpus: &[Gpu]) -> Target {
+    fn target(toml: &str, gpus: &[ComputeCapability]) -> Target {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sdtrtd.toml");
         std::fs::write(&path, format!("models_dirs = ['/m']\n{toml}")).unwrap();
@@ -171,20 +169,8 @@ mod tests {
         Target::new(runtime, &config, gpus)
     }
 
-    fn identity(name: &str) -> Identity {
-        match samples::identified(name) {
-            Outcome::Identified(identity) => identity,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn card(compute_capability: &str) -> Gpu {
-        Gpu {
-            uuid: "GPU-0".into(),
-            name: "Card".into(),
-            compute_capability: compute_capability.parse().unwrap(),
-            driver: String::new(),
-        }
+    fn card(compute_capability: &str) -> ComputeCapability {
+        compute_capability.parse().unwrap()
     }
 
     /// Kinds of the engines of presets, with the number of their profiles.
@@ -223,7 +209,7 @@ mod tests {
 
     #[test]
     fn checkpoints_of_one_signature_share_their_engines_and_a_preset_more_changes_none() {
-        let keys = |toml, gpus: &[Gpu]| -> HashSet<Id> {
+        let keys = |toml, gpus: &[ComputeCapability]| -> HashSet<Id> {
             let target = target(toml, gpus);
             let engines = |name| target.engines(&identity(name), &[Path::new("/m/a")], &[]);
             ["a", "b"].map(engines).into_iter().flatten().map(|wanted| wanted.spec.key()).collect()
@@ -247,7 +233,7 @@ mod tests {
             ("compute_capabilities = ['12.0', '8.9', '12.0']", &[], "8.9 12.0"),
             ("compute_capabilities = ['8.9']", &["9.0"], "8.9"),
         ] {
-            let gpus: Vec<Gpu> = gpus.iter().map(|capability| card(capability)).collect();
+            let gpus: Vec<_> = gpus.iter().map(|capability| card(capability)).collect();
             let found = target(toml, &gpus).compute_capabilities;
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found.join(" "), expected, "{toml} {gpus:?}");

@@ -4,12 +4,11 @@
 
 use std::{fmt, path::PathBuf};
 
-use checkpoint::Id;
+use checkpoint::{Id, Stamp};
 use serde::{Deserialize, Serialize};
 use unet::Binding;
 
-use super::{Accumulation, EngineSpec, Findings};
-use crate::watch::Stamp;
+use crate::{Accumulation, EngineSpec, Findings};
 
 /// One thing to do with one engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@ use unet::Precision;
 
 use super::*;
 use crate::{
-    build::{EngineSpec, FLAVOUR, Source, Weights},
+    EngineSpec, FLAVOUR, Source, Weights,
     samples::{built, leave_former, sd1, validation},
 };
 
@@ -33,7 +33,7 @@ fn published(data_dir: &Path) -> (Library, Manifest) {
 fn publish(library: &mut Library, manifest: &Manifest) {
     let scratch = library.scratch().unwrap();
     let job = Job {
-        task: crate::build::Task::Build,
+        task: crate::Task::Build,
         spec: manifest.spec.clone(),
         source: Source::Signature { parameters: Vec::new() },
         libraries: None,

@@ -2,7 +2,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::file_system;
+use crate::inode;
 
 /// A file on a disk, whatever it is called and holds: device and inode, as [`Stamp`] has them.
 pub type FileId = (u64, u64);
@@ -43,7 +43,7 @@ impl Stamp {
 
     /// The stamp of the file at `path`, which has this `metadata`.
     pub fn at(path: &Path, metadata: &fs::Metadata) -> Self {
-        let inodes_last = file_system::inodes_last(path, metadata.dev());
+        let inodes_last = inode::lasts(path, metadata.dev());
         let (device, inode) =
             if inodes_last { (metadata.dev(), metadata.ino()) } else { (0, hash(path)) };
         Self {

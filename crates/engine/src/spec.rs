@@ -1,10 +1,9 @@
-use checkpoint::{Architecture, Id};
+use checkpoint::{Architecture, Id, Identity};
 use config::ComputeCapability;
 use serde::{Deserialize, Serialize};
 use unet::Precision;
 
-use super::Profile;
-use crate::schedule::Identity;
+use crate::Profile;
 
 /// The TensorRT that engines are built with. Engines of one flavour never load in another.
 pub const FLAVOUR: &str = "tensorrt-rtx";

@@ -3,7 +3,7 @@ use protocol::Shape;
 use serde::{Deserialize, Serialize};
 use unet::Binding;
 
-use super::{Accumulation, Built, EngineSpec, Validation, Weights};
+use crate::{Accumulation, Built, EngineSpec, Validation, Weights};
 
 /// Raised when a manifest's meaning changes.
 pub(super) const FORMAT: u32 = 4;

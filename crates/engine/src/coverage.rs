@@ -4,7 +4,7 @@ use checkpoint::Kind;
 use config::Range;
 use protocol::Shape;
 
-use super::{
+use crate::{
     Profile,
     profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE, copies, positions},
 };
@@ -57,7 +57,7 @@ impl Profile {
     }
 
     /// Pixels of so many of the latent, each way.
-    pub(crate) fn pixels(latent: u64) -> u64 {
+    pub fn pixels(latent: u64) -> u64 {
         latent * PIXELS_PER_LATENT
     }
 
@@ -69,7 +69,7 @@ impl Profile {
     }
 
     /// One dimension of an input; nothing fits where there is none.
-    pub(crate) fn range(&self, input: &str, dimension: usize) -> Range {
+    pub fn range(&self, input: &str, dimension: usize) -> Range {
         let at = |sizes: &[u64]| sizes.get(dimension).copied().unwrap_or_default();
         self.inputs.get(input).map_or(Range { min: 0, opt: 0, max: 0 }, |shapes| Range {
             min: at(&shapes.min),
@@ -87,7 +87,7 @@ mod tests {
     use config::Config;
 
     use super::*;
-    use crate::{build::family, samples::sd1};
+    use crate::{family, samples::sd1};
 
     fn profile(preset: &str, kind: Kind) -> Profile {
         let architecture = Architecture { kind, ..sd1() };

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{EngineSpec, Weights};
+use crate::{EngineSpec, Weights};
 
 /// What lies between an engine's `old` spec and the `new` one for the same UNet, for people to read:
 /// `TensorRT 1.6.1.120 → 1.7.1.116, recipe 1 → 2`. Empty where nothing does.
@@ -52,10 +52,7 @@ mod tests {
     use unet::Precision;
 
     use super::*;
-    use crate::{
-        build::{FLAVOUR, Profile},
-        samples::sd1,
-    };
+    use crate::{FLAVOUR, Profile, samples::sd1};
 
     fn spec() -> EngineSpec {
         EngineSpec {

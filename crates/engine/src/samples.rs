@@ -1,0 +1,122 @@
+//! What many tests need one of.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
+
+use checkpoint::{Architecture, Heads, Id, Identity, Ids, Kind};
+use serde_json::json;
+
+use crate::{Accumulation, BOUND, Built, Findings, Proof, Validation, Weights};
+
+/// SD 1.x.
+pub fn sd1() -> Architecture {
+    Architecture {
+        kind: Kind::Sd1,
+        in_channels: 4,
+        context_width: 768,
+        y_width: None,
+        heads: Heads::Count(8),
+    }
+}
+
+/// That of all SD 1.x checkpoints here.
+pub fn signature() -> Id {
+    Id::from(blake3::hash(b"sd1"))
+}
+
+/// A plan with this in it.
+pub fn built(plan: &[u8]) -> Built {
+    Built {
+        bytes: plan.len() as u64,
+        blake3: Id::from(blake3::hash(plan)),
+        peak_bytes: 1,
+        binding: None,
+        accumulation: Accumulation::Fp32,
+    }
+}
+
+/// Leaves an engine of the "default" preset in a data folder as the release before did.
+pub fn leave_former(data_dir: &Path, weights: Weights, key: &Id, pinned: bool) {
+    let manifest = json!({
+        "format": 3,
+        "key": key,
+        "spec": {
+            "weights": weights,
+            "architecture": sd1(),
+            "recipe": 2,
+            "flavour": "tensorrt-rtx",
+            "version": "1.7.1.116",
+            "compute_capabilities": ["8.9"],
+            "precision": "fp16",
+            "profiles": [{ "inputs": {
+                "sample": { "min": [1, 4, 64, 64], "opt": [2, 4, 64, 64], "max": [8, 4, 96, 96] },
+            } }],
+        },
+        "presets": ["default"],
+        "weights_id": key,
+        "bytes": 4,
+        "blake3": Id::from(blake3::hash(b"plan")),
+        "built_at": 7,
+        "build_seconds": 41.5,
+        "peak_bytes": 6_400_000_000_u64,
+        "trials": [{
+            "gpu": "GPU-0",
+            "driver": "1",
+            "unet": key,
+            "tried_at": 8,
+            "findings": {
+                "proof": { "Ok": { "relative_error": 0.0102, "bound": 0.02 } },
+                "proof_seconds": 6.25,
+                "fill_seconds": 1.8,
+                "speeds": [],
+            },
+        }],
+    });
+    let engines = data_dir.join("engines");
+    fs::create_dir_all(&engines).unwrap();
+    let write = |extension: &str, text: &str| {
+        fs::write(engines.join(format!("{key}.{extension}")), text).unwrap();
+    };
+    write("engine", "plan");
+    write("json", &manifest.to_string());
+    if let Weights::Shared(_) = weights {
+        write("constants", "constants");
+    }
+    if pinned {
+        write("usage", r#"{"last_used":9,"pinned":true,"orphaned_since":null}"#);
+    }
+}
+
+/// An SD 1.x checkpoint that was read, with ids of its own.
+pub fn identity(name: &str) -> Identity {
+    let id = Id::from(blake3::hash(name.as_bytes()));
+    Identity {
+        ids: Ids { weights: id, unet: id },
+        architecture: sd1(),
+        signature: signature(),
+        unet_parameters: 1,
+    }
+}
+
+/// What running an engine on a GPU showed: an error, or what is no number.
+pub fn findings(relative_error: Option<f64>) -> Findings {
+    Findings {
+        proof: Ok(Proof { relative_error, bound: BOUND }),
+        proof_seconds: 4.0,
+        speeds: Vec::new(),
+        limit: None,
+        calls: 0,
+        call_seconds: 0.0,
+    }
+}
+
+/// A validation that found this.
+pub fn validation(gpu: &str, driver: &str, relative_error: Option<f64>) -> Validation {
+    Validation {
+        gpu: gpu.to_owned(),
+        driver: driver.to_owned(),
+        unet: Id::from(blake3::hash(b"unet")),
+        validated_at: 0,
+        findings: findings(relative_error),
+    }
+}

@@ -1,0 +1,13 @@
+use checkpoint::Identity;
+use serde::{Deserialize, Serialize};
+
+/// How reading a file ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A checkpoint that engines can be built for.
+    Identified(Identity),
+    /// Not one, and why. The same bytes will be no better the next time.
+    Rejected(String),
+    /// It could not be read, and why. The next time it may be.
+    Unreadable(String),
+}
