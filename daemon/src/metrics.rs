@@ -11,9 +11,9 @@ use prometheus_client::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// How builds end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -23,6 +23,9 @@ struct Outcome {
 
 /// For a client to ask and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After a client could not be accepted, the next one is this much later.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// All figures. They are counted whether anybody asks or not.
 #[derive(Debug)]
@@ -96,18 +99,36 @@ pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<()> {
     let listener = listener.with_context(|| format!("cannot show metrics at {address}"))?;
     info!("metrics at http://{}/metrics", listener.local_addr()?);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let text = metrics.text();
-            tokio::spawn(async move {
-                match timeout(PATIENCE, answer(stream, &text)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => debug!("metrics: {error}"),
-                    Err(_) => debug!("metrics: a client was too slow"),
-                }
-            });
-        }
+        let listener = &listener;
+        answer_all(|| async { Ok(listener.accept().await?.0) }, metrics).await;
     });
     Ok(())
+}
+
+/// Answers every client that `accept` gives, for as long as it is polled.
+async fn answer_all<F: Future<Output = io::Result<TcpStream>>>(
+    mut accept: impl FnMut() -> F,
+    metrics: Arc<Metrics>,
+) {
+    loop {
+        match accept().await {
+            Ok(stream) => {
+                let text = metrics.text();
+                tokio::spawn(async move {
+                    match timeout(PATIENCE, answer(stream, &text)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => debug!("metrics: {error}"),
+                        Err(_) => debug!("metrics: a client was too slow"),
+                    }
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, say: those in use will come free.
+                warn!("cannot accept a client for metrics: {error}");
+                sleep(RETRY).await;
+            }
+        }
+    }
 }
 
 /// There is one page: whatever is asked for, this is the answer.
@@ -149,5 +170,35 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_cannot_be_accepted_is_not_the_last() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut failures = 2;
+        let listener = &listener;
+        let accept = || {
+            let fails = failures > 0;
+            failures -= i32::from(fails);
+            async move {
+                match fails {
+                    true => Err(io::Error::other("too many open files")),
+                    false => Ok(listener.accept().await?.0),
+                }
+            }
+        };
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = tokio::select! {
+            () = answer_all(accept, Arc::default()) => panic!("it has ended"),
+            answer = client => answer,
+        };
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 }
