@@ -2,7 +2,10 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::Metadata,
-    io, mem,
+    io,
+    io::PipeReader,
+    io::PipeWriter,
+    mem,
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::fs::MetadataExt},
     path::{Path, PathBuf},
@@ -12,6 +15,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
     io::Errno,
 };
@@ -48,9 +52,11 @@ const WRITES: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::ATTRIB).union(ReadF
 /// The folders behind each watch: one may be reached by several paths.
 type Paths = Arc<Mutex<HashMap<i32, Vec<PathBuf>>>>;
 
-/// Watches folders through inotify, each by itself.
+/// Watches folders through inotify, each by itself, until it is dropped.
 pub struct Notifier {
     inotify: Result<Arc<OwnedFd>, String>,
+    /// Ends the thread that listens when it goes.
+    _listening: Option<PipeWriter>,
     watched: HashMap<PathBuf, Watch>,
     paths: Paths,
     round: u64,
@@ -84,15 +90,22 @@ impl Notifier {
     /// Calls `hear` on a thread of its own once folders are watched.
     pub fn new(hear: impl Fn(Hint) + Send + 'static) -> Self {
         let paths = Paths::default();
-        let inotify = inotify::init(CreateFlags::CLOEXEC).map(Arc::new).map_err(limits::no_inotify);
-        match &inotify {
-            Ok(inotify) => {
-                let (inotify, paths) = (inotify.clone(), paths.clone());
-                thread::spawn(move || listen(&inotify, &paths, hear));
+        let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
+        let inotify = inotify::init(flags).map(Arc::new).map_err(limits::no_inotify);
+        let pipe = io::pipe().map_err(|error| format!("cannot listen to inotify: {error}"));
+        let (inotify, listening) = match inotify.and_then(|inotify| Ok((inotify, pipe?))) {
+            Ok((inotify, (end, listening))) => {
+                let (heard, paths) = (inotify.clone(), paths.clone());
+                thread::spawn(move || listen(heard, &end, &paths, &hear));
+                (Ok(inotify), Some(listening))
             }
-            Err(problem) => warn!("{problem}"),
-        }
-        Self { inotify, watched: HashMap::new(), paths, round: 0, left_out: 0 }
+            Err(problem) => {
+                warn!("{problem}");
+                (Err(problem), None)
+            }
+        };
+        let watched = HashMap::new();
+        Self { inotify, _listening: listening, watched, paths, round: 0, left_out: 0 }
     }
 
     /// Watches the folder that lies at `path` now, unless it does already. Call it before listing the
@@ -169,10 +182,19 @@ fn lock(paths: &Paths) -> std::sync::MutexGuard<'_, HashMap<i32, Vec<PathBuf>>> 
     paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn listen(inotify: &OwnedFd, paths: &Paths, hear: impl Fn(Hint)) {
+/// Hears what `inotify` tells until the other side of `end` goes.
+fn listen(inotify: Arc<OwnedFd>, end: &PipeReader, paths: &Paths, hear: &impl Fn(Hint)) {
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-    let mut reader = Reader::new(inotify, &mut buffer);
+    let mut reader = Reader::new(&inotify, &mut buffer);
     loop {
+        if reader.is_buffer_empty() {
+            let mut both = [PollFd::new(&inotify, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
+            match poll(&mut both, None) {
+                Ok(_) if !both[1].revents().is_empty() => return,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return deaf(error),
+            }
+        }
         match reader.next() {
             Ok(event) => {
                 let folder = || lock(paths).get(&event.wd())?.first().cloned();
@@ -184,13 +206,14 @@ fn listen(inotify: &OwnedFd, paths: &Paths, hear: impl Fn(Hint)) {
                     hear(hint);
                 }
             }
-            Err(Errno::INTR) => {}
-            Err(error) => {
-                warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
-                return;
-            }
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return deaf(error),
         }
     }
+}
+
+fn deaf(error: Errno) {
+    warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
 }
 
 /// What an event about `name` in a folder means.
@@ -211,7 +234,7 @@ fn hint_of(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::mpsc};
+    use std::{fs, sync::mpsc, time::Duration};
 
     use super::*;
 
@@ -240,18 +263,21 @@ mod tests {
         assert_eq!(unknown, Some(Hint::Moved));
     }
 
+    /// What has not come by then will not come.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     struct Heard(mpsc::Receiver<Hint>);
 
     impl Heard {
         fn notifier() -> (Notifier, Self) {
             let (sender, hints) = mpsc::channel();
-            // The thread goes on for as long as this process.
             (Notifier::new(move |hint| drop(sender.send(hint))), Self(hints))
         }
 
         fn writing(&self, path: &Path) {
             fs::write(path, "x").unwrap();
-            while self.0.recv().unwrap() != Hint::Written(path.to_owned()) {}
+            let hint = || self.0.recv_timeout(PATIENCE).expect("no event came");
+            while hint() != Hint::Written(path.to_owned()) {}
         }
     }
 
@@ -291,5 +317,22 @@ mod tests {
         fs::remove_file(&one).unwrap();
         look(&mut notifier, &[&other]);
         heard.writing(&other.join("a.safetensors"));
+    }
+
+    #[test]
+    fn what_is_dropped_hears_and_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut notifier, heard) = Heard::notifier();
+        look(&mut notifier, &[dir.path()]);
+        let inotify = Arc::downgrade(notifier.inotify.as_ref().unwrap());
+        drop(notifier);
+        // The thread had the only sender.
+        let end = loop {
+            if let Err(error) = heard.0.recv_timeout(PATIENCE) {
+                break error;
+            }
+        };
+        assert_eq!(end, mpsc::RecvTimeoutError::Disconnected, "its thread goes on");
+        assert!(inotify.upgrade().is_none(), "and with it all watches");
     }
 }
