@@ -145,8 +145,14 @@ impl Actor {
                 () = sleep_until(deadline) => {}
             }
         }
+        self.stop(&mut messages).await;
+    }
+
+    /// Ends, with what is being written finished and all that was learned kept.
+    pub(super) async fn stop(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
         self.manager.stopping();
-        self.finish_writing(&mut messages).await;
+        self.world.stopping = true;
+        self.finish_writing(messages).await;
         self.world.store.flush();
     }
 

@@ -45,7 +45,9 @@ impl Actor {
         let all_known = self.is_all_known();
         self.world.surveyed |= all_known;
         self.world.note_orphans(all_known, seconds_since_1970());
-        for engine in self.world.holdings().excess().victims {
+        let excess =
+            if self.world.stopping { Vec::new() } else { self.world.holdings().excess().victims };
+        for engine in excess {
             self.remove_engine(&engine, Removal::OverQuota);
         }
         if let Some(free) = (self.free_memory)() {

@@ -75,7 +75,7 @@ pub(super) struct Next {
 impl World {
     /// What is to be done now: the first in the queue that nothing speaks against, and where.
     pub(super) fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Next> {
-        let mut possible = queue.iter().filter(|want| want.obstacle.is_none());
+        let mut possible = queue.iter().filter(|want| want.obstacle.is_none() && !self.stopping);
         let (want, slot) = possible.find_map(|want| Some((want, self.slot_for(want)?)))?;
         let held = held.get(&want.weights)?;
         let spec = match want.errand {

@@ -66,7 +66,8 @@ impl Actor {
     /// Starts the next one, unless one is under way or there is no place or no memory for it beside what is built.
     pub(super) fn start_ordered(&mut self) {
         let is_next = |running: &Running| running.want.errand != Errand::Materialize;
-        while self.running.iter().all(is_next)
+        while !self.world.stopping
+            && self.running.iter().all(is_next)
             && self.world.work_at(Slot::Aside).is_none()
             && self.has_memory_for_the_next()
             && let Some(Order { weights, output, client }) = self.orders.pop_front()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use config::{BuildWhen, Config, EngineKind, Rule};
-use engine::{Job, Library, Parameter, Runtime, Task};
+use engine::{Job, Library, Parameter, Phase, Progress, Runtime, Task};
 use protocol::{GpuProcess, GpuReading, Reply, Request, State};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -252,6 +252,17 @@ impl Stage {
         let (plan, job) = (running.job.plan(), running.want.job);
         fs::write(plan, "plan").unwrap();
         self.actor.take(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
+    }
+
+    /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
+    pub(super) async fn stop_while_writing(&mut self) {
+        let job = self.job();
+        let phase = Progress { phase: Phase::Write, percent: 0 };
+        self.actor.take(Message::Progress(job.spec.key(), phase));
+        fs::write(job.plan(), "plan").unwrap();
+        let ended = Message::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
+        self.actor.mailbox.send(ended);
+        self.actor.stop(&mut self.messages).await;
     }
 
     /// Ends the validation under way.

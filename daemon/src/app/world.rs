@@ -57,6 +57,8 @@ pub(super) struct World {
     /// Once since the start, every folder was seen and the content of every file known: an orphan
     /// of an earlier life is still one if no file took it up by then.
     pub(super) surveyed: bool,
+    /// The daemon is to end: nothing is begun any more, and no engine goes.
+    pub(super) stopping: bool,
     /// `sdtrtctl pause` was the last word.
     pub(super) paused: bool,
     /// Whether each place is idle, where that counts.
@@ -113,6 +115,7 @@ impl World {
             builders: builders(available_parallelism().map_or(1, usize::from)),
             free: Ok(0),
             surveyed: false,
+            stopping: false,
             paused: store.is_paused(),
             decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
             gpus,

@@ -311,3 +311,13 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
     let failed = "no space left; this happened 3 times".to_owned();
     assert_eq!(stage.shown(), (State::Failed, failed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_once_the_daemon_stops() {
+    let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
+    assert_eq!((stage.workers().0, stage.queue().len()), (1, 1));
+    stage.stop_while_writing().await;
+    let world = &stage.actor.world;
+    assert_eq!(world.library.manifests().len(), 1, "what was written is published");
+    assert_eq!(stage.workers().0, 1, "and the next one waits for the next life");
+}
