@@ -152,6 +152,9 @@ impl Target {
 }
 
 #[cfg(test)]
+mod keys;
+
+#[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
@@ -238,23 +241,5 @@ mod tests {
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found.join(" "), expected, "{toml} {gpus:?}");
         }
-    }
-
-    /// Whoever changes what a key is made of has every engine built anew: that is to be meant.
-    #[test]
-    fn keys_are_what_they_always_were() {
-        let shape = Shape { width: 512, height: 768, batch: 2 };
-        let key = |toml, number: usize| {
-            let target = target(toml, &[]);
-            let wanted = target.engines(&identity("a"), &[Path::new("/m/a")], &[shape]);
-            EngineSpec { recipe: 3, ..wanted[number].spec.clone() }.key().to_string()
-        };
-        let keys = [("", 0), ("", 2), ("engines = 'baked'", 0)].map(|(toml, n)| key(toml, n));
-        let expected = [
-            "4e627ba453bfbd6e7bb2bc36a41a759b53a58d8389919fadd8c45c2da046ef95",
-            "fb2abf5c4699f06ba3b41792f37831399cf35ba95fa222237114641069f1f3d4",
-            "a20992acfb206d084e33f64edcc09c9f5c9794d3bb8a5021c1d6c48e616ed6d9",
-        ];
-        assert_eq!(keys, expected, "a shared open one, a shared fixed one, a baked one");
     }
 }

@@ -261,4 +261,6 @@ fn key(stamp: &Stamp) -> Vec<u8> {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

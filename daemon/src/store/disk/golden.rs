@@ -1,0 +1,157 @@
+//! What is kept, byte for byte: the next release, and the one after a downgrade, read the same.
+
+use checkpoint::{Architecture, Heads, Ids, Kind};
+use protocol::Shape;
+
+use super::*;
+use crate::schedule::Identity;
+
+/// A line for each entry: its tree, its key and its value; what is not text stands in hex after `#`.
+const GOLDEN: &str = include_str!("learned.txt");
+
+/// All that a store can keep, each enum in every variant.
+struct Learned {
+    outcomes: Vec<(Stamp, Outcome)>,
+    setbacks: HashMap<Id, Setback>,
+    parameters: Vec<Parameter>,
+    shapes: InUse,
+    history: Vec<Finished>,
+    mounts: BTreeSet<PathBuf>,
+}
+
+fn id(byte: u8) -> Id {
+    Id::from([byte; 32])
+}
+
+fn learned() -> Learned {
+    let heads = |kind| if kind == Kind::Sd1 { Heads::Count(8) } else { Heads::Width(64) };
+    let identified = Kind::ALL.map(|kind| {
+        Outcome::Identified(Identity {
+            ids: Ids { weights: id(1), unet: id(2) },
+            architecture: Architecture {
+                kind,
+                in_channels: 4,
+                context_width: 768,
+                y_width: (kind == Kind::Sdxl).then_some(2816),
+                heads: heads(kind),
+            },
+            signature: id(3),
+            unet_parameters: 859_520_964,
+        })
+    });
+    let others = [Outcome::Rejected("a LoRA".into()), Outcome::Unreadable("not allowed".into())];
+    let outcomes = identified.into_iter().chain(others).zip(1..);
+    let stamp =
+        |inode| Stamp { device: 66_305, inode, size: 4 << 30, mtime_ns: 1_795_000_000_123_456_789 };
+    let mut outcomes: Vec<_> = outcomes.map(|(outcome, inode)| (stamp(inode), outcome)).collect();
+    let before_1970 = Stamp { device: 0, inode: u64::MAX, size: 0, mtime_ns: -1 };
+    outcomes.push((before_1970, Outcome::Rejected("é".into())));
+
+    let mut shapes = InUse::default();
+    shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 1_795_000_000);
+    shapes.note(&[Shape { width: 1024, height: 1024, batch: 1 }], 1_795_000_001);
+    let ended = |outcome, bytes, reason: Option<&str>| Finished {
+        engine: id(4).to_string(),
+        weights_id: id(1).to_string(),
+        location: "/m/a.safetensors".into(),
+        preset: "default".into(),
+        outcome,
+        reason: reason.map(str::to_owned),
+        seconds: 41,
+        bytes,
+        ended_at: 1_795_000_000,
+    };
+    use protocol::Outcome::{Abandoned, Built, Failed, Validated};
+    Learned {
+        outcomes,
+        setbacks: [(id(4), Setback::Failed("no room".into())), (id(5), Setback::Removed)].into(),
+        parameters: vec![
+            Parameter { name: "model.diffusion_model.out.2.bias".into(), shape: vec![4] },
+            Parameter {
+                name: "model.diffusion_model.out.2.weight".into(),
+                shape: vec![4, 320, 3, 3],
+            },
+        ],
+        shapes,
+        history: vec![
+            ended(Abandoned, None, Some("the GPU is used")),
+            ended(Failed, None, Some("no room")),
+            ended(Validated, None, None),
+            ended(Built, Some(26_214_400), None),
+        ],
+        mounts: ["/m/disk".into(), OsString::from_vec(b"/m/\xff".into()).into()].into(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Text as it is, so that people can read it, other bytes in hex.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') => text.to_owned(),
+        _ => format!("#{}", hex(bytes)),
+    }
+}
+
+fn bytes(shown: &str) -> Vec<u8> {
+    let Some(digits) = shown.strip_prefix('#') else { return shown.as_bytes().to_vec() };
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+#[test]
+fn what_is_kept_is_written_as_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = Disk::open(dir.path()).unwrap();
+        let learned = learned();
+        learned.outcomes.iter().for_each(|(stamp, outcome)| store.remember(stamp, outcome));
+        learned.setbacks.iter().for_each(|(engine, why)| store.set_back(engine, Some(why)));
+        store.set_parameters(&id(3), &learned.parameters);
+        store.set_shapes(&id(3), Some(&learned.shapes));
+        learned.history.iter().rev().for_each(|finished| store.record(finished));
+        store.set_mounts(&learned.mounts);
+        store.set_paused(true);
+        store.flush();
+    }
+    let database = sled::open(dir.path()).unwrap();
+    let mut names = database.tree_names();
+    names.sort();
+    let mut found = String::new();
+    for name in names {
+        for entry in &database.open_tree(&name).unwrap() {
+            let (key, value) = entry.unwrap();
+            let [name, key, value] = [&name[..], &key[..], &value[..]].map(shown);
+            found += &format!("{name}\t{key}\t{value}\n");
+        }
+    }
+    pinned::assert_text("learned.txt", GOLDEN, &found);
+    pinned::assert_variants::<Setback>(GOLDEN, "\"?\"");
+}
+
+#[test]
+fn what_was_kept_is_still_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let database = sled::open(dir.path()).unwrap();
+        for line in GOLDEN.lines() {
+            let [tree, key, value] =
+                line.split('\t').map(bytes).collect::<Vec<_>>().try_into().unwrap();
+            database.open_tree(tree).unwrap().insert(key, value).unwrap();
+        }
+        database.flush().unwrap();
+    }
+    let store = Disk::open(dir.path()).unwrap();
+    let learned = learned();
+    for (stamp, outcome) in learned.outcomes {
+        assert_eq!(store.outcome(&stamp), Some(outcome));
+    }
+    assert_eq!(store.setbacks(), learned.setbacks);
+    assert_eq!(store.parameters(&id(3)), Some(learned.parameters));
+    assert_eq!(store.shapes(), [(id(3), learned.shapes)].into());
+    assert_eq!(store.history(), learned.history);
+    assert_eq!(store.mounts(), learned.mounts);
+    assert!(store.is_paused());
+}
