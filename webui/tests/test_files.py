@@ -48,6 +48,32 @@ class Files(unittest.TestCase):
         self.assertEqual(len(file.index.checkpoints), 1, "the last good one stays")
         self.assertIn("damaged", file.problem)
 
+    def test_what_the_daemon_writes_is_read(self):
+        """The daemon's tests assert that it writes this very file."""
+        golden = Path(__file__).parents[2] / "tests/pinned/index.json"
+        read = index.parse(golden.read_text())
+        signature = "03" * 32
+        fixed, opened = read.shared(signature)
+        checkpoint, bare = read.checkpoints
+        own, = checkpoint.engines
+        self.assertEqual(read.socket, "/run/sdtrtd.sock")
+        self.assertEqual((checkpoint.id, checkpoint.unet, checkpoint.signature), ("01" * 32, "02" * 32, signature))
+        self.assertEqual((checkpoint.architecture, bare.architecture), ("sd1", "sd1-inpaint"))
+        self.assertEqual((checkpoint.locations, bare.locations), (("/m/a.safetensors", "/m/b.ckpt"), ()))
+        self.assertEqual([engine.state for engine in (fixed, opened, own)], ["unproven", "ready", "failed"])
+        self.assertEqual([engine.is_shared for engine in (fixed, opened, own)], [True, True, False])
+        self.assertEqual([engine.is_fixed for engine in (fixed, opened, own)], [True, False, False])
+        self.assertEqual((opened.plan, opened.manifest), (Path("/data/engines/a.engine"), Path("/data/engines/a.json")))
+        self.assertEqual((opened.tensorrt, opened.precision), ("1.7.1.116", "fp16"))
+        self.assertEqual(opened.compute_capabilities, ("8.9", "12.0"))
+        self.assertEqual((fixed.relative_error, opened.relative_error), (None, 0.0102))
+        profile, = opened.profiles
+        sizes = index.Range(512, 512, 768), index.Range(512, 768, 1024), index.Range(1, 2, 8), index.Range(77, 77, 154)
+        self.assertEqual(profile, index.Profile("default", *sizes))
+        self.assertEqual(opened.limits, (index.Limit("NVIDIA H200", 1_048_576),))
+        self.assertEqual(opened.speeds[0], index.Speed("NVIDIA H200", 512, 768, 2, 154, 14.35))
+        self.assertEqual([speed.gpu for speed in opened.speeds], ["NVIDIA H200", "NVIDIA L4"])
+
     def test_the_data_folder_is_the_one_that_was_noted(self):
         note = self.folder / "sdtrt.json"
         home = {"HOME": "/home/me"}

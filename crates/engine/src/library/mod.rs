@@ -294,4 +294,6 @@ impl Manifest {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

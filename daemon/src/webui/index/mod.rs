@@ -1,6 +1,8 @@
 //! The index of engines that the web UI's extension reads: `index.json` in the data folder.
 
 mod file;
+#[cfg(test)]
+mod golden;
 mod schema;
 #[cfg(test)]
 mod tests;
