@@ -11,7 +11,7 @@ use unet::Binding;
 use crate::{Accumulation, EngineSpec, Findings};
 
 /// One thing to do with one engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What to do.
     pub task: Task,
@@ -184,3 +184,6 @@ pub enum Report {
         free: u64,
     },
 }
+
+#[cfg(test)]
+mod golden;
