@@ -7,7 +7,7 @@ use config::ComputeCapability;
 use unet::{Binding, Bound, Layout, Precision};
 
 use super::*;
-use crate::build::{
+use crate::{
     Accumulation, Built, EngineSpec, Findings, Limit, Profile, Proof, Shapes, Source, Speed, Task,
     Weights,
 };

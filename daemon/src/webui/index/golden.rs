@@ -8,7 +8,7 @@ use protocol::Shape;
 use unet::Precision;
 
 use super::{Checkpoint, Ids, Index, IndexFile, IndexedEngine};
-use crate::build::{
+use engine::{
     Accumulation, Built, EngineSpec, Findings, Limit, Manifest, Profile, Proof, Shapes, Speed,
     Validation, Weights,
 };

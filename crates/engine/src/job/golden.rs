@@ -5,7 +5,7 @@ use config::ComputeCapability;
 use unet::{Bound, Layout, Precision};
 
 use super::*;
-use crate::build::{Limit, Profile, Proof, Shapes, Speed, Weights};
+use crate::{Limit, Profile, Proof, Shapes, Speed, Weights};
 
 const JOBS: &str = include_str!("jobs.jsonl");
 const REPORTS: &str = include_str!("reports.jsonl");

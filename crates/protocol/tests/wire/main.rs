@@ -81,6 +81,14 @@ fn events() {
         Event::Checkpoint(checkpoint()),
         Event::Gone(id('9')),
         Event::Building(building()),
+        Event::Queue(status().queue),
+        Event::Paused(true),
+        Event::Gate(status().gate),
+        Event::Gate(None),
+        Event::Counts(status().counts),
+        Event::Gpus(status().gpus),
+        Event::ModelsDirs(status().models_dirs),
+        Event::Runtime { runtime: status().runtime, runtime_problem: None },
     ];
     let golden = include_str!("events.jsonl");
     pinned::assert_json_lines("events.jsonl", golden, &all);
