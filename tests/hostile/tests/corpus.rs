@@ -1,16 +1,20 @@
 //! What the fuzzer kept, once more.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path};
+use std::{fs::File, io::Read, path::Path};
+
+use zip::ZipArchive;
 
 fn replay(target: &str, run: fn(&[u8])) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut count = 0;
-    for entry in fs::read_dir(&dir).unwrap() {
-        run(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let path = corpus.join(target).with_extension("zip");
+    let mut archive = ZipArchive::new(File::open(&path).unwrap()).unwrap();
+    assert!(!archive.is_empty(), "{} is empty", path.display());
+    for index in 0..archive.len() {
+        let mut bytes = Vec::new();
+        archive.by_index(index).unwrap().read_to_end(&mut bytes).unwrap();
+        run(&bytes);
     }
-    assert!(count > 0, "{} is empty", dir.display());
 }
 
 #[test]
