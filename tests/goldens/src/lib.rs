@@ -2,8 +2,8 @@
 //!
 //! A manifest of a few kilobytes stands for a whole checkpoint: it holds the seed, the names and
 //! shapes of the tensors and the inputs' shapes, and every value comes from a counter-based
-//! generator. Beside each manifest in `tests/fixtures` lie the outputs of the original UNet code
-//! on that checkpoint, computed in fp32. Some cases have latents that are hard for fp16 (`hard`), and some
+//! generator. Beside the manifests in `tests/fixtures` lie the outputs of the original UNet code
+//! on those checkpoints, computed in fp32: `expected.safetensors`. Some cases have latents that are hard for fp16 (`hard`), and some
 //! checkpoints attention whose scores pass its range (`overflow`, `overflow-scaled`).
 
 mod array;

@@ -207,12 +207,12 @@ impl Manifest {
     /// # Errors
     /// When the fixture cannot be read or lacks a case.
     pub fn expected(&self) -> Result<Vec<Array>> {
-        let path = fixtures().join(format!("{}.expected.safetensors", self.name));
+        let path = fixtures().join("expected.safetensors");
         let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
         let file = SafeTensors::deserialize(&bytes)?;
         (0..self.cases.len())
             .map(|index| {
-                let view = file.tensor(&format!("{index}.latent"))?;
+                let view = file.tensor(&format!("{}.{index}.latent", self.name))?;
                 ensure!(view.dtype() == safetensors::Dtype::F32, "not f32");
                 let values = view.data().chunks_exact(4);
                 Ok(Array {
