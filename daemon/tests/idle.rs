@@ -57,6 +57,8 @@ struct Look {
 /// A line of a made trace: it is looked at twice a second, and decided in the same way each time.
 #[derive(Deserialize)]
 struct Step {
+    /// Whose lines follow each other.
+    trace: String,
     /// Seconds.
     holds: f64,
     #[serde(flatten)]
@@ -67,7 +69,7 @@ struct Step {
 
 #[test]
 fn every_recorded_trace_is_decided_as_the_table_says() {
-    let names: BTreeSet<_> = traces("recorded").iter().map(|path| name(path)).collect();
+    let names: BTreeSet<_> = recorded().iter().map(|path| name(path)).collect();
     let expected: BTreeSet<_> = RECORDED.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(names, expected);
     for (name, window, expected) in RECORDED {
@@ -91,18 +93,18 @@ fn every_recorded_trace_is_decided_as_the_table_says() {
 
 #[test]
 fn every_made_trace_is_decided_as_it_says() {
-    let traces = traces("made");
-    assert!(traces.len() >= 12, "{traces:?}");
-    for path in traces {
-        let steps = lines::<Step>(&path);
-        let mut gates = gates_for(&steps[0].sample, WINDOW);
+    let steps = lines::<Step>(&folder("made.jsonl"));
+    let traces: Vec<_> = steps.chunk_by(|one, next| one.trace == next.trace).collect();
+    assert!(traces.len() >= 12, "{}", traces.len());
+    for trace in traces {
+        let mut gates = gates_for(&trace[0].sample, WINDOW);
         let mut now = Duration::from_secs(1000);
-        for (number, step) in steps.into_iter().enumerate() {
+        for (number, step) in trace.iter().enumerate() {
             let end = now + Duration::from_secs_f64(step.holds);
             while now < end {
                 let taken = gates.take(&step.sample, now);
                 let decisions: Vec<_> = taken.iter().map(shown).collect();
-                assert_eq!(decisions, step.decisions, "{}:{} at {now:?}", name(&path), number + 1);
+                assert_eq!(decisions, step.decisions, "{}:{} at {now:?}", step.trace, number + 1);
                 now += LOOK;
             }
         }
@@ -131,8 +133,8 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/idle").join(name)
 }
 
-fn traces(name: &str) -> BTreeSet<PathBuf> {
-    fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect()
+fn recorded() -> BTreeSet<PathBuf> {
+    fs::read_dir(folder("recorded")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 fn name(trace: &Path) -> String {
