@@ -4,7 +4,7 @@ use std::{
 };
 
 use checkpoint::{Id, Kind};
-use engine::{Manifest, Profile, Proof, Validation, Weights, positions};
+use engine::{BOUND, Manifest, Profile, Proof, Validation, Weights, positions};
 use serde::Serialize;
 
 /// Raised when a reader of the version before would go wrong.
@@ -16,6 +16,7 @@ const VERSION: u32 = 2;
 pub struct Index {
     version: u32,
     socket: PathBuf,
+    bound: f64,
     signatures: Vec<Signature>,
     checkpoints: Vec<Checkpoint>,
 }
@@ -145,7 +146,7 @@ impl Index {
         let mut checkpoints: Vec<_> = checkpoints.into_iter().collect();
         checkpoints.sort_by_key(|found| found.id);
         let signatures = signatures.into_values().collect();
-        Self { version: VERSION, socket, signatures, checkpoints }
+        Self { version: VERSION, socket, bound: BOUND, signatures, checkpoints }
     }
 }
 

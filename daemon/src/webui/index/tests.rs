@@ -93,6 +93,7 @@ fn the_schema_is_what_the_web_ui_reads() {
     let expected = json!({
         "version": 2,
         "socket": "/run/sdtrtd.sock",
+        "bound": 0.02,
         "signatures": [{
             "id": id("signature").to_string(),
             "architecture": "sd1",
