@@ -9,8 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from blocks import ATTENTION, Downsample, ResBlock, Shapes, SpatialTransformer, Upsample
-from blocks import group_norm, layer
+from blocks import ATTENTION, Downsample, ResBlock, Shapes, SpatialTransformer, Upsample, group_norm, layer
 
 PREFIX = "model.diffusion_model."
 MAX_PERIOD = 10_000

@@ -8,20 +8,20 @@ from pathlib import Path
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
 
 
-def pinned(text):
+def pinned(text: str) -> list[tuple[str, str]]:
     """Package and version of each requirement."""
-    lines = (line.split("\\")[0].strip() for line in text.splitlines())
-    return [tuple(line.split("==")) for line in lines if "==" in line]
+    lines = (line.split("\\")[0].strip().partition("==") for line in text.splitlines())
+    return [(package, version) for package, separator, version in lines if separator]
 
 
-def is_installed(package, version):
+def is_installed(package: str, version: str) -> bool:
     try:
         return metadata.version(package) == version
     except metadata.PackageNotFoundError:
         return False
 
 
-def main():
+def main() -> None:
     if all(is_installed(*each) for each in pinned(REQUIREMENTS.read_text("utf-8"))):
         return
     print("sdtrt: installing TensorRT-RTX, about 90 MB")

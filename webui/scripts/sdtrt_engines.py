@@ -1,6 +1,5 @@
 """Registers the extension with the web UI."""
 from modules import script_callbacks, scripts, sd_unet
-
 from sdtrt import hooks, switch, tab
 
 switch.install(sd_unet, hooks.is_ours, hooks.follow)

@@ -1,17 +1,26 @@
 """All that is asked of A1111's own modules at work. Versions 1.6 to 1.10."""
 from __future__ import annotations
 
+import logging
 import sys
 
 from modules import devices, sd_hijack, sd_models, shared
 
-
 # Settings of A1111's own extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
 
+LOG = logging.getLogger("sdtrt")
+if not LOG.handlers:
+    # The web UI shows warnings alone, and these lines are for whoever has its console before them.
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(logging.Formatter("sdtrt: %(message)s"))
+    LOG.addHandler(console)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+
 
 def say(line):
-    print(f"sdtrt: {line}")
+    LOG.info("%s", line)
 
 
 def loaded_path():

@@ -3,8 +3,9 @@ is docs/index.md."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 VERSION = 1
 # `plain`: as the parameter lies, or several joined along their first dimension. `ohwi`: a convolution's
@@ -31,7 +32,7 @@ class Input(NamedTuple):
     parts: tuple[str, ...]
     layout: str
 
-    def misfit(self, shapes):
+    def misfit(self, shapes: Sequence[Sequence[int]]) -> str | None:
         """What is wrong with parts of these shapes, or None."""
         if self.layout == "ohwi":
             (shape,) = shapes
@@ -47,7 +48,7 @@ class Input(NamedTuple):
         return None if fitting else f"{', '.join(self.parts)} can't make {self.name} of the shape {self.shape}"
 
 
-def parse(text):
+def parse(text: str) -> tuple[Input, ...]:
     """The inputs that a manifest tells of."""
     try:
         tree = json.loads(text)["binding"]
@@ -65,14 +66,14 @@ def parse(text):
     return inputs
 
 
-def _input(tree):
+def _input(tree: dict[str, Any]) -> Input:
     found = Input(tree["name"], tuple(tree["shape"]), tuple(tree["parts"]), tree["layout"])
     if found.layout not in LAYOUTS or not found.parts or (found.layout == "ohwi" and len(found.parts) != 1):
         raise ValueError(f"{found.name} is {found.layout} of {len(found.parts)} parts")
     return found
 
 
-def read(path):
+def read(path: str | Path) -> tuple[Input, ...]:
     try:
         return parse(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

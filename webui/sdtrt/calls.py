@@ -1,7 +1,11 @@
 """What one call asks of an engine, and which optimization profile serves it."""
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .index import Profile
 
 PIXELS_PER_LATENT = 8
 # A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
@@ -18,17 +22,17 @@ class Call(NamedTuple):
     tokens: int
 
     @classmethod
-    def of(cls, sample, context):
+    def of(cls, sample: Sequence[int], context: Sequence[int]) -> Call:
         """From the shapes [batch, channels, height, width] and [batch, tokens, width]."""
         return cls(
             sample[3] * PIXELS_PER_LATENT, sample[2] * PIXELS_PER_LATENT, sample[0], context[1]
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.width}×{self.height}, batch {self.batch}, {self.tokens} tokens"
 
 
-def serving(profiles, call):
+def serving(profiles: Sequence[Profile], call: Call) -> int | None:
     """Index of the first profile that covers the call, or None."""
     for number, profile in enumerate(profiles):
         if not misfits(profile, call):
@@ -36,12 +40,12 @@ def serving(profiles, call):
     return None
 
 
-def misfits(profile, call):
+def misfits(profile: Profile, call: Call) -> list[str]:
     """What of the call lies outside the profile."""
     return [name for name in Call._fields if getattr(call, name) not in getattr(profile, name)]
 
 
-def outside(profiles, call):
+def outside(profiles: Sequence[Profile], call: Call) -> str:
     """Why no profile covers the call, for people."""
     why = (
         f"{profile.preset} takes "
@@ -51,7 +55,7 @@ def outside(profiles, call):
     return f"{call}: {'; '.join(why)}"
 
 
-def advice(call, architecture, checkpoint=None):
+def advice(call: Call, architecture: str, checkpoint: str | None = None) -> str:
     """The command that says what to build for such a call, for one checkpoint or for all."""
     # With the prompt and without; instruct-pix2pix also without the picture.
     copies = 3 if architecture == "instruct-pix2pix" else 2

@@ -1,7 +1,15 @@
 """Which engine serves a call of the UNet that is loaded, and why none does."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from . import calls, machine, proofs, serving
+from .calls import Call
+from .index import Engine, Index, Speed
+from .machine import Machine
+from .place import Place
+from .subject import Subject
+from .unusable import Size
 
 
 class HandOver(Exception):
@@ -11,13 +19,13 @@ class HandOver(Exception):
 class Chooser:
     """Chooses by the index, by what is kept in `place`, and by what happened in this job."""
 
-    def __init__(self, place):
+    def __init__(self, place: Place) -> None:
         self.place = place
-        self.torch_speeds = []
+        self.torch_speeds: list[Speed] = []
         # Why engines are not used for the rest of the job, by id.
-        self.failed = {}
+        self.failed: dict[str, str] = {}
 
-    def choose(self, index, subject, call):
+    def choose(self, index: Index, subject: Subject, call: Call) -> tuple[Engine, int]:
         """The engine and the optimization profile for a call. Raises HandOver where PyTorch is to compute it."""
         here = machine.here()
         usable = self._usable(index, subject, here)
@@ -30,13 +38,13 @@ class Chooser:
             raise HandOver(f"{slower}; PyTorch computes it")
         return best.engine, best.profile
 
-    def _usable(self, index, subject, here):
+    def _usable(self, index: Index, subject: Subject, here: Machine) -> list[Engine]:
         """The engines that can be used here, in the daemon's order."""
         shared = index.shared(subject.signature)
         baked = subject.checkpoint.engines if subject.checkpoint else ()
         entries, obstacles = [], []
         for entry in (*shared, *(() if subject.with_loras else baked)):
-            why = self._obstacle(entry, subject, here)
+            why = self._obstacle(index, entry, subject, here)
             if why is None:
                 entries.append(entry)
             else:
@@ -50,19 +58,19 @@ class Chooser:
         why = "; ".join(obstacles) or f"there is no engine for UNets of this signature, {subject.signature[:12]}"
         raise HandOver(f"{why}; PyTorch computes it")
 
-    def _obstacle(self, entry, subject, here):
+    def _obstacle(self, index: Index, entry: Engine, subject: Subject, here: Machine) -> str | None:
         """Why an engine can't be used, or None."""
         error = self.place.proofs.error(entry.id, subject.id)
-        if error is not None and not proofs.holds(error):
+        if error is not None and not proofs.holds(error, index.bound):
             return f"it was {error:.1e} off PyTorch's results"
         return self.failed.get(entry.id) or machine.obstacle(entry, here)
 
-    def _failed_at(self, entry, subject, call, here):
+    def _failed_at(self, entry: Engine, subject: Subject, call: Call, here: Machine) -> Size | None:
         """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
         size = self.place.unusable.least(entry.id, subject.id, subject.variant, here.gpu, machine.driver())
         return size if size is not None and size.pixels <= call.width * call.height else None
 
-    def _nobody(self, index, subject, entries, call, here):
+    def _nobody(self, index: Index, subject: Subject, entries: list[Engine], call: Call, here: Machine) -> str:
         """Why none of these engines serves a call, for people."""
         able = serving.best(entries, call, here.gpu)
         if able is None:
@@ -70,35 +78,38 @@ class Chooser:
             beyond = [entry for entry in entries if takes(entry) and serving.is_beyond(entry, call, here.gpu)]
             if beyond:
                 return (
-                    f"{call}: engine {beyond[0].id[:12]} gave NaN or infinity for images as large when it was validated "
-                    "on such a GPU; PyTorch computes it"
+                    f"{call}: engine {beyond[0].id[:12]} gave NaN or infinity for images as large when it was "
+                    "validated on such a GPU; PyTorch computes it"
                 )
             return self._outside(index, subject, entries, call)
-        return failed(able.engine, call, self._failed_at(able.engine, subject, call, here))
+        size = self._failed_at(able.engine, subject, call, here)
+        assert size is not None, "an engine that did not fail at it would have served the call"
+        return failed(able.engine, call, size)
 
-    def _outside(self, index, subject, entries, call):
+    def _outside(self, index: Index, subject: Subject, entries: list[Engine], call: Call) -> str:
         profiles = [profile for entry in entries for profile in entry.profiles]
         # What the open ones take says more than a list of single sizes.
         profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
-        known = subject.checkpoint or index.signatures.get(subject.signature)
-        check = calls.advice(call, known.architecture, subject.checkpoint and subject.checkpoint.id)
+        checkpoint = subject.checkpoint
+        known = checkpoint or index.signatures[subject.signature]
+        check = calls.advice(call, known.architecture, checkpoint.id if checkpoint else None)
         return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
 
-    def _all_torch_speeds(self, entries, subject):
+    def _all_torch_speeds(self, entries: Sequence[Engine], subject: Subject) -> list[Speed]:
         seen = (self.place.proofs.torch_speed(entry.id, subject.id) for entry in entries)
         return [*self.torch_speeds, *filter(None, seen)]
 
-    def is_measured(self, entry, subject, call):
+    def is_measured(self, entry: Engine, subject: Subject, call: Call) -> bool:
         """Whether PyTorch's time for about such a call is known, or the engine's is not: nobody is to wait longer
         for having an engine."""
         torch, gpu = self._all_torch_speeds([entry], subject), machine.here().gpu
         return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
 
-    def is_proven(self, entry, subject):
+    def is_proven(self, entry: Engine, subject: Subject) -> bool:
         return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
 
 
-def failed(entry, call, size):
+def failed(entry: Engine, call: Call, size: Size) -> str:
     """That an engine does not serve a call, as it failed at this size; for people."""
     return (
         f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
+from typing import Any, TextIO
 
 PROTOCOL = 2
 TIMEOUT_S = 5.0
@@ -16,7 +18,7 @@ class Refused(NoAnswer):
     """It was asked, and refuses."""
 
 
-def ask(path, request, **arguments):
+def ask(path: str | Path | None, request: str, **arguments: Any) -> Any:
     """The value of the daemon's reply."""
     if path is None:
         raise NoAnswer("sdtrtd has not run yet: start it, and it says where it answers")
@@ -41,17 +43,18 @@ def ask(path, request, **arguments):
     return reply.get("value")
 
 
-def _send(connection, message):
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _receive(lines):
+def _receive(lines: TextIO) -> dict[str, Any]:
     line = lines.readline()
     if not line:
         raise OSError("it hung up")
-    return json.loads(line)
+    reply: dict[str, Any] = json.loads(line)
+    return reply
 
 
-def _complaint(failure):
+def _complaint(failure: dict[str, str]) -> str:
     kind = failure.get("kind", "failed").replace("_", " ")
     return failure.get("message") or f"{kind}: {failure.get('reference', '')}"

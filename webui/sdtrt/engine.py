@@ -140,9 +140,9 @@ class Engine:
     def _prepare(self, profile, inputs, stream):
         """Tells the context of new shapes."""
         self._prepared = self._memory = None
-        if self.context.active_optimization_profile != profile:
-            if not self.context.set_optimization_profile_async(profile, stream.cuda_stream):
-                raise EngineError(f"the plan has no optimization profile {profile}: {LOGGER.last}")
+        is_other = self.context.active_optimization_profile != profile
+        if is_other and not self.context.set_optimization_profile_async(profile, stream.cuda_stream):
+            raise EngineError(f"the plan has no optimization profile {profile}: {LOGGER.last}")
         for name, tensor in inputs.items():
             if not self.context.set_input_shape(name, tuple(tensor.shape)):
                 raise EngineError(

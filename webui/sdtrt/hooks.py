@@ -10,8 +10,13 @@ from .place import Place, data_folder
 from .shapes import Teller
 from .unet import Unet
 
+place: Place
+index_file: IndexFile
+catalogue: options.Catalogue
+unet: Unet
+teller: Teller
 # What the web UI's list of UNets was made of: its checkpoints, the index, and the model that is loaded.
-_listed = None
+_listed: tuple | None = None
 
 
 def start(folder):
@@ -42,7 +47,7 @@ class EngineOption(sd_unet.SdUnetOption):
     def __eq__(self, other):
         return isinstance(other, EngineOption) and self.label == other.label
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def is_ours(option):

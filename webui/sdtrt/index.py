@@ -5,8 +5,11 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 VERSION = 2
+# What a daemon means that does not say it.
+DEFAULT_BOUND = 2e-2
 
 
 class Unreadable(Exception):
@@ -19,10 +22,10 @@ class Range:
     usual: int
     most: int
 
-    def __contains__(self, value):
+    def __contains__(self, value: int) -> bool:
         return self.least <= value <= self.most
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.least) if self.least == self.most else f"{self.least}–{self.most}"
 
 
@@ -36,9 +39,8 @@ class Profile:
     batch: Range
     tokens: Range
 
-
     @property
-    def is_fixed(self):
+    def is_fixed(self) -> bool:
         return all(size.least == size.most for size in (self.width, self.height, self.batch))
 
 
@@ -80,12 +82,12 @@ class Engine:
     speeds: tuple[Speed, ...]
 
     @property
-    def is_shared(self):
+    def is_shared(self) -> bool:
         """Whether its weights are inputs."""
         return self.kind == "shared"
 
     @property
-    def is_fixed(self):
+    def is_fixed(self) -> bool:
         """Whether it was built for one size and batch, which makes it faster."""
         return all(profile.is_fixed for profile in self.profiles)
 
@@ -115,13 +117,15 @@ class Index:
     socket: str | None
     signatures: dict[str, Signature]
     checkpoints: tuple[Checkpoint, ...]
+    # Relative error past which an engine is not used.
+    bound: float = DEFAULT_BOUND
 
-    def shared(self, signature):
+    def shared(self, signature: str) -> tuple[Engine, ...]:
         """The engines for every UNet of this signature."""
         found = self.signatures.get(signature)
         return found.engines if found else ()
 
-    def engines(self, checkpoint):
+    def engines(self, checkpoint: Checkpoint) -> tuple[Engine, ...]:
         """All engines that a checkpoint can have."""
         return (*self.shared(checkpoint.signature), *checkpoint.engines)
 
@@ -129,7 +133,7 @@ class Index:
 EMPTY = Index(None, {}, ())
 
 
-def parse(text):
+def parse(text: str) -> Index:
     """The index that a file's text is. Keys that are not known are left alone."""
     try:
         tree = json.loads(text)
@@ -143,16 +147,17 @@ def parse(text):
             tree["socket"],
             {each.id: each for each in signatures},
             tuple(map(_checkpoint, tree["checkpoints"])),
+            float(tree.get("bound", DEFAULT_BOUND)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"the daemon's index is damaged: {error!r}") from error
 
 
-def _signature(tree):
+def _signature(tree: dict[str, Any]) -> Signature:
     return Signature(tree["id"], tree["architecture"], tuple(map(_engine, tree["engines"])))
 
 
-def _checkpoint(tree):
+def _checkpoint(tree: dict[str, Any]) -> Checkpoint:
     return Checkpoint(
         id=tree["id"],
         unet=tree["unet"],
@@ -163,7 +168,7 @@ def _checkpoint(tree):
     )
 
 
-def _engine(tree):
+def _engine(tree: dict[str, Any]) -> Engine:
     return Engine(
         id=tree["id"],
         kind=tree["kind"],
@@ -180,11 +185,11 @@ def _engine(tree):
     )
 
 
-def _speed(tree):
+def _speed(tree: dict[str, Any]) -> Speed:
     return Speed(**{name: tree[name] for name in Speed.__dataclass_fields__})
 
 
-def _profile(tree):
+def _profile(tree: dict[str, Any]) -> Profile:
     ranges = {name: Range(*tree[name]) for name in ("width", "height", "batch", "tokens")}
     return Profile(preset=tree["preset"], **ranges)
 
@@ -192,14 +197,14 @@ def _profile(tree):
 class IndexFile:
     """The index on disk, read again whenever it is another file than before."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.index = EMPTY
         # Why there is none, for people.
-        self.problem = None
-        self._stamp = None
+        self.problem: str | None = None
+        self._stamp: object = None
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Reads it again if it has changed. One that can't be read leaves the last one in force."""
         stamp = self._look()
         if stamp == self._stamp:
@@ -212,7 +217,7 @@ class IndexFile:
         except (OSError, UnicodeDecodeError, Unreadable) as error:
             self.problem = f"{self.path}: {error}"
 
-    def _look(self):
+    def _look(self) -> object:
         try:
             stat = os.stat(self.path)
         except OSError as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 import fcntl
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .proofs import write
 
@@ -13,36 +15,38 @@ DRIVER = Path("/proc/driver/nvidia/version")
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
-def folder(gpu, driver, tensorrt):
+def folder(gpu: str, driver: str, tensorrt: str) -> str:
     """The name of the folder for these, such as NVIDIA_H200-580.159.04-1.6.1.120."""
     return "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in (gpu, driver, tensorrt))
 
 
-def driver(path=DRIVER, run=subprocess.run):
+def driver(path: Path = DRIVER, run: Callable[..., Any] = subprocess.run) -> str:
     """The version of NVIDIA's driver, or 'unknown'."""
     try:
-        return VERSION.search(path.read_text("utf-8").splitlines()[0]).group()
-    except (OSError, IndexError, AttributeError):
+        if found := VERSION.search(path.read_text("utf-8").splitlines()[0]):
+            return found.group()
+    except (OSError, IndexError):
         pass
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        return VERSION.search(run(query, capture_output=True, text=True, timeout=10).stdout).group()
-    except (OSError, subprocess.SubprocessError, AttributeError):
+        found = VERSION.search(run(query, capture_output=True, text=True, timeout=10).stdout)
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
+    return found.group() if found else "unknown"
 
 
 class KernelCache:
     """The cache of an execution context, and its file."""
 
-    def __init__(self, config, path):
-        self.path = path and Path(path)
+    def __init__(self, config: Any, path: str | Path | None) -> None:
+        self.path = Path(path) if path else None
         self.cache = config.create_runtime_cache()
         self._take_in()
         config.set_runtime_cache(self.cache)
         # Whether there may be more in it than in the file.
         self.stale = False
 
-    def save(self):
+    def save(self) -> None:
         """Puts into the file what may have come, beside what others have put there. One who writes at this
         very moment is not waited for: then it is done after the next job. Raises OSError."""
         if not (self.path and self.stale):
@@ -57,7 +61,7 @@ class KernelCache:
                 write(self.path, found)
             self.stale = False
 
-    def _take_in(self):
+    def _take_in(self) -> bytes | None:
         """Adds what the file holds, and returns it. Of another GPU, driver or version it is refused."""
         try:
             data = self.path.read_bytes() if self.path else None
@@ -69,7 +73,7 @@ class KernelCache:
 
 
 @contextmanager
-def locked(path):
+def locked(path: Path) -> Iterator[bool]:
     """Whether the lock could be had at once."""
     with open(path, "ab") as file:
         try:

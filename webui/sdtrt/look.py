@@ -2,9 +2,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
-def is_finite(tensor):
+def is_finite(tensor: torch.Tensor) -> bool:
     """Whether no number of a tensor is NaN or infinite. One reduction, which overflows at no size, and one wait."""
     return math.isfinite(tensor.norm(math.inf).item())
 
@@ -12,7 +16,7 @@ def is_finite(tensor):
 class Look:
     """The same of several tensors, read when it is asked for: nothing waits before. On the CPU it is there at once."""
 
-    def __init__(self, *tensors):
+    def __init__(self, *tensors: torch.Tensor) -> None:
         import torch
 
         norms = torch.stack([tensor.norm(math.inf).float() for tensor in tensors])
@@ -24,7 +28,7 @@ class Look:
             self._event.record()
         self._norms = norms
 
-    def read(self):
+    def read(self) -> list[bool]:
         """Of each tensor whether it is finite."""
         if self._event is not None:
             self._event.synchronize()

@@ -1,11 +1,13 @@
 """Whether an engine can be used here."""
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import kernels
+from .index import Engine
 
 
 class Machine(NamedTuple):
@@ -16,7 +18,7 @@ class Machine(NamedTuple):
     gpu: str | None = None
 
 
-def here():
+def here() -> Machine:
     """This machine. Without torch or TensorRT-RTX there is none to speak of."""
     try:
         import torch
@@ -31,28 +33,29 @@ def here():
 
 
 @cache
-def driver():
+def driver() -> str:
     """The version of the GPU's driver, which stays while it is in use."""
     return kernels.driver()
 
 
-def on(gpu):
+def on(gpu: int | None) -> AbstractContextManager[object]:
     """Within it the GPU of this number is CUDA's current one, where TensorRT-RTX works. None leaves it."""
     if gpu is None:
         return nullcontext()
     import torch
 
-    return torch.cuda.device(gpu)
+    chosen: AbstractContextManager[object] = torch.cuda.device(gpu)
+    return chosen
 
 
-def about():
+def about() -> dict[str, Any]:
     """What a comparison with PyTorch was made with."""
     import torch
 
     return here()._asdict() | {"torch": torch.__version__}
 
 
-def milliseconds(run):
+def milliseconds(run: Callable[[], object]) -> float:
     """What a call takes on the GPU. Waits for it."""
     import torch
 
@@ -61,10 +64,10 @@ def milliseconds(run):
     run()
     end.record()
     end.synchronize()
-    return begin.elapsed_time(end)
+    return float(begin.elapsed_time(end))
 
 
-def obstacle(engine, machine):
+def obstacle(engine: Engine, machine: Machine) -> str | None:
     """Why this engine can't be used on this machine, or None."""
     if machine.tensorrt is None:
         return (

@@ -2,7 +2,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from .index import Checkpoint, Index, IndexFile
+
+# The device and the inode of a file.
+Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -17,12 +23,14 @@ class Files:
     """Tells files apart, and remembers whose content each path last held: a checkpoint that is moved
     while the web UI has it loaded is still the same one."""
 
-    def __init__(self, stat=os.stat):
+    def __init__(self, stat: Callable[[str], os.stat_result] = os.stat) -> None:
         self._stat = stat
-        self._last = {}
-        self._index, self._by_id, self._by_file = None, {}, {}
+        self._last: dict[str, str] = {}
+        self._index: Index | None = None
+        self._by_id: dict[str, Checkpoint] = {}
+        self._by_file: dict[Identity, Checkpoint] = {}
 
-    def identity(self, path):
+    def identity(self, path: str) -> Identity | None:
         """The same for two paths that lead to one file, whatever links lie between."""
         try:
             stat = self._stat(path)
@@ -30,56 +38,58 @@ class Files:
         except OSError:
             return None
 
-    def checkpoints(self, index, paths):
+    def checkpoints(self, index: Index, paths: Iterable[str]) -> dict[str, Checkpoint]:
         """The checkpoint of each of these paths that the index knows."""
         if index is not self._index:
             self._read(index)
         found = {}
         for path in paths:
             identity = self.identity(path)
-            checkpoint = self._by_file.get(identity)
+            checkpoint = self._by_file.get(identity) if identity else None
             # Its inode may be another file's by now.
             if checkpoint and any(self.identity(location) == identity for location in checkpoint.locations):
                 self._last[path] = checkpoint.id
             elif identity is not None:
                 # Another file now.
                 self._last.pop(path, None)
-            checkpoint = self._by_id.get(self._last.get(path))
+            checkpoint = self._by_id.get(self._last.get(path, ""))
             if checkpoint is not None:
                 found[path] = checkpoint
         return found
 
-    def _read(self, index):
+    def _read(self, index: Index) -> None:
         self._index = index
         self._by_id = {checkpoint.id: checkpoint for checkpoint in index.checkpoints}
         self._by_file = {
-            self.identity(location): checkpoint
+            identity: checkpoint
             for checkpoint in index.checkpoints
             for location in checkpoint.locations
+            if (identity := self.identity(location)) is not None
         }
-        self._by_file.pop(None, None)
 
 
 class Catalogue:
     """What the daemon has for the model that is loaded, by the index as it is now."""
 
-    def __init__(self, file):
+    def __init__(self, file: IndexFile) -> None:
         self.file, self.files = file, Files()
 
     @property
-    def index(self):
+    def index(self) -> Index:
         return self.file.index
 
-    def checkpoint(self, path):
+    def checkpoint(self, path: str | None) -> Checkpoint | None:
         """Whose content the file at this path holds, or None."""
-        return path and self.files.checkpoints(self.index, [path]).get(path)
+        return self.files.checkpoints(self.index, [path]).get(path) if path else None
 
-    def by_id(self, weights_id):
+    def by_id(self, weights_id: str) -> Checkpoint | None:
         """The checkpoint of this id, or None."""
         return next((found for found in self.index.checkpoints if found.id == weights_id), None)
 
 
-def choices(index, files, known, loaded=None):
+def choices(
+    index: Index, files: Files, known: Iterable[tuple[str, str]], loaded: str | None = None
+) -> list[Choice]:
     """The entries for the files that the web UI knows, `known` being (path, model_name) of each. `loaded` is the
     model_name of a model that is loaded and has engines, whatever its file holds now."""
     known = list(known)

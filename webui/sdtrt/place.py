@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import kernels
+from .machine import Machine
 from .proofs import Proofs
 from .unusable import Unusable
 
@@ -13,7 +15,7 @@ from .unusable import Unusable
 POINTER = Path(__file__).parent.parent / "sdtrt.json"
 
 
-def data_folder(pointer=POINTER, environment=os.environ):
+def data_folder(pointer: Path = POINTER, environment: Mapping[str, str] = os.environ) -> Path:
     """The daemon's data folder: what `install` wrote down, or else the one by default."""
     try:
         return Path(json.loads(pointer.read_text("utf-8"))["data_dir"])
@@ -25,14 +27,16 @@ def data_folder(pointer=POINTER, environment=os.environ):
 class Place:
     """The daemon's data folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.index = self.folder / "index.json"
         self.shapes = self.folder / "shapes"
         self.proofs = Proofs(self.folder / "proofs")
         self.unusable = Unusable(self.folder / "unusable")
 
-    def cache(self, engine, machine):
+    def cache(self, engine: str, machine: Machine) -> Path:
         """The file of an engine's kernels, as compiled for this machine's GPU and driver."""
+        # An engine is at work, so there are a GPU and the bindings.
+        assert machine.gpu and machine.tensorrt
         name = kernels.folder(machine.gpu, kernels.driver(), machine.tensorrt)
         return self.folder / "kernels" / name / f"{engine}.cache"

@@ -7,50 +7,50 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .calls import PIXELS_PER_LATENT
 from .index import Speed
 
 VERSION = 1
 
-# Relative error against PyTorch past which an engine is not used.
-BOUND = 2e-2
-
 
 class Proofs:
     """The folder `proofs` beside the index. What can't be written is remembered until the end."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.known = {}
+        self.known: dict[tuple[str, str], dict[str, Any] | None] = {}
 
-    def path(self, engine, unet):
+    def path(self, engine: str, unet: str) -> Path:
         return self.folder / f"{engine}-{unet[:12]}.json"
 
-    def error(self, engine, unet):
+    def error(self, engine: str, unet: str) -> float | None:
         """The relative error seen, or None if it was never looked at."""
         seen = self._seen(engine, unet)
-        return seen and seen["relative_error"]
+        return seen["relative_error"] if seen else None
 
-    def torch_speed(self, engine, unet):
+    def torch_speed(self, engine: str, unet: str) -> Speed | None:
         """What PyTorch took for the call that both computed, or None."""
+        seen = self._seen(engine, unet)
+        if seen is None:
+            return None
         try:
-            seen = self._seen(engine, unet)
             batch, _, height, width = seen["shape"]
             size = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
             return Speed(seen["gpu"], *size, batch, seen["tokens"], seen["torch_milliseconds"])
         except (KeyError, TypeError, ValueError):
             return None
 
-    def _seen(self, engine, unet):
+    def _seen(self, engine: str, unet: str) -> dict[str, Any] | None:
         key = (engine, unet)
         if key not in self.known:
             self.known[key] = self._read(*key)
         return self.known[key]
 
-    def _read(self, engine, unet):
+    def _read(self, engine: str, unet: str) -> dict[str, Any] | None:
         try:
-            tree = json.loads(self.path(engine, unet).read_text("utf-8"))
+            tree: dict[str, Any] = json.loads(self.path(engine, unet).read_text("utf-8"))
             if tree["unet"] != unet:
                 return None
             # JSON has no NaN: what was not a number is written as null.
@@ -59,20 +59,21 @@ class Proofs:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def record(self, engine, unet, error, about):
-        """Keeps an error and what else is known of it; raises OSError if the folder can't be written."""
+    def record(self, engine: str, unet: str, error: float, bound: float, about: dict[str, Any]) -> None:
+        """Keeps an error, the bound of those that are used, and what else is known of it; raises OSError if the
+        folder can't be written."""
         self.known[engine, unet] = about | {"relative_error": error}
         number = error if math.isfinite(error) else None
         tree = {"version": VERSION, "engine": engine, "unet": unet, "relative_error": number}
-        write(self.path(engine, unet), json.dumps(tree | {"bound": BOUND} | about, indent=1).encode())
+        write(self.path(engine, unet), json.dumps(tree | {"bound": bound} | about, indent=1).encode())
 
 
-def holds(error):
-    """Whether an engine of this error may be used. NaN may not."""
-    return error <= BOUND
+def holds(error: float, bound: float) -> bool:
+    """Whether an engine of this relative error against PyTorch may be used. NaN may not."""
+    return error <= bound
 
 
-def write(path, data):
+def write(path: str | Path, data: bytes) -> None:
     """Writes a file aside, syncs and renames it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

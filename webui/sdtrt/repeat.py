@@ -38,7 +38,7 @@ def watch(p, unet, before_pass):
         if vars(p).get("sample") is watched:
             del p.sample
         saved = Saved(p)
-        found = ()
+        found: tuple = ()
         for last in [False] * REPEATS + [True]:
             try:
                 with unet.watched(None if last else Watch(found)):
@@ -47,8 +47,9 @@ def watch(p, unet, before_pass):
                 found = repeat.found
             # Here nothing of that pass is held any more.
             saved.restore(before_pass)
+        raise AssertionError("without a watch nothing asks for the pass once more")
 
-    watched.sdtrt_watches = True
+    watched.sdtrt_watches = True  # type: ignore[attr-defined]
     p.sample = watched
 
 

@@ -1,10 +1,12 @@
 """Which engine serves a call, and whether PyTorch would be faster. Pure."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from . import calls
-from .index import Engine
+from .calls import Call
+from .index import Engine, Speed
 
 # How far apart in pixels two sizes may be, and still take about the same time for each.
 ALIKE = 1.25
@@ -18,7 +20,7 @@ class Served(NamedTuple):
     milliseconds: float | None
 
 
-def best(engines, call, gpu):
+def best(engines: Sequence[Engine], call: Call, gpu: str | None) -> Served | None:
     """The fastest of those that take the call, or None. Unless speeds tell otherwise a fixed engine is faster
     than an open one, and then the daemon's order counts."""
     able = [
@@ -32,27 +34,31 @@ def best(engines, call, gpu):
     likely = min(able, key=lambda served: not served.engine.is_fixed)
     if likely.milliseconds is None:
         return likely
-    return min((served for served in able if served.milliseconds is not None), key=lambda served: served.milliseconds)
+    timed = [(served.milliseconds, served) for served in able if served.milliseconds is not None]
+    return min(timed, key=lambda each: each[0])[1]
 
 
-def is_beyond(engine, call, gpu):
+def is_beyond(engine: Engine, call: Call, gpu: str | None) -> bool:
     """Whether the call is larger than the engine computes on this GPU."""
     return any(limit.gpu == gpu and call.width * call.height > limit.pixels for limit in engine.limits)
 
 
-def known(speeds, call, gpu):
+def known(speeds: Sequence[Speed], call: Call, gpu: str | None) -> float | None:
     """Milliseconds of the speed on this GPU that is the likeliest to be the call's, or None."""
-    distance = lambda speed: max(ratio := speed.width * speed.height / (call.width * call.height), 1 / ratio)
+    def distance(speed: Speed) -> float:
+        ratio = speed.width * speed.height / (call.width * call.height)
+        return max(ratio, 1 / ratio)
+
     alike = [
         speed
         for speed in speeds
         if speed.gpu == gpu and speed.batch == call.batch and distance(speed) <= ALIKE
     ]
     nearest = min(alike, key=lambda speed: (distance(speed), abs(speed.tokens - call.tokens)), default=None)
-    return nearest and nearest.milliseconds
+    return nearest.milliseconds if nearest else None
 
 
-def slower(served, torch_speeds, call, gpu):
+def slower(served: Served, torch_speeds: Sequence[Speed], call: Call, gpu: str | None) -> str | None:
     """Why PyTorch should compute a call though an engine could, for people; None if it should not."""
     torch = known(torch_speeds, call, gpu)
     if served.milliseconds is None or torch is None or served.milliseconds <= torch:

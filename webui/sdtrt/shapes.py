@@ -4,26 +4,32 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from contextlib import suppress
+from pathlib import Path
 
+from .calls import Call
 from .daemon import NoAnswer, Refused, ask
 from .proofs import write
 
 VERSION = 1
 
+# Width, height and batch by name.
+Shape = dict[str, int]
+
 
 class Shapes:
     """The shapes of a job, each once, the one used last being last."""
 
-    def __init__(self):
-        self._seen = {}
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[tuple[int, int, int], Shape]] = {}
 
-    def note(self, signature, call):
+    def note(self, signature: str, call: Call) -> None:
         shape = call.width, call.height, call.batch
         of_signature = self._seen.setdefault(signature, {})
         of_signature.pop(shape, None)
         of_signature[shape] = {"width": call.width, "height": call.height, "batch": call.batch}
 
-    def take(self):
+    def take(self) -> dict[str, list[Shape]]:
         """What was noted since it was last taken, by signature."""
         seen, self._seen = self._seen, {}
         return {signature: list(shapes.values()) for signature, shapes in seen.items()}
@@ -32,17 +38,17 @@ class Shapes:
 class Teller:
     """Tells of shapes in the background: nobody waits for a daemon."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         # One file for each signature, however long the daemon is away.
         self._name = secrets.token_hex(4)
-        self._left = {}
+        self._left: dict[str, list[Shape]] = {}
 
-    def tell(self, socket, seen):
+    def tell(self, socket: str | None, seen: dict[str, list[Shape]]) -> None:
         if seen:
             threading.Thread(target=self.tell_now, args=(socket, seen), daemon=True).start()
 
-    def tell_now(self, socket, seen):
+    def tell_now(self, socket: str | None, seen: dict[str, list[Shape]]) -> None:
         for signature, shapes in seen.items():
             try:
                 ask(socket, "shapes", signature=signature, shapes=shapes)
@@ -52,13 +58,11 @@ class Teller:
             except NoAnswer:
                 self._leave(signature, shapes)
 
-    def _leave(self, signature, shapes):
+    def _leave(self, signature: str, shapes: list[Shape]) -> None:
         """Leaves them for the daemon's next start."""
         left = [shape for shape in self._left.get(signature, []) if shape not in shapes] + shapes
         self._left[signature] = left
         tree = {"version": VERSION, "signature": signature, "shapes": left}
-        try:
+        # The next job tells of its own.
+        with suppress(OSError):
             write(self._folder / f"{signature}-{self._name}.json", json.dumps(tree).encode())
-        except OSError:
-            # The next job tells of its own.
-            pass

@@ -3,22 +3,30 @@ the same signature from a checkpoint's header."""
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    import torch
+
+# Of each parameter the dictionary that it hangs in, and its name there.
+Places = dict[str, tuple[dict[str, Any], str]]
+# Shapes by parameter, and heads by attention.
+Form = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 HEADER = "sdtrt signature 1"
 
 
-def text(shapes, heads):
+def text(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str:
     """What a signature is the hash of: shapes by parameter, and heads by attention."""
-    in_order = lambda mapping: sorted(mapping.items(), key=lambda item: item[0].encode())
     lines = [HEADER]
-    lines += [f"{name} {'x'.join(map(str, shape))}" for name, shape in in_order(shapes)]
-    lines += [f"heads {name} {count}" for name, count in in_order(heads)]
+    lines += [f"{name} {'x'.join(map(str, shapes[name]))}" for name in sorted(shapes, key=str.encode)]
+    lines += [f"heads {name} {heads[name]}" for name in sorted(heads, key=str.encode)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def signature(shapes, heads):
+def signature(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str:
     return hashlib.sha256(text(shapes, heads).encode()).hexdigest()
 
 
@@ -34,11 +42,12 @@ class Looks:
     """Looks at UNets, and computes a signature only where names, shapes or heads have changed. Keeps none of them
     alive."""
 
-    def __init__(self):
-        self._seen = WeakKeyDictionary()
-        self._places = WeakKeyDictionary()
+    def __init__(self) -> None:
+        # Names of the parameters at the first look, what was there at the last one, and its signature.
+        self._seen: WeakKeyDictionary[torch.nn.Module, tuple[set[str], Form, str]] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[torch.nn.Module, Places] = WeakKeyDictionary()
 
-    def at(self, unet):
+    def at(self, unet: torch.nn.Module) -> Look:
         modules = list(unet.named_modules())
         places = {
             f"{path}.{name}" if path else name: (module._parameters, name)
@@ -48,19 +57,19 @@ class Looks:
         }
         shapes = {name: tuple(held[key].shape) for name, (held, key) in places.items()}
         heads = {path: getattr(module, "heads", None) for path, module in modules if hasattr(module, "to_q")}
-        first, last, found = self._seen.get(unet, (shapes.keys(), None, None))
-        if last != (shapes, heads):
-            found = signature(shapes, heads)
+        before = self._seen.get(unet)
+        first = before[0] if before else set(shapes)
+        found = before[2] if before and before[1] == (shapes, heads) else signature(shapes, heads)
         self._seen[unet], self._places[unet] = (first, (shapes, heads), found), places
         return Look(found, tuple(sorted(shapes.keys() - first)))
 
-    def signature(self, unet):
+    def signature(self, unet: torch.nn.Module) -> str:
         """As of the last look, or else the first."""
         if unet not in self._seen:
             self.at(unet)
         return self._seen[unet][2]
 
-    def places(self, unet):
+    def places(self, unet: torch.nn.Module) -> Places:
         """Where each parameter hung at the last look: its module's own dictionary, and its name there. So what
         was put in its place since is seen."""
         return self._places[unet]

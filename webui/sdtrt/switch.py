@@ -2,20 +2,26 @@
 costs seconds, and our engines read its weights where they are."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 
-def install(sd_unet, is_ours, follow, log=print):
+
+def install(
+    sd_unet: Any, is_ours: Callable[[Any], bool], follow: Callable[[], None], log: Callable[[str], None] = print
+) -> None:
     """Puts ours in the place of `sd_unet.apply_unet`, once. `is_ours` tells our options, and `follow` has the list
     of them follow the model that is loaded."""
     original = sd_unet.apply_unet
     if hasattr(original, "sdtrt_original"):
         return
 
-    def apply_unet(option=None):
+    def apply_unet(option: str | None = None) -> None:
         if option is None:
             follow()
         chosen = sd_unet.get_unet_option(option)
         if not is_ours(chosen) or chosen == sd_unet.current_unet_option:
-            return original(option)
+            original(option)
+            return
         before, current = sd_unet.current_unet_option, sd_unet.current_unet
         if current is not None and not is_ours(before):
             current.deactivate()
@@ -26,5 +32,5 @@ def install(sd_unet, is_ours, follow, log=print):
         log(f"Activating unet: {chosen.label}")
         sd_unet.current_unet.activate()
 
-    apply_unet.sdtrt_original = original
+    apply_unet.sdtrt_original = original  # type: ignore[attr-defined]
     sd_unet.apply_unet = apply_unet

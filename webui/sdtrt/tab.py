@@ -100,7 +100,9 @@ def show(name):
     if entry is None:
         return "Choose a checkpoint."
     found = hooks.catalogue.by_id(entry["weights_id"])
-    engines = hooks.catalogue.index.engines(found) if found else ()
+    if found is None:
+        return view.checkpoint(entry, (), {})
+    engines = hooks.catalogue.index.engines(found)
     return view.checkpoint(entry, engines, hooks.unet.limits(found, engines))
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import torch
 
+__all__ = ["DTYPES", "LOGGER", "Logger", "dtype_of", "trt"]
+
 try:
     import tensorrt_rtx as trt
 except ImportError:

@@ -2,30 +2,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from . import calls, loras, machine, proofs
 from .binding import Unfit
+from .calls import Call
 from .choosing import Chooser, HandOver, failed
-from .index import Speed
+from .gpu import Gpu
+from .host import Host, on_its_gpu
+from .index import Checkpoint, Engine, Speed
 from .look import Look, is_finite
-from .shapes import Shapes
+from .loras import State
+from .options import Catalogue
+from .place import Place
+from .shapes import Shape, Shapes
 from .signature import Looks
 from .subject import Subject
 from .unusable import Size
-from .watch import Repeat, Served
+from .watch import Repeat, Served, Watch
 
+if TYPE_CHECKING:
+    import torch
 
-def on_its_gpu(method):
-    """Has the web UI's GPU as CUDA's current one meanwhile."""
+    Inputs = dict[str, torch.Tensor]
 
-    @wraps(method)
-    def there(self, *args, **kwargs):
-        with machine.on(self.host.gpu()):
-            return method(self, *args, **kwargs)
-
-    return there
 
 
 class Unet:
@@ -34,44 +36,47 @@ class Unet:
     `catalogue` is what the daemon has, `place` where things are kept, `gpu` what works there, and `host` the
     module a1111."""
 
-    def __init__(self, catalogue, place, gpu, host):
+    def __init__(self, catalogue: Catalogue, place: Place, gpu: Gpu, host: Host) -> None:
         self.catalogue, self.gpu, self.host = catalogue, gpu, host
         self.looks, self.shapes = Looks(), Shapes()
         self.chooser = Chooser(place)
         # Of a pass that can be computed anew, whose results are looked at one call later.
-        self.watch = None
+        self.watch: Watch | None = None
+        # What serves the call that is computed, and where it is PyTorch instead of an engine that has failed.
+        self.entry: Engine | None = None
+        self.barrier: tuple[Subject, Call] | None = None
         self.start_job()
 
-    def start_job(self):
+    def start_job(self) -> None:
         """What did not work is tried once more, and said once more."""
         self.chooser.failed = {}
-        self.said = set()
+        self.said: set[str] = set()
         # Sizes that engines failed at in a pass that was then computed anew, by UNet and variant, with what to say.
-        self.barred = {}
+        self.barred: dict[tuple[str, State | None], tuple[Call, str]] = {}
         self.provable = True
         self.start_pass()
 
-    def start_pass(self):
+    def start_pass(self) -> None:
         """What came before may have changed the web UI's own UNet, or moved it."""
-        self.subject = None
+        self.subject: Subject | None = None
         self.looked_inside = False
-        self.altered = None
+        self.altered: str | None = None
 
     @on_its_gpu
-    def activate(self):
+    def activate(self) -> None:
         """Has the web UI's UNet where engines read it; which of them is loaded, the first call decides. Never
         raises."""
         self.start_pass()
         self._try(self.host.wake_for_later)
 
     @on_its_gpu
-    def deactivate(self):
+    def deactivate(self) -> None:
         """Leaves the web UI's UNet as it was, and gives memory back. Never raises."""
         self.subject = None
         self._try(self.gpu.rest)
 
     @on_its_gpu
-    def step_aside(self):
+    def step_aside(self) -> None:
         """Has the web UI's own UNet as it was for an extension that works inside of it."""
         self._say(f"{self.host.obstacle()}; PyTorch computes")
         self.subject = None
@@ -79,26 +84,28 @@ class Unet:
         self._try(self.host.wake_for_later)
 
     @on_its_gpu
-    def end_job(self):
+    def end_job(self) -> dict[str, list[Shape]]:
         """Keeps the kernels that were compiled, and tells the shapes of the job. Never raises."""
         self._try(self.gpu.save)
         return self.shapes.take()
 
     @on_its_gpu
-    def put_away(self):
+    def put_away(self) -> None:
         """Has nothing loaded while the web UI computes without. Never raises."""
         self._try(self.gpu.save)
         self._try(self.gpu.drop)
 
     @on_its_gpu
-    def limits(self, checkpoint, engines):
+    def limits(self, checkpoint: Checkpoint, engines: tuple[Engine, ...]) -> dict[str, Size]:
         """The size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
         gpu, driver = machine.here().gpu, machine.driver()
         least = lambda engine: self.chooser.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
         return {engine.id: size for engine in engines if (size := least(engine)) is not None}
 
     @on_its_gpu
-    def forward(self, x, timesteps, context, *args, **kwargs):
+    def forward(
+        self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
         """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
         [batch, width] where the model has it. Returns [batch, 4, height, width]."""
         self.entry = self.barrier = None
@@ -109,18 +116,20 @@ class Unet:
             self._say(str(why))
         except Unfit as why:
             # Found out before any engine has read a weight.
-            self.subject.unfit = f"{why}; PyTorch computes it"
-            self._say(self.subject.unfit)
+            line = f"{why}; PyTorch computes it"
+            if self.subject is not None:
+                self.subject.unfit = line
+            self._say(line)
             self._try(self.host.wake)
         except Exception as error:
             self._give_up(error)
         latent = self._torch_forward(x, timesteps, context, *args, **kwargs)
-        if self.barrier is not None:
-            self._look_later(x, latent, None, *self.barrier)
+        if self.watch is not None and self.barrier is not None:
+            self._look_later(self.watch, x, latent, None, *self.barrier)
         return latent
 
     @contextmanager
-    def watched(self, watch):
+    def watched(self, watch: Watch | None) -> Iterator[None]:
         """A pass whose results are looked at one call later: then Repeat may come out of it, and it is to be computed
         anew. Without `watch` they are looked at, at once."""
         before, self.watch = self.watch, watch
@@ -135,11 +144,18 @@ class Unet:
         finally:
             self.watch = before
 
-    def _torch_forward(self, *args, **kwargs):
+    def _torch_forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         self.gpu.restore(self.host.torch_unet())
         return self.host.torch_forward(*args, **kwargs)
 
-    def _forward(self, x, timesteps, context, y=None, **others):
+    def _forward(
+        self,
+        x: torch.Tensor,
+        timesteps: torch.Tensor,
+        context: torch.Tensor,
+        y: torch.Tensor | None = None,
+        **others: Any,
+    ) -> torch.Tensor:
         obstacle = self.host.obstacle() or self._inside()
         if obstacle is None and getattr(context, "requires_grad", False):
             obstacle = "the text is trained"
@@ -158,7 +174,7 @@ class Unet:
         subject.fresh = False
         is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
         if self.watch is not None and (is_known or not self.provable):
-            self._look_later(x, latent, entry, subject, call)
+            self._look_later(self.watch, x, latent, entry, subject, call)
             return latent
         if not is_finite(latent):
             return self._catch(entry, subject, call, inputs)
@@ -166,11 +182,18 @@ class Unet:
             return self._prove(entry, subject, call, latent, inputs)
         return latent
 
-    def _look_later(self, x, latent, entry, subject, call):
-        watch = self.watch
+    def _look_later(
+        self,
+        watch: Watch,
+        x: torch.Tensor,
+        latent: torch.Tensor,
+        entry: Engine | None,
+        subject: Subject,
+        call: Call,
+    ) -> None:
         watch.last = Served(entry, subject, call, watch.calls), Look(x, latent)
 
-    def _look_back(self):
+    def _look_back(self) -> None:
         """Looks at the call before this one, of which the GPU has been told long enough ago."""
         watch = self.watch
         if watch is None:
@@ -186,14 +209,13 @@ class Unet:
         if served.entry is None:
             watch.in_torch, watch.torch_is_finite = served.number, watch.torch_is_finite and good
         elif not good and known:
-            self._bar(served)
+            self._bar(served.entry, served.subject, served.call)
             raise Repeat((*watch.found, served))
         elif not good:
             self._say(f"{no_better(served.entry, served.call)} of inputs that have some")
 
-    def _bar(self, served):
+    def _bar(self, entry: Engine, subject: Subject, call: Call) -> None:
         """Has PyTorch compute what is as large, until that is known to be right or the job is over."""
-        entry, subject, call, _ = served
         line = (
             f"engine {entry.id[:12]} gave NaN or infinity at {call.width}×{call.height}; the pass is computed once "
             "more, and by PyTorch from this size on"
@@ -201,7 +223,7 @@ class Unet:
         self._say(line)
         self.barred[subject.id, subject.variant] = call, line
 
-    def _end_watch(self):
+    def _end_watch(self) -> None:
         """Looks at the last call. What PyTorch could compute where an engine could not is marked."""
         watch = self.watch
         if watch is None:
@@ -209,7 +231,7 @@ class Unet:
         self._look_back()
         for entry, subject, call, number in watch.found:
             # The pass may have been interrupted before, or memory was short.
-            if number > watch.in_torch:
+            if entry is None or number > watch.in_torch:
                 continue
             if watch.torch_is_finite:
                 self.barred.pop((subject.id, subject.variant), None)
@@ -217,13 +239,13 @@ class Unet:
             else:
                 self._say(f"{no_better(entry, call)} as PyTorch does")
 
-    def _inside(self):
+    def _inside(self) -> str | None:
         """What another extension does inside of the web UI's UNet in this pass, for people."""
         if not self.looked_inside:
             self.looked_inside, self.altered = True, self.host.altered()
-        return self.altered and f"another extension works at {self.altered} of the UNet"
+        return f"another extension works at {self.altered} of the UNet" if self.altered else None
 
-    def _look(self, unet):
+    def _look(self, unet: torch.nn.Module) -> Subject:
         """The UNet that is loaded now, with the LoRAs that are on in its weights."""
         networks = self.host.networks()
         state = loras.state(networks)
@@ -245,22 +267,22 @@ class Unet:
         self.subject = subject
         return subject
 
-    def _serving(self, subject, call):
+    def _serving(self, subject: Subject, call: Call) -> tuple[Engine, int]:
         """The engine and the optimization profile for a call."""
         index = self.catalogue.index
         if subject.signature in index.signatures:
             self.shapes.note(subject.signature, call)
-        barred, line = self.barred.get((subject.id, subject.variant), (None, None))
-        if barred is not None and barred.width * barred.height <= call.width * call.height:
-            self.barrier = (subject, call) if self.watch is not None else None
-            raise HandOver(line)
+        barred = self.barred.get((subject.id, subject.variant))
+        if barred is not None and barred[0].width * barred[0].height <= call.width * call.height:
+            self.barrier = subject, call
+            raise HandOver(barred[1])
         if call not in subject.answers:
             subject.answers[call] = self.chooser.choose(index, subject, call)
         if subject.unfit is not None:
             raise HandOver(subject.unfit)
         return subject.answers[call]
 
-    def _catch(self, entry, subject, call, inputs):
+    def _catch(self, entry: Engine, subject: Subject, call: Call, inputs: Inputs) -> torch.Tensor:
         """PyTorch's result of a call that an engine gave numbers for that are not all finite. If PyTorch's are, the
         engine does not serve this size any more."""
         # Waits for each, which only such a call does. Numbers of steps may be integers.
@@ -273,9 +295,9 @@ class Unet:
             self._say(f"{no_better(entry, call)} {too}; PyTorch computes it")
         return latent
 
-    def _mark(self, entry, subject, call):
+    def _mark(self, entry: Engine, subject: Subject, call: Call) -> None:
         """Has an engine not serve a size with these weights, on GPUs like this one with its driver."""
-        size = Size(machine.here().gpu, machine.driver(), *call, int(time.time()))
+        size = Size(machine.here().gpu or "", machine.driver(), *call, int(time.time()))
         self._say(failed(entry, call, size))
         # Another engine may take it.
         subject.answers.clear()
@@ -284,13 +306,15 @@ class Unet:
         except OSError as problem:
             self._say(f"what the engine can't compute could not be kept, and will be found out again: {problem}")
 
-    def _in_torch(self, inputs):
+    def _in_torch(self, inputs: Inputs) -> torch.Tensor:
         """A call that was meant for an engine, by PyTorch."""
         others = dict(inputs)
         first = [others.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
         return self._torch_forward(*first, **others)
 
-    def _prove(self, entry, subject, call, latent, inputs):
+    def _prove(
+        self, entry: Engine, subject: Subject, call: Call, latent: torch.Tensor, inputs: Inputs
+    ) -> torch.Tensor:
         """Computes the call with PyTorch too, and keeps how far they are apart and what PyTorch took. Returns the
         result to go on with."""
         approximation = self.host.approximation(from_file=not entry.is_shared)
@@ -316,26 +340,28 @@ class Unet:
             self.provable = False
             return latent
         self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
-        if proofs.holds(error):
+        if proofs.holds(error, self.catalogue.index.bound):
             return latent
         self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
         subject.answers.clear()
         return expected
 
-    def _record(self, entry, subject, call, shape, error, milliseconds):
-        about = machine.about()
+    def _record(
+        self, entry: Engine, subject: Subject, call: Call, shape: list[int], error: float, milliseconds: float
+    ) -> None:
+        about, bound = machine.about(), self.catalogue.index.bound
         self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
         # Whether it is faster can be told from now on.
         subject.answers.clear()
         more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
         try:
-            self.chooser.place.proofs.record(entry.id, subject.id, error, about | more)
+            self.chooser.place.proofs.record(entry.id, subject.id, error, bound, about | more)
         except OSError as problem:
             self._say(f"the comparison with PyTorch could not be kept: {problem}")
-        used = "and used" if proofs.holds(error) else f"past {proofs.BOUND:.0e}, and not used"
+        used = "and used" if proofs.holds(error, bound) else f"past {bound:.0e}, and not used"
         self._say(f"engine {entry.id[:12]} is {error:.1e} off PyTorch, {used}")
 
-    def _give_up(self, error):
+    def _give_up(self, error: Exception) -> None:
         """An engine that failed is not used for the rest of the job, and nothing of it stays."""
         reason = str(error) or type(error).__name__
         if self.entry is not None:
@@ -344,25 +370,25 @@ class Unet:
         self.subject = None
         self._try(self.gpu.drop)
 
-    def _try(self, do):
+    def _try(self, do: Callable[[], object]) -> None:
         try:
             do()
         except Exception as error:
             self._say(f"{type(error).__name__}: {error}")
 
-    def _say(self, line):
+    def _say(self, line: str) -> None:
         """Once in a job, not once in a step."""
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
 
 
-def no_better(entry, call):
+def no_better(entry: Engine, call: Call) -> str:
     """That an engine is not to blame, for people, but for why."""
     return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"
 
 
-def relative_error(found, expected):
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
     """‖found − expected‖ / ‖expected‖, which is NaN where anything is. Waits for the GPU."""
     found, expected = found.float(), expected.float()
-    return ((found - expected).norm() / expected.norm()).item()
+    return float(((found - expected).norm() / expected.norm()).item())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from .loras import State
 from .proofs import write
 
 VERSION = 1
@@ -23,13 +24,14 @@ class Size(NamedTuple):
     time: int
 
     @classmethod
-    def of(cls, tree):
+    def of(cls, tree: dict[str, Any]) -> Size:
         """From what a file holds."""
-        names = cls._fields
-        return cls(*(str(tree[name]) for name in names[:2]), *(int(tree[name]) for name in names[2:]))
+        number = lambda name: int(tree[name])
+        shape = map(number, ("width", "height", "batch", "tokens", "time"))
+        return cls(str(tree["gpu"]), str(tree["driver"]), *shape)
 
     @property
-    def pixels(self):
+    def pixels(self) -> int:
         return self.width * self.height
 
 
@@ -39,20 +41,22 @@ class Unusable:
     `variant` is what weights are known by beside their UNet. None are those that a file holds: those alone are the
     same next time, and kept."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._known = {}
+        self._known: dict[tuple[str, str, State | None], list[Size]] = {}
 
-    def path(self, engine, unet):
+    def path(self, engine: str, unet: str) -> Path:
         return self.folder / f"{engine}-{unet[:12]}.json"
 
-    def least(self, engine, unet, variant, gpu, driver):
+    def least(
+        self, engine: str, unet: str, variant: State | None, gpu: str | None, driver: str
+    ) -> Size | None:
         """The smallest size that failed on such a GPU with this driver, or None. Those at least as large count as
         failed too, whatever their batch and tokens: what overflows are sums over the positions of an image."""
         here = (size for size in self._sizes(engine, unet, variant) if (size.gpu, size.driver) == (gpu, driver))
         return min(here, key=lambda size: size.pixels, default=None)
 
-    def add(self, engine, unet, variant, size):
+    def add(self, engine: str, unet: str, variant: State | None, size: Size) -> None:
         """Remembers a size that failed; raises OSError if it can't be kept."""
         sizes = [*self._sizes(engine, unet, variant), size]
         self._known[engine, unet, variant] = sizes
@@ -63,13 +67,13 @@ class Unusable:
         tree = {"version": VERSION, "engine": engine, "unet": unet, "sizes": [each._asdict() for each in kept]}
         write(self.path(engine, unet), json.dumps(tree, indent=1).encode())
 
-    def _sizes(self, engine, unet, variant):
+    def _sizes(self, engine: str, unet: str, variant: State | None) -> list[Size]:
         key = engine, unet, variant
         if variant is None and key not in self._known:
             self._known[key] = self._read(engine, unet)
         return self._known.get(key, [])
 
-    def _read(self, engine, unet):
+    def _read(self, engine: str, unet: str) -> list[Size]:
         try:
             tree = json.loads(self.path(engine, unet).read_text("utf-8"))
             if (tree["version"], tree["engine"], tree["unet"]) != (VERSION, engine, unet):

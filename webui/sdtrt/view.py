@@ -2,11 +2,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .index import Engine, Profile
+from .unusable import Size
 
 GB = 1e9
 
 
-def status(daemon):
+def status(daemon: dict[str, Any]) -> str:
     """The daemon's `status`."""
     rows = [("TensorRT", daemon["runtime_problem"] or _runtime(daemon["runtime"]))]
     gpus = ", ".join(f"{gpu['name']} ({gpu['compute_capability']})" for gpu in daemon["gpus"])
@@ -26,11 +31,11 @@ def status(daemon):
     return _table(("", f"sdtrtd {daemon['daemon']['version']}"), rows)
 
 
-def _runtime(runtime):
+def _runtime(runtime: dict[str, str] | None) -> str:
     return f"{runtime['flavour']} {runtime['version']}" if runtime else "none yet"
 
 
-def checkpoint(shown, indexed, limits):
+def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping[str, Size]) -> str:
     """One entry of the daemon's `list`, its engines in the index, and the sizes from which on they fail here."""
     lines = [f"**{name(shown)}** is {shown['state']}" + (f": {shown['reason']}" if shown["reason"] else "")]
     by_id = {engine.id: engine for engine in indexed}
@@ -51,7 +56,7 @@ def checkpoint(shown, indexed, limits):
     return "\n\n".join(lines)
 
 
-def profile(profile):
+def profile(profile: Profile) -> str:
     """An optimization profile as a person thinks of it."""
     images = max(1, profile.batch.most // 2)
     tokens = profile.tokens.most // 77 * 75
@@ -61,22 +66,25 @@ def profile(profile):
     return f"{profile.preset}: {sizes} pixels, up to {images} at once, {tokens} tokens"
 
 
-def name(shown):
+def name(shown: dict[str, Any]) -> str:
     """How the list calls an entry."""
     where = os.path.basename(shown["locations"][0]) if shown["locations"] else "no file"
     return f"{where} ({key(shown)[:12]})" if shown["weights_id"] else where
 
 
-def key(shown):
+def key(shown: dict[str, Any]) -> str:
     """What the daemon knows an entry by."""
-    return shown["weights_id"] or shown["locations"][0]
+    found: str = shown["weights_id"] or shown["locations"][0]
+    return found
 
 
-def _table(head, rows):
-    line = lambda cells: "| " + " | ".join(map(_cell, cells)) + " |"
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(_cell, cells)) + " |"
+
     return "\n".join([line(head), "|" + " --- |" * len(head), *map(line, rows)])
 
 
-def _cell(text):
+def _cell(text: str) -> str:
     # A cell is one line, and a bar ends it.
     return str(text).replace("|", "\\|").replace("\n", " ")

@@ -32,9 +32,9 @@ class Weights:
     moved to the CPU is gone from the GPU."""
 
     def __init__(self):
-        self._bound = WeakKeyDictionary()
+        self._bound: WeakKeyDictionary[torch.nn.Module, Bound] = WeakKeyDictionary()
         # Of each UNet the parameters whose layout is not what it was, and which it was.
-        self._turned = WeakKeyDictionary()
+        self._turned: WeakKeyDictionary[torch.nn.Module, dict] = WeakKeyDictionary()
 
     def release(self):
         """Engines read nothing any more, and what is on the GPU is laid out as it was."""
@@ -91,7 +91,8 @@ class Weights:
             misfit = each.misfit([parameters[part].shape for part in each.parts])
             if misfit is not None:
                 raise Unfit(misfit)
-        addresses, wide = {}, {}
+        addresses: dict[str, int] = {}
+        wide: dict[str, torch.Tensor] = {}
         for each in bound.table:
             parts = [parameters[part] for part in each.parts]
             if lie_ready(each, parts) or self._arrange(bound, unet, places, each, parts):
@@ -99,7 +100,7 @@ class Weights:
                 addresses[each.name] = parts[0].data_ptr()
             else:
                 addresses[each.name] = copy(bound, each, parts).data_ptr()
-                wide |= {name: of for name, of in zip(each.parts, parts) if torch.finfo(of.dtype).max > FP16_END}
+                wide |= {name: of for name, of in zip(each.parts, parts, strict=True) if is_wide(of)}
         check_range(wide)
         return addresses
 
@@ -110,7 +111,7 @@ class Weights:
             return False
         if len(parts) > 1:
             joined = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
-            for part, rows in zip(parts, joined.split([part.shape[0] for part in parts])):
+            for part, rows in zip(parts, joined.split([part.shape[0] for part in parts]), strict=True):
                 rows.copy_(part)
                 part.data = rows
             return True
@@ -149,7 +150,8 @@ def sound(name, places, device):
         raise Unfit(f"{name} is no array of numbers ({found.dtype}, {found.layout}, on {found.device})")
     if found.device != device:
         raise Unfit(f"{name} is on {found.device} and not on the engine's GPU")
-    last = found.storage_offset() + sum((size - 1) * step for size, step in zip(found.shape, found.stride()))
+    steps = zip(found.shape, found.stride(), strict=True)
+    last = found.storage_offset() + sum((size - 1) * step for size, step in steps)
     if found.numel() == 0 or (last + 1) * found.element_size() > found.untyped_storage().nbytes():
         raise Unfit(f"the memory of {name} was given back")
     return found
@@ -190,9 +192,14 @@ def copy(bound, each, parts):
         bound.copies[each.name] = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
     found = bound.copies[each.name]
     rows = found.permute(0, 3, 1, 2) if each.layout == "ohwi" else found
-    for own, part in zip(rows.split([part.shape[0] for part in parts]), parts):
+    for own, part in zip(rows.split([part.shape[0] for part in parts]), parts, strict=True):
         own.copy_(part)
     return found
+
+
+def is_wide(parameter):
+    """Whether its type has room for more than fp16 has."""
+    return torch.finfo(parameter.dtype).max > FP16_END
 
 
 def check_range(parameters):
@@ -200,6 +207,6 @@ def check_range(parameters):
     if not parameters:
         return
     largest = [torch.linalg.vector_norm(each, math.inf, dtype=torch.float32) for each in parameters.values()]
-    for name, value in zip(parameters, torch.stack(largest).tolist()):
+    for name, value in zip(parameters, torch.stack(largest).tolist(), strict=True):
         if FP16_END <= value < math.inf:
             raise Unfit(f"{name} goes up to {value:.3g}, which fp16 has no room for")

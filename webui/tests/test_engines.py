@@ -24,7 +24,7 @@ def fixed(name):
 class Loaded:
     """A stand-in for an engine."""
 
-    inputs = {"sample"}
+    inputs = frozenset({"sample"})
 
     def __init__(self, entry, log):
         self.cache = SimpleNamespace(save=lambda: log.append(f"save {entry.id}"))
@@ -108,7 +108,8 @@ class Gpus(Case):
     def setUp(self):
         super().setUp()
         self.gpu = Gpu(None, self.said.append)
-        self.gpu._engines, self.gpu._weights = self.engines, Weights(self.log)
+        self.weights = Weights(self.log)
+        self.gpu._working = self.engines, self.weights
         self.serve = lambda entry, unet, **inputs: self.gpu.serve(entry, 0, inputs or {"sample": 1}, unet, {}, True)
 
     def load(self, entry, lent):
@@ -128,10 +129,10 @@ class Gpus(Case):
             self.serve(entry("a"), object(), sample=1, y=2)
         for problem, loads in ((binding.Unfit("fp8"), 0), (binding.OutOfMemory("memory"), 1)):
             del self.log[:]
-            self.gpu._weights.problem = problem
+            self.weights.problem = problem
             with self.assertRaises(type(problem)):
                 self.serve(entry("a"), object())
-            self.gpu._weights.problem = None
+            self.weights.problem = None
             self.serve(entry("a"), object())
             self.assertEqual(self.log.count("load a"), loads, "where memory is short nothing stays loaded")
 

@@ -1,4 +1,5 @@
 """What is read and written beside the engines, and what is shown of it."""
+import io
 import itertools
 import json
 import socket
@@ -8,7 +9,7 @@ import unittest
 from pathlib import Path
 
 import install
-from sdtrt import index, place, shapes, view
+from sdtrt import a1111, index, place, shapes, view
 from sdtrt.calls import Call
 from sdtrt.daemon import NoAnswer, Refused, ask
 from sdtrt.unusable import Size
@@ -153,6 +154,13 @@ class Files(unittest.TestCase):
                 ask(answer(*replies), "status")
         with self.assertRaisesRegex(NoAnswer, "no sdtrtd answers"):
             ask(self.folder / "nobody", "status")
+
+    def test_the_console_shows_what_is_said(self):
+        (console,) = a1111.LOG.handlers
+        before = console.setStream(shown := io.StringIO())
+        self.addCleanup(console.setStream, before)
+        a1111.say("engine 0123 is 8e-03 off PyTorch, and used: 100 %s")
+        self.assertEqual(shown.getvalue(), "sdtrt: engine 0123 is 8e-03 off PyTorch, and used: 100 %s\n")
 
     def test_sizes_for_people(self):
         file = index.parse(samples.text(samples.checkpoint("a", ["/m/a.ckpt"]), shared=[samples.engine()]))

@@ -57,6 +57,22 @@ class Proofs(Served):
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "second's of a")
 
+    def test_the_bound_is_the_daemons(self):
+        self.error = 0.021
+        for bound, computed in ((None, "PyTorch's of a"), (0.03, "engine's of a"), (0.01, "PyTorch's of a")):
+            with self.subTest(bound):
+                for path in self.folder.glob("proofs/*"):
+                    path.unlink()
+                samples.Gpu(self, self.folder)
+                unet = self.start(samples.engine(state="unproven"))
+                if bound is not None:
+                    tree = json.loads(hooks.place.index.read_text())
+                    hooks.place.index.write_text(json.dumps(tree | {"bound": bound}))
+                self.webui.job()
+                for _ in range(2):
+                    self.assertEqual(unet.forward(*samples.call()), computed)
+                self.assertEqual(self.proof()["bound"], bound or 0.02, "an older daemon does not say it")
+
     def test_what_pytorch_approximates_is_no_measure(self):
         unet = self.start(samples.engine(state="unproven"))
         model = self.webui.models.model_data.sd_model
@@ -117,13 +133,14 @@ class Proofs(Served):
 
     def test_what_an_engine_computed_is_remembered(self):
         for error, holds in ((0.019, True), (0.021, False), (float("nan"), False), (float("inf"), False)):
-            self.assertEqual(proofs.holds(error), holds)
+            self.assertEqual(proofs.holds(error, 0.02), holds)
             seen = proofs.Proofs(self.folder / "proofs")
-            seen.record("engine", "unet", error, {"gpu": "one"})
+            seen.record("engine", "unet", error, 0.02, {"gpu": "one"})
             tree = json.loads(seen.path("engine", "unet").read_text())
             self.assertEqual((tree["engine"], tree["unet"], tree["gpu"]), ("engine", "unet", "one"))
+            self.assertEqual(tree["bound"], 0.02)
             again = proofs.Proofs(self.folder / "proofs")
-            self.assertEqual(proofs.holds(again.error("engine", "unet")), holds)
+            self.assertEqual(proofs.holds(again.error("engine", "unet"), 0.02), holds)
             self.assertIsNone(again.error("engine", "other"))
             self.assertIsNone(again.torch_speed("engine", "unet"), "of an older version")
             self.assertEqual(len(list(self.folder.glob("proofs/*"))), 1, "nothing is left aside")

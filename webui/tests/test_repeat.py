@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from sdtrt import hooks, repeat, watch
 
 from . import samples
-from .test_unusable import ENGINE, MEGAPIXEL, SECOND, TORCH, engine
 from .test_unet import Served
+from .test_unusable import ENGINE, MEGAPIXEL, SECOND, TORCH, engine
 
 try:
     import torch
@@ -276,7 +276,8 @@ class Watched(Served):
         p.steps = {1: lambda: self.gpu.overflows.update(engine=0)}
         self.assertEqual(self.sampled(p), [TORCH] * 2)
         self.assertEqual(sum(what == ("reload",) for what in self.did), 2)
-        self.assertEqual([size.width for size in hooks.unet.chooser.place.unusable._read("engine", "unet of a")], [1024, 512])
+        kept = hooks.unet.chooser.place.unusable._read("engine", "unet of a")
+        self.assertEqual([size.width for size in kept], [1024, 512])
 
     def test_where_it_never_ends_the_results_are_looked_at_at_once(self):
         p = self.pass_of((1024, 1024))

@@ -76,7 +76,7 @@ enum Command {
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
     },
-    /// Everything that a change must pass: format, clippy, rustdoc, tests
+    /// Everything that a change must pass: format, ruff, mypy, clippy, rustdoc, tests
     Ci,
 }
 

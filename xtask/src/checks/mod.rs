@@ -1,6 +1,7 @@
 //! What a change must pass.
 
 mod deny;
+mod python;
 
 use std::{path::Path, process::Command};
 
@@ -11,10 +12,11 @@ use crate::{
     folders, process, setup,
 };
 
-/// Format, clippy and rustdoc with their warnings as errors, then the libraries and every test. The
+/// Format, ruff and mypy, clippy and rustdoc with their warnings as errors, then the libraries and every test. The
 /// quickest first.
 pub(crate) fn all() -> Result<()> {
     process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
+    python::run()?;
     let kit = setup::all(Profile::Dev)?;
     let variables = kit.build_variables();
     let mut clippy = cargo::command("clippy", &variables);
