@@ -37,7 +37,7 @@ impl Tree {
             tree.copy(&home.join("webui"), "usr/share/sdtrt/webui")?;
         }
         tree.copy(&home.join("docs"), "usr/share/doc/sdtrt/docs")?;
-        for name in ["README.md", "CHANGELOG.md"] {
+        for name in ["README.md", "CHANGELOG.md", "LICENSE"] {
             tree.install(&home.join(name), &format!("usr/share/doc/sdtrt/{name}"), 0o644)?;
         }
         tree.write("usr/share/doc/sdtrt/copyright", COPYRIGHT)?;
