@@ -1,5 +1,4 @@
-//! What a shell offers where a checkpoint or an engine is to be named: asked of the daemon, and
-//! nothing where none answers.
+//! Shell completion of checkpoints and engines: queried from the daemon, empty if none answers.
 
 use std::ffi::OsStr;
 
@@ -51,7 +50,7 @@ fn named(checkpoints: &[Checkpoint]) -> Vec<Offer> {
         } else {
             clean(text::short_id(checkpoint.key())).into_owned()
         };
-        let architecture = checkpoint.architecture.as_deref().unwrap_or("not known");
+        let architecture = checkpoint.architecture.as_deref().unwrap_or("unknown");
         (typed, format!("{architecture}, {}", checkpoint.state))
     };
     checkpoints.iter().zip(&names).map(offer).collect()

@@ -25,7 +25,7 @@ impl Daemon {
     }
 
     pub(crate) fn watch(self) -> Result<Events> {
-        self.0.watch().context("the connection to sdtrtd broke")
+        self.0.watch().context("lost the connection to sdtrtd")
     }
 }
 
@@ -54,7 +54,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
         (true, Some(parent), Some(name)) => fs::canonicalize(parent).map(|dir| dir.join(name)),
         _ => path::absolute(path),
     };
-    resolved.with_context(|| format!("cannot tell which file '{}' is", path.display()))
+    resolved.with_context(|| format!("cannot resolve the path '{}'", path.display()))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) fn say_on(text: &str) -> Result<ControlFlow<()>> {
 
 /// One value as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String> {
-    let mut line = serde_json::to_string(value).context("cannot be written as JSON")?;
+    let mut line = serde_json::to_string(value).context("cannot convert the answer to JSON")?;
     line.push('\n');
     Ok(line)
 }

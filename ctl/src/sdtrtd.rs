@@ -27,15 +27,20 @@ pub(crate) fn probe(global: &Global) -> Result<Machine> {
         command.arg("--config").arg(file);
     }
     let output = command.stdin(Stdio::null()).output().with_context(|| {
-        format!("cannot start {}: install it beside sdtrtctl", program.display())
+        format!("cannot start {}; install it beside sdtrtctl", program.display())
     })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{} can't tell ({}): {}", program.display(), output.status, said.trim());
+        bail!(
+            "{} could not examine this machine ({}): {}",
+            program.display(),
+            output.status,
+            said.trim()
+        );
     }
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!(
-            "{} is of another version than sdtrtctl: install both from one release",
+            "{} and sdtrtctl have different versions; install both from the same release",
             program.display()
         )
     })

@@ -183,7 +183,7 @@ fn people_get_text() {
             Reply::Status(Box::new(status())),
             "paused: nothing is built until `sdtrtctl resume`\n",
         ),
-        (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing waits to be built\n"),
+        (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing is waiting\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
         (&["bench"], Reply::List(List(vec![one.clone()])), "no engine was validated on a GPU yet"),
         (
@@ -196,7 +196,7 @@ fn people_get_text() {
         (&["gc", "--dry-run"], Reply::Garbage(vec![garbage()]), "would free 5 B in 1 file\n"),
         (&["log"], Reply::Log(log()), "[I] one\n[E] two\\u{1b}\n"),
         (&["history"], Reply::History(vec![finished()]), "failed   1 min 1 s"),
-        (&["reload"], Reply::Reloaded(reloaded()), "in force now: quota\n"),
+        (&["reload"], Reply::Reloaded(reloaded()), "applied: quota\n"),
     ] {
         let quiet = FakeDaemon::replying([reply.clone()]).ctl(&[args, &["--quiet"]].concat());
         assert_eq!((quiet.code, quiet.stdout.as_str()), (Some(0), ""), "{args:?}");
@@ -343,7 +343,7 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
          failed       a.safetensors  why\n"
     );
     assert_eq!(text.code, Some(1));
-    assert!(text.stderr.contains("ended the connection"), "{}", text.stderr);
+    assert!(text.stderr.contains("closed the connection"), "{}", text.stderr);
     let lines = FakeDaemon::scripted(vec![events.to_vec()]).ctl(&["watch", "--json"]);
     assert_eq!(lines.stdout, events.join("\n") + "\n");
 }

@@ -49,7 +49,7 @@ fn check_names_the_line_and_the_nearest_key() {
     let good = Home::new("models_dirs = ['/m']");
     let checked = good.ctl(&["config", "check"], &[]);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
-    assert!(checked.stdout.contains("all is well"), "{checked:?}");
+    assert!(checked.stdout.contains("no mistakes"), "{checked:?}");
 
     let bad = Home::new("models_dirs = ['/m']\nqouta = '1 GB'");
     let checked = bad.ctl(&["config", "check"], &[]);
@@ -92,7 +92,7 @@ fn only_what_is_well_replaces_the_file() {
     assert!(fs::read_to_string(kept).unwrap().contains("qouta"), "{broken:?}");
     fs::remove_file(kept).unwrap();
 
-    assert!(edit("true").stdout.contains("nothing was changed"));
+    assert!(edit("true").stdout.contains("no changes"));
     assert_eq!(edit("exit 3").code, Some(1));
     assert_eq!(text(), before);
 

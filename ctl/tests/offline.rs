@@ -131,7 +131,7 @@ fn the_running_daemon_says_where_and_is_told() {
     let daemon = FakeDaemon::replying([Reply::Status(Box::new(status)), found, spare]);
     let outcome = daemon.ctl(&["runtime", "install"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
-    assert_eq!(outcome.stdout.matches("was already in").count(), 2, "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.matches("was already installed in").count(), 2, "{}", outcome.stdout);
     assert!(outcome.stdout.contains("sdtrtd: too new"), "{}", outcome.stdout);
     assert_eq!(daemon.requests(), [Request::Status, Request::FindRuntime]);
 }

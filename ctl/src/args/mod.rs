@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line.
 
 mod values;
 
@@ -13,11 +13,11 @@ pub(crate) use values::Size;
 use values::{factor, precision, seconds};
 
 const EXIT_CODES: &str = "\
-REF is an id, the first digits of one, a path or a file name.
+REF is an id or the start of one, a path or a file name.
 
-Exit codes: 0 done, 1 failed, 2 not understood, 3 no sdtrtd answers, 4 sdtrtd is of another version";
+Exit codes: 0 success, 1 failure, 2 usage error, 3 no sdtrtd, 4 sdtrtd of another version";
 
-/// Asks sdtrtd about checkpoints and their TensorRT engines.
+/// Control sdtrtd, which builds TensorRT engines for checkpoints
 #[derive(Debug, Parser)]
 #[command(name = "sdtrtctl", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -27,40 +27,40 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct Global {
-    /// Socket of sdtrtd; by default the one that the configuration names
+    /// sdtrtd's socket; by default the one in the configuration
     #[arg(long, global = true, value_name = "PATH", env = "SDTRT_SOCKET", hide_env_values = true)]
     pub(crate) socket: Option<PathBuf>,
-    /// Configuration of sdtrtd; by default sdtrt/sdtrtd.toml in your configuration folder
+    /// sdtrtd's configuration; by default sdtrt/sdtrtd.toml in your configuration folder
     #[arg(long, global = true, value_name = "FILE", env = "SDTRT_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON; `sdtrtctl schema` describes it
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print nothing but errors; the exit code tells the rest
+    /// Print only errors; see the exit code for the result
     #[arg(long, short, global = true, conflicts_with = "json")]
     pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// The daemon, its TensorRT, and what it is doing
+    /// Show the daemon, its TensorRT, and what it is doing
     Status,
-    /// Every checkpoint and how far it has come
+    /// List every checkpoint and its progress
     List,
-    /// Everything known of one checkpoint
+    /// Show everything about one checkpoint
     Show(Reference),
     /// Say which engine would make an image, or what is missing
     Check(Check),
-    /// Build a checkpoint's missing engines next, also after a failure or a removal
+    /// Build a checkpoint's missing engines next, even after a failure or a removal
     Build(Build),
-    /// Try again what failed or was rejected
+    /// Retry what failed or was rejected
     Retry(Reference),
-    /// How fast and how right the engines were when they were validated on a GPU
+    /// Show the engines' speed and accuracy, as validated on a GPU
     Bench {
-        /// Only those of this checkpoint
+        /// Only this checkpoint's engines
         #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
         reference: Option<OsString>,
     },
@@ -68,106 +68,106 @@ pub(crate) enum Command {
     Materialize {
         #[command(flatten)]
         which: Reference,
-        /// The file to write, in a folder that is there; nothing may be there yet
+        /// The file to write; its folder must exist, the file must not
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Build nothing until `resume`, also after a restart
+    /// Stop the running jobs, and start none until `resume`, even after a restart
     Pause,
-    /// Build again, after a pause
+    /// Continue after `pause`
     Resume,
-    /// Delete an engine; it is built again only when asked for
+    /// Delete an engine; it is rebuilt only on request
     Remove {
-        /// The engine's key, or its first digits; `sdtrtctl show REF` prints it
+        /// The engine's key or the start of it; `sdtrtctl show REF` prints it
         #[arg(add = ArgValueCompleter::new(complete::engines))]
         engine: String,
     },
-    /// Wait until nothing is left to do
+    /// Wait until there is nothing left to do
     Wait {
-        /// Wait for this checkpoint only; it may appear later
+        /// Wait only for this checkpoint, which may appear later
         #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
         reference: Option<OsString>,
-        /// Give up after so many seconds; fractions are allowed
+        /// Give up after this many seconds; fractions are allowed
         #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
         timeout: f64,
     },
-    /// Print what changes, as it changes
+    /// Print changes as they happen
     Watch,
-    /// What was said during a build: the one under way, or the last one
+    /// Print a build's log: the running one's, or the last one's
     Log {
         /// A checkpoint, or an engine's key
         #[arg(value_name = "ENGINE|REF", add = ArgValueCompleter::new(complete::either))]
         reference: Option<OsString>,
     },
-    /// Builds that have ended, the newest first
+    /// List finished builds, newest first
     History {
-        /// So many at most
+        /// Maximum number of builds
         #[arg(long, short = 'n', value_name = "NUMBER", default_value = "20")]
         limit: usize,
     },
     /// Read every engine and compare it with its manifest
     Verify,
-    /// What takes the room, engine by engine
+    /// Show disk usage, engine by engine
     Disk,
-    /// Keep engines whatever comes
+    /// Never delete these engines
     Pin(Pinned),
-    /// No longer keep engines whatever comes
+    /// Undo `pin`
     Unpin(Pinned),
-    /// Delete what is of no use any more; the daemon does so by itself once a day
+    /// Delete what is no longer needed; the daemon does so daily by itself
     Gc {
-        /// Only print what would go, and why
+        /// Only print what would be deleted, and why
         #[arg(long)]
         dry_run: bool,
     },
-    /// Look for what keeps engines from being built or used, and say what to do; needs no daemon
+    /// Find what keeps engines from being built or used, and how to fix it; needs no daemon
     Doctor,
-    /// Set up sdtrtd for this user; asks three questions at most
+    /// Set up sdtrtd for this user; asks at most three questions
     Setup(Setup),
-    /// The configuration
+    /// Check, show or edit the configuration
     #[command(subcommand)]
     Config(Config),
-    /// Have sdtrtd read its configuration again
+    /// Make sdtrtd reread its configuration
     Reload,
     /// Write an archive for a bug report, without weights or secrets
     Snapshot {
-        /// The archive [default: sdtrt-snapshot-TIME.zip here]
+        /// The archive [default: sdtrt-snapshot-TIME.zip in the current folder]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// A file's ids and architecture; needs no daemon
+    /// Print a file's ids and architecture; needs no daemon
     Identify {
         /// The checkpoint
         file: PathBuf,
     },
-    /// Write a checkpoint's UNet as ONNX, its weights left in the checkpoint; needs no daemon
+    /// Write a checkpoint's UNet as ONNX, leaving its weights in the checkpoint; needs no daemon
     Export(Export),
-    /// The libraries that engines are built, run and proven with
+    /// Install the libraries that build, run and validate engines
     #[command(subcommand)]
     Runtime(Runtime),
-    /// The web UIs around the models folders
+    /// Manage the web UIs around the models folders
     #[command(subcommand)]
     Webui(Webui),
-    /// Print what has a shell complete commands, checkpoints and engines
+    /// Print a script for shell completion of commands, checkpoints and engines
     ///
     /// bash: `sdtrtctl completions bash > ~/.local/share/bash-completion/completions/sdtrtctl`;
-    /// zsh: into `_sdtrtctl` in a folder of $fpath; fish: into
-    /// `~/.config/fish/completions/sdtrtctl.fish`. The package has them in place.
+    /// zsh: write to `_sdtrtctl` in a folder of $fpath; fish: write to
+    /// `~/.config/fish/completions/sdtrtctl.fish`. The package installs all three.
     Completions {
-        /// For which shell
+        /// The shell
         shell: Shell,
     },
-    /// Print the JSON Schema of what each command prints with --json
+    /// Print the JSON Schema of each command's --json output
     Schema,
     /// Write the manual pages
     #[command(hide = true)]
     Manual {
-        /// The folder for them
+        /// The output folder
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
     },
 }
 
-/// A shell that can complete.
+/// A shell with completion support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     Bash,
@@ -177,20 +177,20 @@ pub(crate) enum Shell {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Say whether all is well, or what is wrong where
+    /// Check the configuration, and report where it is wrong
     Check,
-    /// Each value in force, and where it comes from
+    /// Print each value in effect and where it comes from
     Show,
-    /// Edit the file with $VISUAL or $EDITOR; what is wrong does not replace it
+    /// Edit the file with $VISUAL or $EDITOR; an invalid version does not replace it
     Edit,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Setup {
-    /// Ask nothing: take what is found
+    /// Ask no questions: use what is found
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// A folder of checkpoints; may be given several times [default: those of the web UIs found]
+    /// A folder of checkpoints; repeatable [default: those of the web UIs found]
     #[arg(long = "models-dir", value_name = "DIR")]
     pub(crate) models_dirs: Vec<PathBuf>,
 }
@@ -198,7 +198,7 @@ pub(crate) struct Setup {
 /// One checkpoint.
 #[derive(Debug, Group)]
 pub(crate) struct Reference {
-    /// An id, the first digits of one, a path or a file name
+    /// An id or the start of one, a path or a file name
     #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: OsString,
 }
@@ -207,21 +207,21 @@ pub(crate) struct Reference {
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) which: Reference,
-    /// At once, even while builds are paused or the machine is busy
+    /// Build at once, even while paused or on a busy machine
     #[arg(long)]
     pub(crate) now: bool,
-    /// Show its progress until it has ended
+    /// Show progress until the build finishes
     #[arg(long, short)]
     pub(crate) follow: bool,
 }
 
-/// An image, in the words of the web UI.
+/// An image, in the web UI's terms.
 #[derive(Debug, Group)]
 pub(crate) struct Check {
     /// Width and height in pixels, such as 768x1152
     #[arg(value_name = "WIDTHxHEIGHT")]
     pub(crate) size: Size,
-    /// Only for this checkpoint
+    /// Only this checkpoint
     #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: Option<OsString>,
     /// Images at once
@@ -230,7 +230,7 @@ pub(crate) struct Check {
     /// Tokens of the longer prompt
     #[arg(long, value_name = "TOKENS", default_value = "75", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) tokens: u64,
-    /// By how much the hires fix enlarges the image
+    /// The hires fix's upscale factor
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     pub(crate) hires: Option<f64>,
 }
@@ -238,7 +238,7 @@ pub(crate) struct Check {
 /// Some engines.
 #[derive(Debug, Group)]
 pub(crate) struct Pinned {
-    /// An engine's key or its first digits; or a checkpoint, for all engines that it has
+    /// An engine's key or the start of it; or a checkpoint, for all of its engines
     #[arg(value_name = "ENGINE|REF", add = ArgValueCompleter::new(complete::either))]
     pub(crate) reference: OsString,
 }
@@ -247,19 +247,19 @@ pub(crate) struct Pinned {
 pub(crate) struct Export {
     /// The checkpoint
     pub(crate) checkpoint: PathBuf,
-    /// Folder for `unet.onnx` and a link to the checkpoint; made if it is not there
+    /// Folder for `unet.onnx` and a link to the checkpoint; created if missing
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// What the UNet computes in
+    /// The UNet's precision
     #[arg(long, default_value = "fp16", value_parser = precision())]
     pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Webui {
-    /// What keeping the NVIDIA extension's model.json true changes, or would change
+    /// Show what keeping the NVIDIA extension's model.json up to date changes, or would change
     Status,
-    /// Have a web UI use the engines: link the extension into it, and its folders into the configuration
+    /// Make a web UI use the engines: link the extension into it, and add its folders to the configuration
     Install(WebuiInstall),
     /// Undo `install`
     Uninstall {
@@ -270,9 +270,9 @@ pub(crate) enum Webui {
 
 #[derive(Debug, Group)]
 pub(crate) struct WebuiInstall {
-    /// The web UI's folder, in which its `webui.sh` lies
+    /// The web UI's folder, which contains `webui.sh`
     pub(crate) path: PathBuf,
-    /// The extension's folder; by default the one that came with this program
+    /// The extension's folder; by default the one installed with this program
     #[arg(long, value_name = "DIR")]
     pub(crate) extension: Option<PathBuf>,
 }
@@ -285,7 +285,7 @@ pub(crate) enum Runtime {
 
 #[derive(Debug, Group)]
 pub(crate) struct Install {
-    /// Data folder; by default that of the running sdtrtd, else the configuration's
+    /// Data folder; by default the running sdtrtd's, otherwise the configured one
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Install TensorRT-RTX from this wheel instead of downloading it

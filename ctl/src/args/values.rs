@@ -24,7 +24,7 @@ impl FromStr for Size {
             text.split_once(['x', 'X', '×']).map(|(width, height)| (side(width), side(height)));
         match sides {
             Some((Some(width), Some(height))) => Ok(Self { width, height }),
-            _ => Err("WIDTHxHEIGHT is wanted, both multiples of 8, such as 768x1152"),
+            _ => Err("expected WIDTHxHEIGHT, both multiples of 8, such as 768x1152"),
         }
     }
 }
@@ -36,16 +36,16 @@ pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
 
 pub(super) fn factor(text: &str) -> Result<f64, &'static str> {
     let factor = text.parse().ok().filter(|factor| (1.0..=16.0).contains(factor));
-    factor.ok_or("a factor from 1 to 16 is wanted")
+    factor.ok_or("expected a factor from 1 to 16")
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     // The longest wait that timers hold with ease; nobody means more than a year.
     if (0.0..=31_536_000.0).contains(&seconds) {
         Ok(seconds)
     } else {
-        Err("seconds between 0 and 31536000 are wanted".to_owned())
+        Err("expected 0 to 31536000 seconds".to_owned())
     }
 }
 

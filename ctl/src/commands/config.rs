@@ -36,9 +36,9 @@ pub(super) fn run(global: &Global, command: &Config) -> Result<()> {
 /// What `config check` found.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Checked {
-    /// The file; absent where there is none.
+    /// The file; absent if there is none.
     file: Option<String>,
-    /// What is wrong, each with its place.
+    /// The mistakes, each with its location.
     mistakes: Vec<String>,
 }
 
@@ -50,8 +50,8 @@ fn check(global: &Global) -> Result<()> {
     };
     output::answer(global, &checked, |checked| match &checked.file {
         _ if !checked.mistakes.is_empty() => String::new(),
-        Some(file) => format!("{}: all is well\n", text::clean(file)),
-        None => format!("there is no {}; the variables are well\n", file.display()),
+        Some(file) => format!("{}: no mistakes\n", text::clean(file)),
+        None => format!("{} does not exist; the environment variables are valid\n", file.display()),
     })?;
     if checked.mistakes.is_empty() { Ok(()) } else { bail!(checked.mistakes.join("\n")) }
 }
@@ -70,13 +70,13 @@ fn mistakes(loaded: Result<Loaded, config::Error>) -> Vec<String> {
 pub(crate) struct Entry {
     /// Its name.
     key: &'static str,
-    /// Its value as the file would have it; null where it has none.
+    /// Its value as in the file; null if it has none.
     value: serde_json::Value,
     /// `default`, `FILE:LINE`, or the name of a variable.
     origin: String,
-    /// A change of it needs a restart of sdtrtd.
+    /// A change needs a restart of sdtrtd.
     needs_restart: bool,
-    /// What holds where it has no value.
+    /// What applies if it has no value.
     absent: &'static str,
 }
 
@@ -119,7 +119,7 @@ fn render(entries: &[Entry], look: Look) -> String {
 pub(crate) struct Edited {
     /// The file.
     file: String,
-    /// It has another text now.
+    /// Whether its text has changed.
     changed: bool,
 }
 
@@ -134,23 +134,23 @@ fn edit(global: &Global) -> Result<()> {
     fs::write(copy.path(), &before)?;
     loop {
         run_editor(copy.path())?;
-        let after = fs::read_to_string(copy.path()).context("cannot read what was edited")?;
+        let after = fs::read_to_string(copy.path()).context("cannot read the edited copy")?;
         if after == before {
             let edited = Edited { file: file.display().to_string(), changed: false };
-            return output::answer(global, &edited, |_| "nothing was changed\n".to_owned());
+            return output::answer(global, &edited, |_| "no changes\n".to_owned());
         }
         let mistakes = mistakes_in(&after, &file)?;
         if mistakes.is_empty() {
             replace(&file, &after).with_context(|| format!("cannot write {}", file.display()))?;
             let edited = Edited { file: file.display().to_string(), changed: true };
             return output::answer(global, &edited, |edited| {
-                format!("{} is changed; `sdtrtctl reload` has sdtrtd read it\n", edited.file)
+                format!("{} was changed; `sdtrtctl reload` applies it\n", edited.file)
             });
         }
         eprintln!("{}", text::clean_lines(&mistakes.join("\n")));
         if !io::stdin().is_terminal() || !ask::yes("Edit it again?", true)? {
-            let (_, kept) = copy.keep().context("cannot keep what was edited")?;
-            bail!("{} is as it was; what was edited is kept in {}", file.display(), kept.display());
+            let (_, kept) = copy.keep().context("cannot keep the edited copy")?;
+            bail!("{} was not changed; your edited copy is {}", file.display(), kept.display());
         }
     }
 }
@@ -173,12 +173,12 @@ fn run_editor(file: &Path) -> Result<()> {
     let mut words = named.split_whitespace();
     let program = PathBuf::from(words.next().unwrap_or("editor"));
     let status = Command::new(&program).args(words).arg(file).status().with_context(|| {
-        format!("cannot start the editor '{}'; set EDITOR to one that is there", program.display())
+        format!("cannot start the editor '{}'; set EDITOR to an installed one", program.display())
     })?;
     if status.success() {
         Ok(())
     } else {
-        bail!("the editor ended with {status}; nothing was changed")
+        bail!("the editor failed ({status}); nothing was changed")
     }
 }
 

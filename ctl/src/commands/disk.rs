@@ -1,4 +1,4 @@
-//! What takes the room, and what may go.
+//! Disk usage, and what may be deleted.
 
 use std::{
     ffi::OsStr,

@@ -44,7 +44,8 @@ pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     let onnx =
         graph(source, export.precision, name).with_context(|| source.display().to_string())?;
     let dir = &export.output;
-    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    fs::create_dir_all(dir)
+        .with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let dir = absolute(dir)?;
     // The weights first: a graph that is seen has all that it needs.
     link(source, &dir, name)?;
@@ -63,7 +64,7 @@ fn render(exported: &Exported) -> String {
     let Exported { onnx, weights, precision, bytes } = exported;
     let (onnx, weights) = (text::clean(onnx), text::clean(weights));
     let size = text::size(*bytes as u64);
-    format!("{onnx}: {precision}, {size}; its weights are read from {weights}\n")
+    format!("{onnx}: {precision}, {size}; reads its weights from {weights}\n")
 }
 
 fn graph(source: &Path, precision: Precision, weights_name: &str) -> Result<Vec<u8>> {
@@ -83,14 +84,14 @@ fn link(source: &Path, dir: &Path, name: &str) -> Result<()> {
     match fs::symlink_metadata(&place) {
         Ok(_) if is_same_file(source, &place) => return Ok(()),
         Ok(found) if !found.is_symlink() => bail!(
-            "{} is in the way: it is not a link that an export made; move it, or name another \
+            "{} already exists and is not a link made by an export; move it, or choose another \
              folder with --output",
             place.display()
         ),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            return Err(error).with_context(|| format!("cannot look at {}", place.display()));
+            return Err(error).with_context(|| format!("cannot access {}", place.display()));
         }
     }
     let target = target(source).with_context(|| source.display().to_string())?;
@@ -98,7 +99,7 @@ fn link(source: &Path, dir: &Path, name: &str) -> Result<()> {
         .prefix(".link-")
         .make_in(dir, |aside| symlink(&target, aside))
         .and_then(|aside| aside.persist(&place).map_err(|error| error.error));
-    linked.map(drop).with_context(|| format!("cannot make the link {}", place.display()))
+    linked.map(drop).with_context(|| format!("cannot create the link {}", place.display()))
 }
 
 /// The absolute path of the checkpoint. Links to its folder are resolved; where it is a link itself
@@ -184,7 +185,7 @@ mod tests {
         fs::create_dir(temp.path().join("folder")).unwrap();
         for name in ["file", "folder"] {
             let error = link(&source, temp.path(), name).expect_err(name).to_string();
-            assert!(error.contains("is in the way"), "{error}");
+            assert!(error.contains("already exists"), "{error}");
         }
         assert_eq!(fs::read(temp.path().join("file")).unwrap(), b"kept");
     }

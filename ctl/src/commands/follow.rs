@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
     })?;
     match ended.state {
         State::Ready => Ok(()),
-        state => bail!("the build has ended, and the checkpoint is {state}"),
+        state => bail!("the build finished, but the checkpoint is {state}"),
     }
 }
 
@@ -33,18 +33,18 @@ fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
     let mut screen =
         Screen::new(&Global { quiet: global.quiet || global.json, json: false, ..global.clone() })?;
     for event in events {
-        let event = event.context("the connection to sdtrtd broke")?;
+        let event = event.context("lost the connection to sdtrtd")?;
         if let Event::State { status, .. } = &event
             && let (Some(gate), false) = (&status.gate, global.quiet)
         {
-            eprintln!("it waits: {}", crate::render::text::clean(gate));
+            eprintln!("waiting: {}", crate::render::text::clean(gate));
         }
         let is_other = matches!(&event, Event::Checkpoint(other) if other.key() != key);
         if is_other {
             continue;
         }
         if screen.take(event)?.is_break() {
-            bail!("nobody reads any more");
+            bail!("standard output was closed");
         }
         if let Some(checkpoint) = screen.known.checkpoint(key).filter(|found| is_ended(found)) {
             let checkpoint = checkpoint.clone();
@@ -53,7 +53,7 @@ fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
         }
     }
     screen.clear();
-    bail!("sdtrtd ended the connection: it was stopped, or this watch read too slowly")
+    bail!("sdtrtd closed the connection: it was stopped, or this command read too slowly")
 }
 
 fn is_ended(checkpoint: &Checkpoint) -> bool {

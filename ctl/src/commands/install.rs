@@ -17,17 +17,17 @@ use crate::{
     runtime::{self, Installed},
 };
 
-/// What is installed now.
+/// What is installed.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Outcome {
     /// TensorRT-RTX.
     #[serde(flatten)]
     tensorrt: Libraries,
-    /// ONNX Runtime, by which engines are proven.
+    /// ONNX Runtime, which engines are validated against.
     onnx_runtime: Option<Libraries>,
-    /// Why there is none, and what to do.
+    /// Why it is missing, and what to do.
     onnx_runtime_problem: Option<String>,
-    /// What the daemon uses now; absent where none runs.
+    /// What the daemon uses now; absent if none is running.
     daemon_uses: Option<String>,
 }
 
@@ -38,7 +38,7 @@ struct Libraries {
     version: String,
     /// Their folder.
     path: String,
-    /// Nothing had to be done.
+    /// They were already installed.
     already_installed: bool,
 }
 
@@ -75,7 +75,7 @@ fn data_dir(global: &Global, install: &Install) -> Result<PathBuf> {
     if let Ok(mut daemon) = Daemon::connect(global) {
         let dir = daemon.ask(question::status())?.daemon.data_dir;
         if dir.contains('\u{fffd}') {
-            bail!("the path of sdtrtd's data folder is not UTF-8: name it with --data-dir");
+            bail!("the path of sdtrtd's data folder is not UTF-8; pass it with --data-dir");
         }
         return Ok(dir.into());
     }
@@ -114,7 +114,7 @@ fn render(outcome: &Outcome) -> String {
     }
     if let Some(problem) = onnx_runtime_problem {
         let problem = text::clean(problem);
-        rendered.push_str(&format!("engines stay unproven without ONNX Runtime: {problem}\n"));
+        rendered.push_str(&format!("without ONNX Runtime, engines stay unproven: {problem}\n"));
     }
     if let Some(uses) = daemon_uses {
         rendered.push_str(&format!("sdtrtd: {}\n", text::clean(uses)));
@@ -124,8 +124,8 @@ fn render(outcome: &Outcome) -> String {
 
 fn is_in(name: &str, libraries: &Libraries) -> String {
     let Libraries { version, path, already_installed } = libraries;
-    let done = if *already_installed { "was already" } else { "is now" };
-    format!("{name} {version} {done} in {}\n", text::clean(path))
+    let done = if *already_installed { "was already" } else { "was" };
+    format!("{name} {version} {done} installed in {}\n", text::clean(path))
 }
 
 #[cfg(test)]
@@ -147,8 +147,8 @@ mod tests {
             daemon_uses: None,
         };
         insta::assert_snapshot!(render(&outcome), @r"
-        TensorRT-RTX 1.7.1.116 was already in /data/runtime/1.7.1.116
-        engines stay unproven without ONNX Runtime: pip cannot reach the package index
+        TensorRT-RTX 1.7.1.116 was already installed in /data/runtime/1.7.1.116
+        without ONNX Runtime, engines stay unproven: pip cannot reach the package index
         ");
         outcome.tensorrt.already_installed = false;
         outcome.onnx_runtime = Some(libraries("1.32.0", "onnxruntime-1.32.0", false));

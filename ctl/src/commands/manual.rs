@@ -11,7 +11,7 @@ use clap::CommandFactory;
 use crate::args::Args;
 
 pub(super) fn run(output: &Path) -> Result<()> {
-    fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
+    fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
     write(&Args::command().disable_help_subcommand(true), "sdtrtctl", output)
 }
 

@@ -63,28 +63,26 @@ pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
 
 pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Result<()> {
     let absolute = std::path::absolute(output)
-        .with_context(|| format!("cannot tell which file '{}' is", output.display()))?;
+        .with_context(|| format!("cannot resolve the path '{}'", output.display()))?;
     let Some(path) = absolute.to_str() else {
-        bail!("the path {} is not UTF-8: name another one", absolute.display());
+        bail!("the path {} is not UTF-8; choose another one", absolute.display());
     };
     let question = question::materialize(reference(typed)?, path.to_owned());
     let mut daemon = Daemon::connect(global)?;
     let spinner = ProgressBar::new_spinner();
-    spinner.set_message("building; `sdtrtctl status` says what goes on");
+    spinner.set_message("building; `sdtrtctl status` shows the progress");
     spinner.enable_steady_tick(Duration::from_millis(100));
     let materialized = daemon.ask(question);
     spinner.finish_and_clear();
     let materialized = materialized?;
     output::answer(global, &materialized, |Materialized { path, bytes }| {
-        format!("{} is written: {}\n", text::clean(path), text::size(*bytes))
+        format!("wrote {}: {}\n", text::clean(path), text::size(*bytes))
     })
 }
 
 pub(super) fn pause(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.ask(question::pause())?;
-    output::answer(global, &status, |_| {
-        "paused: nothing is built until `sdtrtctl resume`\n".to_owned()
-    })
+    output::answer(global, &status, |_| "paused until `sdtrtctl resume`\n".to_owned())
 }
 
 pub(super) fn resume(global: &Global) -> Result<()> {
@@ -101,7 +99,7 @@ fn checkpoint(
     output::answer(global, &checkpoint, human)
 }
 
-/// An engine that is gone.
+/// A deleted engine.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Removal {
     /// Its key.

@@ -1,4 +1,4 @@
-//! The configuration read again.
+//! Rereading the configuration.
 
 use anyhow::Result;
 use protocol::Reloaded;
@@ -14,13 +14,13 @@ pub(super) fn run(global: &Global) -> Result<()> {
 fn render(reloaded: &Reloaded) -> String {
     let Reloaded { applied, needs_restart } = reloaded;
     let mut told = match applied.as_slice() {
-        [] if needs_restart.is_empty() => return "nothing has changed\n".to_owned(),
+        [] if needs_restart.is_empty() => return "no changes\n".to_owned(),
         [] => String::new(),
-        keys => format!("in force now: {}\n", keys.join(", ")),
+        keys => format!("applied: {}\n", keys.join(", ")),
     };
     if !needs_restart.is_empty() {
         let keys = needs_restart.join(", ");
-        told += &format!("in force after a restart of sdtrtd: {keys}\n");
+        told += &format!("needs a restart of sdtrtd: {keys}\n");
     }
     told
 }
@@ -35,10 +35,10 @@ mod tests {
             let owned = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect();
             render(&Reloaded { applied: owned(applied), needs_restart: owned(restart) })
         };
-        assert_eq!(reloaded(&[], &[]), "nothing has changed\n");
+        assert_eq!(reloaded(&[], &[]), "no changes\n");
         insta::assert_snapshot!(reloaded(&["quota", "rules"], &["data_dir"]), @r"
-        in force now: quota, rules
-        in force after a restart of sdtrtd: data_dir
+        applied: quota, rules
+        needs a restart of sdtrtd: data_dir
         ");
     }
 }

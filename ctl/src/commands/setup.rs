@@ -1,4 +1,4 @@
-//! From nothing to a running daemon, in three questions at most.
+//! From nothing to a running daemon, in at most three questions.
 
 use std::{
     env,
@@ -30,17 +30,17 @@ const WEBUI_URL: &str = "http://127.0.0.1:7860";
 pub(crate) struct Done {
     /// The configuration file.
     file: String,
-    /// It was there before, and is as it was.
+    /// It existed before, and was not changed.
     kept: bool,
     /// Folders of checkpoints in it.
     models_dirs: Vec<String>,
     /// The TensorRT-RTX that engines are built with.
     tensorrt: Option<String>,
-    /// The version of ONNX Runtime that engines are proven by.
+    /// The version of ONNX Runtime that engines are validated against.
     onnx_runtime: Option<&'static str>,
     /// NVIDIA GPUs.
     gpus: Vec<String>,
-    /// sdtrtd was started, and starts by itself from now on.
+    /// sdtrtd was started, and will start at every login.
     started: bool,
 }
 
@@ -88,7 +88,7 @@ fn write(file: &Path, setup: &Setup) -> Result<()> {
     };
     for dir in &dirs {
         if !dir.is_dir() {
-            bail!("{} is no folder; name one with --models-dir DIR", dir.display());
+            bail!("{} is not a folder; choose one with --models-dir DIR", dir.display());
         }
     }
     let text = filled(&dirs, around(&dirs).iter().any(|webui| webui.has_flag("--api")))?;
@@ -100,11 +100,11 @@ fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {
     let proposed: Vec<_> = dirs.map(|dir| dir.display().to_string()).collect();
     if yes {
         if proposed.is_empty() {
-            bail!("no web UI was found; name the folder of checkpoints with --models-dir DIR");
+            bail!("no web UI was found; choose the folder of checkpoints with --models-dir DIR");
         }
         return Ok(proposed.into_iter().map(PathBuf::from).collect());
     }
-    let question = "Folders of checkpoints, with colons between";
+    let question = "Folders of checkpoints, separated by colons";
     let typed = ask::text(question, &proposed.join(":"))?;
     let home = env::home_dir().unwrap_or_default();
     let path = |text: &str| match text.strip_prefix("~/") {
@@ -113,7 +113,7 @@ fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {
     };
     let typed: Vec<_> = typed.split(':').map(str::trim).filter(|text| !text.is_empty()).collect();
     if typed.is_empty() {
-        bail!("sdtrtd needs a folder of checkpoints; name one with --models-dir DIR");
+        bail!("sdtrtd needs a folder of checkpoints; choose one with --models-dir DIR");
     }
     Ok(typed.iter().map(|text| std::path::absolute(path(text))).collect::<Result<_, _>>()?)
 }
@@ -143,11 +143,11 @@ fn fetch(data_dir: &Path, machine: &Machine, yes: bool) -> Result<()> {
             (format!("TensorRT-RTX {}", TENSORRT_RTX.version), TENSORRT_RTX.download_mb)
         }
         (true, false) if !machine.gpus.is_empty() => {
-            ("ONNX Runtime, which engines are proven by,".to_owned(), ONNX_RUNTIME.download_mb)
+            ("ONNX Runtime, for validating engines,".to_owned(), ONNX_RUNTIME.download_mb)
         }
         (true, _) => return Ok(()),
     };
-    if !yes && !ask::yes(&format!("Fetch {what} ({megabytes} MB)?"), true)? {
+    if !yes && !ask::yes(&format!("Download {what} ({megabytes} MB)?"), true)? {
         return Ok(());
     }
     if !has_tensorrt {
@@ -174,28 +174,26 @@ fn start(yes: bool) -> Result<bool> {
     if !systemctl(&["cat", "sdtrtd.service"]) {
         return Ok(false);
     }
-    if !yes && !ask::yes("Start sdtrtd now, and with every login?", true)? {
+    if !yes && !ask::yes("Start sdtrtd now and at every login?", true)? {
         return Ok(false);
     }
     if !systemctl(&["enable", "--now", "sdtrtd"]) {
-        bail!(
-            "`systemctl --user enable --now sdtrtd` failed; `journalctl --user -u sdtrtd` says why"
-        );
+        bail!("`systemctl --user enable --now sdtrtd` failed; see `journalctl --user -u sdtrtd`");
     }
     Ok(true)
 }
 
 fn render(done: &Done) -> String {
     let Done { file, kept, models_dirs, tensorrt, onnx_runtime, gpus, started } = done;
-    let written = if *kept { "was there, and is kept as it is" } else { "is written" };
+    let written = if *kept { "exists, and was not changed" } else { "was written" };
     let or_none =
         |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
     let next = if *started {
-        "sdtrtd runs; `sdtrtctl watch` shows what it does"
+        "sdtrtd is running; `sdtrtctl watch` shows what it does"
     } else {
-        "`sdtrtd` starts it; `sdtrtctl doctor` says whether all is well"
+        "start it with `sdtrtd`; `sdtrtctl doctor` checks the setup"
     };
-    const FETCH: &str = "none; `sdtrtctl runtime install` fetches it";
+    const FETCH: &str = "none; `sdtrtctl runtime install` downloads it";
     text::clean_lines(&format!(
         "{file} {written}\nmodels: {}\nGPUs: {}\nTensorRT: {}\nONNX Runtime: {}\n{next}\n",
         or_none(models_dirs),
@@ -232,12 +230,12 @@ mod tests {
             started: false,
         };
         insta::assert_snapshot!(render(&done), @r"
-        /home/me/.config/sdtrt/sdtrtd.toml is written
+        /home/me/.config/sdtrt/sdtrtd.toml was written
         models: /m
         GPUs: none
-        TensorRT: none; `sdtrtctl runtime install` fetches it
+        TensorRT: none; `sdtrtctl runtime install` downloads it
         ONNX Runtime: 1.32.0
-        `sdtrtd` starts it; `sdtrtctl doctor` says whether all is well
+        start it with `sdtrtd`; `sdtrtctl doctor` checks the setup
         ");
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, output: Option<&Path>) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let path = output.map_or_else(|| format!("sdtrt-snapshot-{now}.zip").into(), Path::to_owned);
     let contents = contents(global);
-    let cannot = || format!("cannot write {}; name another file with --output", path.display());
+    let cannot = || format!("cannot write {}; choose another file with --output", path.display());
     // Whoever sends it off looks at it first: for nobody else until then.
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let aside = tempfile::Builder::new().tempfile_in(dir).with_context(cannot)?;
@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, output: Option<&Path>) -> Result<()> {
     };
     output::answer(global, &written, |written| {
         format!(
-            "{}, {}: {}\nlook into it before you send it: names of files and folders are in it\n",
+            "{}, {}: {}\ncheck its contents before you send it: it contains names of files and folders\n",
             text::clean(&written.path),
             text::size(written.bytes),
             text::count(written.files.len(), "file"),

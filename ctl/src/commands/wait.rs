@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Res
 /// failed: a LoRA among the models, or a file that is gone, is nothing to wait for.
 fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
     if is_one && waited_for.is_empty() {
-        return Some("sdtrtd knows nothing of what was waited for".to_owned());
+        return Some("sdtrtd has no such checkpoint".to_owned());
     }
     let is_bad = |checkpoint: &&Checkpoint| match checkpoint.state {
         State::Ready => false,
@@ -41,7 +41,7 @@ fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
 fn line(checkpoint: &Checkpoint) -> String {
     let reason = match (&checkpoint.reason, checkpoint.state) {
         (Some(reason), _) => format!(": {}", text::clean(reason)),
-        (None, State::Orphaned) => ": no file has this content any more".to_owned(),
+        (None, State::Orphaned) => ": no file has these weights any more".to_owned(),
         (None, _) => String::new(),
     };
     format!("{} is {}{reason}", text::name(checkpoint), checkpoint.state)

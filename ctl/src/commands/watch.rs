@@ -15,12 +15,12 @@ pub(super) fn run(global: &Global) -> Result<()> {
         return Ok(());
     }
     screen.clear();
-    bail!("sdtrtd ended the connection: it was stopped, or this watch read too slowly")
+    bail!("sdtrtd closed the connection: it was stopped, or this command read too slowly")
 }
 
 fn show(events: Events, screen: &mut Screen) -> Result<ControlFlow<()>> {
     for event in events {
-        let event = event.context("the connection to sdtrtd broke")?;
+        let event = event.context("lost the connection to sdtrtd")?;
         if screen.take(event)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }

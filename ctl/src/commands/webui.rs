@@ -16,7 +16,7 @@ use crate::{
     webui::{self, Folders},
 };
 
-/// A web UI that uses the engines from now on.
+/// A web UI that now uses the engines.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Outcome {
     /// The extension's folder in it.
@@ -25,14 +25,14 @@ pub(crate) struct Outcome {
     models_dirs: Vec<String>,
     /// Where it looks for LoRAs.
     lora_dirs: Vec<String>,
-    /// The file that names it.
+    /// The configuration file that lists it.
     configuration: String,
 }
 
-/// A web UI that uses the engines no more.
+/// A web UI that no longer uses the engines.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Removal {
-    /// The extension was in it.
+    /// Whether the extension was installed.
     removed: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
     let removed = webui::unlink(&folders.extensions)?;
     webui::forget(&file(global)?, &folders.webui.path)?;
     output::answer(global, &Removal { removed }, |removal| {
-        let done = if removal.removed { "is removed from" } else { "was not in" };
+        let done = if removal.removed { "was removed from" } else { "was not installed in" };
         format!("the extension {done} {}\n", text::clean(&shown(&folders.webui.path)))
     })
 }
@@ -81,12 +81,12 @@ fn shown(path: &Path) -> String {
 
 fn render(outcome: &Outcome) -> String {
     let mut rendered = format!(
-        "the extension is in {}\n{} names the web UI and its folders:\n",
+        "the extension is installed in {}\n{} lists the web UI's folders:\n",
         text::clean(&outcome.extension),
         text::clean(&outcome.configuration)
     );
     for dir in outcome.models_dirs.iter().chain(&outcome.lora_dirs) {
         rendered.push_str(&format!("  {}\n", text::clean(dir)));
     }
-    rendered + "`sdtrtctl reload` and a restart of the web UI have them see it\n"
+    rendered + "run `sdtrtctl reload` and restart the web UI to use it\n"
 }

@@ -48,13 +48,13 @@ fn models(dir: &Path) -> Finding {
         Ok(_) => Finding::ok(TOPIC, shown),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Finding::warning(
             TOPIC,
-            format!("{shown} is not there"),
-            "mount its disk, or name another with `sdtrtctl config edit`",
+            format!("{shown} does not exist"),
+            "mount its disk, or choose another with `sdtrtctl config edit`",
         ),
         Err(error) => Finding::bad(
             TOPIC,
             format!("{shown} can't be read: {error}"),
-            "give the user of sdtrtd the right to read it, such as `setfacl -R -m u:USER:rX DIR`",
+            "let sdtrtd's user read it, for example with `setfacl -R -m u:USER:rX DIR`",
         ),
     }
 }
@@ -65,8 +65,8 @@ fn data(dir: &Path) -> Finding {
     if access(&place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_ok() {
         Finding::ok(TOPIC, dir.display().to_string())
     } else {
-        let found = format!("{} can't be written by this user", place.display());
-        let advice = "`sudo chown -R USER DIR` for the user of sdtrtd, or another `data_dir`";
+        let found = format!("this user can't write to {}", place.display());
+        let advice = "`sudo chown -R USER DIR` with sdtrtd's user, or choose another `data_dir`";
         Finding::bad(TOPIC, found, advice)
     }
 }
@@ -77,20 +77,20 @@ fn socket(path: &Path) -> Finding {
     // Longer paths don't fit into a socket's address.
     if path.as_os_str().len() > 107 {
         let found = format!("{} is longer than 107 bytes", path.display());
-        return Finding::bad(TOPIC, found, "name a shorter `socket`");
+        return Finding::bad(TOPIC, found, "choose a shorter `socket`");
     }
     let is_there = path.exists();
     if is_there || access(&parent, Access::WRITE_OK).is_ok() {
         return Finding::ok(TOPIC, path.display().to_string());
     }
-    let found = format!("{} can't be made by this user", path.display());
+    let found = format!("this user can't create {}", path.display());
     Finding::warning(TOPIC, found, "set `socket`, or log in so that XDG_RUNTIME_DIR is set")
 }
 
 fn watches(folders: usize, most: Option<u64>) -> Finding {
     const TOPIC: &str = "inotify watches";
-    let Some(most) = most else { return Finding::ok(TOPIC, "not limited") };
-    let found = format!("{folders} folders of at most {most}");
+    let Some(most) = most else { return Finding::ok(TOPIC, "no limit") };
+    let found = format!("{folders} folders, limit {most}");
     // Other programs of the same user count as well.
     if (folders as u64) < most / 2 {
         Finding::ok(TOPIC, found)
@@ -98,7 +98,7 @@ fn watches(folders: usize, most: Option<u64>) -> Finding {
         Finding::warning(
             TOPIC,
             found,
-            "changes may show at the next full scan only; \
+            "changes may appear only at the next full scan; \
              `echo fs.inotify.max_user_watches=1048576 | sudo tee /etc/sysctl.d/60-inotify.conf && \
              sudo sysctl --system`",
         )
@@ -111,12 +111,12 @@ fn instances(most: Option<u64>) -> Finding {
     match (most, used) {
         (Some(most), Some(used)) if used + 8 > most => Finding::warning(
             TOPIC,
-            format!("{used} of {most} are in use"),
+            format!("{used} of {most} in use"),
             "`echo fs.inotify.max_user_instances=1024 | sudo tee /etc/sysctl.d/60-inotify.conf && \
              sudo sysctl --system`",
         ),
         (Some(most), used) => Finding::ok(TOPIC, format!("{} of {most}", used.unwrap_or(0))),
-        (None, _) => Finding::ok(TOPIC, "not limited"),
+        (None, _) => Finding::ok(TOPIC, "no limit"),
     }
 }
 
@@ -136,7 +136,7 @@ fn disk(place: &Path, free: io::Result<u64>, min_free: ByteSize) -> Finding {
         Ok(free) => free,
         Err(error) => {
             let found = format!("{}: {error}", place.display());
-            return Finding::bad(TOPIC, found, "mount it, or name another `data_dir`");
+            return Finding::bad(TOPIC, found, "mount it, or choose another `data_dir`");
         }
     };
     let found = format!("{} free at {}", text::size(free), place.display());
@@ -146,8 +146,8 @@ fn disk(place: &Path, free: io::Result<u64>, min_free: ByteSize) -> Finding {
         Finding::warning(
             TOPIC,
             found,
-            "an engine takes 1.8 GB (SD) to 5.2 GB (SDXL); `sdtrtctl disk` shows what takes the room, \
-             `sdtrtctl gc` clears away, or move `data_dir`",
+            "an engine takes 1.8 GB (SD) to 5.2 GB (SDXL); `sdtrtctl disk` shows what uses the space, \
+             `sdtrtctl gc` frees some, or move `data_dir`",
         )
     }
 }
@@ -157,13 +157,13 @@ fn memory(meminfo: &str) -> Finding {
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kilobytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse().ok());
     let Some(bytes) = kilobytes.map(|kilobytes: u64| kilobytes * 1024) else {
-        return Finding::ok(TOPIC, "not told");
+        return Finding::ok(TOPIC, "unknown");
     };
     let found = text::size(bytes);
     if bytes >= MEMORY_BYTES {
         Finding::ok(TOPIC, found)
     } else {
-        let advice = "baked engines take 6 GB to build for SD and more for SDXL: leave `engines` at shared, or add swap";
+        let advice = "building a baked engine takes 6 GB for SD, more for SDXL: leave `engines` at shared, or add swap";
         Finding::warning(TOPIC, found, advice)
     }
 }

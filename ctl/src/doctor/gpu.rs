@@ -26,14 +26,14 @@ fn driver(machine: &Machine) -> Finding {
         Some(version) if machine.gpus.is_empty() => Finding::bad(
             TOPIC,
             format!("{version}, but no GPU"),
-            "`nvidia-smi` says more; after an update of the driver, restart the machine",
+            "see `nvidia-smi`; restart the machine after a driver update",
         ),
         Some(version) => Finding::ok(TOPIC, version),
         None => Finding::warning(
             TOPIC,
             format!("none: {}", machine.driver_problem.as_deref().unwrap_or("not found")),
-            "engines are built all the same, for `compute_capabilities`, but run on a machine with \
-             one only; in a container, start it with `--gpus all`",
+            "engines are built anyway, for `compute_capabilities`, but only run on a machine with a driver; \
+             start containers with `--gpus all`",
         ),
     }
 }
@@ -51,8 +51,8 @@ fn capability(index: usize, gpu: &Gpu) -> Finding {
         _ => Finding::warning(
             topic,
             found,
-            "TensorRT-RTX is made for RTX cards: 1.7.1.116 refuses to run here; 1.6.1.120 may work, \
-             with `tensorrt_dir`",
+            "TensorRT-RTX is made for RTX cards: 1.7.1.116 does not run on this GPU; 1.6.1.120 may, through \
+             `tensorrt_dir`",
         ),
     }
 }
@@ -79,8 +79,8 @@ fn libraries(runtime: &Runtime) -> Finding {
     if !library.is_absolute() || parser.exists() {
         Finding::ok(TOPIC, "the main library loads, and its ONNX parser is beside it")
     } else {
-        let found = format!("there is no {}", parser.display());
-        Finding::bad(TOPIC, found, "`sdtrtctl runtime install` fetches both")
+        let found = format!("{} is missing", parser.display());
+        Finding::bad(TOPIC, found, "`sdtrtctl runtime install` installs both")
     }
 }
 
@@ -90,8 +90,8 @@ fn proofs(data_dir: &Path) -> Finding {
         Some(library) => Finding::ok(TOPIC, library.display().to_string()),
         None => Finding::warning(
             TOPIC,
-            format!("there is none in {}", data_dir.display()),
-            "engines stay unproven unless the loader knows one: `sdtrtctl runtime install` fetches it",
+            format!("not found in {}", data_dir.display()),
+            "engines stay unproven unless it is on the loader's path; `sdtrtctl runtime install` downloads it",
         ),
     }
 }

@@ -17,16 +17,16 @@ use crate::{args::Global, configuration, sdtrtd, webui::around};
 pub(crate) enum Verdict {
     /// As it should be.
     Ok,
-    /// It works, but less well than it could.
+    /// It works, but could be better.
     Warning,
     /// It keeps engines from being built or used.
     Bad,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub(crate) struct Finding {
-    /// What was looked at.
+    /// What was checked.
     pub(crate) topic: String,
     /// How bad it is.
     pub(crate) verdict: Verdict,
@@ -55,7 +55,7 @@ impl Finding {
     }
 }
 
-/// Looks at everything.
+/// Runs every check.
 pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     let (configured, loaded) = service::configuration(global);
     let config = loaded.map(|loaded| loaded.config).unwrap_or_default();

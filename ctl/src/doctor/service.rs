@@ -6,9 +6,9 @@ use protocol::{ConnectError, Machine, question};
 use super::Finding;
 use crate::{args::Global, configuration, daemon::Daemon, exit};
 
-/// Where one that ended says why.
+/// Where a stopped daemon's reason is logged.
 const JOURNAL: &str =
-    "`journalctl --user -u sdtrtd` says why it ended, without `--user` for the machine's own";
+    "`journalctl --user -u sdtrtd` says why it stopped; without `--user` for the system's";
 
 /// The configuration, where it can be used.
 pub(super) fn configuration(global: &Global) -> (Finding, Option<Loaded>) {
@@ -17,19 +17,19 @@ pub(super) fn configuration(global: &Global) -> (Finding, Option<Loaded>) {
     let loaded = match configuration::load(global) {
         Ok(loaded) => loaded,
         Err(error) => {
-            let advice = "`sdtrtctl config edit` mends it";
+            let advice = "fix it with `sdtrtctl config edit`";
             return (Finding::bad(TOPIC, error.to_string(), advice), None);
         }
     };
     let finding = match (loaded.check(&configuration::architectures()), &loaded.file) {
         (Ok(()), Some(file)) => Finding::ok(TOPIC, file.display().to_string()),
-        (Ok(()), None) => Finding::ok(TOPIC, "by variables alone"),
+        (Ok(()), None) => Finding::ok(TOPIC, "environment variables only"),
         (Err(_), None) => {
-            let found = format!("there is no {}", file.display());
-            Finding::warning(TOPIC, found, "`sdtrtctl setup` writes it, unless you use flags alone")
+            let found = format!("{} does not exist", file.display());
+            Finding::warning(TOPIC, found, "`sdtrtctl setup` writes it; flags work without")
         }
         (Err(error), Some(_)) => {
-            Finding::bad(TOPIC, error.to_string(), "`sdtrtctl config edit` mends it")
+            Finding::bad(TOPIC, error.to_string(), "fix it with `sdtrtctl config edit`")
         }
     };
     (finding, Some(loaded))
@@ -41,12 +41,12 @@ pub(super) fn program(machine: &Machine) -> Finding {
         Finding::ok("programs", format!("sdtrtd and sdtrtctl {ours}"))
     } else {
         let found = format!("sdtrtd {}, but sdtrtctl {ours}", machine.version);
-        Finding::bad("programs", found, "install both from one release")
+        Finding::bad("programs", found, "install both from the same release")
     }
 }
 
 pub(super) fn no_program(error: &anyhow::Error) -> Finding {
-    let advice = "install sdtrtd beside sdtrtctl; GPU and TensorRT were not looked at";
+    let advice = "install sdtrtd beside sdtrtctl; GPU and TensorRT were not checked";
     Finding::bad("programs", exit::describe(error), advice)
 }
 
@@ -56,7 +56,7 @@ pub(super) fn daemon(global: &Global) -> Vec<Finding> {
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));
     match status {
         Ok(status) => {
-            let answers = Finding::ok(TOPIC, format!("answers, pid {}", status.daemon.pid));
+            let answers = Finding::ok(TOPIC, format!("running, pid {}", status.daemon.pid));
             let problems = status.models_dirs.into_iter().filter_map(|dir| dir.problem);
             let told = |problem| Finding { advice: None, ..Finding::warning(TOPIC, problem, "") };
             std::iter::once(answers).chain(problems.map(told)).collect()

@@ -8,7 +8,7 @@ use crate::webui::Found;
 
 const NVIDIAS: &str = "Stable-Diffusion-WebUI-TensorRT";
 
-/// Whether something about a web UI is amiss.
+/// A possible problem of a web UI.
 struct Complaint {
     is_so: bool,
     found: &'static str,
@@ -27,11 +27,7 @@ pub(super) fn all(webui: &Found, config: &Config) -> Vec<Finding> {
             false => Finding::warning(&topic, complaint.found, complaint.advice),
         })
         .collect();
-    if found.is_empty() {
-        vec![Finding::ok(topic, "nothing keeps it from using engines")]
-    } else {
-        found
-    }
+    if found.is_empty() { vec![Finding::ok(topic, "can use engines")] } else { found }
 }
 
 fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
@@ -42,7 +38,7 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
         Complaint {
             is_so: set("sd_unet") == "None",
             found: "SD Unet is set to None",
-            advice: "no engine is ever used: set it to Automatic in Settings, Stable Diffusion",
+            advice: "engines are never used: set it to Automatic in Settings, Stable Diffusion",
             is_bad: true,
         },
         Complaint {
@@ -51,35 +47,34 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
                 && !webui.has_flag("--api")
                 && !webui.has_flag("--nowebui"),
             found: "it runs without --api, but webui_url is set",
-            advice: "add --api to COMMANDLINE_ARGS in webui-user.sh: sdtrtd can't tell when it is busy",
+            advice: "add --api to COMMANDLINE_ARGS in webui-user.sh, so that sdtrtd can tell when it is busy",
             is_bad: false,
         },
         Complaint {
             is_so: webui.has_flag("--lowvram"),
             found: "it runs with --lowvram",
-            advice: "the UNet's weights are then never all on the GPU, where engines read them, and PyTorch \
-                     computes: --medvram takes little more memory, and engines serve with it",
+            advice: "the UNet's weights are never all on the GPU, where engines read them, so PyTorch computes; \
+                     --medvram needs little more memory, and works with engines",
             is_bad: false,
         },
         Complaint {
             is_so: has(NVIDIAS) && !config.keep_model_json,
-            found: "NVIDIA's TensorRT extension is there, keep_model_json is off",
-            advice: "it loses its engines when checkpoints move: `keep_model_json = true` keeps its \
-                     index true",
+            found: "NVIDIA's TensorRT extension is installed, but keep_model_json is off",
+            advice: "it loses its engines when checkpoints move; `keep_model_json = true` keeps its \
+                     index up to date",
             is_bad: false,
         },
         Complaint {
             is_so: has("sd-webui-controlnet"),
-            found: "ControlNet is there",
-            advice: "images with a ControlNet unit are made by PyTorch: it replaces the UNet's forward, \
-                     and no engine is asked",
+            found: "ControlNet is installed",
+            advice: "PyTorch computes images with a ControlNet unit, because it replaces the UNet's forward",
             is_bad: false,
         },
         Complaint {
             is_so: is_more_than_0(set("token_merging_ratio"))
                 || set("hypertile_enable_unet") == true,
             found: "token merging or Hypertile is on",
-            advice: "both change PyTorch's UNet only; with an engine they do nothing",
+            advice: "both change only PyTorch's UNet; they have no effect on engines",
             is_bad: false,
         },
     ]
@@ -112,11 +107,11 @@ mod tests {
         let asked = Config { webui_url: Some("http://x".into()), ..Config::default() };
         let config = Config::default();
         for (webui, config, said, verdict) in [
-            (&plain, &config, "nothing keeps", Verdict::Ok),
+            (&plain, &config, "can use engines", Verdict::Ok),
             (
                 &with(json!({"sd_unet": "Automatic", "token_merging_ratio": 0})),
                 &config,
-                "nothing",
+                "can use",
                 Verdict::Ok,
             ),
             (&with(json!({"sd_unet": "None"})), &config, "SD Unet", Verdict::Bad),
@@ -126,10 +121,10 @@ mod tests {
                 "token merging",
                 Verdict::Warning,
             ),
-            (&with(json!({"sd_checkpoints_limit": 3})), &config, "nothing", Verdict::Ok),
-            (&started(&["--medvram"]), &config, "nothing", Verdict::Ok),
+            (&with(json!({"sd_checkpoints_limit": 3})), &config, "can use", Verdict::Ok),
+            (&started(&["--medvram"]), &config, "can use", Verdict::Ok),
             (&started(&["--xformers"]), &asked, "without --api", Verdict::Warning),
-            (&started(&["--api"]), &asked, "nothing", Verdict::Ok),
+            (&started(&["--api"]), &asked, "can use", Verdict::Ok),
             (&started(&["--lowvram"]), &config, "--lowvram", Verdict::Warning),
             (&extended(NVIDIAS), &config, "NVIDIA's", Verdict::Warning),
             (&extended("sd-webui-controlnet"), &config, "ControlNet", Verdict::Warning),

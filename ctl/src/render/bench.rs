@@ -1,4 +1,4 @@
-//! What running the engines on a GPU showed.
+//! The engines' speed and accuracy on GPUs.
 
 use protocol::{Checkpoint, Proof, Speed, Validation};
 use schemars::JsonSchema;
@@ -10,20 +10,20 @@ use crate::render::{
     text,
 };
 
-/// An engine, and each time that it was validated on a GPU.
+/// An engine and its validations on GPUs.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Benched {
     /// The engine's key.
     engine: String,
-    /// What it is for: its presets, or the only shape that it serves.
+    /// Its presets, or the only shape that it serves.
     serves: String,
-    /// It has no weights of its own.
+    /// It contains no weights.
     shared: bool,
-    /// Weights ids of the checkpoints that it is for; those of shared engines may be many.
+    /// Weights ids of the checkpoints that it serves; a shared engine may have many.
     weights_ids: Vec<String>,
-    /// Where the first of them lies; absent where no file is left.
+    /// The first one's path; absent if it has no file.
     location: Option<String>,
-    /// One for each GPU and driver, the newest first.
+    /// One for each GPU and driver, newest first.
     validations: Vec<Validation>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Benched> {
 /// `look` is the terminal's.
 pub(crate) fn render(all: &[Benched], look: Look) -> String {
     if all.iter().all(|validated| validated.validations.is_empty()) {
-        return "no engine was validated on a GPU yet; `sdtrtctl status` says what waits\n"
+        return "no engine has been validated on a GPU yet; `sdtrtctl status` shows what is waiting\n"
             .to_owned();
     }
     let mut table = Table::new(&[
@@ -118,7 +118,7 @@ pub(crate) fn per_second(speed: &Speed) -> f64 {
 
 /// How far an engine was off.
 pub(crate) fn error(proof: &Proof) -> String {
-    proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.2e}"))
+    proof.relative_error.map_or("not a number".to_owned(), |error| format!("{error:.2e}"))
 }
 
 fn holds(proof: &Proof) -> bool {
@@ -177,6 +177,6 @@ mod tests {
     fn nothing_says_so() {
         let unvalidated = engines(&[samples::ready()]);
         assert_eq!(unvalidated.len(), 1);
-        assert!(render(&unvalidated, Look::default()).starts_with("no engine was validated"));
+        assert!(render(&unvalidated, Look::default()).starts_with("no engine has been validated"));
     }
 }

@@ -6,7 +6,7 @@ use crate::render::{look::Look, table::Table, text};
 
 pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
     if coverage.is_empty() {
-        return "no checkpoints; `sdtrtctl status` shows the folders that are watched\n".to_owned();
+        return "no checkpoints; `sdtrtctl status` shows the watched folders\n".to_owned();
     }
     let mut table = Table::new(&["ID", "PASS", "SIZE", "SERVED BY", "LOCATION"]);
     for checkpoint in coverage {
@@ -44,7 +44,7 @@ pub(crate) fn complaint(coverage: &[Coverage]) -> Option<String> {
     let passes: Vec<_> = coverage.iter().flat_map(|checkpoint| &checkpoint.passes).collect();
     let unserved = passes.iter().filter(|pass| pass.engine.is_none()).count();
     let all = passes.len();
-    (unserved > 0).then(|| format!("no engine is there yet for {unserved} of {all} passes"))
+    (unserved > 0).then(|| format!("{unserved} of {all} passes have no engine yet"))
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
           once its engine is built
         cccccccccccc   base    512x768    fixed: ffffffffffff, 8.1 ms a call   /models/c.safetensors
         ");
-        assert_eq!(complaint(&all).unwrap(), "no engine is there yet for 2 of 4 passes");
+        assert_eq!(complaint(&all).unwrap(), "2 of 4 passes have no engine yet");
         assert_eq!(complaint(&[checkpoint('a', vec![served])]), None);
     }
 }

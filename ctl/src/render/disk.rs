@@ -1,4 +1,4 @@
-//! What takes the room, and what may go.
+//! Disk usage, and what may be deleted.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(crate) fn render(disk: &Disk, now: u64, look: Look) -> String {
     fields.add("learned", text::size(sums.learned));
     fields.add("kernels", text::size(sums.kernels));
     let min_free = text::size(disk.min_free);
-    fields.add("free", format!("{}, of which {min_free} are to stay", text::size(disk.free)));
+    fields.add("free", format!("{}, {min_free} of it reserved", text::size(disk.free)));
     rendered + &fields.render()
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn pins(engines: &[Engine]) -> String {
 /// What went, or with `dry_run` would; `look` is the terminal's.
 pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool, look: Look) -> String {
     if garbage.is_empty() {
-        return "nothing to clear away\n".to_owned();
+        return "nothing to delete\n".to_owned();
     }
     let mut table = Table::new(&["SIZE", "FILE"]);
     for Garbage { path, bytes, reason } in garbage {
@@ -158,7 +158,7 @@ mod tests {
         libraries   140 MB
         learned     524 kB
         kernels     3.0 MB
-        free        123 GB, of which 2.0 GB are to stay
+        free        123 GB, 2.0 GB of it reserved
         ");
     }
 
@@ -198,6 +198,6 @@ mod tests {
         would free 1.7 GB in 2 files
         ");
         assert!(garbage(&all[..1], false, Look::default()).ends_with("\nfreed 1.7 GB in 1 file\n"));
-        assert_eq!(garbage(&[], false, Look::default()), "nothing to clear away\n");
+        assert_eq!(garbage(&[], false, Look::default()), "nothing to delete\n");
     }
 }

@@ -1,4 +1,4 @@
-//! What was looked at, what is amiss and what to do.
+//! The results of the checks, and what to do.
 
 use crate::{
     doctor::{Finding, Verdict},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(crate) fn render(findings: &[Finding], look: Look) -> String {
-    let mut table = Table::new(&["", "LOOKED AT", "FOUND"]);
+    let mut table = Table::new(&["", "CHECK", "RESULT"]);
     for finding in findings {
         let (word, tone) = match finding.verdict {
             Verdict::Ok => ("ok", Tone::Good),
@@ -23,10 +23,10 @@ pub(crate) fn render(findings: &[Finding], look: Look) -> String {
     table.render(look)
 }
 
-/// How much is bad, where something is.
+/// The number of bad findings, if any.
 pub(crate) fn complaint(findings: &[Finding]) -> Option<String> {
     let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
-    (bad > 0).then(|| format!("{} to mend, marked bad", text::count(bad, "thing")))
+    (bad > 0).then(|| format!("{} found, marked bad", text::count(bad, "problem")))
 }
 
 #[cfg(test)]
@@ -47,14 +47,14 @@ mod tests {
             finding("TensorRT-RTX", Verdict::Bad, "not found", Some("`sdtrtctl runtime install`")),
         ];
         insta::assert_snapshot!(render(&all, Look::default()), @r"
-               LOOKED AT       FOUND
+               CHECK           RESULT
         ok     NVIDIA driver   580.95
         note   disk            1.2 GB free at /data
           clear away
         bad    TensorRT-RTX    not found
           `sdtrtctl runtime install`
         ");
-        assert_eq!(complaint(&all).unwrap(), "1 thing to mend, marked bad");
+        assert_eq!(complaint(&all).unwrap(), "1 problem found, marked bad");
         assert_eq!(complaint(&all[..2]), None);
     }
 }

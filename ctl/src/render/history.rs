@@ -1,4 +1,4 @@
-//! Builds and validations that have ended.
+//! Finished builds and validations.
 
 use protocol::{Finished, Outcome};
 
@@ -11,10 +11,10 @@ use crate::render::{
 /// `now` is in seconds since 1970.
 pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
     if history.is_empty() {
-        return "nothing was built yet\n".to_owned();
+        return "nothing has been built yet\n".to_owned();
     }
     let mut table =
-        Table::new(&["ENDED", "RESULT", "TOOK", "SIZE", "ENGINE", "SERVES", "CHECKPOINT"]);
+        Table::new(&["FINISHED", "RESULT", "TOOK", "SIZE", "ENGINE", "SERVES", "CHECKPOINT"]);
     for finished in history {
         let cells = [
             &(text::duration(now.saturating_sub(finished.ended_at)) + " ago"),
@@ -63,14 +63,14 @@ mod tests {
             finished(Outcome::Failed, Some("the disk is full"), None),
         ];
         insta::assert_snapshot!(render(&all, 1_003_600, Look::default()), @r"
-        ENDED     RESULT      TOOK         SIZE     ENGINE         SERVES             CHECKPOINT
-        1 h ago   built       1 min 15 s   1.7 GB   eeeeeeeeeeee   default, dynamic   sd15.safetensors
-        1 h ago   validated   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
-        1 h ago   abandoned   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        FINISHED   RESULT      TOOK         SIZE     ENGINE         SERVES             CHECKPOINT
+        1 h ago    built       1 min 15 s   1.7 GB   eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        1 h ago    validated   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        1 h ago    abandoned   1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
           GPU 0 is at 87 %
-        1 h ago   failed      1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
+        1 h ago    failed      1 min 15 s   -        eeeeeeeeeeee   default, dynamic   sd15.safetensors
           the disk is full
         ");
-        assert_eq!(render(&[], 0, Look::default()), "nothing was built yet\n");
+        assert_eq!(render(&[], 0, Look::default()), "nothing has been built yet\n");
     }
 }

@@ -9,7 +9,7 @@ use crate::render::{look::Look, table::Table, text};
 /// The table; `look` is the terminal's.
 pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
     if checkpoints.is_empty() {
-        return "no checkpoints; `sdtrtctl status` shows the folders that are watched\n".to_owned();
+        return "no checkpoints; `sdtrtctl status` shows the watched folders\n".to_owned();
     }
     let mut table = Table::new(&["ID", "ARCHITECTURE", "STATE", "ENGINES", "LOCATION"]);
     for checkpoint in checkpoints {
@@ -108,6 +108,6 @@ mod tests {
 
     #[test]
     fn nothing_says_so() {
-        insta::assert_snapshot!(render(&[], Look::default()), @"no checkpoints; `sdtrtctl status` shows the folders that are watched");
+        insta::assert_snapshot!(render(&[], Look::default()), @"no checkpoints; `sdtrtctl status` shows the watched folders");
     }
 }

@@ -1,4 +1,4 @@
-//! From what the daemon says to text for people: pure functions.
+//! Turns the daemon's answers into text for people: pure functions.
 
 pub(crate) mod bench;
 pub(crate) mod change;

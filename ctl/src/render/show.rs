@@ -1,4 +1,4 @@
-//! Everything known of one checkpoint.
+//! Everything about one checkpoint.
 
 use protocol::{Checkpoint, Coming, Engine, Limit, Shape, Speed, Unusable, Validation};
 
@@ -6,9 +6,9 @@ use crate::render::{bench, table::Fields, text};
 
 pub(crate) fn render(checkpoint: &Checkpoint) -> String {
     let mut fields = Fields::default();
-    fields.add("weights id", checkpoint.weights_id.as_deref().unwrap_or("not known"));
-    fields.add("UNet id", checkpoint.unet_id.as_deref().unwrap_or("not known"));
-    fields.add("architecture", checkpoint.architecture.as_deref().unwrap_or("not known"));
+    fields.add("weights id", checkpoint.weights_id.as_deref().unwrap_or("unknown"));
+    fields.add("UNet id", checkpoint.unet_id.as_deref().unwrap_or("unknown"));
+    fields.add("architecture", checkpoint.architecture.as_deref().unwrap_or("unknown"));
     fields.add("state", checkpoint.state.to_string());
     if let Some(reason) = &checkpoint.reason {
         fields.add("reason", reason);
@@ -16,7 +16,7 @@ pub(crate) fn render(checkpoint: &Checkpoint) -> String {
     fields.all("locations", checkpoint.locations.iter().cloned());
     fields.add("engines", checkpoint.engines.len().to_string());
     if !checkpoint.coming.is_empty() {
-        fields.all("to come", checkpoint.coming.iter().map(coming));
+        fields.all("to build", checkpoint.coming.iter().map(coming));
     }
     let mut rendered = fields.render();
     for engine in &checkpoint.engines {
@@ -44,7 +44,7 @@ fn render_engine(engine: &Engine) -> String {
     let mut fields = Fields::indented("  ");
     fields.add("engine", &engine.key);
     fields.add("state", engine.state.to_string());
-    fields.add("numbers", numbers(engine));
+    fields.add("accuracy", accuracy(engine));
     if let Some(changed) = &engine.outdated {
         fields.add("outdated", changed);
     }
@@ -54,7 +54,7 @@ fn render_engine(engine: &Engine) -> String {
     fields.add("path", &engine.path);
     fields.add("size", text::size(engine.bytes));
     fields.add("serves", serves(engine.fixed.as_ref(), &engine.presets));
-    let weights = if engine.shared { "those of the model that is loaded" } else { "inside" };
+    let weights = if engine.shared { "the loaded model's" } else { "inside" };
     fields.add("weights", weights);
     fields.add("built by", format!("{} {}", engine.flavour, engine.version));
     fields.add("built for", engine.compute_capabilities.join(", "));
@@ -67,23 +67,23 @@ fn render_engine(engine: &Engine) -> String {
     fields.render()
 }
 
-/// A call that is PyTorch's.
+/// A call that PyTorch computes instead.
 fn unusable(unusable: &Unusable) -> String {
     let Unusable { gpu, driver, width, height, batch, tokens } = unusable;
     format!(
-        "{width}x{height} and larger: it gave NaN or infinity in the web UI (batch {batch}, {tokens} tokens; {gpu}, \
+        "{width}x{height} and larger: gave NaN or infinity in the web UI (batch {batch}, {tokens} tokens; {gpu}, \
          driver {driver})"
     )
 }
 
-/// What a validation showed, in some lines.
+/// The result of a validation, in several lines.
 fn validation(validation: &Validation) -> Vec<String> {
     let mut lines = vec![format!("{}, driver {}", validation.gpu, validation.driver)];
     lines.push(match (&validation.proof, &validation.unproven) {
         (Some(proof), _) => {
             let (error, bound, seconds) =
                 (bench::error(proof), proof.bound, validation.proof_seconds);
-            format!("{error} off fp32, at most {bound:.1e}; compared in {seconds:.1} s")
+            format!("error {error} against fp32, limit {bound:.1e}; compared in {seconds:.1} s")
         }
         (None, Some(why)) => format!("not compared with fp32: {why}"),
         (None, None) => "not compared with fp32".to_owned(),
@@ -91,11 +91,13 @@ fn validation(validation: &Validation) -> Vec<String> {
     if let Some(limit) = &validation.limit {
         let Limit { pixels, input } = limit;
         lines.push(format!(
-            "used for images of up to {pixels} pixels: larger ones give NaN or infinity (found with {input})"
+            "used for images up to {pixels} pixels: larger ones give NaN or infinity (found with {input})"
         ));
     } else if validation.calls > 0 {
         let (calls, seconds) = (validation.calls, validation.call_seconds);
-        lines.push(format!("finite in all of {calls} calls with hard inputs, in {seconds:.1} s"));
+        lines.push(format!(
+            "finite output in all {calls} calls with hard inputs, in {seconds:.1} s"
+        ));
     }
     lines.extend(validation.speeds.iter().map(|speed| {
         let Speed { width, height, batch, tokens, milliseconds, .. } = speed;
@@ -108,16 +110,16 @@ fn validation(validation: &Validation) -> Vec<String> {
     lines
 }
 
-/// What is known of them.
-fn numbers(engine: &Engine) -> String {
+/// The web UI's comparison, if there was one.
+fn accuracy(engine: &Engine) -> String {
     match &engine.proof {
         Some(proof) => {
-            format!("{} off PyTorch's, at most {:.1e}", bench::error(proof), proof.bound)
+            format!("error {} against PyTorch, limit {:.1e}", bench::error(proof), proof.bound)
         }
         None if engine.validations.iter().any(|validation| validation.proof.is_some()) => {
-            "not compared with PyTorch's yet".to_owned()
+            "not compared with PyTorch yet".to_owned()
         }
-        None => "unproven: compared with nothing yet".to_owned(),
+        None => "unproven: not compared yet".to_owned(),
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
 
           engine      eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
           state       ready
-          numbers     unproven: compared with nothing yet
+          accuracy    unproven: not compared yet
           path        /data/engines/e.engine
           size        1.7 GB
           serves      default
@@ -163,12 +165,12 @@ mod tests {
             Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
         let rendered = render(&checkpoint);
         assert!(
-            rendered.contains("numbers     2.10e-3 off PyTorch's, at most 2.0e-2"),
+            rendered.contains("accuracy    error 2.10e-3 against PyTorch, limit 2.0e-2"),
             "{rendered}"
         );
         let told = "outdated    recipe 1 → 2\n  pinned      yes\n";
         assert!(rendered.contains(told), "{rendered}");
-        assert!(rendered.contains("weights     those of the model that is loaded\n"), "{rendered}");
+        assert!(rendered.contains("weights     the loaded model's\n"), "{rendered}");
     }
 
     #[test]
@@ -183,16 +185,16 @@ mod tests {
         Arc::make_mut(&mut checkpoint.engines[0]).validations =
             vec![samples::validation(), Validation { speeds: vec![], ..without }];
         let rendered = render(&checkpoint);
-        assert!(rendered.contains("numbers     not compared with PyTorch's yet\n"), "{rendered}");
+        assert!(rendered.contains("accuracy    not compared with PyTorch yet\n"), "{rendered}");
         insta::assert_snapshot!(rendered[rendered.find("  validated").unwrap()..], @r"
         validated   NVIDIA H200, driver 580.65.06
-                    1.02e-2 off fp32, at most 2.0e-2; compared in 6.2 s
-                    finite in all of 24 calls with hard inputs, in 1.2 s
+                    error 1.02e-2 against fp32, limit 2.0e-2; compared in 6.2 s
+                    finite output in all 24 calls with hard inputs, in 1.2 s
                     default, 512x512, batch 2, 77 tokens: 14.04 ms, 71.2 it/s
                     default, 768x768, batch 8, 154 tokens: 103.40 ms, 9.7 it/s
                     NVIDIA H200, driver 580.65.06
                     not compared with fp32: no ONNX Runtime
-                    used for images of up to 2250000 pixels: larger ones give NaN or infinity (found with a constant latent)
+                    used for images up to 2250000 pixels: larger ones give NaN or infinity (found with a constant latent)
         ");
     }
 
@@ -203,7 +205,7 @@ mod tests {
         let (gpu, driver) = ("NVIDIA H200".into(), "580.65.06".into());
         let unusable = Unusable { gpu, driver, width, height, batch, tokens };
         Arc::make_mut(&mut checkpoint.engines[0]).unusable = vec![unusable];
-        let told = "512x640 and larger: it gave NaN or infinity in the web UI (batch 2, 77 tokens; NVIDIA H200, \
+        let told = "512x640 and larger: gave NaN or infinity in the web UI (batch 2, 77 tokens; NVIDIA H200, \
                     driver 580.65.06)\n";
         assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
     }
@@ -225,7 +227,7 @@ mod tests {
         ];
         let rendered = render(&checkpoint);
         let told =
-            "to come        dynamic, building\n               512x768 batch 2, fixed, queued: next";
+            "to build       dynamic, building\n               512x768 batch 2, fixed, queued: next";
         assert!(rendered.contains(told), "{rendered}");
         assert!(rendered.contains("  serves      512x768 batch 2, fixed\n"), "{rendered}");
     }
@@ -233,9 +235,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said() {
         insta::assert_snapshot!(render(&samples::rejected()), @r"
-        weights id     not known
-        UNet id        not known
-        architecture   not known
+        weights id     unknown
+        UNet id        unknown
+        architecture   unknown
         state          rejected
         reason         is a LoRA, which has no UNet of its own
         locations      /models/evil\u{1b}]0;x\u{7}.safetensors

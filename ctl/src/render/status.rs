@@ -23,7 +23,7 @@ pub(crate) fn render(status: &Status) -> String {
         fields.add("gate", format!("closed: {gate}"));
     }
     let gpus = status.gpus.len();
-    fields.all("under way", status.building.iter().map(|job| building(job, gpus)));
+    fields.all("running", status.building.iter().map(|job| building(job, gpus)));
     fields.all("queue", queue(&status.queue));
     fields.render()
 }
@@ -70,7 +70,7 @@ fn used(reading: &GpuReading) -> String {
 pub(crate) fn next(status: &Status) -> String {
     match (&status.building[..], status.queue.first(), &status.gate) {
         ([now, ..], ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
-        ([], None, _) => "nothing waits to be built".to_owned(),
+        ([], None, _) => "nothing is waiting".to_owned(),
         ([], Some(first), gate) => {
             let first = text::short_id(&first.weights_id);
             let gate =
@@ -131,7 +131,7 @@ mod tests {
         data          /data
         checkpoints   1 queued, 3 ready
         gate          closed: GPU 0 is at 87 %, used by python (pid 4242)
-        under way     building aaaaaaaaaaaa default: build 42 %, 1 min 11 s left
+        running       building aaaaaaaaaaaa default: build 42 %, 1 min 11 s left
         queue         cccccccccccc default: recipe 1 → 2; next, after aaaaaaaaaaaa
         ");
     }
@@ -156,7 +156,7 @@ mod tests {
         models        none
         data          /data
         checkpoints   none
-        under way     none
+        running       none
         queue         none
         ");
     }
@@ -171,7 +171,7 @@ mod tests {
             (building, "building aaaaaaaaaaaa"),
             (waiting, "cccccccccccc is next: GPU 0 is at 87 %, used by python (pid 4242)"),
             (free, "cccccccccccc is next"),
-            (done, "nothing waits to be built"),
+            (done, "nothing is waiting"),
         ] {
             assert_eq!(next(&status), expected);
         }

@@ -1,4 +1,4 @@
-//! What verifying found.
+//! Results of verifying.
 
 use protocol::Verdict;
 
@@ -26,8 +26,8 @@ pub(crate) fn complaint(verdicts: &[Verdict]) -> Option<String> {
     let bad = verdicts.iter().filter(|verdict| verdict.problem.is_some()).count();
     (bad > 0).then(|| {
         format!(
-            "{bad} of {} did not match; `sdtrtctl remove ENGINE` deletes one, then `sdtrtctl build \
-             REF` makes it anew",
+            "{bad} of {} did not match; delete it with `sdtrtctl remove ENGINE`, then rebuild it with \
+             `sdtrtctl build REF`",
             text::count(verdicts.len(), "engine"),
         )
     })
@@ -55,7 +55,7 @@ mod tests {
         222222222222   bad      /data/engines/2.engine
           is 3 bytes short
         ");
-        insta::assert_snapshot!(complaint(&verdicts).unwrap(), @"1 of 2 engines did not match; `sdtrtctl remove ENGINE` deletes one, then `sdtrtctl build REF` makes it anew");
+        insta::assert_snapshot!(complaint(&verdicts).unwrap(), @"1 of 2 engines did not match; delete it with `sdtrtctl remove ENGINE`, then rebuild it with `sdtrtctl build REF`");
     }
 
     #[test]

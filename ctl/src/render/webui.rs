@@ -14,8 +14,8 @@ pub(crate) fn render(indexes: &[ExtensionIndex]) -> String {
 fn index(index: &ExtensionIndex) -> String {
     let mut fields = Fields::default();
     fields.add("index", &index.path);
-    let kept = if index.kept { "yes" } else { "no; keep_model_json = true turns it on" };
-    fields.add("kept true", kept);
+    let kept = if index.kept { "yes" } else { "no; set keep_model_json = true" };
+    fields.add("kept", kept);
     fields.add("lists", text::count(index.engines, "engine"));
     if let Some(problem) = &index.problem {
         fields.add("problem", problem);
@@ -47,16 +47,16 @@ mod tests {
         };
         insta::assert_snapshot!(render(&[watched, broken]), @r"
         index          /a/models/Unet-trt/model.json
-        kept true      no; keep_model_json = true turns it on
+        kept           no; set keep_model_json = true
         lists          3 engines
         would change   e.trt: old → new, sub_new
                        f.trt is gone
 
-        index       /b/models/Unet-trt/model.json
-        kept true   yes
-        lists       0 engines
-        problem     it is not what the extension writes
-        changed     none
+        index     /b/models/Unet-trt/model.json
+        kept      yes
+        lists     0 engines
+        problem   it is not what the extension writes
+        changed   none
         ");
         assert!(render(&[]).starts_with("no models folder"));
     }

@@ -36,8 +36,8 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("{} {} is pinned for x86-64 Linux only", wheel.package, wheel.version);
     }
-    let Some(parent) = dir.parent() else { bail!("{} has no folder above", dir.display()) };
-    fs::create_dir_all(parent).with_context(|| in_folder("make the folder", parent))?;
+    let Some(parent) = dir.parent() else { bail!("{} has no parent folder", dir.display()) };
+    fs::create_dir_all(parent).with_context(|| in_folder("create the folder", parent))?;
     let _lock = lock(parent)?;
     // Another install may have been faster.
     if wheel.is_installed(data_dir) {
@@ -48,7 +48,7 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
     let aside = tempfile::Builder::new()
         .prefix(ASIDE)
         .tempdir_in(parent)
-        .with_context(|| in_folder("write in", parent))?;
+        .with_context(|| in_folder("write to", parent))?;
     let found = match file {
         Some(file) => file.to_owned(),
         None => download(wheel, aside.path())?,
@@ -61,7 +61,7 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
         // What was downloaded goes with its folder; a file that somebody named is theirs.
         let kept = if file.is_some() { "not used" } else { "deleted" };
         bail!(
-            "the wheel has the SHA-256 {found}, but {} {} has {}: it is damaged or not that wheel, \
+            "the wheel's SHA-256 is {found}, but that of {} {} is {}: it is damaged or another wheel, \
              and was {kept}",
             wheel.package,
             wheel.version,
@@ -88,11 +88,11 @@ fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
 /// Held until the file is closed, by the system also when this program is killed.
 fn lock(parent: &Path) -> Result<File> {
     let path = parent.join(".lock");
-    let file = File::create(&path).with_context(|| in_folder("write in", parent))?;
+    let file = File::create(&path).with_context(|| in_folder("write to", parent))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("another `sdtrtctl runtime install` is at work in {}", parent.display())
+            bail!("another `sdtrtctl runtime install` is running in {}", parent.display())
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
@@ -122,8 +122,8 @@ fn replace(dir: &Path, fresh: &Path, aside: &Path) -> io::Result<()> {
 fn in_folder(what: &str, dir: &Path) -> String {
     let dir = dir.display();
     format!(
-        "cannot {what} {dir}; for the system's sdtrtd it takes `sudo sdtrtctl runtime install`, and \
-         --data-dir names another data folder"
+        "cannot {what} {dir}; use `sudo sdtrtctl runtime install` for the system's sdtrtd, or --data-dir \
+         for another data folder"
     )
 }
 

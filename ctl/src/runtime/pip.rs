@@ -28,7 +28,7 @@ pub(super) fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     let output = match run {
         Ok(output) => output,
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "python3 is needed to download the wheel and is not installed: \
+            "python3, which downloads the wheel, is not installed: \
              `sudo apt install python3 python3-pip`, {}",
             or_by_hand(wheel, into)
         ),
@@ -56,7 +56,7 @@ fn explain(said: &str, status: &str, wheel: &Wheel, into: &Path) -> String {
     if says(&["No space left on device", "Errno 28", "Disk quota exceeded"]) {
         // pip keeps a second copy while it downloads.
         return format!(
-            "the disk of {} is full: about {} MB are needed while installing, {} MB in the end",
+            "the disk of {} is full: the installation needs about {} MB, {} MB once finished",
             into.parent().unwrap_or(into).display(),
             2 * wheel.download_mb + wheel.installed_mb,
             wheel.installed_mb
@@ -79,8 +79,8 @@ fn explain(said: &str, status: &str, wheel: &Wheel, into: &Path) -> String {
     }
     if says(&["No matching distribution found"]) {
         return format!(
-            "pip finds no {}=={}: it may be too old (`python3 -m pip --version`; 20.3 or later is \
-             needed), or its index lacks it; {by_hand}",
+            "pip finds no {}=={}: pip may be too old (`python3 -m pip --version`; 20.3 or later is \
+             required), or its index lacks it; {by_hand}",
             wheel.package, wheel.version
         );
     }
@@ -94,11 +94,11 @@ fn or_by_hand(wheel: &Wheel, into: &Path) -> String {
         "run `sdtrtctl runtime install --wheel FILE`".to_owned()
     } else {
         let dir = into.with_file_name(wheel.dir);
-        format!("unzip {} of it into {}", wheel.libraries.join(", "), dir.display())
+        format!("unzip {} from it into {}", wheel.libraries.join(", "), dir.display())
     };
     format!(
-        "or download {package} {version} from https://pypi.org/project/{package}/{version}/#files \
-         elsewhere and {then}"
+        "or download {package} {version} on another machine from \
+         https://pypi.org/project/{package}/{version}/#files and {then}"
     )
 }
 

@@ -35,7 +35,7 @@ pub(super) fn unpack(file: File, wheel: &Wheel, into: &Path) -> Result<()> {
     }
     let bar = ProgressBar::new(total);
     bar.set_style(ProgressStyle::with_template("unpacking  {wide_bar}  {percent:>3} %")?);
-    fs::create_dir(into).with_context(|| format!("cannot make the folder {}", into.display()))?;
+    fs::create_dir(into).with_context(|| format!("cannot create the folder {}", into.display()))?;
     for (name, path) in &names {
         let mut entry = archive.by_name(path).with_context(|| lacks(path))?;
         let target = into.join(name);
@@ -46,7 +46,7 @@ pub(super) fn unpack(file: File, wheel: &Wheel, into: &Path) -> Result<()> {
             })
             .with_context(|| {
                 let megabytes = total / 1_000_000;
-                format!("cannot unpack {}, {megabytes} MB in all", target.display())
+                format!("cannot unpack {}, {megabytes} MB in total", target.display())
             })?;
     }
     bar.finish_and_clear();
@@ -54,7 +54,7 @@ pub(super) fn unpack(file: File, wheel: &Wheel, into: &Path) -> Result<()> {
 }
 
 fn lacks(path: &str) -> String {
-    format!("the wheel does not hold {path}")
+    format!("the wheel does not contain {path}")
 }
 
 fn copy(from: &mut impl Read, to: &mut impl Write, mut copied: impl FnMut(u64)) -> io::Result<()> {

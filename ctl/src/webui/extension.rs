@@ -26,16 +26,18 @@ const SHARED: &str = "share/sdtrt/webui";
 pub(crate) fn source(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         if !is_extension(named) {
-            bail!("{} does not hold the extension: {} is missing", named.display(), PARTS[0]);
+            bail!("{} does not contain the extension: {} is missing", named.display(), PARTS[0]);
         }
         return Ok(fs::canonicalize(named)?);
     }
-    let program = env::current_exe().and_then(fs::canonicalize).context("where is sdtrtctl?")?;
+    let program = env::current_exe()
+        .and_then(fs::canonicalize)
+        .context("cannot find the path of sdtrtctl")?;
     // Above it: /usr for a package, and the sources where it was built in them.
     let places = program.ancestors().skip(2).flat_map(|dir| [dir.join(SHARED), dir.join("webui")]);
     places.into_iter().find(|place| is_extension(place)).with_context(|| {
         format!(
-            "the extension is not beside {}: name its folder, `webui` in the sources of sdtrt, with \
+            "the extension is not installed beside {}; pass its folder, `webui` in sdtrt's sources, with \
              --extension DIR",
             program.display()
         )
@@ -49,7 +51,7 @@ fn is_extension(dir: &Path) -> bool {
 /// Links the extension at `source` into the web UI, over links of an earlier time. Returns its folder.
 pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<PathBuf> {
     let folder = extensions.join(NAME);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for part in PARTS {
         refuse_foreign(&folder.join(part))?;
     }
@@ -57,7 +59,7 @@ pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<
         let place = folder.join(part);
         remove_link(&place)?;
         symlink(source.join(part), &place)
-            .with_context(|| format!("cannot make the link {}", place.display()))?;
+            .with_context(|| format!("cannot create the link {}", place.display()))?;
     }
     let data_dir = data_dir.to_str().context("the data folder's path is not UTF-8")?;
     let note = folder.join(NOTE);
@@ -86,7 +88,7 @@ pub(crate) fn unlink(extensions: &Path) -> Result<bool> {
 fn refuse_foreign(place: &Path) -> Result<()> {
     match fs::symlink_metadata(place) {
         Ok(found) if !found.is_symlink() => bail!(
-            "{} is in the way: it is not a link that sdtrtctl made; move it away first",
+            "{} already exists and is not a link made by sdtrtctl; move it away first",
             place.display()
         ),
         _ => Ok(()),

@@ -32,16 +32,15 @@ impl Folders {
         let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
         if !path.join(MARK).is_file() {
             bail!(
-                "{} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer: it has no \
-                 {MARK}",
+                "{} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer: {MARK} is \
+                 missing",
                 path.display()
             );
         }
         let settings = path.join(SETTINGS);
         let flags = match fs::read_to_string(&settings) {
-            Ok(text) => flags(&text).with_context(|| {
-                format!("{VARIABLE} in {} is not understood", settings.display())
-            })?,
+            Ok(text) => flags(&text)
+                .with_context(|| format!("cannot parse {VARIABLE} in {}", settings.display()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).context(settings.display().to_string()),
         };
@@ -89,7 +88,7 @@ fn flags(settings: &str) -> Result<Vec<String>> {
         line.strip_prefix(VARIABLE)?.strip_prefix('=')
     });
     let Some(assigned) = assignments.next_back() else { return Ok(Vec::new()) };
-    let unclosed = "a quote is not closed";
+    let unclosed = "unclosed quote";
     // Once as the shell reads the line, and once as the web UI splits the value.
     let value = shlex::split(assigned).context(unclosed)?.into_iter().next().unwrap_or_default();
     shlex::split(&value).context(unclosed)

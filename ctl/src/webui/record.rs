@@ -46,7 +46,7 @@ fn edit(file: &Path, change: impl FnOnce(&mut ArrayOfTables)) -> Result<()> {
     let item = document.entry(KEY).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     let tables = item
         .as_array_of_tables_mut()
-        .with_context(|| format!("{}: {KEY} is not a list of tables, [[{KEY}]]", named()))?;
+        .with_context(|| format!("{}: {KEY} must be a list of tables, [[{KEY}]]", named()))?;
     change(tables);
     if tables.is_empty() {
         document.remove(KEY);
@@ -58,7 +58,7 @@ fn edit(file: &Path, change: impl FnOnce(&mut ArrayOfTables)) -> Result<()> {
 fn write(file: &Path, text: &str) -> Result<()> {
     // Where the configuration is a link, what it leads to is written.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let folder = file.parent().context("it lies in no folder")?;
+    let folder = file.parent().context("it has no parent folder")?;
     fs::create_dir_all(folder)?;
     let mut aside =
         tempfile::Builder::new().prefix(".sdtrtd-").suffix(".toml").tempfile_in(folder)?;
