@@ -30,7 +30,7 @@ def main():
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER")
     add("work", type=Path, metavar="WORK", help="a folder for what is made")
-    add("--programs", type=Path, default=Path("target/release"), help="where sdtrtd and sdtrtctl are")
+    add("--programs", type=Path, default=Path("target/release"), help="where sdtrtd, sdtrtctl and sdtrt-worker are")
     add("--tensorrt-dir", type=Path, required=True)
     add("--onnx-runtime", type=Path, required=True, help="the library")
     add("--parts", default="first,second,size,load", help="of the figures")

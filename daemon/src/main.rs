@@ -1,6 +1,6 @@
 //! The daemon's command line.
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use checkpoint::Kind;
@@ -21,13 +21,6 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Builds one engine; started by the daemon.
-    #[command(hide = true)]
-    Worker {
-        /// Print the version of this TensorRT-RTX library and end.
-        #[arg(long)]
-        library_version: Option<OsString>,
-    },
     /// Prints what there is to build with, as JSON; asked by `sdtrtctl doctor` and `setup`.
     #[command(hide = true)]
     Probe(Box<Options>),
@@ -90,7 +83,6 @@ struct Options {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Some(Command::Worker { library_version }) => work(library_version),
         Some(Command::Probe(options)) => probe(&options),
         Some(Command::Manual) => manual(),
         None => run(cli.options),
@@ -101,16 +93,6 @@ fn main() -> ExitCode {
             eprintln!("sdtrtd: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-fn work(library: Option<OsString>) -> Result<()> {
-    match library {
-        Some(library) => {
-            println!("{}", sdtrtd::build::worker::library_version(&library)?);
-            Ok(())
-        }
-        None => sdtrtd::build::worker::main(),
     }
 }
 

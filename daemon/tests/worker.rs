@@ -1,123 +1,42 @@
-//! What a worker builds with the real TensorRT-RTX, without a GPU.
+//! What the daemon says where `sdtrt-worker` is not there, or is of another release.
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    env,
-    fs::File,
-    io::{BufRead, BufReader, Write},
-    os::unix::fs::FileExt,
-    process::{Command, Stdio},
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
 };
 
-use checkpoint::{Architecture, Checkpoint, Dtype, Tensor};
-use engine::{
-    Accumulation, Built, EngineSpec, FLAVOUR, Job, Parameter, Profile, Report, Source, Task,
-    Weights,
-};
-use goldens::{Manifest, full_size_sd15};
-use half::bf16;
-use protocol::Shape;
-use sdtrtd::watch::Stamp;
-use unet::Precision;
+use serde_json::Value;
 
-/// A manifest's tensors, which lie in no file.
-fn tensors(manifest: &Manifest) -> Vec<Tensor> {
-    let tensor = |spec: &goldens::TensorSpec| {
-        let shape = spec.1.iter().map(|size| *size as u64).collect();
-        Tensor { name: spec.0.clone(), dtype: Dtype::F16, shape, offset: 0, bytes: 0 }
-    };
-    manifest.tensors.iter().map(tensor).collect()
-}
-
-/// A specification of an engine of this shape.
-fn spec(tensors: &[Tensor], weights: Weights, capabilities: &[&str], shape: &Shape) -> EngineSpec {
-    let architecture = Architecture::of(tensors).unwrap();
-    EngineSpec {
-        weights,
-        recipe: unet::RECIPE,
-        flavour: FLAVOUR.to_owned(),
-        version: runtime().rsplit('/').next().unwrap().to_owned(),
-        compute_capabilities: capabilities.iter().map(|text| text.parse().unwrap()).collect(),
-        precision: Precision::Fp16,
-        profiles: vec![Profile::fixed(shape, &architecture)],
-        architecture,
-    }
-}
-
-fn runtime() -> String {
-    env::var("SDTRT_TEST_RUNTIME")
-        .unwrap_or_else(|_| panic!("SDTRT_TEST_RUNTIME: cargo xtask test"))
-}
-
-/// The last report of a worker that builds this.
-fn build(spec: EngineSpec, source: Source) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    let job = Job {
-        task: Task::Build,
-        spec,
-        source,
-        libraries: Some(runtime().into()),
-        folder: folder.path().to_owned(),
-        gpu: None,
-    };
-    let mut worker = Command::new(env!("CARGO_BIN_EXE_sdtrtd"))
-        .arg("worker")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = worker.stdin.take().unwrap();
-    writeln!(input, "{}", serde_json::to_string(&job).unwrap()).unwrap();
-    let lines = BufReader::new(worker.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let last = lines.filter_map(|line| serde_json::from_str::<Report>(&line).ok()).last().unwrap();
-    worker.wait().unwrap();
-    last
-}
-
-/// An engine whose weights are inputs, from names and shapes alone.
-fn build_shared(manifest: &Manifest, capabilities: &[&str], shape: &Shape) -> Report {
-    let tensors = tensors(manifest);
-    let signature = checkpoint::signature(&Architecture::of(&tensors).unwrap(), &tensors);
-    let unet = tensors.iter().filter(|tensor| tensor.name.starts_with(checkpoint::UNET_PREFIX));
-    let parameters = unet.map(|t| Parameter { name: t.name.clone(), shape: t.shape.clone() });
-    let source = Source::Signature { parameters: parameters.collect() };
-    build(spec(&tensors, Weights::Shared(signature), capabilities, shape), source)
+/// What keeps an `sdtrtd` from building.
+fn problem(sdtrtd: &Path) -> String {
+    let output = Command::new(sdtrtd).arg("probe").env_clear().env("HOME", "/nowhere").output();
+    let machine: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    machine["runtime_problem"].as_str().unwrap().to_owned()
 }
 
 #[test]
-#[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_real_unets_attention_to_itself_is_summed_up_in_fp32_whatever_the_card() {
-    let shape = Shape { width: 512, height: 512, batch: 2 };
-    for capabilities in [&["7.5"][..], &["8.0", "8.6", "8.9", "12.0", "12.1"]] {
-        let Report::Built(built) = build_shared(&full_size_sd15(0), capabilities, &shape) else {
-            panic!("{capabilities:?} is not built")
-        };
-        let Built { accumulation, binding, peak_bytes, .. } = built;
-        assert_eq!(accumulation, Accumulation::Fp32, "{capabilities:?}");
-        assert!(binding.is_some_and(|binding| binding.inputs.len() == 596));
-        assert!(peak_bytes < 1 << 30, "{peak_bytes} bytes for a network without weights");
+fn a_worker_that_is_missing_or_of_another_release_is_told_with_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let bin = root.path().join("bin");
+    let sdtrtd = bin.join("sdtrtd");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_sdtrtd"), &sdtrtd).unwrap();
+    let beside = bin.join("sdtrt-worker");
+    let libexec = root.path().join("libexec/sdtrt/sdtrt-worker");
+
+    let missing = problem(&sdtrtd);
+    for place in [&beside, &libexec] {
+        assert!(missing.contains(&place.display().to_string()), "{missing}");
     }
-}
 
-#[test]
-#[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_checkpoint_in_bf16_is_baked_for_turing_unless_a_weight_is_past_fp16() {
-    let manifest = Manifest::load("sd2-unclip-h").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.safetensors");
-    manifest.write_checkpoint(&path).unwrap();
-    let opened = Checkpoint::open(&path).unwrap();
-    let weights = Weights::Baked(opened.ids().unwrap().unet);
-    let spec = spec(&opened.tensors, weights, &["7.5"], &Shape { width: 64, height: 64, batch: 2 });
-    let source = || Source::Checkpoint { path: path.clone(), stamp: Stamp::of(&path).unwrap() };
-    let report = build(spec.clone(), source());
-    assert!(matches!(report, Report::Built(_)), "{report:?}");
-
-    let bias = opened.unet().find(|tensor| tensor.name.ends_with("out.2.bias")).unwrap();
-    assert_eq!(bias.dtype, Dtype::Bf16);
-    let file = File::options().write(true).open(&path).unwrap();
-    file.write_all_at(&bf16::from_f32(7e4).to_le_bytes(), bias.offset).unwrap();
-    let Report::Unfit(why) = build(spec, source()) else { panic!("it is built") };
-    assert!(why.contains("out.2.bias holds 7") && why.contains("past the range of fp16"), "{why}");
+    fs::create_dir_all(libexec.parent().unwrap()).unwrap();
+    fs::write(&libexec, "#!/bin/sh\necho '{\"version\":\"99.0.0\",\"messages\":1}'\n").unwrap();
+    fs::set_permissions(&libexec, Permissions::from_mode(0o755)).unwrap();
+    let other = problem(&sdtrtd);
+    for told in [&*libexec.display().to_string(), "99.0.0", env!("CARGO_PKG_VERSION"), "restart"] {
+        assert!(other.contains(told), "{other}");
+    }
 }

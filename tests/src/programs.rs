@@ -5,7 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The folder of `sdtrtd` and `sdtrtctl`, built as they are now and like the tests themselves.
+/// The folder of `sdtrtd`, `sdtrtctl` and `sdtrt-worker`, built as they are now and like the tests themselves.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -18,8 +18,8 @@ pub(crate) fn folder() -> &'static Path {
             None => panic!("{} is not in a target folder", test.display()),
         };
         let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package=sdtrtd", "--package=sdtrtctl", "--profile"])
-            .arg(profile)
+            .args(["build", "--quiet", "--package=sdtrtd", "--package=sdtrtctl"])
+            .args(["--package=worker", "--profile", profile])
             .arg("--target-dir")
             .arg(folder.parent().unwrap())
             .current_dir(env!("CARGO_MANIFEST_DIR"))

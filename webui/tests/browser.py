@@ -1,7 +1,7 @@
 """The tab in a real browser, on a real daemon: clicks build, sees it finish, and takes a picture.
 
 `python3 -m tests.browser PROGRAMS CHECKPOINT TENSORRT CHROMIUM PICTURE` in `webui/`, where PROGRAMS is the
-folder of sdtrtd and sdtrtctl, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
+folder of sdtrtd, sdtrtctl and sdtrt-worker, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
 gradio 3.41.2, which is the web UI's, and playwright.
 """
 import subprocess

@@ -36,10 +36,15 @@ impl Profile {
     }
 }
 
+/// The packages of the programs that are handed out.
+pub(crate) const PACKAGES: [&str; 3] = ["sdtrtd", "sdtrtctl", "worker"];
+
 /// The built programs.
 pub(crate) struct Programs {
     pub(crate) sdtrtd: PathBuf,
     pub(crate) sdtrtctl: PathBuf,
+    /// Started by `sdtrtd`, which looks for it in its own folder first.
+    pub(crate) worker: PathBuf,
     /// Writes golden checkpoints.
     pub(crate) goldens: PathBuf,
 }
@@ -47,11 +52,12 @@ pub(crate) struct Programs {
 /// The programs of one profile, and what they need to run.
 pub(crate) fn build_programs(profile: Profile) -> Result<(Programs, Kit)> {
     let kit = setup::all(profile)?;
-    build(profile, &["sdtrtd", "sdtrtctl", "goldens"], &kit.build_variables())?;
+    build(profile, &[&PACKAGES[..], &["goldens"]].concat(), &kit.build_variables())?;
     let program = |name| program(profile, name);
     let programs = Programs {
         sdtrtd: program("sdtrtd")?,
         sdtrtctl: program("sdtrtctl")?,
+        worker: program("sdtrt-worker")?,
         goldens: program("goldens")?,
     };
     Ok((programs, kit))

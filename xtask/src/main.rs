@@ -33,7 +33,7 @@ enum Command {
     Setup,
     /// Print the environment for working by hand: eval "$(cargo xtask env)"
     Env,
-    /// Build sdtrtd and sdtrtctl
+    /// Build sdtrtd, sdtrtctl and sdtrt-worker
     Build {
         /// Optimised
         #[arg(long)]

@@ -1,5 +1,5 @@
-//! What the daemon and a worker say to each other: one [`Job`] on the worker's standard input, then
-//! [`Report`]s on its standard output, each a line of JSON. The input stays open for as long as the
+//! What the daemon and a worker say to each other: the worker's [`crate::Hello`] on its standard output, one
+//! [`Job`] on its standard input, then [`Report`]s on its standard output, each a line of JSON. The input stays open for as long as the
 //! daemon wants the job: when it closes, by whatever end the daemon came to, the worker stops.
 
 use std::{fmt, path::PathBuf};

@@ -10,6 +10,8 @@ use engine::Runtime;
 use thiserror::Error;
 use tokio::process::Command;
 
+use super::worker::{self, WorkerProblem};
+
 /// Why there is nothing to build with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RuntimeProblem {
@@ -43,6 +45,9 @@ pub enum RuntimeProblem {
         /// The version it says it is.
         version: String,
     },
+    /// Nobody can ask a library for its version.
+    #[error(transparent)]
+    Worker(#[from] WorkerProblem),
     /// A library that can't be loaded or asked.
     #[error("the TensorRT-RTX library can't be used: {reason}")]
     Unusable {
@@ -98,22 +103,28 @@ async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
     let library = Runtime::library_in(dir);
     let unusable =
         |reason: &dyn fmt::Display| RuntimeProblem::Unusable { reason: reason.to_string() };
-    let program = std::env::current_exe().map_err(|error| unusable(&error))?;
-    let output = Command::new(program)
-        .args(["worker", "--library-version"])
+    let program = worker::program()?;
+    let output = Command::new(&program)
+        .arg("--library-version")
         .arg(&library)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
         .map_err(|error| unusable(&error))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (hello, version) = said.split_once('\n').unwrap_or((&said, ""));
+    // One that ends before it says hello says on standard error what is wrong.
+    if !hello.is_empty() || output.status.success() {
+        worker::check_hello(&program, hello)?;
+    }
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().last().unwrap_or("it said nothing");
-        let last = last.trim_start_matches("sdtrtd: ");
+        let last = last.trim_start_matches("sdtrt-worker: ");
         return Err(unusable(&format!("{last} ({})", output.status)));
     }
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let version = version.trim().to_owned();
     if !runtime::TESTED.contains(&version.as_str()) {
         return Err(RuntimeProblem::Untested { library, version });
     }

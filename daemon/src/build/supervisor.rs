@@ -11,9 +11,11 @@ use config::ByteSize;
 use engine::{Built, Findings, Job, Progress, Report, Task, is_disk_full};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
+
+use super::worker::{self, WorkerProblem};
 
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,12 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+impl From<WorkerProblem> for Failure {
+    fn from(problem: WorkerProblem) -> Self {
+        Self::Refused(problem.to_string())
+    }
+}
+
 /// Hears how a job goes on.
 pub type Hear = Box<dyn FnMut(Progress) + Send>;
 
@@ -79,7 +87,7 @@ pub fn log_name(engine: &Id, task: &Task) -> String {
     }
 }
 
-/// A child process, `sdtrtd worker`, for each job.
+/// A child process, `sdtrt-worker`, for each job.
 #[derive(Clone, Debug)]
 pub struct WorkerProcess {
     /// The folder for what TensorRT says, a file for each engine and task.
@@ -90,31 +98,27 @@ impl Builder for WorkerProcess {
     fn start(&self, job: Job, hear: Hear) -> Doing {
         let log = self.logs.join(log_name(&job.spec.key(), &job.task));
         Box::pin(async move {
-            let died = |error| Failure::Died(format!("the worker can't be run: {error}"));
-            run(&job, &log, hear).await.map_err(died)?
+            let worker = worker::program()?;
+            run(Command::new(worker), &job, &log, hear).await
         })
     }
 }
 
-async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, Failure>> {
-    if let Some(logs) = log.parent() {
-        fs::create_dir_all(logs)?;
-    }
-    // CUDA itself is to know no other.
-    let gpu = job.gpu.iter().map(|uuid| ("CUDA_VISIBLE_DEVICES", uuid));
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("worker")
-        .envs(gpu)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(fs::File::create(log)?)
-        .kill_on_drop(true)
-        .spawn()?;
+async fn run(worker: Command, job: &Job, log: &Path, mut hear: Hear) -> Result<Done, Failure> {
+    let program = PathBuf::from(worker.as_std().get_program());
+    let mut child = start(worker, job, log).map_err(not_run)?;
+    let output = child.stdout.take().ok_or_else(|| not_run(io::ErrorKind::BrokenPipe.into()))?;
+    let mut lines = BufReader::new(output).lines();
+    let mut last = None;
     // Held until the worker has ended: it stops when this closes.
-    let _input = hand_over(job, &mut child).await?;
-    let last = follow(&mut child, &mut hear).await?;
-    let status = child.wait().await?;
-    Ok(match last {
+    let _input;
+    if let Some(hello) = lines.next_line().await.map_err(not_run)? {
+        worker::check_hello(&program, &hello)?;
+        _input = hand_over(job, &mut child).await.map_err(not_run)?;
+        last = follow(&mut lines, &mut hear).await.map_err(not_run)?;
+    }
+    let status = child.wait().await.map_err(not_run)?;
+    match last {
         Some(Report::Built(built)) => Ok(Done::Built(built)),
         Some(Report::Validated(findings)) => Ok(Done::Validated(findings)),
         Some(Report::Materialized(bytes)) => Ok(Done::Materialized(bytes)),
@@ -122,11 +126,30 @@ async fn run(job: &Job, log: &Path, mut hear: Hear) -> io::Result<Result<Done, F
         Some(Report::Unfit(reason)) => Err(Failure::Unfit(reason)),
         Some(Report::DiskFull(reason)) => Err(Failure::DiskFull(reason)),
         Some(Report::OutOfMemory { needed, free }) => Err(Failure::OutOfMemory { needed, free }),
-        _ => Err(Failure::Died(describe(status, log))),
-    })
+        Some(Report::Progress(_)) | None => Err(Failure::Died(describe(status, log))),
+    }
 }
 
-async fn hand_over(job: &Job, child: &mut Child) -> io::Result<tokio::process::ChildStdin> {
+fn not_run(error: io::Error) -> Failure {
+    Failure::Died(format!("the worker can't be run: {error}"))
+}
+
+fn start(mut worker: Command, job: &Job, log: &Path) -> io::Result<Child> {
+    if let Some(logs) = log.parent() {
+        fs::create_dir_all(logs)?;
+    }
+    // CUDA itself is to know no other.
+    let gpu = job.gpu.iter().map(|uuid| ("CUDA_VISIBLE_DEVICES", uuid));
+    worker
+        .envs(gpu)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(log)?)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+async fn hand_over(job: &Job, child: &mut Child) -> io::Result<ChildStdin> {
     let mut input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut line = serde_json::to_vec(job)?;
     line.push(b'\n');
@@ -138,9 +161,10 @@ async fn hand_over(job: &Job, child: &mut Child) -> io::Result<tokio::process::C
     Ok(input)
 }
 
-async fn follow(child: &mut Child, hear: &mut Hear) -> io::Result<Option<Report>> {
-    let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let mut lines = BufReader::new(output).lines();
+async fn follow(
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    hear: &mut Hear,
+) -> io::Result<Option<Report>> {
     while let Some(line) = lines.next_line().await? {
         // TensorRT itself may print there; only reports count.
         match serde_json::from_str(&line) {
@@ -181,8 +205,74 @@ fn describe(status: ExitStatus, log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use anyhow::{Context, anyhow};
+    use engine::{EngineSpec, FLAVOUR, Hello, Phase, Source, Weights, samples};
+    use unet::Precision;
 
     use super::*;
+
+    /// What a shell script in the worker's place makes of a job, and how far it was heard to be.
+    async fn run_script(script: &str) -> (Result<Done, Failure>, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let job = Job {
+            task: Task::Build,
+            spec: EngineSpec {
+                weights: Weights::Shared(samples::signature()),
+                architecture: samples::sd1(),
+                recipe: 1,
+                flavour: FLAVOUR.to_owned(),
+                version: "1.7.1.116".to_owned(),
+                compute_capabilities: Vec::new(),
+                precision: Precision::Fp16,
+                profiles: Vec::new(),
+            },
+            source: Source::Signature { parameters: Vec::new() },
+            libraries: None,
+            folder: folder.path().to_owned(),
+            gpu: None,
+        };
+        let mut worker = Command::new("sh");
+        worker.args(["-c", script]);
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let hear: Hear = Box::new(move |now: Progress| heard.send(now.percent).unwrap());
+        let done = run(worker, &job, &folder.path().join("logs/log"), hear).await;
+        let mut percents = Vec::new();
+        while let Some(percent) = hears.recv().await {
+            percents.push(percent);
+        }
+        (done, percents)
+    }
+
+    fn line(message: &impl serde::Serialize) -> String {
+        format!("echo '{}'\n", serde_json::to_string(message).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_worker_of_this_release_gets_the_job_once_it_has_said_so() {
+        let half = Progress { phase: Phase::Build, percent: 50 };
+        let script = [
+            line(&Hello::own()),
+            "read -r job\necho \"$job\" | grep -q '\"task\":\"build\"' || exit 1\n".to_owned(),
+            "echo what TensorRT prints\n".to_owned(),
+            line(&Report::Progress(half)),
+            line(&Report::Materialized(7)),
+        ];
+        assert_eq!(run_script(&script.concat()).await, (Ok(Done::Materialized(7)), vec![50]));
+    }
+
+    #[tokio::test]
+    async fn a_worker_of_another_release_gets_no_job_and_both_versions_are_told() {
+        let other = Hello { version: "99.0.0".to_owned(), ..Hello::own() };
+        // It would do any job that it were handed.
+        let script = line(&other) + "read -r job && " + &line(&Report::Materialized(7));
+        let (Err(Failure::Refused(why)), _) = run_script(&script).await else { panic!("done") };
+        assert!(why.contains("99.0.0") && why.contains(&Hello::own().version), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_before_it_says_what_it_is_has_died() {
+        let (Err(Failure::Died(why)), _) = run_script("exit 127").await else { panic!("done") };
+        assert!(why.contains("127") && why.contains("logs/log"), "{why}");
+    }
 
     #[test]
     fn a_full_disk_is_told_from_other_failures() {

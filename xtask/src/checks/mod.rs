@@ -32,7 +32,7 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn test(quick: bool, args: &[String]) -> Result<()> {
     let kit = setup::all(Profile::Dev)?;
     // End-to-end tests build these once more in the same way, which then takes no time.
-    cargo::build(Profile::Dev, &["sdtrtd", "sdtrtctl"], &kit.build_variables())?;
+    cargo::build(Profile::Dev, &cargo::PACKAGES, &kit.build_variables())?;
     let mut test = cargo::command("test", &kit.variables());
     test.args(["--workspace", "--"]);
     if !quick {

@@ -39,7 +39,11 @@ fn control(tree: &Tree, programs: &Programs) -> Result<String> {
     let kilobytes =
         process::output(Command::new("du").args(["-sk", "--apparent-size"]).arg(&tree.root))?;
     let kilobytes = kilobytes.split_whitespace().next().context("du says nothing")?;
-    let glibc = newest_glibc(&fs::read(&programs.sdtrtd)?).context("sdtrtd needs no glibc")?;
+    let mut glibc = None;
+    for program in [&programs.sdtrtd, &programs.sdtrtctl, &programs.worker] {
+        glibc = glibc.max(newest_glibc(&fs::read(program)?));
+    }
+    let glibc = glibc.context("no program needs glibc")?;
     Ok(format!(
         "\
 Package: sdtrt

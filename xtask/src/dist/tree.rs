@@ -28,6 +28,7 @@ impl Tree {
         let tree = Self { root: root.to_owned() };
         tree.install(&programs.sdtrtd, "usr/bin/sdtrtd", 0o755)?;
         tree.install(&programs.sdtrtctl, "usr/bin/sdtrtctl", 0o755)?;
+        tree.install(&programs.worker, "usr/libexec/sdtrt/sdtrt-worker", 0o755)?;
         tree.units()?;
         tree.manual(programs)?;
         tree.completions(programs)?;

@@ -1,4 +1,5 @@
-//! The process that TensorRT lives in: reads one job, does it, reports, ends.
+//! `sdtrt-worker`, the process that TensorRT lives in: says of which release it is, reads one job, does it,
+//! reports, ends. A crash or a leak in it costs that job, and never the daemon.
 
 mod build;
 mod confinement;
@@ -17,30 +18,61 @@ mod version;
 mod weights;
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, Permissions},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process, thread,
+    process::{self, ExitCode},
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use checkpoint::{Checkpoint, Stamp};
-use engine::{Job, Phase, Progress, Report, Source, Task, is_disk_full};
+use clap::Parser;
+use engine::{Hello, Job, Phase, Progress, Report, Source, Task, is_disk_full};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 
-pub use version::library_version;
-
 use cuda::{Cuda, OutOfMemory};
+use version::library_version;
 use weights::Unfit;
 
-/// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output.
-///
-/// # Errors
-/// When there is no job to read or nobody to report to. A job that can't be done is a report.
-pub fn main() -> Result<()> {
+/// Does one job for sdtrtd, which starts it and tells it what by standard input.
+#[derive(Parser)]
+#[command(name = "sdtrt-worker", version)]
+struct Cli {
+    /// Print the version of this TensorRT-RTX library, and end.
+    #[arg(long, value_name = "FILE")]
+    library_version: Option<OsString>,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().library_version {
+        Some(library) => tell_version(&library),
+        None => do_job(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sdtrt-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell_version(library: &OsStr) -> Result<()> {
+    print_line(&Hello::own())?;
+    println!("{}", library_version(library)?);
+    Ok(())
+}
+
+/// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output. A job that can't be
+/// done is a report.
+fn do_job() -> Result<()> {
     confinement::confine();
     priority::lower();
+    print_line(&Hello::own())?;
     let mut input = BufReader::new(io::stdin());
     let mut line = String::new();
     input.read_line(&mut line).context("no job on standard input")?;
@@ -71,7 +103,11 @@ fn failed(error: &anyhow::Error) -> Report {
 }
 
 fn report(report: &Report) -> Result<()> {
-    let mut line = serde_json::to_vec(report)?;
+    print_line(report)
+}
+
+fn print_line(message: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     let mut output = io::stdout().lock();
     output.write_all(&line)?;

@@ -16,7 +16,7 @@ use trtx::{LogHandler, Logger, Severity};
 pub(super) use build::build;
 pub(super) use engine::{Engine, Loaded};
 
-use super::{cuda::OutOfMemory, library_version};
+use super::{cuda::OutOfMemory, version::library_version};
 
 /// Loads TensorRT and has `work` done with it. What TensorRT returns is only 'no'; why is in its log, whose
 /// last error is added to the error of `work`.

@@ -11,7 +11,7 @@ use libloading::{Library, Symbol};
 /// # Errors
 /// When it can't be loaded or is no TensorRT-RTX.
 #[expect(unsafe_code, reason = "loads TensorRT")]
-pub fn library_version(library: &OsStr) -> Result<String> {
+pub(super) fn library_version(library: &OsStr) -> Result<String> {
     let name = library.to_string_lossy();
     // SAFETY: loading runs the library's initialisers, which for TensorRT only register things.
     let library =

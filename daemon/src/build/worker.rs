@@ -1,0 +1,109 @@
+//! The program `sdtrt-worker`: where it lies, and whether it is of this release.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use engine::Hello;
+use thiserror::Error;
+
+const NAME: &str = "sdtrt-worker";
+
+/// Why there is no worker to be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum WorkerProblem {
+    /// It is in none of the places.
+    #[error(
+        "{NAME}, which builds engines for sdtrtd, was not found; looked for {}. Install it from the release that \
+         sdtrtd is from",
+        list(.places)
+    )]
+    Missing {
+        /// Where it was looked for.
+        places: Vec<PathBuf>,
+    },
+    /// Daemon and worker might not understand each other.
+    #[error(
+        "{} is {theirs}, but sdtrtd is {}; install both from one release, then restart sdtrtd",
+        program.display(),
+        Hello::own()
+    )]
+    OtherRelease {
+        /// The worker.
+        program: PathBuf,
+        /// What it says it is.
+        theirs: String,
+    },
+}
+
+/// The worker beside this program, or where packages put programs that only other programs start.
+pub(super) fn program() -> Result<PathBuf, WorkerProblem> {
+    find(&env::current_exe().unwrap_or_default())
+}
+
+fn find(sdtrtd: &Path) -> Result<PathBuf, WorkerProblem> {
+    let folder = sdtrtd.parent().unwrap_or(Path::new("/"));
+    let prefix = folder.parent().unwrap_or(Path::new("/"));
+    let places = [folder.join(NAME), prefix.join("libexec/sdtrt").join(NAME)];
+    let found = places.iter().find(|place| place.is_file()).cloned();
+    found.ok_or_else(|| WorkerProblem::Missing { places: places.into() })
+}
+
+/// Checks the first line that a worker says: before that it is told nothing.
+pub(super) fn check_hello(program: &Path, line: &str) -> Result<(), WorkerProblem> {
+    let theirs = match serde_json::from_str::<Hello>(line) {
+        Ok(hello) if hello == Hello::own() => return Ok(()),
+        Ok(hello) => hello.to_string(),
+        Err(_) => "of an unknown version".to_owned(),
+    };
+    Err(WorkerProblem::OtherRelease { program: program.to_owned(), theirs })
+}
+
+fn list(places: &[PathBuf]) -> String {
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn it_is_found_beside_the_daemon_before_libexec_and_else_the_places_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let sdtrtd = root.path().join("bin/sdtrtd");
+        let beside = root.path().join("bin/sdtrt-worker");
+        let in_libexec = root.path().join("libexec/sdtrt/sdtrt-worker");
+        let problem = find(&sdtrtd).unwrap_err().to_string();
+        for place in [&beside, &in_libexec] {
+            assert!(problem.contains(&place.display().to_string()), "{problem}");
+        }
+        for place in [in_libexec, beside] {
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(&place, "").unwrap();
+            assert_eq!(find(&sdtrtd), Ok(place));
+        }
+    }
+
+    #[test]
+    fn only_a_worker_of_this_release_is_handed_jobs() {
+        let own = Hello::own();
+        let said = |hello: &Hello| serde_json::to_string(hello).unwrap();
+        let check = |line: &str| check_hello(Path::new("/lib/sdtrt-worker"), line);
+        assert_eq!(check(&said(&own)), Ok(()));
+        let newer = Hello { version: "99.0.0".to_owned(), ..own.clone() };
+        let other = Hello { messages: own.messages + 1, ..own.clone() };
+        for (line, theirs) in [
+            (said(&newer), newer.to_string()),
+            (said(&other), other.to_string()),
+            ("usage: sdtrt-worker".to_owned(), "of an unknown version".to_owned()),
+        ] {
+            let problem = check(&line).unwrap_err().to_string();
+            for told in ["/lib/sdtrt-worker", &theirs, &own.to_string(), "restart sdtrtd"] {
+                assert!(problem.contains(told), "{problem}");
+            }
+        }
+    }
+}
