@@ -2,6 +2,7 @@
 
 mod deny;
 mod python;
+mod tree;
 
 use std::{path::Path, process::Command};
 
@@ -12,11 +13,12 @@ use crate::{
     folders, process, setup,
 };
 
-/// Format, ruff and mypy, clippy and rustdoc with their warnings as errors, then the libraries and every test. The
-/// quickest first.
+/// Format, ruff and mypy, what the programs are made of, clippy and rustdoc with their warnings as errors, then the
+/// libraries and every test. The quickest first.
 pub(crate) fn all() -> Result<()> {
     process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
     python::run()?;
+    tree::run()?;
     let kit = setup::all(Profile::Dev)?;
     let variables = kit.build_variables();
     let mut clippy = cargo::command("clippy", &variables);
