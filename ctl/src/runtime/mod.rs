@@ -1,7 +1,7 @@
 //! Installing libraries out of pinned wheels.
 
 mod pip;
-mod wheel;
+mod unpack;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -55,13 +55,13 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
     };
     let mut opened =
         File::open(&found).with_context(|| format!("cannot read {}", found.display()))?;
-    if let Some(found) = wheel::mismatch(&mut opened, wheel)
-        .with_context(|| format!("cannot read {}", found.display()))?
-    {
+    let digest =
+        wheel::sha256(&mut opened).with_context(|| format!("cannot read {}", found.display()))?;
+    if digest != wheel.sha256 {
         // What was downloaded goes with its folder; a file that somebody named is theirs.
         let kept = if file.is_some() { "not used" } else { "deleted" };
         bail!(
-            "the wheel's SHA-256 is {found}, but that of {} {} is {}: it is damaged or another wheel, \
+            "the wheel's SHA-256 is {digest}, but that of {} {} is {}: it is damaged or another wheel, \
              and was {kept}",
             wheel.package,
             wheel.version,
@@ -69,7 +69,7 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
         );
     }
     let fresh = aside.path().join("libraries");
-    wheel::unpack(opened, wheel, &fresh)?;
+    unpack::unpack(opened, wheel, &fresh)?;
     replace(&dir, &fresh, aside.path())
         .with_context(|| format!("cannot put the libraries into {}", dir.display()))?;
     Ok(Installed { dir, already: false })
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn installs_once_and_repairs() {
         let temp = tempfile::tempdir().unwrap();
-        let (file, wheel) = wheel::tests::sample(temp.path());
+        let (file, wheel) = unpack::tests::sample(temp.path());
         let data = temp.path().join("data");
         let runtime = data.join("runtime");
         fs::create_dir_all(runtime.join(".install-killed/x")).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn another_file_is_refused_with_both_hashes_and_kept() {
         let temp = tempfile::tempdir().unwrap();
-        let (file, wheel) = wheel::tests::sample(temp.path());
+        let (file, wheel) = unpack::tests::sample(temp.path());
         fs::write(&file, "abc").unwrap();
         let error = install(temp.path(), &wheel, Some(&file)).err().unwrap().to_string();
         assert!(error.contains(wheel.sha256), "{error}");
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn one_at_a_time() {
         let temp = tempfile::tempdir().unwrap();
-        let (file, wheel) = wheel::tests::sample(temp.path());
+        let (file, wheel) = unpack::tests::sample(temp.path());
         let runtime = temp.path().join("runtime");
         fs::create_dir(&runtime).unwrap();
         let held = lock(&runtime).unwrap();

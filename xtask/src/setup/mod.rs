@@ -1,9 +1,8 @@
 //! Fetching what is missing, without root, into the user's cache folder.
 
 mod compiler;
-mod pip;
+mod libclang;
 mod runtime;
-mod wheel;
 
 use std::{fs::File, path::PathBuf};
 
@@ -37,7 +36,7 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
     }
     let headers = compiler::headers()?;
     let cache = folders::cache()?;
-    let libclang = wheel::install(&cache, &wheel::LIBCLANG)?;
+    let libclang = libclang::install(&cache, &libclang::LIBCLANG)?;
     let build = Build {
         libclang: libclang.parent().context("libclang lies in no folder")?.to_owned(),
         headers,

@@ -1,24 +1,19 @@
-//! Single libraries out of pinned Python wheels.
+//! libclang out of its Python wheel.
 
 use std::{
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
+use anyhow::{Context, Result, anyhow, bail};
+use wheel::{DownloadError, Member, Package};
 
-use super::{lock, pip};
+use super::lock;
 use crate::{process, size};
 
 /// One library in one file on the Python package index.
 pub(super) struct Wheel {
-    pub(super) package: &'static str,
-    pub(super) version: &'static str,
-    /// As the wheel's name has it; pip takes it for everybody's machine.
-    pub(super) platform: &'static str,
+    package: Package<'static>,
     /// Of the wheel, lower-case hex.
     sha256: &'static str,
     /// Size of the wheel.
@@ -33,9 +28,7 @@ pub(super) struct Wheel {
 
 /// The bindings' build needs one older than 22.
 pub(super) const LIBCLANG: Wheel = Wheel {
-    package: "libclang",
-    version: "18.1.1",
-    platform: "manylinux2010_x86_64",
+    package: Package { name: "libclang", version: "18.1.1", platform: "manylinux2010_x86_64" },
     sha256: "c533091d8a3bbf7460a00cb6c1a71da93bffe148f172c7d03b1c31fbf8aa2a0b",
     bytes: 24_515_943,
     member: "libclang-18.1.1.data/platlib/clang/native/libclang.so",
@@ -43,16 +36,10 @@ pub(super) const LIBCLANG: Wheel = Wheel {
     library_bytes: 63_703_544,
 };
 
-/// Python can unzip; another zip reader would be built by everybody for this alone.
-const UNZIP: &str = "\
-import shutil, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member, open(sys.argv[3], 'xb') as file:
-    shutil.copyfileobj(member, file)
-";
-
 /// The library's path, after fetching it if it is not there whole.
 pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
-    let dir = cache.join(format!("{}-{}", wheel.package, wheel.version));
+    let Package { name, version, .. } = wheel.package;
+    let dir = cache.join(format!("{name}-{version}"));
     let library = dir.join(wheel.library);
     if is_whole(&library, wheel) {
         return Ok(library);
@@ -62,10 +49,10 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     if is_whole(&library, wheel) {
         return Ok(library);
     }
-    eprintln!("fetching {} {}, {}", wheel.package, wheel.version, size::bytes(wheel.bytes));
+    eprintln!("fetching {name} {version}, {}", size::bytes(wheel.bytes));
     // Beside the final place, so that the last step is a rename on one disk.
     let aside = tempfile::Builder::new().prefix(".install-").tempdir_in(cache)?;
-    let file = pip::download(wheel, aside.path())?;
+    let file = download(wheel, aside.path())?;
     check(&file, wheel)?;
     let fresh = aside.path().join("fresh");
     unpack(&file, wheel, &fresh.join(wheel.library))?;
@@ -81,17 +68,26 @@ fn is_whole(library: &Path, wheel: &Wheel) -> bool {
     fs::metadata(library).is_ok_and(|found| found.is_file() && found.len() == wheel.library_bytes)
 }
 
+fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
+    let file = wheel::download(&wheel.package, into);
+    process::go_on()?;
+    file.map_err(|error| match error {
+        DownloadError::DiskFull => {
+            anyhow!("{error}: {} needs {}", wheel.package.name, size::bytes(200_000_000))
+        }
+        _ => error.into(),
+    })
+}
+
 fn check(file: &Path, wheel: &Wheel) -> Result<()> {
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(file)?, &mut hasher)
+    let found = File::open(file)
+        .and_then(|mut file| wheel::sha256(&mut file))
         .with_context(|| format!("cannot read {}", file.display()))?;
-    let found = format!("{:x}", hasher.finalize());
     if found != wheel.sha256 {
+        let Package { name, version, .. } = wheel.package;
         bail!(
-            "the download of {} {} has the SHA-256 {found}, but {} is wanted: it is damaged, or \
+            "the download of {name} {version} has the SHA-256 {found}, but {} is wanted: it is damaged, or \
              the package index has another file; nothing was installed",
-            wheel.package,
-            wheel.version,
             wheel.sha256
         );
     }
@@ -100,12 +96,9 @@ fn check(file: &Path, wheel: &Wheel) -> Result<()> {
 
 fn unpack(file: &Path, wheel: &Wheel, library: &Path) -> Result<()> {
     fs::create_dir_all(library.parent().context("a library lies in a folder")?)?;
-    let mut unzip = Command::new("python3");
-    unzip.args(["-c", UNZIP]).arg(file).arg(wheel.member).arg(library);
-    process::output(&mut unzip).with_context(|| {
-        format!("cannot unpack {}, {}", wheel.package, size::bytes(wheel.library_bytes))
-    })?;
-    File::open(library)?.sync_all()?;
+    let member = Member { path: wheel.member.to_owned(), target: library.to_owned() };
+    wheel::unpack(File::open(file)?, &[member], |_, _| ())?;
+    process::go_on()?;
     if !is_whole(library, wheel) {
         bail!("{} is not of the size that its wheel had", library.display());
     }
