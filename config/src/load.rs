@@ -148,7 +148,7 @@ fn read(
 fn named(value: &Spanned<DeValue<'_>>) -> Vec<(String, Range<usize>)> {
     let DeValue::Array(entries) = value.get_ref() else { return Vec::new() };
     let mut found = Vec::new();
-    for entry in entries.iter() {
+    for entry in entries {
         let DeValue::Table(table) = entry.get_ref() else { continue };
         let name = table.iter().find(|(key, _)| key.get_ref().as_ref() == "name");
         let Some((key, DeValue::String(name))) = name.map(|(key, value)| (key, value.get_ref()))

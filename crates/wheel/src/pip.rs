@@ -69,7 +69,7 @@ pub enum DownloadError {
 impl DownloadError {
     /// Of a pip that ended with this status, from what it said.
     #[must_use]
-    pub fn new(said: &str, status: &str, package: &Package) -> Self {
+    pub fn new(said: &str, status: &str, package: &Package<'_>) -> Self {
         let says = |needles: &[&str]| needles.iter().any(|needle| said.contains(needle));
         if says(&["No module named pip"]) {
             Self::NoPip
@@ -93,7 +93,7 @@ impl DownloadError {
 ///
 /// # Errors
 /// When there is no Python or pip, or pip fails.
-pub fn download(package: &Package, into: &Path) -> Result<PathBuf, DownloadError> {
+pub fn download(package: &Package<'_>, into: &Path) -> Result<PathBuf, DownloadError> {
     let run = Command::new("python3")
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--no-input", "--quiet"])

@@ -30,7 +30,7 @@ type Noise<'a> = &'a dyn Fn(&str, &[usize]) -> Vec<f32>;
 impl Sample {
     /// The values of the shape [batch, channels, height, width], row-major, rounded to fp16 as engines
     /// take them.
-    pub(crate) fn values(self, noise: Noise, shape: &[usize]) -> Vec<f32> {
+    pub(crate) fn values(self, noise: Noise<'_>, shape: &[usize]) -> Vec<f32> {
         let &[batch, channels, height, width] = shape else {
             panic!("latents have four dimensions: {shape:?}")
         };

@@ -31,7 +31,7 @@ pub(crate) fn run(models_dir: Option<&Path>, keep: bool) -> Result<()> {
         (true, _) => println!("\nKept: {}", folder.path().display()),
         (false, Ok(())) => {}
         (false, Err(_)) => {
-            eprintln!("The demo's folder, logs included, is gone: --keep leaves it.")
+            eprintln!("The demo's folder, logs included, is gone: --keep leaves it.");
         }
     }
     result

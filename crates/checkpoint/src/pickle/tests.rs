@@ -123,7 +123,7 @@ fn every_count_is_limited() {
         (many(b"Nr\xff\xff\xff\x7f", b"", 0), "remembered values"),
         (many(b"N", b"\x94", 1 << 19), "remembered values"),
         (
-            many(b"U\x07storagectorch\nByteStorage\nU\x010NK\x01(h\x00", b"", 0).to_vec(),
+            many(b"U\x07storagectorch\nByteStorage\nU\x010NK\x01(h\x00", b"", 0),
             "nothing was remembered",
         ),
         (
