@@ -8,8 +8,9 @@ use checkpoint::{Checkpoint, Id, is_checkpoint_name};
 use config::Config;
 use engine::{Accumulation, Built, Job, Library, Manifest, Runtime, Source, Target, Task, Wanted};
 use sdtrtd::{
-    gpu::{Driver, Gpus, compute_capabilities},
-    schedule::{Identity, usual},
+    gate::{Driver, Gpus, gpu::compute_capabilities},
+    inventory::Identity,
+    planner::usual,
 };
 use walkdir::WalkDir;
 

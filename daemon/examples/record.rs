@@ -10,10 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use sdtrtd::{
-    cpu::Cpu,
-    gpu::{Driver, Gpus},
+    gate::{Cpu, Driver, Gpus, Sample},
     memory,
-    schedule::Sample,
 };
 use serde::Serialize;
 

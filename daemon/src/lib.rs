@@ -1,24 +1,35 @@
 //! Keeps TensorRT engines ready for every Stable Diffusion checkpoint in a folder.
 //!
-//! A file event leads to a look at the disk ([`watch`]), a settled file is read once ([`schedule`]
-//! knows what of), a missing engine is built by a worker process and published ([`build`]), and
-//! clients are told ([`ipc`]). Builds wait until the machine is idle ([`schedule`] decides, from what
-//! [`gpu`], [`cpu`] and [`webui`] tell). [`app`] holds it together.
+//! One loop takes one event at a time ([`event_loop`]); whoever it is about takes it in: what lies in the
+//! models folders ([`inventory`]), how the machine is used ([`gate`]), how jobs go on ([`jobs`]), what
+//! clients ask ([`api`]). What is to be done follows from what is known ([`planner`], [`retention`]).
 
-pub mod app;
+pub mod api;
 pub mod build;
-pub mod cpu;
-pub mod gpu;
-pub mod ipc;
+pub mod cache;
+mod event;
+mod event_loop;
+pub mod gate;
+mod intent;
+pub mod inventory;
+mod jobs;
+mod library;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+pub mod planner;
 mod probe;
+pub mod publish;
+mod reload;
+pub mod retention;
 #[cfg(test)]
 mod samples;
-pub mod schedule;
-pub mod store;
-pub mod watch;
-pub mod webui;
+#[cfg(test)]
+mod scenarios;
+mod start;
+mod systemd;
+mod timers;
 
 pub use probe::probe;
+pub use reload::Settings;
+pub use start::run;

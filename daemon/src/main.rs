@@ -119,7 +119,7 @@ fn run(options: Options) -> Result<()> {
         .context("cannot start")?;
     let result = runtime.block_on(async {
         level.heed_signals()?;
-        sdtrtd::app::run(Box::new(move || configure(&options))).await
+        sdtrtd::run(Box::new(move || configure(&options))).await
     });
     // What still reads a file, maybe on a disk that hangs, has nothing left to tell.
     runtime.shutdown_background();

@@ -4,7 +4,7 @@ use protocol::{Gpu, Machine, Runtime};
 
 use crate::{
     build::find_runtime,
-    gpu::{Driver, Gpus},
+    gate::{Driver, Gpus},
 };
 
 /// What there is to build with here, for `sdtrtctl doctor` and `setup`, which need no running
@@ -13,7 +13,7 @@ pub async fn probe(config: &Config) -> Machine {
     let driver = Driver::default();
     let version = driver.version();
     let found = find_runtime(config).await;
-    let gpu = |gpu: crate::gpu::Gpu| Gpu {
+    let gpu = |gpu: crate::gate::Gpu| Gpu {
         uuid: gpu.uuid,
         name: gpu.name,
         compute_capability: gpu.compute_capability.to_string(),

@@ -2,7 +2,7 @@
 
 pub(crate) use engine::samples::*;
 
-use crate::schedule::Outcome;
+use crate::inventory::Outcome;
 
 /// An SD 1.x checkpoint that was read, with ids of its own.
 pub(crate) fn identified(name: &str) -> Outcome {

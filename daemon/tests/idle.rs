@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sdtrtd::schedule::{Decision, Gates, Sample};
+use sdtrtd::gate::{Decision, Gates, Sample};
 use serde::{Deserialize, de::DeserializeOwned};
 
 const WINDOW: Duration = Duration::from_secs(30);

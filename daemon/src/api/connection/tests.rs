@@ -1,0 +1,83 @@
+//! Clients as they come.
+
+use protocol::Hello;
+use tokio::sync::broadcast;
+
+use super::*;
+use crate::api::Line;
+
+/// Has one channel of events, and tells how often it was asked to begin.
+#[derive(Clone)]
+struct Told(broadcast::Sender<Line>);
+
+impl Service for Told {
+    async fn ask(&self, _: Request) -> Reply {
+        Reply::Removed("asked".into())
+    }
+
+    async fn watch(&self) -> (Line, broadcast::Receiver<Line>) {
+        (line(&"state"), self.0.subscribe())
+    }
+}
+
+async fn watching(
+    service: &Told,
+) -> (Lines, OwnedWriteHalf, tokio::task::JoinHandle<io::Result<()>>) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let served = tokio::spawn(serve(theirs, true, service.clone()));
+    let (input, mut output) = ours.into_split();
+    let mut lines = Lines(BufReader::new(input));
+    let hello = Hello { protocol: VERSION, version: String::new() };
+    send(&mut output, &line(&hello)).await.unwrap();
+    send(&mut output, &line(&Request::Watch)).await.unwrap();
+    lines.next().await.unwrap().unwrap();
+    (lines, output, served)
+}
+
+#[tokio::test]
+async fn who_lags_behind_gets_the_state_anew() {
+    let service = Told(broadcast::Sender::new(2));
+    let (mut lines, _output, _) = watching(&service).await;
+    assert_eq!(lines.next().await.unwrap().unwrap(), "\"state\"\n");
+    // One thread: nothing is sent on between these.
+    for number in 0..9 {
+        service.0.send(line(&number)).unwrap();
+    }
+    assert_eq!(lines.next().await.unwrap().unwrap(), "\"state\"\n");
+    service.0.send(line(&10)).unwrap();
+    assert_eq!(lines.next().await.unwrap().unwrap(), "10\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_or_never_speaks_is_dropped() {
+    let service = Told(broadcast::Sender::new(2));
+    let (mut lines, _output, served) = watching(&service).await;
+    lines.next().await.unwrap();
+    // More than a socket holds.
+    service.0.send(vec![b' '; 64 << 20].into()).unwrap();
+    let ended = served.await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let ended = serve(theirs, true, service).await;
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn who_may_not_change_things_may_ask() {
+    let service = Told(broadcast::Sender::new(2));
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    tokio::spawn(serve(theirs, false, service));
+    let (input, mut output) = ours.into_split();
+    let mut lines = Lines(BufReader::new(input));
+    let hello = Hello { protocol: VERSION, version: String::new() };
+    send(&mut output, &line(&hello)).await.unwrap();
+    lines.next().await.unwrap();
+    for (request, allowed) in
+        [(Request::Status, true), (Request::Pause, false), (Request::Verify, false)]
+    {
+        send(&mut output, &line(&request)).await.unwrap();
+        let reply: Reply = serde_json::from_str(&lines.next().await.unwrap().unwrap()).unwrap();
+        assert_eq!(!matches!(reply, Reply::Failed(_)), allowed, "{request:?}: {reply:?}");
+    }
+}

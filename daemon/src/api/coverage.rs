@@ -1,0 +1,191 @@
+//! Which engine would make an image.
+
+use std::cmp::Reverse;
+
+use checkpoint::Id;
+use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
+use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
+
+use crate::{
+    api::view::text,
+    gate::Gpu,
+    inventory::{Held, Identity},
+    planner::snapshot::World,
+};
+
+/// Sizes are multiples of this, as the preset's steps are.
+const STEP: u64 = 64;
+
+/// How the passes over an image would be served for a checkpoint.
+pub(crate) fn coverage(world: &World, held: &Held<'_>, image: &Image) -> Coverage {
+    let identity = held.identity;
+    Coverage {
+        weights_id: identity.ids.weights.to_string(),
+        architecture: identity.architecture.kind.to_string(),
+        location: held.paths.first().map(|path| text(path)),
+        passes: passes(image).map(|(name, pass)| served(world, held, name, pass)).collect(),
+    }
+}
+
+/// The base pass and, with the hires fix, that over the enlarged image.
+fn passes(image: &Image) -> impl Iterator<Item = (&'static str, Pass)> {
+    let Image { width, height, batch, tokens, hires } = *image;
+    // A1111 cuts what scaling leaves of a pixel.
+    let scaled = |pixels: u64, factor: f64| (pixels as f64 * factor) as u64;
+    let base = Pass { width, height, batch, tokens };
+    let second = hires.map(|factor| {
+        let (width, height) = (scaled(width, factor), scaled(height, factor));
+        ("hires", Pass { width, height, batch, tokens })
+    });
+    std::iter::once(("base", base)).chain(second)
+}
+
+fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverage {
+    let Identity { architecture, .. } = held.identity;
+    let mut coverage = PassCoverage {
+        pass: name.to_owned(),
+        width: pass.width,
+        height: pass.height,
+        engine: None,
+        profile: None,
+        preset: None,
+        fixed: false,
+        milliseconds: None,
+        problem: None,
+    };
+    let fits = |spec: &EngineSpec| {
+        spec.profiles
+            .iter()
+            .position(|profile| profile.misfits(&pass, architecture.kind).is_empty())
+    };
+    let desired = world.desired(held);
+    let place = |engine| desired.iter().position(|desired| desired.engine == engine);
+    let ours = world
+        .library
+        .manifests()
+        .values()
+        .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity));
+    let (unet, pixels) = (held.identity.ids.unet, pass.width * pass.height);
+    let mut beyond = None;
+    let serving: Vec<_> = ours
+        .filter_map(|manifest| {
+            let profile = fits(&manifest.spec)?;
+            let why = world.beyond(manifest, &unet, pixels);
+            let may = why.is_none();
+            beyond = beyond.take().or(why);
+            may.then_some((manifest, profile))
+        })
+        .collect();
+    // Whoever has the choice takes the faster one of those that may be used.
+    let best = serving.into_iter().max_by_key(|(manifest, profile)| {
+        let is_fixed = manifest.spec.profiles[*profile].is_fixed();
+        let place = Reverse(place(manifest.key).unwrap_or(usize::MAX));
+        (world.may_serve(manifest), is_fixed, place, manifest.built_at)
+    });
+    if let Some((manifest, profile)) = best {
+        coverage.engine = Some(manifest.key.to_string());
+        coverage.preset = manifest.presets.get(profile).cloned();
+        coverage.profile = Some(profile);
+        coverage.fixed = manifest.spec.profiles[profile].is_fixed();
+        coverage.milliseconds = world.milliseconds(manifest, &pass.shape(architecture.kind));
+        return coverage;
+    }
+    if let Some(beyond) = beyond {
+        coverage.problem = Some(format!("{beyond}; PyTorch computes it"));
+        return coverage;
+    }
+    if desired.is_empty() {
+        let why = world.target.as_ref().err().map(ToString::to_string);
+        let off = || "a rule of the configuration wants no engine for it".to_owned();
+        coverage.problem = Some(why.unwrap_or_else(off));
+        return coverage;
+    }
+    let coming = desired.iter().map(|desired| &desired.wanted);
+    if let Some((wanted, profile)) =
+        coming.clone().find_map(|wanted| Some((wanted, fits(&wanted.spec)?)))
+    {
+        coverage.preset = wanted.presets.get(profile).cloned();
+        coverage.profile = Some(profile);
+        coverage.fixed = wanted.spec.profiles[profile].is_fixed();
+        coverage.problem = Some("once its engine is built".to_owned());
+        return coverage;
+    }
+    let profiles = coming.flat_map(|wanted| wanted.presets.iter().zip(&wanted.spec.profiles));
+    let misfits = profiles.map(|(preset, profile)| {
+        format!("{preset}: {}", profile.misfits(&pass, architecture.kind).join(", "))
+    });
+    let misfits: Vec<_> = misfits.collect();
+    coverage.problem = Some(format!("{}. {}", misfits.join("; "), advice(&pass)));
+    coverage
+}
+
+impl World {
+    /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
+    fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
+        let mut limits = self
+            .found_on_models(manifest)
+            .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
+        if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
+            return Some(format!(
+                "engine {} gives NaN or infinity on {} for images of more than {} pixels (found with {})",
+                manifest.key.short(),
+                gpu.name,
+                limit.pixels,
+                limit.input
+            ));
+        }
+        let seen = self.unusable.get(&(manifest.key, *unet))?;
+        let is_here = |seen: &&Unusable| {
+            let is_it = |gpu: &Gpu| gpu.name == seen.gpu && gpu.driver == seen.driver;
+            self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
+        };
+        seen.iter().find(is_here).map(|seen| {
+            format!(
+                "engine {} gave NaN or infinity on {} at {}x{} with this checkpoint",
+                manifest.key.short(),
+                seen.gpu,
+                seen.width,
+                seen.height
+            )
+        })
+    }
+
+    /// How long a call of this shape was measured to take on a GPU that is here.
+    fn milliseconds(&self, manifest: &Manifest, shape: &Shape) -> Option<f64> {
+        let is_it = |speed: &&Speed| {
+            let Speed { width, height, batch, .. } = **speed;
+            [width, height, batch].map(u64::from) == [shape.width, shape.height, shape.batch]
+        };
+        let here =
+            |validation: &&Validation| self.gpus.iter().any(|gpu| gpu.name == validation.gpu);
+        let newest = manifest.validations.iter().rev().find(here)?;
+        newest.findings.speeds.iter().find(is_it).map(|speed| speed.milliseconds)
+    }
+}
+
+/// The preset that would do.
+fn advice(pass: &Pass) -> String {
+    let up = |value: u64, step| value.div_ceil(step) * step;
+    format!(
+        "A preset that reaches width {}, height {}, batch {} and {} tokens would do, with a rule \
+         that gives it to this checkpoint",
+        up(pass.width, STEP),
+        up(pass.height, STEP),
+        pass.batch,
+        up(pass.tokens, 75)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hires_fix_is_a_second_pass() {
+        let image = Image { width: 520, height: 768, batch: 2, tokens: 75, hires: Some(1.55) };
+        let found: Vec<_> =
+            passes(&image).map(|(name, pass)| (name, pass.width, pass.height)).collect();
+        assert_eq!(found, [("base", 520, 768), ("hires", 806, 1190)]);
+        assert_eq!(passes(&Image { hires: None, ..image }).count(), 1);
+    }
+}

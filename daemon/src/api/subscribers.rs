@@ -1,0 +1,87 @@
+//! Clients that are told what changes.
+
+use std::{cell::Cell, sync::Weak};
+
+use protocol::Event;
+use tokio::{
+    sync::broadcast,
+    time::{Duration, Instant},
+};
+
+use crate::api::{Line, line};
+
+/// Events that a watcher may lag behind before it gets the whole state anew.
+const LAG: usize = 4096;
+
+/// For so long the state is the same to those who begin to watch; only the uptime is not.
+const STATE_AGE: Duration = Duration::from_secs(1);
+
+/// The channel to them.
+pub(crate) struct Watchers {
+    events: broadcast::Sender<Line>,
+    /// The state as it was told last and when; gone once everybody has it. With thousands of
+    /// checkpoints it takes megabytes, and many may begin to watch at once.
+    state: Cell<Option<(Instant, Weak<[u8]>)>>,
+}
+
+impl Default for Watchers {
+    fn default() -> Self {
+        Self { events: broadcast::Sender::new(LAG), state: Cell::default() }
+    }
+}
+
+impl Watchers {
+    pub(crate) fn are_there(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
+    /// Nobody may be watching.
+    pub(crate) fn tell(&self, event: &Event) {
+        self.state_changed();
+        if self.are_there() {
+            let _ = self.events.send(line(event));
+        }
+    }
+
+    /// What was told last no longer holds.
+    pub(crate) fn state_changed(&self) {
+        self.state.take();
+    }
+
+    /// The whole state, and what follows it.
+    pub(crate) fn begin(&self, state: impl FnOnce() -> Event) -> (Line, broadcast::Receiver<Line>) {
+        let now = Instant::now();
+        let known = self.state.take().filter(|(told, _)| now < *told + STATE_AGE);
+        let known = known.and_then(|(told, state)| Some((told, state.upgrade()?)));
+        let (told, state) = known.unwrap_or_else(|| (now, line(&state())));
+        self.state.set(Some((told, std::sync::Arc::downgrade(&state))));
+        (state, self.events.subscribe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(key: &str) -> Event {
+        Event::Gone(key.to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_state_is_written_once_for_many_and_not_kept() {
+        let watchers = Watchers::default();
+        let (first, _) = watchers.begin(|| event("1"));
+        let (second, mut changes) = watchers.begin(|| event("2"));
+        assert_eq!(first, second);
+        watchers.tell(&event("x"));
+        assert_eq!(*changes.recv().await.unwrap(), *line(&event("x")));
+        let (third, _) = watchers.begin(|| event("3"));
+        assert_eq!(*third, *line(&event("3")), "it has changed");
+        tokio::time::advance(STATE_AGE).await;
+        let (fourth, _) = watchers.begin(|| event("4"));
+        assert_eq!(*fourth, *line(&event("4")), "it is old");
+        let (_, kept) = watchers.state.take().unwrap();
+        drop(fourth);
+        assert!(kept.upgrade().is_none());
+    }
+}

@@ -1,0 +1,371 @@
+//! What clients are shown.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+    process,
+    sync::Arc,
+    time::Duration,
+};
+
+use checkpoint::Id;
+use engine::{FLAVOUR, Manifest, Proof, Speed, Validation, Weights, difference};
+use protocol::{
+    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof as Shown, Queued, Runtime, State,
+    Status, VERSION,
+};
+
+use crate::{
+    api::outlook::{Outlook, turns, unread, waits_for},
+    inventory::Held,
+    planner::{
+        Errand, Want,
+        desired::Desired,
+        snapshot::{Work, World},
+    },
+    retention::keeping::of,
+    systemd::Glance,
+};
+
+/// Every entry of `list` by [`Checkpoint::key`].
+pub(crate) fn checkpoints(
+    world: &World,
+    held: &HashMap<Id, Held<'_>>,
+    queue: &[Want],
+) -> BTreeMap<String, Checkpoint> {
+    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
+    let mut shown = ShownEngines::new(world);
+    let live: Vec<_> = held
+        .values()
+        .map(|held| identified(&outlook, &mut shown, held, &of(&engines, held.identity)))
+        .collect();
+    let unread = unread(world).map(|(path, state, reason)| Checkpoint {
+        weights_id: None,
+        unet_id: None,
+        architecture: None,
+        state,
+        reason: reason.map(str::to_owned),
+        locations: vec![text(path)],
+        engines: Vec::new(),
+        coming: Vec::new(),
+    });
+    let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(world, engines));
+    live.into_iter()
+        .chain(unread)
+        .chain(homeless)
+        .map(|entry| (entry.key().to_owned(), entry))
+        .collect()
+}
+
+/// How many entries of `list` there are in each state.
+pub(crate) fn counts(
+    world: &World,
+    held: &HashMap<Id, Held<'_>>,
+    queue: &[Want],
+) -> BTreeMap<State, usize> {
+    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
+    let live = held.values().map(|held| {
+        let has_engine = has_engine(&of(&engines, held.identity));
+        outlook.state(held, has_engine).0
+    });
+    let unread = unread(world).map(|(_, state, _)| state);
+    let homeless = homeless(&engines, held).map(|engines| homeless_state(world, engines).0);
+    let mut counts = BTreeMap::new();
+    for state in live.chain(unread).chain(homeless) {
+        *counts.entry(state).or_default() += 1;
+    }
+    counts
+}
+
+/// The engines whose content lies nowhere, by content.
+fn homeless<'a>(
+    engines: &'a HashMap<Id, Vec<&'a Manifest>>,
+    held: &HashMap<Id, Held<'_>>,
+) -> impl Iterator<Item = &'a [&'a Manifest]> {
+    let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
+    // Most have none to tell apart.
+    let held = held.values().filter(|_| !engines.is_empty());
+    let alive: HashSet<Id> = held.flat_map(ids).collect();
+    let homeless = engines.iter().filter(move |(content, _)| !alive.contains(content));
+    homeless.map(|(_, engines)| engines.as_slice())
+}
+
+fn identified(
+    outlook: &Outlook<'_>,
+    shown: &mut ShownEngines<'_>,
+    held: &Held<'_>,
+    engines: &[&Manifest],
+) -> Checkpoint {
+    let (state, reason) = outlook.state(held, has_engine(engines));
+    let (world, identity) = (outlook.world, held.identity);
+    let desired = world.desired(held);
+    let place = |engine| desired.iter().position(|desired| desired.engine == engine);
+    let mut engines = engines.to_vec();
+    // As they should be, then what is outdated.
+    engines.sort_by_key(|manifest| {
+        (place(manifest.key).unwrap_or(usize::MAX), Reverse(manifest.built_at))
+    });
+    Checkpoint {
+        weights_id: Some(identity.ids.weights.to_string()),
+        unet_id: Some(identity.ids.unet.to_string()),
+        architecture: Some(identity.architecture.kind.to_string()),
+        state,
+        reason,
+        locations: held.paths.iter().map(|path| text(path)).collect(),
+        engines: engines
+            .iter()
+            .map(|manifest| shown.engine(manifest, &desired, &identity.ids.unet))
+            .collect(),
+        coming: outlook.coming(held),
+    }
+}
+
+fn has_engine(engines: &[&Manifest]) -> bool {
+    engines.iter().any(|manifest| !manifest.is_retired())
+}
+
+/// How it stands with engines whose content lies nowhere, and why.
+fn homeless_state(world: &World, engines: &[&Manifest]) -> (State, String) {
+    if engines.iter().all(|manifest| manifest.is_retired()) {
+        return (State::Retired, RETIRED.to_owned());
+    }
+    // What was gone before is not on a disk that went later.
+    let is_orphaned = |manifest: &&Manifest| world.usage(manifest).orphaned_since.is_some();
+    if world.incomplete && !engines.iter().all(is_orphaned) {
+        let reason = "its file may be on a disk that is away, or in a folder that can't be looked into: \
+                      `sdtrtctl status` says which; its engines are kept";
+        return (State::Away, reason.to_owned());
+    }
+    let days = world.config.orphan_days;
+    let reason =
+        format!("no file has this content; its engines are kept for {days} days, in case one does");
+    (State::Orphaned, reason)
+}
+
+/// Why nobody uses an engine any more.
+const RETIRED: &str = "a former release built it, and it had to be refitted: it is not used any more, and goes \
+                       once a new one of its architecture is there";
+
+/// The same as the checkpoint that the first of them was built from.
+fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
+    let first = engines.first()?;
+    let (state, reason) = homeless_state(world, engines);
+    Some(Checkpoint {
+        weights_id: Some(first.weights_id.to_string()),
+        unet_id: match first.spec.weights {
+            Weights::Baked(unet) => Some(unet.to_string()),
+            Weights::Shared(_) => None,
+        },
+        architecture: Some(first.spec.architecture.kind.to_string()),
+        state,
+        reason: Some(reason),
+        locations: Vec::new(),
+        engines: engines
+            .iter()
+            .map(|manifest| Arc::new(engine(world, manifest, &[], manifest.spec.weights.id())))
+            .collect(),
+        coming: Vec::new(),
+    })
+}
+
+/// Engines as they are shown: one that many checkpoints have is the same for most of them.
+struct ShownEngines<'a> {
+    world: &'a World,
+    /// By the engine, what its checkpoint should have, and the UNet where the web UI found something of it with that.
+    known: HashMap<(Id, *const Desired, Option<Id>), Arc<Engine>>,
+}
+
+impl<'a> ShownEngines<'a> {
+    fn new(world: &'a World) -> Self {
+        Self { world, known: HashMap::new() }
+    }
+
+    fn engine(&mut self, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Arc<Engine> {
+        let world = self.world;
+        let pair = (manifest.key, *unet);
+        let is_seen = world.proofs.contains_key(&pair) || world.unusable.contains_key(&pair);
+        let shown = self.known.entry((manifest.key, desired.as_ptr(), is_seen.then_some(*unet)));
+        shown.or_insert_with(|| Arc::new(engine(world, manifest, desired, unet))).clone()
+    }
+}
+
+/// `desired` are those that its checkpoint should have, where that is known.
+fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Engine {
+    let usage = world.usage(manifest);
+    let judged = world.judgement(manifest, unet);
+    let is_right = judged.is_none_or(|judged| judged.proof.holds());
+    Engine {
+        key: manifest.key.to_string(),
+        state: match is_right {
+            _ if manifest.is_retired() => State::Retired,
+            true => State::Ready,
+            false => State::Failed,
+        },
+        proof: world.proofs.get(&(manifest.key, *unet)).map(shown_proof),
+        validations: validations(manifest),
+        unusable: world.unusable.get(&(manifest.key, *unet)).cloned().unwrap_or_default(),
+        path: text(&world.library.plan(&manifest.key)),
+        bytes: manifest.bytes,
+        presets: manifest.presets.clone(),
+        fixed: manifest.shape(),
+        shared: matches!(manifest.spec.weights, Weights::Shared(_)),
+        flavour: manifest.spec.flavour.clone(),
+        version: manifest.spec.version.clone(),
+        compute_capabilities: manifest.spec.compute_capability_names(),
+        outdated: outdated(manifest, desired),
+        pinned: usage.pinned,
+        built_at: manifest.built_at,
+        last_used: usage.last_used,
+        orphaned_since: usage.orphaned_since,
+    }
+}
+
+/// What has changed since an engine was built that is none of those that there should be.
+fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<String> {
+    if manifest.is_retired() {
+        return Some("it had to be refitted, which nobody does any more".to_owned());
+    }
+    if desired.is_empty() || desired.iter().any(|desired| desired.engine == manifest.key) {
+        return None;
+    }
+    let is_successor =
+        |desired: &&Desired| desired.is_for(&manifest.presets, &manifest.spec.profiles);
+    let successor = desired.iter().find(is_successor);
+    Some(successor.map_or_else(
+        || "not wanted any more".to_owned(),
+        |desired| difference(&manifest.spec, &desired.wanted.spec),
+    ))
+}
+
+fn shown_proof(Proof { relative_error, bound }: &Proof) -> Shown {
+    Shown { relative_error: *relative_error, bound: *bound }
+}
+
+fn validations(manifest: &Manifest) -> Vec<protocol::Validation> {
+    let speed = |speed: &Speed| protocol::Speed {
+        profile: speed.profile,
+        preset: manifest.presets.get(speed.profile).cloned().unwrap_or_default(),
+        batch: speed.batch,
+        width: speed.width,
+        height: speed.height,
+        tokens: speed.tokens,
+        milliseconds: speed.milliseconds,
+    };
+    let shown = |Validation { gpu, driver, validated_at, findings, .. }: &Validation| {
+        protocol::Validation {
+            gpu: gpu.clone(),
+            driver: driver.clone(),
+            proof: findings.proof.as_ref().ok().map(shown_proof),
+            unproven: findings.proof.as_ref().err().cloned(),
+            proof_seconds: findings.proof_seconds,
+            speeds: findings.speeds.iter().map(speed).collect(),
+            limit: findings
+                .limit
+                .as_ref()
+                .map(|limit| protocol::Limit { pixels: limit.pixels, input: limit.input.clone() }),
+            calls: findings.calls,
+            call_seconds: findings.call_seconds,
+            validated_at: *validated_at,
+        }
+    };
+    manifest.validations.iter().rev().map(shown).collect()
+}
+
+/// The daemon at a glance.
+pub(crate) fn status(
+    world: &World,
+    counts: BTreeMap<State, usize>,
+    queue: &[Want],
+    uptime: Duration,
+) -> Status {
+    let target = world.target.as_ref();
+    Status {
+        daemon: Daemon {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: VERSION,
+            pid: process::id(),
+            uptime_s: uptime.as_secs(),
+            data_dir: text(&world.config.data_dir),
+        },
+        runtime: target.ok().map(|target| Runtime {
+            flavour: FLAVOUR.to_owned(),
+            version: target.runtime.version.clone(),
+            path: text(&target.runtime.library()),
+        }),
+        runtime_problem: target.err().map(ToString::to_string),
+        gpus: world
+            .gpus
+            .iter()
+            .enumerate()
+            .map(|(index, gpu)| shown_gpu(world, index, gpu))
+            .collect(),
+        models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
+        paused: world.paused,
+        gate: gate(world, queue),
+        queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
+        building: building(world),
+        counts,
+    }
+}
+
+/// What `systemctl status` shows.
+pub(crate) fn glance(world: &World, counts: BTreeMap<State, usize>, queue: &[Want]) -> Glance {
+    let problem = world.target.as_ref().err().map(ToString::to_string);
+    Glance {
+        building: building(world),
+        obstacle: problem.or_else(|| gate(world, queue)),
+        queued: queue.len(),
+        counts,
+    }
+}
+
+/// What keeps builds from starting, where that is of interest.
+fn gate(world: &World, queue: &[Want]) -> Option<String> {
+    world.closed(queue).map(|closed| closed.to_string())
+}
+
+fn shown_gpu(world: &World, index: usize, gpu: &crate::gate::Gpu) -> Gpu {
+    Gpu {
+        uuid: gpu.uuid.clone(),
+        name: gpu.name.clone(),
+        compute_capability: gpu.compute_capability.to_string(),
+        reading: world.reading(index).cloned(),
+    }
+}
+
+fn models_dir(world: &World, dir: &Path) -> ModelsDir {
+    ModelsDir { path: text(dir), problem: world.problems.get(dir).cloned() }
+}
+
+fn queued(world: &World, turn: usize, want: &Want) -> Queued {
+    Queued {
+        weights_id: want.weights.to_string(),
+        preset: want.label(),
+        why: want.why.clone(),
+        reason: waits_for(world, turn, want),
+    }
+}
+
+/// The jobs under way.
+pub(crate) fn building(world: &World) -> Vec<Building> {
+    let shown = |Work { want, gpu, progress, started }: &Work| Building {
+        gpu: world.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),
+        task: match want.errand {
+            Errand::Build => protocol::Task::Build,
+            Errand::Validate => protocol::Task::Validate,
+            Errand::Materialize => protocol::Task::Materialize,
+        },
+        weights_id: want.weights.to_string(),
+        preset: want.label(),
+        phase: progress.phase.to_string(),
+        percent: progress.percent,
+        elapsed_s: started.elapsed().as_secs(),
+    };
+    world.work.iter().map(shown).collect()
+}
+
+/// A path as clients see it.
+pub(crate) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

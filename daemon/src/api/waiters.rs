@@ -1,0 +1,169 @@
+use protocol::{Checkpoint, Failure, Reply, State};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    api::reference::resolve, build::RuntimeProblem, event_loop::Actor, gate::gating::Closed,
+};
+
+/// A client that waits until nothing is left to do.
+pub(crate) struct Waiter {
+    reference: Option<String>,
+    timeout: Duration,
+    started: Instant,
+    /// The scan that must have been taken in first, since the client may know of a file that no
+    /// event has told of yet.
+    scan: u64,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Waiter {
+    pub(crate) fn new(
+        reference: Option<String>,
+        timeout: Duration,
+        scan: u64,
+        reply: oneshot::Sender<Reply>,
+    ) -> Self {
+        Self { reference, timeout, started: Instant::now(), scan, reply }
+    }
+
+    /// When its time is up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.started + self.timeout
+    }
+
+    /// Replies if there is something to say; otherwise it goes on waiting. As long as TensorRT is
+    /// `sought` nobody knows which engines there should be. `stuck` says why nothing that is queued
+    /// will be built.
+    pub(crate) fn serve(
+        self,
+        checkpoints: &[&Checkpoint],
+        scans: u64,
+        sought: bool,
+        stuck: Option<&str>,
+        now: Instant,
+    ) -> Option<Self> {
+        if self.reply.is_closed() {
+            return None;
+        }
+        let unfinished = if scans < self.scan {
+            Unfinished { state: None, what: "the folders were still being scanned".to_owned() }
+        } else if sought {
+            Unfinished { state: None, what: "TensorRT was still being looked for".to_owned() }
+        } else {
+            match outcome(self.reference.as_deref(), checkpoints) {
+                Ok(reply) => {
+                    let _ = self.reply.send(reply);
+                    return None;
+                }
+                Err(unfinished) => unfinished,
+            }
+        };
+        let failure = match stuck {
+            Some(why) if unfinished.state == Some(State::Queued) => {
+                Failure::Other { message: why.to_owned() }
+            }
+            _ if now >= self.deadline() => {
+                Failure::TimedOut { seconds: self.timeout.as_secs_f64(), what: unfinished.what }
+            }
+            _ => return Some(self),
+        };
+        let _ = self.reply.send(Reply::Failed(failure));
+        None
+    }
+}
+
+impl Actor {
+    /// Why nothing of what is queued will be done, where that is so.
+    pub(crate) fn stuck(&self) -> Option<String> {
+        let world = &self.world;
+        match (&world.target, world.closed(&self.queue)) {
+            (Err(RuntimeProblem::Sought), _) => None,
+            (Err(problem), _) => Some(problem.to_string()),
+            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never))) if world.urgent.is_empty() => {
+                Some(closed.to_string())
+            }
+            (Ok(_), _) => self.no_room(),
+        }
+    }
+}
+
+/// Why a waiter goes on waiting.
+#[derive(Debug, PartialEq)]
+struct Unfinished {
+    /// Of what it waits for; absent where that has not appeared.
+    state: Option<State>,
+    what: String,
+}
+
+/// The reply, if all that is waited for has come to its end.
+fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply, Unfinished> {
+    let waited_for: Vec<&Checkpoint> = match reference {
+        None => checkpoints.to_vec(),
+        Some(reference) => match resolve(reference, checkpoints) {
+            Ok(found) => vec![found],
+            Err(Failure::NotFound { .. }) => {
+                let what = format!("'{reference}' did not appear");
+                return Err(Unfinished { state: None, what });
+            }
+            Err(failure) => return Ok(Reply::Failed(failure)),
+        },
+    };
+    let at_work = |state| matches!(state, State::Settling | State::Identifying | State::Building);
+    let unfinished = waited_for.iter().filter(|c| at_work(c.state) || c.state == State::Queued);
+    // What is worked on says more than what waits behind it.
+    match unfinished.max_by_key(|c| at_work(c.state)) {
+        Some(checkpoint) => {
+            let place = checkpoint.locations.first().map_or(checkpoint.key(), |path| path);
+            let why = checkpoint.reason.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            let what = format!("{} {place}{why}", checkpoint.state);
+            Err(Unfinished { state: Some(checkpoint.state), what })
+        }
+        None => Ok(Reply::List(waited_for.into_iter().cloned().collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &str, state: State) -> Checkpoint {
+        Checkpoint {
+            weights_id: None,
+            unet_id: None,
+            architecture: None,
+            state,
+            reason: None,
+            locations: vec![path.to_owned()],
+            engines: Vec::new(),
+            coming: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn waits_for_what_can_still_change() {
+        let ready = entry("/m/ready", State::Ready);
+        let busy = Some("waits until the CPU is idle".to_owned());
+        let queued = Checkpoint { reason: busy, ..entry("/m/queued", State::Queued) };
+        let building = entry("/m/building", State::Building);
+        let rejected = entry("/m/rejected", State::Rejected);
+        let list = |some: &[&Checkpoint]| {
+            Ok(Reply::List(some.iter().map(|checkpoint| (*checkpoint).clone()).collect()))
+        };
+        let all = [&ready, &queued, &building, &rejected];
+        let unfinished = |state, what: &str| Err(Unfinished { state, what: what.to_owned() });
+        let building_first = unfinished(Some(State::Building), "building /m/building");
+        let only_queued =
+            unfinished(Some(State::Queued), "queued /m/queued: waits until the CPU is idle");
+        let not_there = unfinished(None, "'later' did not appear");
+        assert_eq!(outcome(None, &all), building_first);
+        assert_eq!(outcome(None, &[&ready, &queued]), only_queued);
+        assert_eq!(outcome(None, &[&ready, &rejected]), list(&[&ready, &rejected]));
+        assert_eq!(outcome(None, &[]), list(&[]));
+        assert_eq!(outcome(Some("ready"), &all), list(&[&ready]));
+        assert_eq!(outcome(Some("/m/queued"), &all), only_queued);
+        assert_eq!(outcome(Some("later"), &all), not_there);
+    }
+}

@@ -1,0 +1,266 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ffi::OsString,
+    fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use checkpoint::Id;
+use engine::Parameter;
+use protocol::Finished;
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::warn;
+
+use crate::{
+    cache::{
+        Store,
+        database::{Database, Part},
+    },
+    inventory::{Outcome, Stamp},
+    planner::{InUse, Setback},
+};
+
+/// In the database's own tree, which outlives older lessons.
+const PAUSED: &[u8] = b"paused";
+const MOUNTS: &[u8] = b"mounts";
+
+/// Ended builds that are kept.
+const HISTORY: usize = 1000;
+
+/// With less room than this, in bytes, sled can't be expected to work.
+const FULL: u64 = 2 << 20;
+
+/// A sled database in the data folder.
+///
+/// What is learned is written to it when it is flushed. After one error, as on a disk that was full for
+/// a moment, sled refuses everything: it is opened anew then, and nothing of what was learned is lost.
+#[derive(Debug)]
+pub struct Disk {
+    dir: PathBuf,
+    /// `None` as long as it can't be opened for want of room.
+    database: RwLock<Option<Database>>,
+    unsaved: Mutex<Unsaved>,
+    /// There was an error since it was opened.
+    broken: AtomicBool,
+}
+
+/// Values by tree and key; `None` stands for what is to be forgotten.
+type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
+
+impl Disk {
+    /// Opens or makes the database at `dir`. A broken one is made anew, but not where the disk is full,
+    /// which may be all that is wrong. The data folder must be locked by the caller.
+    ///
+    /// # Errors
+    /// When not even a new one can be made.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let database = match Database::open(dir) {
+            Err(error) if is_full(dir) => {
+                warn!("{error:#}; what is learned is kept once {} has room", dir.display());
+                None
+            }
+            Err(error) => {
+                warn!("{} can't be used and is made anew: {error:#}", dir.display());
+                fs::remove_dir_all(dir)
+                    .with_context(|| format!("cannot clear {}", dir.display()))?;
+                let new = Database::open(dir);
+                Some(new.with_context(|| format!("cannot make {}", dir.display()))?)
+            }
+            Ok(database) => Some(database),
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            broken: AtomicBool::new(database.is_none()),
+            database: RwLock::new(database),
+            unsaved: Mutex::default(),
+        })
+    }
+
+    /// Entries that no longer parse count as absent.
+    fn get<T: DeserializeOwned>(&self, part: Part, key: &[u8]) -> Option<T> {
+        if let Some(value) = lock(&self.unsaved).get(&(part, key.to_vec())) {
+            return part.decode(value.as_ref()?);
+        }
+        let found = self.read(|database| database.tree(part).get(key))??;
+        part.decode(&found)
+    }
+
+    /// All of a tree, the unsaved included.
+    fn entries(&self, part: Part) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let all = self.read(|database| {
+            let entries = database.tree(part).iter();
+            entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        });
+        let mut all: BTreeMap<_, _> = all.unwrap_or_default();
+        for ((_, key), value) in lock(&self.unsaved).iter().filter(|((of, _), _)| *of == part) {
+            match value {
+                Some(value) => all.insert(key.clone(), value.clone()),
+                None => all.remove(key),
+            };
+        }
+        all
+    }
+
+    /// `None` where there is no database that can be read.
+    fn read<T>(&self, ask: impl FnOnce(&Database) -> sled::Result<T>) -> Option<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let found = ask(database.as_ref()?);
+        found.map_err(|error| self.note(&error.to_string())).ok()
+    }
+
+    /// Says once what is in the way.
+    fn note(&self, error: &str) {
+        if !self.broken.swap(true, Ordering::Relaxed) {
+            warn!("what was learned can't be kept for now: {error}");
+        }
+    }
+
+    fn put<T: Serialize>(&self, part: Part, key: &[u8], value: Option<&T>) {
+        match value.map(|value| part.encode(value)).transpose() {
+            Ok(value) => drop(lock(&self.unsaved).insert((part, key.to_vec()), value)),
+            Err(error) => warn!("what was learned can't be kept: {error:#}"),
+        }
+    }
+
+    fn save(&self) -> Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            // Two at once can't have it open.
+            *database = None;
+            *database = Some(Database::open(&self.dir)?);
+        }
+        let unsaved = lock(&self.unsaved).clone();
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = &*database else { return Ok(()) };
+        for ((part, key), value) in &unsaved {
+            database.put(*part, key, value.as_deref())?;
+        }
+        database.flush()?;
+        // What was learned anew meanwhile stays.
+        lock(&self.unsaved).retain(|key, value| unsaved.get(key) != Some(value));
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether there is hardly any room where `dir` is or will be.
+fn is_full(dir: &Path) -> bool {
+    let free = dir.parent().and_then(|dir| rustix::fs::statvfs(dir).ok());
+    free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
+}
+
+impl Store for Disk {
+    fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
+        self.get(Part::Outcomes, &key(stamp))
+    }
+
+    fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
+        self.put(Part::Outcomes, &key(stamp), Some(outcome));
+    }
+
+    fn setbacks(&self) -> HashMap<Id, Setback> {
+        by_id(Part::Setbacks, self.entries(Part::Setbacks))
+    }
+
+    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
+        self.get(Part::Parameters, signature.to_string().as_bytes())
+    }
+
+    fn knows_parameters(&self, signature: &Id) -> bool {
+        let key = signature.to_string().into_bytes();
+        lock(&self.unsaved).contains_key(&(Part::Parameters, key.clone()))
+            || self.read(|database| database.tree(Part::Parameters).contains_key(key)) == Some(true)
+    }
+
+    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
+        self.put(Part::Parameters, signature.to_string().as_bytes(), Some(&parameters));
+    }
+
+    fn shapes(&self) -> BTreeMap<Id, InUse> {
+        by_id(Part::Shapes, self.entries(Part::Shapes))
+    }
+
+    fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>) {
+        self.put(Part::Shapes, signature.to_string().as_bytes(), shapes);
+    }
+
+    fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
+        self.put(Part::Setbacks, engine.to_string().as_bytes(), setback);
+    }
+
+    fn history(&self) -> Vec<Finished> {
+        let newest_first = self.entries(Part::History).into_values().rev();
+        newest_first.filter_map(|value| Part::History.decode(&value)).collect()
+    }
+
+    fn record(&self, finished: &Finished) {
+        let entries = self.entries(Part::History);
+        let number = |key: &Vec<u8>| key[..].try_into().map(u64::from_be_bytes).unwrap_or(0);
+        let next = entries.keys().next_back().map_or(0, |key| number(key).saturating_add(1));
+        self.put(Part::History, &next.to_be_bytes(), Some(finished));
+        for oldest in entries.keys().take((entries.len() + 1).saturating_sub(HISTORY)) {
+            self.put::<Finished>(Part::History, oldest, None);
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.get(Part::Own, PAUSED).unwrap_or(false)
+    }
+
+    fn set_paused(&self, paused: bool) {
+        self.put(Part::Own, PAUSED, paused.then_some(&true));
+    }
+
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        let mounts: Vec<Vec<u8>> = self.get(Part::Own, MOUNTS).unwrap_or_default();
+        mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        // Paths need not be text.
+        let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
+        self.put(Part::Own, MOUNTS, Some(&mounts));
+    }
+
+    fn flush(&self) {
+        match self.save() {
+            Ok(()) => self.broken.store(false, Ordering::Relaxed),
+            Err(error) => self.note(&format!("{error:#}")),
+        }
+    }
+}
+
+/// What parses of a tree whose keys are ids.
+fn by_id<T: DeserializeOwned, C: FromIterator<(Id, T)>>(
+    part: Part,
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+) -> C {
+    let parsed = entries.into_iter().filter_map(|(key, value)| {
+        let id = std::str::from_utf8(&key).ok()?.parse().ok()?;
+        Some((id, part.decode(&value)?))
+    });
+    parsed.collect()
+}
+
+fn key(stamp: &Stamp) -> Vec<u8> {
+    let mut key = Vec::with_capacity(40);
+    for field in [stamp.device, stamp.inode, stamp.size] {
+        key.extend(field.to_be_bytes());
+    }
+    key.extend(stamp.mtime_ns.to_be_bytes());
+    key
+}
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;

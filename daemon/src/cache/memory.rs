@@ -1,0 +1,99 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
+    sync::Mutex,
+};
+
+use checkpoint::Id;
+use engine::Parameter;
+use protocol::Finished;
+
+use crate::{
+    cache::Store,
+    inventory::{Outcome, Stamp},
+    planner::{InUse, Setback},
+};
+
+/// Forgets everything when it goes.
+#[derive(Debug, Default)]
+pub struct Memory {
+    outcomes: Mutex<HashMap<Stamp, Outcome>>,
+    setbacks: Mutex<HashMap<Id, Setback>>,
+    history: Mutex<Vec<Finished>>,
+    paused: Mutex<bool>,
+    mounts: Mutex<BTreeSet<PathBuf>>,
+    parameters: Mutex<HashMap<Id, Vec<Parameter>>>,
+    shapes: Mutex<BTreeMap<Id, InUse>>,
+}
+
+impl Store for Memory {
+    fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
+        self.outcomes.lock().unwrap().get(stamp).cloned()
+    }
+
+    fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
+        self.outcomes.lock().unwrap().insert(*stamp, outcome.clone());
+    }
+
+    fn setbacks(&self) -> HashMap<Id, Setback> {
+        self.setbacks.lock().unwrap().clone()
+    }
+
+    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
+        self.parameters.lock().unwrap().get(signature).cloned()
+    }
+
+    fn knows_parameters(&self, signature: &Id) -> bool {
+        self.parameters.lock().unwrap().contains_key(signature)
+    }
+
+    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
+        self.parameters.lock().unwrap().insert(*signature, parameters.to_vec());
+    }
+
+    fn shapes(&self) -> BTreeMap<Id, InUse> {
+        self.shapes.lock().unwrap().clone()
+    }
+
+    fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>) {
+        let mut all = self.shapes.lock().unwrap();
+        match shapes {
+            Some(shapes) => all.insert(*signature, shapes.clone()),
+            None => all.remove(signature),
+        };
+    }
+
+    fn set_back(&self, engine: &Id, setback: Option<&Setback>) {
+        let mut setbacks = self.setbacks.lock().unwrap();
+        match setback {
+            Some(setback) => setbacks.insert(*engine, setback.clone()),
+            None => setbacks.remove(engine),
+        };
+    }
+
+    fn history(&self) -> Vec<Finished> {
+        self.history.lock().unwrap().clone()
+    }
+
+    fn record(&self, finished: &Finished) {
+        self.history.lock().unwrap().insert(0, finished.clone());
+    }
+
+    fn is_paused(&self) -> bool {
+        *self.paused.lock().unwrap()
+    }
+
+    fn set_paused(&self, paused: bool) {
+        *self.paused.lock().unwrap() = paused;
+    }
+
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        self.mounts.lock().unwrap().clone()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        self.mounts.lock().unwrap().clone_from(mounts);
+    }
+
+    fn flush(&self) {}
+}

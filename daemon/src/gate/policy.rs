@@ -1,0 +1,167 @@
+use std::time::Duration;
+
+use protocol::GpuReading;
+
+use crate::gate::users;
+use crate::gate::{Reason, Sample, users::Use};
+
+/// Below this much use by others, in percent, a GPU counts as idle: a desktop that shows something
+/// stays below, most of the time.
+const GPU_STARTS: u32 = 10;
+
+/// Up to this much a GPU that was idle stays so, so that a window that opens does not cost a build.
+/// Making images takes far more, even where the weights move to and fro in little memory.
+const GPU_STOPS: u32 = 30;
+
+/// The same for all CPU cores together. Builds have the least priority and so take only what is
+/// left, but half of it at least should be.
+const CPU_STARTS: u32 = 50;
+const CPU_STOPS: u32 = 80;
+
+/// On a machine whose CPU never rests one engine is built all the same after so long: its priority
+/// lets others go first.
+const CPU_PATIENCE: Duration = Duration::from_secs(30);
+
+/// After a time without samples as long as this (the machine slept, or nothing was to be built) the
+/// window begins anew.
+const GAP: Duration = Duration::from_secs(5);
+
+/// What may be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Builds may start.
+    Start,
+    /// None may start, but one that runs may go on.
+    Wait(Reason),
+    /// None may start, and one that runs must make room.
+    Stop(Reason),
+}
+
+/// Opens once a GPU has been idle for a window, and closes at the first sample that says it is not. Times
+/// count from any fixed moment.
+///
+/// - Without a GPU there is nobody to disturb, and no window.
+/// - A GPU is idle below 10 % use by others, and busy again above 30 %.
+/// - A web UI that answers is idle when it makes no images; otherwise it does so on any GPU where others
+///   compute, or which does not tell. One that does not answer says nothing.
+/// - The CPU decides only without a GPU that tells of its use: idle below 50 %, busy above 80 %. It
+///   never stops a build, and holds up none for longer than half a minute.
+/// - While GPUs that were there can't be read, nothing starts and nothing is stopped.
+#[derive(Clone, Debug)]
+struct Gate {
+    gpu: Option<usize>,
+    window: Duration,
+    open: bool,
+    idle_since: Option<Duration>,
+    cpu_busy_since: Option<Duration>,
+    sampled: Option<Duration>,
+}
+
+impl Gate {
+    /// A closed one: of the GPU at this place in the list, or of a machine without any.
+    fn new(gpu: Option<usize>, window: Duration) -> Self {
+        Self { gpu, window, open: false, idle_since: None, cpu_busy_since: None, sampled: None }
+    }
+
+    /// Why it is closed before the first sample.
+    fn too_soon(&self) -> Reason {
+        Reason::TooSoon { window: self.window }
+    }
+
+    /// Takes in what was read at `now`, and decides.
+    fn take(&mut self, sample: &Sample, now: Duration) -> Decision {
+        if self.sampled.is_some_and(|sampled| now.saturating_sub(sampled) > GAP) {
+            *self = Self::new(self.gpu, self.window);
+        }
+        self.sampled = Some(now);
+        let busy = self.busy(sample);
+        let out_of_patience = match &busy {
+            Some(Decision::Wait(Reason::Cpu(_))) => {
+                now.saturating_sub(*self.cpu_busy_since.get_or_insert(now)) >= CPU_PATIENCE
+            }
+            _ => {
+                self.cpu_busy_since = None;
+                false
+            }
+        };
+        match busy {
+            Some(busy) if !out_of_patience => {
+                self.open = false;
+                self.idle_since = None;
+                busy
+            }
+            _ => {
+                let since = *self.idle_since.get_or_insert(now);
+                let long_enough = self.gpu.is_none() || now.saturating_sub(since) >= self.window;
+                self.open |= long_enough || out_of_patience;
+                if out_of_patience {
+                    self.cpu_busy_since = None;
+                    self.idle_since = None;
+                }
+                if self.open { Decision::Start } else { Decision::Wait(self.too_soon()) }
+            }
+        }
+    }
+
+    /// What speaks against building now.
+    fn busy(&self, sample: &Sample) -> Option<Decision> {
+        let gpus = match &sample.gpus {
+            Ok(gpus) => gpus,
+            Err(why) => return Some(Decision::Wait(Reason::Lost(why.clone()))),
+        };
+        let at_work = sample.webui.as_ref().is_some_and(|webui| webui.at_work);
+        let Some(index) = self.gpu else {
+            // A build takes nothing that its priority does not give back.
+            let webui = at_work.then_some(Reason::WebUi);
+            return webui.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
+        };
+        let Some(reading) = gpus.get(index) else {
+            return Some(Decision::Wait(Reason::Lost(format!("GPU {index} is gone"))));
+        };
+        let webui = at_work && users::may_be_there(reading);
+        let gpu = self.busy_gpu(index, reading).or(webui.then_some(Reason::WebUi));
+        gpu.map(Decision::Stop).or_else(|| {
+            let is_mute = users::others(reading) == Use::Unknown;
+            self.busy_cpu(sample).filter(|_| is_mute).map(Decision::Wait)
+        })
+    }
+
+    fn busy_gpu(&self, index: usize, reading: &GpuReading) -> Option<Reason> {
+        let limit = if self.open { GPU_STOPS } else { GPU_STARTS };
+        let percent = match users::others(reading) {
+            Use::Percent(percent) if percent > limit => Some(percent),
+            Use::Some => None,
+            Use::Percent(_) | Use::Nothing | Use::Unknown => return None,
+        };
+        Some(Reason::Gpu { index, percent, users: users::names(reading) })
+    }
+
+    fn busy_cpu(&self, sample: &Sample) -> Option<Reason> {
+        let limit = if self.open { CPU_STOPS } else { CPU_STARTS };
+        sample.cpu.filter(|percent| *percent > limit).map(Reason::Cpu)
+    }
+}
+
+/// A gate for each GPU, in the order of the list, or one for a machine without any.
+#[derive(Clone, Debug)]
+pub struct Gates(Vec<Gate>);
+
+impl Gates {
+    /// Closed ones.
+    pub fn new(gpus: usize, window: Duration) -> Self {
+        Self(match gpus {
+            0 => vec![Gate::new(None, window)],
+            _ => (0..gpus).map(|index| Gate::new(Some(index), window)).collect(),
+        })
+    }
+
+    /// What each says before the first sample.
+    pub fn too_soon(&self) -> Vec<Decision> {
+        self.0.iter().map(|gate| Decision::Wait(gate.too_soon())).collect()
+    }
+
+    /// Has each take in what was read at `now`, and decide.
+    pub fn take(&mut self, sample: &Sample, now: Duration) -> Vec<Decision> {
+        self.0.iter_mut().map(|gate| gate.take(sample, now)).collect()
+    }
+}

@@ -1,0 +1,118 @@
+//! How much of a GPU others than sdtrtd use.
+
+use protocol::{GpuProcess, GpuReading};
+
+/// NVIDIA's P-states from this one on are for resting: clocks are so low that the little which a
+/// still desktop draws, or a video that plays, can show as 30 % and more. Work raises the clocks
+/// within a second. GPUs for data centres stay in state 0.
+const RESTING: u32 = 8;
+
+/// What others do with a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// So many percent of the time.
+    Percent(u32),
+    /// It does not tell how much, but another process computes on it.
+    Some,
+    /// Nothing that would be worth waiting for.
+    Nothing,
+    /// It does not tell at all.
+    Unknown,
+}
+
+/// What others do with this GPU, as far as it tells.
+///
+/// Without its utilisation (as with MIG) another process that computes there counts as use, and
+/// without processes too nothing is known. While our own worker is on the GPU the utilisation is both
+/// of it and of others; then that of each process decides, and where that is not supported
+/// there is no way to tell others from ourselves, so they don't count.
+pub(crate) fn others(reading: &GpuReading) -> Use {
+    if reading.performance_state.is_some_and(|state| state >= RESTING) {
+        return Use::Nothing;
+    }
+    let Some(processes) = &reading.processes else {
+        return reading.utilisation.map_or(Use::Unknown, Use::Percent);
+    };
+    let are_we_there = processes.iter().any(|process| process.ours);
+    match reading.utilisation {
+        Some(percent) if !are_we_there => Use::Percent(percent),
+        None if others_of(processes).any(|process| process.compute) => Use::Some,
+        None => Use::Nothing,
+        Some(_) => {
+            let uses: Option<Vec<u32>> =
+                others_of(processes).map(|process| process.utilisation).collect();
+            uses.map_or(Use::Nothing, |uses| Use::Percent(uses.iter().sum::<u32>().min(100)))
+        }
+    }
+}
+
+/// The processes that use it: those that were seen to run, or else those that compute.
+pub(crate) fn names(reading: &GpuReading) -> Vec<String> {
+    let processes = reading.processes.as_deref().unwrap_or_default();
+    let runs = |process: &&GpuProcess| process.utilisation.is_some_and(|percent| percent > 0);
+    let mut users: Vec<&GpuProcess> = others_of(processes).filter(runs).collect();
+    if users.is_empty() {
+        users = others_of(processes).filter(|process| process.compute).collect();
+    }
+    users.into_iter().map(name).collect()
+}
+
+/// Whether another process may compute there.
+pub(crate) fn may_be_there(reading: &GpuReading) -> bool {
+    reading.processes.is_none() || !computing(reading).is_empty()
+}
+
+/// The processes of others that compute there.
+pub(crate) fn computing(reading: &GpuReading) -> Vec<String> {
+    let processes = reading.processes.as_deref().unwrap_or_default();
+    others_of(processes).filter(|process| process.compute).map(name).collect()
+}
+
+fn others_of(processes: &[GpuProcess]) -> impl Iterator<Item = &GpuProcess> {
+    processes.iter().filter(|process| !process.ours)
+}
+
+fn name(process: &GpuProcess) -> String {
+    match &process.name {
+        Some(name) => format!("{name} (pid {})", process.pid),
+        None => format!("process {}", process.pid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gpu_does_not_tell_is_made_up_for_by_what_it_tells() {
+        let ours = |utilisation| GpuProcess { pid: 1, ours: true, utilisation, ..other(None) };
+        let drawing = GpuProcess { compute: false, ..other(None) };
+        let reading = |utilisation, processes: Option<&[GpuProcess]>| GpuReading {
+            utilisation,
+            processes: processes.map(<[_]>::to_vec),
+            ..GpuReading::default()
+        };
+        let table = [
+            (reading(Some(40), None), Use::Percent(40)),
+            (reading(Some(40), Some(&[])), Use::Percent(40)),
+            (reading(Some(40), Some(&[other(Some(3))])), Use::Percent(40)),
+            (reading(Some(99), Some(&[other(Some(3)), ours(Some(96))])), Use::Percent(3)),
+            (reading(Some(99), Some(&[other(None), ours(None)])), Use::Nothing),
+            (reading(None, Some(&[other(None)])), Use::Some),
+            (reading(None, Some(&[drawing, ours(None)])), Use::Nothing),
+            (reading(None, Some(&[])), Use::Nothing),
+            (reading(None, None), Use::Unknown),
+        ];
+        for (reading, expected) in table {
+            assert_eq!(others(&reading), expected, "{reading:?}");
+            let resting = GpuReading { performance_state: Some(8), ..reading.clone() };
+            assert_eq!(others(&resting), Use::Nothing);
+            let at_work = GpuReading { performance_state: Some(2), ..reading };
+            assert_eq!(others(&at_work), expected);
+        }
+    }
+
+    fn other(utilisation: Option<u32>) -> GpuProcess {
+        GpuProcess { pid: 2, compute: true, utilisation, ..GpuProcess::default() }
+    }
+}

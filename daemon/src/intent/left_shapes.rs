@@ -1,0 +1,75 @@
+//! Shapes that the web UI was asked for while the daemon was away: `DATA/shapes`, which docs/index.md
+//! tells of.
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, bail, ensure};
+use checkpoint::Id;
+use protocol::Shape;
+use serde::Deserialize;
+use tracing::warn;
+
+/// The version of the files that is understood.
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct File {
+    version: u32,
+    signature: Id,
+    shapes: Vec<Shape>,
+}
+
+/// All that are there; the files are deleted.
+pub(crate) fn take(folder: &Path) -> Vec<(Id, Vec<Shape>)> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let taken = whole.filter_map(|path| {
+        let read = read(&path);
+        if let Err(error) = fs::remove_file(&path) {
+            warn!("cannot remove {}: {error}", path.display());
+        }
+        read.map_err(|error| warn!("{} is not understood and deleted: {error:#}", path.display()))
+            .ok()
+    });
+    taken.collect()
+}
+
+fn read(path: &Path) -> Result<(Id, Vec<Shape>)> {
+    let File { version, signature, shapes } = serde_json::from_slice(&fs::read(path)?)?;
+    ensure!(version == VERSION, "its version {version} is not {VERSION}");
+    match shapes.iter().find_map(Shape::problem) {
+        Some(problem) => bail!(problem),
+        None => Ok((signature, shapes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_web_ui_left_is_taken_once_and_what_is_damaged_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let signature = Id::from(blake3::hash(b"sd1"));
+        let file = |version, width| {
+            format!(
+                r#"{{"version":{version},"signature":"{signature}","shapes":[
+                    {{"width":{width},"height":768,"batch":2}}]}}"#
+            )
+        };
+        for (name, text) in [
+            ("right.json", file(1, 512)),
+            ("newer.json", file(2, 512)),
+            ("crooked.json", file(1, 500)),
+            ("half.json", "{".to_owned()),
+            (".aside", "{".to_owned()),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let shape = Shape { width: 512, height: 768, batch: 2 };
+        assert_eq!(take(folder.path()), [(signature, vec![shape])]);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+        assert!(left.len() == 1 && left[0].file_name() == ".aside");
+        assert!(take(folder.path()).is_empty() && take(Path::new("/nowhere")).is_empty());
+    }
+}

@@ -1,0 +1,4 @@
+//! What people and front ends want.
+
+pub(crate) mod left_shapes;
+pub(crate) mod shaping;

@@ -1,0 +1,320 @@
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use checkpoint::Id;
+
+use crate::inventory::{FileId, Identity, Outcome, Stamp};
+
+/// Small files are read so many at once, as handing each over would cost more than reading it.
+const BATCH_FILES: usize = 64;
+
+/// And no more bytes than this beside the first, so that all threads get some.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// Every checkpoint file, where it lies, and what is known of its content.
+#[derive(Debug)]
+pub struct Catalogue {
+    files: HashMap<FileId, File>,
+    locations: HashMap<Arc<Path>, Location>,
+    /// Files that settle, by the time since when they have not changed.
+    settling: BTreeSet<(Instant, FileId)>,
+    /// Files that wait to be read, in the order in which a disk has them, more or less.
+    unread: BTreeSet<Stamp>,
+    /// Files that are being read.
+    reading: usize,
+    settle: Duration,
+}
+
+/// A file, whatever it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// As it was seen last.
+    pub stamp: Stamp,
+    /// What is known of it.
+    pub content: Content,
+    /// Where it lies: at one path at least.
+    pub paths: Vec<Arc<Path>>,
+}
+
+/// What lies at a path.
+#[derive(Debug)]
+struct Location {
+    file: FileId,
+    /// The scan under way has seen it.
+    seen: bool,
+}
+
+/// How far the knowledge of a file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// It may still be changing.
+    Settling {
+        /// When it was last seen to change.
+        unchanged_since: Instant,
+    },
+    /// It has settled and waits to be read.
+    Unread,
+    /// It is being read.
+    Reading,
+    /// It was read, now or in an earlier life.
+    Read(Outcome),
+}
+
+/// One content and everywhere it lies.
+#[derive(Clone, Debug)]
+pub struct Held<'a> {
+    /// What it is.
+    pub identity: &'a Identity,
+    /// Its locations, sorted.
+    pub paths: Vec<&'a Path>,
+    /// The latest change among them, in nanoseconds since 1970.
+    pub newest_ns: i128,
+}
+
+impl Catalogue {
+    /// An empty one. A file counts as settled once unchanged for `settle`.
+    pub fn new(settle: Duration) -> Self {
+        Self {
+            files: HashMap::new(),
+            locations: HashMap::new(),
+            settling: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            reading: 0,
+            settle,
+        }
+    }
+
+    /// Has files count as settled once unchanged for `settle`.
+    pub fn set_settle(&mut self, settle: Duration) {
+        self.settle = settle;
+    }
+
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.values()
+    }
+
+    /// The file at `path`.
+    pub fn at(&self, path: &Path) -> Option<&File> {
+        self.files.get(&self.locations.get(path)?.file)
+    }
+
+    /// Takes in what a full scan found. `recall` tells what was once learned of a file.
+    pub fn seen(
+        &mut self,
+        files: Vec<(PathBuf, Stamp)>,
+        now: Instant,
+        recall: impl Fn(&Stamp) -> Option<Outcome>,
+    ) {
+        for (path, stamp) in files {
+            self.found(&path, stamp, true, now, &recall);
+        }
+    }
+
+    /// Ends a full scan: what it has not seen is gone.
+    pub fn forget_unseen(&mut self) {
+        let gone = self.locations.extract_if(|_, location| !mem::take(&mut location.seen));
+        for (path, location) in gone.collect::<Vec<_>>() {
+            self.leave(&path, location.file);
+        }
+    }
+
+    /// Takes in a look at one path, made because something was done to it.
+    pub fn looked(
+        &mut self,
+        path: &Path,
+        found: Option<Stamp>,
+        now: Instant,
+        recall: impl Fn(&Stamp) -> Option<Outcome>,
+    ) {
+        let Some(stamp) = found else {
+            if let Some(location) = self.locations.remove(path) {
+                self.leave(path, location.file);
+            }
+            return;
+        };
+        // Its permissions may be what was done.
+        let known = self.files.get(&stamp.file()).map(|file| &file.content);
+        if matches!(known, Some(Content::Read(Outcome::Unreadable(_)))) {
+            self.know(stamp, Content::Settling { unchanged_since: now });
+        }
+        self.found(path, stamp, false, now, &recall);
+    }
+
+    /// Takes in that this file lies at `path`, as the scan under way has `seen` or a look.
+    fn found(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        seen: bool,
+        now: Instant,
+        recall: &impl Fn(&Stamp) -> Option<Outcome>,
+    ) {
+        let id = stamp.file();
+        if self.files.get(&id).is_none_or(|file| file.stamp != stamp) {
+            let settling = Content::Settling { unchanged_since: now };
+            self.know(stamp, recall(&stamp).map_or(settling, Content::Read));
+        }
+        if let Some(location) = self.locations.get_mut(path).filter(|known| known.file == id) {
+            location.seen |= seen;
+            return;
+        }
+        let path: Arc<Path> = path.into();
+        if let Some(file) = self.files.get_mut(&id) {
+            file.paths.push(path.clone());
+        }
+        let location = Location { file: id, seen };
+        if let Some(before) = self.locations.insert(path.clone(), location) {
+            self.leave(&path, before.file);
+        }
+    }
+
+    /// Takes in that a file no longer lies at `path`.
+    fn leave(&mut self, path: &Path, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        file.paths.retain(|name| **name != *path);
+        if file.paths.is_empty() {
+            self.strike(&id);
+            self.files.remove(&id);
+        }
+    }
+
+    /// Takes in what is known of a file now.
+    fn know(&mut self, stamp: Stamp, content: Content) {
+        let id = stamp.file();
+        self.strike(&id);
+        match &content {
+            Content::Settling { unchanged_since } => {
+                self.settling.insert((*unchanged_since, id));
+            }
+            Content::Unread => {
+                self.unread.insert(stamp);
+            }
+            Content::Reading => self.reading += 1,
+            Content::Read(_) => {}
+        }
+        match self.files.entry(id) {
+            Entry::Occupied(mut file) => {
+                let file = file.get_mut();
+                (file.stamp, file.content) = (stamp, content);
+            }
+            Entry::Vacant(place) => {
+                place.insert(File { stamp, content, paths: Vec::new() });
+            }
+        }
+    }
+
+    /// What was known of a file holds no more.
+    fn strike(&mut self, id: &FileId) {
+        let Some(File { stamp, content, .. }) = self.files.get(id) else { return };
+        match content {
+            Content::Settling { unchanged_since } => {
+                self.settling.remove(&(*unchanged_since, *id));
+            }
+            Content::Unread => {
+                self.unread.remove(stamp);
+            }
+            Content::Reading => self.reading -= 1,
+            Content::Read(_) => {}
+        }
+    }
+
+    /// When the next file will have settled, if nothing happens to it.
+    pub fn next_settled(&self) -> Option<Instant> {
+        self.settling.first().map(|(since, _)| *since + self.settle)
+    }
+
+    /// Files that have had their time to settle. Each is to be reported through [`Self::settled`].
+    pub fn due(&self, now: Instant) -> Vec<Stamp> {
+        let settled = self.settling.iter().take_while(|(since, _)| *since + self.settle <= now);
+        settled.filter_map(|(_, id)| Some(self.files.get(id)?.stamp)).collect()
+    }
+
+    /// Takes in that the time of this file to settle is up. While somebody has it open for writing it is
+    /// not settled. Whether it has changed without an event is seen when it is opened.
+    pub fn settled(&mut self, stamp: Stamp, being_written: bool, now: Instant) {
+        let Some(file) = self.files.get(&stamp.file()) else { return };
+        if !matches!(file.content, Content::Settling { .. }) || file.stamp != stamp {
+            return;
+        }
+        let content = if being_written {
+            Content::Settling { unchanged_since: now }
+        } else {
+            Content::Unread
+        };
+        self.know(stamp, content);
+    }
+
+    /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
+    /// is nothing to read.
+    pub fn start_reading(&mut self) -> Vec<(Arc<Path>, Stamp)> {
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        while files.len() < BATCH_FILES
+            && let Some(stamp) = self.unread.first().copied()
+        {
+            bytes += stamp.size;
+            if !files.is_empty() && bytes > BATCH_BYTES {
+                break;
+            }
+            self.know(stamp, Content::Reading);
+            let file = self.files.get(&stamp.file());
+            let path = file.and_then(|file| file.paths.iter().min());
+            files.extend(path.map(|path| (path.clone(), stamp)));
+        }
+        files
+    }
+
+    /// Takes in what reading this file taught; `None` when it changed meanwhile.
+    pub fn read(&mut self, stamp: Stamp, outcome: Option<Outcome>, now: Instant) {
+        let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
+            return;
+        };
+        match outcome {
+            Some(outcome) => self.know(stamp, Content::Read(outcome)),
+            None if file.content == Content::Reading => {
+                self.know(stamp, Content::Settling { unchanged_since: now });
+            }
+            None => {}
+        }
+    }
+
+    /// Has the file at `path` read again.
+    pub fn reread(&mut self, path: &Path) {
+        if let Some(File { stamp, content: Content::Read(_), .. }) = self.at(path) {
+            self.know(*stamp, Content::Unread);
+        }
+    }
+
+    /// Whether no file is left whose content may be any.
+    pub fn is_all_read(&self) -> bool {
+        self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
+    }
+
+    /// Every content that lies somewhere, by weights id.
+    pub fn held(&self) -> HashMap<Id, Held<'_>> {
+        let mut held: HashMap<Id, Held<'_>> = HashMap::with_capacity(self.files.len());
+        for file in self.files.values() {
+            let Content::Read(Outcome::Identified(identity)) = &file.content else { continue };
+            let entry = held.entry(identity.ids.weights).or_insert_with(|| Held {
+                identity,
+                paths: Vec::with_capacity(file.paths.len()),
+                newest_ns: i128::MIN,
+            });
+            entry.paths.extend(file.paths.iter().map(|path| &**path));
+            entry.newest_ns = entry.newest_ns.max(file.stamp.mtime_ns);
+        }
+        for held in held.values_mut() {
+            held.paths.sort_unstable();
+        }
+        held
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What touches files, away from the actor.
+
+use std::{path::Path, sync::Arc};
+
+use checkpoint::{Checkpoint, Rejection, Tensor};
+use engine::Parameter;
+use tracing::debug;
+use walkdir::WalkDir;
+
+use crate::{
+    cache::Store,
+    event::Learned,
+    inventory::{Identity, Outcome, Stamp},
+};
+
+/// Reads these files, says what each is, and keeps what will be the same the next time.
+pub(crate) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Learned> {
+    let learned = files.into_iter().map(|(path, stamp)| {
+        debug!("reading {}", path.display());
+        let outcome = read(&path, stamp, store);
+        match &outcome {
+            // Reading it may go better another time.
+            Some(Outcome::Unreadable(_)) | None => {}
+            Some(outcome) => store.remember(&stamp, outcome),
+        }
+        Learned { path, stamp, outcome }
+    });
+    learned.collect()
+}
+
+/// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
+fn read(path: &Path, stamp: Stamp, store: &dyn Store) -> Option<Outcome> {
+    match try_read(path, stamp, store) {
+        Ok(identity) => Some(Outcome::Identified(identity)),
+        Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
+        Err(error @ Rejection::Unreadable { .. }) => {
+            // It went or was renamed: the next look tells.
+            let gone = Stamp::of(path).ok() != Some(stamp);
+            (!gone).then(|| Outcome::Unreadable(error.to_string()))
+        }
+        Err(rejection) => Some(Outcome::Rejected(rejection.to_string())),
+    }
+}
+
+fn try_read(path: &Path, stamp: Stamp, store: &dyn Store) -> Result<Identity, Rejection> {
+    let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
+    let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
+    let ids = checkpoint.ids()?;
+    let Checkpoint { architecture, tensors, .. } = &checkpoint;
+    let signature = checkpoint::signature(architecture, tensors);
+    if !store.knows_parameters(&signature) {
+        store.set_parameters(&signature, &parameters(&checkpoint));
+    }
+    Ok(Identity { ids, architecture: architecture.clone(), signature, unet_parameters })
+}
+
+/// What an engine of its signature is built from.
+fn parameters(checkpoint: &Checkpoint) -> Vec<Parameter> {
+    let parameter =
+        |tensor: &Tensor| Parameter { name: tensor.name.clone(), shape: tensor.shape.clone() };
+    checkpoint.unet().map(parameter).collect()
+}
+
+/// Bytes of all files below `dir`; what can't be read counts nothing.
+pub(crate) fn folder_bytes(dir: &Path) -> u64 {
+    let files = WalkDir::new(dir).into_iter().flatten().flat_map(|entry| entry.metadata());
+    files.filter(|metadata| metadata.is_file()).map(|metadata| metadata.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cache::Memory;
+
+    #[test]
+    fn what_is_not_what_was_seen_is_not_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let store = Memory::default();
+        let outcome = |stamp| {
+            let learned = learn(vec![(path.as_path().into(), stamp)], &store);
+            learned.into_iter().next().unwrap().outcome
+        };
+        fs::write(&path, "half of it").unwrap();
+        let seen = Stamp::of(&path).unwrap();
+        fs::write(&path, "all of it").unwrap();
+        assert_eq!(outcome(seen), None);
+        assert_eq!(store.outcome(&seen), None);
+        let now = Stamp::of(&path).unwrap();
+        assert!(matches!(outcome(now), Some(Outcome::Rejected(_))));
+        assert_eq!(store.outcome(&now), outcome(now));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(outcome(now), None, "a folder in its place");
+    }
+}

@@ -1,0 +1,16 @@
+//! What lies in the models folders, and when it changes.
+//!
+//! Events only say that it is time to look; what is there is always read from the disk, so a
+//! lost, doubled or reordered event costs nothing but a look.
+
+mod file_system;
+mod limits;
+mod mounts;
+mod notifier;
+mod scan;
+mod walk;
+mod writers;
+
+pub use notifier::{Hint, Notifier, Unwatched};
+pub use scan::{Scan, scan};
+pub use writers::open_for_writing;

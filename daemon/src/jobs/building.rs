@@ -1,0 +1,82 @@
+//! From a missing engine to a published one.
+
+use anyhow::Result;
+use engine::{Built, Manifest, Phase, Progress};
+use tracing::{info, warn};
+
+use crate::{
+    build::{Done, Failure},
+    event_loop::Actor,
+    jobs::{
+        history::Ended,
+        running::{MIXED_UP, Running},
+    },
+    planner::Setback,
+    retention::garbage::seconds_since_1970,
+};
+
+impl Actor {
+    /// Takes in how a build ended.
+    pub(crate) fn built(&mut self, running: &Running, result: Result<Done, Failure>) {
+        let engine = running.want.engine;
+        self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
+        let result = match result {
+            Ok(Done::Built(built)) => {
+                let bytes = built.bytes;
+                self.publish(running, built).map(|()| bytes).map_err(Failure::from)
+            }
+            Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
+            Err(failure) => Err(failure),
+        };
+        let is_built = result.is_ok();
+        let failure = match result {
+            Ok(bytes) => {
+                self.record(running, Ended::Built(bytes));
+                None
+            }
+            Err(failure) => {
+                let reason = failure.to_string();
+                let failure = self.final_reason(running, failure);
+                if failure.is_none() {
+                    self.record(running, Ended::Abandoned(&reason));
+                }
+                failure
+            }
+        };
+        let outcome = match &failure {
+            Some(_) => "failed",
+            None if is_built => "published",
+            None => "again",
+        };
+        self.metrics.build_ended(outcome, running.started.elapsed());
+        if let Some(reason) = failure {
+            warn!(engine = %engine.short(), "{reason}");
+            self.record(running, Ended::Failed(&reason));
+            self.world.set_back(engine, Some(Setback::Failed(reason)));
+            self.world.asked_no_more(&engine);
+            self.learned();
+        }
+    }
+
+    fn publish(&mut self, running: &Running, built: Built) -> Result<()> {
+        let spec = running.job.spec.clone();
+        let (key, bytes) = (spec.key(), built.bytes);
+        let seconds = running.started.elapsed().as_secs_f64();
+        self.world.library.publish(
+            &running.job,
+            Manifest::new(
+                spec,
+                running.want.presets.clone(),
+                running.want.weights,
+                built,
+                seconds_since_1970(),
+                seconds,
+            ),
+        )?;
+        self.world.forget_proofs(&key);
+        self.world.forget_failures(&key);
+        self.serves(&key);
+        info!(engine = %key.short(), bytes, seconds, "engine published");
+        Ok(())
+    }
+}

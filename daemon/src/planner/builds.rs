@@ -1,0 +1,108 @@
+//! Engines that checkpoints should have and have not.
+
+use std::collections::{BTreeSet, HashMap};
+
+use checkpoint::Id;
+use engine::{Manifest, difference};
+
+use crate::{
+    inventory::{Held, Identity},
+    planner::{
+        Errand, Obstacle, Want,
+        desired::Desired,
+        snapshot::{Rank, World},
+    },
+    retention::{
+        Holdings,
+        keeping::{of, takes},
+    },
+};
+
+impl World {
+    /// Each engine that is to be built, once: for the checkpoint that decides.
+    pub(crate) fn missing<'a>(
+        &'a self,
+        held: &'a HashMap<Id, Held<'_>>,
+    ) -> impl Iterator<Item = Want> + 'a {
+        let mut missing: HashMap<Id, (Rank, usize)> = HashMap::new();
+        for held in held.values() {
+            let rank = self.rank(held);
+            for (number, desired) in self.desired(held).iter().enumerate() {
+                let engine = desired.engine;
+                let is_known = missing.get(&engine).is_some_and(|(known, _)| *known >= rank);
+                if !is_known && self.is_missing(&engine) {
+                    missing.insert(engine, (rank, number));
+                }
+            }
+        }
+        let (engines, holdings) = (self.engines(), self.holdings());
+        missing.into_values().filter_map(move |((.., weights), number)| {
+            self.build(held.get(&weights)?, number, &engines, &holdings)
+        })
+    }
+
+    fn is_missing(&self, engine: &Id) -> bool {
+        !self.library.manifests().contains_key(engine)
+            && !self.setbacks.contains_key(engine)
+            && !self.is_under_way(engine)
+    }
+
+    /// The build of what this checkpoint should have in this place.
+    fn build(
+        &self,
+        held: &Held<'_>,
+        number: usize,
+        engines: &HashMap<Id, Vec<&Manifest>>,
+        holdings: &Holdings,
+    ) -> Option<Want> {
+        let all = self.desired(held);
+        let desired = all.get(number)?;
+        let takes = takes(held.identity, &desired.wanted.spec.weights);
+        Some(Want {
+            job: desired.engine,
+            errand: Errand::Build,
+            engine: desired.engine,
+            presets: desired.wanted.presets.clone(),
+            shape: desired.wanted.shape,
+            step: desired.step(),
+            number,
+            weights: held.identity.ids.weights,
+            unet: held.identity.ids.unet,
+            newest_ns: held.newest_ns,
+            why: self.why(&all, desired, &of(engines, held.identity)),
+            obstacle: self.obstacle(holdings, held.identity, desired),
+            takes,
+        })
+    }
+
+    /// Why this engine is to be built, for people to read. `all` are those of its checkpoint, and `engines`
+    /// those that it has.
+    fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> String {
+        if self.asked.contains(&desired.engine) {
+            return "asked for".to_owned();
+        }
+        let current: BTreeSet<Id> = all.iter().map(|desired| desired.engine).collect();
+        let is_before = |manifest: &&&Manifest| {
+            !current.contains(&manifest.key)
+                && desired.is_for(&manifest.presets, &manifest.spec.profiles)
+        };
+        let before = engines.iter().filter(is_before).max_by_key(|manifest| manifest.built_at);
+        before.map_or_else(
+            || "no engine yet".to_owned(),
+            |manifest| difference(&manifest.spec, &desired.wanted.spec),
+        )
+    }
+
+    /// Why the engine of this checkpoint can't be built for now, where that is so.
+    fn obstacle(
+        &self,
+        holdings: &Holdings,
+        identity: &Identity,
+        desired: &Desired,
+    ) -> Option<Obstacle> {
+        let takes = takes(identity, &desired.wanted.spec.weights);
+        let room = self.room_obstacle(holdings, identity, takes.disk_bytes);
+        let lacks = || self.lacks(&desired.engine, &takes).map(Obstacle::Passing);
+        room.map(Obstacle::Lasting).or_else(lacks)
+    }
+}

@@ -1,0 +1,102 @@
+//! What each checkpoint should have, worked out once: with thousands of them it takes a second.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use checkpoint::Id;
+use config::EngineKind;
+use engine::{Choice, Profile, Target, Wanted};
+use protocol::Shape;
+
+use crate::{inventory::Held, planner::Step};
+
+/// An engine that a checkpoint should have, and its key.
+#[derive(Debug)]
+pub(crate) struct Desired {
+    pub(crate) engine: Id,
+    pub(crate) wanted: Wanted,
+}
+
+impl Desired {
+    /// Whether it serves presets, so that the checkpoint is not ready without it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.wanted.shape.is_none()
+    }
+
+    /// How soon it is of use.
+    pub(crate) fn step(&self) -> Step {
+        if self.is_open() { Step::Open } else { Step::Fixed }
+    }
+
+    /// Whether an engine of these presets and profiles was for the same.
+    pub(crate) fn is_for(&self, presets: &[String], profiles: &[Profile]) -> bool {
+        match self.wanted.shape {
+            Some(_) => presets.is_empty() && profiles == self.wanted.spec.profiles,
+            None => self.wanted.presets.iter().any(|preset| presets.contains(preset)),
+        }
+    }
+}
+
+/// Answers of one target. They hold as long as they are asked for in the same way.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    answers: RefCell<HashMap<Id, Answer>>,
+    /// By all that decides them, as most checkpoints should have the same.
+    engines: RefCell<HashMap<Deciding, Arc<[Desired]>>>,
+}
+
+/// The signature, the UNet where its own weights are inside, and what the configuration says.
+type Deciding = (Id, Option<Id>, Choice);
+
+/// About one checkpoint.
+#[derive(Debug)]
+struct Answer {
+    paths: Vec<PathBuf>,
+    desired: Arc<[Desired]>,
+}
+
+impl Memo {
+    /// What `target` says of this checkpoint; nothing if rules want no engine for it. `shapes` tells those
+    /// that get an engine of their own.
+    pub(crate) fn ask(
+        &self,
+        target: &Target,
+        held: &Held<'_>,
+        shapes: impl FnOnce() -> Vec<Shape>,
+    ) -> Arc<[Desired]> {
+        let mut answers = self.answers.borrow_mut();
+        let ids = &held.identity.ids;
+        if let Some(known) = answers.get(&ids.weights)
+            && known.paths.iter().map(PathBuf::as_path).eq(held.paths.iter().copied())
+        {
+            return known.desired.clone();
+        }
+        let choice = target.choice(held.identity.architecture.kind, &held.paths);
+        let unet = (choice.kind == EngineKind::Baked).then_some(ids.unet);
+        let mut engines = self.engines.borrow_mut();
+        let desired = engines
+            .entry((held.identity.signature, unet, choice.clone()))
+            .or_insert_with(|| {
+                let wanted = target.engines_of(held.identity, choice, &shapes());
+                let desired = |wanted: Wanted| Desired { engine: wanted.spec.key(), wanted };
+                wanted.into_iter().map(desired).collect()
+            })
+            .clone();
+        let paths = held.paths.iter().copied().map(Path::to_owned).collect();
+        answers.insert(ids.weights, Answer { paths, desired: desired.clone() });
+        desired
+    }
+
+    /// Forgets all answers but those about the checkpoints in `held`.
+    pub(crate) fn keep(&self, held: &HashMap<Id, Held<'_>>) {
+        let mut answers = self.answers.borrow_mut();
+        if answers.len() > held.len() {
+            answers.retain(|weights, _| held.contains_key(weights));
+            self.engines.borrow_mut().retain(|_, desired| Arc::strong_count(desired) > 1);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Whether a GPU and the machine have the memory that a job takes.
+
+use std::{fmt::Display, time::Duration};
+
+use config::ByteSize;
+use protocol::GpuReading;
+
+use crate::gate::users::computing;
+
+/// What an engine takes beside two bytes for each of its parameters: CUDA itself, and what lies between
+/// the layers.
+const BESIDE_WEIGHTS_BYTES: u64 = 2 << 30;
+
+/// Bytes of the machine's memory for each parameter of a UNet: building an engine of SD 1.5 with two
+/// profiles held 7.4 at most, and computing SDXL in fp32 on the CPU 4.9.
+const MEMORY_PER_PARAMETER: u64 = 8;
+
+/// Bytes of the machine's memory that building an engine without weights takes at most, and where more
+/// parameters than this make it the greater one (seen: 0.7 and 1.1 GB).
+const SHARED_BYTES: u64 = 1_000_000_000;
+const LARGE_SHARED_BYTES: u64 = 1_500_000_000;
+const LARGE: u64 = 1_500_000_000;
+
+/// A job that ran out of memory starts no sooner than after so long.
+pub const BACK_OFF: Duration = Duration::from_secs(60);
+
+/// Bytes of a GPU's memory that working with a UNet's engine takes, at least.
+pub fn gpu_bytes(unet_parameters: u64) -> u64 {
+    unet_parameters.saturating_mul(2).saturating_add(BESIDE_WEIGHTS_BYTES)
+}
+
+/// Bytes of the machine's memory that a job with a UNet's engine takes, at most.
+pub fn memory_bytes(unet_parameters: u64) -> u64 {
+    unet_parameters.saturating_mul(MEMORY_PER_PARAMETER)
+}
+
+/// The same for building an engine without weights.
+pub fn shared_memory_bytes(unet_parameters: u64) -> u64 {
+    if unet_parameters > LARGE { LARGE_SHARED_BYTES } else { SHARED_BYTES }
+}
+
+/// How many engines without weights are built at once on so many cores: TensorRT does it in one thread.
+pub fn builders(cores: usize) -> usize {
+    (cores / 2).clamp(2, 4).min(cores.max(1))
+}
+
+/// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way
+/// and may still take `others`, if it must. The only job never waits: it may do with less.
+pub fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<String> {
+    let free = free.filter(|free| others > 0 && *free < needed.saturating_add(others))?;
+    Some(format!(
+        "waits for memory: {} are free, and it takes up to {} beside the {} of what is under way",
+        size(free),
+        size(needed),
+        size(others)
+    ))
+}
+
+fn size(bytes: u64) -> impl Display {
+    ByteSize::b(bytes).display().si()
+}
+
+/// What a job that takes `needed` bytes waits for, if it must. `index` is the GPU's place in the list,
+/// from 0, and `ran_out` how long ago the job ran out of memory there. What a GPU does not tell is no
+/// reason to wait.
+pub fn shortage(
+    needed: u64,
+    index: usize,
+    reading: Option<&GpuReading>,
+    ran_out: Option<Duration>,
+) -> Option<String> {
+    let gpu = format!("GPU {index}");
+    if ran_out.is_some_and(|ago| ago < BACK_OFF) {
+        return Some(format!("{gpu}'s memory has run out; tried once more in a minute"));
+    }
+    let reading = reading?;
+    if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
+        return Some(format!(
+            "waits for memory of {gpu}: {} are free, and it takes about {}",
+            size(free),
+            size(needed)
+        ));
+    }
+    let others = computing(reading);
+    (ran_out.is_some() && !others.is_empty()).then(|| {
+        format!(
+            "waits to be alone on {gpu}, whose memory has run out: used by {}",
+            others.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::GpuProcess;
+
+    use super::*;
+
+    #[test]
+    fn half_of_the_cores_build_and_two_even_where_there_are_no_more() {
+        for (cores, expected) in [(0, 1), (1, 1), (2, 2), (4, 2), (6, 3), (8, 4), (64, 4)] {
+            assert_eq!(builders(cores), expected, "{cores} cores");
+        }
+    }
+
+    #[test]
+    fn a_job_starts_where_there_is_memory_and_after_it_ran_out_alone() {
+        const GIB: u64 = 1 << 30;
+        let reading = |memory_free, others: usize| {
+            let python = GpuProcess {
+                pid: 7,
+                name: Some("python".to_owned()),
+                compute: true,
+                ..GpuProcess::default()
+            };
+            let drawing = GpuProcess { compute: false, ..python.clone() };
+            let processes = Some([vec![drawing], vec![python; others]].concat());
+            Some(GpuReading { memory_free, processes, ..GpuReading::default() })
+        };
+        let needed = gpu_bytes(860_000_000);
+        assert_eq!(needed, 2 * GIB + 1_720_000_000);
+        let s = |seconds| Some(Duration::from_secs(seconds));
+        let lacking = "waits for memory of GPU 1: 3.2 GB are free, and it takes about 3.9 GB";
+        let alone = "waits to be alone on GPU 1, whose memory has run out: used by python (pid 7)";
+        for (what, reading, ran_out, expected) in [
+            ("enough", reading(Some(needed), 1), None, None),
+            ("not told", reading(None, 1), None, None),
+            ("not looked at", None, None, None),
+            ("too little", reading(Some(3 * GIB), 0), None, Some(lacking)),
+            ("soon after", reading(Some(9 * GIB), 0), s(59), Some("run out; tried once more")),
+            ("soon after, not looked at", None, s(0), Some("run out; tried once more")),
+            ("later, alone", reading(Some(9 * GIB), 0), s(60), None),
+            ("later, not alone", reading(Some(9 * GIB), 1), s(60), Some(alone)),
+            ("later, too little", reading(Some(3 * GIB), 1), s(60), Some(lacking)),
+            ("later, not looked at", None, s(60), None),
+        ] {
+            let found = shortage(needed, 1, reading.as_ref(), ran_out);
+            assert_eq!(found.is_some(), expected.is_some(), "{what}: {found:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_second_job_starts_where_there_is_memory_for_both() {
+        let said = "9.0 GB are free, and it takes up to 6.9 GB beside the 3.0 GB of what is under";
+        for (others, free, expected) in
+            [(0, Some(0), None), (3, None, None), (3, Some(10), None), (3, Some(9), Some(said))]
+        {
+            let gb = |gigabytes: u64| gigabytes * 1_000_000_000;
+            let found = crowding(memory_bytes(860_000_000), gb(others), free.map(gb));
+            assert_eq!(found.is_some(), expected.is_some(), "{others} {free:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Whether there is room for an engine.
+
+use config::{ByteSize, Config};
+use engine::Weights;
+
+use crate::inventory::Identity;
+
+/// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
+const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
+
+/// What a plan without weights takes at most (seen: 100 MB).
+const SHARED_PLAN_BYTES: u64 = 120_000_000;
+
+/// Bytes that a checkpoint's engine takes, at most.
+pub(crate) fn needed(identity: &Identity, weights: &Weights) -> u64 {
+    match weights {
+        Weights::Baked(_) => {
+            identity.unet_parameters.saturating_mul(2).saturating_add(PLAN_OVERHEAD_BYTES)
+        }
+        Weights::Shared(_) => SHARED_PLAN_BYTES,
+    }
+}
+
+/// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for
+/// it even when all that may go has gone, or too little of the disk is `free`.
+pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) -> Option<String> {
+    let size = |bytes| ByteSize::b(bytes).display().si();
+    if let Some(quota) = config.quota.filter(|_| lacking > 0) {
+        return Some(format!(
+            "waits for room: the quota of {} lacks {} for an engine of up to {}, and all engines \
+             there are pinned or in use; raise `quota`, or `sdtrtctl unpin` or `remove` one",
+            quota.display().si(),
+            size(lacking),
+            size(needed),
+        ));
+    }
+    let min_free = config.min_free.as_u64();
+    (free < needed.saturating_add(min_free)).then(|| {
+        format!(
+            "waits for room: {} has {} free, the engine takes up to {}, and {} (`min_free`) are to \
+             stay; `sdtrtctl disk` shows what takes the room",
+            config.data_dir.display(),
+            size(free),
+            size(needed),
+            size(min_free),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quota_and_the_floor() {
+        const GB: u64 = 1_000_000_000;
+        let config = Config {
+            data_dir: "/data".into(),
+            quota: Some(ByteSize::gb(50)),
+            min_free: ByteSize::gb(5),
+            ..Config::default()
+        };
+        for (lacking, free, said) in [
+            (0, 7 * GB, None),
+            (0, 7 * GB - 1, Some("/data has 7.0 GB free, the engine takes up to 2.0 GB")),
+            (0, 0, Some("5.0 GB (`min_free`) are to stay")),
+            (GB / 2, 7 * GB, Some("the quota of 50.0 GB lacks 500.0 MB for an engine")),
+            (1, 0, Some("quota")),
+        ] {
+            let told = obstacle(2 * GB, lacking, free, &config);
+            assert_eq!(told.is_some(), said.is_some(), "{lacking} {free}: {told:?}");
+            assert!(
+                told.unwrap_or_default().contains(said.unwrap_or_default()),
+                "{lacking} {free}"
+            );
+        }
+    }
+}

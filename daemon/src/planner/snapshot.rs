@@ -1,0 +1,222 @@
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    thread::available_parallelism,
+};
+
+use checkpoint::Id;
+use config::Config;
+use engine::{Library, Progress, Target};
+use protocol::GpuReading;
+use tokio::time::Instant;
+
+use crate::{
+    build::RuntimeProblem,
+    cache::Store,
+    gate::{Decision, Gates, Gpu},
+    inventory::{Catalogue, Held},
+    library::{Proofs, Unusables},
+    planner::{
+        InUse, Setback, Want, builders,
+        desired::{Desired, Memo},
+        plan,
+    },
+};
+
+/// Everything the daemon knows. What it shows and what it does next follow from this alone.
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) library: Library,
+    pub(crate) store: Arc<dyn Store>,
+    /// Why a job is not done until it is asked for.
+    pub(crate) setbacks: HashMap<Id, Setback>,
+    /// Engines that the user asked for, in order.
+    pub(crate) asked: Vec<Id>,
+    /// How often the worker of a job died without a word.
+    pub(crate) deaths: HashMap<Id, u32>,
+    /// When a job ran out of a GPU's memory.
+    pub(crate) ran_out: HashMap<Id, Instant>,
+    pub(crate) gpus: Vec<Gpu>,
+    pub(crate) target: Result<Target, RuntimeProblem>,
+    /// What the target says of each checkpoint; goes with it.
+    memo: Memo,
+    /// How far engines were off in the web UI.
+    pub(crate) proofs: Proofs,
+    /// The calls for which engines gave NaN or infinity there.
+    pub(crate) unusable: Unusables,
+    /// What is wrong with a models folder.
+    pub(crate) problems: BTreeMap<PathBuf, String>,
+    /// Some folder or disk could not be looked at, so that more may lie there.
+    pub(crate) incomplete: bool,
+    /// The jobs under way.
+    pub(crate) work: Vec<Work>,
+    /// How many of them may be done aside.
+    pub(crate) builders: usize,
+    /// Bytes that were free for engines when last looked at while none was built, or why that is
+    /// not known.
+    pub(crate) free: Result<u64, String>,
+    /// Once since the start, every folder was seen and the content of every file known: an orphan
+    /// of an earlier life is still one if no file took it up by then.
+    pub(crate) surveyed: bool,
+    /// The daemon is to end: nothing is begun any more, and no engine goes.
+    pub(crate) stopping: bool,
+    /// `sdtrtctl pause` was the last word.
+    pub(crate) paused: bool,
+    /// Whether each place is idle, where that counts.
+    pub(crate) decisions: Vec<Decision>,
+    /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
+    pub(crate) readings: Option<Vec<GpuReading>>,
+    /// Bytes of the machine's memory that were free at the last look.
+    pub(crate) memory_free: Option<u64>,
+    /// UNets whose weights engines can't compute with: others are taken for validations.
+    pub(crate) unfit: HashSet<Id>,
+    /// Engines asked for whatever the machine does.
+    pub(crate) urgent: HashSet<Id>,
+    /// Checkpoints by their use in the web UI, the one used last first.
+    pub(crate) recent: Vec<Id>,
+    /// The shapes that front ends ask for, by signature.
+    pub(crate) shapes: BTreeMap<Id, InUse>,
+}
+
+/// How a checkpoint compares with others that share an engine.
+pub(crate) type Rank = (Reverse<usize>, i128, Id);
+
+/// A job under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) want: Want,
+    /// The GPU that it is done on, by UUID.
+    pub(crate) gpu: Option<String>,
+    pub(crate) progress: Progress,
+    pub(crate) started: Instant,
+}
+
+impl World {
+    /// Before anything was looked at.
+    pub(crate) fn new(
+        config: Config,
+        library: Library,
+        store: Arc<dyn Store>,
+        gpus: Vec<Gpu>,
+    ) -> Self {
+        Self {
+            catalogue: Catalogue::new(config.settle()),
+            setbacks: store.setbacks(),
+            shapes: store.shapes(),
+            asked: Vec::new(),
+            deaths: HashMap::new(),
+            ran_out: HashMap::new(),
+            target: Err(RuntimeProblem::Sought),
+            memo: Memo::default(),
+            proofs: Proofs::new(),
+            unusable: Unusables::new(),
+            problems: BTreeMap::new(),
+            incomplete: false,
+            work: Vec::new(),
+            builders: builders(available_parallelism().map_or(1, usize::from)),
+            free: Ok(0),
+            surveyed: false,
+            stopping: false,
+            paused: store.is_paused(),
+            decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
+            gpus,
+            readings: None,
+            memory_free: None,
+            unfit: HashSet::new(),
+            urgent: HashSet::new(),
+            recent: Vec::new(),
+            config,
+            library,
+            store,
+        }
+    }
+
+    /// The engines that this checkpoint should have, those of its presets first; none as long as there is
+    /// nothing to build them with, and where rules want none.
+    pub(crate) fn desired(&self, held: &Held<'_>) -> Arc<[Desired]> {
+        match &self.target {
+            Ok(target) => self.memo.ask(target, held, || self.chosen_shapes(held.identity)),
+            Err(_) => Arc::default(),
+        }
+    }
+
+    /// The keys of the engines that any of these checkpoints should have.
+    pub(crate) fn desired_keys(&self, held: &HashMap<Id, Held<'_>>) -> HashSet<Id> {
+        let mut keys = HashSet::new();
+        for held in held.values() {
+            keys.extend(self.desired(held).iter().map(|desired| desired.engine));
+        }
+        keys
+    }
+
+    /// From now on engines are built with and for this.
+    pub(crate) fn set_target(&mut self, target: Result<Target, RuntimeProblem>) {
+        self.target = target;
+        self.forget_desired();
+    }
+
+    /// What checkpoints should have is worked out anew.
+    pub(crate) fn forget_desired(&mut self) {
+        self.memo = Memo::default();
+    }
+
+    /// What is to be done, the jobs under way left out, in order.
+    pub(crate) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
+        self.memo.keep(held);
+        let wants = self.missing(held).chain(self.validations(held));
+        plan(wants, &self.asked, &self.recent)
+    }
+
+    /// Of several checkpoints that an engine is for, the one with the greatest rank decides: the one used
+    /// last, then the newest.
+    pub(crate) fn rank(&self, held: &Held<'_>) -> Rank {
+        let weights = held.identity.ids.weights;
+        let turn = self.recent.iter().position(|other| *other == weights);
+        (Reverse(turn.unwrap_or(usize::MAX)), held.newest_ns, weights)
+    }
+
+    /// Keeps or clears why a job is not to be done.
+    pub(crate) fn set_back(&mut self, job: Id, setback: Option<Setback>) {
+        self.store.set_back(&job, setback.as_ref());
+        match setback {
+            Some(setback) => self.setbacks.insert(job, setback),
+            None => self.setbacks.remove(&job),
+        };
+    }
+
+    /// Has everything that is to be done with `engine` be done as if it had never failed.
+    pub(crate) fn forget_failures(&mut self, engine: &Id) {
+        for job in self.jobs_of(engine) {
+            if self.setbacks.contains_key(&job) {
+                self.set_back(job, None);
+            }
+            self.deaths.remove(&job);
+            self.ran_out.remove(&job);
+        }
+    }
+
+    /// Has `engine` built or validated next, whatever spoke against it.
+    pub(crate) fn ask_for(&mut self, engine: Id) {
+        self.forget_failures(&engine);
+        if !self.asked.contains(&engine) {
+            self.asked.push(engine);
+        }
+    }
+
+    /// Has `engine` built or validated before all others and at once, whatever the machine does.
+    pub(crate) fn ask_for_at_once(&mut self, engine: Id) {
+        self.asked.retain(|asked| *asked != engine);
+        self.ask_for(engine);
+        self.asked.rotate_right(1);
+        self.urgent.insert(engine);
+    }
+
+    /// Nobody waits for `engine` any more.
+    pub(crate) fn asked_no_more(&mut self, engine: &Id) {
+        self.asked.retain(|asked| asked != engine);
+        self.urgent.remove(engine);
+    }
+}

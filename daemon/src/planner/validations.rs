@@ -1,0 +1,86 @@
+use std::fmt;
+
+use config::ComputeCapability;
+
+use crate::gate::Gpu;
+
+/// Why an engine is to be validated on a GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It never was.
+    First,
+    /// The driver is another than it was last validated with.
+    Driver {
+        /// That one's version.
+        from: String,
+        /// The present one's version.
+        to: String,
+    },
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("not validated on this GPU yet"),
+            Self::Driver { from, to } => write!(f, "driver {from} → {to}"),
+        }
+    }
+}
+
+/// Whether, and why, an engine that was made for these compute capabilities (where there are none, for
+/// any) is to be validated on this GPU. `validated` has the model of GPU and the driver of each validation so
+/// far, the newest last.
+pub fn due<'a>(
+    gpu: &Gpu,
+    made_for: &[ComputeCapability],
+    validated: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Option<Due> {
+    if !made_for.is_empty() && !made_for.contains(&gpu.compute_capability) {
+        return None;
+    }
+    let mut last = None;
+    for (_, driver) in validated.into_iter().filter(|(name, _)| *name == gpu.name) {
+        if driver == gpu.driver {
+            return None;
+        }
+        last = Some(driver);
+    }
+    Some(
+        last.map_or(Due::First, |from| Due::Driver {
+            from: from.to_owned(),
+            to: gpu.driver.clone(),
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_for_each_gpu_and_driver() {
+        let gpu = Gpu {
+            uuid: "GPU-0".to_owned(),
+            name: "a GPU".to_owned(),
+            compute_capability: "8.9".parse().unwrap(),
+            driver: "3".to_owned(),
+        };
+        let driver = |from: &str| Some(Due::Driver { from: from.to_owned(), to: "3".to_owned() });
+        type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], Option<Due>);
+        let table: [Row<'_>; 8] = [
+            ("new", &["8.9"], &[], Some(Due::First)),
+            ("for any", &[], &[], Some(Due::First)),
+            ("for this and others", &["8.6", "8.9"], &[], Some(Due::First)),
+            ("for others", &["8.6", "12.0"], &[], None),
+            ("validated", &["8.9"], &[("a GPU", "3")], None),
+            ("validated elsewhere", &["8.9"], &[("another", "3")], Some(Due::First)),
+            ("validated long ago", &["8.9"], &[("a GPU", "1"), ("a GPU", "2")], driver("2")),
+            ("the driver came back", &["8.9"], &[("a GPU", "3"), ("a GPU", "2")], None),
+        ];
+        for (what, made_for, validated, expected) in table {
+            let made_for: Vec<_> = made_for.iter().map(|name| name.parse().unwrap()).collect();
+            assert_eq!(due(&gpu, &made_for, validated.iter().copied()), expected, "{what}");
+        }
+        assert_eq!(driver("2").unwrap().to_string(), "driver 2 → 3");
+    }
+}

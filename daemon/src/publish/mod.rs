@@ -1,0 +1,10 @@
+//! What others are told of engines: `index.json`, and the index of the web UI's NVIDIA extension.
+
+pub(crate) mod index;
+pub(crate) mod indexing;
+pub(crate) mod model_json;
+
+pub use index::{
+    Checkpoint as IndexedCheckpoint, Ids as IndexedIds, Index, IndexFile, IndexedEngine,
+};
+pub use model_json::Keeper;

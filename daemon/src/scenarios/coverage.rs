@@ -1,0 +1,57 @@
+use std::fs;
+
+use checkpoint::Id;
+use config::{BuildWhen, EngineKind};
+use engine::{Findings, Limit};
+use protocol::{Image, State};
+use serde_json::{Value, json};
+
+use crate::{api::coverage::coverage, build::Done, samples::findings, scenarios::stage::Stage};
+
+#[tokio::test(start_paused = true)]
+async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &["a.safetensors"]).await;
+    stage.end_build();
+    stage.look_if_due().await;
+    let limit = Some(Limit { pixels: 640 * 640, input: "a constant latent".to_owned() });
+    stage.end(Ok(Done::Validated(Findings { limit, ..findings(Some(0.01)) })));
+    assert_eq!(stage.shown().0, State::Ready, "what is within serves");
+    let engine = stage.actor.world.library.manifests().keys().next().copied().unwrap();
+    let problem = |stage: &Stage, width, height| {
+        let image = Image { width, height, batch: 1, tokens: 75, hires: None };
+        let held = stage.actor.world.catalogue.held();
+        let shown = coverage(&stage.actor.world, held.values().next().unwrap(), &image);
+        let [pass] = &shown.passes[..] else { panic!("{shown:?}") };
+        assert_eq!(pass.engine.is_some(), pass.problem.is_none());
+        pass.problem.clone()
+    };
+    assert_eq!(problem(&stage, 640, 640), None);
+    let beyond = problem(&stage, 704, 640).unwrap();
+    let short = engine.short();
+    let expected = format!(
+        "engine {short} gives NaN or infinity on a GPU for images of more than 409600 pixels (found with a constant \
+         latent); PyTorch computes it"
+    );
+    assert_eq!(beyond, expected);
+    let index = fs::read(stage.data.path().join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let limits = &index["signatures"][0]["engines"][0]["limits"];
+    assert_eq!(*limits, json!([{ "gpu": "a GPU", "pixels": 640 * 640 }]));
+
+    let folder = stage.data.path().join("unusable");
+    fs::create_dir(&folder).unwrap();
+    let unet = Id::from(blake3::hash(b"a.safetensors"));
+    let size = |driver: &str, height| {
+        json!({ "gpu": "a GPU", "driver": driver, "width": 512, "height": height, "batch": 2,
+            "tokens": 77, "time": 1 })
+    };
+    let file = json!({ "version": 1, "engine": engine, "unet": unet,
+        "sizes": [size("another", 512), size("1", 640)] });
+    fs::write(folder.join(format!("{engine}-0.json")), file.to_string()).unwrap();
+    stage.actor.world.read_proofs();
+    stage.actor.refresh();
+    assert_eq!(problem(&stage, 512, 576), None);
+    assert!(problem(&stage, 640, 512).unwrap().contains("at 512x640 with this checkpoint"));
+    let entry = stage.actor.list().values().next().unwrap();
+    assert_eq!(entry.engines[0].unusable.len(), 2);
+}

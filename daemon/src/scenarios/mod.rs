@@ -1,0 +1,9 @@
+//! The whole daemon on a stage: what becomes of checkpoints and engines as events come.
+
+mod coverage;
+mod gate;
+mod index;
+mod retention;
+mod shapes;
+mod stage;
+mod validation;

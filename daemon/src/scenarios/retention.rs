@@ -1,0 +1,142 @@
+//! What becomes of engines whose checkpoints can't be seen, and of those of the release before.
+
+use checkpoint::Id;
+use config::{BuildWhen, Config, EngineKind, Rule};
+use engine::{Task, Weights};
+use protocol::State;
+
+use crate::{
+    event::Message,
+    inventory::{Scan, Stamp},
+    samples,
+    scenarios::stage::Stage,
+};
+
+/// What a scan finds of the only checkpoint.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// Its file.
+    There,
+    /// No file, but not everything could be looked at.
+    PartOfAll,
+    /// No file.
+    Gone,
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
+    use Seen::{Gone, PartOfAll, There};
+    use State::{Away, Orphaned, Ready};
+    let table: [&[(Seen, State)]; 4] = [
+        &[(There, Ready), (PartOfAll, Away), (PartOfAll, Away), (There, Ready)],
+        &[(PartOfAll, Away), (Gone, Orphaned), (There, Ready)],
+        // It was gone before the disk was: that is no reason to keep it longer.
+        &[(Gone, Orphaned), (PartOfAll, Orphaned), (There, Ready)],
+        &[(PartOfAll, Away), (There, Ready), (Gone, Orphaned)],
+    ];
+    for scans in table {
+        let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
+        stage.actor.world.config.orphan_days = 0.0;
+        stage.end_build();
+        for (seen, expected) in scans {
+            look(&mut stage, *seen);
+            assert_eq!(stage.shown().0, *expected, "{seen:?} of {scans:?}");
+            let is_garbage = !stage.actor.collect_garbage(true).unwrap().is_empty();
+            assert_eq!(is_garbage, *expected == Orphaned, "{seen:?} of {scans:?}");
+            assert!(stage.queue().is_empty() && stage.actor.world.work.is_empty());
+        }
+    }
+}
+
+/// What a data folder of the release before holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Former {
+    Refitted,
+    Baked,
+}
+
+/// One checkpoint, with an engine of the release before.
+async fn with_former(gpus: usize, former: Former, pinned: bool, ruled: bool) -> (Stage, Id) {
+    let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
+    let key = id("former");
+    let rule = Rule {
+        presets: vec!["default".to_owned()],
+        engines: ruled.then_some(EngineKind::Baked),
+        ..Rule::default()
+    };
+    let config = Config {
+        models_dirs: vec!["/m".into()],
+        build: BuildWhen::Always,
+        fixed_engines: 1,
+        rules: vec![rule],
+        ..Config::default()
+    };
+    let stage = Stage::of(gpus, config, &["a.safetensors"], |data| {
+        let weights = match former {
+            Former::Refitted => Weights::Shared(samples::signature()),
+            Former::Baked => Weights::Baked(id("a.safetensors")),
+        };
+        samples::leave_former(data, weights, &key, pinned);
+    });
+    (stage.await, key)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refitted_engine_is_never_used_and_goes_when_a_new_one_is_there() {
+    for pinned in [false, true] {
+        let (mut stage, key) = with_former(1, Former::Refitted, pinned, false).await;
+        assert!(stage.offered().is_empty());
+        assert_eq!(stage.shown().0, State::Building, "it is no engine of the checkpoint");
+        let engine = stage.actor.list().values().next().unwrap().engines[0].clone();
+        assert_eq!(engine.state, State::Retired);
+        assert!(stage.actor.world.unneeded(8).is_empty(), "before there is another");
+        stage.end_build();
+        let is_there = stage.actor.world.library.manifests().contains_key(&key);
+        assert_eq!(is_there, pinned, "before that one was validated");
+        stage.look_if_due().await;
+        assert!(stage.offered().is_empty());
+        let validated = stage.actor.world.work.iter().map(|work| work.want.engine);
+        assert!(!validated.collect::<Vec<_>>().contains(&key));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
+    for (pinned, ruled) in [(false, false), (true, false), (false, true)] {
+        let what = format!("pinned {pinned}, ruled {ruled}");
+        let (mut stage, key) = with_former(1, Former::Baked, pinned, ruled).await;
+        let served = |stage: &Stage| stage.offered().len();
+        assert_eq!(served(&stage), 1, "{what}");
+        let entry = stage.actor.list().values().next().unwrap().clone();
+        let outdated = entry.engines[0].outdated.clone().unwrap();
+        assert_eq!(outdated.contains("baked → shared"), !ruled, "{what}: {outdated}");
+        assert!(outdated.contains("recipe 2 → "), "{what}: {outdated}");
+        assert_ne!(entry.state, State::Ready, "{what}");
+
+        while stage.actor.world.library.manifests().contains_key(&key)
+            && !stage.actor.world.work.is_empty()
+        {
+            assert!(served(&stage) > 0, "{what}");
+            match stage.job().task {
+                Task::Build => stage.end_a_build(),
+                _ => stage.end_validation(Some(0.001)),
+            }
+            stage.look_if_due().await;
+        }
+        let manifests = stage.actor.world.library.manifests();
+        assert_eq!(manifests.contains_key(&key), pinned, "{what}");
+        assert!(manifests.len() > usize::from(pinned), "{what}");
+        assert_eq!(stage.shown().0, State::Ready, "{what}");
+    }
+}
+
+fn look(stage: &mut Stage, seen: Seen) {
+    let stamp = Stamp { device: 1, inode: 1, size: 1, mtime_ns: 1 };
+    let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
+    let incomplete = matches!(seen, Seen::PartOfAll);
+    stage.actor.looks.scans_begun = stage.actor.looks.scans_done + 1;
+    stage.actor.take(Message::Found(file.into_iter().collect()));
+    stage.actor.take(Message::Scanned(Scan { incomplete, ..Scan::default() }));
+    stage.actor.due.second_look = None;
+    stage.actor.refresh();
+}

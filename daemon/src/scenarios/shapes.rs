@@ -1,0 +1,136 @@
+//! Engines for the shapes that front ends ask for.
+
+use std::fs;
+
+use config::{BuildWhen, Config, EngineKind};
+use protocol::{Request, Shape, State};
+use tokio::time::Instant;
+
+use crate::{samples, scenarios::stage::Stage};
+
+fn shape(width: u64) -> Shape {
+    Shape { width, height: 512, batch: 2 }
+}
+
+/// A machine without a GPU, where so many shapes get an engine.
+async fn stage(engines: EngineKind, fixed_engines: usize, names: &[&str]) -> Stage {
+    let config = Config {
+        models_dirs: vec!["/m".into()],
+        engines: Some(engines),
+        build: BuildWhen::Always,
+        fixed_engines,
+        ..Config::default()
+    };
+    Stage::of(0, config, names, |_| ()).await
+}
+
+/// What the only checkpoint waits for.
+fn coming(stage: &Stage) -> Vec<String> {
+    let entry = stage.actor.list().values().next().unwrap();
+    entry.coming.iter().map(protocol::Coming::label).collect()
+}
+
+/// What is built, in the order in which it is.
+fn built(stage: &mut Stage) -> Vec<String> {
+    let mut built = Vec::new();
+    while !stage.actor.world.work.is_empty() {
+        built.push(stage.actor.status().building[0].preset.clone());
+        stage.end_a_build();
+    }
+    built
+}
+
+fn ask(stage: &mut Stage, shapes: &[Shape]) {
+    let signature = samples::signature().to_string();
+    stage.ask(Request::Shapes { signature, shapes: shapes.to_vec() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_is_ready_with_its_presets_and_its_shapes_follow() {
+    let names = ["a.safetensors", "b.safetensors"];
+    let mut stage = stage(EngineKind::Shared, 3, &names).await;
+    let usual = ["512x512 batch 2", "512x768 batch 2", "768x512 batch 2"];
+    assert_eq!(coming(&stage), [&["default", "dynamic"][..], &usual].concat());
+    stage.end_a_build();
+    assert_eq!(stage.actor.list().values().next().unwrap().state, State::Building);
+    stage.end_a_build();
+    assert_eq!(stage.actor.list().values().next().unwrap().state, State::Ready);
+    assert_eq!(
+        (coming(&stage), built(&mut stage)),
+        (usual.map(str::to_owned).into(), usual.map(str::to_owned).into())
+    );
+    assert!(coming(&stage).is_empty());
+    assert_eq!(stage.workers().0, 5, "once for both checkpoints");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
+    let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
+    built(&mut stage);
+    ask(&mut stage, &[shape(640)]);
+    assert!(stage.actor.world.work.is_empty(), "it costs nothing at once");
+    assert!(stage.actor.due.show.is_some());
+    stage.actor.refresh();
+    assert_eq!(built(&mut stage), ["640x512 batch 2"]);
+    let fixed = |stage: &Stage| {
+        let manifests = stage.actor.world.library.manifests().values();
+        let mut shapes: Vec<_> = manifests.filter_map(|manifest| manifest.shape()).collect();
+        shapes.sort_unstable();
+        shapes.iter().map(Shape::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(fixed(&stage), ["512x512 batch 2", "512x768 batch 2", "640x512 batch 2"]);
+
+    let pinned = stage.actor.world.library.manifests().values();
+    let pinned = pinned.filter(|manifest| manifest.shape() == Some(shape(512)));
+    let pinned = pinned.map(|manifest| manifest.key.to_string()).next().unwrap();
+    stage.ask(Request::Pin { reference: pinned });
+    ask(&mut stage, &[shape(704), shape(768), shape(640)]);
+    stage.actor.refresh();
+    built(&mut stage);
+    let kept = ["512x512 batch 2", "640x512 batch 2", "704x512 batch 2", "768x512 batch 2"];
+    assert_eq!(fixed(&stage), kept, "a pinned one stays");
+    let before = stage.workers();
+    ask(&mut stage, &[shape(768), shape(640)]);
+    stage.actor.refresh();
+    assert_eq!(stage.workers(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
+    let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
+    let signature = samples::signature().to_string();
+    for (signature, width, said) in
+        [("ab", 512, "64 lower-case hex digits"), (&signature, 500, "width 500")]
+    {
+        let refused = stage.actor.note_shapes(signature, &[shape(512), shape(width)]).unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    assert!(stage.actor.world.shapes.is_empty());
+    let request = Request::Shapes { signature, shapes: vec![shape(512)] };
+    assert!(request.only_looks(), "for whoever may ask");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_baked_engines_there_are_shared_ones_for_shapes() {
+    let mut stage = stage(EngineKind::Baked, 1, &["a.safetensors"]).await;
+    // One on the CPU of a machine without a GPU, and one aside.
+    assert_eq!(stage.actor.world.work.len(), 2);
+    let mut both = built(&mut stage);
+    both.sort_unstable();
+    assert_eq!(both, ["512x512 batch 2", "default, dynamic"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_while_the_daemon_was_away_is_taken_in() {
+    let mut stage = stage(EngineKind::Shared, 1, &["a.safetensors"]).await;
+    let folder = stage.data.path().join("shapes");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("0.json");
+    let signature = samples::signature();
+    let text = serde_json::json!({ "version": 1, "signature": signature, "shapes": [shape(640)] });
+    fs::write(&file, text.to_string()).unwrap();
+    stage.actor.keep_house(Instant::now());
+    stage.actor.refresh();
+    assert!(!file.exists());
+    assert_eq!(coming(&stage).last().unwrap(), "640x512 batch 2");
+}

@@ -1,0 +1,335 @@
+//! The actor on a stage: a machine that is idle or busy, and workers that end, as a test says. Time
+//! moves only when told to.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use config::{BuildWhen, Config, EngineKind, Rule};
+use engine::{Job, Library, Parameter, Phase, Progress, Runtime, Task};
+use protocol::{GpuProcess, GpuReading, Reply, Request, State};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+    time::{Duration, Instant, advance, timeout},
+};
+
+use crate::{
+    build::{Builder, Doing, Done, Failure, Hear},
+    cache::{Memory, Store},
+    event::{Mailbox, Message},
+    event_loop::Actor,
+    gate::{Gpu, Gpus, Lost, Sample, WebUiReading, sampler::Sampler},
+    inventory::{Scan, Stamp},
+    jobs::running::Running,
+    samples::{built, findings, identified, signature},
+};
+
+/// Between two looks at the machine.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The machine must have been idle for so many seconds.
+pub(crate) const WINDOW_S: f64 = 10.0;
+
+/// Workers that end when a test says so.
+#[derive(Default)]
+pub(crate) struct Workers {
+    started: Mutex<Vec<Job>>,
+    stopped: Arc<AtomicUsize>,
+}
+
+struct Worker(Arc<AtomicUsize>);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Builder for Workers {
+    fn start(&self, job: Job, _: Hear) -> Doing {
+        self.started.lock().unwrap().push(job);
+        let worker = Worker(self.stopped.clone());
+        Box::pin(async move {
+            let _worker = worker;
+            std::future::pending().await
+        })
+    }
+}
+
+/// GPUs of these names, with a driver of this version.
+struct Cards(Mutex<Vec<String>>, Mutex<String>);
+
+impl Gpus for Cards {
+    fn list(&self) -> Vec<Gpu> {
+        let gpu = |(index, name): (usize, &String)| Gpu {
+            uuid: format!("GPU-{index}"),
+            name: name.clone(),
+            compute_capability: "8.9".parse().unwrap(),
+            driver: self.1.lock().unwrap().clone(),
+        };
+        self.0.lock().unwrap().iter().enumerate().map(gpu).collect()
+    }
+
+    fn read(&self, _: &[Gpu]) -> Result<Vec<GpuReading>, Lost> {
+        unreachable!("the sampler is a test's own")
+    }
+
+    fn rest(&self) {}
+}
+
+struct Told(Arc<Mutex<Sample>>);
+
+impl Sampler for Told {
+    fn sample(&mut self, _: &[Gpu]) -> Sample {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn rest(&mut self) {}
+}
+
+pub(crate) struct Stage {
+    pub(crate) actor: Actor,
+    messages: mpsc::UnboundedReceiver<Message>,
+    told: Arc<Mutex<Sample>>,
+    workers: Arc<Workers>,
+    cards: Arc<Cards>,
+    pub(crate) data: TempDir,
+}
+
+impl Stage {
+    /// A daemon that knows these checkpoints, the newest last, and has built nothing.
+    pub(crate) async fn new(gpus: usize, build: BuildWhen, names: &[&str]) -> Self {
+        Self::with(gpus, build, EngineKind::Baked, names).await
+    }
+
+    pub(crate) async fn with(
+        gpus: usize,
+        build: BuildWhen,
+        engines: EngineKind,
+        names: &[&str],
+    ) -> Self {
+        let config = Config {
+            models_dirs: vec!["/m".into()],
+            engines: Some(engines),
+            idle_seconds: WINDOW_S,
+            build,
+            fixed_engines: 0,
+            rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
+            ..Config::default()
+        };
+        Self::of(gpus, config, names, |_| ()).await
+    }
+
+    /// A daemon of this configuration, whose data folder `prepare` had something done to.
+    pub(crate) async fn of(
+        gpus: usize,
+        config: Config,
+        names: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        prepare(data.path());
+        let config = Config { data_dir: data.path().to_owned(), ..config };
+        let build = config.build;
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (store, workers) = (Arc::new(Memory::default()), Arc::new(Workers::default()));
+        let cards =
+            Arc::new(Cards(Mutex::new(vec!["a GPU".to_owned(); gpus]), Mutex::new("1".to_owned())));
+        let told = Arc::new(Mutex::new(busy(0, None)));
+        let parameters = [Parameter { name: "a".to_owned(), shape: vec![1] }];
+        store.set_parameters(&signature(), &parameters);
+        let mut files = Vec::new();
+        for (number, name) in (1_u64..).zip(names) {
+            let path = PathBuf::from("/m").join(name);
+            // Files that are there, with times in the order of their names.
+            let stamp = Stamp { device: 1, inode: number, size: 1, mtime_ns: number.into() };
+            let stamp = Stamp::of(&path).unwrap_or(stamp);
+            store.remember(&stamp, &identified(name));
+            files.push((path, stamp));
+        }
+        let mut actor = Actor::new(
+            config,
+            Library::open(data.path()).unwrap(),
+            store,
+            workers.clone(),
+            cards.clone(),
+            Box::new(Told(told.clone())),
+            Mailbox(sender),
+        );
+        // What the machine that runs the tests has decides nothing.
+        actor.free_memory = || None;
+        actor.world.builders = 1;
+        actor.take(runtime());
+        actor.take(Message::Found(files));
+        actor.take(Message::Scanned(Scan::default()));
+        actor.refresh();
+        let mut stage = Self { actor, messages, told, workers, cards, data };
+        if build == BuildWhen::Always {
+            stage.look_if_due().await;
+        }
+        stage
+    }
+
+    /// Has the machine looked at once, which finds `sample`.
+    pub(crate) async fn look(&mut self, sample: &Sample) {
+        *self.told.lock().unwrap() = sample.clone();
+        self.actor.do_what_is_due(Instant::now());
+        // Time that only passes when nothing else is to come.
+        let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
+        self.actor.take(message.unwrap());
+        advance(LOOK).await;
+        yield_now().await;
+    }
+
+    /// Has idle GPUs be looked at, if something waits for that.
+    pub(crate) async fn look_if_due(&mut self) {
+        let idle = readings(&vec![0; self.actor.world.gpus.len()]);
+        *self.told.lock().unwrap() = idle.clone();
+        self.actor.do_what_is_due(Instant::now());
+        if self.actor.gating.sampler.is_none() {
+            self.look(&idle).await;
+        }
+    }
+
+    pub(crate) async fn look_for(&mut self, seconds: f64, sample: &Sample) {
+        for _ in 0..(seconds / LOOK.as_secs_f64()) as usize {
+            self.look(sample).await;
+        }
+    }
+
+    pub(crate) fn ask(&mut self, request: Request) {
+        let (reply, mut answer) = oneshot::channel();
+        self.actor.ask(request, reply);
+        let answer = answer.try_recv().unwrap();
+        assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
+    }
+
+    /// Has the driver be of another version, and the machine looked at anew.
+    pub(crate) fn update_driver(&mut self, version: &str) {
+        version.clone_into(&mut self.cards.1.lock().unwrap());
+        self.actor.take(runtime());
+        self.actor.refresh();
+    }
+
+    /// Has a GPU be of another model.
+    pub(crate) fn name_gpu(&mut self, index: usize, name: &str) {
+        self.cards.0.lock().unwrap()[index] = name.to_owned();
+        self.actor.take(runtime());
+        self.actor.refresh();
+    }
+
+    /// Ends the job that began last of those under way.
+    pub(crate) fn end(&mut self, result: Result<Done, Failure>) {
+        let job = self.actor.world.work.last().expect("nobody is at work").want.job;
+        self.actor.take(Message::Ended(job, result));
+    }
+
+    /// Ends the build under way with a plan.
+    pub(crate) fn end_build(&mut self) {
+        let job = self.job();
+        assert_eq!(job.task, Task::Build);
+        fs::write(job.plan(), "plan").unwrap();
+        self.end(Ok(Done::Built(built(b"plan"))));
+    }
+
+    /// Has a build under way end with a plan, whatever began after it.
+    pub(crate) fn end_a_build(&mut self) {
+        let is_build = |running: &&Running| running.job.task == Task::Build;
+        let running = self.actor.running.iter().find(is_build).expect("nothing is built");
+        let (plan, job) = (running.job.plan(), running.want.job);
+        fs::write(plan, "plan").unwrap();
+        self.actor.take(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
+    }
+
+    /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
+    pub(crate) async fn stop_while_writing(&mut self) {
+        let job = self.job();
+        let phase = Progress { phase: Phase::Write, percent: 0 };
+        self.actor.take(Message::Progress(job.spec.key(), phase));
+        fs::write(job.plan(), "plan").unwrap();
+        let ended = Message::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
+        self.actor.mailbox.send(ended);
+        self.actor.stop(&mut self.messages).await;
+    }
+
+    /// Ends the validation under way.
+    pub(crate) fn end_validation(&mut self, relative_error: Option<f64>) {
+        assert!(matches!(self.job().task, Task::Validate(_)));
+        self.end(Ok(Done::Validated(findings(relative_error))));
+    }
+
+    /// The job that began last of those under way.
+    pub(crate) fn job(&self) -> Job {
+        self.actor.running.last().expect("nobody is at work").job.clone()
+    }
+
+    /// The GPUs that are at work, and whether at a validation.
+    pub(crate) fn at_work(&self) -> Vec<(String, bool)> {
+        let jobs = self.actor.running.iter().map(|running| &running.job);
+        let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
+        jobs.map(|job| (gpu(job), matches!(job.task, Task::Validate(_)))).collect()
+    }
+
+    /// State and error of each engine that the web UI is told of.
+    pub(crate) fn offered(&self) -> Vec<(String, Option<f64>)> {
+        let index = fs::read(self.data.path().join("index.json")).unwrap();
+        let index: Value = serde_json::from_slice(&index).unwrap();
+        let all = ["signatures", "checkpoints"].map(|key| index[key].as_array().unwrap());
+        let engines = all.into_iter().flatten().flat_map(|c| c["engines"].as_array().unwrap());
+        let state = |engine: &Value| engine["state"].as_str().unwrap().to_owned();
+        engines.map(|engine| (state(engine), engine["relative_error"].as_f64())).collect()
+    }
+
+    /// Why each job is in the queue.
+    pub(crate) fn queue(&self) -> Vec<String> {
+        self.actor.status().queue.into_iter().map(|queued| queued.why).collect()
+    }
+
+    /// Workers started and stopped so far.
+    pub(crate) fn workers(&self) -> (usize, usize) {
+        let started = self.workers.started.lock().unwrap().len();
+        (started, self.workers.stopped.load(Ordering::SeqCst))
+    }
+
+    /// State and reason of the only checkpoint.
+    pub(crate) fn shown(&self) -> (State, String) {
+        let [only] = self.actor.list().values().collect::<Vec<_>>()[..] else { panic!("not one") };
+        (only.state, only.reason.clone().unwrap_or_default())
+    }
+}
+
+/// TensorRT is found.
+fn runtime() -> Message {
+    let runtime = Runtime { version: "1.7.1.116".to_owned(), libraries: None };
+    Message::Runtime(Ok(runtime), None)
+}
+
+/// A GPU that python uses so much.
+pub(crate) fn busy(percent: u32, webui: Option<WebUiReading>) -> Sample {
+    Sample { webui, ..readings(&[percent]) }
+}
+
+/// GPUs that python uses so much.
+pub(crate) fn readings(percents: &[u32]) -> Sample {
+    let python = GpuProcess {
+        pid: 4242,
+        name: Some("python".to_owned()),
+        compute: true,
+        ..GpuProcess::default()
+    };
+    let reading = |percent: &u32| GpuReading {
+        utilisation: Some(*percent),
+        processes: Some(vec![python.clone()]),
+        ..GpuReading::default()
+    };
+    let gpus = Ok(percents.iter().map(reading).collect());
+    Sample { gpus, memory_free: None, cpu: Some(0), webui: None }
+}

@@ -1,0 +1,82 @@
+//! The daemon put together.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use engine::Library;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing::info;
+
+use crate::metrics;
+use crate::{
+    api,
+    build::WorkerProcess,
+    cache::Disk,
+    event::{Mailbox, Message},
+    event_loop::Actor,
+    gate::{Driver, sampler::Machine},
+    metrics::Metrics,
+    reload::Settings,
+};
+
+/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, on SIGHUP
+/// once more.
+///
+/// # Errors
+/// When it can't start: a broken configuration, another daemon on the same data or socket, a data
+/// folder that can't be written.
+pub async fn run(settings: Settings) -> Result<()> {
+    let config = settings()?;
+    let _data = lock_data(&config.data_dir)?;
+    let library = Library::open(&config.data_dir)?;
+    let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
+    let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
+    let (listener, socket) = api::Socket::open(&config.socket)?;
+    let access = api::Access::new(&config.admins);
+    let path = config.socket.clone();
+
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mailbox = Mailbox(sender);
+    let gpus = Arc::new(Driver::default());
+    let sampler = Box::new(Machine::new(gpus.clone(), config.webui_url.as_deref()));
+    let metrics = Arc::new(Metrics::default());
+    if let Some(address) = config.metrics {
+        metrics::serve(address, metrics.clone()).await?;
+    }
+    let mut actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
+    actor.settings = Some(settings);
+    actor.metrics = metrics;
+    let server = tokio::spawn(api::serve(listener, access, mailbox.clone()));
+    heed_signals(mailbox)?;
+    info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
+    actor.run(receiver).await;
+
+    server.abort();
+    socket.close();
+    info!("stopped");
+    Ok(())
+}
+
+fn lock_data(data_dir: &Path) -> Result<api::Lock> {
+    api::lock(&data_dir.join("lock"))
+        .with_context(|| format!("cannot use the data folder {}", data_dir.display()))
+}
+
+fn heed_signals(mailbox: Mailbox) -> Result<()> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            mailbox.send(tokio::select! {
+                _ = hang_up.recv() => Message::Reload,
+                _ = terminate.recv() => Message::Stop,
+                _ = interrupt.recv() => Message::Stop,
+            });
+        }
+    });
+    Ok(())
+}
