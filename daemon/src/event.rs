@@ -47,6 +47,8 @@ pub(crate) enum Message {
     Watch(oneshot::Sender<(Line, broadcast::Receiver<Line>)>),
     /// The configuration is to be read again.
     Reload,
+    /// Some time has passed.
+    Tick,
     /// It is over.
     Stop,
 }

@@ -1,6 +1,6 @@
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
@@ -8,27 +8,32 @@ use std::{
 use checkpoint::Id;
 use config::Config;
 use engine::{Library, Phase, Runtime, Target};
-use protocol::{Checkpoint, Event, State, Status};
+use protocol::{Checkpoint, Event, Reply, State, Status};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Duration, Instant, sleep_until},
 };
 
 use crate::{
-    api::{subscribers::Watchers, view, waiters::Waiter},
+    api::{
+        answers::{About, Asked},
+        subscribers::Watchers,
+        view,
+        waiters::Waiter,
+    },
     build::{Builder, RuntimeProblem},
     cache::Store,
     event::{Mailbox, Message},
     gate::{Gates, Gpus, gating::Gating, gpu::compute_capabilities, sampler::Sampler},
-    inventory::{Held, Notifier, Stamp},
-    jobs::{materializing::Orders, running::Running},
+    inventory::{Notifier, Stamp},
+    jobs::running::Running,
     memory,
     metrics::Metrics,
     planner::{
         Want,
         snapshot::{Work, World},
     },
-    publish::{IndexFile, Keeper, indexing::index},
+    publish::{IndexFile, Keeper},
     reload::{Settings, keeper},
     systemd::Manager,
     timers::Due,
@@ -44,11 +49,14 @@ pub(crate) struct Actor {
     pub(crate) waiters: Vec<Waiter>,
     /// What clients see: the queue, how many entries of `list` are in each state, and the entries.
     pub(crate) queue: Vec<Want>,
-    counts: BTreeMap<State, usize>,
-    list: OnceCell<BTreeMap<String, Checkpoint>>,
+    pub(crate) counts: BTreeMap<State, usize>,
+    pub(crate) list: OnceCell<BTreeMap<String, Checkpoint>>,
     pub(crate) builder: Arc<dyn Builder>,
     pub(crate) running: Vec<Running>,
-    pub(crate) orders: Orders,
+    /// Who waits for the plans that are to be written, in order.
+    pub(crate) order_clients: VecDeque<oneshot::Sender<Reply>>,
+    /// Clients that are answered after the next step.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) notifier: Arc<Mutex<Notifier>>,
     pub(crate) due: Due,
     pub(crate) looks: Looks,
@@ -65,7 +73,7 @@ pub(crate) struct Actor {
     gpus: Arc<dyn Gpus>,
     /// Bytes of the machine's memory that are free, where it tells.
     pub(crate) free_memory: fn() -> Option<u64>,
-    watchers: Watchers,
+    pub(crate) watchers: Watchers,
 }
 
 /// What is looked at or read right now.
@@ -112,7 +120,8 @@ impl Actor {
             list: OnceCell::new(),
             builder,
             running: Vec::new(),
-            orders: Orders::new(),
+            order_clients: VecDeque::new(),
+            asked: Vec::new(),
             notifier,
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
             looks,
@@ -134,9 +143,9 @@ impl Actor {
             tokio::select! {
                 message = messages.recv() => match message {
                     None | Some(Message::Stop) => break,
-                    Some(message) => self.take(message),
+                    Some(message) => self.step(message),
                 },
-                () = sleep_until(deadline) => {}
+                () = sleep_until(deadline) => self.step(Message::Tick),
             }
         }
         self.stop(&mut messages).await;
@@ -145,7 +154,7 @@ impl Actor {
     /// Ends, with what is being written finished and all that was learned kept.
     pub(crate) async fn stop(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
         self.manager.stopping();
-        self.world.stopping = true;
+        self.world.news.stopping = true;
         self.finish_writing(messages).await;
         self.world.store.flush();
     }
@@ -157,8 +166,9 @@ impl Actor {
         while self.world.work.iter().any(is_writing) {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(Message::Progress(job, progress)) => self.progress(job, progress),
-                    Some(Message::Ended(job, result)) => self.ended(job, result),
+                    Some(message @ (Message::Progress(..) | Message::Ended(..))) => {
+                        self.step(message);
+                    }
                     Some(_) => {}
                     None => break,
                 },
@@ -169,7 +179,23 @@ impl Actor {
         self.running.clear();
     }
 
-    pub(crate) fn take(&mut self, message: Message) {
+    /// Takes one event in, and does what follows. A question that must wait for what follows from the events
+    /// before it is taken in after that.
+    pub(crate) fn step(&mut self, message: Message) {
+        let mut next = Some(message);
+        let mut may_wait = true;
+        while let Some(message) = next.take() {
+            if may_wait && self.must_wait(&message) {
+                next = Some(message);
+            } else {
+                self.record(message);
+            }
+            may_wait = false;
+            self.reconcile();
+        }
+    }
+
+    fn record(&mut self, message: Message) {
         match message {
             Message::Hint(hint) => self.hint(hint),
             Message::Found(files) => self.found(files),
@@ -180,8 +206,8 @@ impl Actor {
             Message::Runtime(found, reply) => {
                 self.found_runtime(found);
                 if let Some(reply) = reply {
-                    self.refresh();
-                    let _ = reply.send(protocol::Reply::Status(Box::new(self.status())));
+                    self.asked.push(Asked { about: About::Status, reply });
+                    self.due.now();
                 }
             }
             Message::Sampled(sampler, sample) => self.sampled(sampler, sample),
@@ -190,7 +216,6 @@ impl Actor {
             Message::Verified(checked, reply) => self.verified(checked, reply),
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Watch(reply) => {
-                self.refresh_if_due();
                 self.tidy_soon();
                 let state = || Event::State {
                     status: Box::new(self.status()),
@@ -199,6 +224,7 @@ impl Actor {
                 let _ = reply.send(self.watchers.begin(state));
             }
             Message::Reload => self.reload_and_tell(),
+            Message::Tick => self.note_time(Instant::now()),
             Message::Stop => {}
         }
     }
@@ -239,7 +265,7 @@ impl Actor {
         })
     }
 
-    fn note_metrics(&self) {
+    pub(crate) fn note_metrics(&self) {
         let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.queued.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         self.metrics.engines.set(gauge(self.world.holdings().bytes()));
@@ -251,39 +277,9 @@ impl Actor {
         self.manager.show(&view::glance(&self.world, counts, &self.queue));
     }
 
-    /// Tells everybody what has changed, and starts what can be started.
-    pub(crate) fn refresh(&mut self) {
-        let started = Instant::now();
-        self.due.show = None;
-        self.take_stock();
-        self.start_ordered();
-        let (held, queue) = loop {
-            let held = self.world.catalogue.held();
-            let queue = self.world.queue(&held);
-            let Some(next) = self.world.next(&held, &queue) else { break (held, queue) };
-            drop(held);
-            self.start(next);
-        };
-        self.queue = queue;
-        self.note_metrics();
-        self.counts = view::counts(&self.world, &held, &self.queue);
-        let places = self.is_all_read().then(|| places(&held));
-        let index = self.is_index_due().then(|| index(&self.world, &held));
-        drop(held);
-        places.into_iter().for_each(|places| self.tell_webuis(places));
-        index.into_iter().for_each(|index| self.index.publish(index));
-        self.announce();
-        self.show_manager();
-        self.look_for_room();
-        self.look_for_memory();
-        self.serve_waiters();
-        self.note_showing(started.elapsed());
-        self.tidy_soon();
-    }
-
     /// Not before every file was read: one that is not known yet would look deleted, and a name that
     /// it shares with another would seem to mean that one alone.
-    fn tell_webuis(&mut self, places: Vec<(Id, PathBuf)>) {
+    pub(crate) fn tell_webuis(&mut self, places: Vec<(Id, PathBuf)>) {
         if self.places.as_ref() != Some(&places) {
             self.webuis.checkpoints(places.clone());
             self.places = Some(places);
@@ -295,30 +291,11 @@ impl Actor {
         self.looks.scans_done > 0 && self.world.catalogue.is_all_read()
     }
 
-    fn announce(&mut self) {
-        self.watchers.state_changed();
-        // Whoever watches has seen a list, and knows what has changed since.
-        let before = self.list.take().unwrap_or_default();
-        if !self.watchers.are_there() {
-            return;
-        }
-        let now = self.list();
-        // New ones first: an unread file that got its id is gone under its path only.
-        for (key, checkpoint) in now {
-            if before.get(key) != Some(checkpoint) {
-                self.watchers.tell(&Event::Checkpoint(checkpoint.clone()));
-            }
-        }
-        for key in before.into_keys().filter(|key| !now.contains_key(key)) {
-            self.watchers.tell(&Event::Gone(key));
-        }
-    }
-
     pub(crate) fn tell(&mut self, event: &Event) {
         self.watchers.tell(event);
     }
 
-    fn serve_waiters(&mut self) {
+    pub(crate) fn serve_waiters(&mut self) {
         if self.waiters.is_empty() {
             return;
         }
@@ -334,15 +311,4 @@ impl Actor {
             .collect();
         self.waiters = waiting;
     }
-}
-
-/// Every content and path, sorted.
-fn places(held: &HashMap<Id, Held<'_>>) -> Vec<(Id, PathBuf)> {
-    let each = |held: &Held<'_>| {
-        let weights = held.identity.ids.weights;
-        held.paths.iter().map(move |path| (weights, path.to_path_buf())).collect::<Vec<_>>()
-    };
-    let mut places: Vec<_> = held.values().flat_map(each).collect();
-    places.sort_unstable();
-    places
 }

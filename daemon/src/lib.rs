@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod planner;
 mod probe;
 pub mod publish;
+mod reconcile;
 mod reload;
 pub mod retention;
 #[cfg(test)]

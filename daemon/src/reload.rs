@@ -73,9 +73,9 @@ impl Actor {
         if other_window {
             self.close_gates();
         }
-        self.stop_unwanted();
+        self.world.news.reconfigured = true;
         self.scan_now();
-        self.refresh();
+        self.due.now();
     }
 }
 

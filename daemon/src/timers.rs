@@ -2,7 +2,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{api::waiters::Waiter, event_loop::Actor, inventory::looking::GATHER, memory};
+use protocol::Request;
+
+use crate::{
+    api::waiters::Waiter, event::Message, event_loop::Actor, inventory::looking::GATHER, memory,
+};
 
 /// Showing what changed waits for what else changes in this time.
 const SHOW: Duration = Duration::from_millis(20);
@@ -33,6 +37,13 @@ pub(crate) struct Due {
     pub(crate) housekeeping: Option<Instant>,
     /// Give free memory back.
     pub(crate) tidy: Option<Instant>,
+}
+
+impl Due {
+    /// What is known has changed, and what follows is done and shown at once.
+    pub(crate) fn now(&mut self) {
+        self.show = Some(Instant::now());
+    }
 }
 
 /// Whether `when` has come.
@@ -99,16 +110,9 @@ impl Actor {
             let store = self.world.store.clone();
             tokio::task::spawn_blocking(move || store.flush());
         }
-        if passed(self.due.housekeeping, now) && self.world.surveyed {
-            self.keep_house(now);
-        }
         if passed(self.due.tidy, now) {
             self.due.tidy = None;
             tokio::task::spawn_blocking(memory::give_back);
-        }
-        let waited = self.waiters.iter().any(|waiter| waiter.deadline() <= now);
-        if waited || passed(self.due.show, now) {
-            self.refresh();
         }
         self.look_at_machine(now);
     }
@@ -125,11 +129,33 @@ impl Actor {
         self.due.not_shown_before.filter(|_| is_reading)
     }
 
-    /// Brings what is shown up to date if it is not, and it is time again.
-    pub(crate) fn refresh_if_due(&mut self) {
+    /// Whether what is known has changed, and it is time to do and show what follows.
+    pub(crate) fn is_reconcile_due(&self, now: Instant) -> bool {
+        let waited = self.waiters.iter().any(|waiter| waiter.deadline() <= now);
+        waited || passed(self.due.show, now)
+    }
+
+    /// Has a question that is asked while something has changed answered after the next step. What is asked
+    /// about must be as new as what the client may have done itself.
+    pub(crate) fn must_wait(&mut self, message: &Message) -> bool {
         let is_time = self.not_shown_before().is_none_or(|earliest| earliest <= Instant::now());
-        if self.due.show.is_some() && is_time {
-            self.refresh();
+        let waits = match message {
+            Message::Watch(_) | Message::Ask(Request::Status | Request::List, _) => is_time,
+            Message::Ask(Request::Shapes { .. }, _) => false,
+            Message::Ask(..) => true,
+            _ => false,
+        };
+        let waits = waits && self.due.show.is_some();
+        if waits {
+            self.due.now();
+        }
+        waits
+    }
+
+    /// Takes in that time has passed.
+    pub(crate) fn note_time(&mut self, now: Instant) {
+        if passed(self.due.housekeeping, now) && self.world.surveyed {
+            self.keep_house(now);
         }
     }
 

@@ -20,7 +20,7 @@ impl Actor {
                 .set_usage(&key, Usage { pinned, ..usage })
                 .map_err(|error| other(&format!("{error:#}")))?;
         }
-        self.refresh();
+        self.due.now();
         let engines = engines.iter().map(|engine| Engine { pinned, ..Engine::clone(engine) });
         Ok(Reply::Engines(engines.collect()))
     }
@@ -47,12 +47,6 @@ impl Actor {
             (None, Ok(entry)) => Ok(entry.engines),
             (_, Err(failure)) => Err(failure),
         }
-    }
-
-    pub(crate) fn gc(&mut self, dry_run: bool) -> Result<Reply, Failure> {
-        let garbage = self.collect_garbage(dry_run);
-        self.refresh();
-        garbage.map(Reply::Garbage).map_err(|error| other(&format!("{error:#}")))
     }
 
     /// Adds up the folders beside the actor.

@@ -1,6 +1,7 @@
 //! What clients ask, and what they are told.
 
 pub(crate) mod access;
+pub(crate) mod answers;
 pub(crate) mod connection;
 pub(crate) mod coverage;
 pub(crate) mod disk;

@@ -4,7 +4,13 @@ use protocol::{Checkpoint, Failure, Image, Reply, Request, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
 use crate::{
-    api::{coverage::coverage, reference::resolve, view::text, waiters::Waiter},
+    api::{
+        answers::{About, Asked},
+        coverage::coverage,
+        reference::resolve,
+        view::text,
+        waiters::Waiter,
+    },
     build::find_runtime,
     event::{Checked, Message},
     event_loop::Actor,
@@ -18,27 +24,35 @@ const LONGEST_WAIT_S: f64 = 1e8;
 impl Actor {
     /// Answers a client, now or by a message to come.
     pub(crate) fn ask(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
-        let is_quick = matches!(request, Request::Shapes { .. });
-        if matches!(request, Request::Status | Request::List) {
-            self.refresh_if_due();
-        } else if !is_quick && self.due.show.is_some() {
-            // What it names must be as new as what it may have done itself.
-            self.refresh();
-        }
         let answer = match request {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
             Request::List => Ok(Reply::List(self.list().values().cloned().collect())),
             Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
             Request::Check { reference, image } => self.check(reference.as_deref(), &image),
-            Request::Build { reference, now } => self.build(&reference, now),
-            Request::Pause => Ok(self.pause()),
-            Request::Resume => Ok(self.resume()),
-            Request::Retry { reference } => self.retry(&reference),
+            Request::Build { reference, now } => match self.build(&reference, now) {
+                Ok(key) => return self.answer_later(About::Checkpoint(key), reply),
+                Err(failure) => Err(failure),
+            },
+            Request::Pause => {
+                self.pause();
+                return self.answer_later(About::Status, reply);
+            }
+            Request::Resume => {
+                self.resume();
+                return self.answer_later(About::Status, reply);
+            }
+            Request::Retry { reference } => match self.retry(&reference) {
+                Ok(key) => return self.answer_later(About::Checkpoint(key), reply),
+                Err(failure) => Err(failure),
+            },
             Request::Materialize { reference, output } => {
                 return self.materialize(&reference, &output, reply);
             }
             Request::Shapes { signature, shapes } => self.note_shapes(&signature, &shapes),
-            Request::Remove { engine } => self.remove(&engine),
+            Request::Remove { engine } => match self.remove(&engine) {
+                Ok(key) => return self.answer_later(About::Removed(key), reply),
+                Err(failure) => Err(failure),
+            },
             Request::Wait { reference, timeout_s } => {
                 let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
                 let timeout = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT_S));
@@ -52,7 +66,11 @@ impl Actor {
             Request::Disk => return self.disk(reply),
             Request::Pin { reference } => self.pin(&reference, true),
             Request::Unpin { reference } => self.pin(&reference, false),
-            Request::Gc { dry_run } => self.gc(dry_run),
+            Request::Gc { dry_run: true } => Ok(Reply::Garbage(self.garbage())),
+            Request::Gc { dry_run: false } => {
+                self.world.news.tidying = true;
+                return self.answer_later(About::Garbage, reply);
+            }
             Request::Log { reference } => return self.log(reference.as_deref(), reply),
             Request::History => Ok(Reply::History(self.world.store.history())),
             Request::Reload => {
@@ -64,6 +82,12 @@ impl Actor {
             Request::Watch => Err(other("a watch is not a question")),
         };
         let _ = reply.send(answer.unwrap_or_else(Reply::Failed));
+    }
+
+    /// Answers once what was asked for was done.
+    fn answer_later(&mut self, about: About, reply: oneshot::Sender<Reply>) {
+        self.asked.push(Asked { about, reply });
+        self.due.now();
     }
 
     pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
@@ -92,7 +116,7 @@ impl Actor {
         }
     }
 
-    fn build(&mut self, reference: &str, now: bool) -> Result<Reply, Failure> {
+    fn build(&mut self, reference: &str, now: bool) -> Result<String, Failure> {
         let entry = self.entry(reference)?;
         self.world.touch(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
@@ -114,11 +138,10 @@ impl Actor {
                 )));
             }
         }
-        self.refresh();
-        self.entry(entry.key()).map(Reply::Checkpoint)
+        Ok(entry.key().to_owned())
     }
 
-    fn retry(&mut self, reference: &str) -> Result<Reply, Failure> {
+    fn retry(&mut self, reference: &str) -> Result<String, Failure> {
         let entry = self.entry(reference)?;
         if entry.state != State::Rejected {
             return self.build(reference, false);
@@ -129,8 +152,7 @@ impl Actor {
         for path in paths {
             self.world.catalogue.reread(&path);
         }
-        self.refresh();
-        self.entry(entry.key()).map(Reply::Checkpoint)
+        Ok(entry.key().to_owned())
     }
 
     /// The engines that this checkpoint should have, whether it has them or not.
@@ -181,17 +203,13 @@ impl Actor {
         }
     }
 
-    fn remove(&mut self, prefix: &str) -> Result<Reply, Failure> {
+    fn remove(&mut self, prefix: &str) -> Result<Id, Failure> {
         let key = self.engine(prefix)?;
-        self.world
-            .library
-            .remove(&key, Removal::Asked)
-            .map_err(|error| other(&format!("{error:#}")))?;
+        self.world.condemned.insert(key, Removal::Asked);
         self.world.set_back(key, Some(Setback::Removed));
         self.world.asked_no_more(&key);
         self.learned();
-        self.refresh();
-        Ok(Reply::Removed(key.to_string()))
+        Ok(key)
     }
 
     fn verify(&mut self, reply: oneshot::Sender<Reply>) {
@@ -220,9 +238,7 @@ impl Actor {
     /// A damaged engine is no engine: it goes, and is built again.
     pub(crate) fn verified(&mut self, checked: Vec<Checked>, reply: oneshot::Sender<Reply>) {
         for engine in checked.iter().filter(|checked| checked.damaged) {
-            if let Err(error) = self.world.library.remove(&engine.engine, Removal::Damaged) {
-                tracing::warn!("{error:#}");
-            }
+            self.world.condemned.insert(engine.engine, Removal::Damaged);
         }
         let verdicts = checked.into_iter().map(|checked| checked.verdict).collect();
         let _ = reply.send(Reply::Verified(verdicts));

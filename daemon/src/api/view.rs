@@ -22,9 +22,9 @@ use crate::{
     planner::{
         Errand, Want,
         desired::Desired,
+        holdings::of,
         snapshot::{Work, World},
     },
-    retention::keeping::of,
     systemd::Glance,
 };
 

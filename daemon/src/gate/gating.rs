@@ -4,20 +4,14 @@ use std::{fmt, time::Duration};
 
 use checkpoint::Id;
 use config::BuildWhen;
-use protocol::Reply;
 use tokio::{task::spawn_blocking, time::Instant};
-use tracing::info;
 
 use crate::{
     event::Message,
     event_loop::Actor,
     gate::{Decision, Gates, Reason, Sample, is_titled, sampler::Sampler},
     jobs::running::Running,
-    planner::{
-        Errand, Obstacle, Place, Want,
-        slots::Slot,
-        snapshot::{Work, World},
-    },
+    planner::{Obstacle, Place, Want, slots::Slot, snapshot::World},
 };
 
 /// Between two looks at the machine. NVML's own figures are up to a second old, so this has a build
@@ -101,7 +95,7 @@ impl World {
     }
 
     /// Whether nothing is done with this engine because nobody asked for it.
-    fn is_off(&self, engine: &Id) -> bool {
+    pub(crate) fn is_off(&self, engine: &Id) -> bool {
         self.config.build == BuildWhen::Never && !self.asked.contains(engine)
     }
 
@@ -209,11 +203,6 @@ impl Actor {
         if matches!(self.world.closed(&self.queue), Some(Closed::Busy(_))) {
             self.metrics.wait.inc_by(LOOK.as_secs_f64());
         }
-        for (number, decision) in decisions.iter().enumerate() {
-            if let Decision::Stop(reason) = decision {
-                self.make_way(Slot::Device(number), &reason.to_string());
-            }
-        }
         let was_lost = self.world.decisions.iter().any(is_lost);
         if was_lost && !decisions.iter().any(is_lost) {
             // Maybe by another driver.
@@ -228,57 +217,25 @@ impl Actor {
         // Figures alone are no news.
         let memory_changed = self.world.memory_changed(&self.queue);
         if used || is_first || memory_changed || self.world.all_awaited() != before {
-            self.refresh();
+            self.due.now();
         }
     }
 
-    /// Ends the job in this slot, unless it was asked for whatever the machine does.
-    fn make_way(&mut self, slot: Slot, why: &str) {
-        let world = &self.world;
-        let Some(Work { want, .. }) = world.work_at(slot) else { return };
-        if world.config.build == BuildWhen::Always || world.urgent.contains(&want.engine) {
-            return;
-        }
-        info!(engine = %want.engine.short(), ?slot, "the worker makes way: {why}");
-        self.abandon(want.job, why);
-    }
-
-    /// Ends what a changed configuration no longer wants.
-    pub(crate) fn stop_unwanted(&mut self) {
-        let wanted = self.world.desired_keys(&self.world.catalogue.held());
-        let is_unwanted = |want: &Want| match want.errand {
-            Errand::Materialize => false,
-            _ if self.world.is_off(&want.engine) => true,
-            // Without TensorRT nobody knows.
-            Errand::Build => self.world.target.is_ok() && !wanted.contains(&want.engine),
-            Errand::Validate => false,
-        };
-        let unwanted = self.running.iter().filter(|running| is_unwanted(&running.want));
-        let unwanted: Vec<Id> = unwanted.map(|running| running.want.job).collect();
-        for job in unwanted {
-            self.abandon(job, "the configuration no longer wants it");
-        }
-    }
-
-    pub(crate) fn pause(&mut self) -> Reply {
+    pub(crate) fn pause(&mut self) {
         self.world.urgent.clear();
-        let jobs: Vec<Id> = self.world.work.iter().map(|work| work.want.job).collect();
-        for job in jobs {
-            self.abandon(job, "paused");
-        }
-        self.set_paused(true)
+        self.world.news.paused = true;
+        self.set_paused(true);
     }
 
-    pub(crate) fn resume(&mut self) -> Reply {
-        self.set_paused(false)
+    pub(crate) fn resume(&mut self) {
+        self.set_paused(false);
     }
 
-    fn set_paused(&mut self, paused: bool) -> Reply {
+    fn set_paused(&mut self, paused: bool) {
         self.world.paused = paused;
         self.world.store.set_paused(paused);
         self.learned();
-        self.refresh();
-        Reply::Status(Box::new(self.status()))
+        self.due.now();
     }
 }
 

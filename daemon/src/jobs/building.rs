@@ -23,7 +23,7 @@ impl Actor {
         let result = match result {
             Ok(Done::Built(built)) => {
                 let bytes = built.bytes;
-                self.publish(running, built).map(|()| bytes).map_err(Failure::from)
+                self.take_in_plan(running, built).map(|()| bytes).map_err(Failure::from)
             }
             Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
             Err(failure) => Err(failure),
@@ -31,14 +31,14 @@ impl Actor {
         let is_built = result.is_ok();
         let failure = match result {
             Ok(bytes) => {
-                self.record(running, Ended::Built(bytes));
+                self.record_ended(running, Ended::Built(bytes));
                 None
             }
             Err(failure) => {
                 let reason = failure.to_string();
                 let failure = self.final_reason(running, failure);
                 if failure.is_none() {
-                    self.record(running, Ended::Abandoned(&reason));
+                    self.record_ended(running, Ended::Abandoned(&reason));
                 }
                 failure
             }
@@ -51,14 +51,14 @@ impl Actor {
         self.metrics.build_ended(outcome, running.started.elapsed());
         if let Some(reason) = failure {
             warn!(engine = %engine.short(), "{reason}");
-            self.record(running, Ended::Failed(&reason));
+            self.record_ended(running, Ended::Failed(&reason));
             self.world.set_back(engine, Some(Setback::Failed(reason)));
             self.world.asked_no_more(&engine);
             self.learned();
         }
     }
 
-    fn publish(&mut self, running: &Running, built: Built) -> Result<()> {
+    fn take_in_plan(&mut self, running: &Running, built: Built) -> Result<()> {
         let spec = running.job.spec.clone();
         let (key, bytes) = (spec.key(), built.bytes);
         let seconds = running.started.elapsed().as_secs_f64();

@@ -17,7 +17,7 @@ pub(crate) enum Ended<'a> {
 }
 
 impl Actor {
-    pub(crate) fn record(&mut self, running: &Running, ended: Ended<'_>) {
+    pub(crate) fn record_ended(&mut self, running: &Running, ended: Ended<'_>) {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
             Ended::Validated => (Outcome::Validated, None, None),

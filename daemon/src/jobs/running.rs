@@ -1,14 +1,10 @@
 //! What a worker does for the daemon, one job at a time.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
-use config::runtime::{BUILDABLE, onnx_runtime};
-use engine::{
-    EngineSpec, Job, Phase, Progress, Published, Source, Task, Weights, is_disk_full,
-    kernels_folder,
-};
+use engine::{Job, Progress};
 use protocol::{Event, Reply};
 use tempfile::TempDir;
 use tokio::{
@@ -16,21 +12,16 @@ use tokio::{
     task::AbortHandle,
     time::{Duration, Instant},
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::{
-    api::{requests::other, view},
+    api::view,
     build::{Done, Failure},
     event::Message,
     event_loop::Actor,
-    gate::Gpu,
-    inventory::{Held, Hint, Stamp},
-    jobs::history::Ended,
-    planner::{
-        BACK_OFF, Errand, Setback, Want, room,
-        slots::Slot,
-        snapshot::{Work, World},
-    },
+    inventory::{Hint, Stamp},
+    planner::{BACK_OFF, Errand, Want, plan::Next, room, snapshot::Work},
+    reconcile::{first_phase, gpu_for},
     timers::sooner,
 };
 
@@ -60,108 +51,9 @@ impl Drop for Running {
     }
 }
 
-/// A job to start.
-pub(crate) struct Next {
-    pub(crate) want: Want,
-    pub(crate) slot: Slot,
-    pub(crate) spec: EngineSpec,
-    /// What it is made of, or run with, if that is known.
-    pub(crate) source: Option<Source>,
-    /// Where the checkpoint that it is for lies.
-    pub(crate) location: PathBuf,
-}
-
-impl World {
-    /// What is to be done now: the first in the queue that nothing speaks against, and where.
-    pub(crate) fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Next> {
-        let mut possible = queue.iter().filter(|want| want.obstacle.is_none() && !self.stopping);
-        let (want, slot) = possible.find_map(|want| Some((want, self.slot_for(want)?)))?;
-        let held = held.get(&want.weights)?;
-        let spec = match want.errand {
-            Errand::Build => {
-                let desired = self.desired(held);
-                let desired = desired.iter().find(|desired| desired.engine == want.engine)?;
-                desired.wanted.spec.clone()
-            }
-            _ => self.library.manifests().get(&want.engine)?.spec.clone(),
-        };
-        let source = match (want.errand, spec.weights) {
-            (Errand::Build, Weights::Shared(signature)) => {
-                let parameters = self.store.parameters(&signature);
-                parameters.map(|parameters| Source::Signature { parameters })
-            }
-            _ => self.checkpoint(held),
-        };
-        let location = held.paths.first()?.to_path_buf();
-        Some(Next { want: want.clone(), slot, spec, source, location })
-    }
-
-    /// A file with these weights.
-    pub(crate) fn checkpoint(&self, held: &Held<'_>) -> Option<Source> {
-        let path = *held.paths.first()?;
-        let stamp = self.catalogue.at(path)?.stamp;
-        Some(Source::Checkpoint { path: path.to_owned(), stamp })
-    }
-
-    /// Where the files of a published engine are that is run there.
-    fn published(&self, engine: &Id, spec: &EngineSpec, slot: Slot) -> Result<Published> {
-        let gpu = self.gpu_at(slot).context("the GPU is gone")?;
-        let folder = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
-        let kernels = self.config.data_dir.join("kernels").join(folder);
-        Ok(Published {
-            plan: self.library.plan(engine),
-            kernels: kernels.join(format!("{engine}.cache")),
-            onnx_runtime: onnx_runtime(&self.config.data_dir),
-        })
-    }
-
-    /// The GPU of a job in this slot. One for a card that TensorRT can't be told to build for is done on it.
-    fn gpu_for(&self, slot: Slot, spec: &EngineSpec) -> Option<String> {
-        let is_named = |gpu: &&Gpu| !BUILDABLE.contains(&gpu.compute_capability);
-        let unnamed = || self.gpus.iter().find(is_named);
-        let gpu = match slot {
-            Slot::Aside if spec.compute_capabilities.is_empty() => unnamed(),
-            slot => self.gpu_at(slot),
-        };
-        gpu.map(|gpu| gpu.uuid.clone())
-    }
-}
-
 impl Actor {
-    /// Starts building or validating, or notes why that can't be.
-    pub(crate) fn start(&mut self, next: Next) {
-        if next.source.is_none() {
-            return self.learn_again(&next.want.weights);
-        }
-        let Next { want, slot, .. } = &next;
-        let (job, engine) = (want.job, want.engine);
-        let started = match want.errand {
-            Errand::Build => {
-                info!(engine = %engine.short(), ?slot, "building {}", want.label());
-                let room = self.make_room(&want.weights, want.takes.disk_bytes);
-                room.and_then(|()| self.launch(next, Task::Build, &mut None))
-            }
-            _ => {
-                info!(engine = %engine.short(), ?slot, "validating {}", want.label());
-                let published = self.world.published(&engine, &next.spec, *slot);
-                published
-                    .and_then(|published| self.launch(next, Task::Validate(published), &mut None))
-            }
-        };
-        if let Err(error) = started {
-            let reason = format!("{error:#}");
-            warn!(engine = %engine.short(), "{reason}");
-            let lasting = if is_disk_full(&error) { self.died(job, reason) } else { Some(reason) };
-            if let Some(reason) = lasting {
-                self.world.set_back(job, Some(Setback::Failed(reason)));
-                self.learned();
-            }
-            self.refresh_soon();
-        }
-    }
-
     /// Has files be read again of which too little is known.
-    fn learn_again(&mut self, weights: &Id) {
+    pub(crate) fn learn_again(&mut self, weights: &Id) {
         let held = self.world.catalogue.held();
         let paths = held.get(weights).map(|held| held.paths.iter().map(|path| path.to_path_buf()));
         let paths: Vec<PathBuf> = paths.into_iter().flatten().collect();
@@ -175,16 +67,15 @@ impl Actor {
     pub(crate) fn launch(
         &mut self,
         next: Next,
-        task: Task,
         client: &mut Option<oneshot::Sender<Reply>>,
     ) -> Result<()> {
-        let Next { want, slot, spec, source, location } = next;
+        let Next { want, slot, spec, task, source, location, .. } = next;
         let source = source.context("the checkpoint is gone")?;
         let target = self.world.target.as_ref().ok().context("there is no TensorRT")?;
         let libraries = target.runtime.libraries.clone();
         let scratch = self.world.library.scratch().context("cannot make a folder to work in")?;
-        let gpu = self.world.gpu_for(slot, &spec);
-        let phase = if matches!(task, Task::Validate(_)) { Phase::Load } else { Phase::Graph };
+        let gpu = gpu_for(&self.world.gpus, slot, &spec);
+        let phase = first_phase(&task);
         let job = Job { task, spec, source, libraries, folder: scratch.path().to_owned(), gpu };
         let (id, mailbox) = (want.job, self.mailbox.clone());
         let hear = {
@@ -219,25 +110,13 @@ impl Actor {
         self.tell(&Event::Building(view::building(&self.world)));
     }
 
-    /// Ends a job under way and its worker.
-    pub(crate) fn abandon(&mut self, job: Id, why: &str) {
-        let Some(mut running) = self.take_running(job) else { return };
-        if running.want.errand == Errand::Build {
-            self.record(&running, Ended::Abandoned(why));
-        }
-        if let Some(client) = running.client.take() {
-            let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
-        }
-        self.leave_slot(job);
-    }
-
-    fn take_running(&mut self, job: Id) -> Option<Running> {
+    pub(crate) fn take_running(&mut self, job: Id) -> Option<Running> {
         let index = self.running.iter().position(|running| running.want.job == job)?;
         Some(self.running.remove(index))
     }
 
     /// Leaves a job's slot to others.
-    fn leave_slot(&mut self, job: Id) {
+    pub(crate) fn leave_slot(&mut self, job: Id) {
         self.world.work.retain(|work| work.want.job != job);
         self.tell_working();
     }
@@ -251,7 +130,7 @@ impl Actor {
             Errand::Materialize => self.materialized(running, result),
         }
         self.leave_slot(job);
-        self.refresh();
+        self.due.now();
     }
 
     /// The reason not to do a job again that failed so; otherwise it waits for its turn.
@@ -303,7 +182,7 @@ impl Actor {
     }
 
     /// The reason not to try again, once it has died often enough.
-    fn died(&mut self, job: Id, reason: String) -> Option<String> {
+    pub(crate) fn died(&mut self, job: Id, reason: String) -> Option<String> {
         self.scan_now();
         let deaths = self.world.deaths.entry(job).or_default();
         *deaths += 1;

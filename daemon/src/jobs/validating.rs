@@ -17,10 +17,12 @@ use crate::{
         running::{MIXED_UP, Running},
     },
     planner::{
-        Due, Errand, Obstacle, Place, Setback, Step, Takes, Want, due, gpu_bytes, memory_bytes,
+        Due, Errand, Obstacle, Place, Setback, Step, Takes, Want, due, gpu_bytes,
+        holdings::of,
+        memory_bytes,
         snapshot::{Rank, World},
     },
-    retention::{garbage::seconds_since_1970, keeping::of},
+    retention::garbage::seconds_since_1970,
 };
 
 /// What was found of an engine's numbers.
@@ -213,7 +215,7 @@ impl Actor {
             Ok(Done::Validated(findings)) => {
                 let kept = self.keep_validation(running, findings);
                 if kept.is_ok() {
-                    self.record(running, Ended::Validated);
+                    self.record_ended(running, Ended::Validated);
                 }
                 kept.err().map(|error| format!("{error:#}"))
             }
@@ -230,7 +232,7 @@ impl Actor {
         };
         if let Some(reason) = failure {
             warn!(engine = %want.engine.short(), "not validated: {reason}");
-            self.record(running, Ended::Failed(&reason));
+            self.record_ended(running, Ended::Failed(&reason));
             self.world.set_back(want.job, Some(Setback::Failed(reason)));
             self.learned();
         }
@@ -282,7 +284,7 @@ impl Actor {
         if manifest.is_none_or(is_validated) {
             self.world.asked_no_more(engine);
         }
-        self.remove_outdated();
+        self.world.news.serving = true;
     }
 }
 

@@ -10,12 +10,10 @@ use crate::{
     planner::{
         Errand, Obstacle, Want,
         desired::Desired,
+        holdings::{of, takes},
         snapshot::{Rank, World},
     },
-    retention::{
-        Holdings,
-        keeping::{of, takes},
-    },
+    retention::Holdings,
 };
 
 impl World {

@@ -110,7 +110,7 @@ impl Want {
 /// take little time and have engines used that are there, then builds; of both first those that serve
 /// presets, and of these those for the checkpoints in `recent`, those used last first, then for the newest
 /// ones.
-pub fn plan(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
+pub fn in_order(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
     let turn = |ids: &[Id], id| ids.iter().position(|other| *other == id).unwrap_or(usize::MAX);
     let use_turn = |want: &Want| turn(recent, want.weights);
     let mut once: HashMap<Id, Want> = HashMap::new();
@@ -164,7 +164,7 @@ mod tests {
     fn what_was_asked_for_comes_first_then_what_is_used_then_the_newest() {
         let wants = [want("old", "a", 1), want("new", "b", 9), want("mid", "c", 5)];
         let order = |asked: &[Id], recent: &[Id]| -> Vec<Id> {
-            plan(wants.clone(), asked, recent).into_iter().map(|want| want.engine).collect()
+            in_order(wants.clone(), asked, recent).into_iter().map(|want| want.engine).collect()
         };
         assert_eq!(order(&[], &[]), [id("new"), id("mid"), id("old")]);
         assert_eq!(order(&[id("old")], &[]), [id("old"), id("new"), id("mid")]);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn an_engine_that_two_checkpoints_share_is_built_once() {
         let wants = [want("e", "a", 1), want("e", "b", 2), want("f", "c", 0)];
-        let queue = |recent: &[Id]| plan(wants.clone(), &[], recent);
+        let queue = |recent: &[Id]| in_order(wants.clone(), &[], recent);
         assert_eq!(queue(&[]), [want("e", "b", 2), want("f", "c", 0)]);
         assert_eq!(queue(&[id("a")]), [want("e", "a", 1), want("f", "c", 0)]);
     }
@@ -197,7 +197,8 @@ mod tests {
             wanted("second", "b", 9, Step::Open, 1),
             wanted("first", "b", 9, Step::Open, 0),
         ];
-        let queue: Vec<Id> = plan(wants, &[], &[]).into_iter().map(|want| want.engine).collect();
+        let queue: Vec<Id> =
+            in_order(wants, &[], &[]).into_iter().map(|want| want.engine).collect();
         let expected = ["first", "second", "old open", "new fixed", "old fixed", "stand-in"];
         assert_eq!(queue, expected.map(id));
     }
@@ -216,7 +217,7 @@ mod tests {
             validation("there", "0", "d", 6),
         ];
         let order = |asked: &[Id]| -> Vec<(Id, Id)> {
-            let queue = plan(wants.clone(), asked, &[]);
+            let queue = in_order(wants.clone(), asked, &[]);
             queue.into_iter().map(|want| (want.job, want.weights)).collect()
         };
         let [new, old] = ["new", "old"].map(id);

@@ -1,6 +1,6 @@
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     thread::available_parallelism,
@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::Id;
 use config::Config;
-use engine::{Library, Progress, Target};
+use engine::{Library, Progress, Removal, Target};
 use protocol::GpuReading;
 use tokio::time::Instant;
 
@@ -21,7 +21,8 @@ use crate::{
     planner::{
         InUse, Setback, Want, builders,
         desired::{Desired, Memo},
-        plan,
+        in_order,
+        plan::Order,
     },
 };
 
@@ -61,8 +62,16 @@ pub(crate) struct World {
     /// Once since the start, every folder was seen and the content of every file known: an orphan
     /// of an earlier life is still one if no file took it up by then.
     pub(crate) surveyed: bool,
-    /// The daemon is to end: nothing is begun any more, and no engine goes.
-    pub(crate) stopping: bool,
+    /// What has just been said.
+    pub(crate) news: News,
+    /// Engines that go because of themselves.
+    pub(crate) condemned: BTreeMap<Id, Removal>,
+    /// Engines that could not be removed a moment ago, and why.
+    pub(crate) stuck: HashMap<Id, String>,
+    /// Plans that are to be written, in order.
+    pub(crate) orders: VecDeque<Order>,
+    /// Seconds since 1970.
+    pub(crate) now_s: u64,
     /// `sdtrtctl pause` was the last word.
     pub(crate) paused: bool,
     /// Whether each place is idle, where that counts.
@@ -94,7 +103,28 @@ pub(crate) struct Work {
     pub(crate) started: Instant,
 }
 
+/// What has just been said, and is over once it was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The daemon is to end: nothing is begun any more, and no engine goes.
+    pub(crate) stopping: bool,
+    /// A pause began: whatever is under way ends.
+    pub(crate) paused: bool,
+    /// The configuration is another: what it no longer wants ends.
+    pub(crate) reconfigured: bool,
+    /// An engine may be used now: what it takes the place of goes.
+    pub(crate) serving: bool,
+    /// Whatever nobody needs goes.
+    pub(crate) tidying: bool,
+}
+
 impl World {
+    /// What has been said since the last time; that the daemon is to end stays.
+    pub(crate) fn take_news(&mut self) -> News {
+        let next = News { stopping: self.news.stopping, ..News::default() };
+        std::mem::replace(&mut self.news, next)
+    }
+
     /// Before anything was looked at.
     pub(crate) fn new(
         config: Config,
@@ -119,7 +149,11 @@ impl World {
             builders: builders(available_parallelism().map_or(1, usize::from)),
             free: Ok(0),
             surveyed: false,
-            stopping: false,
+            news: News::default(),
+            condemned: BTreeMap::new(),
+            stuck: HashMap::new(),
+            orders: VecDeque::new(),
+            now_s: 0,
             paused: store.is_paused(),
             decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
             gpus,
@@ -167,7 +201,7 @@ impl World {
     pub(crate) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         self.memo.keep(held);
         let wants = self.missing(held).chain(self.validations(held));
-        plan(wants, &self.asked, &self.recent)
+        in_order(wants, &self.asked, &self.recent)
     }
 
     /// Of several checkpoints that an engine is for, the one with the greatest rank decides: the one used

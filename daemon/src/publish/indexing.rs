@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
+    path::PathBuf,
 };
 
 use checkpoint::Id;
@@ -85,4 +86,15 @@ fn refused(world: &World, offered: &[&Manifest], signature: Id, unet: &Id) -> Ve
     let refused =
         ours.filter(|manifest| world.proofs.get(&(manifest.key, *unet)).is_some_and(is_wrong));
     refused.map(|manifest| manifest.key).collect()
+}
+
+/// Every content and path, sorted.
+pub(crate) fn places(held: &HashMap<Id, Held<'_>>) -> Vec<(Id, PathBuf)> {
+    let each = |held: &Held<'_>| {
+        let weights = held.identity.ids.weights;
+        held.paths.iter().map(move |path| (weights, path.to_path_buf())).collect::<Vec<_>>()
+    };
+    let mut places: Vec<_> = held.values().flat_map(each).collect();
+    places.sort_unstable();
+    places
 }

@@ -8,17 +8,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result};
 use checkpoint::Id;
-use engine::{Removal, kernels_folder};
+use engine::kernels_folder;
 use protocol::Garbage;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     event_loop::Actor,
-    planner::{Obstacle, Want},
-    retention::keeping::{Unneeded, ids},
+    planner::{Obstacle, Want, plan::Eviction},
     timers::sooner,
 };
 
@@ -39,17 +37,13 @@ pub(crate) fn seconds_since_1970() -> u64 {
 }
 
 impl Actor {
-    /// Brings what is known of engines and their disk up to the present, and the engines within the
-    /// quota.
-    pub(crate) fn take_stock(&mut self) {
+    /// Brings what is known of engines, their disk and the memory up to the present.
+    pub(crate) fn observe(&mut self) {
         let all_known = self.is_all_known();
         self.world.surveyed |= all_known;
-        self.world.note_orphans(all_known, seconds_since_1970());
-        let excess =
-            if self.world.stopping { Vec::new() } else { self.world.holdings().excess().victims };
-        for engine in excess {
-            self.remove_engine(&engine, Removal::OverQuota);
-        }
+        self.world.now_s = seconds_since_1970();
+        self.world.note_orphans(all_known, self.world.now_s);
+        self.world.stuck.clear();
         if let Some(free) = (self.free_memory)() {
             self.world.memory_free = Some(free);
         }
@@ -89,80 +83,46 @@ impl Actor {
         obstacle.map(ToString::to_string)
     }
 
-    /// Evicts what must go for an engine for this checkpoint that takes so many bytes.
-    pub(crate) fn make_room(&mut self, weights: &Id, bytes: u64) -> Result<()> {
-        let needed = bytes + self.world.disk_taken();
-        let ids = self.world.catalogue.held().get(weights).map(|held| ids(held.identity));
-        let ids = ids.map_or_else(Vec::new, Vec::from);
-        for engine in self.world.holdings().room_for(&ids, needed).victims {
-            self.world.library.remove(&engine, Removal::OverQuota)?;
-        }
-        Ok(())
-    }
-
-    /// Removes the engines that gave way to the one just published.
-    pub(crate) fn remove_outdated(&mut self) {
-        let outdated: Vec<Id> = self
-            .world
-            .unneeded(seconds_since_1970())
-            .iter()
-            .filter(|unneeded| unneeded.removal == Removal::Superseded)
-            .map(|unneeded| unneeded.engine)
-            .collect();
-        for engine in outdated {
-            self.remove_engine(&engine, Removal::Superseded);
-        }
-    }
-
-    /// One that can't be removed is tried again the next time.
-    fn remove_engine(&mut self, engine: &Id, why: Removal) {
-        if let Err(error) = self.world.library.remove(engine, why) {
-            warn!("{error:#}");
-        }
-    }
-
     /// Clears away what nobody needs, once a day.
     pub(crate) fn keep_house(&mut self, now: Instant) {
         self.due.housekeeping = Some(now + HOUSEKEEPING);
         self.take_in_shapes();
-        if let Err(error) = self.collect_garbage(false) {
-            warn!("{error:#}");
-        }
-        self.refresh_soon();
+        self.world.news.tidying = true;
+        self.due.now();
     }
 
-    /// Deletes what nobody needs, or with `dry_run` only tells what that is.
-    ///
-    /// # Errors
-    /// When a file can't be removed; what was before it is gone.
-    pub(crate) fn collect_garbage(&mut self, dry_run: bool) -> Result<Vec<Garbage>> {
-        let mut garbage = Vec::new();
+    /// What nobody needs.
+    pub(crate) fn garbage(&self) -> Vec<Garbage> {
         let unneeded = self.world.unneeded(seconds_since_1970());
-        let leftovers = self.leftovers(&unneeded);
-        for Unneeded { engine, bytes, removal, reason } in unneeded {
-            let path = self.world.library.plan(&engine).to_string_lossy().into_owned();
-            if !dry_run {
-                self.world.library.remove(&engine, removal)?;
+        let leftovers = self.leftovers(&unneeded).into_iter().map(Garbage::from);
+        let engine = |Eviction { engine, bytes, reason, .. }: &Eviction| {
+            let path = self.world.library.plan(engine).to_string_lossy().into_owned();
+            Garbage { path, bytes: *bytes, reason: reason.clone() }
+        };
+        unneeded.iter().map(engine).chain(leftovers).collect()
+    }
+
+    /// Deletes what was written about engines that are gone.
+    pub(crate) fn sweep(&mut self, garbage: &mut Vec<Garbage>) {
+        for leftover in self.leftovers(&[]) {
+            match fs::remove_file(&leftover.path) {
+                Ok(()) => garbage.push(leftover.into()),
+                Err(error) => {
+                    let problem = format!("cannot remove {}: {error}", leftover.path.display());
+                    warn!("{problem}");
+                    self.world.stuck.insert(Id::from([0; 32]), problem);
+                }
             }
-            garbage.push(Garbage { path, bytes, reason });
         }
-        for Leftover { path: leftover, bytes, reason } in leftovers {
-            let path = leftover.to_string_lossy().into_owned();
-            if !dry_run {
-                fs::remove_file(&leftover).with_context(|| format!("cannot remove {path}"))?;
-            }
-            garbage.push(Garbage { path, bytes, reason: reason.to_owned() });
-        }
-        Ok(garbage)
     }
 
     /// What was written about engines that are neither there nor to come once the `unneeded` are gone.
-    fn leftovers(&self, unneeded: &[Unneeded]) -> Vec<Leftover> {
+    fn leftovers(&self, unneeded: &[Eviction]) -> Vec<Leftover> {
         if !self.world.surveyed {
             return Vec::new();
         }
         let mut living = self.world.living_engines();
-        for Unneeded { engine, .. } in unneeded {
+        for Eviction { engine, .. } in unneeded {
             living.remove(engine);
         }
         let living: HashSet<String> = living.iter().map(Id::to_string).collect();
@@ -210,6 +170,13 @@ struct Leftover {
     path: PathBuf,
     bytes: u64,
     reason: &'static str,
+}
+
+impl From<Leftover> for Garbage {
+    fn from(Leftover { path, bytes, reason }: Leftover) -> Self {
+        let path = path.to_string_lossy().into_owned();
+        Self { path, bytes, reason: reason.to_owned() }
+    }
 }
 
 impl Leftover {

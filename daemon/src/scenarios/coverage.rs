@@ -49,7 +49,7 @@ async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
         "sizes": [size("another", 512), size("1", 640)] });
     fs::write(folder.join(format!("{engine}-0.json")), file.to_string()).unwrap();
     stage.actor.world.read_proofs();
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!(problem(&stage, 512, 576), None);
     assert!(problem(&stage, 640, 512).unwrap().contains("at 512x640 with this checkpoint"));
     let entry = stage.actor.list().values().next().unwrap();

@@ -249,10 +249,10 @@ async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
         queue.filter(|queued| queued.reason.contains("waits for memory")).count()
     };
     stage.actor.free_memory = || Some(1_500_000_000);
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!((at_work(&stage).len(), crowded(&stage)), (1, 2), "{:?}", stage.queue());
     stage.actor.free_memory = || Some(2_500_000_000);
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!(at_work(&stage), [(Errand::Build, Place::Aside), (Errand::Build, Place::Aside)]);
     assert_eq!(crowded(&stage), 1, "a third has no room beside them: {:?}", stage.queue());
 }
@@ -282,12 +282,12 @@ async fn never_means_only_what_is_asked_for() {
     config.build = BuildWhen::Always;
     let always = config.clone();
     stage.actor.settings = Some(Box::new(move || Ok(always.clone())));
-    stage.actor.reload().unwrap();
+    stage.ask(Request::Reload);
     stage.look(&busy(0, None)).await;
     assert_eq!(at_work(&stage), [(Errand::Build, Place::Any)]);
     config.build = BuildWhen::Never;
     stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
-    stage.actor.reload().unwrap();
+    stage.ask(Request::Reload);
     assert!(at_work(&stage).is_empty(), "what was not asked for ends");
 }
 
@@ -301,7 +301,7 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
         let (state, reason) = stage.shown();
         assert!(state == State::Queued && reason.starts_with("waits for room"), "{reason}");
         stage.actor.world.config.min_free = ByteSize::b(0);
-        stage.actor.refresh();
+        stage.refresh();
         assert_eq!(stage.shown().0, State::Building);
     }
     // With room there, it is something that waiting does not mend.

@@ -4,7 +4,7 @@ use std::fs;
 
 use checkpoint::Id;
 use config::{BuildWhen, Config, EngineKind, Rule};
-use protocol::State;
+use protocol::{Request, State};
 use serde_json::{Value, json};
 
 use crate::{samples, scenarios::stage::Stage};
@@ -29,7 +29,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
         fs::write(proofs.join(format!("{engine}-{name}.json")), proof.to_string()).unwrap();
     }
     stage.actor.world.read_proofs();
-    stage.actor.refresh();
+    stage.refresh();
 
     let index = index(&stage);
     let state = &index["signatures"][0]["engines"][0]["state"];
@@ -70,7 +70,7 @@ async fn what_there_should_be_comes_first_and_of_that_what_is_fixed() {
     let rules = vec![Rule { presets: vec!["dynamic".to_owned()], ..Rule::default() }];
     let other = Config { rules, fixed_engines: 0, data_dir: stage.data.path().into(), ..config };
     stage.actor.settings = Some(Box::new(move || Ok(other.clone())));
-    stage.actor.reload().unwrap();
+    stage.ask(Request::Reload);
     assert_eq!(presets(&stage), ["fixed", "default"], "they stand in");
     stage.end_a_build();
     assert_eq!(presets(&stage), ["dynamic"]);

@@ -41,7 +41,7 @@ async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
         for (seen, expected) in scans {
             look(&mut stage, *seen);
             assert_eq!(stage.shown().0, *expected, "{seen:?} of {scans:?}");
-            let is_garbage = !stage.actor.collect_garbage(true).unwrap().is_empty();
+            let is_garbage = !stage.actor.garbage().is_empty();
             assert_eq!(is_garbage, *expected == Orphaned, "{seen:?} of {scans:?}");
             assert!(stage.queue().is_empty() && stage.actor.world.work.is_empty());
         }
@@ -135,8 +135,8 @@ fn look(stage: &mut Stage, seen: Seen) {
     let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
     let incomplete = matches!(seen, Seen::PartOfAll);
     stage.actor.looks.scans_begun = stage.actor.looks.scans_done + 1;
-    stage.actor.take(Message::Found(file.into_iter().collect()));
-    stage.actor.take(Message::Scanned(Scan { incomplete, ..Scan::default() }));
+    stage.actor.step(Message::Found(file.into_iter().collect()));
+    stage.actor.step(Message::Scanned(Scan { incomplete, ..Scan::default() }));
     stage.actor.due.second_look = None;
-    stage.actor.refresh();
+    stage.refresh();
 }

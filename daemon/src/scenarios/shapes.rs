@@ -70,7 +70,7 @@ async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
     ask(&mut stage, &[shape(640)]);
     assert!(stage.actor.world.work.is_empty(), "it costs nothing at once");
     assert!(stage.actor.due.show.is_some());
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!(built(&mut stage), ["640x512 batch 2"]);
     let fixed = |stage: &Stage| {
         let manifests = stage.actor.world.library.manifests().values();
@@ -85,13 +85,13 @@ async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
     let pinned = pinned.map(|manifest| manifest.key.to_string()).next().unwrap();
     stage.ask(Request::Pin { reference: pinned });
     ask(&mut stage, &[shape(704), shape(768), shape(640)]);
-    stage.actor.refresh();
+    stage.refresh();
     built(&mut stage);
     let kept = ["512x512 batch 2", "640x512 batch 2", "704x512 batch 2", "768x512 batch 2"];
     assert_eq!(fixed(&stage), kept, "a pinned one stays");
     let before = stage.workers();
     ask(&mut stage, &[shape(768), shape(640)]);
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!(stage.workers(), before);
 }
 
@@ -130,7 +130,7 @@ async fn what_was_left_while_the_daemon_was_away_is_taken_in() {
     let text = serde_json::json!({ "version": 1, "signature": signature, "shapes": [shape(640)] });
     fs::write(&file, text.to_string()).unwrap();
     stage.actor.keep_house(Instant::now());
-    stage.actor.refresh();
+    stage.refresh();
     assert!(!file.exists());
     assert_eq!(coming(&stage).last().unwrap(), "640x512 batch 2");
 }

@@ -167,10 +167,11 @@ impl Stage {
         // What the machine that runs the tests has decides nothing.
         actor.free_memory = || None;
         actor.world.builders = 1;
-        actor.take(runtime());
-        actor.take(Message::Found(files));
-        actor.take(Message::Scanned(Scan::default()));
-        actor.refresh();
+        actor.step(runtime());
+        actor.step(Message::Found(files));
+        actor.step(Message::Scanned(Scan::default()));
+        actor.due.now();
+        actor.step(Message::Looked(Vec::new()));
         let mut stage = Self { actor, messages, told, workers, cards, data };
         if build == BuildWhen::Always {
             stage.look_if_due().await;
@@ -184,7 +185,7 @@ impl Stage {
         self.actor.do_what_is_due(Instant::now());
         // Time that only passes when nothing else is to come.
         let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
-        self.actor.take(message.unwrap());
+        self.actor.step(message.unwrap());
         advance(LOOK).await;
         yield_now().await;
     }
@@ -207,29 +208,35 @@ impl Stage {
 
     pub(crate) fn ask(&mut self, request: Request) {
         let (reply, mut answer) = oneshot::channel();
-        self.actor.ask(request, reply);
+        self.actor.step(Message::Ask(request, reply));
         let answer = answer.try_recv().unwrap();
         assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
+    }
+
+    /// Has what follows from what a test has changed done at once.
+    pub(crate) fn refresh(&mut self) {
+        self.actor.due.now();
+        self.actor.step(Message::Looked(Vec::new()));
     }
 
     /// Has the driver be of another version, and the machine looked at anew.
     pub(crate) fn update_driver(&mut self, version: &str) {
         version.clone_into(&mut self.cards.1.lock().unwrap());
-        self.actor.take(runtime());
-        self.actor.refresh();
+        self.actor.step(runtime());
+        self.refresh();
     }
 
     /// Has a GPU be of another model.
     pub(crate) fn name_gpu(&mut self, index: usize, name: &str) {
         self.cards.0.lock().unwrap()[index] = name.to_owned();
-        self.actor.take(runtime());
-        self.actor.refresh();
+        self.actor.step(runtime());
+        self.refresh();
     }
 
     /// Ends the job that began last of those under way.
     pub(crate) fn end(&mut self, result: Result<Done, Failure>) {
         let job = self.actor.world.work.last().expect("nobody is at work").want.job;
-        self.actor.take(Message::Ended(job, result));
+        self.actor.step(Message::Ended(job, result));
     }
 
     /// Ends the build under way with a plan.
@@ -246,14 +253,14 @@ impl Stage {
         let running = self.actor.running.iter().find(is_build).expect("nothing is built");
         let (plan, job) = (running.job.plan(), running.want.job);
         fs::write(plan, "plan").unwrap();
-        self.actor.take(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
+        self.actor.step(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
     }
 
     /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
     pub(crate) async fn stop_while_writing(&mut self) {
         let job = self.job();
         let phase = Progress { phase: Phase::Write, percent: 0 };
-        self.actor.take(Message::Progress(job.spec.key(), phase));
+        self.actor.step(Message::Progress(job.spec.key(), phase));
         fs::write(job.plan(), "plan").unwrap();
         let ended = Message::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
         self.actor.mailbox.send(ended);

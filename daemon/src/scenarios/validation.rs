@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::{
     build::{Done, Failure},
+    event::Message,
     gate::Sample,
     samples::findings,
     scenarios::stage::{Stage, WINDOW_S, busy, readings},
@@ -294,7 +295,7 @@ async fn memory_that_ran_out_is_validated_again_after_a_minute() {
     let next = stage.actor.next_deadline();
     assert!(next <= Instant::now() + Duration::from_secs(61));
     advance(Duration::from_secs(61)).await;
-    stage.actor.do_what_is_due(Instant::now());
+    stage.actor.step(Message::Tick);
     assert!(matches!(stage.job().task, Task::Validate(_)));
 }
 
@@ -307,7 +308,7 @@ async fn an_outdated_engine_serves_until_its_successor_was_validated() {
     config.compute_capabilities = vec!["8.9".parse().unwrap()];
     config.engines = Some(EngineKind::Shared);
     stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
-    stage.actor.reload().unwrap();
+    stage.ask(Request::Reload);
     stage.end_build();
     assert_eq!(stage.actor.world.library.manifests().len(), 2);
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))], "the old one");
@@ -320,7 +321,9 @@ async fn an_outdated_engine_serves_until_its_successor_was_validated() {
 fn materialize(stage: &mut Stage, output: &str) -> oneshot::Receiver<Reply> {
     let (reply, answer) = oneshot::channel();
     let output = output.to_owned();
-    stage.actor.ask(Request::Materialize { reference: "a".to_owned(), output }, reply);
+    stage
+        .actor
+        .step(Message::Ask(Request::Materialize { reference: "a".to_owned(), output }, reply));
     answer
 }
 
@@ -365,7 +368,7 @@ async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_bo
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
     stage.actor.world.builders = 2;
     stage.actor.free_memory = || Some(500_000_000);
-    stage.actor.refresh();
+    stage.refresh();
     let output = stage.data.path().join("a.plan");
     let _answer = materialize(&mut stage, output.to_str().unwrap());
     let tasks = |stage: &Stage| {
@@ -373,6 +376,6 @@ async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_bo
     };
     assert_eq!(tasks(&stage), [Task::Build], "half a gigabyte is too little beside it");
     stage.actor.free_memory = || Some(2_000_000_000);
-    stage.actor.refresh();
+    stage.refresh();
     assert_eq!(tasks(&stage), [Task::Build, Task::Materialize { output }]);
 }

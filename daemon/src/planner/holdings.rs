@@ -1,4 +1,4 @@
-//! What is worth keeping: the engines as [`crate::schedule`] judges them.
+//! What is worth keeping: the engines as [`crate::retention`] judges them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,17 +12,11 @@ use tracing::warn;
 use crate::{
     inventory::Identity,
     library::{proofs, unusable},
-    planner::{Place, Takes, memory_bytes, room, shared_memory_bytes, snapshot::World},
+    planner::{
+        Place, Takes, memory_bytes, plan::Eviction, room, shared_memory_bytes, snapshot::World,
+    },
     retention::{Holdings, Standing, Stored, WantedKeys, standings},
 };
-
-/// An engine that nobody needs any more.
-pub(crate) struct Unneeded {
-    pub(crate) engine: Id,
-    pub(crate) bytes: u64,
-    pub(crate) removal: Removal,
-    pub(crate) reason: String,
-}
 
 impl World {
     /// Why there is no room for an engine of so many bytes, where that is so.
@@ -160,7 +154,7 @@ impl World {
     }
 
     /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
-    pub(crate) fn unneeded(&self, now: u64) -> Vec<Unneeded> {
+    pub(crate) fn unneeded(&self, now: u64) -> Vec<Eviction> {
         let stored = self.stored();
         let standings = standings(&stored, &self.wanted_engines());
         let grace = self.config.orphan_grace().as_secs();
@@ -179,7 +173,7 @@ impl World {
                 | Standing::StandIn
                 | Standing::Retired => return None,
             };
-            Some(Unneeded { engine: stored.engine, bytes: stored.bytes, removal, reason })
+            Some(Eviction { engine: stored.engine, bytes: stored.bytes, removal, reason })
         });
         unneeded.collect()
     }

@@ -1,0 +1,268 @@
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use checkpoint::Id;
+use config::{BuildWhen, runtime::onnx_runtime};
+use engine::{EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_folder};
+
+use super::{
+    Errand, Place, Step, Takes, Want, memory_bytes,
+    slots::Slot,
+    snapshot::{News, World},
+};
+use crate::{
+    gate::Decision,
+    inventory::Held,
+    planner::{holdings::ids, room},
+};
+
+/// What is to be done now. What ends comes first, then what goes, then what begins, one at a time: each changes
+/// what follows.
+#[derive(Default)]
+pub(crate) struct Plan {
+    /// Jobs that end, and why.
+    pub(crate) end: Vec<(Id, String)>,
+    /// Engines that go.
+    pub(crate) evict: Vec<Eviction>,
+    pub(crate) dispatch: Option<Dispatch>,
+    /// What is to be done later, in order.
+    pub(crate) queue: Vec<Want>,
+}
+
+/// An engine that goes.
+#[derive(Debug)]
+pub(crate) struct Eviction {
+    pub(crate) engine: Id,
+    pub(crate) bytes: u64,
+    pub(crate) removal: Removal,
+    /// For people to read.
+    pub(crate) reason: String,
+}
+
+/// What begins.
+pub(crate) enum Dispatch {
+    /// A job.
+    Start(Box<Next>),
+    /// A checkpoint of which too little is known is read again.
+    Reread(Id),
+    /// The plan that was to be written next can't be, for this reason.
+    Refuse(String),
+}
+
+/// A job to start.
+pub(crate) struct Next {
+    pub(crate) want: Want,
+    pub(crate) slot: Slot,
+    pub(crate) spec: EngineSpec,
+    pub(crate) task: Task,
+    /// Engines that go before it begins.
+    pub(crate) evict: Vec<Id>,
+    /// The file that it is made of, or run with; of what needs none, its signature is enough.
+    pub(crate) source: Option<Source>,
+    /// Where the checkpoint that it is for lies.
+    pub(crate) location: PathBuf,
+}
+
+/// A plan with a checkpoint's weights inside that is to be written.
+pub(crate) struct Order {
+    pub(crate) weights: Id,
+    pub(crate) output: PathBuf,
+}
+
+impl Plan {
+    /// Whether nothing is left to do.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.end.is_empty() && self.evict.is_empty() && self.dispatch.is_none()
+    }
+}
+
+/// What follows from what is known.
+pub(crate) fn plan(world: &World, news: News) -> Plan {
+    let held = world.catalogue.held();
+    let end = world.to_end(&held, news);
+    if !end.is_empty() {
+        return Plan { end, ..Plan::default() };
+    }
+    let evict = world.to_evict(news);
+    if !evict.is_empty() {
+        return Plan { evict, ..Plan::default() };
+    }
+    let order = if news.stopping { None } else { world.next_order(&held) };
+    if order.is_some() {
+        return Plan { dispatch: order, ..Plan::default() };
+    }
+    let queue = world.queue(&held);
+    let dispatch = if news.stopping { None } else { world.next(&held, &queue) };
+    Plan { dispatch, queue, ..Plan::default() }
+}
+
+impl World {
+    /// The jobs that end, and why.
+    fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, String)> {
+        if news.paused {
+            return self.work.iter().map(|work| (work.want.job, "paused".to_owned())).collect();
+        }
+        let mut end = Vec::new();
+        for (number, decision) in self.decisions.iter().enumerate() {
+            let Decision::Stop(reason) = decision else { continue };
+            let Some(work) = self.work_at(Slot::Device(number)) else { continue };
+            let goes_on =
+                self.config.build == BuildWhen::Always || self.urgent.contains(&work.want.engine);
+            if !goes_on {
+                end.push((work.want.job, reason.to_string()));
+            }
+        }
+        if news.reconfigured {
+            let wanted = self.desired_keys(held);
+            let is_unwanted = |want: &Want| match want.errand {
+                Errand::Materialize => false,
+                _ if self.is_off(&want.engine) => true,
+                // Without TensorRT nobody knows.
+                Errand::Build => self.target.is_ok() && !wanted.contains(&want.engine),
+                Errand::Validate => false,
+            };
+            let unwanted = self.work.iter().filter(|work| is_unwanted(&work.want));
+            let why = || "the configuration no longer wants it".to_owned();
+            end.extend(unwanted.map(|work| (work.want.job, why())));
+        }
+        end
+    }
+
+    /// The engines that go: those that somebody said so of, or that nobody needs, or else what is too much.
+    fn to_evict(&self, news: News) -> Vec<Eviction> {
+        let is_tried = |engine: &Id| self.stuck.contains_key(engine);
+        let manifests = self.library.manifests();
+        let condemned = self.condemned.iter().filter_map(|(engine, removal)| {
+            let bytes = manifests.get(engine)?.bytes;
+            Some(Eviction { engine: *engine, bytes, removal: *removal, reason: String::new() })
+        });
+        let mut evict: Vec<_> = condemned.collect();
+        if news.tidying || news.serving && !news.stopping {
+            let unneeded = self.unneeded(self.now_s).into_iter();
+            let goes = |one: &Eviction| news.tidying || one.removal == Removal::Superseded;
+            evict.extend(unneeded.filter(goes));
+        }
+        evict.retain(|one| !is_tried(&one.engine));
+        if evict.is_empty() && !news.stopping {
+            let victims = self.holdings().excess().victims.into_iter();
+            let victims = victims.filter_map(|engine| {
+                let bytes = manifests.get(&engine)?.bytes;
+                let reason = "over the quota".to_owned();
+                Some(Eviction { engine, bytes, removal: Removal::OverQuota, reason })
+            });
+            evict.extend(victims.filter(|one| !is_tried(&one.engine)));
+        }
+        evict
+    }
+
+    /// The first in the queue that nothing speaks against, and where.
+    fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Dispatch> {
+        let mut possible = queue.iter().filter(|want| want.obstacle.is_none());
+        let (want, slot) = possible.find_map(|want| Some((want, self.slot_for(want)?)))?;
+        let held = held.get(&want.weights)?;
+        let (spec, task, evict) = match want.errand {
+            Errand::Build => {
+                let desired = self.desired(held);
+                let desired = desired.iter().find(|desired| desired.engine == want.engine)?;
+                let needed = want.takes.disk_bytes + self.disk_taken();
+                let room = self.holdings().room_for(&ids(held.identity), needed);
+                (desired.wanted.spec.clone(), Task::Build, room.victims)
+            }
+            _ => {
+                let spec = self.library.manifests().get(&want.engine)?.spec.clone();
+                let published = self.published(&want.engine, &spec, slot)?;
+                (spec, Task::Validate(published), Vec::new())
+            }
+        };
+        let source = match (want.errand, &spec.weights) {
+            (Errand::Build, Weights::Shared(_)) => None,
+            _ => Some(self.source(held)),
+        };
+        let location = held.paths.first()?.to_path_buf();
+        let source = match source {
+            Some(None) => return Some(Dispatch::Reread(want.weights)),
+            Some(source) => source,
+            None => None,
+        };
+        let want = want.clone();
+        Some(Dispatch::Start(Box::new(Next { want, slot, spec, task, evict, source, location })))
+    }
+
+    /// A file with these weights.
+    fn source(&self, held: &Held<'_>) -> Option<Source> {
+        let path: &Path = held.paths.first()?;
+        let stamp = self.catalogue.at(path)?.stamp;
+        Some(Source::Checkpoint { path: path.to_owned(), stamp })
+    }
+
+    /// Where the files of a published engine are that is run there.
+    fn published(&self, engine: &Id, spec: &EngineSpec, slot: Slot) -> Option<Published> {
+        let gpu = self.gpu_at(slot)?;
+        let folder = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
+        let kernels = self.config.data_dir.join("kernels").join(folder);
+        Some(Published {
+            plan: self.library.plan(engine),
+            kernels: kernels.join(format!("{engine}.cache")),
+            onnx_runtime: onnx_runtime(&self.config.data_dir),
+        })
+    }
+
+    /// The plan that is to be written next, unless one is under way or there is no place or no memory for it
+    /// beside what is built.
+    fn next_order(&self, held: &HashMap<Id, Held<'_>>) -> Option<Dispatch> {
+        let order = self.orders.front()?;
+        let is_under_way = self.work.iter().any(|work| work.want.errand == Errand::Materialize);
+        if is_under_way || self.work_at(Slot::Aside).is_some() {
+            return None;
+        }
+        let refuse = |why: &str| Some(Dispatch::Refuse(why.to_owned()));
+        let Some(held) = held.get(&order.weights) else { return refuse("the checkpoint is gone") };
+        let parameters = held.identity.unet_parameters;
+        let takes = Takes {
+            place: Place::Aside,
+            memory_bytes: memory_bytes(parameters),
+            ..Takes::default()
+        };
+        if self.lacks(&order.weights, &takes).is_some() {
+            return None;
+        }
+        let target = match &self.target {
+            Ok(target) => target,
+            Err(problem) => return refuse(&problem.to_string()),
+        };
+        let Wanted { spec, presets, .. } = target.baked(held.identity, &held.paths);
+        let source = self.source(held);
+        let location = held.paths.first().map(|path| path.to_path_buf());
+        let (Some(source), Some(location)) = (source, location) else {
+            return refuse("the checkpoint is gone");
+        };
+        let disk_bytes = room::needed(held.identity, &spec.weights);
+        let output = order.output.clone();
+        let want = Want {
+            job: Id::from(blake3::hash(output.as_os_str().as_encoded_bytes())),
+            errand: Errand::Materialize,
+            engine: spec.key(),
+            presets,
+            shape: None,
+            step: Step::Open,
+            number: 0,
+            weights: order.weights,
+            unet: held.identity.ids.unet,
+            newest_ns: held.newest_ns,
+            why: "asked for".to_owned(),
+            takes: Takes { disk_bytes, ..takes },
+            obstacle: None,
+        };
+        Some(Dispatch::Start(Box::new(Next {
+            want,
+            slot: Slot::Aside,
+            spec,
+            task: Task::Materialize { output },
+            evict: Vec::new(),
+            source: Some(source),
+            location,
+        })))
+    }
+}
