@@ -1,10 +1,9 @@
 //! What is kept, byte for byte: the next release, and the one after a downgrade, read the same.
 
-use checkpoint::{Architecture, Heads, Ids, Kind};
+use checkpoint::{Architecture, Heads, Identity, Ids, Kind};
 use protocol::Shape;
 
 use super::*;
-use crate::schedule::Identity;
 
 /// A line for each entry: its tree, its key and its value; what is not text stands in hex after `#`.
 const GOLDEN: &str = include_str!("learned.txt");
