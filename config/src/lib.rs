@@ -12,6 +12,7 @@ mod presets;
 pub mod runtime;
 mod size;
 mod template;
+pub mod units;
 mod webui;
 
 pub use build_when::{BuildWhen, NotABuildWhen};

@@ -10,7 +10,6 @@ mod folders;
 mod gpu;
 mod process;
 mod setup;
-mod size;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+pub(crate) use config::units::{duration, size};
 use protocol::Checkpoint;
 
 /// Digits of an id that are shown.
@@ -48,35 +49,6 @@ pub(crate) fn short_id(id: &str) -> &str {
 pub(crate) fn name(checkpoint: &Checkpoint) -> Cow<'_, str> {
     let file = checkpoint.locations.first().map(|path| path.rsplit('/').next().unwrap_or(path));
     clean(file.unwrap_or_else(|| short_id(checkpoint.key())))
-}
-
-/// Bytes for people, in powers of ten as disks and other programs' tables have them.
-pub(crate) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    // 999.5 would be shown as 1000.
-    while value >= 999.5 {
-        let Some(next) = units.next() else { break };
-        value /= 1000.0;
-        unit = next;
-    }
-    let decimals = usize::from(unit != "B" && value < 9.95);
-    format!("{value:.decimals$} {unit}")
-}
-
-/// A span of time by its two greatest units.
-pub(crate) fn duration(seconds: u64) -> String {
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
-    let shown = parts.iter().skip(first).take(2).filter(|(count, _)| *count > 0);
-    let shown: Vec<_> = shown.map(|(count, unit)| format!("{count} {unit}")).collect();
-    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
 }
 
 /// Such as `1 engine` or `2 engines`.
@@ -132,36 +104,6 @@ fn take_columns(characters: impl Iterator<Item = char>, columns: usize) -> Vec<c
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (9_949, "9.9 kB"),
-            (9_999, "10 kB"),
-            (999_600, "1.0 MB"),
-            (1_720_000_000, "1.7 GB"),
-            (u64::MAX, "18 EB"),
-        ] {
-            assert_eq!(size(bytes), expected, "{bytes}");
-        }
-    }
-
-    #[test]
-    fn durations() {
-        for (seconds, expected) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_725, "1 h 2 min"),
-            (3_605, "1 h"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(duration(seconds), expected, "{seconds}");
-        }
-    }
 
     #[test]
     fn nothing_reaches_the_terminal_unseen() {

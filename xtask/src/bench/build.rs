@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use config::units::{measured_size, measured_time};
 use serde_json::Value;
 
 use super::{lab::Lab, table::Row};
 use crate::{
     daemon::{Daemon, Options},
-    demo, process, size,
+    demo, process,
 };
 
 /// What the web UI's NVIDIA extension takes, as people tell: for each checkpoint and preset.
@@ -57,7 +58,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
     Ok(vec![
         Row::new(
             format!("{name}: open engines of both presets: time"),
-            size::seconds(ready),
+            measured_time(ready),
             EXTENSION,
             how,
         ),
@@ -69,7 +70,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
         ),
         Row::new(
             "… size",
-            size::bytes(open.iter().map(|manifest| number(manifest, "bytes")).sum::<f64>() as u64),
+            measured_size(open.iter().map(|manifest| number(manifest, "bytes")).sum::<f64>() as u64),
             "",
             "verified",
         ),
@@ -85,11 +86,11 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
 }
 
 fn seconds(seconds: f64) -> String {
-    size::seconds(Duration::from_secs_f64(seconds))
+    measured_time(Duration::from_secs_f64(seconds))
 }
 
 fn largest(manifests: &[&Value], name: &str) -> String {
-    size::bytes(greatest(manifests, name) as u64)
+    measured_size(greatest(manifests, name) as u64)
 }
 
 fn greatest(manifests: &[&Value], name: &str) -> f64 {

@@ -9,7 +9,7 @@ use super::{
     measure::{cost, median},
     table::Row,
 };
-use crate::size;
+use config::units::{measured_size, measured_time};
 
 const ROUNDS: usize = 5;
 
@@ -48,15 +48,15 @@ fn export(lab: &Lab, bounds: &Bounds) -> Result<[Row; 3]> {
         peak = peak.max(cost.peak);
     }
     let onnx = fs::metadata(output.join("unet.onnx"))?.len();
-    let file = size::bytes(fs::metadata(&checkpoint)?.len());
+    let file = measured_size(fs::metadata(&checkpoint)?.len());
     let what = format!("graph of full-size {}: time", bounds.shown);
     let how = format!("`sdtrtctl export`, fp16, median of {ROUNDS}; checkpoint of {file}, cached");
     Ok([
-        Row::new(what, size::seconds(median(times)), bounds.time, how),
-        Row::new("… resident", size::bytes(peak), bounds.resident, "most of those runs, wait4"),
+        Row::new(what, measured_time(median(times)), bounds.time, how),
+        Row::new("… resident", measured_size(peak), bounds.resident, "most of those runs, wait4"),
         Row::new(
             "… size of unet.onnx",
-            size::bytes(onnx),
+            measured_size(onnx),
             bounds.onnx,
             "weights stay where they are",
         ),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use config::units::measured_size;
 
 use super::{
     lab::Lab,
@@ -10,7 +11,7 @@ use super::{
     small::COUNT,
     table::Row,
 };
-use crate::{process, size};
+use crate::process;
 
 /// For what the start left to do.
 const REST: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let how = format!("VmRSS, {COUNT} small checkpoints known");
     let cpu = format!("CPU time over {} s, to 0.01 s, the same daemon", WATCHED.as_secs());
     Ok(vec![
-        Row::new("idle daemon: resident", size::bytes(held), "≤ 30 MB", how),
+        Row::new("idle daemon: resident", measured_size(held), "≤ 30 MB", how),
         Row::new("… of a core", format!("{share:.2} %"), "≤ 0.1 %", cpu),
     ])
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
+use config::units::{measured_size, measured_time};
 use protocol::Checkpoint;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     daemon::{Daemon, Options},
-    folders, process, size,
+    folders, process,
 };
 
 /// Odd numbers and even ones go to different folders.
@@ -67,7 +68,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     Ok(vec![
         Row::new(
             "rename of a known full-size checkpoint",
-            size::seconds(median(times)),
+            measured_time(median(times)),
             "≤ 0.5 s",
             how,
         ),
@@ -78,7 +79,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
             format!(
                 "inotify on both folders, all rounds; the daemon read {} in all, from its clients \
                  and /proc",
-                size::bytes(read)
+                measured_size(read)
             ),
         ),
     ])

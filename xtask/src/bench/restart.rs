@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::Result;
 
 use super::{lab::Lab, measure::median, opens::Opens, small::COUNT, table::Row};
-use crate::size;
+use config::units::measured_time;
 
 const ROUNDS: usize = 3;
 
@@ -26,7 +26,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     );
     let what = format!("restart with {COUNT} small checkpoints known");
     Ok(vec![
-        Row::new(what, size::seconds(median(times)), "≤ 2 s", how),
+        Row::new(what, measured_time(median(times)), "≤ 2 s", how),
         Row::new(
             "… files opened for it",
             opened.to_string(),

@@ -7,13 +7,14 @@ mod progress;
 use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
+use config::units::measured_time;
 use protocol::{Checkpoint, Client};
 use tempfile::TempDir;
 
 use crate::{
     cargo::{self, Profile, Programs},
     daemon::{self, Daemon, Options},
-    folders, process, size,
+    folders, process,
 };
 
 pub(crate) use models::write_full_size;
@@ -62,9 +63,9 @@ fn show(
     let mut client = daemon.ready(&data)?;
     let started = Instant::now();
     progress::until_ready(&mut client)?;
-    println!("ready after {}", size::seconds(started.elapsed()));
+    println!("ready after {}", measured_time(started.elapsed()));
     progress::until_nothing_is_left(&mut client)?;
-    println!("with engines for the usual sizes after {}", size::seconds(started.elapsed()));
+    println!("with engines for the usual sizes after {}", measured_time(started.elapsed()));
     let before = engines(&mut client)?;
     for command in ["status", "list"] {
         shown(&mut daemon.ctl([command]), &["sdtrtctl", command])?;
@@ -107,7 +108,7 @@ fn second(
     let name = second.file_name().context("it has a name")?.to_string_lossy().into_owned();
     let started = Instant::now();
     shown(&mut daemon.ctl(["wait", &name]), &["sdtrtctl", "wait", &name])?;
-    println!("ready after {}", size::seconds(started.elapsed()));
+    println!("ready after {}", measured_time(started.elapsed()));
     if engines(client)? != *before {
         bail!("engines were built for the second checkpoint");
     }

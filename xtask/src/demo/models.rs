@@ -10,9 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use config::units::{measured_size, measured_time};
 
 use super::say;
-use crate::{cargo::Programs, process, size};
+use crate::{cargo::Programs, process};
 
 /// What is smaller is no checkpoint, but a LoRA or an embedding among them.
 const LEAST: u64 = 500_000_000;
@@ -24,7 +25,12 @@ pub(super) fn generate(programs: &Programs, models: &Path) -> Result<PathBuf> {
     let started = Instant::now();
     write_full_size(programs, "sd15", &path)?;
     let bytes = fs::metadata(&path)?.len();
-    println!("{}, {} in {}", path.display(), size::bytes(bytes), size::seconds(started.elapsed()));
+    println!(
+        "{}, {} in {}",
+        path.display(),
+        measured_size(bytes),
+        measured_time(started.elapsed())
+    );
     Ok(path)
 }
 
@@ -53,7 +59,11 @@ pub(super) fn another(first: &Path) -> Result<PathBuf> {
 pub(super) fn link(from: &Path, models: &Path) -> Result<PathBuf> {
     let from = from.canonicalize().with_context(|| format!("no folder {}", from.display()))?;
     let newest = newest(&from)?.with_context(|| {
-        format!("no .safetensors or .ckpt of {} or more in {}", size::bytes(LEAST), from.display())
+        format!(
+            "no .safetensors or .ckpt of {} or more in {}",
+            measured_size(LEAST),
+            from.display()
+        )
     })?;
     let path = models.join(newest.file_name().context("a file has a name")?);
     symlink(&newest, &path)?;

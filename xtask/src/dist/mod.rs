@@ -28,7 +28,7 @@ pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     let tarball = tarball(&tree, &dist)?;
     for file in [&deb, &tarball] {
         let bytes = fs::metadata(file)?.len();
-        println!("{}  {}", file.display(), crate::size::bytes(bytes));
+        println!("{}  {}", file.display(), config::units::measured_size(bytes));
     }
     Ok(deb)
 }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use config::units::measured_size;
 use wheel::{DownloadError, Member, Package};
 
 use super::lock;
-use crate::{process, size};
+use crate::process;
 
 /// One library in one file on the Python package index.
 pub(super) struct Wheel {
@@ -49,7 +50,7 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     if is_whole(&library, wheel) {
         return Ok(library);
     }
-    eprintln!("fetching {name} {version}, {}", size::bytes(wheel.bytes));
+    eprintln!("fetching {name} {version}, {}", measured_size(wheel.bytes));
     // Beside the final place, so that the last step is a rename on one disk.
     let aside = tempfile::Builder::new().prefix(".install-").tempdir_in(cache)?;
     let file = download(wheel, aside.path())?;
@@ -73,7 +74,7 @@ fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     process::go_on()?;
     file.map_err(|error| match error {
         DownloadError::DiskFull => {
-            anyhow!("{error}: {} needs {}", wheel.package.name, size::bytes(200_000_000))
+            anyhow!("{error}: {} needs {}", wheel.package.name, measured_size(200_000_000))
         }
         _ => error.into(),
     })

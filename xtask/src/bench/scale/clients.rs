@@ -14,10 +14,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use config::units::measured_size;
 use protocol::{Client, Hello, Overview, Request, VERSION};
 
 use super::super::{lab::Lab, measure::resident, small::Known, table::Row};
-use crate::{daemon, process, size};
+use crate::{daemon, process};
 
 /// Each watches, and asks for the status over and over.
 const CLIENTS: usize = 200;
@@ -84,7 +85,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
         answers.load(Ordering::SeqCst)
     );
     let memory =
-        format!("{} → {} → {}", size::bytes(before), size::bytes(busy), size::bytes(after));
+        format!("{} → {} → {}", measured_size(before), measured_size(busy), measured_size(after));
     let dropped = if dropped { "dropped" } else { "not dropped" };
     Ok(vec![
         Row::new(format!("{CLIENTS} clients"), format!("{right} up to date"), "all", how),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use config::units::measured_time;
 use protocol::{Checkpoint, Client, State, question};
 
 use super::super::{
@@ -20,7 +21,7 @@ use super::super::{
 };
 use crate::{
     cargo::{self, Profile},
-    daemon, process, size,
+    daemon, process,
 };
 
 const MOVED: usize = 1000;
@@ -124,7 +125,7 @@ impl Followed {
 fn moved_row(what: &str, time: Duration, opened: usize) -> Row {
     let how = "until `list` shows it, TensorRT there; all have an engine, and each is still attached to \
                the same one, with nothing queued";
-    let measured = format!("{}, {opened} files opened", size::seconds(time));
+    let measured = format!("{}, {opened} files opened", measured_time(time));
     Row::new(what, measured, "0 files opened", how)
 }
 

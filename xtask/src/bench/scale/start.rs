@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf, process::Command, time::Duration, time::Instant};
 
 use anyhow::Result;
+use config::units::{measured_size, measured_time};
 
 use super::super::{
     b3sum,
@@ -12,7 +13,7 @@ use super::super::{
     small::Known,
     table::Row,
 };
-use crate::{folders, size};
+use crate::folders;
 
 const ROUNDS: usize = 5;
 
@@ -44,14 +45,14 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
         let measured = format!(
             "{:.1} × ({} against {})",
             middle(ours).as_secs_f64() / middle(theirs).as_secs_f64(),
-            size::seconds(middle(ours)),
-            size::seconds(middle(theirs))
+            measured_time(middle(ours)),
+            measured_time(middle(theirs))
         );
         let how = format!(
             "until `status` counts all as known, beside {other}, in turns, medians of {ROUNDS}; {} of \
              memory against {}",
-            size::bytes(most(ours)),
-            size::bytes(most(theirs))
+            measured_size(most(ours)),
+            measured_size(most(theirs))
         );
         Row::new(format!("start with {} checkpoints {what}", super::COUNT), measured, wanted, how)
     };
