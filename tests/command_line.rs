@@ -132,7 +132,7 @@ fn references_that_fit_nothing_or_too_much_are_told_apart() {
     w.write_checkpoint("two/same.safetensors", 2);
     let _daemon = w.daemon();
     w.settled_list();
-    assert!(w.ctl(&["show", "same"]).stderr.contains("any of"));
+    assert!(w.ctl(&["show", "same"]).stderr.contains("ambiguous"));
     assert!(w.ctl(&["show", "other"]).stderr.contains("other"));
     let path = w.model("one/same.safetensors");
     let shown = w.ctl(&["show".as_ref(), path.as_os_str(), "--json".as_ref()]).json();

@@ -40,13 +40,13 @@ fn a_web_ui_is_found_and_its_models_are_proposed() {
     // The models proposed; no download.
     let done = setup("\nn\n");
     assert_eq!(done.status.code(), Some(0), "{done:?}");
-    assert!(text(&done).contains("sdtrtd.toml is written"), "{done:?}");
+    assert!(text(&done).contains("sdtrtd.toml was written"), "{done:?}");
     let written = fs::read_to_string(&file).unwrap();
     let models = models.canonicalize().unwrap();
     assert!(written.contains(&format!("\nmodels_dirs = [{models:?}]\n")), "{written}");
     assert!(written.contains("\nwebui_url = \"http://127.0.0.1:7860\"\n"), "{written}");
 
     let again = setup("n\n");
-    assert!(text(&again).contains("is kept as it is"), "{again:?}");
+    assert!(text(&again).contains("was not changed"), "{again:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
 }

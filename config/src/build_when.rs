@@ -7,20 +7,20 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum BuildWhen {
-    /// `when-idle`: what takes a GPU or much of the CPU, while nobody else needs them.
+    /// `when-idle`: jobs that need a GPU or much of the CPU run while no one else needs them.
     #[serde(rename = "when-idle")]
     Idle,
-    /// `always`: whatever the machine does.
+    /// `always`: even on a busy machine.
     #[serde(rename = "always")]
     Always,
-    /// `never`: only what is asked for.
+    /// `never`: only what is requested.
     #[serde(rename = "never")]
     Never,
 }
 
 /// A text that is none of them.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("'{0}' is no time to build: 'when-idle', 'always' or 'never' is wanted")]
+#[error("invalid value '{0}': expected when-idle, always or never")]
 pub struct NotABuildWhen(String);
 
 impl FromStr for BuildWhen {

@@ -15,7 +15,7 @@ pub struct ComputeCapability {
 
 /// A text that is not of the form `MAJOR.MINOR`.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("'{0}' is not a compute capability: write it as MAJOR.MINOR, for example 8.9")]
+#[error("invalid compute capability '{0}': expected MAJOR.MINOR, such as 8.9")]
 pub struct NotAComputeCapability(String);
 
 impl FromStr for ComputeCapability {

@@ -7,17 +7,17 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum EngineKind {
-    /// `baked`: inside; an engine for each UNet.
+    /// `baked`: inside; one engine for each UNet.
     #[serde(rename = "baked")]
     Baked,
-    /// `shared`: in the model that is loaded; one engine for each preset of all checkpoints of a kind.
+    /// `shared`: in the loaded model; one engine per preset for all checkpoints of a kind.
     #[serde(rename = "shared")]
     Shared,
 }
 
 /// A text that is neither.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("'{0}' is no kind of engine: 'shared' or 'baked' is wanted")]
+#[error("invalid value '{0}': expected shared or baked")]
 pub struct NotAnEngineKind(String);
 
 impl FromStr for EngineKind {

@@ -15,57 +15,57 @@ use crate::{
     mistake::listed, paths, size,
 };
 
-/// Everything that `sdtrtd` can be told, by `sdtrtd.toml`, variables or flags of the same names.
+/// sdtrtd's configuration, from `sdtrtd.toml`, or variables or flags of the same names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Folders whose checkpoints get engines, with all folders below them.
+    /// Folders of checkpoints that get engines, including subfolders.
     pub models_dirs: Vec<PathBuf>,
-    /// Where engines and what was learned are kept.
+    /// Where engines and everything learned are stored.
     pub data_dir: PathBuf,
-    /// The socket on which `sdtrtctl` asks.
+    /// The socket for `sdtrtctl`.
     pub socket: PathBuf,
-    /// The folder of the TensorRT-RTX libraries; found by itself when absent.
+    /// The folder of the TensorRT-RTX libraries; searched for if absent.
     pub tensorrt_dir: Option<PathBuf>,
-    /// GPUs to build for, where that are not to be all that TensorRT-RTX can build for.
+    /// GPUs to build for; if empty, all that TensorRT-RTX can build for.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Where the engines' weights are; when absent, shared.
+    /// Where the engines' weights are; shared if absent.
     pub engines: Option<EngineKind>,
-    /// Seconds for which a file must not have changed before it is read.
+    /// A file is read once it has not changed for this many seconds.
     pub settle_seconds: f64,
-    /// Seconds between two full scans of the models folders, for what no event tells: changes on
-    /// network disks and behind links.
+    /// Seconds between full scans of the models folders, for changes that cause no event: on network
+    /// disks and behind links.
     pub rescan_seconds: f64,
-    /// What all engines together may take; without it, whatever the disk has.
+    /// Maximum size of all engines together; if absent, only the disk is the limit.
     #[serde(with = "size::optional")]
     pub quota: Option<ByteSize>,
-    /// Nothing is built that would leave less than this free on the engines' disk.
+    /// No engine is built that would leave less free space than this on its disk.
     #[serde(with = "size")]
     pub min_free: ByteSize,
-    /// How many shapes of each kind of UNet get an engine of their own.
+    /// Maximum number of shapes that get an engine of their own, for each kind of UNet.
     pub fixed_engines: usize,
-    /// Days for which the engines of a deleted checkpoint are kept.
+    /// Days to keep the engines of a deleted checkpoint.
     pub orphan_days: f64,
-    /// Whether the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, is kept true
-    /// when checkpoints move.
+    /// Whether to keep the index of the web UI's NVIDIA extension, `models/Unet-trt/model.json`, up to
+    /// date when checkpoints move.
     pub keep_model_json: bool,
     /// When engines are built.
     pub build: BuildWhen,
-    /// Seconds for which the machine must have been idle before a build starts.
+    /// A build starts once the machine has been idle for this many seconds.
     pub idle_seconds: f64,
-    /// The web UI to ask whether it is at work, such as `http://127.0.0.1:7860`; it must run with
+    /// The web UI to ask whether it is generating, such as `http://127.0.0.1:7860`; it must run with
     /// `--api`.
     pub webui_url: Option<String>,
     /// The web UIs that use the engines.
     pub webuis: Vec<WebUi>,
-    /// Users beside root and the daemon's own that may change things through the socket, by name or
-    /// number.
+    /// Users, by name or number, who may make changes through the socket, besides root and the
+    /// daemon's own.
     pub admins: Vec<String>,
-    /// Where figures are shown in OpenMetrics' form, such as `127.0.0.1:9101`; of this machine only.
+    /// Local address that serves OpenMetrics, such as `127.0.0.1:9101`.
     pub metrics: Option<SocketAddr>,
-    /// Presets of the user's own, beside the built-in ones.
+    /// The user's own presets, in addition to the built-in ones.
     pub presets: Vec<Preset>,
-    /// Which checkpoints get which presets; the first rule that fits decides.
+    /// Which checkpoints get which presets; the first rule that matches applies.
     pub rules: Vec<Rule>,
 }
 
@@ -105,18 +105,18 @@ pub enum Error {
     Unreadable {
         /// The configuration file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Not TOML, or not the keys and types that a configuration has.
+    /// Not TOML, or unknown keys or wrong types.
     #[error("{}", listed(.0))]
     Mistakes(Vec<Mistake>),
-    /// A value that no daemon could run with.
+    /// A value that the daemon can't use.
     #[error("{key} = {value}: {wanted}")]
     Value {
         /// The key.
         key: String,
-        /// The value it was given.
+        /// Its value.
         value: String,
         /// What it should be.
         wanted: String,
@@ -131,7 +131,7 @@ impl Error {
 }
 
 impl Config {
-    /// Has the folders of the web UIs watched as well.
+    /// Adds the web UIs' models folders to the watched ones.
     pub(crate) fn add_models_of_webuis(&mut self) {
         for webui in &self.webuis {
             let new = |dir: &&PathBuf| !self.models_dirs.contains(dir);
@@ -140,7 +140,7 @@ impl Config {
         }
     }
 
-    /// Lets every relative path start from `base`.
+    /// Makes every relative path absolute, starting at `base`.
     pub fn make_absolute(&mut self, base: &Path) {
         for path in &mut self.models_dirs {
             *path = base.join(&*path);
@@ -155,7 +155,7 @@ impl Config {
         }
     }
 
-    /// Refuses what no daemon could run with.
+    /// Refuses what the daemon can't use.
     ///
     /// # Errors
     /// Names the key, its value and what it should be.
@@ -164,7 +164,7 @@ impl Config {
             return Err(Error::value(
                 "models_dirs",
                 "[]",
-                "name at least one folder of checkpoints, with --models-dir DIR or in sdtrtd.toml",
+                "set at least one folder of checkpoints, with --models-dir DIR or in sdtrtd.toml",
             ));
         }
         for (key, seconds) in [
@@ -172,51 +172,52 @@ impl Config {
             ("rescan_seconds", self.rescan_seconds),
             ("idle_seconds", self.idle_seconds),
         ] {
-            // A day bounds it well inside what timers can hold.
+            // A day is well within the range of timers.
             if !(0.01..=86_400.0).contains(&seconds) {
-                let wanted = "seconds between 0.01 and 86400 are wanted";
+                let wanted = "expected 0.01 to 86400 seconds";
                 return Err(Error::value(key, seconds, wanted));
             }
         }
-        // A century bounds it well inside what times can hold.
+        // A century is well within the range of times.
         if !(0.0..=36_500.0).contains(&self.orphan_days) {
-            let wanted = "days between 0 and 36500 are wanted";
+            let wanted = "expected 0 to 36500 days";
             return Err(Error::value("orphan_days", self.orphan_days, wanted));
         }
-        // Each takes room and time, and more are not remembered.
+        // Each takes space and time, and no more are remembered.
         if self.fixed_engines > 64 {
-            let wanted = "a number from 0 to 64 is wanted";
+            let wanted = "expected a number from 0 to 64";
             return Err(Error::value("fixed_engines", self.fixed_engines, wanted));
         }
         if let Some(url) = self.webui_url.as_ref().filter(|url| !url.starts_with("http://")) {
-            let wanted = "a URL like http://127.0.0.1:7860 is wanted";
+            let wanted = "expected a URL such as http://127.0.0.1:7860";
             return Err(Error::value("webui_url", url, wanted));
         }
         if let Some(address) = self.metrics.filter(|address| !address.ip().is_loopback()) {
-            let wanted = "an address of this machine alone is wanted, such as 127.0.0.1:9101";
+            let wanted =
+                "expected an address that only this machine can reach, such as 127.0.0.1:9101";
             return Err(Error::value("metrics", address, wanted));
         }
         self.check_presets()
     }
 
-    /// The keys whose values are others in `new`.
+    /// The keys whose values differ in `new`.
     pub fn changes(&self, new: &Self) -> Vec<&'static Key> {
         // Neither can fail: every value has a form in TOML, but for paths that are not UTF-8.
         let [old, new] = [self, new].map(|config| Table::try_from(config).unwrap_or_default());
         KEYS.iter().filter(|key| old.get(key.name) != new.get(key.name)).collect()
     }
 
-    /// How long a file must not have changed before it is read.
+    /// How long a file must be unchanged before it is read.
     pub fn settle(&self) -> Duration {
         Duration::from_secs_f64(self.settle_seconds)
     }
 
-    /// How long the machine must have been idle before a build starts.
+    /// How long the machine must be idle before a build starts.
     pub fn idle(&self) -> Duration {
         Duration::from_secs_f64(self.idle_seconds)
     }
 
-    /// Time between two full scans.
+    /// Time between full scans.
     pub fn rescan(&self) -> Duration {
         Duration::from_secs_f64(self.rescan_seconds)
     }

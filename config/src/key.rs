@@ -1,28 +1,28 @@
-//! Every key by name: how it is written in the environment, and when a change of it counts.
+//! Every key by name: its form in the environment, and whether a change needs a restart.
 
-/// How a variable's text becomes a value.
+/// How a variable's text is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The text itself.
     Text,
     /// The text itself, a path.
     Path,
-    /// Paths with colons between.
+    /// Paths, separated by colons.
     Paths,
-    /// Words with commas between.
+    /// Words, separated by commas.
     Words,
-    /// What would stand behind `=` in the file.
+    /// What would follow `=` in the file.
     Toml,
 }
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// As the file has it.
+    /// As in the file.
     pub name: &'static str,
-    /// A running daemon can't change it.
+    /// Whether a change needs a restart of the daemon.
     pub needs_restart: bool,
-    /// What holds where it has no value.
+    /// What applies if it has no value.
     pub absent: &'static str,
     pub(crate) form: Form,
 }
@@ -38,7 +38,7 @@ impl Key {
     }
 }
 
-/// What the variables begin with.
+/// The variables' prefix.
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
@@ -46,7 +46,7 @@ pub const KEYS: [Key; 21] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
-    key("tensorrt_dir", Form::Path).absent("found by itself"),
+    key("tensorrt_dir", Form::Path).absent("found automatically"),
     key("compute_capabilities", Form::Words),
     key("engines", Form::Text).absent("shared"),
     key("settle_seconds", Form::Toml),
@@ -74,7 +74,7 @@ const fn at_start(name: &'static str, form: Form) -> Key {
     Key { needs_restart: true, ..key(name, form) }
 }
 
-/// The one of `known` that somebody who typed `typed` may have meant.
+/// The one of `known` that `typed` was probably meant to be.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
     known

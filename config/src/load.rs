@@ -27,7 +27,7 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read.
     pub file: Option<PathBuf>,
-    /// The origin of each key that is not left at its default, and of what is named in it, such as
+    /// The origin of each key that differs from its default, and of named entries in it, such as
     /// `presets.portrait.width`.
     origins: BTreeMap<String, Origin>,
 }
@@ -45,7 +45,7 @@ impl Loaded {
         }
     }
 
-    /// Lets `change` have the last word, as flags do.
+    /// Applies `change` on top, as flags do.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         let before = self.config.clone();
         change(&mut self.config);
@@ -55,10 +55,10 @@ impl Loaded {
         self
     }
 
-    /// Refuses what no daemon could run with. `architectures` are those that rules can be for.
+    /// Refuses what the daemon can't use. `architectures` are those that rules may name.
     ///
     /// # Errors
-    /// Names the key, where it is, its value and what it should be.
+    /// Names the key, its location, its value and what was expected.
     pub fn check(&self, architectures: &[String]) -> Result<(), Error> {
         let checked = self.config.check().and_then(|()| self.config.check_rules(architectures));
         checked.map_err(|error| match &error {
@@ -71,10 +71,10 @@ impl Loaded {
     }
 }
 
-/// The configuration that `file` and the variables make together. Variables win.
+/// The configuration from `file` and the variables, which override it.
 ///
 /// # Errors
-/// When the file can't be read, and for each key that is unknown or has a value of another kind.
+/// If the file can't be read, and for each unknown key or value of another type.
 pub fn load(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -99,7 +99,7 @@ pub fn load(
         Error::Mistakes(vec![Mistake { origin: Origin::Default, message }])
     })?;
     if let Some(base) = file.and_then(Path::parent) {
-        // What the web UIs' tables name; all else is absolute by now.
+        // The paths in the web UIs' tables; all others are absolute by now.
         config.make_absolute(base);
     }
     config.add_models_of_webuis();
@@ -144,7 +144,7 @@ fn read(
     toml::from_str(text).map_err(mistake)
 }
 
-/// What the tables of an array that have names hold: `NAME` and `NAME.KEY`.
+/// The named tables of an array and their keys: `NAME` and `NAME.KEY`.
 fn named(value: &Spanned<DeValue<'_>>) -> Vec<(String, Range<usize>)> {
     let DeValue::Array(entries) = value.get_ref() else { return Vec::new() };
     let mut found = Vec::new();
@@ -176,11 +176,11 @@ fn from_variables(
         };
         let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
             let known: Vec<_> = KEYS.iter().map(Key::variable).collect();
-            // Others may have variables of this prefix, the project's own tests among them.
+            // Other programs may use variables with this prefix, as the project's own tests do.
             let names = known.iter().map(String::as_str).chain(["SDTRT_CONFIG"]);
             match nearest(name, names).filter(|nearest| strsim::levenshtein(name, nearest) < 3) {
                 Some("SDTRT_CONFIG") | None => {}
-                Some(nearest) => mistake(format!("there is no such key; {nearest} is the nearest")),
+                Some(nearest) => mistake(format!("unknown key; did you mean {nearest}?")),
             }
             continue;
         };
@@ -198,9 +198,9 @@ fn from_variables(
     }
 }
 
-/// What a variable's text says, checked to be of the key's kind.
+/// A variable's value, checked to be of the key's type.
 fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
-    let text = text.to_str().ok_or("it is not UTF-8; write it into the file")?;
+    let text = text.to_str().ok_or("the value is not UTF-8; set it in the file instead")?;
     let parts = |separator| {
         let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
         Value::Array(parts.map(Value::from).collect())
@@ -212,7 +212,7 @@ fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
         Form::Toml => {
             let table: Table = toml::from_str(&format!("value = {text}"))
                 .map_err(|error| reworded(error.message()))?;
-            table.get("value").cloned().ok_or("a value is wanted")?
+            table.get("value").cloned().ok_or("expected a value")?
         }
     };
     let alone = Table::from_iter([(key.name.to_owned(), value.clone())]);
@@ -221,7 +221,7 @@ fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Lets relative paths start from `base`, and those that begin with `~/` from the home.
+/// Makes relative paths absolute: those that begin with `~/` start at the home, others at `base`.
 fn make_absolute(table: &mut Table, base: &Path) {
     for key in KEYS.iter().filter(|key| matches!(key.form, Form::Path | Form::Paths)) {
         match table.get_mut(key.name) {

@@ -1,4 +1,4 @@
-//! What is wrong, and where.
+//! Mistakes in the configuration, and where they are.
 
 use std::{fmt, path::PathBuf};
 
@@ -7,7 +7,7 @@ use crate::key::nearest;
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// No one set it.
     Default,
     /// A line of the file, counted from 1.
     File {
@@ -30,12 +30,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Something in the configuration that can't be.
+/// A mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// Where it is.
     pub origin: Origin,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what was expected.
     pub message: String,
 }
 
@@ -53,15 +53,15 @@ pub(crate) fn listed(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What to say of a key that is not one of `known`.
+/// The message for a key that is not in `known`.
 pub(crate) fn unknown<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(typed, known) {
-        Some(nearest) => format!("unknown key `{typed}`; the nearest known one is `{nearest}`"),
-        None => format!("unknown key `{typed}`; the documented file has them all"),
+        Some(nearest) => format!("unknown key `{typed}`; did you mean `{nearest}`?"),
+        None => format!("unknown key `{typed}`; the documented sdtrtd.toml lists all keys"),
     }
 }
 
-/// A message of the parser, with the nearest known key where it complains of an unknown one.
+/// A message of the parser, with the closest known key if it is about an unknown one.
 pub(crate) fn reworded(message: &str) -> String {
     // serde: unknown field `widht`, expected one of `name`, `width`
     let mut quoted = message.split('`').skip(1).step_by(2);

@@ -1,4 +1,4 @@
-//! The libraries that are known to work, and where they are put.
+//! The libraries that are known to work, and where they are installed.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ pub const LIBRARY: &str = "libtensorrt_rtx.so.1";
 /// The ONNX parser's file name, in the same folder.
 pub const ONNX_PARSER: &str = "libtensorrt_onnxparser_rtx.so.1";
 
-/// Versions that engines were built with and checked. The C++ interface follows the headers
-/// compiled in, so another version may crash on the first call: it is not tried.
+/// Tested versions. The C++ interface follows the compiled-in headers, so another version may crash on the
+/// first call: it is not tried.
 pub const TESTED: [&str; 2] = ["1.6.1.120", "1.7.1.116"];
 
-/// What TensorRT-RTX 1.6 and 1.7 build for when it is named (seen by trying).
+/// What TensorRT-RTX 1.6 and 1.7 can be told to build for (found by trying).
 pub const BUILDABLE: [ComputeCapability; 6] = [
     ComputeCapability { major: 7, minor: 5 },
     ComputeCapability { major: 8, minor: 0 },
@@ -33,32 +33,32 @@ pub struct Wheel {
     pub version: &'static str,
     /// SHA-256 of the file for x86-64 Linux, lower-case hex.
     pub sha256: &'static str,
-    /// Size of the file in MB, about.
+    /// Approximate size of the file in MB.
     pub download_mb: u32,
-    /// Size of the libraries in MB, about.
+    /// Approximate size of the libraries in MB.
     pub installed_mb: u32,
-    /// The folder inside that holds the libraries.
+    /// The folder inside that contains the libraries.
     pub folder: &'static str,
     /// File names of the libraries in it.
     pub libraries: &'static [&'static str],
-    /// Name of the folder that they are put in.
+    /// Name of the folder that they are installed in.
     pub dir: &'static str,
 }
 
 impl Wheel {
-    /// Where its libraries lie in a data folder.
+    /// Where its libraries are in a data folder.
     pub fn installed_dir(&self, data_dir: &Path) -> PathBuf {
         installed_dir(data_dir, self.dir)
     }
 
-    /// Whether all of them lie there.
+    /// Whether all of them are there.
     pub fn is_installed(&self, data_dir: &Path) -> bool {
         let dir = self.installed_dir(data_dir);
         self.libraries.iter().all(|name| dir.join(name).is_file())
     }
 }
 
-/// What engines are built and run with. No account is needed to fetch it.
+/// Builds and runs engines. Downloading it needs no account.
 pub const TENSORRT_RTX: Wheel = Wheel {
     package: "tensorrt-rtx-cu12-libs",
     version: "1.7.1.116",
@@ -70,8 +70,8 @@ pub const TENSORRT_RTX: Wheel = Wheel {
     dir: "1.7.1.116",
 };
 
-/// What computes on the CPU that which engines are proven by. The file is one Python's, whichever is
-/// here: the library in it is the same in all.
+/// Computes on the CPU what engines are validated against. The file is for one version of Python, but the
+/// library in it is the same for all.
 pub const ONNX_RUNTIME: Wheel = Wheel {
     package: "onnxruntime",
     version: "1.32.0",
@@ -83,12 +83,12 @@ pub const ONNX_RUNTIME: Wheel = Wheel {
     dir: "onnxruntime-1.32.0",
 };
 
-/// Where the TensorRT-RTX libraries of one version lie in a data folder.
+/// Where the TensorRT-RTX libraries of one version are in a data folder.
 pub fn installed_dir(data_dir: &Path, version: &str) -> PathBuf {
     data_dir.join("runtime").join(version)
 }
 
-/// ONNX Runtime's library in a data folder, if it is there; otherwise the loader may know one.
+/// ONNX Runtime's library in a data folder, if it is there; otherwise the loader may find one.
 pub fn onnx_runtime(data_dir: &Path) -> Option<PathBuf> {
     let library = ONNX_RUNTIME.installed_dir(data_dir).join(ONNX_RUNTIME.libraries[0]);
     library.is_file().then_some(library)

@@ -14,11 +14,12 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 /// # Errors
-/// When it is not written so.
+/// If it is not written like that.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(|_| {
-        let message = format!("'{text}' is not a size: write it as \"50 GB\" or \"46.5 GiB\"");
+        let message =
+            format!("invalid size '{text}': expected a value such as \"50 GB\" or \"46.5 GiB\"");
         D::Error::custom(message)
     })
 }

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::{Config, KEYS};
 
-    /// The file with all that is commented out in force.
+    /// The file with every commented-out key in effect.
     fn uncommented() -> Table {
         let line = |line: &str| match line.strip_prefix('#') {
             Some(rest) if !rest.starts_with(' ') => rest.to_owned(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct WebUi {
     /// Its own folder.
     pub path: PathBuf,
-    /// Where it looks for checkpoints: they get engines like those of `models_dirs`.
+    /// Where it looks for checkpoints, which get engines like those in `models_dirs`.
     #[serde(default)]
     pub models_dirs: Vec<PathBuf>,
     /// Where it looks for LoRAs.

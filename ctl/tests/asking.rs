@@ -178,18 +178,18 @@ fn people_get_text() {
         (&["list"], Reply::List(List(vec![one.clone()])), "queued"),
         (&["show", "a"], Reply::Checkpoint(one.clone()), "reason         next\n"),
         (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
-        (
-            &["pause"],
-            Reply::Status(Box::new(status())),
-            "paused: nothing is built until `sdtrtctl resume`\n",
-        ),
+        (&["pause"], Reply::Status(Box::new(status())), "paused until `sdtrtctl resume`\n"),
         (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing is waiting\n"),
         (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
-        (&["bench"], Reply::List(List(vec![one.clone()])), "no engine was validated on a GPU yet"),
+        (
+            &["bench"],
+            Reply::List(List(vec![one.clone()])),
+            "no engine has been validated on a GPU yet",
+        ),
         (
             &["materialize", "a", "-o", "sd.engine"],
             Reply::Materialized(materialized()),
-            "/there/sd.engine is written: 1.8 GB\n",
+            "wrote /there/sd.engine: 1.8 GB\n",
         ),
         (&["verify"], Reply::Verified(vec![verdict]), "efefefefefef   ok"),
         (&["disk"], Reply::Disk(disk()), "engines     7 B of 9 B\n"),
@@ -308,7 +308,7 @@ fn refusals_end_with_1_and_say_why_on_standard_error() {
     // Neither a daemon that dies nor one with a bug is silence or a panic.
     let hung_up = FakeDaemon::scripted(vec![]).ctl(&["list"]);
     assert_eq!(hung_up.code, Some(1));
-    assert!(hung_up.stderr.contains("stopped before it answered"), "{}", hung_up.stderr);
+    assert!(hung_up.stderr.contains("stopped before replying"), "{}", hung_up.stderr);
     let wrong = FakeDaemon::replying([Reply::List(List::default())]).ctl(&["status"]);
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.stderr.contains("'list'"), "{}", wrong.stderr);

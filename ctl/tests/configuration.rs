@@ -53,8 +53,7 @@ fn check_names_the_line_and_the_nearest_key() {
 
     let bad = Home::new("models_dirs = ['/m']\nqouta = '1 GB'");
     let checked = bad.ctl(&["config", "check"], &[]);
-    let told =
-        format!("{}:2: unknown key `qouta`; the nearest known one is `quota`", utf8(&bad.file()));
+    let told = format!("{}:2: unknown key `qouta`; did you mean `quota`?", utf8(&bad.file()));
     assert_eq!((checked.code, checked.stdout.as_str()), (Some(1), ""));
     assert!(checked.stderr.contains(&told), "{checked:?}");
     let checked = bad.ctl(&["config", "check", "--json"], &[]);

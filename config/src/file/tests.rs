@@ -107,11 +107,11 @@ fn what_cannot_be_used_is_refused_by_name() {
         ("models_dirs = ['/m']\nmin_free = '-1 GB'", "50 GB"),
         ("models_dirs = ['/m']\norphan_days = -1", "orphan_days"),
         ("models_dirs = ['/m']\nfixed_engines = 65", "from 0 to 64"),
-        ("models_dirs = ['/m']\nbuild = 'sometimes'", "'when-idle', 'always' or 'never'"),
-        ("models_dirs = ['/m']\nengines = 'big'", "'shared' or 'baked'"),
+        ("models_dirs = ['/m']\nbuild = 'sometimes'", "expected when-idle, always or never"),
+        ("models_dirs = ['/m']\nengines = 'big'", "expected shared or baked"),
         ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
         ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
-        ("models_dirs = ['/m']\nmetrics = '0.0.0.0:9101'", "of this machine alone"),
+        ("models_dirs = ['/m']\nmetrics = '0.0.0.0:9101'", "only this machine"),
         ("models_dirs = [", "sdtrtd.toml"),
     ] {
         let error = read(text).expect_err(text);

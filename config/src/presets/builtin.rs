@@ -1,4 +1,4 @@
-//! The presets that are there without being written down.
+//! The built-in presets.
 
 use super::{Preset, Range};
 
@@ -11,8 +11,8 @@ pub enum Family {
     Sdxl,
 }
 
-/// What every checkpoint gets where no rule says otherwise. Both are in one engine, in which a
-/// second profile costs 25 MB.
+/// What every checkpoint gets unless a rule says otherwise. A baked engine contains both; the second profile
+/// costs 25 MB.
 pub(super) const USUAL: [&str; 2] = ["default", "dynamic"];
 
 const BATCH: Range = Range::new(1, 1, 4);
@@ -23,8 +23,8 @@ const ONE_PIECE: Range = Range::new(75, 75, 75);
 /// Width and height, batch, tokens.
 type Sizes = (Range, Range, Range);
 
-/// The presets of the web UI's NVIDIA extension, under the names and with the sizes that they have
-/// there (its `datastructures.py`).
+/// The presets of the web UI's NVIDIA extension, with their names and sizes there (its
+/// `datastructures.py`).
 const EXTENSION: [(&str, Sizes); 6] = [
     ("512x512 | Batch Size 1 (Static)", (Range::new(512, 512, 512), ONE, ONE_PIECE)),
     ("768x768 | Batch Size 1 (Static)", (Range::new(768, 768, 768), ONE, ONE_PIECE)),

@@ -16,7 +16,7 @@ use crate::{Config, EngineKind, Error};
 
 impl Config {
     /// The presets of a checkpoint of this architecture at this path: those of the first rule that
-    /// fits, or the usual ones. None if a rule wants no engine for it.
+    /// matches, or the usual ones. Empty if a rule excludes it.
     pub fn presets_for(&self, architecture: &str, family: Family, path: &Path) -> Vec<Preset> {
         match self.rule_for(architecture, path) {
             Some(rule) => {
@@ -26,7 +26,7 @@ impl Config {
         }
     }
 
-    /// Where the weights of the engine of such a checkpoint are to be, if a rule says so.
+    /// Where the weights of such a checkpoint's engine should be, if a rule says so.
     pub fn engine_kind_for(&self, architecture: &str, path: &Path) -> Option<EngineKind> {
         self.rule_for(architecture, path)?.engines
     }
@@ -40,10 +40,10 @@ impl Config {
         own.cloned().or_else(|| builtin::find(name, family))
     }
 
-    /// Refuses a rule that no checkpoint could ever fit: a misspelled architecture.
+    /// Refuses a rule that no checkpoint can match: a misspelled architecture.
     ///
     /// # Errors
-    /// Names the architecture and those that there are.
+    /// Names the architecture and the known ones.
     pub fn check_rules(&self, architectures: &[String]) -> Result<(), Error> {
         let fits = |rule: &&Rule| architectures.iter().any(|name| rule.fits_architecture(name));
         let misspelled = self.rules.iter().find(|rule| !fits(rule));
@@ -51,16 +51,13 @@ impl Config {
             Some(name) => Err(Error::value(
                 "rules.architecture",
                 format!("{name:?}"),
-                format!(
-                    "one of these is wanted, or a pattern for some: {}",
-                    architectures.join(", ")
-                ),
+                format!("expected one of these or a pattern: {}", architectures.join(", ")),
             )),
             None => Ok(()),
         }
     }
 
-    /// Refuses presets with impossible sizes and rules that name presets that are not there.
+    /// Refuses presets with impossible sizes and rules that name unknown presets.
     pub(crate) fn check_presets(&self) -> Result<(), Error> {
         let mut names: HashSet<&str> = builtin::names().collect();
         for preset in &self.presets {
@@ -69,7 +66,7 @@ impl Config {
                 return Err(Error::value(
                     "presets.name",
                     format!("{:?}", preset.name),
-                    "this name is taken; another is wanted",
+                    "this name is taken; choose another",
                 ));
             }
         }
@@ -77,7 +74,7 @@ impl Config {
             if !names.contains(name.as_str()) {
                 let mut known: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
                 known.sort_unstable();
-                let wanted = format!("one of these is wanted: {}", known.join(", "));
+                let wanted = format!("expected one of: {}", known.join(", "));
                 return Err(Error::value("rules.presets", format!("{name:?}"), wanted));
             }
         }
@@ -169,14 +166,20 @@ mod tests {
         };
         let rule = "models_dirs = ['/m']\n[[rules]]\npresets = ['defualt']".to_owned();
         for (text, said) in [
-            (preset("width = 500"), "presets.p.width.min = 500: a multiple of 64 up to 4096; 512"),
+            (
+                preset("width = 500"),
+                "presets.p.width.min = 500: expected a multiple of 64 up to 4096; 512",
+            ),
             (preset("height = { min = 512, opt = 512, max = 700 }"), "presets.p.height.max = 700"),
-            (preset("tokens = 77"), "presets.p.tokens.min = 77: a multiple of 75 up to 750; 75"),
-            (preset("batch = 0"), "presets.p.batch.min = 0: from 1 to 32; 1"),
+            (
+                preset("tokens = 77"),
+                "presets.p.tokens.min = 77: expected a multiple of 75 up to 750; 75",
+            ),
+            (preset("batch = 0"), "presets.p.batch.min = 0: expected 1 to 32; 1"),
             (preset("batch = { min = 3, opt = 2, max = 4 }"), "min ≤ opt ≤ max"),
-            (preset("name = ''"), "a name is wanted"),
+            (preset("name = ''"), "expected a name"),
             (preset("name = 'default'"), "taken"),
-            (rule, "\"defualt\": one of these is wanted: \"1024x1024"),
+            (rule, "\"defualt\": expected one of: \"1024x1024"),
         ] {
             let config: Config = toml::from_str(&text).unwrap();
             let error = config.check().unwrap_err().to_string();

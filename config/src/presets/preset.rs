@@ -3,14 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::Range;
 use crate::Error;
 
-/// Widths and heights are multiples of this, as the web UI's NVIDIA extension has it: the UNet
-/// halves the latent, an eighth of the image, three times.
+/// Widths and heights are multiples of this, as in the web UI's NVIDIA extension: the UNet halves
+/// the latent, an eighth of the image, three times.
 const PIXEL_STEP: u64 = 64;
 
 /// Greatest width and height. Nothing that A1111 offers is larger.
 const MOST_PIXELS: u64 = 4096;
 
-/// A1111 cuts prompts into pieces of so many tokens.
+/// A1111 cuts prompts into chunks of this many tokens.
 const TOKEN_STEP: u64 = 75;
 
 /// Most tokens of a prompt.
@@ -19,11 +19,11 @@ const MOST_TOKENS: u64 = 750;
 /// Most images at once.
 const MOST_IMAGES: u64 = 32;
 
-/// A named set of sizes, in the words of the person who asks for images.
+/// A named set of sizes, in the user's terms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
-    /// The name that `sdtrtctl list` shows.
+    /// The name shown by `sdtrtctl list`.
     pub name: String,
     /// Width of an image, in pixels.
     pub width: Range,
@@ -39,7 +39,7 @@ impl Preset {
     /// Refuses sizes that the UNet can't be given.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.name.trim().is_empty() {
-            return Err(Error::value("presets.name", "\"\"", "a name is wanted"));
+            return Err(Error::value("presets.name", "\"\"", "expected a name"));
         }
         let key = |of: &str| format!("presets.{}.{of}", self.name);
         self.width.check(&key("width"), PIXEL_STEP, MOST_PIXELS)?;

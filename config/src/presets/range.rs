@@ -2,21 +2,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The least, the usual and the greatest value that a profile serves. In the configuration, a
-/// single number stands for all three.
+/// The minimum, optimum and maximum value of a profile. In the configuration, a single number sets all
+/// three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub struct Range {
-    /// Least value served.
+    /// Minimum.
     pub min: u64,
     /// The value that kernels are chosen for.
     pub opt: u64,
-    /// Greatest value served.
+    /// Maximum.
     pub max: u64,
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number, or { min = …, opt = …, max = … }, is wanted")]
+#[serde(untagged, expecting = "expected a number, or { min = …, opt = …, max = … }")]
 enum Written {
     One(u64),
     #[serde(rename_all = "lowercase")]
@@ -41,21 +41,23 @@ impl Range {
         Self { min, opt, max }
     }
 
-    /// Each value through `of`.
+    /// Applies `of` to each value.
     pub fn map(self, of: impl Fn(u64) -> u64) -> Self {
         Self::new(of(self.min), of(self.opt), of(self.max))
     }
 
-    /// Refuses values that are no multiples of `step`, larger than `most`, or not in order. `key`
-    /// is what the configuration calls this range.
+    /// Refuses values that are not multiples of `step`, larger than `most`, or not in order. `key`
+    /// is the range's name in the configuration.
     pub(super) fn check(&self, key: &str, step: u64, most: u64) -> Result<(), Error> {
         let named = [("min", self.min), ("opt", self.opt), ("max", self.max)];
         for (name, value) in named {
             if value == 0 || value % step != 0 || value > most {
                 let wanted = match (step, nearest(value, step, most)) {
-                    (1, nearest) => format!("from 1 to {most}; {nearest} is the nearest"),
+                    (1, nearest) => format!("expected 1 to {most}; {nearest} is the nearest"),
                     (_, nearest) => {
-                        format!("a multiple of {step} up to {most}; {nearest} is the nearest")
+                        format!(
+                            "expected a multiple of {step} up to {most}; {nearest} is the nearest"
+                        )
                     }
                 };
                 return Err(Error::value(format!("{key}.{name}"), value, wanted));
@@ -63,13 +65,13 @@ impl Range {
         }
         if self.min > self.opt || self.opt > self.max {
             let shown = format!("{} / {} / {}", self.min, self.opt, self.max);
-            return Err(Error::value(key, shown, "min ≤ opt ≤ max is wanted"));
+            return Err(Error::value(key, shown, "expected min ≤ opt ≤ max"));
         }
         Ok(())
     }
 }
 
-/// The multiple of `step` from `step` to `most` that is nearest to `value`, the greater of two.
+/// The multiple of `step` from `step` to `most` nearest to `value`; of two, the greater.
 fn nearest(value: u64, step: u64, most: u64) -> u64 {
     let below = value / step * step;
     let rounded =

@@ -5,24 +5,24 @@ use wildmatch::WildMatch;
 
 use crate::EngineKind;
 
-/// Which presets some checkpoints get. What is absent fits all.
+/// Which presets some checkpoints get. An absent condition matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
-    /// Name of the architecture as `sdtrtctl list` shows it; `*` and `?` stand for others.
+    /// Name of the architecture as shown by `sdtrtctl list`; `*` and `?` are wildcards.
     pub architecture: Option<String>,
-    /// A folder, with all folders below: absolute, or below a models folder.
+    /// A folder, including subfolders: absolute, or below a models folder.
     pub folder: Option<PathBuf>,
-    /// The file's name; `*` and `?` stand for others, and case does not count.
+    /// The file's name; `*` and `?` are wildcards, and case is ignored.
     pub name: Option<String>,
-    /// Names of the presets; none for no engine at all.
+    /// Names of the presets; empty for no engine at all.
     pub presets: Vec<String>,
-    /// Where the engine's weights are, where that is not as for all others.
+    /// Where the engine's weights are, if different from the default.
     pub engines: Option<EngineKind>,
 }
 
 impl Rule {
-    /// Whether it is for a checkpoint of this architecture at `path`, below one of `models_dirs`.
+    /// Whether it matches a checkpoint of this architecture at `path`, below one of `models_dirs`.
     pub(super) fn fits(&self, architecture: &str, path: &Path, models_dirs: &[PathBuf]) -> bool {
         self.fits_architecture(architecture)
             && self.folder.as_deref().is_none_or(|folder| is_below(path, folder, models_dirs))
@@ -32,7 +32,7 @@ impl Rule {
             })
     }
 
-    /// Whether it can be for a checkpoint of this architecture.
+    /// Whether it can match a checkpoint of this architecture.
     pub fn fits_architecture(&self, architecture: &str) -> bool {
         let pattern = self.architecture.as_deref();
         pattern.is_none_or(|pattern| WildMatch::new(pattern).matches(architecture))

@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use crate::{Event, Failure, Hello, Question, Reply, Request, VERSION};
 
-/// For the daemon to say who it is.
+/// Time for the daemon's hello.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// For an answer that needs no waiting; a daemon that is busy with thousands of files takes a second.
+/// Time for an ordinary reply; a daemon that is busy with thousands of files takes a second.
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// A connection to the daemon.
@@ -24,41 +24,39 @@ pub struct Client {
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error(
-        "no sdtrtd answers on {socket} ({source}); start it with `systemctl --user start sdtrtd`, \
-         without `--user` for the machine's own, or by hand: `sdtrtd --models-dir DIR`"
+        "no sdtrtd is listening on {socket} ({source}); start it with `systemctl --user start sdtrtd`, \
+         without `--user` for the system's, or directly with `sdtrtd --models-dir DIR`"
     )]
     NoDaemon {
         /// The socket tried.
         socket: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Somebody else's daemon listens there.
+    /// The socket belongs to another user.
     #[error(
-        "the socket {socket} is not yours to use ({source}); the system's is for its group: \
+        "permission denied on {socket}; add yourself to the group sdtrt with \
          `sudo adduser $USER sdtrt`, and log in again"
     )]
     Forbidden {
         /// The socket tried.
         socket: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
-    /// Something listens and says nothing: systemd, where the daemon does not come up.
+    /// Something listens but sends nothing: systemd, if the daemon doesn't start.
     #[error(
-        "sdtrtd says nothing on {socket}: it can't start, hangs, or its machine is very busy; \
-         `systemctl status sdtrtd` tells, with `--user` where it is your own"
+        "sdtrtd does not respond on {socket}: it can't start, hangs, or its machine is very busy; \
+         see `systemctl --user status sdtrtd`, without `--user` for the system's"
     )]
     Silent {
         /// The socket tried.
         socket: PathBuf,
     },
-    /// The daemon speaks another protocol.
+    /// The daemon uses another protocol.
     #[error(
-        "sdtrtd {daemon_version} speaks protocol {theirs}, this program {VERSION}; \
-         install both from one release and restart sdtrtd"
+        "sdtrtd {daemon_version} uses protocol {theirs}, but this program {VERSION}; \
+         install both from the same release and restart sdtrtd"
     )]
     VersionMismatch {
         /// Version of the daemon's program.
@@ -66,8 +64,8 @@ pub enum ConnectError {
         /// Version of its protocol.
         theirs: u32,
     },
-    /// The socket answered, but not as sdtrtd does.
-    #[error("what answers on {socket} is not sdtrtd: {source}")]
+    /// Something other than sdtrtd listens there.
+    #[error("the program listening on {socket} is not sdtrtd: {source}")]
     NotSdtrtd {
         /// The socket tried.
         socket: PathBuf,
@@ -76,17 +74,17 @@ pub enum ConnectError {
     },
 }
 
-/// Why a question has no answer.
+/// Why a question got no answer.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// No whole reply came.
-    #[error("the connection to sdtrtd broke")]
+    /// No complete reply arrived.
+    #[error("lost the connection to sdtrtd")]
     Connection(#[from] io::Error),
     /// The daemon could not do it.
     #[error(transparent)]
     Failed(#[from] Failure),
     /// The reply answers another question.
-    #[error("sdtrtd answered with '{0}', which was not asked for; please report this as a bug")]
+    #[error("unexpected reply '{0}' from sdtrtd; please report this bug")]
     OtherAnswer(String),
 }
 
@@ -94,12 +92,12 @@ impl Client {
     /// Connects and exchanges [`Hello`]s.
     ///
     /// # Errors
-    /// When nobody listens, or what listens does not speak this protocol.
+    /// If nothing listens, or what listens does not use this protocol.
     pub fn connect(socket: &Path) -> Result<Self, ConnectError> {
         let stream = UnixStream::connect(socket).map_err(|source| {
             let socket = socket.to_owned();
             match source.kind() {
-                io::ErrorKind::PermissionDenied => ConnectError::Forbidden { socket, source },
+                io::ErrorKind::PermissionDenied => ConnectError::Forbidden { socket },
                 _ => ConnectError::NoDaemon { socket, source },
             }
         })?;
@@ -132,7 +130,7 @@ impl Client {
     /// Asks a question and waits for its answer.
     ///
     /// # Errors
-    /// When the connection breaks, no reply comes in time, or the daemon can't do what was asked.
+    /// If the connection breaks, no reply arrives in time, or the daemon can't do what was requested.
     pub fn ask<Answer>(&mut self, question: Question<Answer>) -> Result<Answer, AskError> {
         let Question { request, answer } = question;
         match self.send_request(&request)? {
@@ -141,22 +139,22 @@ impl Client {
         }
     }
 
-    /// Sends one request and waits for its reply, whatever that is.
+    /// Sends one request and waits for its reply, of whatever kind.
     ///
     /// # Errors
-    /// When the connection breaks, the reply is not one, or none comes in time.
+    /// If the connection breaks, the reply is invalid, or none arrives in time.
     pub fn send_request(&mut self, request: &Request) -> io::Result<Reply> {
         self.give(time_for(request))?;
         self.send(request)?;
         self.receive()?.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::UnexpectedEof, "sdtrtd stopped before it answered")
+            io::Error::new(io::ErrorKind::UnexpectedEof, "sdtrtd stopped before replying")
         })
     }
 
-    /// Asks for events; they end when the daemon stops or drops a watcher that is too slow.
+    /// Requests events; they end when the daemon stops or drops a watcher that is too slow.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// If the connection breaks.
     pub fn watch(mut self) -> io::Result<Events> {
         self.give(None)?;
         self.send(&Request::Watch)?;
@@ -179,7 +177,7 @@ impl Client {
         let read = self.lines.read_line(&mut line).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => io::Error::new(
                 io::ErrorKind::TimedOut,
-                "sdtrtd does not answer; it hangs, or its machine is very busy",
+                "sdtrtd does not respond: it hangs, or its machine is very busy",
             ),
             _ => error,
         });
@@ -190,7 +188,7 @@ impl Client {
     }
 }
 
-/// `None` for as long as it takes: every engine, or every folder, may have to be read, or a GPU waited for.
+/// `None` means no limit: every engine or folder may have to be read, or a GPU waited for.
 fn time_for(request: &Request) -> Option<Duration> {
     match request {
         Request::Wait { timeout_s, .. } => {

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What is asked of the UNet, in the words of the person who asks for images.
+/// A requested image, in the user's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Image {
@@ -12,7 +12,7 @@ pub struct Image {
     pub batch: u64,
     /// Tokens of the longer prompt.
     pub tokens: u64,
-    /// By how much the hires fix enlarges the image, where it is on.
+    /// The hires fix's upscale factor, if it is on.
     pub hires: Option<f64>,
 }
 
@@ -24,7 +24,7 @@ pub struct Coverage {
     pub weights_id: String,
     /// Such as `sd1`.
     pub architecture: String,
-    /// The first path at which it lies.
+    /// Its first path.
     pub location: Option<String>,
     /// The passes, in order.
     pub passes: Vec<PassCoverage>,
@@ -42,13 +42,13 @@ pub struct PassCoverage {
     pub height: u64,
     /// Key of the engine on disk that serves it.
     pub engine: Option<String>,
-    /// Number of the optimization profile, from 0, in that engine or the one to come.
+    /// Number of the optimization profile, from 0, in that engine or the one to be built.
     pub profile: Option<usize>,
-    /// The preset that this profile is of; absent where it is for one shape.
+    /// The profile's preset; absent if it is for a single shape.
     pub preset: Option<String>,
-    /// It serves this one shape alone, and is the faster for it.
+    /// It serves only this shape, and is faster for it.
     pub fixed: bool,
-    /// Milliseconds that one call of this size was measured to take here.
+    /// Measured duration of one call of this size, in milliseconds.
     pub milliseconds: Option<f64>,
     /// Why no engine on disk serves it, and what to do.
     pub problem: Option<String>,

@@ -2,43 +2,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::Checkpoint;
 
-/// What takes the room in the data folder. All sizes are bytes.
+/// Disk usage of the data folder. All sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disk {
-    /// The entries of `list` that have engines. Those that share a UNet share its engines.
+    /// The entries of `list` that have engines. Those with the same UNet have the same engines.
     pub checkpoints: Vec<Checkpoint>,
-    /// What it comes to.
+    /// The totals.
     pub sums: Sums,
-    /// What all engines together may take; absent where that is not limited.
+    /// Maximum size of all engines together; absent if there is no limit.
     pub quota: Option<u64>,
-    /// Free on the engines' disk.
+    /// Free space on the engines' disk.
     pub free: u64,
-    /// What a build must leave of that.
+    /// How much of that a build must leave free.
     pub min_free: u64,
 }
 
-/// What each kind of file comes to, in bytes.
+/// Total size of each kind of file, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sums {
     /// All engines.
     pub engines: u64,
-    /// Those of them that no file belongs to any more.
+    /// Engines that no longer belong to any file.
     pub orphans: u64,
-    /// What TensorRT said while it built.
+    /// TensorRT's logs of builds.
     pub logs: u64,
     /// Unfinished engines.
     pub scratch: u64,
     /// Installed libraries: TensorRT-RTX and ONNX Runtime.
     pub runtimes: u64,
-    /// What was learned of files.
+    /// What was learned about files.
     pub learned: u64,
-    /// Kernels that were compiled for GPUs.
+    /// Kernels compiled for GPUs.
     pub kernels: u64,
 }
 
-/// Something that is of no use any more.
+/// Something that is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Garbage {
@@ -46,6 +46,6 @@ pub struct Garbage {
     pub path: String,
     /// Its size.
     pub bytes: u64,
-    /// Why it goes.
+    /// Why it is deleted.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! What a watcher gets, and what it makes of it.
+//! What a watcher receives, and the state that follows from it.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Building, Checkpoint, Gpu, ModelsDir, Queued, Runtime, State, Status};
 
-/// What a watcher gets: everything first, then each change of what `status` and `list` show, but for the time that
-/// passes ([`crate::Daemon::uptime_s`], [`Building::elapsed_s`]). [`Overview::apply`] takes it in.
+/// What a watcher receives: first everything, then each change of what `status` and `list` show, except for passing
+/// time ([`crate::Daemon::uptime_s`], [`Building::elapsed_s`]). [`Overview::apply`] applies it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", content = "value", rename_all = "snake_case")]
 pub enum Event {
-    /// Everything: first of all, and again where a client lagged behind.
+    /// Everything: the first event, and again if a client fell behind.
     State {
         /// As `status` shows it.
         status: Box<Status>,
@@ -23,9 +23,9 @@ pub enum Event {
     Checkpoint(Checkpoint),
     /// The entry with this [`Checkpoint::key`] is gone.
     Gone(String),
-    /// The jobs under way: one goes on, has begun or has ended.
+    /// The running jobs: one made progress, started or ended.
     Building(Vec<Building>),
-    /// What waits for its turn.
+    /// The waiting jobs.
     Queue(Vec<Queued>),
     /// [`Status::paused`].
     Paused(bool),
@@ -33,11 +33,11 @@ pub enum Event {
     Gate(Option<String>),
     /// [`Status::counts`].
     Counts(BTreeMap<State, usize>),
-    /// The GPUs, or how they are used.
+    /// The GPUs, or their use.
     Gpus(Vec<Gpu>),
-    /// The models folders, or what is wrong with one.
+    /// The models folders, or their problems.
     ModelsDirs(Vec<ModelsDir>),
-    /// TensorRT was found, is another one, or is gone.
+    /// TensorRT was found, replaced or lost.
     Runtime {
         /// [`Status::runtime`].
         runtime: Option<Runtime>,
@@ -46,7 +46,7 @@ pub enum Event {
     },
 }
 
-/// What `status` and `list` show, kept up by events.
+/// What `status` and `list` show, kept up to date by events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overview {
     /// As `status` shows it; absent before the first [`Event::State`].
@@ -56,7 +56,7 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Takes an event in. Before the first [`Event::State`] nothing else means anything, and is passed over.
+    /// Applies an event. Those before the first [`Event::State`] mean nothing, and are ignored.
     pub fn apply(&mut self, event: Event) {
         if let Event::State { status, checkpoints } = event {
             let keyed = checkpoints.into_iter().map(|entry| (entry.key().to_owned(), entry));
@@ -84,14 +84,14 @@ impl Overview {
         }
     }
 
-    /// The jobs under way.
+    /// The running jobs.
     pub fn building(&self) -> &[Building] {
         self.status.as_ref().map_or(&[], |status| &status.building)
     }
 }
 
 impl Status {
-    /// The events that make `self` of what was told `before`, but for the time that passed.
+    /// The events that turn `before` into `self`, except for the time that passed.
     pub fn since(&self, before: &Self) -> Vec<Event> {
         let mut events = Vec::new();
         let mut note = |changed: bool, event: fn(&Self) -> Event| {
@@ -120,8 +120,8 @@ impl Status {
     }
 }
 
-/// The events that make the entries `now` of those `before`. New ones come first: an unread file that got its id is
-/// gone under its path only.
+/// The events that turn the entries `before` into those `now`. New ones come first: a file that got its id is gone
+/// only under its path.
 pub fn list_changes(
     before: &BTreeMap<String, Checkpoint>,
     now: &BTreeMap<String, Checkpoint>,

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// Its engine was published.
     Built,
-    /// Its engine was run on a GPU; the engine itself tells what was found.
+    /// Its engine was run on a GPU; see the engine for the results.
     #[serde(alias = "tried")]
     Validated,
-    /// It will not be done again by itself.
+    /// It will not be retried automatically.
     Failed,
-    /// A build ended early, and its engine waits for its turn again.
+    /// The job ended early, and its engine is queued again.
     Abandoned,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A build or a validation that has ended.
+/// A finished build or validation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finished {
@@ -37,23 +37,23 @@ pub struct Finished {
     pub engine: String,
     /// The checkpoint that it was built from or validated with.
     pub weights_id: String,
-    /// Where that lay then.
+    /// Where that was at the time.
     pub location: String,
-    /// The presets that it holds, in one text.
+    /// Its presets, in one text.
     pub preset: String,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, unless it was built or validated.
     pub reason: Option<String>,
-    /// Whole seconds that it took.
+    /// Duration in whole seconds.
     pub seconds: u64,
-    /// Size of the engine that was built.
+    /// Size of the engine, in bytes.
     pub bytes: Option<u64>,
     /// When it ended, in seconds since 1970.
     pub ended_at: u64,
 }
 
-/// What a worker and TensorRT said.
+/// Messages of a worker and TensorRT.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobLog {
@@ -61,13 +61,13 @@ pub struct JobLog {
     pub engine: String,
     /// The file.
     pub path: String,
-    /// What it holds, or the last megabyte of it.
+    /// Its contents, or the last megabyte of them.
     pub text: String,
-    /// The beginning was left out.
+    /// Whether the beginning was omitted.
     pub is_cut: bool,
 }
 
-/// A plan with a checkpoint's weights inside, written where somebody wanted it.
+/// A plan with a checkpoint's weights inside, written to a chosen file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Materialized {

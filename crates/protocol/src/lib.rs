@@ -1,12 +1,11 @@
 //! What `sdtrtd` and its clients say to each other, and the client.
 //!
-//! One JSON value a line, UTF-8, over a Unix stream socket. Each side sends its [`Hello`] first,
-//! and a client whose [`VERSION`] differs goes no further. Then the client sends one [`Request`] a
-//! line and gets one [`Reply`] for each, in order; a line that is no request gets
-//! [`Failure::Malformed`], and one longer than [`REQUEST_LIMIT`] ends the connection. [`question`] has a function for
-//! each request, which ties it to the type of its answer. After [`Request::Watch`] the daemon sends [`Event`]s until
-//! the client hangs up: the whole state first, then what changes, and the whole state once more where the client was
-//! too slow for that. An [`Overview`] takes them in.
+//! One JSON value per line, UTF-8, over a Unix stream socket. Each side sends its [`Hello`] first, and a client
+//! with another [`VERSION`] stops there. Then the client sends one [`Request`] per line and gets one [`Reply`] for
+//! each, in order; an invalid request gets [`Failure::Malformed`], and a line longer than [`REQUEST_LIMIT`] ends
+//! the connection. [`question`] has a function for each request, which ties it to the type of its answer. After
+//! [`Request::Watch`] the daemon sends [`Event`]s until the client hangs up: first the whole state, then changes,
+//! and the whole state again if the client was too slow for them. An [`Overview`] applies them.
 //!
 //! ```text
 //! client  {"protocol":2,"version":"0.1.0"}
@@ -17,9 +16,9 @@
 //! daemon  {"reply":"failed","value":{"kind":"not_found","reference":"no-such","similar":[]}}
 //! ```
 //!
-//! Fields that are absent are null, and may be left out of a request. Who connects may look
-//! ([`Request::only_looks`]); changing things is for root, the daemon's own user and the `admins` of its
-//! configuration.
+//! Absent fields are null, and may be omitted from a request. Everyone who can connect may query
+//! ([`Request::only_looks`]); only root, the daemon's own user and the `admins` in its configuration may make
+//! changes.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -66,7 +65,7 @@ pub use state::{
 };
 pub use webui::ExtensionIndex;
 
-/// Raised whenever a line's meaning changes; both sides must have the same.
+/// Incremented when a line's meaning changes; both sides must have the same.
 pub const VERSION: u32 = 2;
 
 /// Longest line that the daemon accepts from a client, in bytes.

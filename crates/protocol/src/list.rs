@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Checkpoint, Engine};
 
-/// What [`Request::List`](crate::Request::List) shows. On the wire it holds each engine once: thousands of
-/// checkpoints may have the same.
+/// What [`Request::List`](crate::Request::List) shows. On the wire it contains each engine once: thousands of
+/// checkpoints may share one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "Wire", try_from = "Wire")]
 pub struct List(pub Vec<Checkpoint>);
 
-/// A list whose checkpoints name their engines.
+/// A list whose checkpoints refer to their engines.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Wire {
     /// Each without its engines.
     checkpoints: Vec<Checkpoint>,
-    /// Places in `engines` of those that each checkpoint has.
+    /// For each checkpoint, the indices of its engines in `engines`.
     engines_of: Vec<Vec<usize>>,
     engines: Vec<Arc<Engine>>,
 }
@@ -46,7 +46,7 @@ impl TryFrom<Wire> for List {
     fn try_from(wire: Wire) -> Result<Self, String> {
         let Wire { mut checkpoints, engines_of, engines } = wire;
         if checkpoints.len() != engines_of.len() {
-            return Err("`engines_of` has an entry for each checkpoint".to_owned());
+            return Err("`engines_of` must have one entry for each checkpoint".to_owned());
         }
         for (checkpoint, places) in checkpoints.iter_mut().zip(engines_of) {
             let engine = |place: usize| {
@@ -128,7 +128,7 @@ mod tests {
     fn a_list_that_does_not_add_up_is_refused() {
         for (engines_of, why) in [
             (serde_json::json!([[0]]), "there is no engine 0"),
-            (serde_json::json!([]), "an entry for each checkpoint"),
+            (serde_json::json!([]), "one entry for each checkpoint"),
         ] {
             let wire = serde_json::json!({
                 "checkpoints": [checkpoint("a", &[])], "engines_of": engines_of, "engines": []

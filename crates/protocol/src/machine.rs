@@ -2,20 +2,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Gpu, Runtime};
 
-/// What there is to build with, as `sdtrtd probe` prints it.
+/// This machine's GPUs and TensorRT, as `sdtrtd probe` prints them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Machine {
-    /// Version of the program that looked.
+    /// Version of the program.
     pub version: String,
     /// Version of NVIDIA's driver.
     pub driver: Option<String>,
-    /// Why there is none.
+    /// Why it is missing.
     pub driver_problem: Option<String>,
-    /// NVIDIA GPUs, their readings left out.
+    /// NVIDIA GPUs, without readings.
     pub gpus: Vec<Gpu>,
     /// The TensorRT that would be used.
     pub runtime: Option<Runtime>,
-    /// Why there is none, and what to do.
+    /// Why it is missing, and what to do.
     pub runtime_problem: Option<String>,
 }

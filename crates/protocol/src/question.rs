@@ -1,15 +1,15 @@
-//! What a client can ask, tied to what it is answered.
+//! What a client can ask, tied to the type of the answer.
 
 use crate::{
     Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
     Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
 };
 
-/// A request and how its answer is taken from the reply. [`crate::Client::ask`] asks it.
+/// A request, and how to extract its answer from the reply. [`crate::Client::ask`] asks it.
 #[derive(Debug)]
 pub struct Question<Answer> {
     pub(crate) request: Request,
-    /// Says which kind of reply it is if it answers another question.
+    /// The error is the reply's kind, if it answers another question.
     pub(crate) answer: fn(Reply) -> Result<Answer, String>,
 }
 

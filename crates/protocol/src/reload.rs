@@ -1,11 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-/// What reading the configuration again came to. Keys that did not change are in neither list.
+/// The result of rereading the configuration. Unchanged keys are in neither list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reloaded {
-    /// Keys whose new values are in force.
+    /// Keys whose new values were applied.
     pub applied: Vec<String>,
-    /// Keys whose new values come into force when sdtrtd is started again.
+    /// Keys whose new values need a restart of sdtrtd.
     pub needs_restart: Vec<String>,
 }

@@ -15,7 +15,7 @@ pub struct Hello {
     pub version: String,
 }
 
-/// What a client asks. A `reference` is an id prefix, a path or a file name.
+/// A client's request. A `reference` is an id prefix, a path or a file name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -26,7 +26,7 @@ pub enum Request {
     List,
     /// [`Reply::Checkpoint`].
     Show {
-        /// Which one.
+        /// The checkpoint.
         reference: String,
     },
     /// Which engine would make an image, for one checkpoint or for all; [`Reply::Coverage`].
@@ -36,47 +36,47 @@ pub enum Request {
         /// The image.
         image: Image,
     },
-    /// Builds what is missing next, also after a failure or a removal; [`Reply::Checkpoint`].
+    /// Builds missing engines next, even after a failure or a removal; [`Reply::Checkpoint`].
     Build {
-        /// Which one.
+        /// The checkpoint.
         reference: String,
-        /// At once, even while builds are paused or the machine is busy.
+        /// At once, even while paused or on a busy machine.
         now: bool,
     },
-    /// Builds nothing until [`Request::Resume`], also after a restart; [`Reply::Status`].
+    /// Stops the running jobs, and starts none until [`Request::Resume`], even after a restart; [`Reply::Status`].
     Pause,
     /// Ends a pause; [`Reply::Status`].
     Resume,
-    /// Tries again what failed or was rejected; [`Reply::Checkpoint`].
+    /// Retries what failed or was rejected; [`Reply::Checkpoint`].
     Retry {
-        /// Which one.
+        /// The checkpoint.
         reference: String,
     },
-    /// Builds an engine with the checkpoint's weights inside; [`Reply::Materialized`] once it is there.
+    /// Builds an engine with the checkpoint's weights inside; [`Reply::Materialized`] once it is written.
     Materialize {
-        /// Which one.
+        /// The checkpoint.
         reference: String,
-        /// The file to write: an absolute path in a folder that is there, where nothing is yet.
+        /// The file to write: an absolute path to a new file in an existing folder.
         output: String,
     },
-    /// Tells which shapes a front end was asked for, so that they get engines of their own; [`Reply::Noted`].
+    /// Reports shapes that a front end was asked for, so that they get engines of their own; [`Reply::Noted`].
     Shapes {
         /// Signature of the UNet, 64 hex digits.
         signature: String,
         /// The shapes.
         shapes: Vec<Shape>,
     },
-    /// Deletes an engine, which then stays away until it is asked for; [`Reply::Removed`].
+    /// Deletes an engine, which is then rebuilt only on request; [`Reply::Removed`].
     Remove {
         /// Prefix of the engine's key.
         engine: String,
     },
-    /// Scans the folders, then replies once nothing is left to do for `reference`, or at all:
+    /// Scans the folders, then replies once nothing is left to do, for `reference` or at all:
     /// [`Reply::List`] of what was waited for, or [`Failure::TimedOut`].
     Wait {
-        /// Which one; it may appear later.
+        /// The checkpoint; it may appear later.
         reference: Option<String>,
-        /// Seconds to wait at most.
+        /// Maximum time to wait, in seconds.
         timeout_s: f64,
     },
     /// [`Event`]s from here on.
@@ -85,11 +85,11 @@ pub enum Request {
     Verify,
     /// The web UIs around the models folders; [`Reply::WebUis`].
     WebUis,
-    /// What takes the room; [`Reply::Disk`].
+    /// Disk usage; [`Reply::Disk`].
     Disk,
-    /// Keeps engines whatever comes; [`Reply::Engines`].
+    /// Never deletes these engines; [`Reply::Engines`].
     Pin {
-        /// Prefix of an engine's key; or a reference, for all engines that the checkpoint has.
+        /// Prefix of an engine's key; or a reference, for all of the checkpoint's engines.
         reference: String,
     },
     /// Undoes [`Request::Pin`]; [`Reply::Engines`].
@@ -97,28 +97,26 @@ pub enum Request {
         /// As for [`Request::Pin`].
         reference: String,
     },
-    /// Deletes what is of no use any more; [`Reply::Garbage`].
+    /// Deletes what is no longer needed; [`Reply::Garbage`].
     Gc {
-        /// Only tells what would go.
+        /// Only reports what would be deleted.
         dry_run: bool,
     },
-    /// What was said during a build; [`Reply::Log`].
+    /// A build's log; [`Reply::Log`].
     Log {
-        /// Prefix of an engine's key, or a reference; the build under way where absent, or the last
-        /// one.
+        /// Prefix of an engine's key, or a reference; if absent, the running build or the last one.
         reference: Option<String>,
     },
-    /// Builds that have ended; [`Reply::History`].
+    /// Finished builds; [`Reply::History`].
     History,
-    /// Reads the configuration again and applies what a running daemon can; [`Reply::Reloaded`].
+    /// Rereads the configuration and applies what a running daemon can; [`Reply::Reloaded`].
     Reload,
-    /// Looks for the TensorRT libraries again; [`Reply::Status`].
+    /// Searches for the TensorRT libraries again; [`Reply::Status`].
     FindRuntime,
 }
 
 impl Request {
-    /// Whether it does no more than look: for whoever may connect, and not only for those who may
-    /// change things.
+    /// Whether it changes nothing, so that everyone who may connect may send it.
     pub fn only_looks(&self) -> bool {
         match self {
             Self::Status
@@ -131,16 +129,16 @@ impl Request {
             | Self::Disk
             | Self::Log { .. }
             | Self::History
-            // Whoever makes images may say of which size.
+            // Whoever generates images may report their sizes.
             | Self::Shapes { .. }
             | Self::Gc { dry_run: true } => true,
-            // Verifying removes what is damaged.
+            // Verifying removes damaged engines.
             _ => false,
         }
     }
 }
 
-/// What the daemon answers.
+/// The daemon's reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "reply", content = "value", rename_all = "snake_case")]
@@ -155,7 +153,7 @@ pub enum Reply {
     Coverage(Vec<Coverage>),
     /// To [`Request::Materialize`].
     Materialized(Materialized),
-    /// To [`Request::Remove`]: the key of the engine that is gone.
+    /// To [`Request::Remove`]: the deleted engine's key.
     Removed(String),
     /// To [`Request::Verify`].
     Verified(Vec<Verdict>),
@@ -165,29 +163,29 @@ pub enum Reply {
     Disk(Disk),
     /// To [`Request::Pin`] and [`Request::Unpin`]: the engines as they are now.
     Engines(Vec<Engine>),
-    /// To [`Request::Gc`]: what went, or would.
+    /// To [`Request::Gc`]: what was deleted, or would be.
     Garbage(Vec<Garbage>),
     /// To [`Request::Log`].
     Log(JobLog),
-    /// To [`Request::History`]: the newest first.
+    /// To [`Request::History`]: newest first.
     History(Vec<Finished>),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To [`Request::Shapes`].
     Noted,
-    /// The request could not be met.
+    /// The request failed.
     Failed(Failure),
 }
 
 impl Reply {
-    /// Its kind, as the wire names it.
+    /// Its kind, as on the wire.
     pub(crate) fn kind(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value["reply"].as_str().unwrap_or("nothing").to_owned()
     }
 }
 
-/// What verifying found of one engine.
+/// The result of verifying one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
@@ -195,46 +193,46 @@ pub struct Verdict {
     pub key: String,
     /// The plan.
     pub path: String,
-    /// What is wrong with it; absent where it is as its manifest says.
+    /// What is wrong with it; absent if it matches its manifest.
     pub problem: Option<String>,
 }
 
-/// Why a request could not be met.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Failure {
     /// Nothing has this id, path or name.
-    #[error("nothing here is known as '{reference}'; {}", did_you_mean(similar))]
+    #[error("no checkpoint or engine matches '{reference}'; {}", did_you_mean(similar))]
     NotFound {
-        /// What was asked for.
+        /// The requested reference.
         reference: String,
-        /// Names that come near to it, the nearest first.
+        /// Similar names, the most similar first.
         similar: Vec<String>,
     },
-    /// Several things have this id prefix or name.
-    #[error("'{reference}' could be any of: {}", candidates.join(", "))]
+    /// Several things match.
+    #[error("'{reference}' is ambiguous; it matches {}", candidates.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The requested reference.
         reference: String,
-        /// Each by something longer.
+        /// An unambiguous reference for each.
         candidates: Vec<String>,
     },
-    /// The time was up first.
-    #[error("not finished after {seconds} s: {what}")]
+    /// The time ran out first.
+    #[error("timed out after {seconds} s: {what}")]
     TimedOut {
         /// Seconds waited.
         seconds: f64,
         /// What was not finished.
         what: String,
     },
-    /// The line was not a request.
-    #[error("not a request: {message}")]
+    /// The line is not a valid request.
+    #[error("invalid request: {message}")]
     Malformed {
         /// What is wrong with it.
         message: String,
     },
-    /// It was tried and did not work.
+    /// It was tried and failed.
     #[error("{message}")]
     Other {
         /// What happened, to what, what to do.
@@ -244,7 +242,7 @@ pub enum Failure {
 
 fn did_you_mean(similar: &[String]) -> String {
     match similar {
-        [] => "`sdtrtctl list` shows what is".to_owned(),
+        [] => "`sdtrtctl list` shows all of them".to_owned(),
         names => format!("did you mean {}?", names.join(" or ")),
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Pixels of the image for one of the latent, each way: sizes are multiples of this.
+/// Pixels of the image for each one of the latent: sizes are multiples of this.
 const STEP: u64 = 8;
 
 /// Greatest width and height.
@@ -11,7 +11,7 @@ const MOST_PIXELS: u64 = 4096;
 /// Most images in one call.
 const MOST_IMAGES: u64 = 32;
 
-/// What one call of the UNet is for.
+/// The image size and batch of one UNet call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shape {
@@ -19,22 +19,22 @@ pub struct Shape {
     pub width: u64,
     /// Pixels.
     pub height: u64,
-    /// Images in the call, those without the prompt counted too.
+    /// Images in the call, with and without the prompt.
     pub batch: u64,
 }
 
 impl Shape {
-    /// What keeps an engine from being built for it, for people to read.
+    /// Why no engine can be built for it, in words.
     pub fn problem(&self) -> Option<String> {
         for (name, pixels) in [("width", self.width), ("height", self.height)] {
             if pixels == 0 || pixels % STEP != 0 || pixels > MOST_PIXELS {
                 return Some(format!(
-                    "{name} {pixels} is no size of an image: a multiple of {STEP} up to {MOST_PIXELS} is wanted"
+                    "invalid {name} {pixels}: expected a multiple of {STEP} up to {MOST_PIXELS}"
                 ));
             }
         }
         let is_batch = (1..=MOST_IMAGES).contains(&self.batch);
-        (!is_batch).then(|| format!("batch {} is not from 1 to {MOST_IMAGES}", self.batch))
+        (!is_batch).then(|| format!("invalid batch {}: expected 1 to {MOST_IMAGES}", self.batch))
     }
 }
 
@@ -54,11 +54,11 @@ mod tests {
             ((512, 768, 2), ""),
             ((8, 4096, 1), ""),
             ((1016, 520, 32), ""),
-            ((500, 512, 2), "width 500 is no size of an image: a multiple of 8"),
-            ((512, 0, 2), "height 0"),
-            ((4104, 512, 2), "width 4104"),
-            ((512, 512, 0), "batch 0 is not from 1 to 32"),
-            ((512, 512, 33), "batch 33"),
+            ((500, 512, 2), "invalid width 500: expected a multiple of 8"),
+            ((512, 0, 2), "invalid height 0"),
+            ((4104, 512, 2), "invalid width 4104"),
+            ((512, 512, 0), "invalid batch 0: expected 1 to 32"),
+            ((512, 512, 33), "invalid batch 33"),
         ] {
             let shape = Shape { width, height, batch };
             let problem = shape.problem();

@@ -1,4 +1,4 @@
-//! What the daemon knows, as clients see it. Paths are text: bytes that are not UTF-8 show as U+FFFD.
+//! The daemon's state as clients see it. Paths are text: bytes that are not UTF-8 become U+FFFD.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -6,35 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GpuReading, Shape};
 
-/// How far a checkpoint has come.
+/// A checkpoint's or an engine's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// The file is new or changing; it is not read before it has stopped.
+    /// The file is new or changing; it is read once it stops changing.
     Settling,
     /// Its tensors are being read.
     Identifying,
-    /// An engine is missing, or not yet validated on the GPU, and waits for its turn.
+    /// An engine is missing, or not yet validated on the GPU, and is waiting.
     Queued,
     /// An engine is being built, or validated for the first time.
     Building,
-    /// The engines of its presets are there.
+    /// The engines of its presets are available.
     Ready,
-    /// An engine is missing and will not come by itself; the reason says what to do.
+    /// An engine is missing and will not be built automatically; the reason says what to do.
     Failed,
     /// Not a checkpoint that engines can be built for; the reason says why.
     Rejected,
-    /// No engine is wanted for it: the configuration says so, or the one that it had was removed; the reason
-    /// says which.
+    /// It should have no engine: the configuration says so, or its engine was removed; the reason says which.
     Off,
-    /// No file that can be seen has this content, but a disk or a folder is away that may hold one; its
-    /// engines are kept for as long as that lasts.
+    /// No visible file has these weights, but one may be on a disk or in a folder that is unavailable; until
+    /// that returns, its engines are kept.
     Away,
-    /// No file has this content any more; its engines are kept for a time.
+    /// No file has these weights any more; its engines are kept for a while.
     Orphaned,
-    /// An engine of a former release, which had to be refitted and is not used any more; it goes once a new one
-    /// is there.
+    /// An engine of an earlier release that needed refitting and is no longer used; it is deleted once a new one
+    /// exists.
     Retired,
 }
 
@@ -56,30 +55,30 @@ impl fmt::Display for State {
     }
 }
 
-/// One content, wherever it lies; or one file whose content is not known.
+/// A set of weights, in whichever files; or one file whose weights are unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
-    /// 64 hex digits; absent until the file was read, and for what was rejected.
+    /// 64 hex digits; absent until the file has been read, and if it was rejected.
     pub weights_id: Option<String>,
     /// 64 hex digits.
     pub unet_id: Option<String>,
     /// Such as `sd1` or `sdxl-inpaint`.
     pub architecture: Option<String>,
-    /// How far it has come.
+    /// Its progress.
     pub state: State,
-    /// Why, where there is a why.
+    /// Why, if there is a reason.
     pub reason: Option<String>,
-    /// The paths at which it lies, sorted.
+    /// Its paths, sorted.
     pub locations: Vec<String>,
     /// Its published engines.
     pub engines: Vec<Arc<Engine>>,
-    /// Engines that it should have and has not, or that are not used yet, in the order in which they come.
+    /// Engines that it should have but lacks, or that are not used yet, in the order in which they will be built.
     pub coming: Vec<Coming>,
 }
 
 impl Checkpoint {
-    /// What tells this entry from all others: the weights id, or the path of an unread file.
+    /// This entry's unique key: the weights id, or an unread file's path.
     pub fn key(&self) -> &str {
         match &self.weights_id {
             Some(id) => id,
@@ -88,39 +87,39 @@ impl Checkpoint {
     }
 }
 
-/// An engine to come.
+/// An engine to be built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coming {
-    /// The presets that it will serve; none where it is for one shape.
+    /// The presets that it will serve; empty if it is for a single shape.
     pub presets: Vec<String>,
-    /// The only shape that it will serve, where it is for one that is asked for.
+    /// The only shape that it will serve, if it is for a requested one.
     pub fixed: Option<Shape>,
-    /// How far it is.
+    /// Its progress.
     pub state: State,
-    /// Why, where there is a why.
+    /// Why, if there is a reason.
     pub reason: Option<String>,
 }
 
 impl Coming {
-    /// What it is for, in one text.
+    /// What it serves, in one text.
     pub fn label(&self) -> String {
         self.fixed.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
     }
 }
 
-/// An engine's numbers beside those that it should give: PyTorch's in the web UI's comparison, those
-/// of an fp32 run on the CPU in a validation.
+/// An engine's output compared with the expected one: PyTorch's in the web UI's comparison, that of an
+/// fp32 run on the CPU in a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
-    /// ‖engine − expected‖ / ‖expected‖; absent where the engine gave what is no number.
+    /// ‖engine − expected‖ / ‖expected‖; absent if the engine's output was not a number.
     pub relative_error: Option<f64>,
-    /// The greatest error of an engine that is used.
+    /// The largest error of an engine that is used.
     pub bound: f64,
 }
 
-/// What running an engine on a GPU showed.
+/// The results of running an engine on a GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Validation {
@@ -128,31 +127,31 @@ pub struct Validation {
     pub gpu: String,
     /// Version of the driver.
     pub driver: String,
-    /// How far it was off an fp32 run on the CPU.
+    /// The comparison with an fp32 run on the CPU.
     pub proof: Option<Proof>,
-    /// Why it could not be compared; absent where it was.
+    /// Why it could not be compared; absent if it was.
     pub unproven: Option<String>,
-    /// Seconds that comparing took, the run that it is compared with included.
+    /// Duration of the comparison in seconds, including the run on the CPU.
     pub proof_seconds: f64,
-    /// Of each profile its least, usual and greatest size that there was memory for.
+    /// Each profile's minimum, optimum and maximum size, as far as memory allowed.
     pub speeds: Vec<Speed>,
-    /// Past which size it is not used there; absent where it is as far as its profiles go.
+    /// The size above which it is not used there; absent if its profiles are the only limit.
     pub limit: Option<Limit>,
-    /// Calls with hard inputs, at the edges of its profiles, whose results were looked at for NaN and infinity.
+    /// Number of calls with hard inputs, at the limits of its profiles, that were checked for NaN and infinity.
     pub calls: u32,
-    /// Seconds that those took which needed no kernels compiled.
+    /// Duration in seconds of those calls that needed no kernel compiled.
     pub call_seconds: f64,
-    /// When, in seconds since 1970.
+    /// Time in seconds since 1970.
     pub validated_at: u64,
 }
 
-/// How far an engine is used.
+/// The size up to which an engine is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
-    /// Pixels of the largest image that it computes: for larger ones it gives NaN or infinity.
+    /// Pixels of the largest image that it can compute: larger ones give NaN or infinity.
     pub pixels: u64,
-    /// The input that showed it, such as `a constant latent`.
+    /// The input that revealed it, such as `a constant latent`.
     pub input: String,
 }
 
@@ -169,9 +168,9 @@ pub struct Unusable {
     pub width: u64,
     /// Pixels of the image.
     pub height: u64,
-    /// Images in the call, those without the prompt counted too.
+    /// Images in the call, with and without the prompt.
     pub batch: u64,
-    /// Positions of the text, 77 for each piece of 75 tokens.
+    /// Text positions, 77 for each chunk of 75 tokens.
     pub tokens: u64,
 }
 
@@ -181,9 +180,9 @@ pub struct Unusable {
 pub struct Speed {
     /// The optimization profile, from 0.
     pub profile: usize,
-    /// The preset that it is of.
+    /// The profile's preset.
     pub preset: String,
-    /// Images in the call, those without the prompt counted too.
+    /// Images in the call, with and without the prompt.
     pub batch: u32,
     /// Pixels of the image.
     pub width: u32,
@@ -191,7 +190,7 @@ pub struct Speed {
     pub height: u32,
     /// Tokens of the prompt.
     pub tokens: u32,
-    /// The median of some calls.
+    /// Median of several calls.
     pub milliseconds: f64,
 }
 
@@ -201,11 +200,11 @@ pub struct Speed {
 pub struct Engine {
     /// 64 hex digits.
     pub key: String,
-    /// `ready`, `failed` if its numbers were found to be wrong, or `retired`.
+    /// `ready`, `failed` if its output proved inaccurate, or `retired`.
     pub state: State,
-    /// How far it was off PyTorch, once the web UI has used it with this checkpoint.
+    /// The comparison with PyTorch, once the web UI has used it with this checkpoint.
     pub proof: Option<Proof>,
-    /// What running it showed, once for each model of GPU and driver, the newest first.
+    /// Its validations, one for each GPU model and driver, newest first.
     pub validations: Vec<Validation>,
     /// Calls for which it gave NaN or infinity in the web UI with this checkpoint.
     pub unusable: Vec<Unusable>,
@@ -213,33 +212,33 @@ pub struct Engine {
     pub path: String,
     /// Size of the plan.
     pub bytes: u64,
-    /// The presets whose profiles are inside; none where it is for one shape.
+    /// The presets that it has profiles for; empty if it is for a single shape.
     pub presets: Vec<String>,
-    /// The only shape that it serves, where it is for one that is asked for.
+    /// The only shape that it serves, if it is for a requested one.
     pub fixed: Option<Shape>,
-    /// Whether it has no weights of its own, and computes with those of whatever model is loaded.
+    /// Whether it contains no weights, and uses those of the loaded model.
     pub shared: bool,
-    /// Which TensorRT built it: `tensorrt-rtx`.
+    /// The TensorRT that built it: `tensorrt-rtx`.
     pub flavour: String,
-    /// Version of that TensorRT, exactly.
+    /// Exact version of that TensorRT.
     pub version: String,
-    /// The GPUs it was built for, such as `8.9`; `default` where TensorRT chose.
+    /// The GPUs it was built for, such as `8.9`; `default` if TensorRT chose.
     pub compute_capabilities: Vec<String>,
-    /// What has changed since it was built, such as `TensorRT 1.6.1.120 → 1.7.1.116`; absent where
-    /// it is as it should be. An outdated engine serves until its successor is there.
+    /// What has changed since it was built, such as `TensorRT 1.6.1.120 → 1.7.1.116`; absent if it is
+    /// current. An outdated engine serves until its successor exists.
     pub outdated: Option<String>,
-    /// It is kept whatever comes.
+    /// Whether it is never deleted.
     pub pinned: bool,
     /// When it was built, in seconds since 1970.
     pub built_at: u64,
-    /// When it was last built, taken up again or asked for, in seconds since 1970.
+    /// When it was last built, picked up again or requested, in seconds since 1970.
     pub last_used: u64,
-    /// Since when no file has had its UNet, in seconds since 1970.
+    /// Since when no file has its UNet, in seconds since 1970.
     pub orphaned_since: Option<u64>,
 }
 
 impl Engine {
-    /// What it is for, in one text.
+    /// What it serves, in one text.
     pub fn label(&self) -> String {
         self.fixed.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
     }
@@ -253,23 +252,22 @@ pub struct Status {
     pub daemon: Daemon,
     /// The TensorRT in use.
     pub runtime: Option<Runtime>,
-    /// Why there is none, and what to do.
+    /// Why it is missing, and what to do.
     pub runtime_problem: Option<String>,
     /// NVIDIA GPUs of this machine.
     pub gpus: Vec<Gpu>,
     /// The watched folders.
     pub models_dirs: Vec<ModelsDir>,
-    /// `sdtrtctl pause` was the last word.
+    /// Whether `sdtrtctl pause` is in effect.
     pub paused: bool,
-    /// What keeps all that is in the queue from starting: a pause, or a machine that is not idle. Absent where
-    /// nothing does.
+    /// What keeps everything in the queue from starting: a pause, or a busy machine. Absent if nothing does.
     pub gate: Option<String>,
-    /// Engines to come, and those to be validated on a GPU, in order.
+    /// Engines to be built, or validated on a GPU, in order.
     pub queue: Vec<Queued>,
-    /// The engines being built or validated: some shared ones on the CPU, and one for each GPU at most, or one
-    /// where there is none.
+    /// The engines being built or validated: several shared ones on the CPU, and at most one for each GPU, or
+    /// one without a GPU.
     pub building: Vec<Building>,
-    /// Entries of `list` by state; states without any are left out.
+    /// Number of entries of `list` in each state; states without any are omitted.
     pub counts: BTreeMap<State, usize>,
 }
 
@@ -285,11 +283,11 @@ pub struct Daemon {
     pub pid: u32,
     /// Whole seconds since it started.
     pub uptime_s: u64,
-    /// Where engines are kept.
+    /// Where engines are stored.
     pub data_dir: String,
 }
 
-/// A TensorRT that was found, tested by its version, and is used.
+/// The TensorRT in use, of a tested version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Runtime {
@@ -305,14 +303,14 @@ pub struct Runtime {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gpu {
-    /// NVIDIA's name for this very card.
+    /// NVIDIA's id of this card.
     pub uuid: String,
-    /// The product.
+    /// The product name.
     pub name: String,
     /// Such as `8.9`.
     pub compute_capability: String,
-    /// How it was used when it was last looked at; absent while nothing waits to be built, as
-    /// asking would keep a sleeping GPU awake.
+    /// Its use when last checked; absent while nothing is waiting, because checking would keep a
+    /// sleeping GPU awake.
     pub reading: Option<GpuReading>,
 }
 
@@ -326,18 +324,18 @@ pub struct ModelsDir {
     pub problem: Option<String>,
 }
 
-/// An engine to come, or one to be validated on a GPU.
+/// An engine to be built, or validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
-    /// A checkpoint that it is for.
+    /// A checkpoint that it serves.
     pub weights_id: String,
-    /// The presets it will hold, or the only shape that it will serve, in one text.
+    /// The presets or the single shape that it will serve, in one text.
     pub preset: String,
-    /// Why it is to be built, such as `no engine yet` or `recipe 1 → 2`; or validated, such as `not validated
-    /// on this GPU yet` or `driver 580.65.06 → 580.95.05`.
+    /// Why it must be built, such as `no engine yet` or `recipe 1 → 2`; or validated, such as `not validated on
+    /// this GPU yet` or `driver 580.65.06 → 580.95.05`.
     pub why: String,
-    /// What it waits for.
+    /// What it is waiting for.
     pub reason: String,
 }
 
@@ -346,11 +344,11 @@ pub struct Queued {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
-    /// It builds it.
+    /// Builds it.
     Build,
-    /// It runs it on a GPU, to see whether it is right and how fast it is.
+    /// Runs it on a GPU, to check its accuracy and speed.
     Validate,
-    /// It builds one with a checkpoint's weights inside where somebody wanted it.
+    /// Builds one with a checkpoint's weights inside, in a chosen file.
     Materialize,
 }
 
@@ -364,23 +362,23 @@ impl fmt::Display for Task {
     }
 }
 
-/// The engine that a worker is at.
+/// The engine that a worker is processing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Building {
-    /// What is done.
+    /// What the worker does.
     pub task: Task,
-    /// A checkpoint that it is for.
+    /// A checkpoint that it serves.
     pub weights_id: String,
-    /// The presets it holds or will hold, or the only shape that it serves, in one text.
+    /// The presets or the single shape that it serves, in one text.
     pub preset: String,
-    /// Of a build, and of what materializes an engine, `graph`, `parse`, `build`, `write` and `publish`; of a
-    /// validation `load`, `prove` and `warm`.
+    /// When building or materializing: `graph`, `parse`, `build`, `write` or `publish`; when validating: `load`,
+    /// `prove` or `warm`.
     pub phase: String,
-    /// Of this phase, 0 to 100.
+    /// Progress of this phase, 0 to 100.
     pub percent: u8,
-    /// Whole seconds since it began.
+    /// Whole seconds since it started.
     pub elapsed_s: u64,
-    /// The place in `gpus`, from 0, of the GPU that is kept for it; absent where it takes none.
+    /// Index in `gpus`, from 0, of the GPU reserved for it; absent if it needs none.
     pub gpu: Option<usize>,
 }

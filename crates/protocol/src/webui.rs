@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 pub struct ExtensionIndex {
     /// The file.
     pub path: String,
-    /// Whether it is changed, or only looked at.
+    /// Whether it is updated, or only read.
     pub kept: bool,
     /// Engines listed, once for each name.
     pub engines: usize,
-    /// What was changed just now, or would be, a line for each engine.
+    /// What was just changed, or would be, one line per engine.
     pub changes: Vec<String>,
-    /// Why it can't be looked after.
+    /// Why it can't be updated.
     pub problem: Option<String>,
 }

@@ -155,8 +155,8 @@ mod tests {
         outcome.onnx_runtime_problem = None;
         outcome.daemon_uses = Some(uses(&samples::status()));
         insta::assert_snapshot!(render(&outcome), @r"
-        TensorRT-RTX 1.7.1.116 is now in /data/runtime/1.7.1.116
-        ONNX Runtime 1.32.0 is now in /data/runtime/onnxruntime-1.32.0
+        TensorRT-RTX 1.7.1.116 was installed in /data/runtime/1.7.1.116
+        ONNX Runtime 1.32.0 was installed in /data/runtime/onnxruntime-1.32.0
         sdtrtd: tensorrt-rtx 1.7.1.116
         ");
     }
