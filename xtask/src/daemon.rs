@@ -71,13 +71,13 @@ impl Daemon {
 
     /// Waits until it answers.
     pub(crate) fn ready(&mut self, data: &Path) -> Result<Client> {
-        process::until("sdtrtd answers", START, Duration::from_millis(2), || {
+        process::until("waiting for sdtrtd", START, Duration::from_millis(2), || {
             if let Ok(client) = Client::connect(&self.socket) {
                 return Ok(Some(client));
             }
             let Some(status) = self.process.ended()? else { return Ok(None) };
             let log = fs::read_to_string(data.join("sdtrtd.log")).unwrap_or_default();
-            bail!("sdtrtd ended at once ({status}):\n{}", log.trim_end());
+            bail!("sdtrtd exited at once ({status}):\n{}", log.trim_end());
         })
     }
 
@@ -111,10 +111,10 @@ impl Daemon {
 
 /// As `sdtrtctl status` shows it.
 pub(crate) fn status(client: &mut Client) -> Result<Status> {
-    client.ask(question::status()).context("sdtrtd does not say how it is")
+    client.ask(question::status()).context("sdtrtd did not report its status")
 }
 
 /// As `sdtrtctl list` shows it.
 pub(crate) fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
-    client.ask(question::list()).context("sdtrtd does not say what it knows")
+    client.ask(question::list()).context("sdtrtd did not list its checkpoints")
 }

@@ -22,7 +22,8 @@ pub(crate) fn target() -> Result<PathBuf> {
     let metadata =
         process::output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+    let target =
+        metadata["target_directory"].as_str().context("cargo reported no target folder")?;
     Ok(target.into())
 }
 
@@ -34,7 +35,7 @@ pub(crate) fn cache() -> Result<PathBuf> {
         .or_else(|| Some(env::home_dir()?.join(".cache")))
         .context("neither XDG_CACHE_HOME nor HOME is set")?
         .join("sdtrt");
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
     Ok(cache)
 }
 
@@ -45,10 +46,10 @@ pub(crate) fn work(prefix: &str) -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix(prefix)
         .tempdir_in(&parent)
-        .with_context(|| format!("cannot write in {}", parent.display()))
+        .with_context(|| format!("cannot write to {}", parent.display()))
 }
 
 /// Makes a folder and those above it.
 pub(crate) fn make(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))
+    fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))
 }

@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask …`.
+//! The project's own tasks, as `cargo xtask …`.
 
 mod bench;
 mod cargo;
@@ -28,9 +28,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch what building and testing need, into ~/.cache/sdtrt
+    /// Download what building and testing need into ~/.cache/sdtrt
     Setup,
-    /// Print the environment for working by hand: eval "$(cargo xtask env)"
+    /// Print the environment for using cargo directly: eval "$(cargo xtask env)"
     Env,
     /// Build sdtrtd, sdtrtctl and sdtrt-worker
     Build {
@@ -38,44 +38,44 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
-    /// Run all tests, those with real TensorRT-RTX builds included
+    /// Run all tests, including real TensorRT-RTX builds
     Test {
-        /// Leave out the slow ones
+        /// Skip the slow ones
         #[arg(long)]
         quick: bool,
-        /// For the test programs: names to run, or flags such as --nocapture
+        /// Arguments for the test programs: names to run, or flags such as --nocapture
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// From a checkpoint to its engine, and on through a move, with the real programs
+    /// Build a checkpoint's engines and move the checkpoint, with the real programs
     Demo {
-        /// Show it with the newest checkpoint in here, which is linked to and left alone
+        /// Use the newest checkpoint in this folder, which is linked to and not changed
         #[arg(long, value_name = "DIR")]
         models_dir: Option<PathBuf>,
-        /// Leave the demo's folder, engine included, where it is
+        /// Keep the demo's folder, including the engines
         #[arg(long)]
         keep: bool,
     },
-    /// Measure, and print the figures as a table
+    /// Measure the figures and print a table
     Bench {
-        /// Which; by default all but gpu and scale
+        /// Which figures; by default all that are quick and need no GPU
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },
     /// Pack a Debian package and a tarball into target/dist
     Dist {
-        /// Unoptimised, to try the packing
+        /// Unoptimised, to test the packaging
         #[arg(long)]
         dev: bool,
     },
-    /// Install the Debian package on a fresh Debian 12, use, remove and purge it. Needs root,
-    /// debootstrap and systemd-nspawn; minutes
+    /// Install, use, remove and purge the Debian package on a fresh Debian 12. Needs root,
+    /// debootstrap and systemd-nspawn; takes minutes
     CheckPackage {
-        /// Of Debian's packages; debootstrap's own by default
+        /// Debian mirror; by default debootstrap's own
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
     },
-    /// Everything that a change must pass: format, ruff, mypy, clippy, rustdoc, tests
+    /// Run every check that a change must pass: format, ruff, mypy, clippy, rustdoc, tests
     Ci,
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn until<T>(
             return Ok(found);
         }
         if Instant::now() >= end {
-            bail!("{what}: not within {} s", limit.as_secs());
+            bail!("{what}: timed out after {} s", limit.as_secs());
         }
         thread::sleep(pause);
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What the web UI's NVIDIA extension takes, as people tell: for each checkpoint and preset.
-const EXTENSION: &str = "(NVIDIA's extension: 2–15 minutes and 3.4 GB for each)";
+const EXTENSION: &str = "(NVIDIA's extension: 2–15 minutes and 3.4 GB each)";
 
 pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -53,8 +53,8 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
     let (open, fixed): (Vec<_>, Vec<_>) =
         manifests.iter().partition(|manifest| manifest["presets"] != Value::Array(Vec::new()));
     ensure!(!open.is_empty() && !fixed.is_empty(), "{name}: engines are missing");
-    let how = "from the start with the checkpoint there until it is ready, settling and reading it included, beside \
-               each other, for compute capabilities 8.0 to 12.1";
+    let how = "from the start with the checkpoint in place until it is ready, including settling and reading; built in \
+               parallel, for compute capabilities 8.0 to 12.1";
     Ok(vec![
         Row::new(
             format!("{name}: open engines of both presets: time"),
@@ -78,7 +78,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
             format!("{name}: a fixed engine: time"),
             seconds(greatest(&fixed, "build_seconds")),
             "",
-            "the longest of those for the usual sizes, built beside another",
+            "the longest of those for the usual sizes, with another build in parallel",
         ),
         Row::new("… peak memory of its worker", largest(&fixed, "peak_bytes"), "", ""),
         Row::new("… size", largest(&fixed, "bytes"), "", ""),

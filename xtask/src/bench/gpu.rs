@@ -28,11 +28,7 @@ assert torch.cuda.is_available()";
 
 /// An error where there is no GPU.
 pub(super) fn check() -> Result<()> {
-    if gpu::is_there() {
-        Ok(())
-    } else {
-        bail!("there is no NVIDIA GPU here: nvidia-smi shows none")
-    }
+    if gpu::is_there() { Ok(()) } else { bail!("no NVIDIA GPU found: nvidia-smi lists none") }
 }
 
 /// Measures, and prints a table. It takes 30 GB of disk, which it gives back, and a GPU with 24 GB.
@@ -70,7 +66,10 @@ fn python() -> Result<PathBuf> {
     let venv = folders::cache()?.join(format!("tools/gpu-python-{}", TENSORRT_RTX.version));
     let ours = venv.join("bin/python");
     if !works(&ours) {
-        eprintln!("fetching PyTorch and TensorRT-RTX, some gigabytes, into {}", venv.display());
+        eprintln!(
+            "downloading PyTorch and TensorRT-RTX, several gigabytes, into {}",
+            venv.display()
+        );
         process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
         let mut install = Command::new(&ours);
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
@@ -78,7 +77,7 @@ fn python() -> Result<PathBuf> {
             .map(|part| format!("tensorrt-rtx-cu12-{part}=={}", TENSORRT_RTX.version));
         process::run(install.args(PACKAGES).args(tensorrt))?;
         if !works(&ours) {
-            bail!("PyTorch in {} sees no GPU: is the driver too old for it?", venv.display());
+            bail!("PyTorch in {} finds no GPU; the driver may be too old for it", venv.display());
         }
     }
     Ok(ours)

@@ -41,11 +41,11 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         rate(&checkpoint, their_time)?
     );
     let how = format!(
-        "`sdtrtctl identify` and b3sum {}, {threads} threads each, file cached, in turns, medians \
+        "`sdtrtctl identify` and b3sum {}, {threads} threads each, file cached, alternating, medians \
          of {ROUNDS}",
         b3sum::VERSION
     );
-    Ok(vec![Row::new("identifying beside b3sum", measured, "≥ 0.9 ×", how)])
+    Ok(vec![Row::new("identifying, compared with b3sum", measured, "≥ 0.9 ×", how)])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]

@@ -29,10 +29,10 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let share = used.as_secs_f64() / started.elapsed().as_secs_f64() * 100.0;
     let held = resident(daemon.pid())?;
     daemon.stop();
-    let how = format!("VmRSS, {COUNT} small checkpoints known");
-    let cpu = format!("CPU time over {} s, to 0.01 s, the same daemon", WATCHED.as_secs());
+    let how = format!("VmRSS, {COUNT} known small checkpoints");
+    let cpu = format!("CPU time over {} s, resolution 0.01 s, same daemon", WATCHED.as_secs());
     Ok(vec![
         Row::new("idle daemon: resident", measured_size(held), "≤ 30 MB", how),
-        Row::new("… of a core", format!("{share:.2} %"), "≤ 0.1 %", cpu),
+        Row::new("… CPU use of one core", format!("{share:.2} %"), "≤ 0.1 %", cpu),
     ])
 }

@@ -57,7 +57,7 @@ pub(super) fn bytes_read(pid: u32) -> Result<u64> {
 fn field(file: &str, name: &str) -> Result<u64> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
-    value.with_context(|| format!("no {name} in {file}"))?.parse().context("no number")
+    value.with_context(|| format!("no {name} in {file}"))?.parse().context("not a number")
 }
 
 /// CPU time that a running process has used, in all its threads, those that ended included.

@@ -1,4 +1,4 @@
-//! The project's figures, measured: both sides of every comparison in one run.
+//! Measures the project's figures: both sides of every comparison in one run.
 
 mod b3sum;
 mod build;
@@ -28,23 +28,23 @@ use table::Row;
 pub(crate) enum Name {
     /// Writing the graph of a full-size UNet
     Export,
-    /// Reading a checkpoint once, beside b3sum
+    /// Reading a checkpoint once, compared with b3sum
     Identify,
-    /// A rename until it is shown
+    /// The time until a rename shows
     Rename,
-    /// A restart with 2,000 checkpoints known
+    /// A restart with 2,000 known checkpoints
     Restart,
     /// The daemon with nothing to do
     Idle,
-    /// 10,000 checkpoints, beside find and b3sum; bursts of moves; 200 clients. Minutes: only if named
+    /// 10,000 checkpoints, compared with find and b3sum; bursts of moves; 200 clients. Takes minutes: only if named
     Scale,
-    /// kill -9, 200 times while engines are built. A quarter of an hour: only if named
+    /// kill -9, 200 times while engines are built. Takes 15 minutes: only if named
     Kills,
-    /// A disk that fills up at random points while engines are built. Minutes: only if named
+    /// A disk that fills up at random points while engines are built. Takes minutes: only if named
     Full,
     /// A full-size engine
     Build,
-    /// Engines on an NVIDIA GPU, beside torch.onnx's and PyTorch; only if named
+    /// Engines on an NVIDIA GPU, compared with torch.onnx's and PyTorch; only if named
     Gpu,
 }
 

@@ -62,8 +62,8 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let opened = opens.count()?;
     daemon.stop();
     let how = format!(
-        "rename into another folder under another name until `sdtrtctl list` shows it, median of \
-         {ROUNDS}"
+        "from a rename into another folder under another name until `sdtrtctl list` shows it, median \
+         of {ROUNDS}"
     );
     Ok(vec![
         Row::new(
@@ -73,11 +73,11 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
             how,
         ),
         Row::new(
-            "… files opened for it",
+            "… files opened meanwhile",
             opened.to_string(),
             "0: no byte read",
             format!(
-                "inotify on both folders, all rounds; the daemon read {} in all, from its clients \
+                "inotify on both folders, all rounds; the daemon read {} in total, from its clients \
                  and /proc",
                 measured_size(read)
             ),
@@ -86,7 +86,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
 }
 
 fn until_listed(daemon: &Daemon, path: &Path) -> Result<()> {
-    let what = format!("{} is listed", path.display());
+    let what = format!("waiting for {} to be listed", path.display());
     process::until(&what, LIMIT, Duration::from_millis(5), || {
         let list = process::output(&mut daemon.ctl(["list", "--json"]))?;
         let list: Vec<Checkpoint> = serde_json::from_str(&list)?;

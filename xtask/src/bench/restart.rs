@@ -22,13 +22,13 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     }
     let opened = opens.count()?;
     let how = format!(
-        "from its start until `status` counts all as known, none being looked at, median of {ROUNDS}"
+        "from the start until `status` counts all as known and none as being identified, median of {ROUNDS}"
     );
-    let what = format!("restart with {COUNT} small checkpoints known");
+    let what = format!("restart with {COUNT} known small checkpoints");
     Ok(vec![
         Row::new(what, measured_time(median(times)), "≤ 2 s", how),
         Row::new(
-            "… files opened for it",
+            "… files opened meanwhile",
             opened.to_string(),
             "0",
             "inotify on all folders, all rounds",

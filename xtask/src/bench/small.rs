@@ -88,7 +88,7 @@ impl Known {
     pub(super) fn ready(&self, daemon: &mut Daemon) -> Result<Client> {
         let mut client = daemon.ready(&self.data)?;
         let (limit, pause) = (Duration::from_secs(120), Duration::from_millis(5));
-        process::until("all checkpoints are known", limit, pause, || {
+        process::until("identifying all checkpoints", limit, pause, || {
             let counts = daemon::status(&mut client)?.counts;
             if let Some(rejected) = counts.get(&State::Rejected) {
                 bail!("{rejected} small checkpoints were rejected");

@@ -14,7 +14,9 @@ pub(super) fn run() -> Result<()> {
     let program = match installed() {
         Ok(program) => program,
         Err(error) => {
-            eprintln!("libraries are NOT checked, as cargo-deny can't be installed: {error:#}");
+            eprintln!(
+                "libraries are NOT checked, because cargo-deny can't be installed: {error:#}"
+            );
             return Ok(());
         }
     };
@@ -23,7 +25,7 @@ pub(super) fn run() -> Result<()> {
     match fetched {
         Ok(_) => process::run(deny(&program).args(["--offline", "check", "advisories"])),
         Err(_) => {
-            eprintln!("advisories are NOT checked: their database on GitHub is not reachable");
+            eprintln!("advisories are NOT checked: their database on GitHub can't be reached");
             Ok(())
         }
     }

@@ -1,5 +1,5 @@
-//! The main job, shown: engines are there seconds after the first checkpoint, a second one needs none of its
-//! own, and they stay when files move.
+//! The main feature: engines are ready seconds after the first checkpoint, a second one needs none of its
+//! own, and they stay attached when files move.
 
 mod models;
 mod progress;
@@ -32,7 +32,7 @@ pub(crate) fn run(models_dir: Option<&Path>, keep: bool) -> Result<()> {
         (true, _) => println!("\nKept: {}", folder.path().display()),
         (false, Ok(())) => {}
         (false, Err(_)) => {
-            eprintln!("The demo's folder, logs included, is gone: --keep leaves it.");
+            eprintln!("The demo's folder, with its logs, was deleted; use --keep to keep it.");
         }
     }
     result
@@ -51,7 +51,7 @@ fn show(
         None => models::generate(programs, &models)?,
     };
 
-    say(&format!("sdtrtd watches {}", models.display()));
+    say(&format!("sdtrtd is watching {}", models.display()));
     let options = Options {
         models: &models,
         data: &data,
@@ -65,7 +65,7 @@ fn show(
     progress::until_ready(&mut client)?;
     println!("ready after {}", measured_time(started.elapsed()));
     progress::until_nothing_is_left(&mut client)?;
-    println!("with engines for the usual sizes after {}", measured_time(started.elapsed()));
+    println!("engines for the usual sizes ready after {}", measured_time(started.elapsed()));
     let before = engines(&mut client)?;
     for command in ["status", "list"] {
         shown(&mut daemon.ctl([command]), &["sdtrtctl", command])?;
@@ -78,7 +78,7 @@ fn show(
 
     let extension = checkpoint.extension().context("a checkpoint's name has an extension")?;
     let moved = models.join(MOVED).with_extension(extension);
-    say(&format!("the first becomes {}", moved.display()));
+    say(&format!("the first moves to {}", moved.display()));
     folders::make(moved.parent().context("it is in a folder")?)?;
     fs::rename(&checkpoint, &moved)?;
     let name = moved.file_name().context("it has a name")?.to_string_lossy().into_owned();
@@ -90,7 +90,7 @@ fn show(
     let after = engines(&mut client)?;
     daemon.stop();
     if before != after {
-        bail!("the engines were {before:?} before the move and are {after:?} after it");
+        bail!("the move changed the engines from {before:?} to {after:?}");
     }
     say(&format!("the same {} engines before and after the move", after.len()));
     Ok(())
@@ -103,7 +103,7 @@ fn second(
     first: &Path,
     before: &BTreeSet<String>,
 ) -> Result<()> {
-    say("a second checkpoint of the kind comes");
+    say("adding a second checkpoint of the kind");
     let second = models::another(first)?;
     let name = second.file_name().context("it has a name")?.to_string_lossy().into_owned();
     let started = Instant::now();
@@ -112,7 +112,7 @@ fn second(
     if engines(client)? != *before {
         bail!("engines were built for the second checkpoint");
     }
-    say("nothing was built for it");
+    say("it needed no build");
     Ok(())
 }
 
@@ -121,7 +121,7 @@ fn engines(client: &mut Client) -> Result<BTreeSet<String>> {
     let mut all = daemon::list(client)?.into_iter().map(|Checkpoint { engines, .. }| {
         engines.iter().map(|engine| engine.key.clone()).collect::<BTreeSet<_>>()
     });
-    let first = all.next().filter(|engines| !engines.is_empty()).context("there is no engine")?;
+    let first = all.next().filter(|engines| !engines.is_empty()).context("no engine was built")?;
     if all.all(|engines| engines == first) {
         Ok(first)
     } else {

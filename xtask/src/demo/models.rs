@@ -21,7 +21,7 @@ const LEAST: u64 = 500_000_000;
 /// Random weights in the shapes of SD 1.5: as big and as slow to build as a real one.
 pub(super) fn generate(programs: &Programs, models: &Path) -> Result<PathBuf> {
     let path = models.join("sd15.safetensors");
-    say("a checkpoint of SD 1.5's shapes with random weights is written");
+    say("writing a full-size SD 1.5 checkpoint with random weights");
     let started = Instant::now();
     write_full_size(programs, "sd15", &path)?;
     let bytes = fs::metadata(&path)?.len();
@@ -67,7 +67,7 @@ pub(super) fn link(from: &Path, models: &Path) -> Result<PathBuf> {
     })?;
     let path = models.join(newest.file_name().context("a file has a name")?);
     symlink(&newest, &path)?;
-    say(&format!("{} is linked to; the file itself stays as it is", newest.display()));
+    say(&format!("linking to {}; the file itself is not changed", newest.display()));
     Ok(path)
 }
 

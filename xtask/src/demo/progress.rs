@@ -22,7 +22,7 @@ const SEARCH: Duration = Duration::from_secs(30);
 pub(crate) fn until_ready(client: &mut Client) -> Result<()> {
     let mut line = Line::default();
     let started = Instant::now();
-    let result = process::until("the engine is built", LIMIT, PAUSE, || {
+    let result = process::until("building the engine", LIMIT, PAUSE, || {
         let (status, list) = (daemon::status(client)?, daemon::list(client)?);
         let checkpoint = list.first();
         line.show(&describe(&status, checkpoint))?;
@@ -45,7 +45,7 @@ pub(crate) fn until_ready(client: &mut Client) -> Result<()> {
 /// Waits until nothing is under way or to come, fixed engines included.
 pub(crate) fn until_nothing_is_left(client: &mut Client) -> Result<()> {
     let mut line = Line::default();
-    let result = process::until("nothing is left to do", LIMIT, PAUSE, || {
+    let result = process::until("waiting for the remaining engines", LIMIT, PAUSE, || {
         let status = daemon::status(client)?;
         line.show(&describe(&status, None))?;
         Ok((status.building.is_empty() && status.queue.is_empty()).then_some(()))
@@ -58,7 +58,7 @@ fn describe(status: &Status, checkpoint: Option<&Checkpoint>) -> String {
     match (status.building.first(), checkpoint) {
         (Some(b), _) => format!("building {}: {} {} %", b.preset, b.phase, b.percent),
         (None, Some(checkpoint)) => checkpoint.state.to_string(),
-        (None, None) => "looking".to_owned(),
+        (None, None) => "scanning".to_owned(),
     }
 }
 

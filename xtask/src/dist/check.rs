@@ -33,14 +33,17 @@ TimeoutStartSec=20min
 
 /// Makes the package, has it installed, used, removed and purged, and says what went wrong.
 pub(crate) fn run(mirror: Option<&str>) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "only root can make a root and start it");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "creating and starting a Debian root requires root"
+    );
     let (programs, _) = cargo::build_programs(Profile::Release)?;
     let package = super::run(Profile::Release)?;
     let work = folders::work("package-")?;
     let root = work.path().join("root");
     let mut debootstrap = Command::new("debootstrap");
     debootstrap.args(["--variant=minbase", PACKAGES, SUITE]).arg(&root).args(mirror);
-    process::run(&mut debootstrap).context("there is no fresh Debian to install it on")?;
+    process::run(&mut debootstrap).context("cannot create a fresh Debian to install it on")?;
 
     let place = root.join(PLACE);
     folders::make(&place)?;
@@ -54,8 +57,8 @@ pub(crate) fn run(mirror: Option<&str>) -> Result<()> {
     let log = fs::read_to_string(place.join("log")).unwrap_or_default();
     println!("{}", log.trim_end());
     match ended {
-        Ok(()) => println!("the package installs, serves, goes and leaves no trace"),
-        Err(_) => bail!("the last line above is what failed"),
+        Ok(()) => println!("the package installs, works, and is removed without a trace"),
+        Err(_) => bail!("failed at the last line above"),
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ listing() {
 
 refused() {
     if "$@"; then
-        echo "not refused: $*"
+        echo "should have failed: $*"
         exit 1
     fi
 }

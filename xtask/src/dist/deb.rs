@@ -38,7 +38,7 @@ pub(super) fn pack(tree: &Tree, programs: &Programs, dist: &Path) -> Result<Path
 fn control(tree: &Tree, programs: &Programs) -> Result<String> {
     let kilobytes =
         process::output(Command::new("du").args(["-sk", "--apparent-size"]).arg(&tree.root))?;
-    let kilobytes = kilobytes.split_whitespace().next().context("du says nothing")?;
+    let kilobytes = kilobytes.split_whitespace().next().context("du printed nothing")?;
     let mut glibc = None;
     for program in [&programs.sdtrtd, &programs.sdtrtctl, &programs.worker] {
         glibc = glibc.max(newest_glibc(&fs::read(program)?));

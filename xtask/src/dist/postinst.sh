@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the user and the folders. Enabling the service is left to the person.
+# Creates the user and the folders. Enabling the service is left to the administrator.
 set -e
 if [ "$1" = configure ]; then
     systemd-sysusers sdtrt.conf

@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 pub(super) fn headers() -> Result<Option<String>> {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     if ask(&compiler, "--version").is_none() {
-        bail!("no C++ compiler ({compiler}) runs here: `sudo apt install g++`");
+        bail!("no working C++ compiler ({compiler}): `sudo apt install g++`");
     }
     let found = ["gcc", "cc"].into_iter().find_map(|name| ask(name, "-print-file-name=include"));
     Ok(found.filter(|path| Path::new(path).is_dir()))

@@ -50,7 +50,7 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     if is_whole(&library, wheel) {
         return Ok(library);
     }
-    eprintln!("fetching {name} {version}, {}", measured_size(wheel.bytes));
+    eprintln!("downloading {name} {version}, {}", measured_size(wheel.bytes));
     // Beside the final place, so that the last step is a rename on one disk.
     let aside = tempfile::Builder::new().prefix(".install-").tempdir_in(cache)?;
     let file = download(wheel, aside.path())?;
@@ -60,7 +60,7 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     if dir.exists() {
         fs::rename(&dir, aside.path().join("broken"))?;
     }
-    fs::rename(&fresh, &dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    fs::rename(&fresh, &dir).with_context(|| format!("cannot create {}", dir.display()))?;
     Ok(library)
 }
 
@@ -87,7 +87,7 @@ fn check(file: &Path, wheel: &Wheel) -> Result<()> {
     if found != wheel.sha256 {
         let Package { name, version, .. } = wheel.package;
         bail!(
-            "the download of {name} {version} has the SHA-256 {found}, but {} is wanted: it is damaged, or \
+            "the download of {name} {version} has the SHA-256 {found}, expected {}: it is damaged, or \
              the package index has another file; nothing was installed",
             wheel.sha256
         );
@@ -101,7 +101,7 @@ fn unpack(file: &Path, wheel: &Wheel, library: &Path) -> Result<()> {
     wheel::unpack(File::open(file)?, &[member], |_, _| ())?;
     process::go_on()?;
     if !is_whole(library, wheel) {
-        bail!("{} is not of the size that its wheel had", library.display());
+        bail!("{} has the wrong size", library.display());
     }
     Ok(())
 }

@@ -32,13 +32,13 @@ struct Build {
 /// `sdtrtctl`, which is built with `profile` if they do.
 pub(crate) fn all(profile: Profile) -> Result<Kit> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!("TensorRT for RTX is there for x86-64 Linux only (and Windows, which sdtrt is not)");
+        bail!("sdtrt runs only on x86-64 Linux");
     }
     let headers = compiler::headers()?;
     let cache = folders::cache()?;
     let libclang = libclang::install(&cache, &libclang::LIBCLANG)?;
     let build = Build {
-        libclang: libclang.parent().context("libclang lies in no folder")?.to_owned(),
+        libclang: libclang.parent().context("libclang has no parent folder")?.to_owned(),
         headers,
     };
     runtime::install(&cache, profile, &build.variables())?;

@@ -25,7 +25,7 @@ pub(super) fn install(
     }
     cargo::build(profile, &["sdtrtctl"], variables)?;
     for Wheel { package, version, download_mb, .. } in missing {
-        eprintln!("fetching {package} {version}, about {download_mb} MB");
+        eprintln!("downloading {package} {version}, about {download_mb} MB");
     }
     let mut install = Command::new(cargo::program(profile, "sdtrtctl")?);
     install.args(["runtime", "install", "--data-dir"]).arg(cache);

@@ -52,7 +52,7 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
         retried += builds.retry_failed()?;
     }
     let meanwhile = builds.published.len();
-    process::until("all engines are built", REST, LOOK * 100, || {
+    process::until("building all engines", REST, LOOK * 100, || {
         retried += builds.retry_failed()?;
         let list = daemon::list(&mut builds.client)?;
         Ok(list.iter().all(|checkpoint| checkpoint.state == State::Ready).then_some(()))
@@ -64,9 +64,12 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let abandoned = ended.iter().filter(|outcome| **outcome == Outcome::Abandoned).count();
 
     builds = builds.restart()?;
-    process::until("all is known after a restart", REST, LOOK, || {
+    process::until("identifying everything after a restart", REST, LOOK, || {
         let status = daemon::status(&mut builds.client)?;
-        ensure!(status.building.is_empty() && status.queue.is_empty(), "built again for nothing");
+        ensure!(
+            status.building.is_empty() && status.queue.is_empty(),
+            "engines were rebuilt needlessly"
+        );
         let ready = status.counts.get(&State::Ready).copied().unwrap_or_default();
         Ok((ready as u64 == CHECKPOINTS).then_some(()))
     })?;
@@ -78,12 +81,17 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
          daemon all along",
         HOLD.as_secs()
     );
-    let again = format!("{abandoned} builds found no room and waited, {retried} took a `retry`");
-    let published = format!("{meanwhile}, all {CHECKPOINTS} in the end");
+    let again = format!("{abandoned} builds found no space and waited, {retried} needed a `retry`");
+    let published = format!("{meanwhile}, finally all {CHECKPOINTS}");
     Ok(vec![
         Row::new("disk full at random points", fills.to_string(), "", how),
-        Row::new("… engines published meanwhile, none lost, none half", published, "all", again),
-        Row::new("… engines built twice", "0", "0", "by the history, and after a restart"),
+        Row::new("… engines published meanwhile, none lost or incomplete", published, "all", again),
+        Row::new(
+            "… engines built twice",
+            "0",
+            "0",
+            "according to the history, and after a restart",
+        ),
     ])
 }
 

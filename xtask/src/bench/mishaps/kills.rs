@@ -31,13 +31,13 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
         builds.check(number + 1)?;
     }
     let how = format!(
-        "{daemons} of the daemon, the others of the worker, one in {WHILE_WRITING} while a plan is \
-         written; after each, `verify` and all plans that were there before"
+        "{daemons} times the daemon, otherwise the worker, one in {WHILE_WRITING} while a plan is \
+         written; after each, `verify` and a check of all earlier plans"
     );
     Ok(vec![
         Row::new("kill -9 at random points", KILLS.to_string(), "200", how),
         Row::new(
-            "… engines published meanwhile, none lost, none half",
+            "… engines published meanwhile, none lost or incomplete",
             builds.published.len().to_string(),
             "all",
             "",

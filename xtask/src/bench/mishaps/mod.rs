@@ -77,7 +77,9 @@ impl<'a> Builds<'a> {
                 ["write", "publish"].contains(&building.phase.as_str()).then_some(())
             };
             // Without one it is any time, too.
-            let _ = process::until("a plan is written", PATIENCE, LOOK, || Ok(is_writing()));
+            let _ = process::until("waiting for a plan to be written", PATIENCE, LOOK, || {
+                Ok(is_writing())
+            });
             WRITING
         } else {
             ANY_TIME
@@ -89,10 +91,10 @@ impl<'a> Builds<'a> {
     /// Nothing that was published before is lost or half; `after` so many mishaps.
     fn check(&mut self, after: u64) -> Result<()> {
         let verified = self.daemon.ctl(["verify", "--quiet"]).stdout(Stdio::null()).status()?;
-        ensure!(verified.success(), "after {after} mishaps `verify` finds something");
+        ensure!(verified.success(), "after {after} mishaps `verify` reports a problem");
         let now = plans(&self.data.join("engines"))?;
         for (plan, bytes) in &self.published {
-            ensure!(now.get(plan) == Some(bytes), "{} is lost or another", plan.display());
+            ensure!(now.get(plan) == Some(bytes), "{} was lost or changed", plan.display());
         }
         self.published = now;
         Ok(())
@@ -140,7 +142,9 @@ fn plans(engines: &Path) -> Result<BTreeMap<PathBuf, u64>> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let plan = path.with_extension("engine");
-            let size = fs::metadata(&plan).with_context(|| format!("no {}", plan.display()))?.len();
+            let size = fs::metadata(&plan)
+                .with_context(|| format!("{} is missing", plan.display()))?
+                .len();
             plans.insert(plan, size);
         }
     }

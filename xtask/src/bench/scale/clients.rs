@@ -65,9 +65,12 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
             |known: &&Followed| known.lock().is_ok_and(|known| known.checkpoints == expected);
         watchers.iter().filter(is_right).count()
     };
-    let _ = process::until("all watchers know it", REST, Duration::from_millis(100), || {
-        Ok((up_to_date() == CLIENTS).then_some(()))
-    });
+    let _ = process::until(
+        "waiting for all watchers to see it",
+        REST,
+        Duration::from_millis(100),
+        || Ok((up_to_date() == CLIENTS).then_some(())),
+    );
     let right = up_to_date();
     let dropped = is_dropped(deaf);
     // Their threads hang up when they find that nobody holds what they know.
@@ -76,10 +79,10 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     process::sleep(REST)?;
     let after = resident(daemon.pid())?;
     daemon.stop();
-    ensure!(round > 0, "nothing was changed");
+    ensure!(round > 0, "no renames were made");
     let how = format!(
-        "each with `watch` and `status` every {} ms for {} s, {round} renames meanwhile, {} answers; \
-         watchers that end up with what `list` shows",
+        "each with `watch`, and `status` every {} ms for {} s; {round} renames meanwhile, {} replies; \
+         counts watchers that end up with what `list` shows",
         PAUSE.as_millis(),
         TIME.as_secs(),
         answers.load(Ordering::SeqCst)
@@ -89,8 +92,8 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let dropped = if dropped { "dropped" } else { "not dropped" };
     Ok(vec![
         Row::new(format!("{CLIENTS} clients"), format!("{right} up to date"), "all", how),
-        Row::new("… resident memory", memory, "back to where it was", "before, during, after"),
-        Row::new("… one that never reads", dropped, "dropped", "it watches, too"),
+        Row::new("… resident memory", memory, "back to the start", "before, during, after"),
+        Row::new("… one that never reads", dropped, "dropped", "it watches too"),
     ])
 }
 
@@ -126,7 +129,7 @@ fn never_read(socket: &Path) -> Result<UnixStream> {
     let mut stream = UnixStream::connect(socket)?;
     let hello = Hello { protocol: VERSION, version: String::new() };
     for line in [serde_json::to_string(&hello)?, serde_json::to_string(&Request::Watch)?] {
-        writeln!(stream, "{line}").context("sdtrtd does not listen")?;
+        writeln!(stream, "{line}").context("sdtrtd does not read the request")?;
     }
     Ok(stream)
 }

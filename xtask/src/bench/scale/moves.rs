@@ -47,7 +47,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     client.ask(question::pause())?;
     let all = super::COUNT + disk.as_ref().map_or(0, |_| MOVED);
     // Nothing would be queued before TensorRT is found, which may come later than the checkpoints.
-    until(&mut client, "every checkpoint has its engine", |list| {
+    until(&mut client, "waiting for every checkpoint to have its engine", |list| {
         let ready = |c: &&Checkpoint| c.state == State::Ready && c.reason.is_none();
         list.iter().filter(ready).count() == all
     })?;
@@ -80,7 +80,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
         Some(disk) => {
             let before = disk.last_reads()?;
             disk.unmount()?;
-            until(&mut followed.client, "the disk is away", |list| {
+            until(&mut followed.client, "waiting for the disk to be away", |list| {
                 list.iter().all(|c| c.locations.iter().all(|location| !location.contains("/disk/")))
             })?;
             let time = followed.after(MOVED, "/disk/", || disk.mount())?;
@@ -88,7 +88,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
             let what = format!("a disk of {MOVED} (ext4, loop) unmounted and mounted again");
             rows.push(moved_row(&what, time, read.count()));
         }
-        None => eprintln!("left out: only root may mount a disk"),
+        None => eprintln!("skipped: only root may mount a disk"),
     }
     daemon.stop();
     Ok(rows)
@@ -96,7 +96,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
 
 impl Followed {
     fn new(mut client: Client) -> Result<Self> {
-        ensure!(queue(&mut client)?.is_empty(), "engines are queued that are there");
+        ensure!(queue(&mut client)?.is_empty(), "existing engines are queued");
         let engines = engines(&list(&mut client)?);
         Ok(Self { client, engines })
     }
@@ -115,16 +115,16 @@ impl Followed {
             locations.filter(|location| location.contains(name)).count() >= count
         })?;
         let time = started.elapsed();
-        ensure!(queue(&mut self.client)?.is_empty(), "{name}: engines are queued that are there");
+        ensure!(queue(&mut self.client)?.is_empty(), "{name}: existing engines are queued");
         let engines = engines(&list(&mut self.client)?);
-        ensure!(engines == self.engines, "{name}: engines are attached to others");
+        ensure!(engines == self.engines, "{name}: engines are attached to other checkpoints");
         Ok(time)
     }
 }
 
 fn moved_row(what: &str, time: Duration, opened: usize) -> Row {
-    let how = "until `list` shows it, TensorRT there; all have an engine, and each is still attached to \
-               the same one, with nothing queued";
+    let how = "until `list` shows it, with TensorRT; all have an engine, each is still attached to the \
+               same one, and nothing is queued";
     let measured = format!("{}, {opened} files opened", measured_time(time));
     Row::new(what, measured, "0 files opened", how)
 }

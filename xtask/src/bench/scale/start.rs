@@ -49,17 +49,17 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
             measured_time(middle(theirs))
         );
         let how = format!(
-            "until `status` counts all as known, beside {other}, in turns, medians of {ROUNDS}; {} of \
+            "until `status` counts all as known, compared with {other}, alternating, medians of {ROUNDS}; {} of \
              memory against {}",
             measured_size(most(ours)),
             measured_size(most(theirs))
         );
-        Row::new(format!("start with {} checkpoints {what}", super::COUNT), measured, wanted, how)
+        Row::new(format!("start with {} checkpoints{what}", super::COUNT), measured, wanted, how)
     };
     let hashing = format!("b3sum {}", b3sum::VERSION);
     Ok(vec![
-        row("of which nothing is known", 1, &hashing, 0, "≤ 1.5 ×"),
-        row("that are all known", 3, "find -printf '%s %T@ %p'", 2, "≤ 3 ×"),
+        row(", none known", 1, &hashing, 0, "≤ 1.5 ×"),
+        row(", all known", 3, "find -printf '%s %T@ %p'", 2, "≤ 3 ×"),
     ])
 }
 
