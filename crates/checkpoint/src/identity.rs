@@ -8,7 +8,7 @@ pub struct Identity {
     pub ids: Ids,
     /// Which Stable Diffusion it is.
     pub architecture: Architecture,
-    /// [`crate::signature`] of the UNet: those with the same one can share an engine.
+    /// [`crate::signature()`] of the UNet: those with the same one can share an engine.
     pub signature: Id,
     /// Numbers in the UNet, which decide how big an engine gets.
     pub unet_parameters: u64,
