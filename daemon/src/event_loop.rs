@@ -217,11 +217,13 @@ impl Actor {
             Message::Ask(request, reply) => self.ask(request, reply),
             Message::Watch(reply) => {
                 self.tidy_soon();
+                let mut watchers = std::mem::take(&mut self.watchers);
                 let state = || Event::State {
                     status: Box::new(self.status()),
                     checkpoints: self.list().values().cloned().collect(),
                 };
-                let _ = reply.send(self.watchers.begin(state));
+                let _ = reply.send(watchers.begin(state));
+                self.watchers = watchers;
             }
             Message::Reload => self.reload_and_tell(),
             Message::Tick => self.note_time(Instant::now()),

@@ -3,7 +3,7 @@
 use checkpoint::Id;
 use config::runtime::BUILDABLE;
 use engine::{EngineSpec, Phase, Removal, Source, Task, Weights, is_disk_full};
-use protocol::{Checkpoint, Event, Garbage, Reply};
+use protocol::{Garbage, Reply, list_changes};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -160,16 +160,10 @@ impl Actor {
         if !self.watchers.are_there() {
             return;
         }
-        let now = self.list();
-        // New ones first: an unread file that got its id is gone under its path only.
-        for (key, checkpoint) in now {
-            if before.get(key) != Some(checkpoint) {
-                self.watchers.tell(&Event::Checkpoint(Checkpoint::clone(checkpoint)));
-            }
+        for event in list_changes(&before, self.list()) {
+            self.watchers.tell(&event);
         }
-        for key in before.into_keys().filter(|key| !now.contains_key(key)) {
-            self.watchers.tell(&Event::Gone(key));
-        }
+        self.watchers.tell_status(self.status());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, sync::Weak};
 
-use protocol::Event;
+use protocol::{Event, Status};
 use tokio::{
     sync::broadcast,
     time::{Duration, Instant},
@@ -22,11 +22,13 @@ pub(crate) struct Watchers {
     /// The state as it was told last and when; gone once everybody has it. With thousands of
     /// checkpoints it takes megabytes, and many may begin to watch at once.
     state: Cell<Option<(Instant, Weak<[u8]>)>>,
+    /// The status as every watcher has been told it; absent before somebody watches.
+    told: Option<Status>,
 }
 
 impl Default for Watchers {
     fn default() -> Self {
-        Self { events: broadcast::Sender::new(LAG), state: Cell::default() }
+        Self { events: broadcast::Sender::new(LAG), state: Cell::default(), told: None }
     }
 }
 
@@ -36,11 +38,22 @@ impl Watchers {
     }
 
     /// Nobody may be watching.
-    pub(crate) fn tell(&self, event: &Event) {
+    pub(crate) fn tell(&mut self, event: &Event) {
         self.state_changed();
+        if let (Event::Building(building), Some(told)) = (event, &mut self.told) {
+            told.building.clone_from(building);
+        }
         if self.are_there() {
             let _ = self.events.send(line(event));
         }
+    }
+
+    /// Tells what of the status has changed since it was told last.
+    pub(crate) fn tell_status(&mut self, now: Status) {
+        if let Some(before) = self.told.take() {
+            now.since(&before).iter().for_each(|event| self.tell(event));
+        }
+        self.told = self.are_there().then_some(now);
     }
 
     /// What was told last no longer holds.
@@ -49,13 +62,24 @@ impl Watchers {
     }
 
     /// The whole state, and what follows it.
-    pub(crate) fn begin(&self, state: impl FnOnce() -> Event) -> (Line, broadcast::Receiver<Line>) {
+    pub(crate) fn begin(
+        &mut self,
+        state: impl FnOnce() -> Event,
+    ) -> (Line, broadcast::Receiver<Line>) {
         let now = Instant::now();
         let known = self.state.take().filter(|(told, _)| now < *told + STATE_AGE);
         let known = known.and_then(|(told, state)| Some((told, state.upgrade()?)));
-        let (told, state) = known.unwrap_or_else(|| (now, line(&state())));
-        self.state.set(Some((told, std::sync::Arc::downgrade(&state))));
-        (state, self.events.subscribe())
+        let (told, line) = known.unwrap_or_else(|| {
+            let state = state();
+            if let Event::State { status, .. } = &state {
+                // What follows is told to those who watch already, too.
+                self.tell_status(Status::clone(status));
+                self.told = Some(Status::clone(status));
+            }
+            (now, line(&state))
+        });
+        self.state.set(Some((told, std::sync::Arc::downgrade(&line))));
+        (line, self.events.subscribe())
     }
 }
 
@@ -69,7 +93,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_state_is_written_once_for_many_and_not_kept() {
-        let watchers = Watchers::default();
+        let mut watchers = Watchers::default();
         let (first, _) = watchers.begin(|| event("1"));
         let (second, mut changes) = watchers.begin(|| event("2"));
         assert_eq!(first, second);

@@ -7,3 +7,4 @@ mod retention;
 mod shapes;
 mod stage;
 mod validation;
+mod watching;

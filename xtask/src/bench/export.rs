@@ -53,7 +53,12 @@ fn export(lab: &Lab, bounds: &Bounds) -> Result<[Row; 3]> {
     let how = format!("`sdtrtctl export`, fp16, median of {ROUNDS}; checkpoint of {file}, cached");
     Ok([
         Row::new(what, measured_time(median(times)), bounds.time, how),
-        Row::new("… resident", measured_size(peak), bounds.resident, "maximum of those runs, wait4"),
+        Row::new(
+            "… resident",
+            measured_size(peak),
+            bounds.resident,
+            "maximum of those runs, wait4",
+        ),
         Row::new(
             "… size of unet.onnx",
             measured_size(onnx),
