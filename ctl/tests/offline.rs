@@ -85,7 +85,7 @@ fn install(data: &Path, python: Option<&str>) -> Outcome {
 fn each_way_of_not_downloading_says_what_to_do() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
-    let wrong = "while [ \"$1\" != -d ]; do shift; done; echo no wheel > \"$2/x.whl\"";
+    let wrong = "while [ \"$1\" != --dest ]; do shift; done; echo no wheel > \"$2/x.whl\"";
     for (python, told) in [
         (None, "apt install python3"),
         (Some("echo /usr/bin/python3: No module named pip >&2; exit 1"), "apt install python3-pip"),
