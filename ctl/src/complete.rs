@@ -37,7 +37,7 @@ fn known() -> Vec<Checkpoint> {
     listed.unwrap_or_default()
 }
 
-/// What is typed, and what is said about it.
+/// A completion and its description.
 type Offer = (String, String);
 
 fn named(checkpoints: &[Checkpoint]) -> Vec<Offer> {

@@ -23,7 +23,7 @@ pub(crate) fn file(global: &Global) -> PathBuf {
     if has_own || !systems.exists() { users } else { systems.to_owned() }
 }
 
-/// What the file and the variables say; the defaults where there is no file. One that was named must
+/// The values of file and variables; the defaults if there is no file. One that was named must
 /// be there.
 pub(crate) fn load(global: &Global) -> Result<Loaded, config::Error> {
     match config::load(Some(&file(global)), env::vars_os()) {

@@ -50,7 +50,7 @@ pub(crate) fn reference(typed: &OsStr) -> Result<String> {
 fn absolute(path: &Path) -> Result<PathBuf> {
     let climbs = path.components().any(|component| component == Component::ParentDir);
     let resolved = match (climbs, path.parent(), path.file_name()) {
-        // What lies behind `..` depends on the links before it.
+        // What `..` means depends on the links before it.
         (true, Some(parent), Some(name)) => fs::canonicalize(parent).map(|dir| dir.join(name)),
         _ => path::absolute(path),
     };

@@ -18,7 +18,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<ConnectError>() {
-        // Something else on the socket leaves a caller where no daemon at all would.
+        // To a caller, another program on the socket is the same as no daemon.
         Some(
             ConnectError::NoDaemon { .. }
             | ConnectError::Silent { .. }
@@ -30,7 +30,7 @@ fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// The message with its causes, less those that the message already tells.
+/// The message with its causes, except those that it already contains.
 pub(crate) fn describe(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {

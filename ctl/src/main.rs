@@ -1,4 +1,4 @@
-//! `sdtrtctl`: asks `sdtrtd` things, and does what needs no daemon.
+//! `sdtrtctl`: the command line of `sdtrtd`, and commands that need no daemon.
 
 mod args;
 mod ask;
@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 
 fn main() -> ExitCode {
-    // Answers the shell and ends, where a shell asks what could be typed.
+    // If a shell asks for completions, answers and exits.
     CompleteEnv::with_factory(args::Args::command).complete();
     match commands::run(&args::Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ pub(crate) fn say(text: &str) -> Result<()> {
     say_on(text).map(drop)
 }
 
-/// As [`say`], for what goes on printing: `Break` once nobody reads.
+/// As [`say`], for continuous output: `Break` once the reader has closed it.
 pub(crate) fn say_on(text: &str) -> Result<ControlFlow<()>> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -32,7 +32,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     Ok(line)
 }
 
-/// Prints `value` as JSON, or what `human` makes of it, or nothing.
+/// Prints `value` as JSON, as `human` renders it, or not at all.
 pub(crate) fn answer<T: Serialize>(
     global: &Global,
     value: &T,
@@ -45,7 +45,7 @@ pub(crate) fn answer<T: Serialize>(
     }
 }
 
-/// What standard output can show.
+/// What standard output can display.
 pub(crate) fn look() -> Look {
     // Standard output alone: `console` would ask standard error when this one is a pipe.
     if !io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! Values that are more than text.
+//! Values that need parsing.
 
 use std::str::FromStr;
 
@@ -41,7 +41,7 @@ pub(super) fn factor(text: &str) -> Result<f64, &'static str> {
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
-    // The longest wait that timers hold with ease; nobody means more than a year.
+    // Well within the range of timers; no one needs more than a year.
     if (0.0..=31_536_000.0).contains(&seconds) {
         Ok(seconds)
     } else {

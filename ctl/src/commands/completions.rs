@@ -1,4 +1,4 @@
-//! What has a shell complete: its own small script, which asks this program each time.
+//! Shell completion: a small script for each shell, which calls this program each time.
 
 use anyhow::{Context, Result};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};

@@ -155,7 +155,7 @@ fn edit(global: &Global) -> Result<()> {
     }
 }
 
-/// What would be wrong with the file if this were its text.
+/// The file's mistakes if this were its text.
 fn mistakes_in(text: &str, file: &Path) -> Result<Vec<String>> {
     let copy = tempfile::NamedTempFile::new()?;
     fs::write(copy.path(), text)?;
@@ -169,7 +169,7 @@ fn run_editor(file: &Path) -> Result<()> {
         ["VISUAL", "EDITOR"].iter().find_map(|name| env::var_os(name).filter(|v| !v.is_empty()));
     let named = named.unwrap_or_else(|| OsString::from("editor"));
     let named = named.to_string_lossy().into_owned();
-    // No shell: an editor's arguments are words.
+    // No shell: an editor's arguments are separated by spaces.
     let mut words = named.split_whitespace();
     let program = PathBuf::from(words.next().unwrap_or("editor"));
     let status = Command::new(&program).args(words).arg(file).status().with_context(|| {
@@ -182,7 +182,7 @@ fn run_editor(file: &Path) -> Result<()> {
     }
 }
 
-/// Written aside, synced and renamed; a link is followed, and rights are kept.
+/// Written to a temporary file, synced and renamed; links are followed, and permissions kept.
 pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let dir = file.parent().unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! What is wrong, and what to do.
+//! Problems, and how to fix them.
 
 use anyhow::{Result, bail};
 

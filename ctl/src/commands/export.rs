@@ -1,4 +1,4 @@
-//! A checkpoint's UNet as `unet.onnx`, with the weights left where they are.
+//! A checkpoint's UNet as `unet.onnx`, with the weights left in the checkpoint.
 
 use std::{
     ffi::OsStr,
@@ -22,7 +22,7 @@ use crate::{
 
 const ONNX: &str = "unet.onnx";
 
-/// The link's name where the checkpoint's own can't be written in ONNX, which holds UTF-8 only.
+/// The link's name if ONNX can't contain the checkpoint's own, because it is not UTF-8.
 const PLAIN_NAME: &str = "checkpoint.safetensors";
 
 /// A graph that was written.
@@ -47,7 +47,7 @@ pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     fs::create_dir_all(dir)
         .with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let dir = absolute(dir)?;
-    // The weights first: a graph that is seen has all that it needs.
+    // The weights first, so that a visible graph is complete.
     link(source, &dir, name)?;
     let path = dir.join(ONNX);
     write(&dir, &path, &onnx).with_context(|| format!("cannot write {}", path.display()))?;
@@ -77,8 +77,8 @@ fn weights_name(source: &Path) -> &str {
     source.file_name().and_then(OsStr::to_str).filter(|name| *name != ONNX).unwrap_or(PLAIN_NAME)
 }
 
-/// Makes `dir/name` lead to the checkpoint. What leads there already stays as it is; that covers
-/// an output folder that is the checkpoint's own.
+/// Makes `dir/name` lead to the checkpoint. A path that already leads there stays; that includes
+/// the checkpoint itself, if the output folder is its own.
 fn link(source: &Path, dir: &Path, name: &str) -> Result<()> {
     let place = dir.join(name);
     match fs::symlink_metadata(&place) {
@@ -102,8 +102,8 @@ fn link(source: &Path, dir: &Path, name: &str) -> Result<()> {
     linked.map(drop).with_context(|| format!("cannot create the link {}", place.display()))
 }
 
-/// The absolute path of the checkpoint. Links to its folder are resolved; where it is a link itself
-/// that link is kept, as whoever made it may let it lead elsewhere.
+/// The absolute path of the checkpoint. Links to its folder are resolved; if it is a link itself, that
+/// link is kept, because its owner may redirect it.
 fn target(source: &Path) -> Result<PathBuf> {
     let absolute = absolute(source)?;
     let parent = absolute.parent().map(fs::canonicalize).transpose()?;
@@ -120,11 +120,11 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Written aside, synced and renamed, so that no half of it is ever seen.
+/// Written to a temporary file, synced and renamed, so that it is never visible incomplete.
 fn write(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut aside = tempfile::Builder::new()
         .prefix(".unet-")
-        // Readable by all, less what the umask takes: temporary files are private otherwise.
+        // Readable by all, minus the umask: temporary files are private by default.
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(dir)?;
     aside.write_all(bytes)?;

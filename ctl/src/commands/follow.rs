@@ -1,4 +1,4 @@
-//! `build --follow`: the build asked for, and its progress until it has ended.
+//! `build --follow`: requests a build and shows its progress until it finishes.
 
 use anyhow::{Context, Result, bail};
 use protocol::{Checkpoint, Event, State, question};
@@ -26,10 +26,10 @@ pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
     }
 }
 
-/// Watches until nothing more happens to the checkpoint.
+/// Watches until the checkpoint's build has finished.
 fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
     let events = Daemon::connect(global)?.watch()?;
-    // The last word is said as JSON; what comes before is for people.
+    // Only the result is printed as JSON; progress is for people.
     let mut screen =
         Screen::new(&Global { quiet: global.quiet || global.json, json: false, ..global.clone() })?;
     for event in events {

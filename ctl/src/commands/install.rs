@@ -1,4 +1,4 @@
-//! `runtime install`: the libraries into the data folder, and word of it to the daemon.
+//! `runtime install`: installs the libraries into the data folder, and notifies the daemon.
 
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl Libraries {
 pub(super) fn run(global: &Global, install: &Install) -> Result<()> {
     let data_dir = data_dir(global, install)?;
     let tensorrt = runtime::install(&data_dir, &TENSORRT_RTX, install.wheel.as_deref())?;
-    // Engines are built without it, so that it is no failure where it can't be had.
+    // Engines are built without it, so a failed download is no error.
     let onnx_runtime = runtime::install(&data_dir, &ONNX_RUNTIME, None);
     let onnx_runtime_problem = onnx_runtime.as_ref().err().map(exit::describe);
     let outcome = Outcome {
@@ -82,8 +82,8 @@ fn data_dir(global: &Global, install: &Install) -> Result<PathBuf> {
     Ok(std::path::absolute(configuration::load(global)?.config.data_dir)?)
 }
 
-/// Has the daemon look again, for what it then uses. The libraries are in place by now, so that
-/// nothing here is a failure.
+/// Makes the daemon search again; returns what it then uses. The libraries are already installed, so
+/// nothing here is an error.
 fn tell_daemon(global: &Global) -> Option<String> {
     let mut daemon = match Daemon::connect(global) {
         Ok(daemon) => daemon,

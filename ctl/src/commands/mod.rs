@@ -23,7 +23,7 @@ use anyhow::Result;
 
 use crate::args::{Args, Command, Runtime, Webui};
 
-/// Does what was typed.
+/// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let global = &args.global;
     match &args.command {

@@ -1,4 +1,4 @@
-//! What became of builds, and what was said meanwhile.
+//! The history of builds, and their logs.
 
 use std::{
     ffi::OsStr,

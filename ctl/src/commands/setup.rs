@@ -22,7 +22,7 @@ use crate::{
     webui::{Found, around, installed},
 };
 
-/// Where the web UI answers unless it is told otherwise.
+/// The web UI's default address.
 const WEBUI_URL: &str = "http://127.0.0.1:7860";
 
 /// What was set up.
@@ -45,7 +45,7 @@ pub(crate) struct Done {
 }
 
 pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
-    // This user's, also where the system's daemon has one.
+    // This user's, even if the system's daemon has one.
     let file = global.config.clone().unwrap_or_else(config::config_file);
     let kept = file.exists();
     if !kept {
@@ -79,7 +79,7 @@ pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
     output::answer(global, &done, render)
 }
 
-/// Asks for the models folders, and writes the documented file with what was found.
+/// Asks for the models folders, and writes the documented file with what it found.
 fn write(file: &Path, setup: &Setup) -> Result<()> {
     let found = installed(&env::home_dir().unwrap_or_default());
     let dirs = match setup.models_dirs.as_slice() {
@@ -118,7 +118,7 @@ fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {
     Ok(typed.iter().map(|text| std::path::absolute(path(text))).collect::<Result<_, _>>()?)
 }
 
-/// The documented file for these folders, and a web UI that can be asked or not.
+/// The documented file for these folders, with the web UI's address if it has an API.
 fn filled(dirs: &[PathBuf], has_api: bool) -> Result<String> {
     let dirs: Option<Vec<&str>> = dirs.iter().map(|dir| dir.to_str()).collect();
     let dirs = dirs.context("a path is not UTF-8; start sdtrtd with --models-dir instead")?;
@@ -129,8 +129,8 @@ fn filled(dirs: &[PathBuf], has_api: bool) -> Result<String> {
     Ok(config::filled(values))
 }
 
-/// Asks whether to fetch what is missing. ONNX Runtime alone is worth no question where there is no
-/// GPU to prove engines on.
+/// Asks whether to download what is missing. Without a GPU to validate engines on, ONNX Runtime alone is
+/// not worth a question.
 fn fetch(data_dir: &Path, machine: &Machine, yes: bool) -> Result<()> {
     let has_tensorrt = machine.runtime.is_some();
     let has_onnx_runtime = ONNX_RUNTIME.is_installed(data_dir);
@@ -159,7 +159,7 @@ fn fetch(data_dir: &Path, machine: &Machine, yes: bool) -> Result<()> {
     Ok(())
 }
 
-/// Where the user's systemd has the unit, asks whether to start it.
+/// If the user's systemd has the unit, asks whether to start it.
 fn start(yes: bool) -> Result<bool> {
     let systemctl = |arguments: &[&str]| {
         let run = Command::new("systemctl")

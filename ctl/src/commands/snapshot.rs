@@ -17,10 +17,10 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{args::Global, configuration, daemon::Daemon, doctor, exit, output, render::text};
 
-/// What is taken of one file at most, from its end.
+/// Maximum taken from one file, from its end.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Files taken of one folder at most, the newest.
+/// Maximum number of files taken from one folder, the newest.
 const MOST_FILES: usize = 50;
 
 /// What was written.
@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, output: Option<&Path>) -> Result<()> {
     let path = output.map_or_else(|| format!("sdtrt-snapshot-{now}.zip").into(), Path::to_owned);
     let contents = contents(global);
     let cannot = || format!("cannot write {}; choose another file with --output", path.display());
-    // Whoever sends it off looks at it first: for nobody else until then.
+    // Private, until the user has checked it and sends it.
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let aside = tempfile::Builder::new().tempfile_in(dir).with_context(cannot)?;
     archive(aside.as_file(), &contents).with_context(cannot)?;
@@ -84,7 +84,7 @@ fn contents(global: &Global) -> Vec<Content> {
     contents.extend(told(global));
     let data_dir = data_dir(global);
     contents.extend(files(&data_dir.join("logs"), &["log"]));
-    // `.engine` files are weights: only what stands beside them is taken.
+    // `.engine` files may contain weights: only the files beside them are taken.
     contents.extend(files(&data_dir.join("engines"), &["json", "usage"]));
     contents.push((
         "journal.txt".to_owned(),
@@ -104,7 +104,7 @@ fn data_dir(global: &Global) -> PathBuf {
     configured.unwrap_or_else(|_| config::data_dir())
 }
 
-/// What the daemon says, or why it says nothing.
+/// The daemon's answers, or why there are none.
 fn told(global: &Global) -> Vec<Content> {
     let answers = Daemon::connect(global).and_then(|mut daemon| {
         Ok(vec![
@@ -164,7 +164,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
     }
 }
 
-/// With what stands between `//` and `@` of a URL left out.
+/// Without the part between `//` and `@` of URLs.
 fn without_passwords(text: &str) -> String {
     let line = |line: &str| match line.split_once("://") {
         Some((before, rest)) => match rest.split_once('@') {

@@ -22,8 +22,8 @@ pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Res
     }
 }
 
-/// Why the wait was in vain, where it was. One checkpoint must be ready; of all, none may have
-/// failed: a LoRA among the models, or a file that is gone, is nothing to wait for.
+/// Why the wait failed, if it did. A single checkpoint must be ready; when waiting for all, none may have
+/// failed, but a LoRA among the models, or a deleted file, is nothing to wait for.
 fn complaint(waited_for: &[Checkpoint], is_one: bool) -> Option<String> {
     if is_one && waited_for.is_empty() {
         return Some("sdtrtd has no such checkpoint".to_owned());

@@ -28,11 +28,11 @@ fn show(events: Events, screen: &mut Screen) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
-/// Lines for what has changed, and on a terminal progress bars below them.
+/// Lines for changes, and on a terminal progress bars below them.
 pub(super) struct Screen {
     pub(super) known: Known,
     below: MultiProgress,
-    /// Of what goes on, on a terminal.
+    /// For the running jobs, on a terminal.
     bars: Vec<ProgressBar>,
     style: ProgressStyle,
     is_live: bool,
@@ -54,7 +54,7 @@ impl Screen {
         if self.as_json {
             return output::say_on(&output::json(&event)?);
         }
-        // The bars tell of phases where there are any.
+        // If there are bars, they show the phases.
         let is_on_bar = self.is_live && matches!(event, Event::Building(_));
         let line = self.known.apply(event).filter(|_| !is_on_bar && !self.quiet);
         let said = line.map_or(Ok(ControlFlow::Continue(())), |line| self.say(&(line + "\n")))?;
@@ -87,7 +87,7 @@ impl Screen {
         self.clear_from(0);
     }
 
-    /// Takes away all bars but so many.
+    /// Removes all bars but the first `count`.
     fn clear_from(&mut self, count: usize) {
         for bar in self.bars.drain(count.min(self.bars.len())..) {
             bar.finish_and_clear();

@@ -15,7 +15,7 @@ pub(super) fn all(machine: &Machine, data_dir: &Path) -> Vec<Finding> {
     findings.extend(machine.gpus.iter().enumerate().map(|(index, gpu)| capability(index, gpu)));
     findings.push(tensorrt(machine));
     findings.extend(machine.runtime.as_ref().map(libraries));
-    // Without a GPU nothing is proven.
+    // Without a GPU no engine is validated.
     findings.extend((!machine.gpus.is_empty()).then(|| proofs(data_dir)));
     findings
 }
@@ -61,7 +61,7 @@ fn tensorrt(machine: &Machine) -> Finding {
     const TOPIC: &str = "TensorRT-RTX";
     match (&machine.runtime, &machine.runtime_problem) {
         (Some(runtime), _) => Finding::ok(TOPIC, format!("{}, {}", runtime.version, runtime.path)),
-        // It says what to do.
+        // The problem says what to do.
         (None, problem) => Finding {
             topic: TOPIC.to_owned(),
             verdict: Verdict::Bad,
@@ -75,7 +75,7 @@ fn libraries(runtime: &Runtime) -> Finding {
     const TOPIC: &str = "libraries";
     let library = Path::new(&runtime.path);
     let parser = library.with_file_name(ONNX_PARSER);
-    // On the loader's path there is no folder to look into.
+    // A library on the loader's path has no known folder.
     if !library.is_absolute() || parser.exists() {
         Finding::ok(TOPIC, "the main library loads, and its ONNX parser is beside it")
     } else {

@@ -10,7 +10,7 @@ use crate::{args::Global, configuration, daemon::Daemon, exit};
 const JOURNAL: &str =
     "`journalctl --user -u sdtrtd` says why it stopped; without `--user` for the system's";
 
-/// The configuration, where it can be used.
+/// The configuration, if it is usable.
 pub(super) fn configuration(global: &Global) -> (Finding, Option<Loaded>) {
     const TOPIC: &str = "configuration";
     let file = configuration::file(global);
@@ -50,7 +50,7 @@ pub(super) fn no_program(error: &anyhow::Error) -> Finding {
     Finding::bad("programs", exit::describe(error), advice)
 }
 
-/// Whether it answers, and what it can't look into, which this user perhaps can.
+/// Whether it answers, and which folders it can't access, though this user perhaps can.
 pub(super) fn daemon(global: &Global) -> Vec<Finding> {
     const TOPIC: &str = "sdtrtd";
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));
@@ -68,7 +68,7 @@ pub(super) fn daemon(global: &Global) -> Vec<Finding> {
     }
 }
 
-/// Of other failures the message says all.
+/// For other failures the message is enough.
 fn is_down(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),

@@ -1,4 +1,4 @@
-//! The daemon's events as lines: what has changed since the event before.
+//! The daemon's events as lines: what changed since the previous event.
 
 use protocol::{Building, Checkpoint, Event, Overview};
 
@@ -11,23 +11,23 @@ pub(crate) struct Progress {
     pub(crate) doing: String,
     /// Of the phase.
     pub(crate) percent: u8,
-    /// Time that the whole of it will still take; empty while that can't be told.
+    /// Remaining time of the whole job; empty while unknown.
     pub(crate) left: String,
 }
 
-/// What a watcher has been told so far.
+/// The state that a watcher knows so far.
 #[derive(Default)]
 pub(crate) struct Known(Overview);
 
 impl Known {
-    /// Takes an event in; the line for it, without a line break, where it is worth one.
+    /// Applies an event; returns the line for it, without a line break, if it deserves one.
     pub(crate) fn apply(&mut self, event: Event) -> Option<String> {
         let line = self.line(&event);
         self.0.apply(event);
         line
     }
 
-    /// The line for an event, before it is taken in.
+    /// The line for an event, before it is applied.
     fn line(&self, event: &Event) -> Option<String> {
         match event {
             Event::State { status, .. } => Some(format!("checkpoints: {}", status::counts(status))),
@@ -100,7 +100,7 @@ impl Known {
     }
 }
 
-/// One checkpoint as one line: state, name, and the reason where there is one.
+/// One checkpoint as one line: state, name, and the reason, if any.
 pub(crate) fn one(checkpoint: &Checkpoint) -> String {
     let reason = text::clean(checkpoint.reason.as_deref().unwrap_or_default());
     line(&checkpoint.state.to_string(), &text::name(checkpoint), &reason)
@@ -111,7 +111,7 @@ fn line(state: &str, name: &str, detail: &str) -> String {
     format!("{state:<11}  {name}  {detail}").trim_end().to_owned()
 }
 
-/// The reason, or else what has changed beside the state.
+/// The reason, otherwise what has changed besides the state.
 fn detail(old: Option<&Checkpoint>, new: &Checkpoint) -> String {
     let old = old.filter(|old| old.state == new.state);
     match (&new.reason, old) {

@@ -39,7 +39,7 @@ fn served_by(pass: &PassCoverage) -> String {
     }
 }
 
-/// How many passes no engine on disk serves, where there are any.
+/// The number of passes that no engine on disk serves, if any.
 pub(crate) fn complaint(coverage: &[Coverage]) -> Option<String> {
     let passes: Vec<_> = coverage.iter().flat_map(|checkpoint| &checkpoint.passes).collect();
     let unserved = passes.iter().filter(|pass| pass.engine.is_none()).count();

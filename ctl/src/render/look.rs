@@ -1,4 +1,4 @@
-//! How text looks on the terminal that it goes to.
+//! What the terminal can display.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use protocol::State;
 /// What the reader's terminal can show.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Look {
-    /// Its columns, where there is a terminal.
+    /// Its columns, if there is a terminal.
     pub(crate) width: Option<usize>,
     /// It shows colours, and the person wants them.
     pub(crate) colour: bool,
@@ -26,7 +26,7 @@ pub(crate) enum Tone {
 }
 
 impl Look {
-    /// `text` in the colour of `tone`, where there are colours.
+    /// `text` in the colour of `tone`, if colours are on.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> Cow<'_, str> {
         let style = Style::new().force_styling(true);
         let style = match tone {

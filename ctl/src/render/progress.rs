@@ -1,4 +1,4 @@
-//! How far a worker is.
+//! A worker's progress.
 
 use protocol::{Building, Task};
 
@@ -15,10 +15,10 @@ fn shares(task: Task) -> &'static [Share] {
     }
 }
 
-/// A guess from less than this much is none.
+/// With less than this done, there is no estimate.
 const TOO_SOON: f64 = 0.05;
 
-/// Seconds that it will go on for, `elapsed_s` after it began, by what is done so far.
+/// Estimated remaining seconds, `elapsed_s` after the start, from what is done so far.
 pub(crate) fn left_s(building: &Building, elapsed_s: f64) -> Option<u64> {
     let done = done(building)?;
     // More than a day is no forecast.

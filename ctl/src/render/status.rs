@@ -49,7 +49,7 @@ fn gpu(gpu: &Gpu) -> String {
     line
 }
 
-/// What the GPU tells of its use.
+/// The GPU's use, as it reports it.
 fn used(reading: &GpuReading) -> String {
     let mut told = String::new();
     if let Some(percent) = reading.utilisation {
@@ -66,7 +66,7 @@ fn used(reading: &GpuReading) -> String {
     told
 }
 
-/// What will be done first, in a few words.
+/// The next job, in a few words.
 pub(crate) fn next(status: &Status) -> String {
     match (&status.building[..], status.queue.first(), &status.gate) {
         ([now, ..], ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
@@ -87,14 +87,14 @@ fn models_dir(dir: &ModelsDir) -> String {
     }
 }
 
-/// Such as `3 ready, 1 queued`, in the order of a checkpoint's way.
+/// Such as `3 ready, 1 queued`, in the order of a checkpoint's states.
 pub(crate) fn counts(status: &Status) -> String {
     let counts: Vec<_> =
         status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
-/// Of several GPUs it is told which one is used.
+/// With several GPUs, it says which one is used.
 fn building(building: &Building, gpus: usize) -> String {
     let Building { task, weights_id, preset, phase, percent, elapsed_s, gpu } = building;
     let left = progress::left_s(building, *elapsed_s as f64);

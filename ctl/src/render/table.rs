@@ -7,13 +7,13 @@ use crate::render::{
 
 const GAP: &str = "   ";
 
-/// The last column is not shortened below this as long as others can be: less says nothing.
+/// The last column is not shortened below this while others can be: less is useless.
 const LEAST_LAST: usize = 20;
 
 /// No column is shortened below this.
 const LEAST: usize = 8;
 
-/// A heading, rows of as many cells, and for each row a note below it where there is one.
+/// A heading, rows of as many cells, and an optional note below each row.
 pub(crate) struct Table {
     rows: Vec<Row>,
 }
@@ -44,7 +44,7 @@ impl Table {
         }
     }
 
-    /// The text; it fits the terminal where there is one.
+    /// The text; it fits the terminal, if there is one.
     pub(crate) fn render(&self, look: Look) -> String {
         let widths = fit(self.widths(), look.width);
         let mut rendered = String::new();
@@ -84,7 +84,7 @@ impl Table {
     }
 }
 
-/// Takes what is too wide from the last column first, then from the widest.
+/// Shortens the last column first, then the widest.
 fn fit(mut widths: Vec<usize>, width: Option<usize>) -> Vec<usize> {
     let Some((width, last)) = width.zip(widths.len().checked_sub(1)) else { return widths };
     let gaps = last * GAP.len();

@@ -45,7 +45,7 @@ pub(crate) fn short_id(id: &str) -> &str {
     id.get(..SHOWN_DIGITS).unwrap_or(id)
 }
 
-/// What people call a checkpoint: its file's name, or its id where no file is left.
+/// A checkpoint's name: its file's, or its id if no file is left.
 pub(crate) fn name(checkpoint: &Checkpoint) -> Cow<'_, str> {
     let file = checkpoint.locations.first().map(|path| path.rsplit('/').next().unwrap_or(path));
     clean(file.unwrap_or_else(|| short_id(checkpoint.key())))

@@ -21,7 +21,7 @@ pub(crate) fn render(verdicts: &[Verdict], look: Look) -> String {
     table.render(look)
 }
 
-/// What to do about the bad ones, where there are any.
+/// What to do about the bad ones, if any.
 pub(crate) fn complaint(verdicts: &[Verdict]) -> Option<String> {
     let bad = verdicts.iter().filter(|verdict| verdict.problem.is_some()).count();
     (bad > 0).then(|| {

@@ -14,13 +14,13 @@ use anyhow::{Context, Result, bail};
 use config::runtime::Wheel;
 use indicatif::ProgressBar;
 
-/// What is being installed lies in folders of this name until it is renamed.
+/// Prefix of the folders that hold an unfinished installation.
 const ASIDE: &str = ".install-";
 
 /// Where the libraries are.
 pub(crate) struct Installed {
     pub(crate) dir: PathBuf,
-    /// Nothing had to be done.
+    /// They were already installed.
     pub(crate) already: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn install(data_dir: &Path, wheel: &Wheel, file: Option<&Path>) -> Re
     let digest =
         wheel::sha256(&mut opened).with_context(|| format!("cannot read {}", found.display()))?;
     if digest != wheel.sha256 {
-        // What was downloaded goes with its folder; a file that somebody named is theirs.
+        // A download is deleted with its folder; a file that the user passed is theirs.
         let kept = if file.is_some() { "not used" } else { "deleted" };
         bail!(
             "the wheel's SHA-256 is {digest}, but that of {} {} is {}: it is damaged or another wheel, \
@@ -85,7 +85,7 @@ fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     found
 }
 
-/// Held until the file is closed, by the system also when this program is killed.
+/// Held until the file is closed, which the system does even if this program is killed.
 fn lock(parent: &Path) -> Result<File> {
     let path = parent.join(".lock");
     let file = File::create(&path).with_context(|| in_folder("write to", parent))?;
@@ -100,17 +100,17 @@ fn lock(parent: &Path) -> Result<File> {
     }
 }
 
-/// Deletes what killed installs left; with the lock held there is no other.
+/// Deletes what killed installations left behind; the lock rules out running ones.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()) {
-            // What can't be deleted costs space and nothing else.
+            // A failure costs only space.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// Moves `fresh` to `dir`; what is there, incomplete as it is, goes with `aside`.
+/// Moves `fresh` to `dir`; an incomplete installation there is deleted with `aside`.
 fn replace(dir: &Path, fresh: &Path, aside: &Path) -> io::Result<()> {
     if fs::symlink_metadata(dir).is_ok() {
         fs::rename(dir, aside.join("incomplete"))?;

@@ -1,5 +1,5 @@
-//! The extension's folder in the web UI: links to where it is installed, so that it is updated with
-//! sdtrt, and a note of where the daemon's data is.
+//! The extension's folder in the web UI: links to the installed extension, so that it is updated with
+//! sdtrt, and a note with the daemon's data folder.
 
 use std::{
     env, fs, io,
@@ -16,7 +16,7 @@ const NAME: &str = "sdtrt";
 /// What the web UI looks for in an extension's folder.
 const PARTS: [&str; 4] = ["install.py", "scripts", "sdtrt", "style.css"];
 
-/// Read by the extension beside its parts.
+/// Read by the extension.
 const NOTE: &str = "sdtrt.json";
 
 /// Where a package puts the extension, from the folder that the program's own is in.
@@ -33,7 +33,7 @@ pub(crate) fn source(named: Option<&Path>) -> Result<PathBuf> {
     let program = env::current_exe()
         .and_then(fs::canonicalize)
         .context("cannot find the path of sdtrtctl")?;
-    // Above it: /usr for a package, and the sources where it was built in them.
+    // In a parent folder: /usr for a package, or the source tree.
     let places = program.ancestors().skip(2).flat_map(|dir| [dir.join(SHARED), dir.join("webui")]);
     places.into_iter().find(|place| is_extension(place)).with_context(|| {
         format!(
@@ -68,7 +68,7 @@ pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<
     Ok(folder)
 }
 
-/// Takes the extension out again. Whether it was there. What else somebody put into its folder stays.
+/// Removes the extension; returns whether it was installed. Other files in its folder stay.
 pub(crate) fn unlink(extensions: &Path) -> Result<bool> {
     let folder = extensions.join(NAME);
     let mut was_there = false;
@@ -79,12 +79,12 @@ pub(crate) fn unlink(extensions: &Path) -> Result<bool> {
         was_there |= remove_link(&folder.join(part))?;
     }
     let _ = fs::remove_file(folder.join(NOTE));
-    // It stays where something else is in it.
+    // It stays if it contains anything else.
     let _ = fs::remove_dir(&folder);
     Ok(was_there)
 }
 
-/// An error where something else than a link is there.
+/// Fails if there is something other than a link.
 fn refuse_foreign(place: &Path) -> Result<()> {
     match fs::symlink_metadata(place) {
         Ok(found) if !found.is_symlink() => bail!(

@@ -1,4 +1,4 @@
-//! Web UIs on this machine, as far as their folders tell.
+//! Web UIs on this machine, judged by their folders.
 
 use std::{
     collections::BTreeSet,
@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use super::Folders;
 
-/// Folders below a home in which web UIs are looked for: deep enough for `~/ai/webui`, and quick.
+/// Depth of the search for web UIs below a home: enough for `~/ai/webui`, and quick.
 const DEPTH: usize = 2;
 
-/// Where others put programs.
+/// Other common places for programs.
 const ELSEWHERE: [&str; 3] = ["/opt", "/srv", "/usr/local"];
 
-/// A web UI and what is set up in it.
+/// A web UI, its extensions and its settings.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) folders: Folders,
     /// The folders of its extensions.
     pub(crate) extensions: BTreeSet<String>,
-    /// Its settings; null where it has never run.
+    /// Its settings; null if it has never run.
     pub(crate) settings: Value,
 }
 
