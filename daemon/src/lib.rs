@@ -23,6 +23,7 @@ pub mod publish;
 mod reconcile;
 mod reload;
 pub mod retention;
+mod retry;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     gate::Gpu,
     jobs::history::Ended,
     planner::{
-        Errand, Setback,
+        Errand,
         plan::{self, Dispatch, Eviction, Next},
         slots::Slot,
     },
@@ -128,7 +128,7 @@ impl Actor {
         warn!(engine = %engine.short(), "{reason}");
         let lasting = if is_disk_full(&error) { self.died(job, reason) } else { Some(reason) };
         if let Some(reason) = lasting {
-            self.world.set_back(job, Some(Setback::Failed(reason)));
+            self.world.retry.record_failure(job, reason);
             self.learned();
         }
     }

@@ -71,7 +71,7 @@ impl<'a> Outlook<'a> {
             return (State::Building, None);
         }
         let short = held.identity.ids.weights.short();
-        match world.setbacks.get(engine) {
+        match world.retry.setbacks().get(engine) {
             Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
             Some(Setback::Removed) => (
                 State::Off,

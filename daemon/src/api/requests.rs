@@ -14,7 +14,6 @@ use crate::{
     build::find_runtime,
     event::{Checked, Message},
     event_loop::Actor,
-    planner::Setback,
     retention::garbage::seconds_since_1970,
 };
 
@@ -206,8 +205,8 @@ impl Actor {
     fn remove(&mut self, prefix: &str) -> Result<Id, Failure> {
         let key = self.engine(prefix)?;
         self.world.condemned.insert(key, Removal::Asked);
-        self.world.set_back(key, Some(Setback::Removed));
-        self.world.asked_no_more(&key);
+        self.world.retry.record_removal(key);
+        self.world.intent.record_served(&key);
         self.learned();
         Ok(key)
     }

@@ -301,7 +301,7 @@ pub(crate) fn status(
             .map(|(index, gpu)| shown_gpu(world, index, gpu))
             .collect(),
         models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
-        paused: world.paused,
+        paused: world.intent.is_paused(),
         gate: gate(world, queue),
         queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
         building: building(world),

@@ -82,7 +82,9 @@ impl Actor {
         match (&world.target, world.closed(&self.queue)) {
             (Err(RuntimeProblem::Sought), _) => None,
             (Err(problem), _) => Some(problem.to_string()),
-            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never))) if world.urgent.is_empty() => {
+            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never)))
+                if world.intent.urgent().is_empty() =>
+            {
                 Some(closed.to_string())
             }
             (Ok(_), _) => self.no_room(),

@@ -70,7 +70,7 @@ impl fmt::Display for Closed<'_> {
 impl World {
     /// What keeps what is in `queue` from being done, if it is the same for all of it; a pause always does.
     pub(crate) fn closed(&self, queue: &[Want]) -> Option<Closed<'_>> {
-        if self.paused {
+        if self.intent.is_paused() {
             return Some(Closed::Paused);
         }
         let is_free = |want: &Want| {
@@ -84,7 +84,7 @@ impl World {
 
     /// What keeps a job with this engine from starting there, if anything does.
     pub(crate) fn closed_to(&self, slot: Slot, engine: &Id) -> Option<Closed<'_>> {
-        if self.urgent.contains(engine) {
+        if self.intent.urgent().contains(engine) {
             return None;
         }
         match self.closed_at(slot) {
@@ -96,14 +96,16 @@ impl World {
 
     /// Whether nothing is done with this engine because nobody asked for it.
     pub(crate) fn is_off(&self, engine: &Id) -> bool {
-        self.config.build == BuildWhen::Never && !self.asked.contains(engine)
+        self.config.build == BuildWhen::Never && !self.intent.asked().contains(engine)
     }
 
     /// What keeps any job from starting there, if anything does.
     pub(crate) fn closed_at(&self, slot: Slot) -> Option<Closed<'_>> {
-        let Slot::Device(number) = slot else { return self.paused.then_some(Closed::Paused) };
+        let Slot::Device(number) = slot else {
+            return self.intent.is_paused().then_some(Closed::Paused);
+        };
         match self.decisions.get(number) {
-            _ if self.paused => Some(Closed::Paused),
+            _ if self.intent.is_paused() => Some(Closed::Paused),
             _ if self.config.build == BuildWhen::Always => None,
             None | Some(Decision::Start) => None,
             Some(Decision::Wait(reason) | Decision::Stop(reason)) => Some(Closed::Busy(reason)),
@@ -134,10 +136,7 @@ impl World {
             .map(|(weights, _)| *weights)
             .collect();
         used.sort_unstable();
-        let is_news = !self.recent.starts_with(&used);
-        self.recent.retain(|weights| !used.contains(weights));
-        self.recent.splice(0..0, used);
-        is_news
+        self.intent.record_use(used)
     }
 }
 
@@ -148,7 +147,7 @@ impl Actor {
         let world = &self.world;
         let is_at_stake =
             self.queue.iter().any(|want| world.needs_a_look(want)) || self.is_on_gpu();
-        let is_paused = world.paused && world.urgent.is_empty();
+        let is_paused = world.intent.is_paused() && world.intent.urgent().is_empty();
         let is_decided = world.config.build == BuildWhen::Always && world.gpus.is_empty();
         if !is_at_stake || is_paused || is_decided {
             self.rest();
@@ -222,7 +221,6 @@ impl Actor {
     }
 
     pub(crate) fn pause(&mut self) {
-        self.world.urgent.clear();
         self.world.news.paused = true;
         self.set_paused(true);
     }
@@ -232,8 +230,7 @@ impl Actor {
     }
 
     fn set_paused(&mut self, paused: bool) {
-        self.world.paused = paused;
-        self.world.store.set_paused(paused);
+        self.world.intent.record_pause(paused);
         self.learned();
         self.due.now();
     }

@@ -1,4 +1,128 @@
 //! What people and front ends want.
 
 pub(crate) mod left_shapes;
-pub(crate) mod shaping;
+mod shaping;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use checkpoint::Id;
+
+use protocol::Shape;
+
+use crate::{
+    cache::Store,
+    planner::{InUse, forget_old},
+};
+
+/// What was asked for, and what is used.
+pub(crate) struct Intent {
+    /// Engines that the user asked for, in order.
+    asked: Vec<Id>,
+    /// Those of them that are asked for whatever the machine does.
+    urgent: HashSet<Id>,
+    /// Checkpoints by their use in the web UI, the one used last first.
+    recent: Vec<Id>,
+    /// `sdtrtctl pause` was the last word.
+    paused: bool,
+    /// The shapes that front ends ask for, by signature.
+    shapes: BTreeMap<Id, InUse>,
+    store: Arc<dyn Store>,
+}
+
+impl Intent {
+    /// As it was when the daemon ended last, as far as that outlives it.
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            asked: Vec::new(),
+            urgent: HashSet::new(),
+            recent: Vec::new(),
+            paused: store.is_paused(),
+            shapes: store.shapes(),
+            store,
+        }
+    }
+
+    /// Engines that the user asked for, in order.
+    pub(crate) fn asked(&self) -> &[Id] {
+        &self.asked
+    }
+
+    /// Engines that are asked for whatever the machine does.
+    pub(crate) fn urgent(&self) -> &HashSet<Id> {
+        &self.urgent
+    }
+
+    /// Checkpoints by their use in the web UI, the one used last first.
+    pub(crate) fn recent(&self) -> &[Id] {
+        &self.recent
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The shapes that front ends ask for, by signature.
+    pub(crate) fn shapes(&self) -> &BTreeMap<Id, InUse> {
+        &self.shapes
+    }
+
+    /// Somebody asks for `engine`.
+    pub(crate) fn record_asked(&mut self, engine: Id) {
+        if !self.asked.contains(&engine) {
+            self.asked.push(engine);
+        }
+    }
+
+    /// Somebody asks for `engine` before all others and at once, whatever the machine does.
+    pub(crate) fn record_urgent(&mut self, engine: Id) {
+        self.asked.retain(|asked| *asked != engine);
+        self.asked.insert(0, engine);
+        self.urgent.insert(engine);
+    }
+
+    /// Nobody waits for `engine` any more.
+    pub(crate) fn record_served(&mut self, engine: &Id) {
+        self.asked.retain(|asked| asked != engine);
+        self.urgent.remove(engine);
+    }
+
+    /// These checkpoints are selected in the web UI; whether that is news.
+    pub(crate) fn record_use(&mut self, used: Vec<Id>) -> bool {
+        let is_news = !self.recent.starts_with(&used);
+        self.recent.retain(|weights| !used.contains(weights));
+        self.recent.splice(0..0, used);
+        is_news
+    }
+
+    /// These shapes are asked for, at this time in seconds since 1970; whether others than before are among the
+    /// first `limit` now.
+    pub(crate) fn record_shapes(
+        &mut self,
+        signature: Id,
+        shapes: &[Shape],
+        limit: usize,
+        now: u64,
+    ) -> bool {
+        let in_use = self.shapes.entry(signature).or_default();
+        let before = in_use.chosen(&[], limit);
+        in_use.note(shapes, now);
+        let is_news = in_use.chosen(&[], limit) != before;
+        self.store.set_shapes(&signature, Some(in_use));
+        for forgotten in forget_old(&mut self.shapes) {
+            self.store.set_shapes(&forgotten, None);
+        }
+        is_news
+    }
+
+    /// Somebody pauses, or resumes. A pause comes before what was urgent until then.
+    pub(crate) fn record_pause(&mut self, paused: bool) {
+        if paused {
+            self.urgent.clear();
+        }
+        self.paused = paused;
+        self.store.set_paused(paused);
+    }
+}

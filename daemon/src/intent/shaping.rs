@@ -8,14 +8,14 @@ use crate::{
     event_loop::Actor,
     intent::left_shapes,
     inventory::Identity,
-    planner::{InUse, forget_old, snapshot::World, usual},
+    planner::{InUse, snapshot::World, usual},
     retention::garbage::seconds_since_1970,
 };
 
 impl World {
     /// The shapes of such UNets that get an engine of their own.
     pub(crate) fn chosen_shapes(&self, identity: &Identity) -> Vec<Shape> {
-        let in_use = self.shapes.get(&identity.signature);
+        let in_use = self.intent.shapes().get(&identity.signature);
         let usual = usual(identity.architecture.kind);
         let nothing = InUse::default();
         in_use.unwrap_or(&nothing).chosen(&usual, self.config.fixed_engines)
@@ -23,15 +23,8 @@ impl World {
 
     /// Takes in that these shapes are used; whether others get an engine now.
     fn use_shapes(&mut self, signature: Id, shapes: &[Shape]) -> bool {
-        let in_use = self.shapes.entry(signature).or_default();
-        let chosen = |in_use: &InUse| in_use.chosen(&[], self.config.fixed_engines);
-        let before = chosen(in_use);
-        in_use.note(shapes, seconds_since_1970());
-        let is_news = chosen(in_use) != before;
-        self.store.set_shapes(&signature, Some(in_use));
-        for forgotten in forget_old(&mut self.shapes) {
-            self.store.set_shapes(&forgotten, None);
-        }
+        let limit = self.config.fixed_engines;
+        let is_news = self.intent.record_shapes(signature, shapes, limit, seconds_since_1970());
         if is_news {
             self.forget_desired();
         }

@@ -201,7 +201,7 @@ impl Actor {
 
     /// A file that was read anew gets a new try.
     fn forgive(&mut self, read: &HashSet<Id>) {
-        if self.world.setbacks.is_empty() {
+        if self.world.retry.setbacks().is_empty() {
             return;
         }
         let held = self.world.catalogue.held();
@@ -210,12 +210,13 @@ impl Actor {
         for (_, held) in wanted {
             let engines = self.world.desired(held);
             let engines = engines.iter().map(|desired| desired.engine);
-            let is_failed =
-                |engine: &Id| matches!(self.world.setbacks.get(engine), Some(Setback::Failed(_)));
+            let is_failed = |engine: &Id| {
+                matches!(self.world.retry.setbacks().get(engine), Some(Setback::Failed(_)))
+            };
             failed.extend(engines.filter(is_failed));
         }
         for engine in failed {
-            self.world.set_back(engine, None);
+            self.world.retry.forgive(engine);
         }
     }
 }

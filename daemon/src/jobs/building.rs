@@ -11,7 +11,6 @@ use crate::{
         history::Ended,
         running::{MIXED_UP, Running},
     },
-    planner::Setback,
     retention::garbage::seconds_since_1970,
 };
 
@@ -52,8 +51,8 @@ impl Actor {
         if let Some(reason) = failure {
             warn!(engine = %engine.short(), "{reason}");
             self.record_ended(running, Ended::Failed(&reason));
-            self.world.set_back(engine, Some(Setback::Failed(reason)));
-            self.world.asked_no_more(&engine);
+            self.world.retry.record_failure(engine, reason);
+            self.world.intent.record_served(&engine);
             self.learned();
         }
     }

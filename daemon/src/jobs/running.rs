@@ -20,13 +20,10 @@ use crate::{
     event::Message,
     event_loop::Actor,
     inventory::{Hint, Stamp},
-    planner::{BACK_OFF, Errand, Want, plan::Next, room, snapshot::Work},
+    planner::{Errand, Want, plan::Next, room, snapshot::Work},
     reconcile::{first_phase, gpu_for},
     timers::sooner,
 };
-
-/// A worker that dies this often without a word is not started again by itself.
-const DEATHS: u32 = 3;
 
 /// What a worker that did something else is said to have done.
 pub(crate) const MIXED_UP: &str = "the worker did another job than its own; please report this bug";
@@ -142,7 +139,9 @@ impl Actor {
             return None;
         }
         match failure {
-            Failure::OutOfMemory { .. } => self.ran_out(job, failure.to_string()),
+            Failure::OutOfMemory { .. } => {
+                self.world.retry.record_out_of_memory(job, failure.to_string())
+            }
             Failure::DiskFull(reason) if self.lacks_room(running) => {
                 warn!("{reason}; waiting for room");
                 None
@@ -184,30 +183,12 @@ impl Actor {
     /// The reason not to try again, once it has died often enough.
     pub(crate) fn died(&mut self, job: Id, reason: String) -> Option<String> {
         self.scan_now();
-        let deaths = self.world.deaths.entry(job).or_default();
-        *deaths += 1;
-        if *deaths < DEATHS {
-            warn!("{reason}; trying again");
-            return None;
-        }
-        Some(format!("{reason}; this happened {deaths} times"))
-    }
-
-    /// The reason not to try again, after the second time.
-    fn ran_out(&mut self, job: Id, reason: String) -> Option<String> {
-        if self.world.ran_out.remove(&job).is_some() {
-            return Some(reason);
-        }
-        warn!("{reason}; trying once more after {} s", BACK_OFF.as_secs());
-        self.world.ran_out.insert(job, Instant::now());
-        None
+        self.world.retry.record_death(job, reason)
     }
 
     /// Looks again once a job that ran out of memory may start.
     pub(crate) fn look_for_memory(&mut self) {
-        let now = Instant::now();
-        let over = self.world.ran_out.values().map(|since| *since + BACK_OFF);
-        if let Some(next) = over.filter(|over| *over > now).min() {
+        if let Some(next) = self.world.retry.next() {
             self.due.show = sooner(self.due.show, next + Duration::from_millis(1));
         }
     }

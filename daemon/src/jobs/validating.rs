@@ -36,7 +36,7 @@ impl World {
     /// The GPUs that this engine is to be validated on, one of each model, and why. Whoever asks for one that
     /// was found to be wrong, or could not be compared, wants to know whether that is still so.
     fn due_validations(&self, manifest: &Manifest) -> Vec<(&Gpu, Due)> {
-        self.due_for(manifest, self.asked.contains(&manifest.key))
+        self.due_for(manifest, self.intent.asked().contains(&manifest.key))
     }
 
     /// As [`Self::due_validations`]; where it was not found to be right it is tried once more if that is
@@ -58,7 +58,8 @@ impl World {
             let validated =
                 validated.map(|validation| (validation.gpu.as_str(), validation.driver.as_str()));
             let due = due(gpu, &manifest.spec.compute_capabilities, validated)?;
-            let is_set_back = self.setbacks.contains_key(&validation_id(&manifest.key, gpu));
+            let is_set_back =
+                self.retry.setbacks().contains_key(&validation_id(&manifest.key, gpu));
             (!is_set_back).then_some((gpu, due))
         };
         self.models().filter_map(due_on).collect()
@@ -129,9 +130,11 @@ impl World {
 
     /// Why a validation of this engine failed, and on which GPU.
     pub(crate) fn validation_failure(&self, engine: &Id) -> Option<(&Gpu, &str)> {
-        self.models().find_map(|gpu| match self.setbacks.get(&validation_id(engine, gpu))? {
-            Setback::Failed(why) => Some((gpu, why.as_str())),
-            Setback::Removed => None,
+        self.models().find_map(|gpu| {
+            match self.retry.setbacks().get(&validation_id(engine, gpu))? {
+                Setback::Failed(why) => Some((gpu, why.as_str())),
+                Setback::Removed => None,
+            }
         })
     }
 
@@ -155,7 +158,9 @@ impl World {
             return Vec::new();
         }
         let mut with: HashMap<Id, (Rank, &Manifest)> = HashMap::new();
-        for held in held.values().filter(|held| !self.unfit.contains(&held.identity.ids.unet)) {
+        for held in
+            held.values().filter(|held| !self.retry.unfit().contains(&held.identity.ids.unet))
+        {
             let rank = self.rank(held);
             for manifest in of(&due, held.identity) {
                 let known = with.entry(manifest.key).or_insert((rank, manifest));
@@ -233,7 +238,7 @@ impl Actor {
         if let Some(reason) = failure {
             warn!(engine = %want.engine.short(), "not validated: {reason}");
             self.record_ended(running, Ended::Failed(&reason));
-            self.world.set_back(want.job, Some(Setback::Failed(reason)));
+            self.world.retry.record_failure(want.job, reason);
             self.learned();
         }
         self.serves(&want.engine);
@@ -243,14 +248,14 @@ impl Actor {
     /// take. Once none is left, what is known of them is forgotten: they are all tried once more if asked to.
     fn takes_another(&mut self, running: &Running) -> bool {
         let spec = &running.job.spec;
-        self.world.unfit.insert(running.want.unet);
-        let unfit = &self.world.unfit;
+        self.world.retry.record_unfit(running.want.unet);
+        let unfit = self.world.retry.unfit();
         let is_left = |held: &Held<'_>| {
             spec.weights.fit(held.identity) && !unfit.contains(&held.identity.ids.unet)
         };
         let is_one_left = self.world.catalogue.held().values().any(is_left);
         if !is_one_left {
-            self.world.unfit.clear();
+            self.world.retry.forget_unfit();
         }
         is_one_left
     }
@@ -271,8 +276,7 @@ impl Actor {
             validated_at: seconds_since_1970(),
             findings,
         };
-        self.world.deaths.remove(&running.want.job);
-        self.world.ran_out.remove(&running.want.job);
+        self.world.retry.record_end(&running.want.job);
         self.world.library.add_validation(&engine, validation)
     }
 
@@ -282,7 +286,7 @@ impl Actor {
         let manifest = self.world.library.manifests().get(engine);
         let is_validated = |manifest| self.world.due_for(manifest, false).is_empty();
         if manifest.is_none_or(is_validated) {
-            self.world.asked_no_more(engine);
+            self.world.intent.record_served(engine);
         }
         self.world.news.serving = true;
     }

@@ -41,7 +41,7 @@ impl World {
 
     fn is_missing(&self, engine: &Id) -> bool {
         !self.library.manifests().contains_key(engine)
-            && !self.setbacks.contains_key(engine)
+            && !self.retry.setbacks().contains_key(engine)
             && !self.is_under_way(engine)
     }
 
@@ -76,7 +76,7 @@ impl World {
     /// Why this engine is to be built, for people to read. `all` are those of its checkpoint, and `engines`
     /// those that it has.
     fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> String {
-        if self.asked.contains(&desired.engine) {
+        if self.intent.asked().contains(&desired.engine) {
             return "asked for".to_owned();
         }
         let current: BTreeSet<Id> = all.iter().map(|desired| desired.engine).collect();

@@ -108,8 +108,8 @@ impl World {
         for (number, decision) in self.decisions.iter().enumerate() {
             let Decision::Stop(reason) = decision else { continue };
             let Some(work) = self.work_at(Slot::Device(number)) else { continue };
-            let goes_on =
-                self.config.build == BuildWhen::Always || self.urgent.contains(&work.want.engine);
+            let goes_on = self.config.build == BuildWhen::Always
+                || self.intent.urgent().contains(&work.want.engine);
             if !goes_on {
                 end.push((work.want.job, reason.to_string()));
             }

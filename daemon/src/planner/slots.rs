@@ -114,7 +114,7 @@ impl World {
             return None;
         }
         let reading = self.reading(number).filter(|_| self.work_at(slot).is_none());
-        let ran_out = self.ran_out.get(job).map(|since| since.elapsed());
+        let ran_out = self.retry.ran_out(job);
         shortage(takes.gpu_bytes, number, reading, ran_out)
     }
 

@@ -16,14 +16,16 @@ use crate::{
     build::RuntimeProblem,
     cache::Store,
     gate::{Decision, Gates, Gpu},
+    intent::Intent,
     inventory::{Catalogue, Held},
     library::{Proofs, Unusables},
     planner::{
-        InUse, Setback, Want, builders,
+        Want, builders,
         desired::{Desired, Memo},
         in_order,
         plan::Order,
     },
+    retry::Retry,
 };
 
 /// Everything the daemon knows. What it shows and what it does next follow from this alone.
@@ -32,14 +34,6 @@ pub(crate) struct World {
     pub(crate) catalogue: Catalogue,
     pub(crate) library: Library,
     pub(crate) store: Arc<dyn Store>,
-    /// Why a job is not done until it is asked for.
-    pub(crate) setbacks: HashMap<Id, Setback>,
-    /// Engines that the user asked for, in order.
-    pub(crate) asked: Vec<Id>,
-    /// How often the worker of a job died without a word.
-    pub(crate) deaths: HashMap<Id, u32>,
-    /// When a job ran out of a GPU's memory.
-    pub(crate) ran_out: HashMap<Id, Instant>,
     pub(crate) gpus: Vec<Gpu>,
     pub(crate) target: Result<Target, RuntimeProblem>,
     /// What the target says of each checkpoint; goes with it.
@@ -72,22 +66,14 @@ pub(crate) struct World {
     pub(crate) orders: VecDeque<Order>,
     /// Seconds since 1970.
     pub(crate) now_s: u64,
-    /// `sdtrtctl pause` was the last word.
-    pub(crate) paused: bool,
     /// Whether each place is idle, where that counts.
     pub(crate) decisions: Vec<Decision>,
     /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
     pub(crate) readings: Option<Vec<GpuReading>>,
     /// Bytes of the machine's memory that were free at the last look.
     pub(crate) memory_free: Option<u64>,
-    /// UNets whose weights engines can't compute with: others are taken for validations.
-    pub(crate) unfit: HashSet<Id>,
-    /// Engines asked for whatever the machine does.
-    pub(crate) urgent: HashSet<Id>,
-    /// Checkpoints by their use in the web UI, the one used last first.
-    pub(crate) recent: Vec<Id>,
-    /// The shapes that front ends ask for, by signature.
-    pub(crate) shapes: BTreeMap<Id, InUse>,
+    pub(crate) intent: Intent,
+    pub(crate) retry: Retry,
 }
 
 /// How a checkpoint compares with others that share an engine.
@@ -134,11 +120,6 @@ impl World {
     ) -> Self {
         Self {
             catalogue: Catalogue::new(config.settle()),
-            setbacks: store.setbacks(),
-            shapes: store.shapes(),
-            asked: Vec::new(),
-            deaths: HashMap::new(),
-            ran_out: HashMap::new(),
             target: Err(RuntimeProblem::Sought),
             memo: Memo::default(),
             proofs: Proofs::new(),
@@ -148,20 +129,18 @@ impl World {
             work: Vec::new(),
             builders: builders(available_parallelism().map_or(1, usize::from)),
             free: Ok(0),
+            intent: Intent::new(store.clone()),
+            retry: Retry::new(store.clone()),
             surveyed: false,
             news: News::default(),
             condemned: BTreeMap::new(),
             stuck: HashMap::new(),
             orders: VecDeque::new(),
             now_s: 0,
-            paused: store.is_paused(),
             decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
             gpus,
             readings: None,
             memory_free: None,
-            unfit: HashSet::new(),
-            urgent: HashSet::new(),
-            recent: Vec::new(),
             config,
             library,
             store,
@@ -201,56 +180,33 @@ impl World {
     pub(crate) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         self.memo.keep(held);
         let wants = self.missing(held).chain(self.validations(held));
-        in_order(wants, &self.asked, &self.recent)
+        in_order(wants, self.intent.asked(), self.intent.recent())
     }
 
     /// Of several checkpoints that an engine is for, the one with the greatest rank decides: the one used
     /// last, then the newest.
     pub(crate) fn rank(&self, held: &Held<'_>) -> Rank {
         let weights = held.identity.ids.weights;
-        let turn = self.recent.iter().position(|other| *other == weights);
+        let turn = self.intent.recent().iter().position(|other| *other == weights);
         (Reverse(turn.unwrap_or(usize::MAX)), held.newest_ns, weights)
-    }
-
-    /// Keeps or clears why a job is not to be done.
-    pub(crate) fn set_back(&mut self, job: Id, setback: Option<Setback>) {
-        self.store.set_back(&job, setback.as_ref());
-        match setback {
-            Some(setback) => self.setbacks.insert(job, setback),
-            None => self.setbacks.remove(&job),
-        };
     }
 
     /// Has everything that is to be done with `engine` be done as if it had never failed.
     pub(crate) fn forget_failures(&mut self, engine: &Id) {
         for job in self.jobs_of(engine) {
-            if self.setbacks.contains_key(&job) {
-                self.set_back(job, None);
-            }
-            self.deaths.remove(&job);
-            self.ran_out.remove(&job);
+            self.retry.record_fresh_start(job);
         }
     }
 
     /// Has `engine` built or validated next, whatever spoke against it.
     pub(crate) fn ask_for(&mut self, engine: Id) {
         self.forget_failures(&engine);
-        if !self.asked.contains(&engine) {
-            self.asked.push(engine);
-        }
+        self.intent.record_asked(engine);
     }
 
     /// Has `engine` built or validated before all others and at once, whatever the machine does.
     pub(crate) fn ask_for_at_once(&mut self, engine: Id) {
-        self.asked.retain(|asked| *asked != engine);
-        self.ask_for(engine);
-        self.asked.rotate_right(1);
-        self.urgent.insert(engine);
-    }
-
-    /// Nobody waits for `engine` any more.
-    pub(crate) fn asked_no_more(&mut self, engine: &Id) {
-        self.asked.retain(|asked| asked != engine);
-        self.urgent.remove(engine);
+        self.forget_failures(&engine);
+        self.intent.record_urgent(engine);
     }
 }

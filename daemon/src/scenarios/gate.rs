@@ -40,7 +40,7 @@ async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
         stage.look_for(WINDOW_S + 1.0, &busy(2, None)).await;
         assert_eq!(stage.workers(), (stops + 1, stops), "it starts over");
     }
-    assert!(stage.actor.world.deaths.is_empty() && stage.actor.world.setbacks.is_empty());
+    assert!(stage.actor.world.retry.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,7 +165,7 @@ async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
     assert_eq!(built, expected.map(|name| Id::from(blake3::hash(name.as_bytes()))));
     // Selected again and again is used once.
     stage.look(&selected("sub/b.safetensors")).await;
-    assert_eq!(stage.actor.world.recent.len(), 2);
+    assert_eq!(stage.actor.world.intent.recent().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +276,7 @@ async fn never_means_only_what_is_asked_for() {
         stage.end_validation(Some(0.001));
     }
     assert!(at_work(&stage).is_empty(), "the baked one was not asked for");
-    assert!(stage.actor.world.asked.is_empty());
+    assert!(stage.actor.world.intent.asked().is_empty());
 
     let mut config = stage.actor.world.config.clone();
     config.build = BuildWhen::Always;

@@ -105,7 +105,7 @@ async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
         let refused = stage.actor.note_shapes(signature, &[shape(512), shape(width)]).unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");
     }
-    assert!(stage.actor.world.shapes.is_empty());
+    assert!(stage.actor.world.intent.shapes().is_empty());
     let request = Request::Shapes { signature, shapes: vec![shape(512)] };
     assert!(request.only_looks(), "for whoever may ask");
 }

@@ -219,7 +219,7 @@ async fn a_validation_survives_the_end_of_its_file() {
     }
     assert!(stage.actor.world.work.is_empty(), "it waits for a file");
     let world = &stage.actor.world;
-    assert!(world.setbacks.is_empty() && world.deaths.is_empty());
+    assert!(world.retry.is_empty());
     assert_eq!(world.library.manifests().len(), 1);
 }
 
@@ -237,7 +237,7 @@ async fn a_validation_makes_way_and_comes_again() {
     stage.ask(Request::Pause);
     yield_now().await;
     assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 2));
-    assert!(stage.actor.world.setbacks.is_empty() && stage.actor.world.deaths.is_empty());
+    assert!(stage.actor.world.retry.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
