@@ -42,8 +42,7 @@ fn only_an_owner_changes_what_it_owns() {
         for (path, text) in &sources {
             let implements = text.lines().any(|line| {
                 line.strip_prefix("impl").is_some_and(|rest| {
-                    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-                        .any(|word| word == owner)
+                    rest.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == owner)
                 })
             });
             assert!(!implements || module(path) == home, "impl {owner} in {}", path.display());
@@ -54,8 +53,11 @@ fn only_an_owner_changes_what_it_owns() {
 #[test]
 fn reconcile_has_one_caller() {
     let calls = |text: &str| text.matches(".reconcile()").count();
-    let callers: Vec<_> =
-        sources().into_iter().filter(|(_, text)| calls(text) > 0).map(|(path, text)| (path, calls(&text))).collect();
+    let callers: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| calls(text) > 0)
+        .map(|(path, text)| (path, calls(&text)))
+        .collect();
     assert_eq!(callers, [(PathBuf::from("event_loop.rs"), 1)]);
 }
 
