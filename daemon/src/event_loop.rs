@@ -1,6 +1,6 @@
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
@@ -8,9 +8,9 @@ use std::{
 use checkpoint::Id;
 use config::Config;
 use engine::{Library, Phase, Runtime, Target};
-use protocol::{Checkpoint, Event, Reply, State, Status};
+use protocol::{Checkpoint, Event, State, Status};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Duration, Instant, sleep_until},
 };
 
@@ -26,7 +26,6 @@ use crate::{
     event::{Mailbox, Message},
     gate::{Gates, Gpus, gating::Gating, gpu::compute_capabilities, sampler::Sampler},
     inventory::{Notifier, Stamp},
-    jobs::running::Running,
     memory,
     metrics::Metrics,
     planner::{
@@ -51,10 +50,6 @@ pub(crate) struct Actor {
     pub(crate) queue: Vec<Want>,
     pub(crate) counts: BTreeMap<State, usize>,
     pub(crate) list: OnceCell<BTreeMap<String, Checkpoint>>,
-    pub(crate) builder: Arc<dyn Builder>,
-    pub(crate) running: Vec<Running>,
-    /// Who waits for the plans that are to be written, in order.
-    pub(crate) order_clients: VecDeque<oneshot::Sender<Reply>>,
     /// Clients that are answered after the next step.
     pub(crate) asked: Vec<Asked>,
     pub(crate) notifier: Arc<Mutex<Notifier>>,
@@ -112,15 +107,12 @@ impl Actor {
             places: None,
             settings: None,
             gating: Gating::new(Gates::new(gpus_here.len(), config.idle()), sampler),
-            world: World::new(config, library, store, gpus_here),
+            world: World::new(config, library, store, gpus_here, builder),
             mailbox,
             waiters: Vec::new(),
             queue: Vec::new(),
             counts: BTreeMap::new(),
             list: OnceCell::new(),
-            builder,
-            running: Vec::new(),
-            order_clients: VecDeque::new(),
             asked: Vec::new(),
             notifier,
             due: Due { scan: Some(now), housekeeping: Some(now), ..Due::default() },
@@ -163,7 +155,7 @@ impl Actor {
     async fn finish_writing(&mut self, messages: &mut mpsc::UnboundedReceiver<Message>) {
         let end = Instant::now() + LAST_WRITE;
         let is_writing = |work: &Work| work.progress.phase == Phase::Write;
-        while self.world.work.iter().any(is_writing) {
+        while self.world.jobs.work().any(is_writing) {
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(message @ (Message::Progress(..) | Message::Ended(..))) => {
@@ -176,7 +168,7 @@ impl Actor {
             }
         }
         // Dropping a running job kills its worker.
-        self.running.clear();
+        self.world.jobs.end_all();
     }
 
     /// Takes one event in, and does what follows. A question that must wait for what follows from the events

@@ -56,15 +56,15 @@ impl Actor {
 
     /// Ends a job under way and its worker.
     fn end(&mut self, job: Id, why: &str) {
-        let Some(mut running) = self.take_running(job) else { return };
-        info!(engine = %running.want.engine.short(), "the worker makes way: {why}");
-        if running.want.errand == Errand::Build {
+        let Some(mut running) = self.world.jobs.record_end(job) else { return };
+        info!(engine = %running.work.want.engine.short(), "the worker makes way: {why}");
+        if running.work.want.errand == Errand::Build {
             self.record_ended(&running, Ended::Abandoned(why));
         }
         if let Some(client) = running.client.take() {
             let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
         }
-        self.leave_slot(job);
+        self.tell_working();
     }
 
     /// Removes an engine. One that can't be removed is tried again the next time.
@@ -89,8 +89,7 @@ impl Actor {
             Dispatch::Start(next) => self.start(*next),
             Dispatch::Reread(weights) => self.learn_again(&weights),
             Dispatch::Refuse(why) => {
-                self.world.orders.pop_front();
-                if let Some(client) = self.order_clients.pop_front() {
+                if let Some(client) = self.world.jobs.take_order() {
                     let _ = client.send(Reply::Failed(other(&why)));
                 }
             }
@@ -113,8 +112,7 @@ impl Actor {
             Errand::Build => info!(engine = %engine.short(), ?slot, "building {label}"),
             Errand::Validate => info!(engine = %engine.short(), ?slot, "validating {label}"),
             Errand::Materialize => {
-                self.world.orders.pop_front();
-                client = self.order_clients.pop_front();
+                client = self.world.jobs.take_order();
             }
         }
         let evict = std::mem::take(&mut next.evict);

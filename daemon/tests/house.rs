@@ -9,7 +9,7 @@ use std::{
 use walkdir::WalkDir;
 
 /// Each owner and the module that it lives in.
-const OWNERS: [(&str, &str); 2] = [("Intent", "intent"), ("Retry", "retry")];
+const OWNERS: [(&str, &str); 3] = [("Intent", "intent"), ("Retry", "retry"), ("Jobs", "jobs")];
 
 /// Every source file, by its path below `src`, and its text.
 fn sources() -> Vec<(PathBuf, String)> {

@@ -362,7 +362,7 @@ pub(crate) fn building(world: &World) -> Vec<Building> {
         percent: progress.percent,
         elapsed_s: started.elapsed().as_secs(),
     };
-    world.work.iter().map(shown).collect()
+    world.jobs.work().map(shown).collect()
 }
 
 /// A path as clients see it.

@@ -10,7 +10,7 @@ use crate::{
     event::Message,
     event_loop::Actor,
     gate::{Decision, Gates, Reason, Sample, is_titled, sampler::Sampler},
-    jobs::running::Running,
+    jobs::RunningJob,
     planner::{Obstacle, Place, Want, slots::Slot, snapshot::World},
 };
 
@@ -186,8 +186,8 @@ impl Actor {
     /// A job is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU all count
     /// that are not done aside.
     fn is_on_gpu(&self) -> bool {
-        let is_aside = |running: &Running| running.want.takes.place == Place::Aside;
-        !self.world.gpus.is_empty() && !self.running.iter().all(is_aside)
+        let is_aside = |running: &RunningJob| running.work.want.takes.place == Place::Aside;
+        !self.world.gpus.is_empty() && !self.world.jobs.running().iter().all(is_aside)
     }
 
     pub(crate) fn sampled(&mut self, mut sampler: Box<dyn Sampler>, sample: Sample) {

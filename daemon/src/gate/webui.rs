@@ -36,11 +36,11 @@ pub struct WebUi {
 
 #[derive(Deserialize)]
 struct Progress {
-    state: Jobs,
+    state: Images,
 }
 
 #[derive(Deserialize)]
-struct Jobs {
+struct Images {
     /// 0 with nothing to do, -1 when a job has just begun.
     job_count: i64,
 }

@@ -1,24 +1,20 @@
 //! From a missing engine to a published one.
 
 use anyhow::Result;
-use engine::{Built, Manifest, Phase, Progress};
+use engine::{Built, Manifest};
 use tracing::{info, warn};
 
 use crate::{
     build::{Done, Failure},
     event_loop::Actor,
-    jobs::{
-        history::Ended,
-        running::{MIXED_UP, Running},
-    },
+    jobs::{RunningJob, history::Ended, running::MIXED_UP},
     retention::garbage::seconds_since_1970,
 };
 
 impl Actor {
     /// Takes in how a build ended.
-    pub(crate) fn built(&mut self, running: &Running, result: Result<Done, Failure>) {
-        let engine = running.want.engine;
-        self.progress(engine, Progress { phase: Phase::Publish, percent: 0 });
+    pub(crate) fn built(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
+        let engine = running.work.want.engine;
         let result = match result {
             Ok(Done::Built(built)) => {
                 let bytes = built.bytes;
@@ -47,7 +43,7 @@ impl Actor {
             None if is_built => "published",
             None => "again",
         };
-        self.metrics.build_ended(outcome, running.started.elapsed());
+        self.metrics.build_ended(outcome, running.work.started.elapsed());
         if let Some(reason) = failure {
             warn!(engine = %engine.short(), "{reason}");
             self.record_ended(running, Ended::Failed(&reason));
@@ -57,16 +53,16 @@ impl Actor {
         }
     }
 
-    fn take_in_plan(&mut self, running: &Running, built: Built) -> Result<()> {
+    fn take_in_plan(&mut self, running: &RunningJob, built: Built) -> Result<()> {
         let spec = running.job.spec.clone();
         let (key, bytes) = (spec.key(), built.bytes);
-        let seconds = running.started.elapsed().as_secs_f64();
+        let seconds = running.work.started.elapsed().as_secs_f64();
         self.world.library.publish(
             &running.job,
             Manifest::new(
                 spec,
-                running.want.presets.clone(),
-                running.want.weights,
+                running.work.want.presets.clone(),
+                running.work.want.weights,
                 built,
                 seconds_since_1970(),
                 seconds,

@@ -2,7 +2,7 @@
 
 use protocol::{Finished, Outcome};
 
-use crate::{event_loop::Actor, jobs::running::Running, retention::garbage::seconds_since_1970};
+use crate::{event_loop::Actor, jobs::RunningJob, retention::garbage::seconds_since_1970};
 
 /// How a build or a validation ended.
 pub(crate) enum Ended<'a> {
@@ -17,7 +17,7 @@ pub(crate) enum Ended<'a> {
 }
 
 impl Actor {
-    pub(crate) fn record_ended(&mut self, running: &Running, ended: Ended<'_>) {
+    pub(crate) fn record_ended(&mut self, running: &RunningJob, ended: Ended<'_>) {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
             Ended::Validated => (Outcome::Validated, None, None),
@@ -26,12 +26,12 @@ impl Actor {
         };
         self.world.store.record(&Finished {
             engine: running.job.spec.key().to_string(),
-            weights_id: running.want.weights.to_string(),
+            weights_id: running.work.want.weights.to_string(),
             location: running.location.clone(),
-            preset: running.want.label(),
+            preset: running.work.want.label(),
             outcome,
             reason,
-            seconds: running.started.elapsed().as_secs(),
+            seconds: running.work.started.elapsed().as_secs(),
             bytes,
             ended_at: seconds_since_1970(),
         });

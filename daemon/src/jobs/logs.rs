@@ -13,7 +13,7 @@ use crate::{
     api::{requests::other, view},
     build::log_name,
     event_loop::Actor,
-    jobs::running::Running,
+    jobs::RunningJob,
 };
 
 /// What is sent of a log at most, from its end.
@@ -36,11 +36,11 @@ impl Actor {
 
     /// Names of the logs that may be meant, the likeliest first.
     fn logged(&self, reference: Option<&str>) -> Result<Vec<String>, Failure> {
-        let log = |running: &Running| log_name(&running.want.engine, &running.job.task);
+        let log = |running: &RunningJob| log_name(&running.work.want.engine, &running.job.task);
         let history = self.world.store.history();
         let Some(reference) = reference else {
             let ended = history.into_iter().map(|finished| built(&finished.engine));
-            return Ok(self.running.iter().map(log).chain(ended).collect());
+            return Ok(self.world.jobs.running().iter().map(log).chain(ended).collect());
         };
         let entry = match self.entry(reference) {
             Ok(entry) => entry,
@@ -51,8 +51,8 @@ impl Actor {
             }
         };
         let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
-        let running = self.running.iter();
-        let running = running.filter(|running| of_entry(&running.want.weights.to_string()));
+        let running = self.world.jobs.running().iter();
+        let running = running.filter(|running| of_entry(&running.work.want.weights.to_string()));
         let ended = history.iter().filter(|finished| of_entry(&finished.weights_id));
         let keys = || entry.engines.iter().map(|engine| &engine.key);
         Ok(running

@@ -14,7 +14,7 @@ use crate::{
     api::{requests::other, view::text},
     build::{Done, Failure},
     event_loop::Actor,
-    jobs::running::{MIXED_UP, Running},
+    jobs::{RunningJob, running::MIXED_UP},
     planner::plan::Order,
 };
 
@@ -39,8 +39,7 @@ impl Actor {
         });
         match ordered {
             Ok(weights) => {
-                self.world.orders.push_back(Order { weights, output });
-                self.order_clients.push_back(client);
+                self.world.jobs.record_order(Order { weights, output }, client);
                 self.due.now();
             }
             Err(failure) => drop(client.send(Reply::Failed(failure))),
@@ -48,7 +47,7 @@ impl Actor {
     }
 
     /// Tells whoever waits for it.
-    pub(crate) fn materialized(&mut self, mut running: Running, result: Result<Done, Failure>) {
+    pub(crate) fn materialized(&mut self, mut running: RunningJob, result: Result<Done, Failure>) {
         let Task::Materialize { output } = &running.job.task else { return };
         let reply = match result {
             Ok(Done::Materialized(bytes)) => {

@@ -6,3 +6,139 @@ pub(crate) mod logs;
 pub(crate) mod materializing;
 pub(crate) mod running;
 pub(crate) mod validating;
+
+use std::{collections::VecDeque, sync::Arc, thread::available_parallelism};
+
+use checkpoint::Id;
+use engine::{Job, Progress};
+use protocol::Reply;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::AbortHandle};
+
+use crate::{
+    build::Builder,
+    planner::{builders, plan::Order, snapshot::Work},
+};
+
+/// The jobs under way, one for each slot, and the plans that clients have ordered.
+pub(crate) struct Jobs {
+    running: Vec<RunningJob>,
+    orders: VecDeque<(Order, oneshot::Sender<Reply>)>,
+    /// Starts workers.
+    builder: Arc<dyn Builder>,
+    /// How many jobs may be done aside.
+    builders: usize,
+}
+
+/// A job under way, and its worker, which ends with it.
+pub(crate) struct RunningJob {
+    pub(crate) work: Work,
+    pub(crate) job: Job,
+    /// Where the checkpoint that it is for lay when it began.
+    pub(crate) location: String,
+    /// Who waits for what is materialized.
+    pub(crate) client: Option<oneshot::Sender<Reply>>,
+    task: AbortHandle,
+    /// The job's folder; goes with it.
+    _scratch: TempDir,
+}
+
+impl RunningJob {
+    pub(crate) fn new(
+        work: Work,
+        job: Job,
+        location: String,
+        client: Option<oneshot::Sender<Reply>>,
+        task: AbortHandle,
+        scratch: TempDir,
+    ) -> Self {
+        Self { work, job, location, client, task, _scratch: scratch }
+    }
+}
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Jobs {
+    /// None yet. `builder` does them.
+    pub(crate) fn new(builder: Arc<dyn Builder>) -> Self {
+        let builders = builders(available_parallelism().map_or(1, usize::from));
+        Self { running: Vec::new(), orders: VecDeque::new(), builder, builders }
+    }
+
+    pub(crate) fn running(&self) -> &[RunningJob] {
+        &self.running
+    }
+
+    /// What is done, that which began last at the end.
+    pub(crate) fn work(&self) -> impl Iterator<Item = &Work> {
+        self.running.iter().map(|running| &running.work)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// How many jobs may be done aside.
+    pub(crate) fn builders(&self) -> usize {
+        self.builders
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_builders(&mut self, builders: usize) {
+        self.builders = builders;
+    }
+
+    pub(crate) fn builder(&self) -> &dyn Builder {
+        &*self.builder
+    }
+
+    /// The plan that is to be written next.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        self.orders.front().map(|(order, _)| order)
+    }
+
+    /// A client wants a plan written, and waits for it.
+    pub(crate) fn record_order(&mut self, order: Order, client: oneshot::Sender<Reply>) {
+        self.orders.push_back((order, client));
+    }
+
+    /// The client of the plan that is to be written next, which is not waiting in line any more.
+    pub(crate) fn take_order(&mut self) -> Option<oneshot::Sender<Reply>> {
+        self.orders.pop_front().map(|(_, client)| client)
+    }
+
+    /// Clients that have gone want nothing written.
+    pub(crate) fn forget_closed_orders(&mut self) {
+        self.orders.retain(|(_, client)| !client.is_closed());
+    }
+
+    pub(crate) fn record_start(&mut self, running: RunningJob) {
+        self.running.push(running);
+    }
+
+    /// A job goes on; whether that is news.
+    pub(crate) fn record_progress(&mut self, job: Id, progress: Progress) -> bool {
+        let mut running = self.running.iter_mut();
+        let Some(running) = running.find(|running| running.work.want.job == job) else {
+            return false;
+        };
+        let is_news = running.work.progress != progress;
+        running.work.progress = progress;
+        is_news
+    }
+
+    /// A job has ended, or is to: dropping it ends its worker.
+    pub(crate) fn record_end(&mut self, job: Id) -> Option<RunningJob> {
+        let index = self.running.iter().position(|running| running.work.want.job == job)?;
+        Some(self.running.remove(index))
+    }
+
+    /// Ends all jobs and their workers.
+    pub(crate) fn end_all(&mut self) {
+        self.running.clear();
+    }
+}

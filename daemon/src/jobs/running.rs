@@ -6,10 +6,8 @@ use anyhow::{Context, Result};
 use checkpoint::Id;
 use engine::{Job, Progress};
 use protocol::{Event, Reply};
-use tempfile::TempDir;
 use tokio::{
     sync::oneshot,
-    task::AbortHandle,
     time::{Duration, Instant},
 };
 use tracing::warn;
@@ -20,33 +18,15 @@ use crate::{
     event::Message,
     event_loop::Actor,
     inventory::{Hint, Stamp},
-    planner::{Errand, Want, plan::Next, room, snapshot::Work},
+    jobs::RunningJob,
+    planner::{Errand, plan::Next, room, snapshot::Work},
     reconcile::{first_phase, gpu_for},
     timers::sooner,
 };
+use engine::Phase;
 
 /// What a worker that did something else is said to have done.
 pub(crate) const MIXED_UP: &str = "the worker did another job than its own; please report this bug";
-
-/// A job under way, and its worker.
-pub(crate) struct Running {
-    pub(crate) job: Job,
-    pub(crate) want: Want,
-    /// Where the checkpoint that it is for lay when it began.
-    pub(crate) location: String,
-    pub(crate) started: Instant,
-    /// Who waits for what is materialized.
-    pub(crate) client: Option<oneshot::Sender<Reply>>,
-    task: AbortHandle,
-    /// The job's folder; goes with it.
-    _scratch: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 impl Actor {
     /// Has files be read again of which too little is known.
@@ -79,60 +59,54 @@ impl Actor {
             let mailbox = mailbox.clone();
             Box::new(move |progress| mailbox.send(Message::Progress(id, progress)))
         };
-        let doing = self.builder.start(job.clone(), hear);
+        let doing = self.world.jobs.builder().start(job.clone(), hear);
         let task = tokio::spawn(async move { mailbox.send(Message::Ended(id, doing.await)) });
         let started = Instant::now();
         let progress = Progress { phase, percent: 0 };
         let gpu = self.world.gpu_at(slot).map(|gpu| gpu.uuid.clone());
-        self.world.work.push(Work { want: want.clone(), gpu, progress, started });
-        let (task, client) = (task.abort_handle(), client.take());
+        let work = Work { want, gpu, progress, started };
         let location = view::text(&location);
-        let running = Running { job, want, location, started, client, task, _scratch: scratch };
-        self.running.push(running);
+        let running =
+            RunningJob::new(work, job, location, client.take(), task.abort_handle(), scratch);
+        self.world.jobs.record_start(running);
         self.tell_working();
         Ok(())
     }
 
     pub(crate) fn progress(&mut self, job: Id, progress: Progress) {
-        let mut work = self.world.work.iter_mut();
-        let Some(work) = work.find(|work| work.want.job == job) else { return };
-        if work.progress != progress {
-            work.progress = progress;
+        if self.world.jobs.record_progress(job, progress) {
             self.tell_working();
         }
     }
 
-    fn tell_working(&mut self) {
+    pub(crate) fn tell_working(&mut self) {
         self.show_manager();
         self.tell(&Event::Building(view::building(&self.world)));
     }
 
-    pub(crate) fn take_running(&mut self, job: Id) -> Option<Running> {
-        let index = self.running.iter().position(|running| running.want.job == job)?;
-        Some(self.running.remove(index))
-    }
-
-    /// Leaves a job's slot to others.
-    pub(crate) fn leave_slot(&mut self, job: Id) {
-        self.world.work.retain(|work| work.want.job != job);
-        self.tell_working();
-    }
-
     /// Takes in how a job ended.
     pub(crate) fn ended(&mut self, job: Id, result: Result<Done, Failure>) {
-        let Some(running) = self.take_running(job) else { return };
-        match running.want.errand {
+        let is_build = |work: &Work| work.want.job == job && work.want.errand == Errand::Build;
+        if self.world.jobs.work().any(is_build) {
+            self.progress(job, Progress { phase: Phase::Publish, percent: 0 });
+        }
+        let Some(running) = self.world.jobs.record_end(job) else { return };
+        match running.work.want.errand {
             Errand::Build => self.built(&running, result),
             Errand::Validate => self.validated(&running, result),
             Errand::Materialize => self.materialized(running, result),
         }
-        self.leave_slot(job);
+        self.tell_working();
         self.due.now();
     }
 
     /// The reason not to do a job again that failed so; otherwise it waits for its turn.
-    pub(crate) fn final_reason(&mut self, running: &Running, failure: Failure) -> Option<String> {
-        let job = running.want.job;
+    pub(crate) fn final_reason(
+        &mut self,
+        running: &RunningJob,
+        failure: Failure,
+    ) -> Option<String> {
+        let job = running.work.want.job;
         if matches!(failure, Failure::Refused(_) | Failure::Died(_)) && self.has_moved(&running.job)
         {
             warn!("{failure}; its file has changed");
@@ -170,9 +144,9 @@ impl Actor {
 
     /// Whether the disk lacks room for this job's engine now. If so, what is free counts for others too,
     /// although something else may be built at present.
-    fn lacks_room(&mut self, running: &Running) -> bool {
+    fn lacks_room(&mut self, running: &RunningJob) -> bool {
         let Ok(free) = self.world.library.free_bytes() else { return false };
-        let needed = running.want.takes.disk_bytes;
+        let needed = running.work.want.takes.disk_bytes;
         let lacks = room::obstacle(needed, 0, free, &self.world.config).is_some();
         if lacks {
             self.world.free = Ok(free);

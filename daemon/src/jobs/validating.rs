@@ -12,10 +12,7 @@ use crate::{
     event_loop::Actor,
     gate::Gpu,
     inventory::Held,
-    jobs::{
-        history::Ended,
-        running::{MIXED_UP, Running},
-    },
+    jobs::{RunningJob, history::Ended, running::MIXED_UP},
     planner::{
         Due, Errand, Obstacle, Place, Setback, Step, Takes, Want, due, gpu_bytes,
         holdings::of,
@@ -214,8 +211,8 @@ impl World {
 
 impl Actor {
     /// Takes in how a validation ended.
-    pub(crate) fn validated(&mut self, running: &Running, result: Result<Done, Failure>) {
-        let want = &running.want;
+    pub(crate) fn validated(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
+        let want = &running.work.want;
         let failure = match result {
             Ok(Done::Validated(findings)) => {
                 let kept = self.keep_validation(running, findings);
@@ -246,9 +243,9 @@ impl Actor {
 
     /// Whether another checkpoint can be taken for a validation whose checkpoint has weights that engines don't
     /// take. Once none is left, what is known of them is forgotten: they are all tried once more if asked to.
-    fn takes_another(&mut self, running: &Running) -> bool {
+    fn takes_another(&mut self, running: &RunningJob) -> bool {
         let spec = &running.job.spec;
-        self.world.retry.record_unfit(running.want.unet);
+        self.world.retry.record_unfit(running.work.want.unet);
         let unfit = self.world.retry.unfit();
         let is_left = |held: &Held<'_>| {
             spec.weights.fit(held.identity) && !unfit.contains(&held.identity.ids.unet)
@@ -260,8 +257,8 @@ impl Actor {
         is_one_left
     }
 
-    fn keep_validation(&mut self, running: &Running, findings: Findings) -> Result<()> {
-        let (engine, unet) = (running.want.engine, running.want.unet);
+    fn keep_validation(&mut self, running: &RunningJob, findings: Findings) -> Result<()> {
+        let (engine, unet) = (running.work.want.engine, running.work.want.unet);
         let gpu = self.world.gpus.iter().find(|gpu| Some(&gpu.uuid) == running.job.gpu.as_ref());
         let gpu = gpu.context("the GPU is gone")?;
         match &findings.proof {
@@ -276,7 +273,7 @@ impl Actor {
             validated_at: seconds_since_1970(),
             findings,
         };
-        self.world.retry.record_end(&running.want.job);
+        self.world.retry.record_end(&running.work.want.job);
         self.world.library.add_validation(&engine, validation)
     }
 

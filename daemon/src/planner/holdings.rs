@@ -181,7 +181,7 @@ impl World {
     /// Engines that are there or may come: what is kept of their building is of use.
     pub(crate) fn living_engines(&self) -> HashSet<Id> {
         let mut living = self.desired_keys(&self.catalogue.held());
-        living.extend(self.work.iter().map(|work| work.want.engine));
+        living.extend(self.jobs.work().map(|work| work.want.engine));
         living.extend(self.library.manifests().keys());
         living
     }

@@ -102,7 +102,7 @@ impl World {
     /// The jobs that end, and why.
     fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, String)> {
         if news.paused {
-            return self.work.iter().map(|work| (work.want.job, "paused".to_owned())).collect();
+            return self.jobs.work().map(|work| (work.want.job, "paused".to_owned())).collect();
         }
         let mut end = Vec::new();
         for (number, decision) in self.decisions.iter().enumerate() {
@@ -123,7 +123,7 @@ impl World {
                 Errand::Build => self.target.is_ok() && !wanted.contains(&want.engine),
                 Errand::Validate => false,
             };
-            let unwanted = self.work.iter().filter(|work| is_unwanted(&work.want));
+            let unwanted = self.jobs.work().filter(|work| is_unwanted(&work.want));
             let why = || "the configuration no longer wants it".to_owned();
             end.extend(unwanted.map(|work| (work.want.job, why())));
         }
@@ -212,8 +212,8 @@ impl World {
     /// The plan that is to be written next, unless one is under way or there is no place or no memory for it
     /// beside what is built.
     fn next_order(&self, held: &HashMap<Id, Held<'_>>) -> Option<Dispatch> {
-        let order = self.orders.front()?;
-        let is_under_way = self.work.iter().any(|work| work.want.errand == Errand::Materialize);
+        let order = self.jobs.order()?;
+        let is_under_way = self.jobs.work().any(|work| work.want.errand == Errand::Materialize);
         if is_under_way || self.work_at(Slot::Aside).is_some() {
             return None;
         }

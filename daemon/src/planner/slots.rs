@@ -61,13 +61,13 @@ impl World {
     /// What is done there, where that leaves no place for more.
     pub(crate) fn work_at(&self, slot: Slot) -> Option<&Work> {
         let uuid = self.gpu_at(slot).map(|gpu| gpu.uuid.as_str());
-        let mut there = self.work.iter().filter(|work| match (slot, &work.want.takes.place) {
+        let mut there = self.jobs.work().filter(|work| match (slot, &work.want.takes.place) {
             (Slot::Aside, place) => *place == Place::Aside,
             (Slot::Device(_), Place::Aside) => false,
             (Slot::Device(_), _) => work.gpu.as_deref() == uuid,
         });
         match slot {
-            Slot::Aside => there.nth(self.builders.saturating_sub(1)),
+            Slot::Aside => there.nth(self.jobs.builders().saturating_sub(1)),
             Slot::Device(_) => there.next(),
         }
     }
@@ -101,7 +101,7 @@ impl World {
         let first = shortages.next().flatten();
         let on_gpus = first.filter(|_| shortages.all(|shortage| shortage.is_some()));
         on_gpus.or_else(|| {
-            let others = self.work.iter().map(|work| work.want.takes.memory_bytes).sum();
+            let others = self.jobs.work().map(|work| work.want.takes.memory_bytes).sum();
             crowding(takes.memory_bytes, others, self.memory_free)
         })
     }
@@ -125,16 +125,16 @@ impl World {
 
     /// Bytes of the disk that the jobs under way will take.
     pub(crate) fn disk_taken(&self) -> u64 {
-        self.work.iter().map(|work| work.want.takes.disk_bytes).sum()
+        self.jobs.work().map(|work| work.want.takes.disk_bytes).sum()
     }
 
     /// Whether something is done with this engine.
     pub(crate) fn is_worked_on(&self, engine: &Id) -> bool {
-        self.work.iter().any(|work| work.want.engine == *engine)
+        self.jobs.work().any(|work| work.want.engine == *engine)
     }
 
     /// Whether this very job is under way.
     pub(crate) fn is_under_way(&self, job: &Id) -> bool {
-        self.work.iter().any(|work| work.want.job == *job)
+        self.jobs.work().any(|work| work.want.job == *job)
     }
 }

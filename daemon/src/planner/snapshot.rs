@@ -1,9 +1,8 @@
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
-    thread::available_parallelism,
 };
 
 use checkpoint::Id;
@@ -13,17 +12,17 @@ use protocol::GpuReading;
 use tokio::time::Instant;
 
 use crate::{
-    build::RuntimeProblem,
+    build::{Builder, RuntimeProblem},
     cache::Store,
     gate::{Decision, Gates, Gpu},
     intent::Intent,
     inventory::{Catalogue, Held},
+    jobs::Jobs,
     library::{Proofs, Unusables},
     planner::{
-        Want, builders,
+        Want,
         desired::{Desired, Memo},
         in_order,
-        plan::Order,
     },
     retry::Retry,
 };
@@ -47,9 +46,7 @@ pub(crate) struct World {
     /// Some folder or disk could not be looked at, so that more may lie there.
     pub(crate) incomplete: bool,
     /// The jobs under way.
-    pub(crate) work: Vec<Work>,
-    /// How many of them may be done aside.
-    pub(crate) builders: usize,
+    pub(crate) jobs: Jobs,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
     /// not known.
     pub(crate) free: Result<u64, String>,
@@ -62,8 +59,6 @@ pub(crate) struct World {
     pub(crate) condemned: BTreeMap<Id, Removal>,
     /// Engines that could not be removed a moment ago, and why.
     pub(crate) stuck: HashMap<Id, String>,
-    /// Plans that are to be written, in order.
-    pub(crate) orders: VecDeque<Order>,
     /// Seconds since 1970.
     pub(crate) now_s: u64,
     /// Whether each place is idle, where that counts.
@@ -117,6 +112,7 @@ impl World {
         library: Library,
         store: Arc<dyn Store>,
         gpus: Vec<Gpu>,
+        builder: Arc<dyn Builder>,
     ) -> Self {
         Self {
             catalogue: Catalogue::new(config.settle()),
@@ -126,8 +122,7 @@ impl World {
             unusable: Unusables::new(),
             problems: BTreeMap::new(),
             incomplete: false,
-            work: Vec::new(),
-            builders: builders(available_parallelism().map_or(1, usize::from)),
+            jobs: Jobs::new(builder),
             free: Ok(0),
             intent: Intent::new(store.clone()),
             retry: Retry::new(store.clone()),
@@ -135,7 +130,6 @@ impl World {
             news: News::default(),
             condemned: BTreeMap::new(),
             stuck: HashMap::new(),
-            orders: VecDeque::new(),
             now_s: 0,
             decisions: Gates::new(gpus.len(), config.idle()).too_soon(),
             gpus,

@@ -44,6 +44,7 @@ impl Actor {
         self.world.now_s = seconds_since_1970();
         self.world.note_orphans(all_known, self.world.now_s);
         self.world.stuck.clear();
+        self.world.jobs.forget_closed_orders();
         if let Some(free) = (self.free_memory)() {
             self.world.memory_free = Some(free);
         }
@@ -76,7 +77,7 @@ impl Actor {
 
     /// Why nothing is built although something is queued, where room is the reason.
     pub(crate) fn no_room(&self) -> Option<String> {
-        let idle = self.running.is_empty() && self.world.surveyed;
+        let idle = self.world.jobs.is_idle() && self.world.surveyed;
         let first = self.queue.first().filter(|_| idle)?;
         let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Lasting(_)));
         let obstacle = first.obstacle.as_ref().filter(|_| self.queue.iter().all(waits));

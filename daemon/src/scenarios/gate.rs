@@ -201,7 +201,7 @@ async fn mixed(build: BuildWhen) -> Stage {
 
 /// What is done where.
 fn at_work(stage: &Stage) -> Vec<(Errand, Place)> {
-    let works = stage.actor.world.work.iter();
+    let works = stage.actor.world.jobs.work();
     works.map(|work| (work.want.errand, work.want.takes.place.clone())).collect()
 }
 
@@ -243,7 +243,7 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
 #[tokio::test(start_paused = true)]
 async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
     let mut stage = mixed(BuildWhen::Idle).await;
-    stage.actor.world.builders = 2;
+    stage.actor.world.jobs.set_builders(2);
     let crowded = |stage: &Stage| {
         let queue = stage.actor.status().queue.into_iter();
         queue.filter(|queued| queued.reason.contains("waits for memory")).count()

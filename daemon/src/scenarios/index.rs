@@ -58,7 +58,7 @@ async fn what_there_should_be_comes_first_and_of_that_what_is_fixed() {
         ..Config::default()
     };
     let mut stage = Stage::of(0, config.clone(), &["a.safetensors"], |_| ()).await;
-    while !stage.actor.world.work.is_empty() {
+    while !stage.actor.world.jobs.is_idle() {
         stage.end_a_build();
     }
     let presets = |stage: &Stage| {

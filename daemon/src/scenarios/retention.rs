@@ -43,7 +43,7 @@ async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
             assert_eq!(stage.shown().0, *expected, "{seen:?} of {scans:?}");
             let is_garbage = !stage.actor.garbage().is_empty();
             assert_eq!(is_garbage, *expected == Orphaned, "{seen:?} of {scans:?}");
-            assert!(stage.queue().is_empty() && stage.actor.world.work.is_empty());
+            assert!(stage.queue().is_empty() && stage.actor.world.jobs.is_idle());
         }
     }
 }
@@ -95,7 +95,7 @@ async fn a_refitted_engine_is_never_used_and_goes_when_a_new_one_is_there() {
         assert_eq!(is_there, pinned, "before that one was validated");
         stage.look_if_due().await;
         assert!(stage.offered().is_empty());
-        let validated = stage.actor.world.work.iter().map(|work| work.want.engine);
+        let validated = stage.actor.world.jobs.work().map(|work| work.want.engine);
         assert!(!validated.collect::<Vec<_>>().contains(&key));
     }
 }
@@ -114,7 +114,7 @@ async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
         assert_ne!(entry.state, State::Ready, "{what}");
 
         while stage.actor.world.library.manifests().contains_key(&key)
-            && !stage.actor.world.work.is_empty()
+            && !stage.actor.world.jobs.is_idle()
         {
             assert!(served(&stage) > 0, "{what}");
             match stage.job().task {

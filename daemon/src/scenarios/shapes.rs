@@ -33,7 +33,7 @@ fn coming(stage: &Stage) -> Vec<String> {
 /// What is built, in the order in which it is.
 fn built(stage: &mut Stage) -> Vec<String> {
     let mut built = Vec::new();
-    while !stage.actor.world.work.is_empty() {
+    while !stage.actor.world.jobs.is_idle() {
         built.push(stage.actor.status().building[0].preset.clone());
         stage.end_a_build();
     }
@@ -68,7 +68,7 @@ async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
     let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
     built(&mut stage);
     ask(&mut stage, &[shape(640)]);
-    assert!(stage.actor.world.work.is_empty(), "it costs nothing at once");
+    assert!(stage.actor.world.jobs.is_idle(), "it costs nothing at once");
     assert!(stage.actor.due.show.is_some());
     stage.refresh();
     assert_eq!(built(&mut stage), ["640x512 batch 2"]);
@@ -114,7 +114,7 @@ async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
 async fn with_baked_engines_there_are_shared_ones_for_shapes() {
     let mut stage = stage(EngineKind::Baked, 1, &["a.safetensors"]).await;
     // One on the CPU of a machine without a GPU, and one aside.
-    assert_eq!(stage.actor.world.work.len(), 2);
+    assert_eq!(stage.actor.world.jobs.work().count(), 2);
     let mut both = built(&mut stage);
     both.sort_unstable();
     assert_eq!(both, ["512x512 batch 2", "default, dynamic"]);

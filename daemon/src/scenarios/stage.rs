@@ -28,7 +28,7 @@ use crate::{
     event_loop::Actor,
     gate::{Gpu, Gpus, Lost, Sample, WebUiReading, sampler::Sampler},
     inventory::{Scan, Stamp},
-    jobs::running::Running,
+    jobs::RunningJob,
     samples::{built, findings, identified, signature},
 };
 
@@ -166,7 +166,7 @@ impl Stage {
         );
         // What the machine that runs the tests has decides nothing.
         actor.free_memory = || None;
-        actor.world.builders = 1;
+        actor.world.jobs.set_builders(1);
         actor.step(runtime());
         actor.step(Message::Found(files));
         actor.step(Message::Scanned(Scan::default()));
@@ -235,7 +235,7 @@ impl Stage {
 
     /// Ends the job that began last of those under way.
     pub(crate) fn end(&mut self, result: Result<Done, Failure>) {
-        let job = self.actor.world.work.last().expect("nobody is at work").want.job;
+        let job = self.actor.world.jobs.work().last().expect("nobody is at work").want.job;
         self.actor.step(Message::Ended(job, result));
     }
 
@@ -249,9 +249,10 @@ impl Stage {
 
     /// Has a build under way end with a plan, whatever began after it.
     pub(crate) fn end_a_build(&mut self) {
-        let is_build = |running: &&Running| running.job.task == Task::Build;
-        let running = self.actor.running.iter().find(is_build).expect("nothing is built");
-        let (plan, job) = (running.job.plan(), running.want.job);
+        let is_build = |running: &&RunningJob| running.job.task == Task::Build;
+        let running =
+            self.actor.world.jobs.running().iter().find(is_build).expect("nothing is built");
+        let (plan, job) = (running.job.plan(), running.work.want.job);
         fs::write(plan, "plan").unwrap();
         self.actor.step(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
     }
@@ -275,12 +276,12 @@ impl Stage {
 
     /// The job that began last of those under way.
     pub(crate) fn job(&self) -> Job {
-        self.actor.running.last().expect("nobody is at work").job.clone()
+        self.actor.world.jobs.running().last().expect("nobody is at work").job.clone()
     }
 
     /// The GPUs that are at work, and whether at a validation.
     pub(crate) fn at_work(&self) -> Vec<(String, bool)> {
-        let jobs = self.actor.running.iter().map(|running| &running.job);
+        let jobs = self.actor.world.jobs.running().iter().map(|running| &running.job);
         let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
         jobs.map(|job| (gpu(job), matches!(job.task, Task::Validate(_)))).collect()
     }

@@ -106,7 +106,7 @@ async fn another_checkpoint_is_taken_where_one_has_weights_that_engines_do_not_t
     stage.end_build();
     stage.look_if_due().await;
     let unfit = || Err(Failure::Unfit("out.2.weight holds 7e4, which is past fp16".to_owned()));
-    let with = |stage: &Stage| stage.actor.running[0].want.weights;
+    let with = |stage: &Stage| stage.actor.world.jobs.running()[0].work.want.weights;
     let newest = with(&stage);
     stage.end(unfit());
     stage.look_if_due().await;
@@ -131,7 +131,7 @@ async fn an_engine_is_validated_once_on_two_equal_gpus_and_again_with_another_dr
     assert_eq!(stage.at_work().len(), 1, "one of both does");
     assert!(stage.offered().is_empty());
     stage.end_validation(Some(0.001));
-    assert!(stage.actor.world.work.is_empty() && stage.queue().is_empty());
+    assert!(stage.actor.world.jobs.is_idle() && stage.queue().is_empty());
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))]);
 
     stage.update_driver("2");
@@ -184,7 +184,7 @@ async fn a_shared_engine_is_validated_once_for_all_checkpoints() {
     stage.look_if_due().await;
     assert_eq!(path(&stage), "/m/b.safetensors", "the newest");
     stage.end_validation(Some(0.001));
-    assert!(stage.queue().is_empty() && stage.actor.world.work.is_empty());
+    assert!(stage.queue().is_empty() && stage.actor.world.jobs.is_idle());
     assert_eq!(stage.offered().len(), 1);
 }
 
@@ -217,7 +217,7 @@ async fn a_validation_survives_the_end_of_its_file() {
         let failure = if lost == 1 { Failure::Refused(why) } else { Failure::Died(why) };
         stage.end(Err(failure));
     }
-    assert!(stage.actor.world.work.is_empty(), "it waits for a file");
+    assert!(stage.actor.world.jobs.is_idle(), "it waits for a file");
     let world = &stage.actor.world;
     assert!(world.retry.is_empty());
     assert_eq!(world.library.manifests().len(), 1);
@@ -249,7 +249,7 @@ async fn a_validation_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_ask
     for _ in 0..3 {
         stage.end(Err(Failure::Died("killed".to_owned())));
     }
-    assert!(stage.actor.world.work.is_empty());
+    assert!(stage.actor.world.jobs.is_idle());
     let (state, reason) = stage.shown();
     assert_eq!(state, State::Ready);
     assert!(reason.contains("not validated on a GPU: killed; this happened 3 times"), "{reason}");
@@ -291,7 +291,7 @@ async fn memory_that_ran_out_is_validated_again_after_a_minute() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.look(&memory(9 << 30, 0)).await;
     stage.end(Err(Failure::OutOfMemory { needed: None, free: 1 }));
-    assert!(stage.actor.world.work.is_empty());
+    assert!(stage.actor.world.jobs.is_idle());
     let next = stage.actor.next_deadline();
     assert!(next <= Instant::now() + Duration::from_secs(61));
     advance(Duration::from_secs(61)).await;
@@ -360,19 +360,26 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
     stage.end(Err(Failure::Refused("the disk is full".to_owned())));
     let Ok(Reply::Failed(failure)) = second.try_recv() else { panic!() };
     assert!(failure.to_string().contains("the disk is full"));
-    assert!(stage.actor.world.work.is_empty());
+    assert!(stage.actor.world.jobs.is_idle());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_both() {
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
-    stage.actor.world.builders = 2;
+    stage.actor.world.jobs.set_builders(2);
     stage.actor.free_memory = || Some(500_000_000);
     stage.refresh();
     let output = stage.data.path().join("a.plan");
     let _answer = materialize(&mut stage, output.to_str().unwrap());
     let tasks = |stage: &Stage| {
-        stage.actor.running.iter().map(|running| running.job.task.clone()).collect::<Vec<_>>()
+        stage
+            .actor
+            .world
+            .jobs
+            .running()
+            .iter()
+            .map(|running| running.job.task.clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(tasks(&stage), [Task::Build], "half a gigabyte is too little beside it");
     stage.actor.free_memory = || Some(2_000_000_000);
