@@ -1,8 +1,8 @@
 //! Keeps TensorRT engines ready for every Stable Diffusion checkpoint in a folder.
 //!
-//! One loop takes one event at a time ([`event_loop`]); whoever it is about takes it in: what lies in the
-//! models folders ([`inventory`]), how the machine is used ([`gate`]), how jobs go on ([`jobs`]), what
-//! clients ask ([`api`]). What is to be done follows from what is known ([`planner`], [`retention`]).
+//! One loop takes one event at a time (`event_loop`); whoever it is about takes it in: what lies in the
+//! models folders (`inventory`), how the machine is used (`gate`), how jobs go on (`jobs`), what
+//! clients ask (`api`). What is to be done follows from what is known (`planner`, `retention`).
 
 pub mod api;
 pub mod build;
