@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 PROTOCOL = 2
 TIMEOUT_S = 5.0
@@ -20,39 +21,51 @@ class Refused(NoAnswer):
 
 def ask(path: str | Path | None, request: str, **arguments: Any) -> Any:
     """The value of the daemon's reply."""
-    if path is None:
-        raise NoAnswer("sdtrtd has not run yet: start it, and it says where it answers")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(TIMEOUT_S)
-            connection.connect(str(path))
-            lines = connection.makefile("r", encoding="utf-8")
-            _send(connection, {"protocol": PROTOCOL, "version": "webui"})
-            hello = _receive(lines)
-            if hello.get("protocol") != PROTOCOL:
-                raise NoAnswer(
-                    f"sdtrtd {hello.get('version')} speaks protocol {hello.get('protocol')}, this "
-                    f"extension {PROTOCOL}: install both from one release"
-                )
-            _send(connection, {"request": request, **arguments})
-            reply = _receive(lines)
+        with closing(Connection(path)) as connection:
+            connection.send({"request": request, **arguments})
+            reply = connection.receive()
     except (OSError, ValueError) as error:
-        raise NoAnswer(f"no sdtrtd answers on {path}: {error}") from error
+        raise NoAnswer(f"no sdtrtd is listening on {path}: {error}") from error
     if reply.get("reply") == "failed":
         raise Refused(_complaint(reply["value"]))
     return reply.get("value")
 
 
-def _send(connection: socket.socket, message: dict[str, Any]) -> None:
-    connection.sendall(json.dumps(message).encode() + b"\n")
+class Connection:
+    """A daemon that has said hello. Raises NoAnswer, OSError or ValueError where there is none."""
 
+    def __init__(self, path: str | Path | None) -> None:
+        if path is None:
+            raise NoAnswer("sdtrtd has not run yet; once it is started, the web UI finds it")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket.settimeout(TIMEOUT_S)
+            self.socket.connect(str(path))
+            self.lines = self.socket.makefile("r", encoding="utf-8")
+            self.send({"protocol": PROTOCOL, "version": "webui"})
+            hello = self.receive()
+            if hello.get("protocol") != PROTOCOL:
+                raise NoAnswer(
+                    f"sdtrtd {hello.get('version')} uses protocol {hello.get('protocol')}, this "
+                    f"extension {PROTOCOL}: install both from one release"
+                )
+        except BaseException:
+            self.close()
+            raise
 
-def _receive(lines: TextIO) -> dict[str, Any]:
-    line = lines.readline()
-    if not line:
-        raise OSError("it hung up")
-    reply: dict[str, Any] = json.loads(line)
-    return reply
+    def send(self, message: dict[str, Any]) -> None:
+        self.socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any]:
+        line = self.lines.readline()
+        if not line:
+            raise OSError("the daemon closed the connection")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def close(self) -> None:
+        self.socket.close()
 
 
 def _complaint(failure: dict[str, str]) -> str:

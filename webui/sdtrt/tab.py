@@ -5,9 +5,12 @@ import gradio as gr
 
 from . import a1111, hooks, view
 from .daemon import NoAnswer, ask
+from .overview import Watch, key
 
-# Between two looks at the daemon.
+# Between two looks of the page at what the daemon has told.
 SECONDS = 2
+
+watch = Watch()
 
 
 def on_ui_tabs():
@@ -59,7 +62,7 @@ def socket():
 def status():
     """The daemon's status, or why there is none."""
     try:
-        return view.status(ask(socket(), "status"))
+        return view.status(watch.status(socket()))
     except NoAnswer as why:
         return str(why)
 
@@ -67,7 +70,7 @@ def status():
 def entries():
     """The daemon's list by the names that the tab shows."""
     try:
-        return {view.name(entry): entry for entry in ask(socket(), "list")}
+        return {view.name(entry): entry for entry in watch.entries(socket())}
     except NoAnswer:
         return {}
 
@@ -91,7 +94,7 @@ def opened():
 
 def reference(name):
     entry = entries().get(name)
-    return view.key(entry) if entry else ""
+    return key(entry) if entry else ""
 
 
 def show(name):

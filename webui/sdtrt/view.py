@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .index import Engine, Profile
+from .overview import key
 from .unusable import Size
 
 GB = 1e9
@@ -20,7 +21,7 @@ def status(daemon: dict[str, Any]) -> str:
     rows.append(("Checkpoints", counts or "none"))
     for job in daemon["building"]:
         what = f"{job['weights_id'][:12]} {job['preset']}"
-        doing = {"build": "Building", "try": "Trying", "materialize": "Materializing"}[job["task"]]
+        doing = {"build": "Building", "validate": "Validating", "materialize": "Materializing"}[job["task"]]
         rows.append((doing, f"{what}: {job['phase']} {job['percent']} %"))
     waits_for = "paused" if daemon["paused"] else daemon["gate"]
     if waits_for and not daemon["building"]:
@@ -70,12 +71,6 @@ def name(shown: dict[str, Any]) -> str:
     """How the list calls an entry."""
     where = os.path.basename(shown["locations"][0]) if shown["locations"] else "no file"
     return f"{where} ({key(shown)[:12]})" if shown["weights_id"] else where
-
-
-def key(shown: dict[str, Any]) -> str:
-    """What the daemon knows an entry by."""
-    found: str = shown["weights_id"] or shown["locations"][0]
-    return found
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

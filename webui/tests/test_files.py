@@ -12,9 +12,12 @@ import install
 from sdtrt import a1111, index, place, shapes, view
 from sdtrt.calls import Call
 from sdtrt.daemon import NoAnswer, Refused, ask
+from sdtrt.overview import Overview, Watch
 from sdtrt.unusable import Size
 
 from . import samples
+
+ROOT = Path(__file__).parents[2]
 
 
 class Files(unittest.TestCase):
@@ -51,7 +54,7 @@ class Files(unittest.TestCase):
 
     def test_what_the_daemon_writes_is_read(self):
         """The daemon's tests assert that it writes this very file."""
-        golden = Path(__file__).parents[2] / "tests/pinned/index.json"
+        golden = ROOT / "tests/pinned/index.json"
         read = index.parse(golden.read_text())
         signature = "03" * 32
         fixed, opened = read.shared(signature)
@@ -147,13 +150,51 @@ class Files(unittest.TestCase):
         failure = {"reply": "failed", "value": {"kind": "other", "message": "no room"}}
         for kind, said, replies in (
             (Refused, "no room", [hello, failure]),
-            (NoAnswer, "speaks protocol 3", [{"protocol": 3, "version": "9"}]),
-            (NoAnswer, "hung up", [hello]),
+            (NoAnswer, "uses protocol 3", [{"protocol": 3, "version": "9"}]),
+            (NoAnswer, "closed the connection", [hello]),
         ):
             with self.assertRaisesRegex(kind, said):
                 ask(answer(*replies), "status")
-        with self.assertRaisesRegex(NoAnswer, "no sdtrtd answers"):
+        with self.assertRaisesRegex(NoAnswer, "no sdtrtd is listening"):
             ask(self.folder / "nobody", "status")
+
+    def test_what_the_daemon_shows_is_kept_up_by_its_events(self):
+        """As the daemon writes them."""
+        lines = (ROOT / "crates/protocol/tests/wire/events.jsonl").read_text().splitlines()
+        golden = [json.loads(line) for line in lines]
+        state = golden[0]["value"]
+        idle = {"paused": False, "gate": None, "queue": [], "building": [], "counts": {}, "gpus": [], "models_dirs": [],
+                "runtime": None, "runtime_problem": "not found"}
+        overview = Overview()
+        overview.apply("state", {"status": state["status"] | idle, "checkpoints": []})
+        for event in golden[1:]:
+            overview.apply(event["event"], event["value"])
+        # The last gate that it tells is none, and the checkpoint that it tells is gone.
+        self.assertEqual(overview.status, state["status"] | {"gate": None, "paused": True, "runtime_problem": None})
+        self.assertEqual(overview.entries, {})
+        overview.apply("checkpoint", state["checkpoints"][0])
+        overview.apply("of a newer daemon", 1)
+        self.assertEqual(list(overview.entries.values()), state["checkpoints"])
+
+    def test_a_daemon_that_ends_is_looked_for_again(self):
+        heard, numbers = [], itertools.count()
+        answer = self.daemon(heard, numbers)
+        hello = {"protocol": 2, "version": "0.1.0"}
+        state = {"event": "state", "value": {"status": {"paused": False}, "checkpoints": []}}
+        watch = Watch()
+        self.assertEqual(watch.status(answer(hello, state, {"event": "paused", "value": True})).keys(), {"paused"})
+        self.assertEqual(heard[1], {"request": "watch"})
+        watch.listener.join()
+        with self.assertRaisesRegex(NoAnswer, "no sdtrtd is listening"):
+            watch.status(self.folder / "nobody")
+        self.assertEqual(watch.entries(answer(hello, state)), [])
+
+    def test_every_job_has_words_in_the_tab(self):
+        lines = (ROOT / "crates/protocol/tests/wire/events.jsonl").read_text().splitlines()
+        status = json.loads(lines[0])["value"]["status"]
+        for task in ("build", "validate", "materialize"):
+            job = status["building"][0] | {"task": task}
+            self.assertIn(task[:5].capitalize(), view.status(status | {"building": [job]}))
 
     def test_the_console_shows_what_is_said(self):
         (console,) = a1111.LOG.handlers

@@ -1,0 +1,98 @@
+"""What the daemon shows in `status` and `list`, kept up by its events."""
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from .daemon import Connection, NoAnswer
+
+# After so long without anybody who looks, the daemon is not listened to any more.
+UNSEEN_S = 30.0
+
+
+class Overview:
+    """All that was told so far. Pure."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, Any] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def apply(self, event: str, value: Any) -> None:
+        """Takes an event in; one of a newer daemon that is not known here changes nothing."""
+        if event == "state":
+            self.status = value["status"]
+            self.entries = {key(entry): entry for entry in value["checkpoints"]}
+        elif event == "checkpoint":
+            self.entries[key(value)] = value
+        elif event == "gone":
+            self.entries.pop(value, None)
+        elif event == "runtime":
+            self.status.update(value)
+        elif event in self.status:
+            # The others are called as the part of the status that they bring.
+            self.status[event] = value
+
+
+def key(entry: dict[str, Any]) -> str:
+    """What the daemon knows an entry by."""
+    found: str = entry["weights_id"] or entry["locations"][0]
+    return found
+
+
+class Watch:
+    """Listens to the daemon from the first look until nobody has looked for a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._overview: Overview | None = None
+        self._looked = 0.0
+        self.listener: threading.Thread | None = None
+
+    def status(self, path: str | Path | None) -> dict[str, Any]:
+        """The status; raises NoAnswer."""
+        with self._lock:
+            return dict(self._now(path).status)
+
+    def entries(self, path: str | Path | None) -> list[dict[str, Any]]:
+        """The entries of the list; raises NoAnswer."""
+        with self._lock:
+            return list(self._now(path).entries.values())
+
+    def _now(self, path: str | Path | None) -> Overview:
+        self._looked = time.monotonic()
+        if self._overview is None:
+            overview, connection = self._begin(path)
+            self._overview = overview
+            self.listener = threading.Thread(target=self._listen, args=(overview, connection), daemon=True)
+            self.listener.start()
+        return self._overview
+
+    def _begin(self, path: str | Path | None) -> tuple[Overview, Connection]:
+        overview = Overview()
+        try:
+            connection = Connection(path)
+            connection.send({"request": "watch"})
+            first = connection.receive()
+        except (OSError, ValueError) as error:
+            raise NoAnswer(f"no sdtrtd is listening on {path}: {error}") from error
+        overview.apply(first["event"], first["value"])
+        return overview, connection
+
+    def _listen(self, overview: Overview, connection: Connection) -> None:
+        try:
+            # Where nothing happens for so long, the next look connects again.
+            connection.socket.settimeout(UNSEEN_S)
+            while True:
+                told = connection.receive()
+                with self._lock:
+                    overview.apply(told["event"], told.get("value"))
+                    if time.monotonic() - self._looked > UNSEEN_S:
+                        break
+        except (OSError, ValueError, KeyError):
+            pass
+        finally:
+            connection.close()
+            with self._lock:
+                self._overview = None
