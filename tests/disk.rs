@@ -201,7 +201,7 @@ fn a_full_quota_makes_an_engine_wait_until_something_may_go() {
     let refused = w.ctl(&["wait", "a"]);
     assert!(refused.code == 1 && refused.stderr.contains("quota of 280.0 MB"), "{refused:?}");
     let status = w.ctl(&["status"]).stdout;
-    assert!(status.contains("no engine yet; waits for room: the quota"), "{status}");
+    assert!(status.contains("no engine yet; waits for disk space: the quota"), "{status}");
     assert!(orphan.exists());
 
     let mut watching = w.watch();

@@ -160,7 +160,7 @@ fn a_models_folder_that_vanishes_comes_back() {
     watching.until("it is gone", |seen| seen.checkpoints().is_empty());
     let status = w.ctl(&["status", "--json"]).json();
     let problem = status["models_dirs"][0]["problem"].as_str().unwrap_or_default().to_owned();
-    assert!(problem.contains("is not there"), "{status}");
+    assert!(problem.contains("does not exist"), "{status}");
 
     fs::rename(w.path("away"), w.models()).unwrap();
     watching.until("it is back", |seen| seen.checkpoints().len() == 1);

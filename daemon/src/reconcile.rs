@@ -57,7 +57,7 @@ impl Actor {
     /// Ends a job under way and its worker.
     fn end(&mut self, job: Id, why: &str) {
         let Some(mut running) = self.world.jobs.record_end(job) else { return };
-        info!(engine = %running.work.want.engine.short(), "the worker makes way: {why}");
+        info!(engine = %running.work.want.engine.short(), "stopping the job: {why}");
         if running.work.want.errand == Errand::Build {
             self.record_ended(&running, Ended::Abandoned(why));
         }

@@ -9,9 +9,9 @@ use cudarc::driver::{
 };
 use thiserror::Error;
 
-/// The GPU's memory does not do.
+/// The GPU has too little free memory.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the GPU's memory does not do: {said}")]
+#[error("not enough GPU memory: {said}")]
 pub(super) struct OutOfMemory {
     /// Bytes that could not be had, where that is known.
     pub(super) needed: Option<u64>,

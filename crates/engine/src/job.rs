@@ -176,7 +176,7 @@ pub enum Report {
     Unfit(String),
     /// It found no room on the disk; the last line.
     DiskFull(String),
-    /// The GPU's memory does not do; the last line.
+    /// The GPU has too little free memory; the last line.
     OutOfMemory {
         /// Bytes that the engine takes at least, where that is known.
         needed: Option<u64>,

@@ -148,7 +148,7 @@ pub(crate) fn status() -> Status {
         }],
         models_dirs: vec![
             ModelsDir { path: "/models".into(), problem: None },
-            ModelsDir { path: "/mnt/nas".into(), problem: Some("is not there".into()) },
+            ModelsDir { path: "/mnt/nas".into(), problem: Some("does not exist".into()) },
         ],
         paused: false,
         gate: Some("GPU 0 is at 87 %, used by python (pid 4242)".into()),

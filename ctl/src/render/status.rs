@@ -127,7 +127,7 @@ mod tests {
         TensorRT      tensorrt-rtx 1.7.1.116, /data/runtime/1.7.1.116/libtensorrt_rtx.so.1
         GPUs          NVIDIA GeForce RTX 4090, compute capability 8.9, 87 %, 19 GB of 24 GB free, python (pid 4242)
         models        /models
-                      /mnt/nas: is not there
+                      /mnt/nas: does not exist
         data          /data
         checkpoints   1 queued, 3 ready
         gate          closed: GPU 0 is at 87 %, used by python (pid 4242)

@@ -224,7 +224,7 @@ fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) ->
 /// What has changed since an engine was built that is none of those that there should be.
 fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<String> {
     if manifest.is_retired() {
-        return Some("it had to be refitted, which nobody does any more".to_owned());
+        return Some("it needs refitting, which this version no longer does".to_owned());
     }
     if desired.is_empty() || desired.iter().any(|desired| desired.engine == manifest.key) {
         return None;

@@ -43,7 +43,7 @@ pub enum Failure {
     /// The worker ended without a word, as when something killed it; it may do better next time.
     #[error("{0}")]
     Died(String),
-    /// The GPU's memory does not do; it may once others have left it.
+    /// The GPU has too little free memory; that may change.
     #[error("{}", out_of_memory(*.needed, *.free))]
     OutOfMemory {
         /// Bytes that it takes at least, where that is known.
@@ -178,14 +178,11 @@ async fn follow(
 
 fn out_of_memory(needed: Option<u64>, free: u64) -> String {
     let size = |bytes| ByteSize::b(bytes).display().si();
-    let had = format!("{} of the GPU's memory were free", size(free));
     match needed.filter(|needed| *needed > free) {
-        Some(needed) => format!(
-            "the GPU's memory does not do: {had}, {} are needed, {} more",
-            size(needed),
-            size(needed - free)
-        ),
-        None => format!("the GPU's memory does not do: {had}, and more is needed"),
+        Some(needed) => {
+            format!("not enough GPU memory: {} needed, {} free", size(needed), size(free))
+        }
+        None => format!("not enough GPU memory: {} free, and more needed", size(free)),
     }
 }
 
@@ -291,15 +288,12 @@ mod tests {
     #[test]
     fn the_figure_that_was_lacking_is_told() {
         for (needed, said) in [
-            (
-                Some(5_300_000_000),
-                "3.0 GB of the GPU's memory were free, 5.3 GB are needed, 2.3 GB more",
-            ),
-            (None, "3.0 GB of the GPU's memory were free, and more is needed"),
-            (Some(2), "3.0 GB of the GPU's memory were free, and more is needed"),
+            (Some(5_300_000_000), "5.3 GB needed, 3.0 GB free"),
+            (None, "3.0 GB free, and more needed"),
+            (Some(2), "3.0 GB free, and more needed"),
         ] {
             let failure = Failure::OutOfMemory { needed, free: 3_000_000_000 };
-            assert_eq!(failure.to_string(), format!("the GPU's memory does not do: {said}"));
+            assert_eq!(failure.to_string(), format!("not enough GPU memory: {said}"));
         }
     }
 }

@@ -66,7 +66,7 @@ impl Disk {
                 None
             }
             Err(error) => {
-                warn!("{} can't be used and is made anew: {error:#}", dir.display());
+                warn!("{} is unusable, and is created again: {error:#}", dir.display());
                 fs::remove_dir_all(dir)
                     .with_context(|| format!("cannot clear {}", dir.display()))?;
                 let new = Database::open(dir);
@@ -117,14 +117,14 @@ impl Disk {
     /// Says once what is in the way.
     fn note(&self, error: &str) {
         if !self.broken.swap(true, Ordering::Relaxed) {
-            warn!("what was learned can't be kept for now: {error}");
+            warn!("the cache can't be saved for now: {error}");
         }
     }
 
     fn put<T: Serialize>(&self, part: Part, key: &[u8], value: Option<&T>) {
         match value.map(|value| part.encode(value)).transpose() {
             Ok(value) => drop(lock(&self.unsaved).insert((part, key.to_vec()), value)),
-            Err(error) => warn!("what was learned can't be kept: {error:#}"),
+            Err(error) => warn!("the cache can't be saved: {error:#}"),
         }
     }
 

@@ -50,7 +50,7 @@ impl Closed<'_> {
     /// What a checkpoint waits for.
     pub(crate) fn awaited(self) -> String {
         match self {
-            Self::Paused => "waits until `sdtrtctl resume`".to_owned(),
+            Self::Paused => "waits for `sdtrtctl resume`".to_owned(),
             Self::Never => "waits for `sdtrtctl build`, as `build` is \"never\"".to_owned(),
             Self::Busy(reason) => reason.awaited(),
         }
@@ -60,7 +60,7 @@ impl Closed<'_> {
 impl fmt::Display for Closed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Paused => f.write_str("paused; `sdtrtctl resume` goes on"),
+            Self::Paused => f.write_str("paused; `sdtrtctl resume` continues"),
             Self::Never => f.write_str("`build` is \"never\"; `sdtrtctl build REF` builds one"),
             Self::Busy(reason) => reason.fmt(f),
         }

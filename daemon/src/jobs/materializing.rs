@@ -67,10 +67,10 @@ fn check(output: &Path) -> Result<()> {
     let shown = output.display();
     ensure!(output.is_absolute(), "'{shown}' is no absolute path");
     let folder = output.parent().with_context(|| format!("{shown} is a folder"))?;
-    ensure!(folder.is_dir(), "the folder {} is not there; make it first", folder.display());
+    ensure!(folder.is_dir(), "the folder {} does not exist; create it first", folder.display());
     match fs::symlink_metadata(output) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot look at {shown}")),
-        Ok(_) => bail!("{shown} is there already; choose another name, or remove it"),
+        Ok(_) => bail!("{shown} already exists; choose another name, or remove it"),
     }
 }

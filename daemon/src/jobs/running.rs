@@ -26,7 +26,8 @@ use crate::{
 use engine::Phase;
 
 /// What a worker that did something else is said to have done.
-pub(crate) const MIXED_UP: &str = "the worker did another job than its own; please report this bug";
+pub(crate) const MIXED_UP: &str =
+    "the worker reported on another job than the one it was given; please report this as a bug";
 
 impl Actor {
     /// Has files be read again of which too little is known.

@@ -49,10 +49,10 @@ pub fn builders(cores: usize) -> usize {
 pub fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<String> {
     let free = free.filter(|free| others > 0 && *free < needed.saturating_add(others))?;
     Some(format!(
-        "waits for memory: {} are free, and it takes up to {} beside the {} of what is under way",
-        size(free),
+        "waits for memory: up to {} needed besides the {} of running jobs, {} free",
         size(needed),
-        size(others)
+        size(others),
+        size(free)
     ))
 }
 
@@ -76,9 +76,9 @@ pub fn shortage(
     let reading = reading?;
     if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
         return Some(format!(
-            "waits for memory of {gpu}: {} are free, and it takes about {}",
-            size(free),
-            size(needed)
+            "waits for memory of {gpu}: about {} needed, {} free",
+            size(needed),
+            size(free)
         ));
     }
     let others = computing(reading);
@@ -120,7 +120,7 @@ mod tests {
         let needed = gpu_bytes(860_000_000);
         assert_eq!(needed, 2 * GIB + 1_720_000_000);
         let s = |seconds| Some(Duration::from_secs(seconds));
-        let lacking = "waits for memory of GPU 1: 3.2 GB are free, and it takes about 3.9 GB";
+        let lacking = "waits for memory of GPU 1: about 3.9 GB needed, 3.2 GB free";
         let alone = "waits to be alone on GPU 1, whose memory has run out: used by python (pid 7)";
         for (what, reading, ran_out, expected) in [
             ("enough", reading(Some(needed), 1), None, None),
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_second_job_starts_where_there_is_memory_for_both() {
-        let said = "9.0 GB are free, and it takes up to 6.9 GB beside the 3.0 GB of what is under";
+        let said = "up to 6.9 GB needed besides the 3.0 GB of running jobs, 9.0 GB free";
         for (others, free, expected) in
             [(0, Some(0), None), (3, None, None), (3, Some(10), None), (3, Some(9), Some(said))]
         {

@@ -27,8 +27,8 @@ pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) ->
     let size = |bytes| ByteSize::b(bytes).display().si();
     if let Some(quota) = config.quota.filter(|_| lacking > 0) {
         return Some(format!(
-            "waits for room: the quota of {} lacks {} for an engine of up to {}, and all engines \
-             there are pinned or in use; raise `quota`, or `sdtrtctl unpin` or `remove` one",
+            "waits for disk space: the quota of {} is {} short for an engine of up to {}, and every other \
+             engine is pinned or in use; raise `quota`, or `sdtrtctl unpin` or `remove` one",
             quota.display().si(),
             size(lacking),
             size(needed),
@@ -37,8 +37,8 @@ pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) ->
     let min_free = config.min_free.as_u64();
     (free < needed.saturating_add(min_free)).then(|| {
         format!(
-            "waits for room: {} has {} free, the engine takes up to {}, and {} (`min_free`) are to \
-             stay; `sdtrtctl disk` shows what takes the room",
+            "waits for disk space: {} has {} free, the engine takes up to {}, and {} must stay free \
+             (`min_free`); `sdtrtctl disk` shows what uses the space",
             config.data_dir.display(),
             size(free),
             size(needed),
@@ -63,8 +63,8 @@ mod tests {
         for (lacking, free, said) in [
             (0, 7 * GB, None),
             (0, 7 * GB - 1, Some("/data has 7.0 GB free, the engine takes up to 2.0 GB")),
-            (0, 0, Some("5.0 GB (`min_free`) are to stay")),
-            (GB / 2, 7 * GB, Some("the quota of 50.0 GB lacks 500.0 MB for an engine")),
+            (0, 0, Some("5.0 GB must stay free (`min_free`)")),
+            (GB / 2, 7 * GB, Some("the quota of 50.0 GB is 500.0 MB short for an engine")),
             (1, 0, Some("quota")),
         ] {
             let told = obstacle(2 * GB, lacking, free, &config);

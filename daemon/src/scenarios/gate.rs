@@ -51,7 +51,7 @@ async fn a_pause_ends_a_build_and_now_overrides_all() {
     stage.ask(Request::Pause);
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1));
-    assert_eq!(stage.shown(), (State::Queued, "waits until `sdtrtctl resume`".to_owned()));
+    assert_eq!(stage.shown(), (State::Queued, "waits for `sdtrtctl resume`".to_owned()));
     assert!(stage.actor.status().paused && stage.actor.world.store.is_paused());
     stage.actor.do_what_is_due(Instant::now());
     assert!(stage.actor.gating.due.is_none(), "nobody looks during a pause");
@@ -133,7 +133,8 @@ async fn a_second_job_waits_for_memory_of_the_machine() {
     stage.look_for(WINDOW_S + 1.0, &free(0)).await;
     assert_eq!(stage.at_work().len(), 1, "the only one does with what there is");
     let queue = stage.actor.status().queue;
-    assert!(queue[0].reason.contains("waits for memory: 0 B are free"), "{queue:?}");
+    let reason = &queue[0].reason;
+    assert!(reason.contains("waits for memory: ") && reason.contains("0 B free"), "{reason}");
     stage.look(&free(1)).await;
     assert_eq!(stage.at_work().len(), 2);
 }
@@ -299,7 +300,7 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
         stage.actor.world.config.min_free = ByteSize::pib(1);
         stage.end(full());
         let (state, reason) = stage.shown();
-        assert!(state == State::Queued && reason.starts_with("waits for room"), "{reason}");
+        assert!(state == State::Queued && reason.starts_with("waits for disk space"), "{reason}");
         stage.actor.world.config.min_free = ByteSize::b(0);
         stage.refresh();
         assert_eq!(stage.shown().0, State::Building);

@@ -267,7 +267,7 @@ async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
     stage.look_for(WINDOW_S + 1.0, &memory(1 << 30, 0)).await;
     assert_eq!(stage.workers(), (1, 1), "what builds takes none of it");
     let reason = stage.shown().1;
-    assert!(reason.contains("1.1 GB are free, and it takes about 2.1 GB"), "{reason}");
+    assert!(reason.contains("about 2.1 GB needed, 1.1 GB free"), "{reason}");
 
     stage.look_for(1.0, &memory(9 << 30, 0)).await;
     assert_eq!(stage.workers().0, 2);
@@ -283,7 +283,7 @@ async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
     stage.end(out());
     let (state, reason) = stage.shown();
     assert_eq!(state, State::Ready, "the web UI compares it");
-    assert!(reason.contains("3.2 GB are needed, 2.1 GB more"), "{reason}");
+    assert!(reason.contains("3.2 GB needed, 1.1 GB free"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,8 +341,8 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
     stage.ask(Request::Pause);
     for (output, said) in [
         ("a.plan", "no absolute path"),
-        ("/nowhere/a.plan", "the folder /nowhere is not there"),
-        (stage.data.path().to_str().unwrap().to_owned().as_str(), "there already"),
+        ("/nowhere/a.plan", "the folder /nowhere does not exist"),
+        (stage.data.path().to_str().unwrap().to_owned().as_str(), "already exists"),
     ] {
         let failure = refused(materialize(&mut stage, output));
         assert!(failure.contains(said), "{failure}");

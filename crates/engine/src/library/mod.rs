@@ -109,7 +109,7 @@ impl Library {
         }
         let plan = self.plan(&manifest.key);
         let bytes = fs::metadata(&plan)
-            .with_context(|| format!("its plan {} is not there", plan.display()))?
+            .with_context(|| format!("its plan {} is missing", plan.display()))?
             .len();
         anyhow::ensure!(
             bytes == manifest.bytes,
@@ -277,7 +277,7 @@ impl Manifest {
     pub fn check(&self, plan: &Path) -> io::Result<Option<String>> {
         let file = match fs::File::open(plan) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some("the plan is not there".to_owned()));
+                return Ok(Some("the plan is missing".to_owned()));
             }
             other => other?,
         };

@@ -167,7 +167,7 @@ fn checking_finds_what_changed_in_a_plan() {
         assert!(problem.contains(said), "{problem}");
     }
     library.remove(&manifest.key, Removal::Damaged).unwrap();
-    assert!(manifest.check(&plan).unwrap().unwrap().contains("not there"));
+    assert!(manifest.check(&plan).unwrap().unwrap().contains("missing"));
     assert!(keys(&Library::open(dir.path()).unwrap()).is_empty());
 }
 

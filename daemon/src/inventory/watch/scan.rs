@@ -90,7 +90,7 @@ fn scan_dir(
         scan.incomplete = true;
         let what = match dir.try_exists() {
             Ok(true) => "is not a folder",
-            Ok(false) => "is not there",
+            Ok(false) => "does not exist",
             // The walk has said so.
             Err(_) => return,
         };
@@ -180,7 +180,7 @@ mod tests {
         fs::write(here.join("a.safetensors"), "x").unwrap();
         let (scan, files) = scan(&[gone.clone(), hidden.clone(), here]);
         assert_eq!(files.len(), 1);
-        assert!(scan.problems[&gone].contains("is not there"));
+        assert!(scan.problems[&gone].contains("does not exist"));
         assert!(scan.problems[&hidden].contains("can't be listed"));
         assert!(scan.incomplete);
     }
