@@ -79,7 +79,7 @@ pub enum Request {
         /// Maximum time to wait, in seconds.
         timeout_s: f64,
     },
-    /// [`Event`]s from here on.
+    /// [`Event`](crate::Event)s from here on.
     Watch,
     /// Reads every engine and compares it with its manifest; [`Reply::Verified`].
     Verify,
