@@ -1,36 +1,21 @@
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-};
+//! What reaches the loop.
 
 use checkpoint::Id;
 use engine::{Progress, Runtime};
 use protocol::{Failure, Reply, Request, Verdict};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::api;
 use crate::{
-    api::Line,
-    build::{Done, RuntimeProblem},
-    gate::{Sample, sampler::Sampler},
-    inventory::{FileId, Hint, Notifier, Outcome, Scan, Stamp},
+    api::{self, Line},
+    gate::{Sample, Sampler},
+    inventory,
+    jobs::{Done, RuntimeProblem},
 };
 
-/// What reaches the actor.
-pub(crate) enum Message {
-    /// It is time to look.
-    Hint(Hint),
-    /// A full scan found these files.
-    Found(Vec<(PathBuf, Stamp)>),
-    /// A full scan is done.
-    Scanned(Scan),
-    /// Some files were looked at because something was done to them.
-    Looked(Vec<(PathBuf, Option<Stamp>)>),
-    /// The time of these files to settle is up, and those are open for writing.
-    Settled(Vec<Stamp>, HashSet<FileId>),
-    /// Some files were read.
-    Read(Vec<Learned>),
+/// What has happened.
+pub(crate) enum Event {
+    /// Something is heard of files.
+    Files(inventory::Event),
     /// The libraries were looked for, on behalf of a client or not.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The machine was looked at.
@@ -38,7 +23,7 @@ pub(crate) enum Message {
     /// This job goes on.
     Progress(Id, Progress),
     /// This job has ended.
-    Ended(Id, Result<Done, crate::build::Failure>),
+    Ended(Id, Result<Done, crate::jobs::Failure>),
     /// Every engine was compared with its manifest.
     Verified(Vec<Checked>, oneshot::Sender<Reply>),
     /// A client asks.
@@ -53,14 +38,6 @@ pub(crate) enum Message {
     Stop,
 }
 
-/// A file that was read.
-pub(crate) struct Learned {
-    pub(crate) path: Arc<Path>,
-    pub(crate) stamp: Stamp,
-    /// `None` if it changed before it was read whole.
-    pub(crate) outcome: Option<Outcome>,
-}
-
 /// An engine that was compared with its manifest.
 pub(crate) struct Checked {
     pub(crate) engine: Id,
@@ -69,27 +46,21 @@ pub(crate) struct Checked {
     pub(crate) verdict: Verdict,
 }
 
-/// Sends to the actor.
+/// Sends to the loop.
 #[derive(Clone)]
-pub(crate) struct Mailbox(pub(crate) mpsc::UnboundedSender<Message>);
+pub(crate) struct Mailbox(pub(crate) mpsc::UnboundedSender<Event>);
 
 impl Mailbox {
-    /// Has hints of a new notifier sent to the actor.
-    pub(crate) fn notifier(&self) -> Arc<Mutex<Notifier>> {
-        let mailbox = self.clone();
-        Arc::new(Mutex::new(Notifier::new(move |hint| mailbox.send(Message::Hint(hint)))))
-    }
-
-    /// A message to an actor that has stopped is lost, which is as well.
-    pub(crate) fn send(&self, message: Message) {
-        let _ = self.0.send(message);
+    /// An event for a loop that has ended is lost, which is as well.
+    pub(crate) fn send(&self, event: Event) {
+        let _ = self.0.send(event);
     }
 }
 
 impl api::Service for Mailbox {
     async fn ask(&self, request: Request) -> Reply {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Ask(request, reply));
+        self.send(Event::Ask(request, reply));
         answer.await.unwrap_or_else(|_| {
             Reply::Failed(Failure::Other { message: "sdtrtd is stopping".to_owned() })
         })
@@ -97,7 +68,7 @@ impl api::Service for Mailbox {
 
     async fn watch(&self) -> (Line, broadcast::Receiver<Line>) {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Watch(reply));
+        self.send(Event::Watch(reply));
         match answer.await {
             Ok(watching) => watching,
             // The connection ends with the daemon.

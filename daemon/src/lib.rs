@@ -1,22 +1,24 @@
 //! Keeps TensorRT engines ready for every Stable Diffusion checkpoint in a folder.
 //!
-//! One loop takes one event at a time (`event_loop`); whoever it is about takes it in: what lies in the
-//! models folders (`inventory`), how the machine is used (`gate`), how jobs go on (`jobs`), what
-//! clients ask (`api`). What is to be done follows from what is known (`planner`, `retention`).
+//! `event_loop` takes one event at a time and lets its owner record it: `inventory` what lies in the models
+//! folders, `library` the engines, `intent` what was asked for, `retry` what failed, `gate` how the machine
+//! is used, `jobs` what is under way. After each, `reconcile` makes a `planner::Snapshot` of what all
+//! `owners` know, asks the pure `planner` (and it `retention`) what follows, and does it: it ends and begins
+//! jobs, removes engines, and tells others, by `publish` and `api`.
 
 pub mod api;
-pub mod build;
 pub mod cache;
 mod event;
 mod event_loop;
 pub mod gate;
 mod intent;
 pub mod inventory;
-mod jobs;
+pub mod jobs;
 mod library;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+mod owners;
 pub mod planner;
 mod probe;
 pub mod publish;
@@ -32,6 +34,6 @@ mod start;
 mod systemd;
 mod timers;
 
+pub use owners::Settings;
 pub use probe::probe;
-pub use reload::Settings;
 pub use start::run;

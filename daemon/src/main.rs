@@ -111,7 +111,7 @@ fn manual() -> Result<()> {
 
 fn run(options: Options) -> Result<()> {
     let level = sdtrtd::log::start();
-    // Two threads: one for the actor, one for clients. What is slow has threads of its own.
+    // Two threads: one for the loop, one for clients. What is slow has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -3,8 +3,8 @@ use engine::FLAVOUR;
 use protocol::{Gpu, Machine, Runtime};
 
 use crate::{
-    build::find_runtime,
     gate::{Driver, Gpus},
+    jobs::find_runtime,
 };
 
 /// What there is to build with here, for `sdtrtctl doctor` and `setup`, which need no running

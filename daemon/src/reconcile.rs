@@ -1,182 +1,192 @@
 //! The one step from what is to what should be.
 
+mod dispatch;
+
 use checkpoint::Id;
-use config::runtime::BUILDABLE;
-use engine::{EngineSpec, Phase, Removal, Source, Task, Weights, is_disk_full};
-use protocol::{Garbage, Reply, list_changes};
-use tokio::time::Instant;
+use engine::{Removal, Usage};
+use protocol::{Event, Failure, Garbage, Reply};
+use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::{
-    api::{requests::other, view},
-    event_loop::Actor,
-    gate::Gpu,
-    jobs::history::Ended,
-    planner::{
-        Errand,
-        plan::{self, Dispatch, Eviction, Next},
-        slots::Slot,
-    },
-    publish::indexing::{index, places},
+    api::{About, Asked, other, status, view},
+    jobs::Ended,
+    owners::Owners,
+    planner::{Errand, Eviction, News, Want, plan},
+    publish::{index, places},
+    timers::passed,
 };
 
-impl Actor {
-    /// Brings everything to where it should be, if it is time to: jobs end, engines go, jobs begin, and others
-    /// are told. Nothing else does any of this, and nothing but the loop calls it.
-    pub(crate) fn reconcile(&mut self) {
-        let started = Instant::now();
-        if !self.is_reconcile_due(started) {
-            return;
-        }
-        self.due.show = None;
-        self.observe();
-        let mut news = self.world.take_news();
+/// How often it is looked whether there is room again.
+const ROOM: Duration = Duration::from_secs(5);
+
+/// Brings everything to where it should be, if it is time to: jobs end, engines go, jobs begin, and others are
+/// told. Nothing else does any of this, and nothing but the loop calls it.
+pub(crate) fn reconcile(owners: &mut Owners) {
+    let started = Instant::now();
+    if owners.timers.is_reconcile_due(started) || passed(owners.clients.deadline(), started) {
+        owners.timers.record_begin();
+        owners.observe();
+        let mut news = owners.news.take();
         let mut garbage = Vec::new();
-        self.queue = loop {
-            let plan = plan::plan(&self.world, news);
+        let queue = loop {
+            let plan = plan(&owners.snapshot(), news);
             if plan.is_settled() {
                 break plan.queue;
             }
-            plan.end.iter().for_each(|(job, why)| self.end(*job, why));
-            plan.evict.into_iter().for_each(|eviction| self.evict(eviction, &mut garbage));
-            plan.dispatch.into_iter().for_each(|dispatch| self.dispatch(dispatch));
+            plan.end.iter().for_each(|(job, why)| owners.end(*job, why));
+            plan.evict.into_iter().for_each(|eviction| owners.evict(eviction, &mut garbage));
+            plan.dispatch.into_iter().for_each(|dispatch| owners.dispatch(dispatch));
             // What begins after that is not meant.
             (news.paused, news.reconfigured) = (false, false);
         };
         if news.tidying {
-            self.sweep(&mut garbage);
+            owners.sweep(&mut garbage);
         }
-        self.publish();
-        self.notify(garbage);
-        self.look_for_room();
-        self.look_for_memory();
-        self.note_showing(started.elapsed());
-        self.tidy_soon();
+        owners.publish(queue);
+        owners.notify(&garbage);
+        owners.look_again();
+        owners.timers.record_end(started.elapsed());
+    }
+    owners.notify_work();
+}
+
+impl News {
+    /// What has been said since the last time; that the daemon is to end stays.
+    fn take(&mut self) -> Self {
+        let next = Self { stopping: self.stopping, ..Self::default() };
+        std::mem::replace(self, next)
+    }
+}
+
+impl Owners {
+    /// Brings what is known of engines, their disk and the memory up to the present.
+    fn observe(&mut self) {
+        self.inventory.record_survey();
+        let changes = self.snapshot().orphan_changes(self.inventory.is_all_known());
+        changes.into_iter().for_each(|(engine, usage): (Id, Usage)| {
+            self.library.record_usage(&engine, usage);
+        });
+        self.library.forget_stuck();
+        self.jobs.forget_closed_orders();
+        self.gate.record_free_memory();
+        // A build that is under way takes room already.
+        if self.snapshot().disk_taken() == 0 {
+            self.library.record_free();
+        }
     }
 
     /// Ends a job under way and its worker.
     fn end(&mut self, job: Id, why: &str) {
-        let Some(mut running) = self.world.jobs.record_end(job) else { return };
+        let Some(mut running) = self.jobs.record_end(job) else { return };
         info!(engine = %running.work.want.engine.short(), "stopping the job: {why}");
         if running.work.want.errand == Errand::Build {
-            self.record_ended(&running, Ended::Abandoned(why));
+            self.record_history(&running, Ended::Abandoned(why));
         }
         if let Some(client) = running.client.take() {
             let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
         }
-        self.tell_working();
     }
 
     /// Removes an engine. One that can't be removed is tried again the next time.
     fn evict(&mut self, eviction: Eviction, garbage: &mut Vec<Garbage>) {
-        let Eviction { engine, bytes, removal, reason } = eviction;
-        let path = self.world.library.plan(&engine).to_string_lossy().into_owned();
-        self.world.condemned.remove(&engine);
-        match self.world.library.remove(&engine, removal) {
-            Ok(()) if matches!(removal, Removal::Superseded | Removal::Orphaned) => {
-                garbage.push(Garbage { path, bytes, reason });
-            }
+        let is_garbage = matches!(eviction.removal, Removal::Superseded | Removal::Orphaned);
+        match self.library.remove(&eviction.engine, eviction.removal) {
+            Ok(()) if is_garbage => garbage.push(self.snapshot().as_garbage(eviction)),
             Ok(()) => {}
-            Err(error) => {
-                warn!("{error:#}");
-                self.world.stuck.insert(engine, format!("{error:#}"));
-            }
+            Err(error) => warn!("{error:#}"),
         }
     }
 
-    fn dispatch(&mut self, dispatch: Dispatch) {
-        match dispatch {
-            Dispatch::Start(next) => self.start(*next),
-            Dispatch::Reread(weights) => self.learn_again(&weights),
-            Dispatch::Refuse(why) => {
-                if let Some(client) = self.world.jobs.take_order() {
-                    let _ = client.send(Reply::Failed(other(&why)));
-                }
+    /// Deletes what was written about engines that are gone.
+    fn sweep(&mut self, garbage: &mut Vec<Garbage>) {
+        for leftover in self.leftovers(&[]) {
+            if self.library.remove_leftover(&leftover) {
+                garbage.push(leftover.into());
             }
-        }
-    }
-
-    /// Starts a job, or notes why that can't be.
-    fn start(&mut self, mut next: Next) {
-        let (job, engine, weights) = (next.want.job, next.want.engine, next.want.weights);
-        if let (Task::Build, Weights::Shared(signature)) = (&next.task, &next.spec.weights) {
-            let parameters = self.world.store.parameters(signature);
-            next.source = parameters.map(|parameters| Source::Signature { parameters });
-            if next.source.is_none() {
-                return self.learn_again(&weights);
-            }
-        }
-        let (label, slot) = (next.want.label(), next.slot);
-        let mut client = None;
-        match next.want.errand {
-            Errand::Build => info!(engine = %engine.short(), ?slot, "building {label}"),
-            Errand::Validate => info!(engine = %engine.short(), ?slot, "validating {label}"),
-            Errand::Materialize => {
-                client = self.world.jobs.take_order();
-            }
-        }
-        let evict = std::mem::take(&mut next.evict);
-        let mut evict = evict.iter();
-        let room = evict.try_for_each(|one| self.world.library.remove(one, Removal::OverQuota));
-        let Err(error) = room.and_then(|()| self.launch(next, &mut client)) else { return };
-        let reason = format!("{error:#}");
-        if let Some(client) = client {
-            return drop(client.send(Reply::Failed(other(&reason))));
-        }
-        warn!(engine = %engine.short(), "{reason}");
-        let lasting = if is_disk_full(&error) { self.died(job, reason) } else { Some(reason) };
-        if let Some(reason) = lasting {
-            self.world.retry.record_failure(job, reason);
-            self.learned();
         }
     }
 
     /// Tells other programs which engines there are and where checkpoints lie.
-    fn publish(&mut self) {
-        let held = self.world.catalogue.held();
-        self.counts = view::counts(&self.world, &held, &self.queue);
-        let places = self.is_all_read().then(|| places(&held));
-        let index = self.is_index_due().then(|| index(&self.world, &held));
-        drop(held);
-        places.into_iter().for_each(|places| self.tell_webuis(places));
-        index.into_iter().for_each(|index| self.index.publish(index));
+    fn publish(&mut self, queue: Vec<Want>) {
+        let is_all_read = self.inventory.is_all_read();
+        // Not before every file was read once: the index of an earlier life is better than half of one.
+        let is_due = is_all_read || self.publisher.is_written();
+        let (counts, places, index) = {
+            let snapshot = self.snapshot();
+            let held = snapshot.catalogue.held();
+            let counts = view::counts(&snapshot, &held, &queue);
+            (counts, is_all_read.then(|| places(&held)), is_due.then(|| index(&snapshot, &held)))
+        };
+        self.clients.show(queue, counts);
+        places.into_iter().for_each(|places| self.publisher.publish_places(places));
+        index.into_iter().for_each(|index| self.publisher.publish_index(index));
     }
 
     /// Tells clients, the service manager and whoever reads the metrics what has changed.
-    fn notify(&mut self, garbage: Vec<Garbage>) {
-        self.note_metrics();
-        self.announce();
-        self.show_manager();
-        self.serve_waiters();
-        self.answer(garbage);
+    fn notify(&mut self, garbage: &[Garbage]) {
+        self.notify_metrics();
+        self.notify_work();
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.announce(&self.snapshot());
+        self.clients = clients;
+        let status = self.status();
+        self.clients.tell_status(status);
+        self.notify_manager();
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.serve_waiters(&self.snapshot(), self.inventory.scans_done());
+        self.clients = clients;
+        for Asked { about, reply } in self.clients.take_asked() {
+            let _ = reply.send(self.answer_to(about, garbage).unwrap_or_else(Reply::Failed));
+        }
     }
 
-    fn announce(&mut self) {
-        self.watchers.state_changed();
-        // Whoever watches has seen a list, and knows what has changed since.
-        let before = self.list.take().unwrap_or_default();
-        if !self.watchers.are_there() {
-            return;
+    /// Tells how jobs go on, if that is news.
+    fn notify_work(&mut self) {
+        if self.jobs.take_changed() {
+            self.notify_manager();
+            self.clients.tell(&Event::Building(status::building(&self.snapshot())));
         }
-        for event in list_changes(&before, self.list()) {
-            self.watchers.tell(&event);
-        }
-        self.watchers.tell_status(self.status());
     }
-}
 
-/// The GPU of a job in this slot. One for a card that TensorRT can't be told to build for is done on it.
-pub(crate) fn gpu_for(gpus: &[Gpu], slot: Slot, spec: &EngineSpec) -> Option<String> {
-    let is_named = |gpu: &&Gpu| !BUILDABLE.contains(&gpu.compute_capability);
-    let gpu = match slot {
-        Slot::Aside if spec.compute_capabilities.is_empty() => gpus.iter().find(is_named),
-        Slot::Aside => None,
-        Slot::Device(number) => gpus.get(number),
-    };
-    gpu.map(|gpu| gpu.uuid.clone())
-}
+    fn notify_manager(&mut self) {
+        let counts = self.clients.counts().clone();
+        let glance = status::glance(&self.snapshot(), counts, self.clients.queue());
+        self.manager.show(&glance);
+    }
 
-/// Where a job begins.
-pub(crate) fn first_phase(task: &Task) -> Phase {
-    if matches!(task, Task::Validate(_)) { Phase::Load } else { Phase::Graph }
+    fn notify_metrics(&self) {
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let queued = self.clients.queue().len();
+        self.metrics.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.metrics.engines.set(gauge(self.snapshot().holdings().bytes()));
+        self.metrics.free.set(gauge(self.library.free().clone().unwrap_or_default()));
+    }
+
+    fn answer_to(&self, about: About, garbage: &[Garbage]) -> Result<Reply, Failure> {
+        let stuck = self.library.stuck();
+        match about {
+            About::Status => Ok(Reply::Status(Box::new(self.status()))),
+            About::Checkpoint(key) => self.entry(&key).map(Reply::Checkpoint),
+            About::Removed(engine) => match stuck.get(&self.library.engines().plan(&engine)) {
+                Some(problem) => Err(other(problem)),
+                None => Ok(Reply::Removed(engine.to_string())),
+            },
+            About::Garbage => match stuck.values().next() {
+                Some(problem) => Err(other(problem)),
+                None => Ok(Reply::Garbage(garbage.to_vec())),
+            },
+        }
+    }
+
+    /// Looks again before long when something waits for nothing but room, and once a job that ran out of memory
+    /// may start.
+    fn look_again(&mut self) {
+        if self.snapshot().no_room(self.clients.queue()).is_some() {
+            self.timers.at(Instant::now() + ROOM);
+        }
+        if let Some(next) = self.retry.next() {
+            self.timers.at(next + Duration::from_millis(1));
+        }
+    }
 }

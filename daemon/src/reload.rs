@@ -6,18 +6,15 @@ use engine::Target;
 use protocol::Reloaded;
 use tracing::{info, warn};
 
-use crate::{event_loop::Actor, gate::gpu::compute_capabilities};
+use crate::{gate::gpu::compute_capabilities, owners::Owners};
 
-/// Reads the configuration from wherever the daemon was told it is, and checks it.
-pub type Settings = Box<dyn Fn() -> Result<Config> + Send>;
-
-impl Actor {
+impl Owners {
     /// Reads the configuration again and applies what a running daemon can. A broken one changes
     /// nothing.
     pub(crate) fn reload(&mut self) -> Result<Reloaded> {
         let settings = self.settings.as_ref().context("there is no configuration to read")?;
         let mut new = settings()?;
-        let old = &self.world.config;
+        let old = &self.config;
         let mut reloaded = Reloaded::default();
         for key in old.changes(&new) {
             let list =
@@ -29,7 +26,7 @@ impl Actor {
         new.webui_url.clone_from(&old.webui_url);
         new.admins.clone_from(&old.admins);
         new.metrics = old.metrics;
-        self.apply(new);
+        self.record_config(new);
         info!(
             applied = reloaded.applied.join(", "),
             needs_restart = reloaded.needs_restart.join(", "),
@@ -47,43 +44,30 @@ impl Actor {
         self.manager.ready();
     }
 
-    fn apply(&mut self, new: Config) {
-        let old = std::mem::replace(&mut self.world.config, new);
-        let new = &self.world.config;
-        self.world.catalogue.set_settle(new.settle());
-        let other_window = old.idle_seconds != new.idle_seconds;
+    fn record_config(&mut self, new: Config) {
+        let old = std::mem::replace(&mut self.config, new);
+        let new = &self.config;
+        self.inventory.set_settle(new.settle());
         let moved = old.models_dirs != new.models_dirs;
         if moved {
-            // What is no longer watched is not heard of any more.
-            self.notifier = self.mailbox.notifier();
+            self.inventory.watch_anew();
         }
         if moved || old.keep_model_json != new.keep_model_json {
-            self.webuis = keeper(new);
-            self.places = None;
+            self.publisher.record_other_folders(new);
         }
-        let other_libraries = old.tensorrt_dir != new.tensorrt_dir || moved;
-        if let Ok(target) = &self.world.target {
+        if let Ok(target) = self.desired.target() {
             let runtime = target.runtime.clone();
-            let target = Target::new(runtime, new, &compute_capabilities(&self.world.gpus));
-            self.world.set_target(Ok(target));
+            let target = Target::new(runtime, new, &compute_capabilities(self.gate.gpus()));
+            self.desired.record_target(Ok(target));
         }
-        if other_libraries {
+        if old.idle_seconds != new.idle_seconds {
+            self.gate.close(new.idle());
+        }
+        if moved || old.tensorrt_dir != new.tensorrt_dir {
             self.look_for_runtime(None);
         }
-        if other_window {
-            self.close_gates();
-        }
-        self.world.news.reconfigured = true;
-        self.scan_now();
-        self.due.now();
+        self.news.reconfigured = true;
+        self.inventory.scan_now();
+        self.timers.now();
     }
-}
-
-/// What keeps the web UIs' indexes true under this configuration.
-pub(crate) fn keeper(config: &Config) -> crate::publish::Keeper {
-    crate::publish::Keeper::new(
-        config.models_dirs.clone(),
-        config.data_dir.join("webui"),
-        config.keep_model_json,
-    )
 }

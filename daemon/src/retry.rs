@@ -52,9 +52,9 @@ impl Retry {
         &self.unfit
     }
 
-    /// How long ago a job ran out of a GPU's memory, if it did.
-    pub(crate) fn ran_out(&self, job: &Id) -> Option<Duration> {
-        self.ran_out.get(job).map(Instant::elapsed)
+    /// How long ago jobs ran out of a GPU's memory.
+    pub(crate) fn ran_out(&self) -> HashMap<Id, Duration> {
+        self.ran_out.iter().map(|(job, since)| (*job, since.elapsed())).collect()
     }
 
     /// When the next job that ran out of memory may start.

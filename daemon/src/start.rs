@@ -13,13 +13,12 @@ use tracing::info;
 use crate::metrics;
 use crate::{
     api,
-    build::WorkerProcess,
     cache::Disk,
-    event::{Mailbox, Message},
-    event_loop::Actor,
-    gate::{Driver, sampler::Machine},
+    event::{Event, Mailbox},
+    gate::{Driver, Machine},
+    jobs::WorkerProcess,
     metrics::Metrics,
-    reload::Settings,
+    owners::{Owners, Settings},
 };
 
 /// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, on SIGHUP
@@ -46,13 +45,13 @@ pub async fn run(settings: Settings) -> Result<()> {
     if let Some(address) = config.metrics {
         metrics::serve(address, metrics.clone()).await?;
     }
-    let mut actor = Actor::new(config, library, store, builder, gpus, sampler, mailbox.clone());
-    actor.settings = Some(settings);
-    actor.metrics = metrics;
+    let mut owners = Owners::new(config, library, store, builder, gpus, sampler, mailbox.clone());
+    owners.settings = Some(settings);
+    owners.metrics = metrics;
     let server = tokio::spawn(api::serve(listener, access, mailbox.clone()));
     heed_signals(mailbox)?;
     info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
-    actor.run(receiver).await;
+    owners.run(receiver).await;
 
     server.abort();
     socket.close();
@@ -72,9 +71,9 @@ fn heed_signals(mailbox: Mailbox) -> Result<()> {
     tokio::spawn(async move {
         loop {
             mailbox.send(tokio::select! {
-                _ = hang_up.recv() => Message::Reload,
-                _ = terminate.recv() => Message::Stop,
-                _ = interrupt.recv() => Message::Stop,
+                _ = hang_up.recv() => Event::Reload,
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Stop,
             });
         }
     });

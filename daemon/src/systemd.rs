@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// The service manager's end. Where nobody listens, nothing is said.
 #[derive(Debug)]
 pub(crate) struct Manager {
-    /// How often it wants to hear that the actor is alive.
+    /// How often it wants to hear that the loop is alive.
     alive_every: Option<Duration>,
     /// When to say so next.
     pub(crate) due: Option<Instant>,
@@ -24,7 +24,7 @@ impl Manager {
         Self { alive_every, due: alive_every.map(|_| now), said: String::new() }
     }
 
-    /// Called by the actor's loop and nobody else, so that a stuck actor is noticed.
+    /// Called by the loop and nobody else, so that a stuck loop is noticed.
     pub(crate) fn alive(&mut self, now: Instant) {
         self.due = self.alive_every.map(|every| now + every);
         tell(NotifyState::Watchdog);

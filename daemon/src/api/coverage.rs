@@ -6,24 +6,24 @@ use checkpoint::Id;
 use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
 use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
+use super::text;
 use crate::{
-    api::view::text,
     gate::Gpu,
     inventory::{Held, Identity},
-    planner::snapshot::World,
+    planner::Snapshot,
 };
 
 /// Sizes are multiples of this, as the preset's steps are.
 const STEP: u64 = 64;
 
 /// How the passes over an image would be served for a checkpoint.
-pub(crate) fn coverage(world: &World, held: &Held<'_>, image: &Image) -> Coverage {
+pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) -> Coverage {
     let identity = held.identity;
     Coverage {
         weights_id: identity.ids.weights.to_string(),
         architecture: identity.architecture.kind.to_string(),
         location: held.paths.first().map(|path| text(path)),
-        passes: passes(image).map(|(name, pass)| served(world, held, name, pass)).collect(),
+        passes: passes(image).map(|(name, pass)| served(snapshot, held, name, pass)).collect(),
     }
 }
 
@@ -40,7 +40,7 @@ fn passes(image: &Image) -> impl Iterator<Item = (&'static str, Pass)> {
     std::iter::once(("base", base)).chain(second)
 }
 
-fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverage {
+fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverage {
     let Identity { architecture, .. } = held.identity;
     let mut coverage = PassCoverage {
         pass: name.to_owned(),
@@ -58,9 +58,9 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
             .iter()
             .position(|profile| profile.misfits(&pass, architecture.kind).is_empty())
     };
-    let desired = world.desired(held);
+    let desired = snapshot.desired(held);
     let place = |engine| desired.iter().position(|desired| desired.engine == engine);
-    let ours = world
+    let ours = snapshot
         .library
         .manifests()
         .values()
@@ -70,7 +70,7 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
     let serving: Vec<_> = ours
         .filter_map(|manifest| {
             let profile = fits(&manifest.spec)?;
-            let why = world.beyond(manifest, &unet, pixels);
+            let why = snapshot.beyond(manifest, &unet, pixels);
             let may = why.is_none();
             beyond = beyond.take().or(why);
             may.then_some((manifest, profile))
@@ -80,14 +80,14 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
     let best = serving.into_iter().max_by_key(|(manifest, profile)| {
         let is_fixed = manifest.spec.profiles[*profile].is_fixed();
         let place = Reverse(place(manifest.key).unwrap_or(usize::MAX));
-        (world.may_serve(manifest), is_fixed, place, manifest.built_at)
+        (snapshot.may_serve(manifest), is_fixed, place, manifest.built_at)
     });
     if let Some((manifest, profile)) = best {
         coverage.engine = Some(manifest.key.to_string());
         coverage.preset = manifest.presets.get(profile).cloned();
         coverage.profile = Some(profile);
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();
-        coverage.milliseconds = world.milliseconds(manifest, &pass.shape(architecture.kind));
+        coverage.milliseconds = snapshot.milliseconds(manifest, &pass.shape(architecture.kind));
         return coverage;
     }
     if let Some(beyond) = beyond {
@@ -95,7 +95,7 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
         return coverage;
     }
     if desired.is_empty() {
-        let why = world.target.as_ref().err().map(ToString::to_string);
+        let why = snapshot.target().as_ref().err().map(ToString::to_string);
         let off = || "a rule of the configuration wants no engine for it".to_owned();
         coverage.problem = Some(why.unwrap_or_else(off));
         return coverage;
@@ -119,7 +119,7 @@ fn served(world: &World, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverag
     coverage
 }
 
-impl World {
+impl Snapshot<'_> {
     /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
     fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
         let mut limits = self

@@ -1,21 +1,32 @@
 //! What clients ask, and what they are told.
 
 pub(crate) mod access;
-pub(crate) mod answers;
+pub(crate) mod clients;
 pub(crate) mod connection;
 pub(crate) mod coverage;
-pub(crate) mod disk;
 pub(crate) mod line;
 pub(crate) mod outlook;
 pub(crate) mod reference;
-pub(crate) mod requests;
 pub(crate) mod server;
 pub(crate) mod socket;
+pub(crate) mod status;
 pub(crate) mod subscribers;
 pub(crate) mod view;
 pub(crate) mod waiters;
 
 pub use access::Access;
+pub(crate) use clients::{About, Asked, Clients};
 pub use line::{Line, line};
 pub use server::{Service, serve};
 pub use socket::{Lock, Socket, lock};
+pub(crate) use waiters::Waiter;
+
+/// What went wrong, for a client.
+pub(crate) fn other(message: &str) -> protocol::Failure {
+    protocol::Failure::Other { message: message.to_owned() }
+}
+
+/// A path as clients see it.
+pub(crate) fn text(path: &std::path::Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -8,13 +8,14 @@ use protocol::{Coming, State};
 
 use crate::{
     inventory::{Content, Held, Outcome},
-    jobs::validating::Judgement,
-    planner::{Place, Setback, Want, snapshot::World},
+    planner::{Judgement, Place, Setback, Snapshot, Want},
 };
 
 /// Every path whose content is not known, or of no use, and why.
-pub(crate) fn unread(world: &World) -> impl Iterator<Item = (&Path, State, Option<&str>)> {
-    let unread = world.catalogue.files().filter_map(|file| {
+pub(crate) fn unread<'a>(
+    snapshot: &Snapshot<'a>,
+) -> impl Iterator<Item = (&'a Path, State, Option<&'a str>)> {
+    let unread = snapshot.catalogue.files().filter_map(|file| {
         let (state, reason) = match &file.content {
             Content::Settling { .. } => (State::Settling, None),
             Content::Unread => (State::Identifying, Some("waits to be read")),
@@ -31,20 +32,20 @@ pub(crate) fn unread(world: &World) -> impl Iterator<Item = (&Path, State, Optio
 
 /// What the states of checkpoints follow from.
 pub(crate) struct Outlook<'a> {
-    pub(crate) world: &'a World,
+    pub(crate) snapshot: &'a Snapshot<'a>,
     /// Why there is nothing to build with.
     problem: Option<String>,
     turns: Turns<'a>,
 }
 
 impl<'a> Outlook<'a> {
-    pub(crate) fn new(world: &'a World, queue: &'a [Want]) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot<'a>, queue: &'a [Want]) -> Self {
         let mut by_engine = Turns::new();
         for (turn, want) in turns(queue) {
             by_engine.entry(want.engine).or_insert((turn, want));
         }
-        let problem = world.target.as_ref().err().map(ToString::to_string);
-        Self { world, problem, turns: by_engine }
+        let problem = snapshot.target().as_ref().err().map(ToString::to_string);
+        Self { snapshot, problem, turns: by_engine }
     }
 
     /// How far this checkpoint has come, and why: as far as the engine of its presets that is the least far.
@@ -53,7 +54,7 @@ impl<'a> Outlook<'a> {
             let state = if has_engine { State::Ready } else { State::Queued };
             return (state, self.problem.clone());
         }
-        let desired = self.world.desired(held);
+        let desired = self.snapshot.desired(held);
         let open = desired.iter().filter(|desired| desired.is_open());
         let states = open.map(|desired| self.engine_state(held, &desired.engine));
         states.min_by_key(|(state, reason)| (order(*state), reason.is_none())).unwrap_or_else(
@@ -63,29 +64,30 @@ impl<'a> Outlook<'a> {
 
     /// How far an engine that it should have has come, and why.
     pub(crate) fn engine_state(&self, held: &Held<'_>, engine: &Id) -> (State, Option<String>) {
-        let Self { world, turns, .. } = self;
-        if let Some(manifest) = world.library.manifests().get(engine) {
-            return published(world, held, manifest, turns);
+        let Self { snapshot, turns, .. } = self;
+        if let Some(manifest) = snapshot.library.manifests().get(engine) {
+            return published(snapshot, held, manifest, turns);
         }
-        if world.is_worked_on(engine) {
+        if snapshot.is_worked_on(engine) {
             return (State::Building, None);
         }
         let short = held.identity.ids.weights.short();
-        match world.retry.setbacks().get(engine) {
+        match snapshot.setbacks.get(engine) {
             Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
             Some(Setback::Removed) => (
                 State::Off,
                 Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
             ),
-            None => {
-                (State::Queued, turns.get(engine).map(|(turn, want)| waits_for(world, *turn, want)))
-            }
+            None => (
+                State::Queued,
+                turns.get(engine).map(|(turn, want)| waits_for(snapshot, *turn, want)),
+            ),
         }
     }
 
     /// What is still to come for this checkpoint, or will not come by itself.
     pub(crate) fn coming(&self, held: &Held<'_>) -> Vec<Coming> {
-        let desired = self.world.desired(held);
+        let desired = self.snapshot.desired(held);
         let coming = desired.iter().filter_map(|desired| {
             let (state, reason) = self.engine_state(held, &desired.engine);
             (state != State::Ready).then(|| Coming {
@@ -112,25 +114,26 @@ fn order(state: State) -> u8 {
 
 /// Of a checkpoint whose engine is there.
 fn published(
-    world: &World,
+    snapshot: &Snapshot<'_>,
     held: &Held<'_>,
     manifest: &Manifest,
     turns: &Turns<'_>,
 ) -> (State, Option<String>) {
     let engine = manifest.key;
-    if world.is_unvalidated(manifest) {
-        let is_validated_now = world.is_worked_on(&engine);
+    if snapshot.is_unvalidated(manifest) {
+        let is_validated_now = snapshot.is_worked_on(&engine);
         let turn = turns.get(&engine).filter(|_| !is_validated_now);
-        let wait = turn
-            .map_or(String::new(), |(turn, want)| format!("; {}", waits_for(world, *turn, want)));
+        let wait = turn.map_or(String::new(), |(turn, want)| {
+            format!("; {}", waits_for(snapshot, *turn, want))
+        });
         let state = if is_validated_now { State::Building } else { State::Queued };
         return (state, Some(format!("to be validated on the GPU{wait}")));
     }
-    let judged = world.judgement(manifest, &held.identity.ids.unet);
+    let judged = snapshot.judgement(manifest, &held.identity.ids.unet);
     if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
         return (State::Failed, Some(disproof(&wrong)));
     }
-    let unvalidated = world.validation_failure(&engine).map(|(gpu, why)| {
+    let unvalidated = snapshot.validation_failure(&engine).map(|(gpu, why)| {
         let short = held.identity.ids.weights.short();
         format!("not validated on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
     });
@@ -151,12 +154,12 @@ pub(crate) fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
 }
 
 /// What a job waits for.
-pub(crate) fn waits_for(world: &World, turn: usize, want: &Want) -> String {
+pub(crate) fn waits_for(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> String {
     if let Some(obstacle) = &want.obstacle {
         return obstacle.to_string();
     }
     match turn {
-        0 => world.awaited(want),
+        0 => snapshot.awaited(want),
         turn => format!("{turn} more before it"),
     }
 }

@@ -14,7 +14,7 @@ use super::{Access, Line, connection};
 /// More clients than anybody has; the next one waits for one to go.
 const CONNECTIONS: usize = 512;
 
-/// Answers clients. The real one is the daemon's actor.
+/// Answers clients. The real one is the daemon's mailbox.
 pub trait Service: Clone + Send + Sync + 'static {
     /// Answers one request; [`Request::Watch`] goes to [`Self::watch`] instead.
     fn ask(&self, request: Request) -> impl Future<Output = Reply> + Send;

@@ -17,7 +17,7 @@ const LAG: usize = 4096;
 const STATE_AGE: Duration = Duration::from_secs(1);
 
 /// The channel to them.
-pub(crate) struct Watchers {
+pub(crate) struct Subscribers {
     events: broadcast::Sender<Line>,
     /// The state as it was told last and when; gone once everybody has it. With thousands of
     /// checkpoints it takes megabytes, and many may begin to watch at once.
@@ -26,13 +26,13 @@ pub(crate) struct Watchers {
     told: Option<Status>,
 }
 
-impl Default for Watchers {
+impl Default for Subscribers {
     fn default() -> Self {
         Self { events: broadcast::Sender::new(LAG), state: Cell::default(), told: None }
     }
 }
 
-impl Watchers {
+impl Subscribers {
     pub(crate) fn are_there(&self) -> bool {
         self.events.receiver_count() > 0
     }
@@ -93,18 +93,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_state_is_written_once_for_many_and_not_kept() {
-        let mut watchers = Watchers::default();
-        let (first, _) = watchers.begin(|| event("1"));
-        let (second, mut changes) = watchers.begin(|| event("2"));
+        let mut subscribers = Subscribers::default();
+        let (first, _) = subscribers.begin(|| event("1"));
+        let (second, mut changes) = subscribers.begin(|| event("2"));
         assert_eq!(first, second);
-        watchers.tell(&event("x"));
+        subscribers.tell(&event("x"));
         assert_eq!(*changes.recv().await.unwrap(), *line(&event("x")));
-        let (third, _) = watchers.begin(|| event("3"));
+        let (third, _) = subscribers.begin(|| event("3"));
         assert_eq!(*third, *line(&event("3")), "it has changed");
         tokio::time::advance(STATE_AGE).await;
-        let (fourth, _) = watchers.begin(|| event("4"));
+        let (fourth, _) = subscribers.begin(|| event("4"));
         assert_eq!(*fourth, *line(&event("4")), "it is old");
-        let (_, kept) = watchers.state.take().unwrap();
+        let (_, kept) = subscribers.state.take().unwrap();
         drop(fourth);
         assert!(kept.upgrade().is_none());
     }

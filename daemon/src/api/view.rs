@@ -3,44 +3,35 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
-    process,
     sync::Arc,
-    time::Duration,
 };
 
 use checkpoint::Id;
-use engine::{FLAVOUR, Manifest, Proof, Speed, Validation, Weights, difference};
-use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, ModelsDir, Proof as Shown, Queued, Runtime, State,
-    Status, VERSION,
-};
+use engine::{Manifest, Proof, Speed, Validation, Weights, difference};
+use protocol::{Checkpoint, Engine, Proof as Shown, State};
 
+use super::{
+    outlook::{Outlook, unread},
+    text,
+};
 use crate::{
-    api::outlook::{Outlook, turns, unread, waits_for},
     inventory::Held,
-    planner::{
-        Errand, Want,
-        desired::Desired,
-        holdings::of,
-        snapshot::{Work, World},
-    },
-    systemd::Glance,
+    planner::{Desired, Snapshot, Want, of},
 };
 
 /// Every entry of `list` by [`Checkpoint::key`].
 pub(crate) fn checkpoints(
-    world: &World,
+    snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
 ) -> BTreeMap<String, Checkpoint> {
-    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
-    let mut shown = ShownEngines::new(world);
+    let (engines, outlook) = (snapshot.all_engines(), Outlook::new(snapshot, queue));
+    let mut shown = ShownEngines::new(snapshot);
     let live: Vec<_> = held
         .values()
         .map(|held| identified(&outlook, &mut shown, held, &of(&engines, held.identity)))
         .collect();
-    let unread = unread(world).map(|(path, state, reason)| Checkpoint {
+    let unread = unread(snapshot).map(|(path, state, reason)| Checkpoint {
         weights_id: None,
         unet_id: None,
         architecture: None,
@@ -50,7 +41,7 @@ pub(crate) fn checkpoints(
         engines: Vec::new(),
         coming: Vec::new(),
     });
-    let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(world, engines));
+    let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(snapshot, engines));
     live.into_iter()
         .chain(unread)
         .chain(homeless)
@@ -60,17 +51,17 @@ pub(crate) fn checkpoints(
 
 /// How many entries of `list` there are in each state.
 pub(crate) fn counts(
-    world: &World,
+    snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
 ) -> BTreeMap<State, usize> {
-    let (engines, outlook) = (world.all_engines(), Outlook::new(world, queue));
+    let (engines, outlook) = (snapshot.all_engines(), Outlook::new(snapshot, queue));
     let live = held.values().map(|held| {
         let has_engine = has_engine(&of(&engines, held.identity));
         outlook.state(held, has_engine).0
     });
-    let unread = unread(world).map(|(_, state, _)| state);
-    let homeless = homeless(&engines, held).map(|engines| homeless_state(world, engines).0);
+    let unread = unread(snapshot).map(|(_, state, _)| state);
+    let homeless = homeless(&engines, held).map(|engines| homeless_state(snapshot, engines).0);
     let mut counts = BTreeMap::new();
     for state in live.chain(unread).chain(homeless) {
         *counts.entry(state).or_default() += 1;
@@ -98,8 +89,8 @@ fn identified(
     engines: &[&Manifest],
 ) -> Checkpoint {
     let (state, reason) = outlook.state(held, has_engine(engines));
-    let (world, identity) = (outlook.world, held.identity);
-    let desired = world.desired(held);
+    let (snapshot, identity) = (outlook.snapshot, held.identity);
+    let desired = snapshot.desired(held);
     let place = |engine| desired.iter().position(|desired| desired.engine == engine);
     let mut engines = engines.to_vec();
     // As they should be, then what is outdated.
@@ -126,18 +117,18 @@ fn has_engine(engines: &[&Manifest]) -> bool {
 }
 
 /// How it stands with engines whose content lies nowhere, and why.
-fn homeless_state(world: &World, engines: &[&Manifest]) -> (State, String) {
+fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, String) {
     if engines.iter().all(|manifest| manifest.is_retired()) {
         return (State::Retired, RETIRED.to_owned());
     }
     // What was gone before is not on a disk that went later.
-    let is_orphaned = |manifest: &&Manifest| world.usage(manifest).orphaned_since.is_some();
-    if world.incomplete && !engines.iter().all(is_orphaned) {
+    let is_orphaned = |manifest: &&Manifest| snapshot.usage(manifest).orphaned_since.is_some();
+    if snapshot.incomplete && !engines.iter().all(is_orphaned) {
         let reason = "its file may be on a disk that is away, or in a folder that can't be looked into: \
                       `sdtrtctl status` says which; its engines are kept";
         return (State::Away, reason.to_owned());
     }
-    let days = world.config.orphan_days;
+    let days = snapshot.config.orphan_days;
     let reason =
         format!("no file has this content; its engines are kept for {days} days, in case one does");
     (State::Orphaned, reason)
@@ -148,9 +139,9 @@ const RETIRED: &str = "a former release built it, and it had to be refitted: it 
                        once a new one of its architecture is there";
 
 /// The same as the checkpoint that the first of them was built from.
-fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
+fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Checkpoint> {
     let first = engines.first()?;
-    let (state, reason) = homeless_state(world, engines);
+    let (state, reason) = homeless_state(snapshot, engines);
     Some(Checkpoint {
         weights_id: Some(first.weights_id.to_string()),
         unet_id: match first.spec.weights {
@@ -163,7 +154,7 @@ fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
         locations: Vec::new(),
         engines: engines
             .iter()
-            .map(|manifest| Arc::new(engine(world, manifest, &[], manifest.spec.weights.id())))
+            .map(|manifest| Arc::new(engine(snapshot, manifest, &[], manifest.spec.weights.id())))
             .collect(),
         coming: Vec::new(),
     })
@@ -171,29 +162,29 @@ fn homeless_entry(world: &World, engines: &[&Manifest]) -> Option<Checkpoint> {
 
 /// Engines as they are shown: one that many checkpoints have is the same for most of them.
 struct ShownEngines<'a> {
-    world: &'a World,
+    snapshot: &'a Snapshot<'a>,
     /// By the engine, what its checkpoint should have, and the UNet where the web UI found something of it with that.
     known: HashMap<(Id, *const Desired, Option<Id>), Arc<Engine>>,
 }
 
 impl<'a> ShownEngines<'a> {
-    fn new(world: &'a World) -> Self {
-        Self { world, known: HashMap::new() }
+    fn new(snapshot: &'a Snapshot<'a>) -> Self {
+        Self { snapshot, known: HashMap::new() }
     }
 
     fn engine(&mut self, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Arc<Engine> {
-        let world = self.world;
+        let snapshot = self.snapshot;
         let pair = (manifest.key, *unet);
-        let is_seen = world.proofs.contains_key(&pair) || world.unusable.contains_key(&pair);
+        let is_seen = snapshot.proofs.contains_key(&pair) || snapshot.unusable.contains_key(&pair);
         let shown = self.known.entry((manifest.key, desired.as_ptr(), is_seen.then_some(*unet)));
-        shown.or_insert_with(|| Arc::new(engine(world, manifest, desired, unet))).clone()
+        shown.or_insert_with(|| Arc::new(engine(snapshot, manifest, desired, unet))).clone()
     }
 }
 
 /// `desired` are those that its checkpoint should have, where that is known.
-fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Engine {
-    let usage = world.usage(manifest);
-    let judged = world.judgement(manifest, unet);
+fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Engine {
+    let usage = snapshot.usage(manifest);
+    let judged = snapshot.judgement(manifest, unet);
     let is_right = judged.is_none_or(|judged| judged.proof.holds());
     Engine {
         key: manifest.key.to_string(),
@@ -202,10 +193,10 @@ fn engine(world: &World, manifest: &Manifest, desired: &[Desired], unet: &Id) ->
             true => State::Ready,
             false => State::Failed,
         },
-        proof: world.proofs.get(&(manifest.key, *unet)).map(shown_proof),
+        proof: snapshot.proofs.get(&(manifest.key, *unet)).map(shown_proof),
         validations: validations(manifest),
-        unusable: world.unusable.get(&(manifest.key, *unet)).cloned().unwrap_or_default(),
-        path: text(&world.library.plan(&manifest.key)),
+        unusable: snapshot.unusable.get(&(manifest.key, *unet)).cloned().unwrap_or_default(),
+        path: text(&snapshot.library.plan(&manifest.key)),
         bytes: manifest.bytes,
         presets: manifest.presets.clone(),
         fixed: manifest.shape(),
@@ -270,102 +261,4 @@ fn validations(manifest: &Manifest) -> Vec<protocol::Validation> {
         }
     };
     manifest.validations.iter().rev().map(shown).collect()
-}
-
-/// The daemon at a glance.
-pub(crate) fn status(
-    world: &World,
-    counts: BTreeMap<State, usize>,
-    queue: &[Want],
-    uptime: Duration,
-) -> Status {
-    let target = world.target.as_ref();
-    Status {
-        daemon: Daemon {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: VERSION,
-            pid: process::id(),
-            uptime_s: uptime.as_secs(),
-            data_dir: text(&world.config.data_dir),
-        },
-        runtime: target.ok().map(|target| Runtime {
-            flavour: FLAVOUR.to_owned(),
-            version: target.runtime.version.clone(),
-            path: text(&target.runtime.library()),
-        }),
-        runtime_problem: target.err().map(ToString::to_string),
-        gpus: world
-            .gpus
-            .iter()
-            .enumerate()
-            .map(|(index, gpu)| shown_gpu(world, index, gpu))
-            .collect(),
-        models_dirs: world.config.models_dirs.iter().map(|dir| models_dir(world, dir)).collect(),
-        paused: world.intent.is_paused(),
-        gate: gate(world, queue),
-        queue: turns(queue).map(|(turn, want)| queued(world, turn, want)).collect(),
-        building: building(world),
-        counts,
-    }
-}
-
-/// What `systemctl status` shows.
-pub(crate) fn glance(world: &World, counts: BTreeMap<State, usize>, queue: &[Want]) -> Glance {
-    let problem = world.target.as_ref().err().map(ToString::to_string);
-    Glance {
-        building: building(world),
-        obstacle: problem.or_else(|| gate(world, queue)),
-        queued: queue.len(),
-        counts,
-    }
-}
-
-/// What keeps builds from starting, where that is of interest.
-fn gate(world: &World, queue: &[Want]) -> Option<String> {
-    world.closed(queue).map(|closed| closed.to_string())
-}
-
-fn shown_gpu(world: &World, index: usize, gpu: &crate::gate::Gpu) -> Gpu {
-    Gpu {
-        uuid: gpu.uuid.clone(),
-        name: gpu.name.clone(),
-        compute_capability: gpu.compute_capability.to_string(),
-        reading: world.reading(index).cloned(),
-    }
-}
-
-fn models_dir(world: &World, dir: &Path) -> ModelsDir {
-    ModelsDir { path: text(dir), problem: world.problems.get(dir).cloned() }
-}
-
-fn queued(world: &World, turn: usize, want: &Want) -> Queued {
-    Queued {
-        weights_id: want.weights.to_string(),
-        preset: want.label(),
-        why: want.why.clone(),
-        reason: waits_for(world, turn, want),
-    }
-}
-
-/// The jobs under way.
-pub(crate) fn building(world: &World) -> Vec<Building> {
-    let shown = |Work { want, gpu, progress, started }: &Work| Building {
-        gpu: world.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),
-        task: match want.errand {
-            Errand::Build => protocol::Task::Build,
-            Errand::Validate => protocol::Task::Validate,
-            Errand::Materialize => protocol::Task::Materialize,
-        },
-        weights_id: want.weights.to_string(),
-        preset: want.label(),
-        phase: progress.phase.to_string(),
-        percent: progress.percent,
-        elapsed_s: started.elapsed().as_secs(),
-    };
-    world.jobs.work().map(shown).collect()
-}
-
-/// A path as clients see it.
-pub(crate) fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

@@ -4,9 +4,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    api::reference::resolve, build::RuntimeProblem, event_loop::Actor, gate::gating::Closed,
-};
+use super::reference::resolve;
 
 /// A client that waits until nothing is left to do.
 pub(crate) struct Waiter {
@@ -72,23 +70,6 @@ impl Waiter {
         };
         let _ = self.reply.send(Reply::Failed(failure));
         None
-    }
-}
-
-impl Actor {
-    /// Why nothing of what is queued will be done, where that is so.
-    pub(crate) fn stuck(&self) -> Option<String> {
-        let world = &self.world;
-        match (&world.target, world.closed(&self.queue)) {
-            (Err(RuntimeProblem::Sought), _) => None,
-            (Err(problem), _) => Some(problem.to_string()),
-            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never)))
-                if world.intent.urgent().is_empty() =>
-            {
-                Some(closed.to_string())
-            }
-            (Ok(_), _) => self.no_room(),
-        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         Store,
         database::{Database, Part},
     },
-    inventory::{Outcome, Stamp},
+    inventory::{Outcome, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
@@ -158,17 +158,13 @@ fn is_full(dir: &Path) -> bool {
     free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
 }
 
-impl Store for Disk {
+impl Recall for Disk {
     fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
         self.get(Part::Outcomes, &key(stamp))
     }
 
     fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
         self.put(Part::Outcomes, &key(stamp), Some(outcome));
-    }
-
-    fn setbacks(&self) -> HashMap<Id, Setback> {
-        by_id(Part::Setbacks, self.entries(Part::Setbacks))
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
@@ -183,6 +179,23 @@ impl Store for Disk {
 
     fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
         self.put(Part::Parameters, signature.to_string().as_bytes(), Some(&parameters));
+    }
+
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        let mounts: Vec<Vec<u8>> = self.get(Part::Own, MOUNTS).unwrap_or_default();
+        mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        // Paths need not be text.
+        let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
+        self.put(Part::Own, MOUNTS, Some(&mounts));
+    }
+}
+
+impl Store for Disk {
+    fn setbacks(&self) -> HashMap<Id, Setback> {
+        by_id(Part::Setbacks, self.entries(Part::Setbacks))
     }
 
     fn shapes(&self) -> BTreeMap<Id, InUse> {
@@ -218,17 +231,6 @@ impl Store for Disk {
 
     fn set_paused(&self, paused: bool) {
         self.put(Part::Own, PAUSED, paused.then_some(&true));
-    }
-
-    fn mounts(&self) -> BTreeSet<PathBuf> {
-        let mounts: Vec<Vec<u8>> = self.get(Part::Own, MOUNTS).unwrap_or_default();
-        mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
-    }
-
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
-        // Paths need not be text.
-        let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        self.put(Part::Own, MOUNTS, Some(&mounts));
     }
 
     fn flush(&self) {

@@ -10,7 +10,7 @@ use protocol::Finished;
 
 use crate::{
     cache::Store,
-    inventory::{Outcome, Stamp},
+    inventory::{Outcome, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
@@ -26,17 +26,13 @@ pub struct Memory {
     shapes: Mutex<BTreeMap<Id, InUse>>,
 }
 
-impl Store for Memory {
+impl Recall for Memory {
     fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
         self.outcomes.lock().unwrap().get(stamp).cloned()
     }
 
     fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
         self.outcomes.lock().unwrap().insert(*stamp, outcome.clone());
-    }
-
-    fn setbacks(&self) -> HashMap<Id, Setback> {
-        self.setbacks.lock().unwrap().clone()
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
@@ -49,6 +45,20 @@ impl Store for Memory {
 
     fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
         self.parameters.lock().unwrap().insert(*signature, parameters.to_vec());
+    }
+
+    fn mounts(&self) -> BTreeSet<PathBuf> {
+        self.mounts.lock().unwrap().clone()
+    }
+
+    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+        self.mounts.lock().unwrap().clone_from(mounts);
+    }
+}
+
+impl Store for Memory {
+    fn setbacks(&self) -> HashMap<Id, Setback> {
+        self.setbacks.lock().unwrap().clone()
     }
 
     fn shapes(&self) -> BTreeMap<Id, InUse> {
@@ -85,14 +95,6 @@ impl Store for Memory {
 
     fn set_paused(&self, paused: bool) {
         *self.paused.lock().unwrap() = paused;
-    }
-
-    fn mounts(&self) -> BTreeSet<PathBuf> {
-        self.mounts.lock().unwrap().clone()
-    }
-
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
-        self.mounts.lock().unwrap().clone_from(mounts);
     }
 
     fn flush(&self) {}

@@ -7,13 +7,9 @@ mod disk;
 #[cfg(test)]
 mod memory;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use checkpoint::Id;
-use engine::Parameter;
 use protocol::Finished;
 
 pub use disk::Disk;
@@ -21,22 +17,12 @@ pub use disk::Disk;
 pub use memory::Memory;
 
 use crate::{
-    inventory::{Outcome, Stamp},
+    inventory::Recall,
     planner::{InUse, Setback},
 };
 
 /// Keeps what was learned from one life of the daemon to the next.
-pub trait Store: Send + Sync + 'static {
-    /// What reading this file taught.
-    fn outcome(&self, stamp: &Stamp) -> Option<Outcome>;
-    /// Keeps what reading this file taught.
-    fn remember(&self, stamp: &Stamp, outcome: &Outcome);
-    /// The tensors of UNets of this signature.
-    fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>>;
-    /// Whether they are known.
-    fn knows_parameters(&self, signature: &Id) -> bool;
-    /// Keeps the tensors of UNets of this signature.
-    fn set_parameters(&self, signature: &Id, parameters: &[Parameter]);
+pub trait Store: Recall {
     /// The shapes that are asked for, by signature.
     fn shapes(&self) -> BTreeMap<Id, InUse>;
     /// Keeps the shapes that are asked for of a signature, or forgets them.
@@ -53,10 +39,6 @@ pub trait Store: Send + Sync + 'static {
     fn is_paused(&self) -> bool;
     /// Keeps whether builds are paused.
     fn set_paused(&self, paused: bool);
-    /// Where disks were mounted below the models folders.
-    fn mounts(&self) -> BTreeSet<PathBuf>;
-    /// Keeps where disks are mounted below the models folders.
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>);
     /// Returns once all of it would survive a power cut.
     fn flush(&self);
 }

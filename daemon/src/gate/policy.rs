@@ -48,7 +48,7 @@ pub enum Decision {
 ///   never stops a build, and holds up none for longer than half a minute.
 /// - While GPUs that were there can't be read, nothing starts and nothing is stopped.
 #[derive(Clone, Debug)]
-struct Gate {
+struct Policy {
     gpu: Option<usize>,
     window: Duration,
     open: bool,
@@ -57,7 +57,7 @@ struct Gate {
     sampled: Option<Duration>,
 }
 
-impl Gate {
+impl Policy {
     /// A closed one: of the GPU at this place in the list, or of a machine without any.
     fn new(gpu: Option<usize>, window: Duration) -> Self {
         Self { gpu, window, open: false, idle_since: None, cpu_busy_since: None, sampled: None }
@@ -144,14 +144,14 @@ impl Gate {
 
 /// A gate for each GPU, in the order of the list, or one for a machine without any.
 #[derive(Clone, Debug)]
-pub struct Gates(Vec<Gate>);
+pub struct Gates(Vec<Policy>);
 
 impl Gates {
     /// Closed ones.
     pub fn new(gpus: usize, window: Duration) -> Self {
         Self(match gpus {
-            0 => vec![Gate::new(None, window)],
-            _ => (0..gpus).map(|index| Gate::new(Some(index), window)).collect(),
+            0 => vec![Policy::new(None, window)],
+            _ => (0..gpus).map(|index| Policy::new(Some(index), window)).collect(),
         })
     }
 

@@ -1,7 +1,6 @@
 //! What people and front ends want.
 
 pub(crate) mod left_shapes;
-mod shaping;
 
 use std::{
     collections::{BTreeMap, HashSet},

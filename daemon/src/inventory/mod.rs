@@ -1,12 +1,267 @@
 //! What lies in the models folders, and what is known of it.
 
-pub(crate) mod catalogue;
-pub(crate) mod looking;
-pub(crate) mod outcome;
-pub(crate) mod reading;
-pub(crate) mod watch;
+mod catalogue;
+mod looking;
+mod outcome;
+mod reading;
+mod recall;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use checkpoint::Id;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 pub use catalogue::{Catalogue, Content, File, Held};
 pub use checkpoint::{FileId, Identity, Stamp};
 pub use outcome::Outcome;
-pub use watch::{Hint, Notifier, Scan, Unwatched, open_for_writing, scan};
+pub(crate) use reading::{Learned, folder_bytes};
+pub use recall::Recall;
+pub use watch::{Hint, Notifier, Scan, Unwatched};
+
+/// What is heard of files.
+pub(crate) enum Event {
+    /// It is time to look.
+    Hint(Hint),
+    /// A full scan found these files.
+    Found(Vec<(PathBuf, Stamp)>),
+    /// A full scan is done.
+    Scanned(Scan),
+    /// Some files were looked at because something was done to them.
+    Looked(Vec<(PathBuf, Option<Stamp>)>),
+    /// The time of these files to settle is up, and those are open for writing.
+    Settled(Vec<Stamp>, HashSet<FileId>),
+    /// Some files were read.
+    Read(Vec<Learned>),
+}
+
+/// Takes what is heard to the loop.
+pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The models folders: the catalogue of their files, and what is looked at or read right now.
+pub(crate) struct Inventory {
+    catalogue: Catalogue,
+    /// What is wrong with a models folder.
+    problems: BTreeMap<PathBuf, String>,
+    /// Some folder or disk could not be looked at, so that more may lie there.
+    incomplete: bool,
+    /// Once since the start, every folder was seen and the content of every file known.
+    surveyed: bool,
+    notifier: Arc<Mutex<Notifier>>,
+    scans_begun: u64,
+    scans_done: u64,
+    /// What the scan under way has found so far.
+    found: Vec<(PathBuf, Stamp)>,
+    /// It is being looked at who has files open whose time to settle is up.
+    settling: bool,
+    /// Files being read.
+    reading: usize,
+    /// Where disks are mounted below the models folders, or were and may be again.
+    mounts: BTreeSet<PathBuf>,
+    due: looking::Due,
+    recall: Arc<dyn Recall>,
+    tell: Tell,
+}
+
+/// What files that were read taught.
+#[derive(Default)]
+pub(crate) struct Lesson {
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// The checkpoints among them.
+    pub(crate) weights: HashSet<Id>,
+}
+
+impl Inventory {
+    /// Knows nothing yet. A file counts as settled once unchanged for `settle`.
+    pub(crate) fn new(settle: std::time::Duration, recall: Arc<dyn Recall>, tell: Tell) -> Self {
+        Self {
+            catalogue: Catalogue::new(settle),
+            problems: BTreeMap::new(),
+            incomplete: false,
+            surveyed: false,
+            notifier: looking::notifier(&tell),
+            scans_begun: 0,
+            scans_done: 0,
+            found: Vec::new(),
+            settling: false,
+            reading: 0,
+            mounts: recall.mounts(),
+            due: looking::Due::at_once(),
+            recall,
+            tell,
+        }
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// What is wrong with a models folder.
+    pub(crate) fn problems(&self) -> &BTreeMap<PathBuf, String> {
+        &self.problems
+    }
+
+    /// Whether some folder or disk could not be looked at, so that more may lie there.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Whether, once since the start, every folder was seen and the content of every file known.
+    pub(crate) fn is_surveyed(&self) -> bool {
+        self.surveyed
+    }
+
+    /// Full scans that were taken in.
+    pub(crate) fn scans_done(&self) -> u64 {
+        self.scans_done
+    }
+
+    /// Whether files are being read, or about to be.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.reading > 0 || self.settling
+    }
+
+    /// Whether every file was seen and read.
+    pub(crate) fn is_all_read(&self) -> bool {
+        self.scans_done > 0 && self.catalogue.is_all_read()
+    }
+
+    /// Whether a content that no file is known to have is really gone: no file is unread, and no
+    /// folder unseen.
+    pub(crate) fn is_all_known(&self) -> bool {
+        self.is_all_read()
+            && self.scans_done == self.scans_begun
+            && !self.incomplete
+            && !self.due.is_unsettled()
+    }
+
+    /// Takes in whether everything is known.
+    pub(crate) fn record_survey(&mut self) {
+        self.surveyed |= self.is_all_known();
+    }
+
+    /// A scan has found these files.
+    pub(crate) fn record_found(&mut self, files: Vec<(PathBuf, Stamp)>) {
+        // Of a later scan half is not taken in: half of a move would look like a deletion.
+        if self.scans_done > 0 {
+            self.found.extend(files);
+            return;
+        }
+        self.catalogue.seen(files, now(), |stamp| self.recall.outcome(stamp));
+    }
+
+    /// A scan is done, the next of which begins after `rescan`; whether something was learned that is to outlive
+    /// the daemon.
+    pub(crate) fn record_scan(&mut self, scan: Scan, rescan: std::time::Duration) -> bool {
+        self.scans_done += 1;
+        let files = mem::take(&mut self.found);
+        self.catalogue.seen(files, now(), |stamp| self.recall.outcome(stamp));
+        self.catalogue.forget_unseen();
+        if self.scans_done == 1 {
+            info!(files = self.catalogue.files().count(), "first scan done");
+        }
+        for (dir, problem) in &scan.problems {
+            if self.problems.get(dir) != Some(problem) {
+                warn!("{problem}");
+            }
+        }
+        self.due.scan_after(&scan, rescan);
+        let have_changed = scan.mounts != self.mounts;
+        if have_changed {
+            self.recall.set_mounts(&scan.mounts);
+            self.mounts = scan.mounts;
+        }
+        self.problems = scan.problems;
+        self.incomplete = scan.incomplete;
+        have_changed
+    }
+
+    /// These files were looked at.
+    pub(crate) fn record_look(&mut self, found: Vec<(PathBuf, Option<Stamp>)>) {
+        for (path, stamp) in found {
+            self.catalogue.looked(&path, stamp, now(), |stamp| self.recall.outcome(stamp));
+        }
+    }
+
+    /// The time of these files to settle is up, and those are open for writing.
+    pub(crate) fn record_settled(&mut self, due: &[Stamp], writers: &HashSet<FileId>) {
+        self.settling = false;
+        for stamp in due {
+            self.catalogue.settled(*stamp, writers.contains(&stamp.file()), now());
+        }
+    }
+
+    /// These files were read.
+    pub(crate) fn record_read(&mut self, learned: Vec<Learned>) -> Lesson {
+        self.reading -= 1;
+        let mut lesson = Lesson::default();
+        for Learned { path, stamp, outcome } in learned {
+            match &outcome {
+                Some(outcome) => {
+                    lesson.bytes += stamp.size;
+                    if let Outcome::Identified(identity) = outcome {
+                        lesson.weights.insert(identity.ids.weights);
+                    }
+                }
+                // It is not what was seen last, or not there.
+                None => self.record_hint(Hint::Written(path.to_path_buf())),
+            }
+            self.catalogue.read(stamp, outcome, now());
+        }
+        lesson
+    }
+
+    /// A file is not where or what it was, but was `found` there. Its disk may be away: before everything was
+    /// looked at nothing counts as deleted.
+    pub(crate) fn record_moved(&mut self, path: &Path, found: Option<Stamp>) {
+        self.record_hint(Hint::Moved);
+        self.record_look(vec![(path.to_owned(), found)]);
+    }
+
+    /// Has the files at these paths read again.
+    pub(crate) fn reread(&mut self, paths: &[PathBuf]) {
+        paths.iter().for_each(|path| self.catalogue.reread(path));
+    }
+
+    /// Has the files with these weights read again.
+    pub(crate) fn reread_checkpoint(&mut self, weights: &Id) {
+        let held = self.catalogue.held();
+        let paths = held.get(weights).map(|held| held.paths.iter().map(|path| path.to_path_buf()));
+        let paths: Vec<PathBuf> = paths.into_iter().flatten().collect();
+        drop(held);
+        self.reread(&paths);
+    }
+
+    /// Has files count as settled once unchanged for `settle`.
+    pub(crate) fn set_settle(&mut self, settle: std::time::Duration) {
+        self.catalogue.set_settle(settle);
+    }
+
+    /// Watches other folders: what is no longer watched is not heard of any more.
+    pub(crate) fn watch_anew(&mut self) {
+        self.notifier = looking::notifier(&self.tell);
+    }
+
+    /// Has a scan be under way that begins now.
+    #[cfg(test)]
+    pub(crate) fn pretend_scan(&mut self) {
+        self.scans_begun = self.scans_done + 1;
+    }
+
+    /// Has nothing be left to look at again.
+    #[cfg(test)]
+    pub(crate) fn pretend_settled(&mut self) {
+        self.due.forget_second_look();
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

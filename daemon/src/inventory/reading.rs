@@ -1,4 +1,4 @@
-//! What touches files, away from the actor.
+//! What reads files, away from the loop.
 
 use std::{path::Path, sync::Arc};
 
@@ -7,14 +7,18 @@ use engine::Parameter;
 use tracing::debug;
 use walkdir::WalkDir;
 
-use crate::{
-    cache::Store,
-    event::Learned,
-    inventory::{Identity, Outcome, Stamp},
-};
+use super::{Identity, Outcome, Recall, Stamp};
+
+/// A file that was read.
+pub(crate) struct Learned {
+    pub(crate) path: Arc<Path>,
+    pub(crate) stamp: Stamp,
+    /// `None` if it changed before it was read whole.
+    pub(crate) outcome: Option<Outcome>,
+}
 
 /// Reads these files, says what each is, and keeps what will be the same the next time.
-pub(crate) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Learned> {
+pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Recall) -> Vec<Learned> {
     let learned = files.into_iter().map(|(path, stamp)| {
         debug!("reading {}", path.display());
         let outcome = read(&path, stamp, store);
@@ -29,7 +33,7 @@ pub(crate) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Store) -> Vec<Le
 }
 
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-fn read(path: &Path, stamp: Stamp, store: &dyn Store) -> Option<Outcome> {
+fn read(path: &Path, stamp: Stamp, store: &dyn Recall) -> Option<Outcome> {
     match try_read(path, stamp, store) {
         Ok(identity) => Some(Outcome::Identified(identity)),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
@@ -42,7 +46,7 @@ fn read(path: &Path, stamp: Stamp, store: &dyn Store) -> Option<Outcome> {
     }
 }
 
-fn try_read(path: &Path, stamp: Stamp, store: &dyn Store) -> Result<Identity, Rejection> {
+fn try_read(path: &Path, stamp: Stamp, store: &dyn Recall) -> Result<Identity, Rejection> {
     let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
     let ids = checkpoint.ids()?;

@@ -1,24 +1,26 @@
 //! What workers do for the daemon.
+//!
+//! TensorRT itself lives in `sdtrt-worker` alone, a process of its own for each job: a crash or a leak in it
+//! costs one job and never the daemon.
 
-pub(crate) mod building;
-pub(crate) mod history;
 pub(crate) mod logs;
-pub(crate) mod materializing;
-pub(crate) mod running;
-pub(crate) mod validating;
+mod runtime;
+mod supervisor;
+mod worker;
 
 use std::{collections::VecDeque, sync::Arc, thread::available_parallelism};
 
 use checkpoint::Id;
 use engine::{Job, Progress};
-use protocol::Reply;
+use protocol::{Finished, Outcome, Reply};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::AbortHandle};
 
-use crate::{
-    build::Builder,
-    planner::{builders, plan::Order, snapshot::Work},
-};
+pub use runtime::{RuntimeProblem, find_runtime};
+pub use supervisor::{Builder, Doing, Done, Failure, Hear, WorkerProcess, log_name};
+pub use worker::WorkerProblem;
+
+use crate::planner::{Order, Work, builders};
 
 /// The jobs under way, one for each slot, and the plans that clients have ordered.
 pub(crate) struct Jobs {
@@ -28,6 +30,8 @@ pub(crate) struct Jobs {
     builder: Arc<dyn Builder>,
     /// How many jobs may be done aside.
     builders: usize,
+    /// What is done has changed since that was told last.
+    changed: bool,
 }
 
 /// A job under way, and its worker, which ends with it.
@@ -54,6 +58,39 @@ impl RunningJob {
     ) -> Self {
         Self { work, job, location, client, task, _scratch: scratch }
     }
+
+    /// How it ended, at this time in seconds since 1970, for the history.
+    pub(crate) fn finished(&self, ended: Ended<'_>, ended_at: u64) -> Finished {
+        let (outcome, reason, bytes) = match ended {
+            Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
+            Ended::Validated => (Outcome::Validated, None, None),
+            Ended::Failed(reason) => (Outcome::Failed, Some(reason.to_owned()), None),
+            Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
+        };
+        Finished {
+            engine: self.job.spec.key().to_string(),
+            weights_id: self.work.want.weights.to_string(),
+            location: self.location.clone(),
+            preset: self.work.want.label(),
+            outcome,
+            reason,
+            seconds: self.work.started.elapsed().as_secs(),
+            bytes,
+            ended_at,
+        }
+    }
+}
+
+/// How a build or a validation ended.
+pub(crate) enum Ended<'a> {
+    /// With an engine of so many bytes.
+    Built(u64),
+    /// With findings.
+    Validated,
+    /// For this reason, and will not be tried again by itself.
+    Failed(&'a str),
+    /// For this reason, and waits for its turn again.
+    Abandoned(&'a str),
 }
 
 impl Drop for RunningJob {
@@ -66,7 +103,7 @@ impl Jobs {
     /// None yet. `builder` does them.
     pub(crate) fn new(builder: Arc<dyn Builder>) -> Self {
         let builders = builders(available_parallelism().map_or(1, usize::from));
-        Self { running: Vec::new(), orders: VecDeque::new(), builder, builders }
+        Self { running: Vec::new(), orders: VecDeque::new(), builder, builders, changed: false }
     }
 
     pub(crate) fn running(&self) -> &[RunningJob] {
@@ -78,6 +115,7 @@ impl Jobs {
         self.running.iter().map(|running| &running.work)
     }
 
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
@@ -116,29 +154,34 @@ impl Jobs {
         self.orders.retain(|(_, client)| !client.is_closed());
     }
 
+    /// A job begins.
     pub(crate) fn record_start(&mut self, running: RunningJob) {
         self.running.push(running);
+        self.changed = true;
     }
 
-    /// A job goes on; whether that is news.
-    pub(crate) fn record_progress(&mut self, job: Id, progress: Progress) -> bool {
+    /// A job goes on.
+    pub(crate) fn record_progress(&mut self, job: Id, progress: Progress) {
         let mut running = self.running.iter_mut();
-        let Some(running) = running.find(|running| running.work.want.job == job) else {
-            return false;
-        };
-        let is_news = running.work.progress != progress;
+        let Some(running) = running.find(|running| running.work.want.job == job) else { return };
+        self.changed |= running.work.progress != progress;
         running.work.progress = progress;
-        is_news
     }
 
     /// A job has ended, or is to: dropping it ends its worker.
     pub(crate) fn record_end(&mut self, job: Id) -> Option<RunningJob> {
         let index = self.running.iter().position(|running| running.work.want.job == job)?;
+        self.changed = true;
         Some(self.running.remove(index))
     }
 
     /// Ends all jobs and their workers.
     pub(crate) fn end_all(&mut self) {
         self.running.clear();
+    }
+
+    /// Whether what is done has changed since this was asked last.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 }

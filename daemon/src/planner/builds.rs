@@ -5,18 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 use checkpoint::Id;
 use engine::{Manifest, difference};
 
+use super::{
+    Desired, Errand, Obstacle, Snapshot, Want,
+    holdings::{of, takes},
+    snapshot::Rank,
+};
 use crate::{
     inventory::{Held, Identity},
-    planner::{
-        Errand, Obstacle, Want,
-        desired::Desired,
-        holdings::{of, takes},
-        snapshot::{Rank, World},
-    },
     retention::Holdings,
 };
 
-impl World {
+impl Snapshot<'_> {
     /// Each engine that is to be built, once: for the checkpoint that decides.
     pub(crate) fn missing<'a>(
         &'a self,
@@ -41,7 +40,7 @@ impl World {
 
     fn is_missing(&self, engine: &Id) -> bool {
         !self.library.manifests().contains_key(engine)
-            && !self.retry.setbacks().contains_key(engine)
+            && !self.setbacks.contains_key(engine)
             && !self.is_under_way(engine)
     }
 
@@ -76,7 +75,7 @@ impl World {
     /// Why this engine is to be built, for people to read. `all` are those of its checkpoint, and `engines`
     /// those that it has.
     fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> String {
-        if self.intent.asked().contains(&desired.engine) {
+        if self.asked.contains(&desired.engine) {
             return "asked for".to_owned();
         }
         let current: BTreeSet<Id> = all.iter().map(|desired| desired.engine).collect();

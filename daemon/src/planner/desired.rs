@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +13,8 @@ use config::EngineKind;
 use engine::{Choice, Profile, Target, Wanted};
 use protocol::Shape;
 
-use crate::{inventory::Held, planner::Step};
+use super::Step;
+use crate::inventory::Held;
 
 /// An engine that a checkpoint should have, and its key.
 #[derive(Debug)]
@@ -41,9 +43,75 @@ impl Desired {
     }
 }
 
+/// Why there is nothing to build with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoRuntime {
+    /// It is not known yet whether there is.
+    Sought,
+    /// For this reason, for people to read.
+    Because(String),
+}
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sought => f.write_str("the TensorRT-RTX libraries are being looked for"),
+            Self::Because(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What engines are built with and for, and which ones each checkpoint should have by that.
+pub(crate) struct DesiredEngines {
+    target: Result<Target, NoRuntime>,
+    memo: Memo,
+}
+
+impl Default for DesiredEngines {
+    fn default() -> Self {
+        Self { target: Err(NoRuntime::Sought), memo: Memo::default() }
+    }
+}
+
+impl DesiredEngines {
+    /// What engines are built with and for, or why there is nothing.
+    pub(crate) fn target(&self) -> &Result<Target, NoRuntime> {
+        &self.target
+    }
+
+    /// From now on engines are built with and for this.
+    pub(crate) fn record_target(&mut self, target: Result<Target, NoRuntime>) {
+        self.target = target;
+        self.forget();
+    }
+
+    /// What checkpoints should have is worked out anew.
+    pub(crate) fn forget(&mut self) {
+        self.memo = Memo::default();
+    }
+
+    /// What this checkpoint should have; nothing as long as there is nothing to build with. `shapes` tells those
+    /// that get an engine of their own.
+    pub(super) fn of(
+        &self,
+        held: &Held<'_>,
+        shapes: impl FnOnce() -> Vec<Shape>,
+    ) -> Arc<[Desired]> {
+        match &self.target {
+            Ok(target) => self.memo.ask(target, held, shapes),
+            Err(_) => Arc::default(),
+        }
+    }
+
+    /// Forgets all answers but those about the checkpoints in `held`.
+    pub(super) fn keep(&self, held: &HashMap<Id, Held<'_>>) {
+        self.memo.keep(held);
+    }
+}
+
 /// Answers of one target. They hold as long as they are asked for in the same way.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
+struct Memo {
     answers: RefCell<HashMap<Id, Answer>>,
     /// By all that decides them, as most checkpoints should have the same.
     engines: RefCell<HashMap<Deciding, Arc<[Desired]>>>,
@@ -62,7 +130,7 @@ struct Answer {
 impl Memo {
     /// What `target` says of this checkpoint; nothing if rules want no engine for it. `shapes` tells those
     /// that get an engine of their own.
-    pub(crate) fn ask(
+    fn ask(
         &self,
         target: &Target,
         held: &Held<'_>,
@@ -92,7 +160,7 @@ impl Memo {
     }
 
     /// Forgets all answers but those about the checkpoints in `held`.
-    pub(crate) fn keep(&self, held: &HashMap<Id, Held<'_>>) {
+    fn keep(&self, held: &HashMap<Id, Held<'_>>) {
         let mut answers = self.answers.borrow_mut();
         if answers.len() > held.len() {
             answers.retain(|weights, _| held.contains_key(weights));

@@ -1,24 +1,19 @@
 //! What is worth keeping: the engines as [`crate::retention`] judges them.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-};
+use std::collections::{HashMap, HashSet};
 
 use checkpoint::Id;
-use engine::{Manifest, Removal, Usage, Weights};
-use tracing::warn;
+use engine::{Manifest, Removal, Usage, Weights, kernels_folder};
+use protocol::Garbage;
 
+use super::{Eviction, Place, Snapshot, Takes, memory_bytes, room, shared_memory_bytes};
 use crate::{
     inventory::Identity,
-    library::{proofs, unusable},
-    planner::{
-        Place, Takes, memory_bytes, plan::Eviction, room, shared_memory_bytes, snapshot::World,
-    },
+    library::LeftoversInUse,
     retention::{Holdings, Standing, Stored, WantedKeys, standings},
 };
 
-impl World {
+impl Snapshot<'_> {
     /// Why there is no room for an engine of so many bytes, where that is so.
     pub(crate) fn room_obstacle(
         &self,
@@ -28,9 +23,9 @@ impl World {
     ) -> Option<String> {
         let taken = self.disk_taken();
         let lacking = holdings.room_for(&ids(identity), bytes + taken).lacking;
-        match &self.free {
+        match self.free {
             Err(error) => Some(error.clone()),
-            Ok(free) => room::obstacle(bytes, lacking, free.saturating_sub(taken), &self.config),
+            Ok(free) => room::obstacle(bytes, lacking, free.saturating_sub(taken), self.config),
         }
     }
 
@@ -90,28 +85,6 @@ impl World {
         known.unwrap_or(Usage::since(manifest.built_at))
     }
 
-    /// Takes in what the web UI found of engines.
-    pub(crate) fn read_proofs(&mut self) {
-        self.proofs = proofs::read(&self.proofs_folder());
-        self.unusable = unusable::read(&self.unusable_folder());
-    }
-
-    /// Has an engine that was built anew compared anew.
-    pub(crate) fn forget_proofs(&mut self, engine: &Id) {
-        proofs::forget(&self.proofs_folder(), engine);
-        self.proofs.retain(|(known, _), _| known != engine);
-        unusable::forget(&self.unusable_folder(), engine);
-        self.unusable.retain(|(known, _), _| known != engine);
-    }
-
-    fn proofs_folder(&self) -> PathBuf {
-        self.config.data_dir.join("proofs")
-    }
-
-    fn unusable_folder(&self) -> PathBuf {
-        self.config.data_dir.join("unusable")
-    }
-
     /// All engines against the quota.
     pub(crate) fn holdings(&self) -> Holdings {
         let stored = self.stored();
@@ -119,10 +92,10 @@ impl World {
         Holdings::new(&stored, &standings, self.config.quota.map(|quota| quota.as_u64()))
     }
 
-    /// Notes which engines are taken up again and, if the content of every file is known at present,
-    /// which ones no file belongs to any more. `now` is in seconds since 1970.
-    pub(crate) fn note_orphans(&mut self, all_known: bool, now: u64) {
-        let wanted = self.wanted_engines();
+    /// How engines are used that are taken up again and, if the content of every file is known at present,
+    /// those that no file belongs to any more.
+    pub(crate) fn orphan_changes(&self, all_known: bool) -> Vec<(Id, Usage)> {
+        let (wanted, now) = (self.wanted_engines(), self.now_s);
         let changes = self.library.manifests().values().filter_map(|manifest| {
             let usage = self.usage(manifest);
             let usage =
@@ -133,28 +106,40 @@ impl World {
                 };
             Some((manifest.key, usage))
         });
-        for (engine, usage) in changes.collect::<Vec<_>>() {
-            self.keep_usage(&engine, usage);
-        }
+        changes.collect()
     }
 
-    /// Engines that were asked for are in use.
-    pub(crate) fn touch(&mut self, engines: &[Id], now: u64) {
-        for engine in engines {
-            if let Some(usage) = self.library.usage(engine).copied() {
-                self.keep_usage(engine, Usage { last_used: now, ..usage });
-            }
-        }
+    /// An engine that goes, as people are told.
+    pub(crate) fn as_garbage(&self, eviction: Eviction) -> Garbage {
+        let Eviction { engine, bytes, reason, .. } = eviction;
+        let path = self.library.plan(&engine).to_string_lossy().into_owned();
+        Garbage { path, bytes, reason }
     }
 
-    fn keep_usage(&mut self, engine: &Id, usage: Usage) {
-        if let Err(error) = self.library.set_usage(engine, usage) {
-            warn!("{error:#}; it is forgotten when sdtrtd stops");
+    /// What files about engines may still be about once those in `gone` are.
+    pub(crate) fn files_in_use(&self, gone: &[Eviction]) -> LeftoversInUse {
+        let mut engines = self.living_engines();
+        for eviction in gone {
+            engines.remove(&eviction.engine);
         }
+        let engines = engines.iter().map(Id::to_string).collect();
+        LeftoversInUse { engines, kernels: self.kernels_in_use() }
+    }
+
+    /// The folders of kernels for GPUs that are here; `None` while there may be others.
+    fn kernels_in_use(&self) -> Option<HashSet<String>> {
+        let target = self.target().as_ref().ok().filter(|_| !self.gpus.is_empty())?;
+        let engines = self.library.manifests().values().map(|manifest| &manifest.spec.version);
+        let versions: HashSet<&String> = engines.chain([&target.runtime.version]).collect();
+        let folders = self.gpus.iter().flat_map(|gpu| {
+            versions.iter().map(|version| kernels_folder(&gpu.name, &gpu.driver, version))
+        });
+        Some(folders.collect())
     }
 
     /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
-    pub(crate) fn unneeded(&self, now: u64) -> Vec<Eviction> {
+    pub(crate) fn unneeded(&self) -> Vec<Eviction> {
+        let now = self.now_s;
         let stored = self.stored();
         let standings = standings(&stored, &self.wanted_engines());
         let grace = self.config.orphan_grace().as_secs();
@@ -179,9 +164,9 @@ impl World {
     }
 
     /// Engines that are there or may come: what is kept of their building is of use.
-    pub(crate) fn living_engines(&self) -> HashSet<Id> {
+    fn living_engines(&self) -> HashSet<Id> {
         let mut living = self.desired_keys(&self.catalogue.held());
-        living.extend(self.jobs.work().map(|work| work.want.engine));
+        living.extend(self.work.iter().map(|work| work.want.engine));
         living.extend(self.library.manifests().keys());
         living
     }

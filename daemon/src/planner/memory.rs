@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use config::ByteSize;
 use protocol::GpuReading;
 
-use crate::gate::users::computing;
+use crate::gate::computing;
 
 /// What an engine takes beside two bytes for each of its parameters: CUDA itself, and what lies between
 /// the layers.

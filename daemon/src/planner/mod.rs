@@ -1,22 +1,32 @@
-//! What is to be done next, as it follows from what is known. Pure: no clock, no disk, no tasks.
+//! What is to be done next, as it follows from what is known. Pure: no disk, no tasks.
 
-pub(crate) mod builds;
-pub(crate) mod desired;
-pub(crate) mod holdings;
-pub(crate) mod memory;
-pub(crate) mod plan;
-pub(crate) mod priority;
+mod builds;
+mod closed;
+mod desired;
+mod holdings;
+mod judgement;
+mod memory;
+mod plan;
+mod priority;
 pub(crate) mod room;
-pub(crate) mod setback;
-pub(crate) mod shapes;
-pub(crate) mod slots;
-pub(crate) mod snapshot;
-pub(crate) mod validations;
+mod setback;
+mod shapes;
+mod slots;
+mod snapshot;
+mod validation;
+mod validations;
 
+pub(crate) use closed::Closed;
+pub(crate) use desired::{Desired, DesiredEngines, NoRuntime};
+pub(crate) use holdings::of;
+pub(crate) use judgement::Judgement;
 pub use memory::{
     BACK_OFF, builders, crowding, gpu_bytes, memory_bytes, shared_memory_bytes, shortage,
 };
+pub(crate) use plan::{Dispatch, Eviction, News, Next, Order, plan};
 pub use priority::{Errand, Obstacle, Place, Step, Takes, Want, in_order};
 pub use setback::Setback;
 pub use shapes::{InUse, forget_old, usual};
+pub(crate) use slots::Slot;
+pub(crate) use snapshot::{Snapshot, Work};
 pub use validations::{Due, due};

@@ -7,16 +7,8 @@ use checkpoint::Id;
 use config::{BuildWhen, runtime::onnx_runtime};
 use engine::{EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_folder};
 
-use super::{
-    Errand, Place, Step, Takes, Want, memory_bytes,
-    slots::Slot,
-    snapshot::{News, World},
-};
-use crate::{
-    gate::Decision,
-    inventory::Held,
-    planner::{holdings::ids, room},
-};
+use super::{Errand, Place, Slot, Snapshot, Step, Takes, Want, holdings::ids, memory_bytes, room};
+use crate::{gate::Decision, inventory::Held};
 
 /// What is to be done now. What ends comes first, then what goes, then what begins, one at a time: each changes
 /// what follows.
@@ -29,6 +21,21 @@ pub(crate) struct Plan {
     pub(crate) dispatch: Option<Dispatch>,
     /// What is to be done later, in order.
     pub(crate) queue: Vec<Want>,
+}
+
+/// What has just been said, and is over once it was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The daemon is to end: nothing is begun any more, and no engine goes.
+    pub(crate) stopping: bool,
+    /// A pause began: whatever is under way ends.
+    pub(crate) paused: bool,
+    /// The configuration is another: what it no longer wants ends.
+    pub(crate) reconfigured: bool,
+    /// An engine may be used now: what it takes the place of goes.
+    pub(crate) serving: bool,
+    /// Whatever nobody needs goes.
+    pub(crate) tidying: bool,
 }
 
 /// An engine that goes.
@@ -79,37 +86,37 @@ impl Plan {
 }
 
 /// What follows from what is known.
-pub(crate) fn plan(world: &World, news: News) -> Plan {
-    let held = world.catalogue.held();
-    let end = world.to_end(&held, news);
+pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
+    let held = snapshot.catalogue.held();
+    let end = snapshot.to_end(&held, news);
     if !end.is_empty() {
         return Plan { end, ..Plan::default() };
     }
-    let evict = world.to_evict(news);
+    let evict = snapshot.to_evict(news);
     if !evict.is_empty() {
         return Plan { evict, ..Plan::default() };
     }
-    let order = if news.stopping { None } else { world.next_order(&held) };
+    let order = if news.stopping { None } else { snapshot.next_order(&held) };
     if order.is_some() {
         return Plan { dispatch: order, ..Plan::default() };
     }
-    let queue = world.queue(&held);
-    let dispatch = if news.stopping { None } else { world.next(&held, &queue) };
+    let queue = snapshot.queue(&held);
+    let dispatch = if news.stopping { None } else { snapshot.next(&held, &queue) };
     Plan { dispatch, queue, ..Plan::default() }
 }
 
-impl World {
+impl Snapshot<'_> {
     /// The jobs that end, and why.
     fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, String)> {
         if news.paused {
-            return self.jobs.work().map(|work| (work.want.job, "paused".to_owned())).collect();
+            return self.work.iter().map(|work| (work.want.job, "paused".to_owned())).collect();
         }
         let mut end = Vec::new();
         for (number, decision) in self.decisions.iter().enumerate() {
             let Decision::Stop(reason) = decision else { continue };
             let Some(work) = self.work_at(Slot::Device(number)) else { continue };
-            let goes_on = self.config.build == BuildWhen::Always
-                || self.intent.urgent().contains(&work.want.engine);
+            let goes_on =
+                self.config.build == BuildWhen::Always || self.urgent.contains(&work.want.engine);
             if !goes_on {
                 end.push((work.want.job, reason.to_string()));
             }
@@ -120,10 +127,10 @@ impl World {
                 Errand::Materialize => false,
                 _ if self.is_off(&want.engine) => true,
                 // Without TensorRT nobody knows.
-                Errand::Build => self.target.is_ok() && !wanted.contains(&want.engine),
+                Errand::Build => self.target().is_ok() && !wanted.contains(&want.engine),
                 Errand::Validate => false,
             };
-            let unwanted = self.jobs.work().filter(|work| is_unwanted(&work.want));
+            let unwanted = self.work.iter().filter(|work| is_unwanted(&work.want));
             let why = || "the configuration no longer wants it".to_owned();
             end.extend(unwanted.map(|work| (work.want.job, why())));
         }
@@ -132,7 +139,7 @@ impl World {
 
     /// The engines that go: those that somebody said so of, or that nobody needs, or else what is too much.
     fn to_evict(&self, news: News) -> Vec<Eviction> {
-        let is_tried = |engine: &Id| self.stuck.contains_key(engine);
+        let is_tried = |engine: &Id| self.stuck.contains_key(&self.library.plan(engine));
         let manifests = self.library.manifests();
         let condemned = self.condemned.iter().filter_map(|(engine, removal)| {
             let bytes = manifests.get(engine)?.bytes;
@@ -140,7 +147,7 @@ impl World {
         });
         let mut evict: Vec<_> = condemned.collect();
         if news.tidying || news.serving && !news.stopping {
-            let unneeded = self.unneeded(self.now_s).into_iter();
+            let unneeded = self.unneeded().into_iter();
             let goes = |one: &Eviction| news.tidying || one.removal == Removal::Superseded;
             evict.extend(unneeded.filter(goes));
         }
@@ -212,8 +219,8 @@ impl World {
     /// The plan that is to be written next, unless one is under way or there is no place or no memory for it
     /// beside what is built.
     fn next_order(&self, held: &HashMap<Id, Held<'_>>) -> Option<Dispatch> {
-        let order = self.jobs.order()?;
-        let is_under_way = self.jobs.work().any(|work| work.want.errand == Errand::Materialize);
+        let order = self.order?;
+        let is_under_way = self.work.iter().any(|work| work.want.errand == Errand::Materialize);
         if is_under_way || self.work_at(Slot::Aside).is_some() {
             return None;
         }
@@ -228,7 +235,7 @@ impl World {
         if self.lacks(&order.weights, &takes).is_some() {
             return None;
         }
-        let target = match &self.target {
+        let target = match self.target() {
             Ok(target) => target,
             Err(problem) => return refuse(&problem.to_string()),
         };

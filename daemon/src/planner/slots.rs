@@ -4,13 +4,8 @@
 use checkpoint::Id;
 use protocol::GpuReading;
 
-use crate::{
-    gate::{Gpu, gating::Closed},
-    planner::{
-        Place, Takes, Want, crowding, shortage,
-        snapshot::{Work, World},
-    },
-};
+use super::{Closed, Place, Snapshot, Takes, Want, Work, crowding, shortage};
+use crate::gate::Gpu;
 
 /// Where a job is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +16,7 @@ pub(crate) enum Slot {
     Device(usize),
 }
 
-impl World {
+impl Snapshot<'_> {
     /// The slot for a job, if there is one that is free, and open unless the job is urgent.
     pub(crate) fn slot_for(&self, want: &Want) -> Option<Slot> {
         // Two jobs on one engine would write the same files.
@@ -61,13 +56,14 @@ impl World {
     /// What is done there, where that leaves no place for more.
     pub(crate) fn work_at(&self, slot: Slot) -> Option<&Work> {
         let uuid = self.gpu_at(slot).map(|gpu| gpu.uuid.as_str());
-        let mut there = self.jobs.work().filter(|work| match (slot, &work.want.takes.place) {
-            (Slot::Aside, place) => *place == Place::Aside,
-            (Slot::Device(_), Place::Aside) => false,
-            (Slot::Device(_), _) => work.gpu.as_deref() == uuid,
-        });
+        let mut there =
+            self.work.iter().copied().filter(|work| match (slot, &work.want.takes.place) {
+                (Slot::Aside, place) => *place == Place::Aside,
+                (Slot::Device(_), Place::Aside) => false,
+                (Slot::Device(_), _) => work.gpu.as_deref() == uuid,
+            });
         match slot {
-            Slot::Aside => there.nth(self.jobs.builders().saturating_sub(1)),
+            Slot::Aside => there.nth(self.builders.saturating_sub(1)),
             Slot::Device(_) => there.next(),
         }
     }
@@ -101,7 +97,7 @@ impl World {
         let first = shortages.next().flatten();
         let on_gpus = first.filter(|_| shortages.all(|shortage| shortage.is_some()));
         on_gpus.or_else(|| {
-            let others = self.jobs.work().map(|work| work.want.takes.memory_bytes).sum();
+            let others = self.work.iter().map(|work| work.want.takes.memory_bytes).sum();
             crowding(takes.memory_bytes, others, self.memory_free)
         })
     }
@@ -114,7 +110,7 @@ impl World {
             return None;
         }
         let reading = self.reading(number).filter(|_| self.work_at(slot).is_none());
-        let ran_out = self.retry.ran_out(job);
+        let ran_out = self.ran_out.get(job).copied();
         shortage(takes.gpu_bytes, number, reading, ran_out)
     }
 
@@ -125,16 +121,16 @@ impl World {
 
     /// Bytes of the disk that the jobs under way will take.
     pub(crate) fn disk_taken(&self) -> u64 {
-        self.jobs.work().map(|work| work.want.takes.disk_bytes).sum()
+        self.work.iter().map(|work| work.want.takes.disk_bytes).sum()
     }
 
     /// Whether something is done with this engine.
     pub(crate) fn is_worked_on(&self, engine: &Id) -> bool {
-        self.jobs.work().any(|work| work.want.engine == *engine)
+        self.work.iter().any(|work| work.want.engine == *engine)
     }
 
     /// Whether this very job is under way.
     pub(crate) fn is_under_way(&self, job: &Id) -> bool {
-        self.jobs.work().any(|work| work.want.job == *job)
+        self.work.iter().any(|work| work.want.job == *job)
     }
 }

@@ -9,26 +9,15 @@ use std::{
 use checkpoint::Id;
 use engine::{Manifest, Profile, Proof, Weights};
 
-use crate::{
-    event_loop::Actor,
-    inventory::Held,
-    planner::snapshot::World,
-    publish::{Index, IndexedCheckpoint, IndexedEngine, IndexedIds},
-};
-
-impl Actor {
-    /// Not before every file was read once: the index of an earlier life is better than half of one.
-    pub(crate) fn is_index_due(&self) -> bool {
-        self.is_all_read() || self.index.is_written()
-    }
-}
+use super::{Index, IndexedCheckpoint, IndexedEngine, IndexedIds};
+use crate::{inventory::Held, planner::Snapshot};
 
 /// Of all engines that may be used, and of those checkpoints in `held` that have any.
-pub(crate) fn index(world: &World, held: &HashMap<Id, Held<'_>>) -> Index {
-    let offered = offered(world, held);
+pub(crate) fn index(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>) -> Index {
+    let offered = offered(snapshot, held);
     let entry = |manifest, proof| IndexedEngine {
         manifest,
-        plan: world.library.plan(&manifest.key),
+        plan: snapshot.library.plan(&manifest.key),
         proof,
     };
     let mut own: HashMap<Id, Vec<&Manifest>> = HashMap::new();
@@ -48,28 +37,28 @@ pub(crate) fn index(world: &World, held: &HashMap<Id, Held<'_>>) -> Index {
         let identity = held.identity;
         let unet = identity.ids.unet;
         let engines = own.get(&unet).into_iter().flatten().map(|manifest| {
-            entry(*manifest, world.judgement(manifest, &unet).map(|judged| judged.proof))
+            entry(*manifest, snapshot.judgement(manifest, &unet).map(|judged| judged.proof))
         });
         let ids = IndexedIds { weights: identity.ids.weights, unet, signature: identity.signature };
-        let refused = refused(world, &offered, identity.signature, &unet);
+        let refused = refused(snapshot, &offered, identity.signature, &unet);
         let kind = identity.architecture.kind;
         IndexedCheckpoint::new(ids, kind, &held.paths, engines, refused)
     });
     let shared = offered.iter().map(|manifest| {
-        let found = world.validated(manifest).map(|judged| judged.proof);
+        let found = snapshot.validated(manifest).map(|judged| judged.proof);
         entry(*manifest, found)
     });
-    Index::new(world.config.socket.clone(), checkpoints, shared)
+    Index::new(snapshot.config.socket.clone(), checkpoints, shared)
 }
 
 /// The engines that the web UI is told of, the best one first: what there should be, then what stands in for
 /// it; the faster one first, then the newest. None that will have been validated before long: until then what
 /// stands in serves.
-fn offered<'a>(world: &'a World, held: &HashMap<Id, Held<'_>>) -> Vec<&'a Manifest> {
-    let wanted = world.desired_keys(held);
-    let engines = world.library.manifests().values();
+fn offered<'a>(snapshot: &'a Snapshot<'a>, held: &HashMap<Id, Held<'_>>) -> Vec<&'a Manifest> {
+    let wanted = snapshot.desired_keys(held);
+    let engines = snapshot.library.manifests().values();
     let mut offered: Vec<&Manifest> = engines
-        .filter(|manifest| !manifest.is_retired() && !world.is_unvalidated(manifest))
+        .filter(|manifest| !manifest.is_retired() && !snapshot.is_unvalidated(manifest))
         .collect();
     offered.sort_by_key(|manifest| {
         let is_fixed = manifest.spec.profiles.iter().all(Profile::is_fixed);
@@ -79,12 +68,12 @@ fn offered<'a>(world: &'a World, held: &HashMap<Id, Held<'_>>) -> Vec<&'a Manife
 }
 
 /// The shared engines that the web UI found to be wrong with the weights of `unet`.
-fn refused(world: &World, offered: &[&Manifest], signature: Id, unet: &Id) -> Vec<Id> {
+fn refused(snapshot: &Snapshot<'_>, offered: &[&Manifest], signature: Id, unet: &Id) -> Vec<Id> {
     let is_wrong = |proof: &Proof| !proof.holds();
     let shared = Weights::Shared(signature);
     let ours = offered.iter().filter(|manifest| manifest.spec.weights == shared);
     let refused =
-        ours.filter(|manifest| world.proofs.get(&(manifest.key, *unet)).is_some_and(is_wrong));
+        ours.filter(|manifest| snapshot.proofs.get(&(manifest.key, *unet)).is_some_and(is_wrong));
     refused.map(|manifest| manifest.key).collect()
 }
 

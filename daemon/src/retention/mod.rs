@@ -1,6 +1,5 @@
 //! Which engines are worth keeping, and which go. Pure: no clock, no disk, no tasks.
 
-pub(crate) mod garbage;
 pub(crate) mod quota;
 pub(crate) mod standing;
 

@@ -6,7 +6,7 @@ use engine::{Findings, Limit};
 use protocol::{Image, State};
 use serde_json::{Value, json};
 
-use crate::{api::coverage::coverage, build::Done, samples::findings, scenarios::stage::Stage};
+use crate::{api::coverage::coverage, jobs::Done, samples::findings, scenarios::stage::Stage};
 
 #[tokio::test(start_paused = true)]
 async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
@@ -16,11 +16,11 @@ async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
     let limit = Some(Limit { pixels: 640 * 640, input: "a constant latent".to_owned() });
     stage.end(Ok(Done::Validated(Findings { limit, ..findings(Some(0.01)) })));
     assert_eq!(stage.shown().0, State::Ready, "what is within serves");
-    let engine = stage.actor.world.library.manifests().keys().next().copied().unwrap();
+    let engine = stage.owners.library.engines().manifests().keys().next().copied().unwrap();
     let problem = |stage: &Stage, width, height| {
         let image = Image { width, height, batch: 1, tokens: 75, hires: None };
-        let held = stage.actor.world.catalogue.held();
-        let shown = coverage(&stage.actor.world, held.values().next().unwrap(), &image);
+        let held = stage.owners.inventory.catalogue().held();
+        let shown = coverage(&stage.owners.snapshot(), held.values().next().unwrap(), &image);
         let [pass] = &shown.passes[..] else { panic!("{shown:?}") };
         assert_eq!(pass.engine.is_some(), pass.problem.is_none());
         pass.problem.clone()
@@ -48,10 +48,10 @@ async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
     let file = json!({ "version": 1, "engine": engine, "unet": unet,
         "sizes": [size("another", 512), size("1", 640)] });
     fs::write(folder.join(format!("{engine}-0.json")), file.to_string()).unwrap();
-    stage.actor.world.read_proofs();
+    stage.owners.library.record_findings();
     stage.refresh();
     assert_eq!(problem(&stage, 512, 576), None);
     assert!(problem(&stage, 640, 512).unwrap().contains("at 512x640 with this checkpoint"));
-    let entry = stage.actor.list().values().next().unwrap();
+    let entry = stage.list().values().next().unwrap();
     assert_eq!(entry.engines[0].unusable.len(), 2);
 }

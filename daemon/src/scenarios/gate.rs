@@ -6,8 +6,8 @@ use protocol::{Request, State};
 use tokio::{task::yield_now, time::Instant};
 
 use crate::{
-    build::Failure,
     gate::{Sample, WebUiReading},
+    jobs::Failure,
     planner::{Errand, Place},
     scenarios::stage::{Stage, WINDOW_S, busy, readings},
 };
@@ -22,7 +22,7 @@ async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
     stage.look_for(1.0, &busy(87, None)).await;
     let waits = "waits until GPU 0 is idle: used by python (pid 4242)".to_owned();
     assert_eq!(stage.shown(), (State::Queued, waits.clone()));
-    let status = stage.actor.status();
+    let status = stage.owners.status();
     let gate = status.gate.as_deref();
     assert_eq!(gate, Some("GPU 0 is at 87 %, used by python (pid 4242)"));
     assert_eq!(status.gpus[0].reading.as_ref().unwrap().utilisation, Some(87));
@@ -40,7 +40,7 @@ async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
         stage.look_for(WINDOW_S + 1.0, &busy(2, None)).await;
         assert_eq!(stage.workers(), (stops + 1, stops), "it starts over");
     }
-    assert!(stage.actor.world.retry.is_empty());
+    assert!(stage.owners.retry.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,9 +52,9 @@ async fn a_pause_ends_a_build_and_now_overrides_all() {
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1));
     assert_eq!(stage.shown(), (State::Queued, "waits for `sdtrtctl resume`".to_owned()));
-    assert!(stage.actor.status().paused && stage.actor.world.store.is_paused());
-    stage.actor.do_what_is_due(Instant::now());
-    assert!(stage.actor.gating.due.is_none(), "nobody looks during a pause");
+    assert!(stage.owners.status().paused && stage.owners.store.is_paused());
+    stage.owners.begin_due(Instant::now());
+    assert!(stage.owners.gate.is_resting(), "nobody looks during a pause");
 
     let now = Request::Build { reference: "a".to_owned(), now: true };
     stage.ask(now.clone());
@@ -105,14 +105,14 @@ async fn several_gpus_share_the_queue_and_each_makes_way_by_itself() {
     let gpus = |stage: &Stage| stage.at_work().into_iter().map(|(gpu, _)| gpu).collect::<Vec<_>>();
     stage.look_for(WINDOW_S + 1.0, &readings(&[87, 0])).await;
     assert_eq!(gpus(&stage), ["GPU-1"]);
-    let waiting: Vec<_> = stage.actor.status().queue.into_iter().map(|q| q.reason).collect();
+    let waiting: Vec<_> = stage.owners.status().queue.into_iter().map(|q| q.reason).collect();
     assert_eq!(waiting[1], "1 more before it");
     assert!(waiting[0].starts_with("next, after "), "{waiting:?}");
-    assert_eq!(stage.actor.status().gate, None, "one of them is open");
+    assert_eq!(stage.owners.status().gate, None, "one of them is open");
 
     stage.look_for(WINDOW_S + 1.0, &readings(&[0, 0])).await;
     assert_eq!(gpus(&stage), ["GPU-1", "GPU-0"]);
-    assert_eq!(stage.actor.status().building[1].gpu, Some(0));
+    assert_eq!(stage.owners.status().building[1].gpu, Some(0));
     stage.look(&readings(&[0, 87])).await;
     assert_eq!(gpus(&stage), ["GPU-0"]);
     assert_eq!((stage.workers(), stage.queue().len()), ((2, 1), 2));
@@ -132,7 +132,7 @@ async fn a_second_job_waits_for_memory_of_the_machine() {
     };
     stage.look_for(WINDOW_S + 1.0, &free(0)).await;
     assert_eq!(stage.at_work().len(), 1, "the only one does with what there is");
-    let queue = stage.actor.status().queue;
+    let queue = stage.owners.status().queue;
     let reason = &queue[0].reason;
     assert!(reason.contains("waits for memory: ") && reason.contains("0 B free"), "{reason}");
     stage.look(&free(1)).await;
@@ -143,10 +143,10 @@ async fn a_second_job_waits_for_memory_of_the_machine() {
 async fn the_second_engine_finds_the_room_that_the_first_will_leave() {
     let mut stage = Stage::new(2, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
     assert_eq!(stage.at_work().len(), 2);
-    let one = stage.actor.world.disk_taken() / 2;
+    let one = stage.owners.snapshot().disk_taken() / 2;
     stage.ask(Request::Pause);
-    let free = stage.actor.world.library.free_bytes().unwrap();
-    stage.actor.world.config.min_free = config::ByteSize::b(free - one * 3 / 2);
+    let free = stage.owners.library.engines().free_bytes().unwrap();
+    stage.owners.config.min_free = config::ByteSize::b(free - one * 3 / 2);
     stage.ask(Request::Resume);
     stage.look(&readings(&[0, 0])).await;
     assert_eq!(stage.at_work().len(), 1, "{:?}", stage.queue());
@@ -161,12 +161,12 @@ async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
     };
     stage.look(&selected("a.safetensors")).await;
     stage.look(&selected("sub/b.safetensors [0123456789]")).await;
-    let built: Vec<_> = stage.actor.queue.iter().map(|want| want.weights).collect();
+    let built: Vec<_> = stage.owners.clients.queue().iter().map(|want| want.weights).collect();
     let expected = [names[1], names[0], names[2]];
     assert_eq!(built, expected.map(|name| Id::from(blake3::hash(name.as_bytes()))));
     // Selected again and again is used once.
     stage.look(&selected("sub/b.safetensors")).await;
-    assert_eq!(stage.actor.world.intent.recent().len(), 2);
+    assert_eq!(stage.owners.intent.recent().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +175,7 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
     stage.ask(Request::Pause);
-    stage.actor.do_what_is_due(Instant::now());
+    stage.owners.begin_due(Instant::now());
     stage.ask(Request::Resume);
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1), "what was seen before the pause does not count");
@@ -202,7 +202,7 @@ async fn mixed(build: BuildWhen) -> Stage {
 
 /// What is done where.
 fn at_work(stage: &Stage) -> Vec<(Errand, Place)> {
-    let works = stage.actor.world.jobs.work();
+    let works = stage.owners.jobs.work();
     works.map(|work| (work.want.errand, work.want.takes.place.clone())).collect()
 }
 
@@ -213,7 +213,7 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
     assert_eq!(at_work(&stage), [aside()], "before the GPU was looked at");
     stage.look_for(WINDOW_S * 2.0, &busy(99, None)).await;
     assert_eq!((at_work(&stage), stage.workers()), (vec![aside()], (1, 0)), "pictures are made");
-    let gate = stage.actor.status().gate;
+    let gate = stage.owners.status().gate;
     assert_eq!(gate, None, "the next one only waits for its turn");
 
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
@@ -231,7 +231,7 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     let validation = (Errand::Validate, Place::Model("a GPU".to_owned()));
     assert_eq!(at_work(&stage), [aside(), validation], "which comes before the baked one");
-    let building = stage.actor.status().building;
+    let building = stage.owners.status().building;
     assert_eq!(building.iter().map(|building| building.gpu).collect::<Vec<_>>(), [None, Some(0)]);
     stage.ask(Request::Pause);
     yield_now().await;
@@ -244,15 +244,15 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
 #[tokio::test(start_paused = true)]
 async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
     let mut stage = mixed(BuildWhen::Idle).await;
-    stage.actor.world.jobs.set_builders(2);
+    stage.owners.jobs.set_builders(2);
     let crowded = |stage: &Stage| {
-        let queue = stage.actor.status().queue.into_iter();
+        let queue = stage.owners.status().queue.into_iter();
         queue.filter(|queued| queued.reason.contains("waits for memory")).count()
     };
-    stage.actor.free_memory = || Some(1_500_000_000);
+    stage.owners.gate.set_free_memory(|| Some(1_500_000_000));
     stage.refresh();
     assert_eq!((at_work(&stage).len(), crowded(&stage)), (1, 2), "{:?}", stage.queue());
-    stage.actor.free_memory = || Some(2_500_000_000);
+    stage.owners.gate.set_free_memory(|| Some(2_500_000_000));
     stage.refresh();
     assert_eq!(at_work(&stage), [(Errand::Build, Place::Aside), (Errand::Build, Place::Aside)]);
     assert_eq!(crowded(&stage), 1, "a third has no room beside them: {:?}", stage.queue());
@@ -262,9 +262,9 @@ async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
 async fn never_means_only_what_is_asked_for() {
     let mut stage = mixed(BuildWhen::Never).await;
     assert!(at_work(&stage).is_empty());
-    stage.actor.do_what_is_due(Instant::now());
-    assert!(stage.actor.gating.due.is_none(), "nobody looks for nothing");
-    assert!(stage.actor.status().gate.unwrap().contains("\"never\""));
+    stage.owners.begin_due(Instant::now());
+    assert!(stage.owners.gate.is_resting(), "nobody looks for nothing");
+    assert!(stage.owners.status().gate.unwrap().contains("\"never\""));
     stage.ask(Request::Build { reference: "a".to_owned(), now: false });
     for _ in 0..3 {
         assert_eq!(at_work(&stage), [(Errand::Build, Place::Aside)]);
@@ -277,17 +277,17 @@ async fn never_means_only_what_is_asked_for() {
         stage.end_validation(Some(0.001));
     }
     assert!(at_work(&stage).is_empty(), "the baked one was not asked for");
-    assert!(stage.actor.world.intent.asked().is_empty());
+    assert!(stage.owners.intent.asked().is_empty());
 
-    let mut config = stage.actor.world.config.clone();
+    let mut config = stage.owners.config.clone();
     config.build = BuildWhen::Always;
     let always = config.clone();
-    stage.actor.settings = Some(Box::new(move || Ok(always.clone())));
+    stage.owners.settings = Some(Box::new(move || Ok(always.clone())));
     stage.ask(Request::Reload);
     stage.look(&busy(0, None)).await;
     assert_eq!(at_work(&stage), [(Errand::Build, Place::Any)]);
     config.build = BuildWhen::Never;
-    stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
+    stage.owners.settings = Some(Box::new(move || Ok(config.clone())));
     stage.ask(Request::Reload);
     assert!(at_work(&stage).is_empty(), "what was not asked for ends");
 }
@@ -297,11 +297,11 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
     let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
     let full = || Err(Failure::DiskFull("no space left".to_owned()));
     for _ in 0..5 {
-        stage.actor.world.config.min_free = ByteSize::pib(1);
+        stage.owners.config.min_free = ByteSize::pib(1);
         stage.end(full());
         let (state, reason) = stage.shown();
         assert!(state == State::Queued && reason.starts_with("waits for disk space"), "{reason}");
-        stage.actor.world.config.min_free = ByteSize::b(0);
+        stage.owners.config.min_free = ByteSize::b(0);
         stage.refresh();
         assert_eq!(stage.shown().0, State::Building);
     }
@@ -318,7 +318,7 @@ async fn nothing_is_begun_once_the_daemon_stops() {
     let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
     assert_eq!((stage.workers().0, stage.queue().len()), (1, 1));
     stage.stop_while_writing().await;
-    let world = &stage.actor.world;
-    assert_eq!(world.library.manifests().len(), 1, "what was written is published");
+    let published = stage.owners.library.engines().manifests();
+    assert_eq!(published.len(), 1, "what was written is published");
     assert_eq!(stage.workers().0, 1, "and the next one waits for the next life");
 }

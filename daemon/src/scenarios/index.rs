@@ -18,7 +18,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
     let names = ["a.safetensors", "b.safetensors"];
     let mut stage = Stage::with(0, BuildWhen::Always, EngineKind::Shared, &names).await;
     stage.end_a_build();
-    let engine = stage.actor.world.library.manifests().keys().next().copied().unwrap();
+    let engine = stage.owners.library.engines().manifests().keys().next().copied().unwrap();
     let unet = Id::from(blake3::hash(b"a.safetensors"));
     let proofs = stage.data.path().join("proofs");
     fs::create_dir(&proofs).unwrap();
@@ -28,7 +28,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
             "relative_error": 0.3, "bound": 0.02 });
         fs::write(proofs.join(format!("{engine}-{name}.json")), proof.to_string()).unwrap();
     }
-    stage.actor.world.read_proofs();
+    stage.owners.library.record_findings();
     stage.refresh();
 
     let index = index(&stage);
@@ -39,7 +39,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
         let is_wrong = checkpoint["unet"] == unet.to_string();
         assert_eq!(refused.iter().any(|id| *id == engine.to_string()), is_wrong, "{checkpoint}");
     }
-    let states = stage.actor.list().values().map(|entry| (&entry.locations[0], entry.state));
+    let states = stage.list().values().map(|entry| (&entry.locations[0], entry.state));
     let mut states: Vec<_> = states.collect();
     states.sort_unstable();
     assert_eq!(
@@ -58,7 +58,7 @@ async fn what_there_should_be_comes_first_and_of_that_what_is_fixed() {
         ..Config::default()
     };
     let mut stage = Stage::of(0, config.clone(), &["a.safetensors"], |_| ()).await;
-    while !stage.actor.world.jobs.is_idle() {
+    while !stage.owners.jobs.is_idle() {
         stage.end_a_build();
     }
     let presets = |stage: &Stage| {
@@ -69,7 +69,7 @@ async fn what_there_should_be_comes_first_and_of_that_what_is_fixed() {
     assert_eq!(presets(&stage), ["fixed", "default"]);
     let rules = vec![Rule { presets: vec!["dynamic".to_owned()], ..Rule::default() }];
     let other = Config { rules, fixed_engines: 0, data_dir: stage.data.path().into(), ..config };
-    stage.actor.settings = Some(Box::new(move || Ok(other.clone())));
+    stage.owners.settings = Some(Box::new(move || Ok(other.clone())));
     stage.ask(Request::Reload);
     assert_eq!(presets(&stage), ["fixed", "default"], "they stand in");
     stage.end_a_build();

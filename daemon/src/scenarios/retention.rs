@@ -5,8 +5,9 @@ use config::{BuildWhen, Config, EngineKind, Rule};
 use engine::{Task, Weights};
 use protocol::State;
 
+use crate::inventory;
 use crate::{
-    event::Message,
+    event::Event,
     inventory::{Scan, Stamp},
     samples,
     scenarios::stage::Stage,
@@ -36,14 +37,14 @@ async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
     ];
     for scans in table {
         let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
-        stage.actor.world.config.orphan_days = 0.0;
+        stage.owners.config.orphan_days = 0.0;
         stage.end_build();
         for (seen, expected) in scans {
             look(&mut stage, *seen);
             assert_eq!(stage.shown().0, *expected, "{seen:?} of {scans:?}");
-            let is_garbage = !stage.actor.garbage().is_empty();
+            let is_garbage = !stage.owners.garbage().is_empty();
             assert_eq!(is_garbage, *expected == Orphaned, "{seen:?} of {scans:?}");
-            assert!(stage.queue().is_empty() && stage.actor.world.jobs.is_idle());
+            assert!(stage.queue().is_empty() && stage.owners.jobs.is_idle());
         }
     }
 }
@@ -87,15 +88,15 @@ async fn a_refitted_engine_is_never_used_and_goes_when_a_new_one_is_there() {
         let (mut stage, key) = with_former(1, Former::Refitted, pinned, false).await;
         assert!(stage.offered().is_empty());
         assert_eq!(stage.shown().0, State::Building, "it is no engine of the checkpoint");
-        let engine = stage.actor.list().values().next().unwrap().engines[0].clone();
+        let engine = stage.list().values().next().unwrap().engines[0].clone();
         assert_eq!(engine.state, State::Retired);
-        assert!(stage.actor.world.unneeded(8).is_empty(), "before there is another");
+        assert!(stage.owners.snapshot().unneeded().is_empty(), "before there is another");
         stage.end_build();
-        let is_there = stage.actor.world.library.manifests().contains_key(&key);
+        let is_there = stage.owners.library.engines().manifests().contains_key(&key);
         assert_eq!(is_there, pinned, "before that one was validated");
         stage.look_if_due().await;
         assert!(stage.offered().is_empty());
-        let validated = stage.actor.world.jobs.work().map(|work| work.want.engine);
+        let validated = stage.owners.jobs.work().map(|work| work.want.engine);
         assert!(!validated.collect::<Vec<_>>().contains(&key));
     }
 }
@@ -107,14 +108,14 @@ async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
         let (mut stage, key) = with_former(1, Former::Baked, pinned, ruled).await;
         let served = |stage: &Stage| stage.offered().len();
         assert_eq!(served(&stage), 1, "{what}");
-        let entry = stage.actor.list().values().next().unwrap().clone();
+        let entry = stage.list().values().next().unwrap().clone();
         let outdated = entry.engines[0].outdated.clone().unwrap();
         assert_eq!(outdated.contains("baked → shared"), !ruled, "{what}: {outdated}");
         assert!(outdated.contains("recipe 2 → "), "{what}: {outdated}");
         assert_ne!(entry.state, State::Ready, "{what}");
 
-        while stage.actor.world.library.manifests().contains_key(&key)
-            && !stage.actor.world.jobs.is_idle()
+        while stage.owners.library.engines().manifests().contains_key(&key)
+            && !stage.owners.jobs.is_idle()
         {
             assert!(served(&stage) > 0, "{what}");
             match stage.job().task {
@@ -123,7 +124,7 @@ async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
             }
             stage.look_if_due().await;
         }
-        let manifests = stage.actor.world.library.manifests();
+        let manifests = stage.owners.library.engines().manifests();
         assert_eq!(manifests.contains_key(&key), pinned, "{what}");
         assert!(manifests.len() > usize::from(pinned), "{what}");
         assert_eq!(stage.shown().0, State::Ready, "{what}");
@@ -134,9 +135,11 @@ fn look(stage: &mut Stage, seen: Seen) {
     let stamp = Stamp { device: 1, inode: 1, size: 1, mtime_ns: 1 };
     let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
     let incomplete = matches!(seen, Seen::PartOfAll);
-    stage.actor.looks.scans_begun = stage.actor.looks.scans_done + 1;
-    stage.actor.step(Message::Found(file.into_iter().collect()));
-    stage.actor.step(Message::Scanned(Scan { incomplete, ..Scan::default() }));
-    stage.actor.due.second_look = None;
+    stage.owners.inventory.pretend_scan();
+    stage.owners.step(Event::Files(inventory::Event::Found(file.into_iter().collect())));
+    stage
+        .owners
+        .step(Event::Files(inventory::Event::Scanned(Scan { incomplete, ..Scan::default() })));
+    stage.owners.inventory.pretend_settled();
     stage.refresh();
 }

@@ -4,7 +4,6 @@ use std::fs;
 
 use config::{BuildWhen, Config, EngineKind};
 use protocol::{Request, Shape, State};
-use tokio::time::Instant;
 
 use crate::{samples, scenarios::stage::Stage};
 
@@ -26,15 +25,15 @@ async fn stage(engines: EngineKind, fixed_engines: usize, names: &[&str]) -> Sta
 
 /// What the only checkpoint waits for.
 fn coming(stage: &Stage) -> Vec<String> {
-    let entry = stage.actor.list().values().next().unwrap();
+    let entry = stage.list().values().next().unwrap();
     entry.coming.iter().map(protocol::Coming::label).collect()
 }
 
 /// What is built, in the order in which it is.
 fn built(stage: &mut Stage) -> Vec<String> {
     let mut built = Vec::new();
-    while !stage.actor.world.jobs.is_idle() {
-        built.push(stage.actor.status().building[0].preset.clone());
+    while !stage.owners.jobs.is_idle() {
+        built.push(stage.owners.status().building[0].preset.clone());
         stage.end_a_build();
     }
     built
@@ -52,9 +51,9 @@ async fn a_checkpoint_is_ready_with_its_presets_and_its_shapes_follow() {
     let usual = ["512x512 batch 2", "512x768 batch 2", "768x512 batch 2"];
     assert_eq!(coming(&stage), [&["default", "dynamic"][..], &usual].concat());
     stage.end_a_build();
-    assert_eq!(stage.actor.list().values().next().unwrap().state, State::Building);
+    assert_eq!(stage.list().values().next().unwrap().state, State::Building);
     stage.end_a_build();
-    assert_eq!(stage.actor.list().values().next().unwrap().state, State::Ready);
+    assert_eq!(stage.list().values().next().unwrap().state, State::Ready);
     assert_eq!(
         (coming(&stage), built(&mut stage)),
         (usual.map(str::to_owned).into(), usual.map(str::to_owned).into())
@@ -68,19 +67,19 @@ async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
     let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
     built(&mut stage);
     ask(&mut stage, &[shape(640)]);
-    assert!(stage.actor.world.jobs.is_idle(), "it costs nothing at once");
-    assert!(stage.actor.due.show.is_some());
+    assert!(stage.owners.jobs.is_idle(), "it costs nothing at once");
+    assert!(stage.owners.timers.is_stale());
     stage.refresh();
     assert_eq!(built(&mut stage), ["640x512 batch 2"]);
     let fixed = |stage: &Stage| {
-        let manifests = stage.actor.world.library.manifests().values();
+        let manifests = stage.owners.library.engines().manifests().values();
         let mut shapes: Vec<_> = manifests.filter_map(|manifest| manifest.shape()).collect();
         shapes.sort_unstable();
         shapes.iter().map(Shape::to_string).collect::<Vec<_>>()
     };
     assert_eq!(fixed(&stage), ["512x512 batch 2", "512x768 batch 2", "640x512 batch 2"]);
 
-    let pinned = stage.actor.world.library.manifests().values();
+    let pinned = stage.owners.library.engines().manifests().values();
     let pinned = pinned.filter(|manifest| manifest.shape() == Some(shape(512)));
     let pinned = pinned.map(|manifest| manifest.key.to_string()).next().unwrap();
     stage.ask(Request::Pin { reference: pinned });
@@ -102,10 +101,11 @@ async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
     for (signature, width, said) in
         [("ab", 512, "64 lower-case hex digits"), (&signature, 500, "width 500")]
     {
-        let refused = stage.actor.note_shapes(signature, &[shape(512), shape(width)]).unwrap_err();
+        let refused =
+            stage.owners.record_shapes_asked(signature, &[shape(512), shape(width)]).unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");
     }
-    assert!(stage.actor.world.intent.shapes().is_empty());
+    assert!(stage.owners.intent.shapes().is_empty());
     let request = Request::Shapes { signature, shapes: vec![shape(512)] };
     assert!(request.only_looks(), "for whoever may ask");
 }
@@ -114,7 +114,7 @@ async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
 async fn with_baked_engines_there_are_shared_ones_for_shapes() {
     let mut stage = stage(EngineKind::Baked, 1, &["a.safetensors"]).await;
     // One on the CPU of a machine without a GPU, and one aside.
-    assert_eq!(stage.actor.world.jobs.work().count(), 2);
+    assert_eq!(stage.owners.jobs.work().count(), 2);
     let mut both = built(&mut stage);
     both.sort_unstable();
     assert_eq!(both, ["512x512 batch 2", "default, dynamic"]);
@@ -129,7 +129,7 @@ async fn what_was_left_while_the_daemon_was_away_is_taken_in() {
     let signature = samples::signature();
     let text = serde_json::json!({ "version": 1, "signature": signature, "shapes": [shape(640)] });
     fs::write(&file, text.to_string()).unwrap();
-    stage.actor.keep_house(Instant::now());
+    stage.owners.record_housekeeping();
     stage.refresh();
     assert!(!file.exists());
     assert_eq!(coming(&stage).last().unwrap(), "640x512 batch 2");

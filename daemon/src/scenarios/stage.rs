@@ -1,7 +1,8 @@
-//! The actor on a stage: a machine that is idle or busy, and workers that end, as a test says. Time
+//! The daemon on a stage: a machine that is idle or busy, and workers that end, as a test says. Time
 //! moves only when told to.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +13,7 @@ use std::{
 
 use config::{BuildWhen, Config, EngineKind, Rule};
 use engine::{Job, Library, Parameter, Phase, Progress, Runtime, Task};
-use protocol::{GpuProcess, GpuReading, Reply, Request, State};
+use protocol::{Checkpoint, GpuProcess, GpuReading, Reply, Request, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -22,13 +23,12 @@ use tokio::{
 };
 
 use crate::{
-    build::{Builder, Doing, Done, Failure, Hear},
-    cache::{Memory, Store},
-    event::{Mailbox, Message},
-    event_loop::Actor,
-    gate::{Gpu, Gpus, Lost, Sample, WebUiReading, sampler::Sampler},
-    inventory::{Scan, Stamp},
-    jobs::RunningJob,
+    cache::Memory,
+    event::{Event, Mailbox},
+    gate::{Gpu, Gpus, Lost, Sample, Sampler, WebUiReading},
+    inventory::{self, Recall, Scan, Stamp},
+    jobs::{Builder, Doing, Done, Failure, Hear, RunningJob},
+    owners::Owners,
     samples::{built, findings, identified, signature},
 };
 
@@ -96,8 +96,8 @@ impl Sampler for Told {
 }
 
 pub(crate) struct Stage {
-    pub(crate) actor: Actor,
-    messages: mpsc::UnboundedReceiver<Message>,
+    pub(crate) owners: Owners,
+    messages: mpsc::UnboundedReceiver<Event>,
     told: Arc<Mutex<Sample>>,
     workers: Arc<Workers>,
     cards: Arc<Cards>,
@@ -155,7 +155,7 @@ impl Stage {
             store.remember(&stamp, &identified(name));
             files.push((path, stamp));
         }
-        let mut actor = Actor::new(
+        let mut owners = Owners::new(
             config,
             Library::open(data.path()).unwrap(),
             store,
@@ -165,14 +165,14 @@ impl Stage {
             Mailbox(sender),
         );
         // What the machine that runs the tests has decides nothing.
-        actor.free_memory = || None;
-        actor.world.jobs.set_builders(1);
-        actor.step(runtime());
-        actor.step(Message::Found(files));
-        actor.step(Message::Scanned(Scan::default()));
-        actor.due.now();
-        actor.step(Message::Looked(Vec::new()));
-        let mut stage = Self { actor, messages, told, workers, cards, data };
+        owners.gate.set_free_memory(|| None);
+        owners.jobs.set_builders(1);
+        owners.step(runtime());
+        owners.step(Event::Files(inventory::Event::Found(files)));
+        owners.step(Event::Files(inventory::Event::Scanned(Scan::default())));
+        owners.timers.now();
+        owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
+        let mut stage = Self { owners, messages, told, workers, cards, data };
         if build == BuildWhen::Always {
             stage.look_if_due().await;
         }
@@ -182,20 +182,20 @@ impl Stage {
     /// Has the machine looked at once, which finds `sample`.
     pub(crate) async fn look(&mut self, sample: &Sample) {
         *self.told.lock().unwrap() = sample.clone();
-        self.actor.do_what_is_due(Instant::now());
+        self.owners.begin_due(Instant::now());
         // Time that only passes when nothing else is to come.
         let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
-        self.actor.step(message.unwrap());
+        self.owners.step(message.unwrap());
         advance(LOOK).await;
         yield_now().await;
     }
 
     /// Has idle GPUs be looked at, if something waits for that.
     pub(crate) async fn look_if_due(&mut self) {
-        let idle = readings(&vec![0; self.actor.world.gpus.len()]);
+        let idle = readings(&vec![0; self.owners.gate.gpus().len()]);
         *self.told.lock().unwrap() = idle.clone();
-        self.actor.do_what_is_due(Instant::now());
-        if self.actor.gating.sampler.is_none() {
+        self.owners.begin_due(Instant::now());
+        if self.owners.gate.is_looking() {
             self.look(&idle).await;
         }
     }
@@ -208,35 +208,40 @@ impl Stage {
 
     pub(crate) fn ask(&mut self, request: Request) {
         let (reply, mut answer) = oneshot::channel();
-        self.actor.step(Message::Ask(request, reply));
+        self.owners.step(Event::Ask(request, reply));
         let answer = answer.try_recv().unwrap();
         assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
     }
 
+    /// The entries of `list`.
+    pub(crate) fn list(&self) -> &BTreeMap<String, Checkpoint> {
+        self.owners.clients.list(&self.owners.snapshot())
+    }
+
     /// Has what follows from what a test has changed done at once.
     pub(crate) fn refresh(&mut self) {
-        self.actor.due.now();
-        self.actor.step(Message::Looked(Vec::new()));
+        self.owners.timers.now();
+        self.owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
     }
 
     /// Has the driver be of another version, and the machine looked at anew.
     pub(crate) fn update_driver(&mut self, version: &str) {
         version.clone_into(&mut self.cards.1.lock().unwrap());
-        self.actor.step(runtime());
+        self.owners.step(runtime());
         self.refresh();
     }
 
     /// Has a GPU be of another model.
     pub(crate) fn name_gpu(&mut self, index: usize, name: &str) {
         self.cards.0.lock().unwrap()[index] = name.to_owned();
-        self.actor.step(runtime());
+        self.owners.step(runtime());
         self.refresh();
     }
 
     /// Ends the job that began last of those under way.
     pub(crate) fn end(&mut self, result: Result<Done, Failure>) {
-        let job = self.actor.world.jobs.work().last().expect("nobody is at work").want.job;
-        self.actor.step(Message::Ended(job, result));
+        let job = self.owners.jobs.work().last().expect("nobody is at work").want.job;
+        self.owners.step(Event::Ended(job, result));
     }
 
     /// Ends the build under way with a plan.
@@ -250,22 +255,21 @@ impl Stage {
     /// Has a build under way end with a plan, whatever began after it.
     pub(crate) fn end_a_build(&mut self) {
         let is_build = |running: &&RunningJob| running.job.task == Task::Build;
-        let running =
-            self.actor.world.jobs.running().iter().find(is_build).expect("nothing is built");
+        let running = self.owners.jobs.running().iter().find(is_build).expect("nothing is built");
         let (plan, job) = (running.job.plan(), running.work.want.job);
         fs::write(plan, "plan").unwrap();
-        self.actor.step(Message::Ended(job, Ok(Done::Built(built(b"plan")))));
+        self.owners.step(Event::Ended(job, Ok(Done::Built(built(b"plan")))));
     }
 
     /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
     pub(crate) async fn stop_while_writing(&mut self) {
         let job = self.job();
         let phase = Progress { phase: Phase::Write, percent: 0 };
-        self.actor.step(Message::Progress(job.spec.key(), phase));
+        self.owners.step(Event::Progress(job.spec.key(), phase));
         fs::write(job.plan(), "plan").unwrap();
-        let ended = Message::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
-        self.actor.mailbox.send(ended);
-        self.actor.stop(&mut self.messages).await;
+        let ended = Event::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
+        self.owners.mailbox.send(ended);
+        self.owners.stop(&mut self.messages).await;
     }
 
     /// Ends the validation under way.
@@ -276,12 +280,12 @@ impl Stage {
 
     /// The job that began last of those under way.
     pub(crate) fn job(&self) -> Job {
-        self.actor.world.jobs.running().last().expect("nobody is at work").job.clone()
+        self.owners.jobs.running().last().expect("nobody is at work").job.clone()
     }
 
     /// The GPUs that are at work, and whether at a validation.
     pub(crate) fn at_work(&self) -> Vec<(String, bool)> {
-        let jobs = self.actor.world.jobs.running().iter().map(|running| &running.job);
+        let jobs = self.owners.jobs.running().iter().map(|running| &running.job);
         let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
         jobs.map(|job| (gpu(job), matches!(job.task, Task::Validate(_)))).collect()
     }
@@ -298,7 +302,7 @@ impl Stage {
 
     /// Why each job is in the queue.
     pub(crate) fn queue(&self) -> Vec<String> {
-        self.actor.status().queue.into_iter().map(|queued| queued.why).collect()
+        self.owners.status().queue.into_iter().map(|queued| queued.why).collect()
     }
 
     /// Workers started and stopped so far.
@@ -309,15 +313,15 @@ impl Stage {
 
     /// State and reason of the only checkpoint.
     pub(crate) fn shown(&self) -> (State, String) {
-        let [only] = self.actor.list().values().collect::<Vec<_>>()[..] else { panic!("not one") };
+        let [only] = self.list().values().collect::<Vec<_>>()[..] else { panic!("not one") };
         (only.state, only.reason.clone().unwrap_or_default())
     }
 }
 
 /// TensorRT is found.
-fn runtime() -> Message {
+fn runtime() -> Event {
     let runtime = Runtime { version: "1.7.1.116".to_owned(), libraries: None };
-    Message::Runtime(Ok(runtime), None)
+    Event::Runtime(Ok(runtime), None)
 }
 
 /// A GPU that python uses so much.

@@ -13,9 +13,9 @@ use tokio::{
 };
 
 use crate::{
-    build::{Done, Failure},
-    event::Message,
+    event::Event,
     gate::Sample,
+    jobs::{Done, Failure},
     samples::findings,
     scenarios::stage::{Stage, WINDOW_S, busy, readings},
 };
@@ -48,12 +48,12 @@ async fn an_engine_is_offered_once_it_was_validated() {
         assert_eq!(job.gpu.as_deref(), Some("GPU-0"));
         let Task::Validate(engine) = job.task else { panic!("{:?}", job.task) };
         assert!(engine.plan.exists(), "{}", engine.plan.display());
-        assert_eq!(stage.actor.status().building[0].phase, "load");
+        assert_eq!(stage.owners.status().building[0].phase, "load");
 
         stage.end_validation(Some(0.004));
         assert_eq!(stage.shown(), (State::Ready, String::new()));
         assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.004))]);
-        let entry = stage.actor.list().values().next().unwrap();
+        let entry = stage.list().values().next().unwrap();
         let validation = &entry.engines[0].validations[0];
         let proof = validation.proof.unwrap();
         assert_eq!((validation.gpu.as_str(), validation.driver.as_str()), ("a GPU", "1"));
@@ -78,7 +78,7 @@ async fn a_wrong_engine_is_failed_with_both_figures_until_a_validation_finds_it_
     assert!(reason.contains("3.0e-1 off fp32 results on a GPU"), "{reason}");
     assert!(reason.contains("past 2e-2"), "{reason}");
     assert_eq!(stage.offered(), [("failed".to_owned(), Some(0.3))]);
-    assert_eq!(stage.actor.list().values().next().unwrap().engines[0].state, State::Failed);
+    assert_eq!(stage.list().values().next().unwrap().engines[0].state, State::Failed);
 
     stage.ask(Request::Retry { reference: "a".to_owned() });
     stage.end_validation(None);
@@ -95,7 +95,7 @@ async fn what_could_not_be_compared_is_left_to_the_web_ui() {
     stage.end(Ok(Done::Validated(unproven)));
     assert_eq!(stage.shown(), (State::Ready, String::new()));
     assert_eq!(stage.offered(), [("unproven".to_owned(), None)]);
-    let entry = stage.actor.list().values().next().unwrap();
+    let entry = stage.list().values().next().unwrap();
     assert_eq!(entry.engines[0].validations[0].unproven.as_deref(), Some("no ONNX Runtime"));
 }
 
@@ -106,7 +106,7 @@ async fn another_checkpoint_is_taken_where_one_has_weights_that_engines_do_not_t
     stage.end_build();
     stage.look_if_due().await;
     let unfit = || Err(Failure::Unfit("out.2.weight holds 7e4, which is past fp16".to_owned()));
-    let with = |stage: &Stage| stage.actor.world.jobs.running()[0].work.want.weights;
+    let with = |stage: &Stage| stage.owners.jobs.running()[0].work.want.weights;
     let newest = with(&stage);
     stage.end(unfit());
     stage.look_if_due().await;
@@ -115,7 +115,7 @@ async fn another_checkpoint_is_taken_where_one_has_weights_that_engines_do_not_t
     stage.end(unfit());
     stage.look_if_due().await;
     assert!(stage.at_work().is_empty() && stage.queue().is_empty(), "nobody is left");
-    let entry = stage.actor.list().values().next().unwrap();
+    let entry = stage.list().values().next().unwrap();
     let reason = entry.reason.as_deref().unwrap();
     assert!(reason.contains("holds 7e4"), "{reason}");
 
@@ -131,7 +131,7 @@ async fn an_engine_is_validated_once_on_two_equal_gpus_and_again_with_another_dr
     assert_eq!(stage.at_work().len(), 1, "one of both does");
     assert!(stage.offered().is_empty());
     stage.end_validation(Some(0.001));
-    assert!(stage.actor.world.jobs.is_idle() && stage.queue().is_empty());
+    assert!(stage.owners.jobs.is_idle() && stage.queue().is_empty());
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))]);
 
     stage.update_driver("2");
@@ -154,7 +154,7 @@ async fn gpus_of_several_models_each_validate_an_engine() {
     stage.look(&readings(&[0, 0])).await;
     assert_eq!(stage.at_work(), [("GPU-1".to_owned(), true)]);
     stage.end_validation(Some(0.002));
-    let entry = stage.actor.list().values().next().unwrap();
+    let entry = stage.list().values().next().unwrap();
     let gpus = entry.engines[0].validations.iter().map(|validation| validation.gpu.as_str());
     assert_eq!(gpus.collect::<Vec<_>>(), ["another GPU", "a GPU"]);
 }
@@ -184,7 +184,7 @@ async fn a_shared_engine_is_validated_once_for_all_checkpoints() {
     stage.look_if_due().await;
     assert_eq!(path(&stage), "/m/b.safetensors", "the newest");
     stage.end_validation(Some(0.001));
-    assert!(stage.queue().is_empty() && stage.actor.world.jobs.is_idle());
+    assert!(stage.queue().is_empty() && stage.owners.jobs.is_idle());
     assert_eq!(stage.offered().len(), 1);
 }
 
@@ -217,10 +217,9 @@ async fn a_validation_survives_the_end_of_its_file() {
         let failure = if lost == 1 { Failure::Refused(why) } else { Failure::Died(why) };
         stage.end(Err(failure));
     }
-    assert!(stage.actor.world.jobs.is_idle(), "it waits for a file");
-    let world = &stage.actor.world;
-    assert!(world.retry.is_empty());
-    assert_eq!(world.library.manifests().len(), 1);
+    assert!(stage.owners.jobs.is_idle(), "it waits for a file");
+    assert!(stage.owners.retry.is_empty());
+    assert_eq!(stage.owners.library.engines().manifests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +236,7 @@ async fn a_validation_makes_way_and_comes_again() {
     stage.ask(Request::Pause);
     yield_now().await;
     assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 2));
-    assert!(stage.actor.world.retry.is_empty());
+    assert!(stage.owners.retry.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,7 +248,7 @@ async fn a_validation_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_ask
     for _ in 0..3 {
         stage.end(Err(Failure::Died("killed".to_owned())));
     }
-    assert!(stage.actor.world.jobs.is_idle());
+    assert!(stage.owners.jobs.is_idle());
     let (state, reason) = stage.shown();
     assert_eq!(state, State::Ready);
     assert!(reason.contains("not validated on a GPU: killed; this happened 3 times"), "{reason}");
@@ -291,11 +290,11 @@ async fn memory_that_ran_out_is_validated_again_after_a_minute() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.look(&memory(9 << 30, 0)).await;
     stage.end(Err(Failure::OutOfMemory { needed: None, free: 1 }));
-    assert!(stage.actor.world.jobs.is_idle());
-    let next = stage.actor.next_deadline();
+    assert!(stage.owners.jobs.is_idle());
+    let next = stage.owners.next_deadline();
     assert!(next <= Instant::now() + Duration::from_secs(61));
     advance(Duration::from_secs(61)).await;
-    stage.actor.step(Message::Tick);
+    stage.owners.step(Event::Tick);
     assert!(matches!(stage.job().task, Task::Validate(_)));
 }
 
@@ -303,18 +302,18 @@ async fn memory_that_ran_out_is_validated_again_after_a_minute() {
 async fn an_outdated_engine_serves_until_its_successor_was_validated() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.end_validation(Some(0.001));
-    let old = stage.actor.world.library.manifests().keys().next().copied();
-    let mut config = stage.actor.world.config.clone();
+    let old = stage.owners.library.engines().manifests().keys().next().copied();
+    let mut config = stage.owners.config.clone();
     config.compute_capabilities = vec!["8.9".parse().unwrap()];
     config.engines = Some(EngineKind::Shared);
-    stage.actor.settings = Some(Box::new(move || Ok(config.clone())));
+    stage.owners.settings = Some(Box::new(move || Ok(config.clone())));
     stage.ask(Request::Reload);
     stage.end_build();
-    assert_eq!(stage.actor.world.library.manifests().len(), 2);
+    assert_eq!(stage.owners.library.engines().manifests().len(), 2);
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.001))], "the old one");
     stage.end_validation(Some(0.002));
     assert_eq!(stage.offered(), [("ready".to_owned(), Some(0.002))]);
-    let left = stage.actor.world.library.manifests();
+    let left = stage.owners.library.engines().manifests();
     assert!(left.len() == 1 && left.keys().next().copied() != old);
 }
 
@@ -322,8 +321,8 @@ fn materialize(stage: &mut Stage, output: &str) -> oneshot::Receiver<Reply> {
     let (reply, answer) = oneshot::channel();
     let output = output.to_owned();
     stage
-        .actor
-        .step(Message::Ask(Request::Materialize { reference: "a".to_owned(), output }, reply));
+        .owners
+        .step(Event::Ask(Request::Materialize { reference: "a".to_owned(), output }, reply));
     answer
 }
 
@@ -360,21 +359,20 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
     stage.end(Err(Failure::Refused("the disk is full".to_owned())));
     let Ok(Reply::Failed(failure)) = second.try_recv() else { panic!() };
     assert!(failure.to_string().contains("the disk is full"));
-    assert!(stage.actor.world.jobs.is_idle());
+    assert!(stage.owners.jobs.is_idle());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_both() {
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
-    stage.actor.world.jobs.set_builders(2);
-    stage.actor.free_memory = || Some(500_000_000);
+    stage.owners.jobs.set_builders(2);
+    stage.owners.gate.set_free_memory(|| Some(500_000_000));
     stage.refresh();
     let output = stage.data.path().join("a.plan");
     let _answer = materialize(&mut stage, output.to_str().unwrap());
     let tasks = |stage: &Stage| {
         stage
-            .actor
-            .world
+            .owners
             .jobs
             .running()
             .iter()
@@ -382,7 +380,7 @@ async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_bo
             .collect::<Vec<_>>()
     };
     assert_eq!(tasks(&stage), [Task::Build], "half a gigabyte is too little beside it");
-    stage.actor.free_memory = || Some(2_000_000_000);
+    stage.owners.gate.set_free_memory(|| Some(2_000_000_000));
     stage.refresh();
     assert_eq!(tasks(&stage), [Task::Build, Task::Materialize { output }]);
 }

@@ -9,7 +9,7 @@ use tokio::sync::{
 
 use crate::{
     api::Line,
-    event::Message,
+    event::Event,
     scenarios::stage::{Stage, WINDOW_S, busy},
 };
 
@@ -21,7 +21,7 @@ struct Watcher {
 impl Watcher {
     fn new(stage: &mut Stage) -> Self {
         let (reply, mut answer) = oneshot::channel();
-        stage.actor.step(Message::Watch(reply));
+        stage.owners.step(Event::Watch(reply));
         let (state, changes) = answer.try_recv().unwrap();
         let mut overview = Overview::default();
         overview.apply(serde_json::from_slice(&state).unwrap());
@@ -55,7 +55,7 @@ async fn a_watcher_knows_all_that_status_shows() {
     let mut seen = Vec::new();
     let mut agree = |stage: &mut Stage, others: &mut [&mut Watcher]| {
         stage.refresh();
-        let shown = timeless(stage.actor.status());
+        let shown = timeless(stage.owners.status());
         for watcher in others {
             assert_eq!(watcher.status(), shown);
         }

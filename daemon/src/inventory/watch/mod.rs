@@ -12,5 +12,6 @@ mod walk;
 mod writers;
 
 pub use notifier::{Hint, Notifier, Unwatched};
-pub use scan::{Scan, scan};
-pub use writers::open_for_writing;
+pub use scan::Scan;
+pub(crate) use scan::scan;
+pub(crate) use writers::open_for_writing;

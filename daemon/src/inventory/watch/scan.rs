@@ -33,7 +33,7 @@ pub struct Scan {
 /// Looks at everything below `models_dirs`, and has every folder watched. `mounts` are those of the
 /// last scan. Every checkpoint is handed to `found` with its path, links followed, many at a time; one
 /// that is reached twice is handed over twice.
-pub fn scan(
+pub(crate) fn scan(
     models_dirs: &[PathBuf],
     mounts: &BTreeSet<PathBuf>,
     notifier: &mut Notifier,

@@ -8,7 +8,7 @@ use crate::inventory::{FileId, Stamp};
 ///
 /// A copy can pause for longer than any settle time; its open file tells it apart from one that is
 /// done. Only processes that this user may inspect are seen, so for others time alone decides.
-pub fn open_for_writing() -> HashSet<FileId> {
+pub(crate) fn open_for_writing() -> HashSet<FileId> {
     let Ok(processes) = all_processes() else { return HashSet::new() };
     let mut files = HashSet::new();
     for process in processes.flatten() {

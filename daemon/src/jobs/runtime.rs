@@ -15,9 +15,6 @@ use super::worker::{self, WorkerProblem};
 /// Why there is nothing to build with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RuntimeProblem {
-    /// It is not known yet.
-    #[error("the TensorRT-RTX libraries are being looked for")]
-    Sought,
     /// No library anywhere.
     #[error("no TensorRT-RTX libraries were found; `sdtrtctl runtime install` fetches them")]
     NotFound,

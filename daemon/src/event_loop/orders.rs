@@ -6,21 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use engine::Task;
-use protocol::{Materialized, Reply};
+use protocol::Reply;
 use tokio::sync::oneshot;
 
-use crate::{
-    api::{requests::other, view::text},
-    build::{Done, Failure},
-    event_loop::Actor,
-    jobs::{RunningJob, running::MIXED_UP},
-    planner::plan::Order,
-};
+use crate::{api::other, owners::Owners, planner::Order};
 
-impl Actor {
-    /// Has a plan written as soon as there is a place for it, whatever the machine does.
-    pub(crate) fn materialize(
+impl Owners {
+    /// Somebody wants a plan written as soon as there is a place for it, whatever the machine does.
+    pub(super) fn record_order(
         &mut self,
         reference: &str,
         output: &str,
@@ -33,31 +26,16 @@ impl Actor {
         let output = PathBuf::from(output);
         let ordered = weights.and_then(|weights| {
             check(&output).map_err(|error| other(&format!("{error:#}")))?;
-            let held = self.world.catalogue.held();
+            let held = self.inventory.catalogue().held();
             held.get(&weights).ok_or_else(|| other("no file has its weights"))?;
             Ok(weights)
         });
         match ordered {
             Ok(weights) => {
-                self.world.jobs.record_order(Order { weights, output }, client);
-                self.due.now();
+                self.jobs.record_order(Order { weights, output }, client);
+                self.timers.now();
             }
             Err(failure) => drop(client.send(Reply::Failed(failure))),
-        }
-    }
-
-    /// Tells whoever waits for it.
-    pub(crate) fn materialized(&mut self, mut running: RunningJob, result: Result<Done, Failure>) {
-        let Task::Materialize { output } = &running.job.task else { return };
-        let reply = match result {
-            Ok(Done::Materialized(bytes)) => {
-                Reply::Materialized(Materialized { path: text(output), bytes })
-            }
-            Ok(_) => Reply::Failed(other(MIXED_UP)),
-            Err(failure) => Reply::Failed(other(&failure.to_string())),
-        };
-        if let Some(client) = running.client.take() {
-            let _ = client.send(reply);
         }
     }
 }

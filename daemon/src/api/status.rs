@@ -1,0 +1,117 @@
+//! What clients are shown of the daemon.
+
+use std::{collections::BTreeMap, path::Path, process, time::Duration};
+
+use engine::FLAVOUR;
+use protocol::{Building, Daemon, Gpu, ModelsDir, Queued, Runtime, State, Status, VERSION};
+
+use super::{
+    outlook::{turns, waits_for},
+    text,
+};
+use crate::{
+    planner::{Errand, Snapshot, Want, Work},
+    systemd::Glance,
+};
+
+/// The daemon at a glance.
+pub(crate) fn status(
+    snapshot: &Snapshot<'_>,
+    counts: BTreeMap<State, usize>,
+    queue: &[Want],
+    uptime: Duration,
+) -> Status {
+    let target = snapshot.target().as_ref();
+    Status {
+        daemon: Daemon {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: VERSION,
+            pid: process::id(),
+            uptime_s: uptime.as_secs(),
+            data_dir: text(&snapshot.config.data_dir),
+        },
+        runtime: target.ok().map(|target| Runtime {
+            flavour: FLAVOUR.to_owned(),
+            version: target.runtime.version.clone(),
+            path: text(&target.runtime.library()),
+        }),
+        runtime_problem: target.err().map(ToString::to_string),
+        gpus: snapshot
+            .gpus
+            .iter()
+            .enumerate()
+            .map(|(index, gpu)| shown_gpu(snapshot, index, gpu))
+            .collect(),
+        models_dirs: snapshot
+            .config
+            .models_dirs
+            .iter()
+            .map(|dir| models_dir(snapshot, dir))
+            .collect(),
+        paused: snapshot.paused,
+        gate: gate(snapshot, queue),
+        queue: turns(queue).map(|(turn, want)| queued(snapshot, turn, want)).collect(),
+        building: building(snapshot),
+        counts,
+    }
+}
+
+/// What `systemctl status` shows.
+pub(crate) fn glance(
+    snapshot: &Snapshot<'_>,
+    counts: BTreeMap<State, usize>,
+    queue: &[Want],
+) -> Glance {
+    let problem = snapshot.target().as_ref().err().map(ToString::to_string);
+    Glance {
+        building: building(snapshot),
+        obstacle: problem.or_else(|| gate(snapshot, queue)),
+        queued: queue.len(),
+        counts,
+    }
+}
+
+/// What keeps builds from starting, where that is of interest.
+fn gate(snapshot: &Snapshot<'_>, queue: &[Want]) -> Option<String> {
+    snapshot.closed(queue).map(|closed| closed.to_string())
+}
+
+fn shown_gpu(snapshot: &Snapshot<'_>, index: usize, gpu: &crate::gate::Gpu) -> Gpu {
+    Gpu {
+        uuid: gpu.uuid.clone(),
+        name: gpu.name.clone(),
+        compute_capability: gpu.compute_capability.to_string(),
+        reading: snapshot.reading(index).cloned(),
+    }
+}
+
+fn models_dir(snapshot: &Snapshot<'_>, dir: &Path) -> ModelsDir {
+    ModelsDir { path: text(dir), problem: snapshot.problems.get(dir).cloned() }
+}
+
+fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
+    Queued {
+        weights_id: want.weights.to_string(),
+        preset: want.label(),
+        why: want.why.clone(),
+        reason: waits_for(snapshot, turn, want),
+    }
+}
+
+/// The jobs under way.
+pub(crate) fn building(snapshot: &Snapshot<'_>) -> Vec<Building> {
+    let shown = |Work { want, gpu, progress, started }: &Work| Building {
+        gpu: snapshot.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),
+        task: match want.errand {
+            Errand::Build => protocol::Task::Build,
+            Errand::Validate => protocol::Task::Validate,
+            Errand::Materialize => protocol::Task::Materialize,
+        },
+        weights_id: want.weights.to_string(),
+        preset: want.label(),
+        phase: progress.phase.to_string(),
+        percent: progress.percent,
+        elapsed_s: started.elapsed().as_secs(),
+    };
+    snapshot.work.iter().copied().map(shown).collect()
+}

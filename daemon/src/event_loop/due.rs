@@ -1,0 +1,42 @@
+//! What is begun at its time.
+
+use tokio::{
+    task::spawn_blocking,
+    time::{Duration, Instant},
+};
+
+use crate::{memory, owners::Owners, timers::passed};
+
+impl Owners {
+    /// When something is to be begun next.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        let times = [
+            self.inventory.deadline(self.config.settle()),
+            self.timers.deadline(self.inventory.is_surveyed()),
+            self.gate.deadline(),
+            self.manager.due,
+            self.clients.deadline(),
+        ];
+        let far = Instant::now() + Duration::from_secs(86_400);
+        times.into_iter().flatten().min().unwrap_or(far)
+    }
+
+    /// Begins what is due beside the loop: looks at files and at the machine, and writing down what was learned.
+    pub(crate) fn begin_due(&mut self, now: Instant) {
+        if passed(self.manager.due, now) {
+            self.manager.alive(now);
+        }
+        let settle = self.config.settle();
+        if self.inventory.begin_due(now, &self.config.models_dirs, settle) {
+            self.changed();
+        }
+        if self.timers.take_flush(now) {
+            let store = self.store.clone();
+            spawn_blocking(move || store.flush());
+        }
+        if self.timers.take_tidy(now) {
+            spawn_blocking(memory::give_back);
+        }
+        self.look_at_machine(now);
+    }
+}

@@ -1,0 +1,229 @@
+//! How jobs end.
+
+use anyhow::{Context, Result};
+use checkpoint::Id;
+use engine::{Built, Findings, Job, Manifest, Task, Validation};
+use protocol::{Materialized, Reply};
+use tracing::{info, warn};
+
+use crate::{
+    api::{other, text},
+    inventory::{Held, Stamp},
+    jobs::{Done, Ended, Failure, RunningJob},
+    owners::Owners,
+    planner::{Errand, room},
+    timers::seconds_since_1970,
+};
+
+/// What a worker that did something else is said to have done.
+const MIXED_UP: &str =
+    "the worker reported on another job than the one it was given; please report this as a bug";
+
+impl Owners {
+    pub(super) fn record_ended(&mut self, job: Id, result: Result<Done, Failure>) {
+        let Some(running) = self.jobs.record_end(job) else { return };
+        match running.work.want.errand {
+            Errand::Build => self.record_built(&running, result),
+            Errand::Validate => self.record_validated(&running, result),
+            Errand::Materialize => answer_order(running, result),
+        }
+        self.timers.now();
+    }
+
+    fn record_built(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
+        let engine = running.work.want.engine;
+        let result = match result {
+            Ok(Done::Built(built)) => {
+                let bytes = built.bytes;
+                self.record_plan(running, built).map(|()| bytes).map_err(Failure::from)
+            }
+            Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
+            Err(failure) => Err(failure),
+        };
+        let outcome = match result {
+            Ok(bytes) => {
+                self.record_history(running, Ended::Built(bytes));
+                "published"
+            }
+            Err(failure) => {
+                let reason = failure.to_string();
+                match self.final_reason(running, failure) {
+                    None => {
+                        self.record_history(running, Ended::Abandoned(&reason));
+                        "again"
+                    }
+                    Some(reason) => {
+                        warn!(engine = %engine.short(), "{reason}");
+                        self.record_history(running, Ended::Failed(&reason));
+                        self.retry.record_failure(engine, reason);
+                        self.intent.record_served(&engine);
+                        "failed"
+                    }
+                }
+            }
+        };
+        self.metrics.build_ended(outcome, running.work.started.elapsed());
+    }
+
+    fn record_plan(&mut self, running: &RunningJob, built: Built) -> Result<()> {
+        let spec = running.job.spec.clone();
+        let (key, bytes) = (spec.key(), built.bytes);
+        let seconds = running.work.started.elapsed().as_secs_f64();
+        let want = &running.work.want;
+        let (presets, now) = (want.presets.clone(), seconds_since_1970());
+        let manifest = Manifest::new(spec, presets, want.weights, built, now, seconds);
+        self.library.record_plan(&running.job, manifest)?;
+        self.forget_failures(&key);
+        self.record_serving(&key);
+        info!(engine = %key.short(), bytes, seconds, "engine published");
+        Ok(())
+    }
+
+    fn record_validated(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
+        let want = &running.work.want;
+        let failure = match result {
+            Ok(Done::Validated(findings)) => {
+                let kept = self.record_findings(running, findings);
+                if kept.is_ok() {
+                    self.record_history(running, Ended::Validated);
+                }
+                kept.err().map(|error| format!("{error:#}"))
+            }
+            Ok(_) => Some(MIXED_UP.to_owned()),
+            Err(Failure::Unfit(reason)) if self.takes_another(running) => {
+                return warn!("{reason}; another checkpoint is taken to validate with");
+            }
+            Err(failure) => match self.final_reason(running, failure) {
+                // Its turn comes again.
+                None => return,
+                failure => failure,
+            },
+        };
+        if let Some(reason) = failure {
+            warn!(engine = %want.engine.short(), "not validated: {reason}");
+            self.record_history(running, Ended::Failed(&reason));
+            self.retry.record_failure(want.job, reason);
+        }
+        self.record_serving(&want.engine);
+    }
+
+    /// Whether another checkpoint can be taken for a validation whose checkpoint has weights that engines don't
+    /// take. Once none is left, what is known of them is forgotten: they are all tried once more if asked to.
+    fn takes_another(&mut self, running: &RunningJob) -> bool {
+        let spec = &running.job.spec;
+        self.retry.record_unfit(running.work.want.unet);
+        let unfit = self.retry.unfit();
+        let is_left = |held: &Held<'_>| {
+            spec.weights.fit(held.identity) && !unfit.contains(&held.identity.ids.unet)
+        };
+        let is_one_left = self.inventory.catalogue().held().values().any(is_left);
+        if !is_one_left {
+            self.retry.forget_unfit();
+        }
+        is_one_left
+    }
+
+    fn record_findings(&mut self, running: &RunningJob, findings: Findings) -> Result<()> {
+        let (engine, unet) = (running.work.want.engine, running.work.want.unet);
+        let mut gpus = self.gate.gpus().iter();
+        let gpu = gpus.find(|gpu| Some(&gpu.uuid) == running.job.gpu.as_ref());
+        let gpu = gpu.context("the GPU is gone")?;
+        match &findings.proof {
+            Ok(proof) if proof.holds() => info!(engine = %engine.short(), ?proof, "engine proven"),
+            Ok(proof) => warn!(engine = %engine.short(), ?proof, "the engine's numbers are wrong"),
+            Err(why) => warn!(engine = %engine.short(), "engine not compared: {why}"),
+        }
+        let validation = Validation {
+            gpu: gpu.name.clone(),
+            driver: gpu.driver.clone(),
+            unet,
+            validated_at: seconds_since_1970(),
+            findings,
+        };
+        self.retry.record_end(&running.work.want.job);
+        self.library.record_validation(&engine, validation)
+    }
+
+    /// As far as `engine` may be used now, nobody waits for it any more, and what it takes the place of goes.
+    fn record_serving(&mut self, engine: &Id) {
+        let snapshot = self.snapshot();
+        let manifest = snapshot.library.manifests().get(engine);
+        if manifest.is_none_or(|manifest| snapshot.due_for(manifest, false).is_empty()) {
+            self.intent.record_served(engine);
+        }
+        self.news.serving = true;
+    }
+
+    /// Keeps how a build or a validation ended.
+    pub(crate) fn record_history(&mut self, running: &RunningJob, ended: Ended<'_>) {
+        self.store.record(&running.finished(ended, seconds_since_1970()));
+        self.timers.learned();
+    }
+
+    /// The reason not to do a job again that failed so; otherwise it waits for its turn.
+    fn final_reason(&mut self, running: &RunningJob, failure: Failure) -> Option<String> {
+        let job = running.work.want.job;
+        if matches!(failure, Failure::Refused(_) | Failure::Died(_)) && self.has_moved(&running.job)
+        {
+            warn!("{failure}; its file has changed");
+            return None;
+        }
+        match failure {
+            Failure::OutOfMemory { .. } => {
+                self.retry.record_out_of_memory(job, failure.to_string())
+            }
+            Failure::DiskFull(reason) if self.lacks_room(running) => {
+                warn!("{reason}; waiting for room");
+                None
+            }
+            // Here there is room again, or what gives out is something that can't be seen.
+            Failure::Died(reason) | Failure::DiskFull(reason) => self.record_death(job, reason),
+            Failure::Refused(_) | Failure::Unfit(_) => Some(failure.to_string()),
+        }
+    }
+
+    /// Whether the job's checkpoint is no longer where or what it was, which explains any failure: what is
+    /// there instead is taken in, so that another file is next, if there is one.
+    fn has_moved(&mut self, job: &Job) -> bool {
+        let Some((path, stamp)) = job.file() else { return false };
+        let found = Stamp::of(path).ok();
+        let has_moved = found != Some(*stamp);
+        if has_moved {
+            self.inventory.record_moved(path, found);
+        }
+        has_moved
+    }
+
+    /// Whether the disk lacks room for this job's engine now. If so, what is free counts for others too,
+    /// although something else may be built at present.
+    fn lacks_room(&mut self, running: &RunningJob) -> bool {
+        let Ok(free) = self.library.engines().free_bytes() else { return false };
+        let needed = running.work.want.takes.disk_bytes;
+        let lacks = room::obstacle(needed, 0, free, &self.config).is_some();
+        if lacks {
+            self.library.record_free();
+        }
+        lacks
+    }
+
+    /// The reason not to try again, once a job's worker has died often enough.
+    pub(crate) fn record_death(&mut self, job: Id, reason: String) -> Option<String> {
+        self.inventory.scan_now();
+        self.retry.record_death(job, reason)
+    }
+}
+
+/// Tells whoever waits for a plan.
+fn answer_order(mut running: RunningJob, result: Result<Done, Failure>) {
+    let Task::Materialize { output } = &running.job.task else { return };
+    let reply = match result {
+        Ok(Done::Materialized(bytes)) => {
+            Reply::Materialized(Materialized { path: text(output), bytes })
+        }
+        Ok(_) => Reply::Failed(other(MIXED_UP)),
+        Err(failure) => Reply::Failed(other(&failure.to_string())),
+    };
+    if let Some(client) = running.client.take() {
+        let _ = client.send(reply);
+    }
+}

@@ -1,0 +1,85 @@
+//! What is heard of files.
+
+use std::collections::HashSet;
+
+use checkpoint::Id;
+use protocol::Shape;
+
+use crate::{
+    intent::left_shapes,
+    inventory::{Event, Scan},
+    owners::Owners,
+    planner::{NoRuntime, Setback},
+    timers::seconds_since_1970,
+};
+
+impl Owners {
+    pub(super) fn record_files(&mut self, event: Event) {
+        match event {
+            Event::Hint(hint) => return self.inventory.record_hint(hint),
+            Event::Found(files) => return self.inventory.record_found(files),
+            Event::Scanned(scan) => self.record_scan(scan),
+            Event::Looked(found) => self.inventory.record_look(found),
+            Event::Settled(due, writers) => self.inventory.record_settled(&due, &writers),
+            Event::Read(learned) => {
+                let lesson = self.inventory.record_read(learned);
+                self.metrics.hashed.inc_by(lesson.bytes);
+                self.forgive(&lesson.weights);
+                self.timers.learned();
+            }
+        }
+        self.changed();
+    }
+
+    fn record_scan(&mut self, scan: Scan) {
+        if self.inventory.record_scan(scan, self.config.rescan()) {
+            self.timers.learned();
+        }
+        self.library.record_findings();
+        if self.inventory.scans_done() == 1 {
+            self.record_left_shapes();
+            self.manager.ready();
+        }
+        if matches!(self.desired.target(), Err(problem) if *problem != NoRuntime::Sought) {
+            self.look_for_runtime(None);
+        }
+    }
+
+    /// A file that was read anew gets a new try.
+    fn forgive(&mut self, read: &HashSet<Id>) {
+        if self.retry.setbacks().is_empty() {
+            return;
+        }
+        let snapshot = self.snapshot();
+        let held = snapshot.catalogue.held();
+        let wanted = held.iter().filter(|(weights, _)| read.contains(weights));
+        let mut failed: Vec<Id> = Vec::new();
+        for (_, held) in wanted {
+            let engines = snapshot.desired(held);
+            let engines = engines.iter().map(|desired| desired.engine);
+            let is_failed =
+                |engine: &Id| matches!(snapshot.setbacks.get(engine), Some(Setback::Failed(_)));
+            failed.extend(engines.filter(is_failed));
+        }
+        for engine in failed {
+            self.retry.forgive(engine);
+        }
+    }
+
+    /// Takes in what front ends were asked for while nobody listened.
+    pub(super) fn record_left_shapes(&mut self) {
+        for (signature, shapes) in left_shapes::take(&self.config.data_dir.join("shapes")) {
+            self.record_shapes(signature, &shapes);
+        }
+    }
+
+    /// These shapes are used of such UNets.
+    pub(super) fn record_shapes(&mut self, signature: Id, shapes: &[Shape]) {
+        let (limit, now) = (self.config.fixed_engines, seconds_since_1970());
+        if self.intent.record_shapes(signature, shapes, limit, now) {
+            self.desired.forget();
+            self.changed();
+        }
+        self.timers.learned();
+    }
+}

@@ -1,0 +1,65 @@
+//! How the machine is used.
+
+use config::BuildWhen;
+use tokio::time::Instant;
+
+use crate::{
+    event::Event,
+    gate::{LOOK, Sample, Sampler},
+    owners::Owners,
+    planner::{Closed, Place},
+};
+
+impl Owners {
+    /// Looks at the machine if it is time to. Only while that decides something: asking keeps a
+    /// sleeping GPU awake.
+    pub(super) fn look_at_machine(&mut self, now: Instant) {
+        let snapshot = self.snapshot();
+        let is_at_stake =
+            self.clients.queue().iter().any(|want| snapshot.needs_a_look(want)) || self.is_on_gpu();
+        let is_paused = snapshot.paused && snapshot.urgent.is_empty();
+        let is_decided = self.config.build == BuildWhen::Always && snapshot.gpus.is_empty();
+        if !is_at_stake || is_paused || is_decided {
+            self.gate.rest(self.config.idle());
+            return;
+        }
+        let mailbox = self.mailbox.clone();
+        self.gate.look(now, move |sampler, sample| mailbox.send(Event::Sampled(sampler, sample)));
+    }
+
+    /// A job is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU all count
+    /// that are not done aside.
+    fn is_on_gpu(&self) -> bool {
+        let mut work = self.jobs.work();
+        !self.gate.gpus().is_empty() && !work.all(|work| work.want.takes.place == Place::Aside)
+    }
+
+    pub(super) fn record_sample(&mut self, sampler: Box<dyn Sampler>, sample: Sample) {
+        let before = self.snapshot().all_awaited();
+        let is_waiting =
+            matches!(self.snapshot().closed(self.clients.queue()), Some(Closed::Busy(_)));
+        let Some(look) = self.gate.record_sample(sampler, sample) else { return };
+        if is_waiting {
+            self.metrics.wait.inc_by(LOOK.as_secs_f64());
+        }
+        if look.is_driver_back {
+            self.look_for_runtime(None);
+        }
+        let used = look.selected.map(|title| self.snapshot().titled(&title));
+        let used = used.is_some_and(|used| self.intent.record_use(used));
+        // Figures alone are no news.
+        let snapshot = self.snapshot();
+        let memory_changed = snapshot.memory_changed(self.clients.queue());
+        if used || look.is_first || memory_changed || snapshot.all_awaited() != before {
+            self.timers.now();
+        }
+    }
+
+    /// Somebody pauses, or resumes.
+    pub(super) fn record_pause(&mut self, paused: bool) {
+        self.news.paused |= paused;
+        self.intent.record_pause(paused);
+        self.timers.learned();
+        self.timers.now();
+    }
+}

@@ -1,0 +1,231 @@
+//! What clients ask, and what changes nothing.
+
+use std::sync::Arc;
+
+use checkpoint::Id;
+use protocol::{Disk, Engine, Failure, Garbage, Image, Reply, Request, State, Sums, Verdict};
+use tokio::{sync::oneshot, task::spawn_blocking};
+
+use super::requests::send;
+use crate::{
+    api::{coverage::coverage, other},
+    event::{Checked, Event},
+    inventory::folder_bytes,
+    jobs::{RunningJob, log_name, logs},
+    library::Leftover,
+    owners::Owners,
+    planner::Eviction,
+};
+
+impl Owners {
+    /// Answers now, or by an event to come.
+    pub(super) fn answer(&self, question: Request, reply: oneshot::Sender<Reply>) {
+        let answer = match question {
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Request::List => {
+                let list = self.clients.list(&self.snapshot());
+                Ok(Reply::List(list.values().cloned().collect()))
+            }
+            Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
+            Request::Check { reference, image } => self.check(reference.as_deref(), &image),
+            Request::History => Ok(Reply::History(self.store.history())),
+            Request::Gc { .. } => Ok(Reply::Garbage(self.garbage())),
+            Request::Verify => return self.verify(reply),
+            Request::WebUis => return self.report_webuis(reply),
+            Request::Disk => return self.measure_disk(reply),
+            Request::Log { reference } => return self.find_log(reference.as_deref(), reply),
+            // The server asks for these by another way, and all else is recorded.
+            _ => Err(other("this is not a question")),
+        };
+        send(reply, answer);
+    }
+
+    /// What nobody needs.
+    pub(crate) fn garbage(&self) -> Vec<Garbage> {
+        let snapshot = self.snapshot();
+        let unneeded = snapshot.unneeded();
+        let leftovers = self.leftovers(&unneeded).into_iter().map(Garbage::from);
+        let unneeded = unneeded.into_iter().map(|eviction| snapshot.as_garbage(eviction));
+        unneeded.chain(leftovers).collect()
+    }
+
+    /// What was written about engines that are neither there nor to come once those in `gone` are.
+    pub(crate) fn leftovers(&self, gone: &[Eviction]) -> Vec<Leftover> {
+        if !self.inventory.is_surveyed() {
+            return Vec::new();
+        }
+        self.library.leftovers(&self.snapshot().files_in_use(gone))
+    }
+
+    fn check(&self, reference: Option<&str>, image: &Image) -> Result<Reply, Failure> {
+        let only = match reference {
+            Some(reference) => Some(self.entry(reference)?),
+            None => None,
+        };
+        let snapshot = self.snapshot();
+        let held = snapshot.catalogue.held();
+        let mut checked: Vec<_> = held
+            .values()
+            .map(|held| coverage(&snapshot, held, image))
+            .filter(|coverage| {
+                only.as_ref().is_none_or(|o| o.weights_id.as_ref() == Some(&coverage.weights_id))
+            })
+            .collect();
+        checked.sort_by(|a, b| (&a.location, &a.weights_id).cmp(&(&b.location, &b.weights_id)));
+        match (only, checked.is_empty()) {
+            (Some(entry), true) => {
+                Err(other(&format!("it is {}: there is nothing to make images with", entry.state)))
+            }
+            _ => Ok(Reply::Coverage(checked)),
+        }
+    }
+
+    /// The key of the engine that begins with `prefix`.
+    pub(crate) fn engine(&self, prefix: &str) -> Result<Id, Failure> {
+        let keys = self.library.engines().manifests().keys();
+        let found: Vec<Id> = keys
+            .filter(|key| !prefix.is_empty() && key.to_string().starts_with(prefix))
+            .copied()
+            .collect();
+        match found.as_slice() {
+            [key] => Ok(*key),
+            [] => Err(other(&format!(
+                "no engine's key begins with '{prefix}'; `sdtrtctl show REF` shows them"
+            ))),
+            several => Err(Failure::Ambiguous {
+                reference: prefix.to_owned(),
+                candidates: several.iter().map(Id::short).collect(),
+            }),
+        }
+    }
+
+    fn verify(&self, reply: oneshot::Sender<Reply>) {
+        let library = self.library.engines();
+        let manifests: Vec<_> = library
+            .manifests()
+            .values()
+            .map(|manifest| (manifest.clone(), library.plan(&manifest.key)))
+            .collect();
+        let mailbox = self.mailbox.clone();
+        spawn_blocking(move || {
+            let checked = manifests.into_iter().map(|(manifest, plan)| {
+                let (damaged, problem) = match manifest.check(&plan) {
+                    Ok(problem) => (problem.is_some(), problem),
+                    // Reading may fail for reasons that leave the engine whole.
+                    Err(error) => (false, Some(format!("the plan can't be read: {error}"))),
+                };
+                let path = plan.to_string_lossy().into_owned();
+                let verdict = Verdict { key: manifest.key.to_string(), path, problem };
+                Checked { engine: manifest.key, damaged, verdict }
+            });
+            mailbox.send(Event::Verified(checked.collect(), reply));
+        });
+    }
+
+    fn report_webuis(&self, reply: oneshot::Sender<Reply>) {
+        let (sender, reports) = oneshot::channel();
+        self.publisher.report(sender);
+        tokio::spawn(async move {
+            let _ = reply.send(Reply::WebUis(reports.await.unwrap_or_default()));
+        });
+    }
+
+    /// The engine whose key begins so, or all those of the checkpoint of this name.
+    pub(super) fn engines_named(&self, reference: &str) -> Result<Vec<Arc<Engine>>, Failure> {
+        let by_key = match self.engine(reference) {
+            Ok(key) => Some(key.to_string()),
+            Err(ambiguous @ Failure::Ambiguous { .. }) => return Err(ambiguous),
+            Err(_) => None,
+        };
+        match (by_key, self.entry(reference)) {
+            (Some(key), Err(Failure::NotFound { .. })) => {
+                let list = self.clients.list(&self.snapshot());
+                let mut engines = list.values().flat_map(|entry| &entry.engines);
+                Ok(engines.find(|engine| engine.key == key).cloned().into_iter().collect())
+            }
+            (Some(key), Ok(entry)) => Err(Failure::Ambiguous {
+                reference: reference.to_owned(),
+                candidates: vec![key, entry.key().to_owned()],
+            }),
+            (None, Ok(entry)) if entry.engines.is_empty() => {
+                Err(other(&format!("'{reference}' is {} and has no engine yet", entry.state)))
+            }
+            (None, Ok(entry)) => Ok(entry.engines),
+            (_, Err(failure)) => Err(failure),
+        }
+    }
+
+    /// Adds up the folders beside the loop.
+    fn measure_disk(&self, reply: oneshot::Sender<Reply>) {
+        let list = self.clients.list(&self.snapshot());
+        let with_engines = list.values().filter(|entry| !entry.engines.is_empty());
+        let checkpoints: Vec<_> = with_engines.cloned().collect();
+        let orphans = checkpoints.iter().filter(|entry| entry.state == State::Orphaned);
+        let sums = Sums {
+            engines: self.snapshot().holdings().bytes(),
+            orphans: orphans.flat_map(|entry| &entry.engines).map(|engine| engine.bytes).sum(),
+            ..Sums::default()
+        };
+        let config = &self.config;
+        let (quota, min_free) =
+            (config.quota.map(|quota| quota.as_u64()), config.min_free.as_u64());
+        let free = self.library.engines().free_bytes();
+        let data_dir = config.data_dir.clone();
+        spawn_blocking(move || {
+            let folders = ["logs", "scratch", "runtime", "learned", "kernels"];
+            let [logs, scratch, runtimes, learned, kernels] =
+                folders.map(|folder| folder_bytes(&data_dir.join(folder)));
+            let sums = Sums { logs, scratch, runtimes, learned, kernels, ..sums };
+            let _ = reply.send(match free {
+                Ok(free) => Reply::Disk(Disk { checkpoints, sums, quota, free, min_free }),
+                Err(error) => Reply::Failed(other(&format!(
+                    "cannot tell how much of {} is free: {error}",
+                    data_dir.display()
+                ))),
+            });
+        });
+    }
+
+    /// Answers with the log of an engine, of a checkpoint's engine, or of a job under way or the last
+    /// build.
+    fn find_log(&self, reference: Option<&str>, reply: oneshot::Sender<Reply>) {
+        let names = match self.logged(reference) {
+            Ok(names) => names,
+            Err(failure) => return drop(reply.send(Reply::Failed(failure))),
+        };
+        let logs = self.config.data_dir.join("logs");
+        spawn_blocking(move || {
+            let found = names.into_iter().map(|name| logs.join(name));
+            let _ = reply.send(logs::first(found).unwrap_or_else(Reply::Failed));
+        });
+    }
+
+    /// Names of the logs that may be meant, the likeliest first.
+    fn logged(&self, reference: Option<&str>) -> Result<Vec<String>, Failure> {
+        let log = |running: &RunningJob| log_name(&running.work.want.engine, &running.job.task);
+        let history = self.store.history();
+        let Some(reference) = reference else {
+            let ended = history.into_iter().map(|finished| logs::built(&finished.engine));
+            return Ok(self.jobs.running().iter().map(log).chain(ended).collect());
+        };
+        let entry = match self.entry(reference) {
+            Ok(entry) => entry,
+            // It may be an engine's key.
+            Err(failure) => {
+                let key = self.engine(reference).map_err(|_| failure)?.to_string();
+                return Ok(vec![logs::built(&key), logs::validated(&key)]);
+            }
+        };
+        let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
+        let running = self.jobs.running().iter();
+        let running = running.filter(|running| of_entry(&running.work.want.weights.to_string()));
+        let ended = history.iter().filter(|finished| of_entry(&finished.weights_id));
+        let keys = || entry.engines.iter().map(|engine| &engine.key);
+        Ok(running
+            .map(log)
+            .chain(ended.map(|finished| logs::built(&finished.engine)))
+            .chain(keys().map(|key| logs::built(key)))
+            .chain(keys().map(|key| logs::validated(key)))
+            .collect())
+    }
+}

@@ -1,0 +1,185 @@
+//! What clients ask for.
+
+use checkpoint::Id;
+use engine::Removal;
+use protocol::{Checkpoint, Failure, Reply, Request, Shape, State};
+use tokio::{sync::oneshot, time::Duration};
+
+use crate::{
+    api::{About, Waiter, other, text},
+    event::Checked,
+    owners::Owners,
+    timers::seconds_since_1970,
+};
+
+/// The longest time to wait that a clock can hold for sure: about three years.
+const LONGEST_WAIT_S: f64 = 1e8;
+
+impl Owners {
+    /// Takes in what a client asks for, and answers now, after the next step, or by an event to come.
+    pub(super) fn record_request(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
+        let later = match request {
+            Request::Build { reference, now } => {
+                self.record_build(&reference, now).map(About::Checkpoint)
+            }
+            Request::Retry { reference } => self.record_retry(&reference).map(About::Checkpoint),
+            Request::Remove { engine } => self.record_removal(&engine).map(About::Removed),
+            Request::Pause | Request::Resume => {
+                self.record_pause(request == Request::Pause);
+                Ok(About::Status)
+            }
+            Request::Gc { dry_run: false } => {
+                self.news.tidying = true;
+                Ok(About::Garbage)
+            }
+            Request::Wait { reference, timeout_s } => {
+                return self.record_wait(reference, timeout_s, reply);
+            }
+            Request::Materialize { reference, output } => {
+                return self.record_order(&reference, &output, reply);
+            }
+            Request::FindRuntime => return self.look_for_runtime(Some(reply)),
+            Request::Shapes { signature, shapes } => {
+                return send(reply, self.record_shapes_asked(&signature, &shapes));
+            }
+            Request::Pin { reference } => return send(reply, self.record_pin(&reference, true)),
+            Request::Unpin { reference } => return send(reply, self.record_pin(&reference, false)),
+            Request::Reload => {
+                let reloaded = self.reload().map(Reply::Reloaded);
+                return send(reply, reloaded.map_err(|error| other(&format!("{error:#}"))));
+            }
+            question => return self.answer(question, reply),
+        };
+        match later {
+            Ok(about) => {
+                self.clients.record_asked(about, reply);
+                self.timers.now();
+            }
+            Err(failure) => send(reply, Err(failure)),
+        }
+    }
+
+    fn record_wait(
+        &mut self,
+        reference: Option<String>,
+        timeout_s: f64,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
+        let timeout = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT_S));
+        let scan = self.inventory.scan_now();
+        self.clients.record_waiter(Waiter::new(reference, timeout, scan, reply));
+        self.changed();
+    }
+
+    fn record_build(&mut self, reference: &str, now: bool) -> Result<String, Failure> {
+        let entry = self.entry(reference)?;
+        self.library.record_use(&engine_keys(&entry), seconds_since_1970());
+        match entry.state {
+            State::Ready | State::Building | State::Queued | State::Failed => {
+                self.record_asked_for(&entry, now);
+            }
+            // Its engine was removed, and may come back.
+            State::Off if !self.engines_for(&entry).is_empty() => {
+                self.record_asked_for(&entry, now);
+            }
+            State::Rejected | State::Away | State::Orphaned | State::Retired | State::Off => {
+                let why = entry.reason.clone().unwrap_or_default();
+                return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
+            }
+            State::Settling | State::Identifying => {
+                return Err(other(&format!(
+                    "'{reference}' is {}; its engine is built as soon as its content is known",
+                    entry.state
+                )));
+            }
+        }
+        Ok(entry.key().to_owned())
+    }
+
+    fn record_retry(&mut self, reference: &str) -> Result<String, Failure> {
+        let entry = self.entry(reference)?;
+        if entry.state != State::Rejected {
+            return self.record_build(reference, false);
+        }
+        let paths = self.inventory.catalogue().files().flat_map(|file| &file.paths);
+        let paths = paths.filter(|path| entry.locations.contains(&text(path)));
+        let paths: Vec<_> = paths.map(|path| path.to_path_buf()).collect();
+        self.inventory.reread(&paths);
+        Ok(entry.key().to_owned())
+    }
+
+    /// The engines that this checkpoint should have, whether it has them or not.
+    fn engines_for(&self, entry: &Checkpoint) -> Vec<Id> {
+        let snapshot = self.snapshot();
+        let held = snapshot.catalogue.held();
+        let weights = entry.weights_id.as_deref().and_then(|id| id.parse().ok());
+        let Some(held) = weights.and_then(|weights: Id| held.get(&weights)) else {
+            return Vec::new();
+        };
+        snapshot.desired(held).iter().map(|desired| desired.engine).collect()
+    }
+
+    /// Somebody asks for the engines of this checkpoint with which something is to be done.
+    fn record_asked_for(&mut self, entry: &Checkpoint, now: bool) {
+        let snapshot = self.snapshot();
+        let is_open = |engine: &Id| match snapshot.library.manifests().get(engine) {
+            None => true,
+            Some(manifest) => {
+                snapshot.validation_failure(engine).is_some()
+                    || !snapshot.due_for(manifest, true).is_empty()
+            }
+        };
+        let mut engines = self.engines_for(entry);
+        engines.retain(is_open);
+        engines.iter().for_each(|engine| self.forget_failures(engine));
+        if now {
+            // What was asked for last comes first.
+            engines.into_iter().rev().for_each(|engine| self.intent.record_urgent(engine));
+        } else {
+            engines.into_iter().for_each(|engine| self.intent.record_asked(engine));
+        }
+    }
+
+    fn record_removal(&mut self, prefix: &str) -> Result<Id, Failure> {
+        let engine = self.engine(prefix)?;
+        self.library.record_condemned(engine, Removal::Asked);
+        self.retry.record_removal(engine);
+        self.intent.record_served(&engine);
+        self.timers.learned();
+        Ok(engine)
+    }
+
+    /// A damaged engine is no engine: it goes, and is built again.
+    pub(super) fn record_verified(&mut self, checked: Vec<Checked>, reply: oneshot::Sender<Reply>) {
+        for engine in checked.iter().filter(|checked| checked.damaged) {
+            self.library.record_condemned(engine.engine, Removal::Damaged);
+        }
+        let verdicts = checked.into_iter().map(|checked| checked.verdict).collect();
+        let _ = reply.send(Reply::Verified(verdicts));
+        self.changed();
+    }
+
+    /// A front end tells what it was asked for.
+    pub(crate) fn record_shapes_asked(
+        &mut self,
+        signature: &str,
+        shapes: &[Shape],
+    ) -> Result<Reply, Failure> {
+        let signature = signature.parse().map_err(|error| other(&format!("{error}")))?;
+        if let Some(problem) = shapes.iter().find_map(Shape::problem) {
+            return Err(other(&problem));
+        }
+        self.record_shapes(signature, shapes);
+        Ok(Reply::Noted)
+    }
+}
+
+pub(super) fn send(reply: oneshot::Sender<Reply>, answer: Result<Reply, Failure>) {
+    let _ = reply.send(answer.unwrap_or_else(Reply::Failed));
+}
+
+/// The keys of an entry's engines.
+fn engine_keys(entry: &Checkpoint) -> Vec<Id> {
+    entry.engines.iter().filter_map(|engine| engine.key.parse().ok()).collect()
+}

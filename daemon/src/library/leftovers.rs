@@ -1,0 +1,84 @@
+//! Files about engines that are gone.
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use protocol::Garbage;
+
+/// Folders of the data folder whose files are each about an engine, which they are named by, and the
+/// files' extension: what TensorRT said, and what the web UI found.
+const ABOUT_ENGINES: [(&str, &str); 3] =
+    [("logs", "log"), ("proofs", "json"), ("unusable", "json")];
+
+/// A file that nobody needs any more.
+pub(crate) struct Leftover {
+    pub(crate) path: PathBuf,
+    bytes: u64,
+    reason: &'static str,
+}
+
+/// What files may still be about.
+pub(crate) struct InUse {
+    /// The keys of engines that are there or may come.
+    pub(crate) engines: HashSet<String>,
+    /// The folders of kernels for GPUs that are here; `None` while there may be others.
+    pub(crate) kernels: Option<HashSet<String>>,
+}
+
+impl Leftover {
+    fn of_none((path, bytes): (PathBuf, u64)) -> Self {
+        Self { path, bytes, reason: "its engine is gone" }
+    }
+
+    fn of_another_driver((path, bytes): (PathBuf, u64)) -> Self {
+        Self { path, bytes, reason: "no GPU here has such a driver" }
+    }
+}
+
+impl From<Leftover> for Garbage {
+    fn from(Leftover { path, bytes, reason }: Leftover) -> Self {
+        let path = path.to_string_lossy().into_owned();
+        Self { path, bytes, reason: reason.to_owned() }
+    }
+}
+
+/// All that lie in this data folder.
+pub(super) fn find(data_dir: &Path, in_use: &InUse) -> Vec<Leftover> {
+    // What is about one UNet in it has that after a hyphen.
+    let engine = |path: &Path| Some(path.file_stem()?.to_str()?.split('-').next()?.to_owned());
+    let is_dead =
+        |path: &Path| engine(path).is_some_and(|engine| !in_use.engines.contains(&engine));
+    let mut leftovers = Vec::new();
+    for (name, extension) in ABOUT_ENGINES {
+        let files = files(&data_dir.join(name), extension);
+        leftovers.extend(files.filter(|(path, _)| is_dead(path)).map(Leftover::of_none));
+    }
+    let kernels = data_dir.join("kernels");
+    // Those of former releases, which are not looked for any more.
+    leftovers.extend(files(&kernels, "cache").map(Leftover::of_another_driver));
+    for folder in fs::read_dir(kernels).into_iter().flatten().flatten() {
+        let name = folder.file_name().to_string_lossy().into_owned();
+        for file in files(&folder.path(), "cache") {
+            if in_use.kernels.as_ref().is_some_and(|in_use| !in_use.contains(&name)) {
+                leftovers.push(Leftover::of_another_driver(file));
+            } else if is_dead(&file.0) {
+                leftovers.push(Leftover::of_none(file));
+            }
+        }
+    }
+    leftovers
+}
+
+/// The files in a folder that end so, and their sizes.
+fn files(folder: &Path, extension: &'static str) -> impl Iterator<Item = (PathBuf, u64)> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let path = entry.path();
+        let is_one = path.extension() == Some(OsStr::new(extension));
+        is_one.then(|| Some((path, entry.metadata().ok()?.len())))?
+    })
+}

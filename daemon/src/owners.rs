@@ -1,0 +1,157 @@
+//! All owners, and what is known through them.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use checkpoint::Id;
+use config::Config;
+use engine::Library;
+use protocol::{Checkpoint, Failure, Status};
+use tokio::time::Instant;
+
+use crate::{
+    api::{Clients, reference::resolve, status},
+    cache::Store,
+    event::{Event, Mailbox},
+    gate::{Gate, Gpus, Sampler},
+    intent::Intent,
+    inventory::Inventory,
+    jobs::{Builder, Jobs},
+    library::EngineLibrary,
+    metrics::Metrics,
+    planner::{DesiredEngines, News, Snapshot},
+    publish::Publisher,
+    retry::Retry,
+    systemd::Manager,
+    timers::{Timers, seconds_since_1970},
+};
+
+/// Reads the configuration from wherever the daemon was told it is, and checks it.
+pub type Settings = Box<dyn Fn() -> Result<Config> + Send>;
+
+/// Each of them alone changes what it owns. What follows from all of them is [`Snapshot`]'s to say.
+pub(crate) struct Owners {
+    pub(crate) config: Config,
+    /// Reads the configuration again; without it there is none to read.
+    pub(crate) settings: Option<Settings>,
+    pub(crate) inventory: Inventory,
+    pub(crate) library: EngineLibrary,
+    pub(crate) intent: Intent,
+    pub(crate) retry: Retry,
+    pub(crate) gate: Gate,
+    pub(crate) jobs: Jobs,
+    pub(crate) publisher: Publisher,
+    pub(crate) clients: Clients,
+    pub(crate) desired: DesiredEngines,
+    /// What has just been said.
+    pub(crate) news: News,
+    pub(crate) timers: Timers,
+    pub(crate) manager: Manager,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) mailbox: Mailbox,
+    started: Instant,
+}
+
+impl Owners {
+    /// Before anything was looked at.
+    pub(crate) fn new(
+        config: Config,
+        library: Library,
+        store: Arc<dyn Store>,
+        builder: Arc<dyn Builder>,
+        gpus: Arc<dyn Gpus>,
+        sampler: Box<dyn Sampler>,
+        mailbox: Mailbox,
+    ) -> Self {
+        let now = Instant::now();
+        let tell = {
+            let mailbox = mailbox.clone();
+            Arc::new(move |event| mailbox.send(Event::Files(event)))
+        };
+        Self {
+            settings: None,
+            inventory: Inventory::new(config.settle(), store.clone(), tell),
+            library: EngineLibrary::new(library, &config.data_dir),
+            intent: Intent::new(store.clone()),
+            retry: Retry::new(store.clone()),
+            gate: Gate::new(gpus, sampler, config.idle()),
+            jobs: Jobs::new(builder),
+            publisher: Publisher::new(&config),
+            clients: Clients::default(),
+            desired: DesiredEngines::default(),
+            news: News::default(),
+            timers: Timers::new(),
+            manager: Manager::new(now),
+            metrics: Arc::default(),
+            store,
+            mailbox,
+            started: now,
+            config,
+        }
+    }
+
+    /// All that is known at this moment.
+    pub(crate) fn snapshot(&self) -> Snapshot<'_> {
+        let Self { config, inventory, library, intent, retry, gate, jobs, desired, .. } = self;
+        Snapshot {
+            config,
+            now_s: seconds_since_1970(),
+            catalogue: inventory.catalogue(),
+            problems: inventory.problems(),
+            incomplete: inventory.is_incomplete(),
+            surveyed: inventory.is_surveyed(),
+            library: library.engines(),
+            free: library.free(),
+            condemned: library.condemned(),
+            stuck: library.stuck(),
+            proofs: library.proofs(),
+            unusable: library.unusable(),
+            asked: intent.asked(),
+            urgent: intent.urgent(),
+            recent: intent.recent(),
+            paused: intent.is_paused(),
+            shapes: intent.shapes(),
+            setbacks: retry.setbacks(),
+            ran_out: retry.ran_out(),
+            unfit: retry.unfit(),
+            gpus: gate.gpus(),
+            decisions: gate.decisions(),
+            readings: gate.readings(),
+            memory_free: gate.memory_free(),
+            desired,
+            work: jobs.work().collect(),
+            builders: jobs.builders(),
+            order: jobs.order(),
+        }
+    }
+
+    /// How the daemon is.
+    pub(crate) fn status(&self) -> Status {
+        self.status_for(&self.clients)
+    }
+
+    /// The same, as these clients see it.
+    pub(crate) fn status_for(&self, clients: &Clients) -> Status {
+        let (counts, queue) = (clients.counts().clone(), clients.queue());
+        status::status(&self.snapshot(), counts, queue, self.started.elapsed())
+    }
+
+    /// The entry of `list` that `reference` names.
+    pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
+        let list = self.clients.list(&self.snapshot());
+        resolve(reference, &list.values().collect::<Vec<_>>()).cloned()
+    }
+
+    /// What is known has changed; what follows is done and shown before long.
+    pub(crate) fn changed(&mut self) {
+        self.timers.soon(self.inventory.is_busy());
+    }
+
+    /// Everything that is to be done with `engine` is done as if it had never failed.
+    pub(crate) fn forget_failures(&mut self, engine: &Id) {
+        for job in self.snapshot().jobs_of(engine) {
+            self.retry.record_fresh_start(job);
+        }
+    }
+}

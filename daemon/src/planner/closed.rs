@@ -1,0 +1,129 @@
+//! What keeps jobs from starting, as people are told.
+
+use std::{fmt, path::Path};
+
+use checkpoint::Id;
+use config::BuildWhen;
+
+use super::{NoRuntime, Obstacle, Place, Slot, Snapshot, Want};
+use crate::gate::{Decision, Reason, is_titled};
+
+/// What keeps builds from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed<'a> {
+    Paused,
+    /// `build = "never"`.
+    Never,
+    Busy(&'a Reason),
+}
+
+impl Closed<'_> {
+    /// What a checkpoint waits for.
+    pub(crate) fn awaited(self) -> String {
+        match self {
+            Self::Paused => "waits for `sdtrtctl resume`".to_owned(),
+            Self::Never => "waits for `sdtrtctl build`, as `build` is \"never\"".to_owned(),
+            Self::Busy(reason) => reason.awaited(),
+        }
+    }
+}
+
+impl fmt::Display for Closed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused => f.write_str("paused; `sdtrtctl resume` continues"),
+            Self::Never => f.write_str("`build` is \"never\"; `sdtrtctl build REF` builds one"),
+            Self::Busy(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl Snapshot<'_> {
+    /// What keeps what is in `queue` from being done, if it is the same for all of it; a pause always does.
+    pub(crate) fn closed(&self, queue: &[Want]) -> Option<Closed<'_>> {
+        if self.paused {
+            return Some(Closed::Paused);
+        }
+        let is_free = |want: &Want| {
+            let mut slots = self.slots(&want.takes.place);
+            slots.any(|slot| self.closed_to(slot, &want.engine).is_none())
+        };
+        let first = queue.first().filter(|_| !queue.iter().any(is_free))?;
+        let slot = self.slots(&first.takes.place).next()?;
+        self.closed_to(slot, &first.engine)
+    }
+
+    /// What keeps a job with this engine from starting there, if anything does.
+    pub(crate) fn closed_to(&self, slot: Slot, engine: &Id) -> Option<Closed<'_>> {
+        if self.urgent.contains(engine) {
+            return None;
+        }
+        match self.closed_at(slot) {
+            Some(Closed::Paused) => Some(Closed::Paused),
+            _ if self.is_off(engine) => Some(Closed::Never),
+            closed => closed,
+        }
+    }
+
+    /// Whether nothing is done with this engine because nobody asked for it.
+    pub(crate) fn is_off(&self, engine: &Id) -> bool {
+        self.config.build == BuildWhen::Never && !self.asked.contains(engine)
+    }
+
+    /// What keeps any job from starting there, if anything does.
+    pub(crate) fn closed_at(&self, slot: Slot) -> Option<Closed<'_>> {
+        let Slot::Device(number) = slot else {
+            return self.paused.then_some(Closed::Paused);
+        };
+        match self.decisions.get(number) {
+            _ if self.paused => Some(Closed::Paused),
+            _ if self.config.build == BuildWhen::Always => None,
+            None | Some(Decision::Start) => None,
+            Some(Decision::Wait(reason) | Decision::Stop(reason)) => Some(Closed::Busy(reason)),
+        }
+    }
+
+    /// Whether how the machine is used decides when this is done.
+    pub(crate) fn needs_a_look(&self, want: &Want) -> bool {
+        let waits = matches!(want.obstacle, Some(Obstacle::Passing(_)));
+        !self.is_off(&want.engine) && (waits || want.takes.place != Place::Aside)
+    }
+
+    /// What each slot waits for that is not open to all.
+    pub(crate) fn all_awaited(&self) -> Vec<Option<String>> {
+        let closed = self.devices().map(|slot| self.closed_at(slot));
+        closed.map(|closed| closed.map(Closed::awaited)).collect()
+    }
+
+    /// The checkpoints that the web UI calls so.
+    pub(crate) fn titled(&self, title: &str) -> Vec<Id> {
+        let held = self.catalogue.held();
+        let is_it =
+            |paths: &[&Path]| paths.iter().any(|path| is_titled(&path.to_string_lossy(), title));
+        let titled = held.iter().filter(|(_, held)| is_it(&held.paths));
+        let mut titled: Vec<Id> = titled.map(|(weights, _)| *weights).collect();
+        titled.sort_unstable();
+        titled
+    }
+
+    /// Why nothing of what is in `queue` will be done, where that is so.
+    pub(crate) fn stuck(&self, queue: &[Want]) -> Option<String> {
+        match (self.target(), self.closed(queue)) {
+            (Err(NoRuntime::Sought), _) => None,
+            (Err(problem), _) => Some(problem.to_string()),
+            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never))) if self.urgent.is_empty() => {
+                Some(closed.to_string())
+            }
+            (Ok(_), _) => self.no_room(queue),
+        }
+    }
+
+    /// Why nothing is built although something is in `queue`, where room is the reason.
+    pub(crate) fn no_room(&self, queue: &[Want]) -> Option<String> {
+        let is_idle = self.work.is_empty() && self.surveyed;
+        let first = queue.first().filter(|_| is_idle)?;
+        let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Lasting(_)));
+        let obstacle = first.obstacle.as_ref().filter(|_| queue.iter().all(waits));
+        obstacle.map(ToString::to_string)
+    }
+}

@@ -1,0 +1,71 @@
+//! What was found of engines.
+
+use checkpoint::Id;
+use engine::{Findings, Manifest, Proof};
+
+use super::{Due, Snapshot};
+use crate::gate::Gpu;
+
+/// What was found of an engine's numbers.
+pub(crate) struct Judgement<'a> {
+    pub(crate) proof: &'a Proof,
+    /// Where a validation found it; otherwise the web UI did.
+    pub(crate) gpu: Option<&'a Gpu>,
+}
+
+impl Snapshot<'_> {
+    /// Whether the engine's first validation on a GPU that is here is still to come. One of a former release
+    /// was validated in a way that is not known any more, and serves on.
+    pub(crate) fn is_unvalidated(&self, manifest: &Manifest) -> bool {
+        let due = || self.due_validations(manifest).iter().any(|(_, due)| *due == Due::First);
+        !manifest.is_former() && due()
+    }
+
+    /// Whether an engine may be used: it was validated wherever it could be, and was not wrong with the
+    /// weights that it was validated with.
+    pub(crate) fn may_serve(&self, manifest: &Manifest) -> bool {
+        !manifest.is_retired()
+            && !self.is_unvalidated(manifest)
+            && self.validations_of(manifest).all(|judged| judged.proof.holds())
+    }
+
+    /// What the last validation on each GPU that is here found.
+    fn validations_of<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Judgement<'a>> {
+        self.found_on_models(manifest).filter_map(|(gpu, findings)| {
+            let proof = findings.proof.as_ref().ok()?;
+            Some(Judgement { proof, gpu: Some(gpu) })
+        })
+    }
+
+    /// The same with all that it found.
+    pub(crate) fn found_on_models<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+    ) -> impl Iterator<Item = (&'a Gpu, &'a Findings)> {
+        self.models().filter_map(|gpu| {
+            let here = manifest.validations.iter().filter(|validation| validation.gpu == gpu.name);
+            let last = here.max_by_key(|validation| validation.driver == gpu.driver)?;
+            Some((gpu, &last.findings))
+        })
+    }
+
+    /// What counts of all that was found of an engine with the weights of `unet`: that it is wrong,
+    /// or else what the web UI found.
+    pub(crate) fn judgement<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        unet: &Id,
+    ) -> Option<Judgement<'a>> {
+        let webui = self.proofs.get(&(manifest.key, *unet));
+        let webui = webui.map(|proof| Judgement { proof, gpu: None });
+        let mut all = webui.into_iter().chain(self.validations_of(manifest)).collect::<Vec<_>>();
+        let counts = all.iter().position(|judged| !judged.proof.holds()).unwrap_or(0);
+        (counts < all.len()).then(|| all.swap_remove(counts))
+    }
+
+    /// What counts of the validations of an engine: that it is wrong, or else the first.
+    pub(crate) fn validated<'a>(&'a self, manifest: &'a Manifest) -> Option<Judgement<'a>> {
+        let wrong = self.validations_of(manifest).find(|judged| !judged.proof.holds());
+        wrong.or_else(|| self.validations_of(manifest).next())
+    }
+}
