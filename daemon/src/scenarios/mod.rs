@@ -3,6 +3,7 @@
 mod coverage;
 mod gate;
 mod index;
+mod orders;
 mod retention;
 mod shapes;
 mod stage;
