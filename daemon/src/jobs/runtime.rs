@@ -8,7 +8,7 @@ use std::{
 use config::{Config, runtime};
 use engine::Runtime;
 use thiserror::Error;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
 use super::worker::{self, WorkerProblem};
 
@@ -101,14 +101,15 @@ async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
     let unusable =
         |reason: &dyn fmt::Display| RuntimeProblem::Unusable { reason: reason.to_string() };
     let program = worker::program()?;
-    let output = Command::new(&program)
+    let asked = Command::new(&program)
         .arg("--library-version")
         .arg(&library)
         .stdin(Stdio::null())
         .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| unusable(&error))?;
+        .output();
+    let silent = format!("asking for its version took over {} s", worker::PATIENCE.as_secs());
+    let output = timeout(worker::PATIENCE, asked).await.map_err(|_| unusable(&silent))?;
+    let output = output.map_err(|error| unusable(&error))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let (hello, version) = said.split_once('\n').unwrap_or((&said, ""));
     // One that ends before it says hello says on standard error what is wrong.

@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 
 use super::worker::{self, WorkerProblem};
@@ -112,7 +113,8 @@ async fn run(worker: Command, job: &Job, log: &Path, mut hear: Hear) -> Result<D
     let mut last = None;
     // Held until the worker has ended: it stops when this closes.
     let _input;
-    if let Some(hello) = lines.next_line().await.map_err(not_run)? {
+    let hello = timeout(worker::PATIENCE, lines.next_line()).await.map_err(|_| silent(&program))?;
+    if let Some(hello) = hello.map_err(not_run)? {
         worker::check_hello(&program, &hello)?;
         _input = hand_over(job, &mut child).await.map_err(not_run)?;
         last = follow(&mut lines, &mut hear).await.map_err(not_run)?;
@@ -132,6 +134,11 @@ async fn run(worker: Command, job: &Job, log: &Path, mut hear: Hear) -> Result<D
 
 fn not_run(error: io::Error) -> Failure {
     Failure::Died(format!("the worker can't be run: {error}"))
+}
+
+fn silent(program: &Path) -> Failure {
+    let (program, seconds) = (program.display(), worker::PATIENCE.as_secs());
+    Failure::Died(format!("{program} did not report its version within {seconds} s"))
 }
 
 fn start(mut worker: Command, job: &Job, log: &Path) -> io::Result<Child> {
@@ -263,6 +270,14 @@ mod tests {
         let script = line(&other) + "read -r job && " + &line(&Report::Materialized(7));
         let (Err(Failure::Refused(why)), _) = run_script(&script).await else { panic!("done") };
         assert!(why.contains("99.0.0") && why.contains(&Hello::own().version), "{why}");
+    }
+
+    /// A paused clock runs on by itself while nothing else happens.
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_says_nothing_is_not_waited_for() {
+        // Until its input closes, that is until it is given up.
+        let (Err(Failure::Died(why)), _) = run_script("read -r job").await else { panic!("done") };
+        assert!(why.contains("within 60 s"), "{why}");
     }
 
     #[tokio::test]

@@ -3,12 +3,17 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use engine::Hello;
 use thiserror::Error;
 
 const NAME: &str = "sdtrt-worker";
+
+/// For a worker to say what it is, or which version a library has. It does so at once, but a busy machine or a slow disk
+/// takes its time.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no worker to be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
