@@ -4,7 +4,6 @@ mod due;
 mod ended;
 mod files;
 mod gating;
-
 mod orders;
 mod pins;
 mod questions;

@@ -130,8 +130,10 @@ impl Owners {
         let mut clients = std::mem::take(&mut self.clients);
         clients.announce(&self.snapshot());
         self.clients = clients;
-        let status = self.status();
-        self.clients.tell_status(status);
+        if self.clients.are_watching() {
+            let status = self.status();
+            self.clients.tell_status(status);
+        }
         self.notify_manager();
         let mut clients = std::mem::take(&mut self.clients);
         clients.serve_waiters(&self.snapshot(), self.inventory.scans_done());

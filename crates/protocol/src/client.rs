@@ -133,17 +133,14 @@ impl Client {
     /// If the connection breaks, no reply arrives in time, or the daemon can't do what was requested.
     pub fn ask<Answer>(&mut self, question: Question<Answer>) -> Result<Answer, AskError> {
         let Question { request, answer } = question;
-        match self.send_request(&request)? {
+        match self.exchange(&request)? {
             Reply::Failed(failure) => Err(failure.into()),
             reply => answer(reply).map_err(AskError::OtherAnswer),
         }
     }
 
     /// Sends one request and waits for its reply, of whatever kind.
-    ///
-    /// # Errors
-    /// If the connection breaks, the reply is invalid, or none arrives in time.
-    pub fn send_request(&mut self, request: &Request) -> io::Result<Reply> {
+    fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
         self.give(time_for(request))?;
         self.send(request)?;
         self.receive()?.ok_or_else(|| {

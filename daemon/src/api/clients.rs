@@ -108,6 +108,11 @@ impl Clients {
         }
     }
 
+    /// Whether somebody watches.
+    pub(crate) fn are_watching(&self) -> bool {
+        self.subscribers.are_there()
+    }
+
     /// Tells those who watch what of the status has changed.
     pub(crate) fn tell_status(&mut self, status: Status) {
         self.subscribers.tell_status(status);
