@@ -8,7 +8,7 @@ from typing import Any
 
 from .daemon import Connection, NoAnswer
 
-# After so long without anybody who looks, the daemon is not listened to any more.
+# Once nobody has looked for so long, the next event ends the connection.
 UNSEEN_S = 30.0
 
 
@@ -82,8 +82,7 @@ class Watch:
 
     def _listen(self, overview: Overview, connection: Connection) -> None:
         try:
-            # Where nothing happens for so long, the next look connects again.
-            connection.socket.settimeout(UNSEEN_S)
+            connection.socket.settimeout(None)
             while True:
                 told = connection.receive()
                 with self._lock:
