@@ -55,9 +55,10 @@ def fix(network, profiles):
 
 class Engine:
     """A plan on the GPU, called like the UNet that it was made of. `weights` are the inputs that are; `cache` is
-    the file of the kernels that were compiled."""
+    the file of the kernels that were compiled. With a `profiler` each call waits for its end and tells it the time
+    of each layer."""
 
-    def __init__(self, plan, weights=None, cache=None):
+    def __init__(self, plan, weights=None, cache=None, profiler=None):
         self.runtime = trt.Runtime(LOGGER)
         self.engine = self.runtime.deserialize_cuda_engine(Path(plan).read_bytes())
         if self.engine is None:
@@ -68,7 +69,8 @@ class Engine:
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
-        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        if not profiler:
+            config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         self.cache, self.file = config.create_runtime_cache(), cache and Path(cache)
         if self.file and self.file.exists():
             self.cache.deserialize(self.file.read_bytes())
@@ -76,6 +78,8 @@ class Engine:
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
             raise RuntimeError("TensorRT-RTX has no execution context, for want of memory perhaps")
+        if profiler:
+            self.context.profiler = profiler
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
         self.dtypes = {name: TYPES[self.engine.get_tensor_dtype(name)] for name in names}
         # A graph can't be captured on the default stream.
