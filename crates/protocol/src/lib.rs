@@ -16,9 +16,9 @@
 //! daemon  {"reply":"failed","value":{"kind":"not_found","reference":"no-such","similar":[]}}
 //! ```
 //!
-//! Absent fields are null, and may be omitted from a request. Everyone who can connect may query
-//! ([`Request::only_looks`]); only root, the daemon's own user and the `admins` in its configuration may make
-//! changes.
+//! Absent fields are null, and may be omitted from a request. Paths are text: bytes that are not UTF-8 become
+//! U+FFFD. Everyone who can connect may query ([`Request::only_looks`]); only root, the daemon's own user and the
+//! `admins` in its configuration may make changes.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -32,9 +32,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checkpoint;
 mod client;
 mod coverage;
 mod disk;
+mod engine;
 mod event;
 mod gpu;
 mod history;
@@ -44,12 +46,14 @@ pub mod question;
 mod reload;
 mod request;
 mod shape;
-mod state;
+mod status;
 mod webui;
 
+pub use checkpoint::{Checkpoint, Coming, State};
 pub use client::{AskError, Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
+pub use engine::{Engine, Limit, Proof, Speed, Unusable, Validation};
 pub use event::{Event, Overview, list_changes};
 pub use gpu::{GpuProcess, GpuReading};
 pub use history::{Finished, JobLog, Materialized, Outcome};
@@ -59,10 +63,7 @@ pub use question::Question;
 pub use reload::Reloaded;
 pub use request::{Failure, Hello, Reply, Request, Verdict};
 pub use shape::Shape;
-pub use state::{
-    Building, Checkpoint, Coming, Daemon, Engine, Gpu, Limit, ModelsDir, Proof, Queued, Runtime,
-    Speed, State, Status, Task, Unusable, Validation,
-};
+pub use status::{Building, Daemon, Gpu, ModelsDir, Queued, Runtime, Status, Task};
 pub use webui::ExtensionIndex;
 
 /// Incremented when a line's meaning changes; both sides must have the same.

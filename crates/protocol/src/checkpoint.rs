@@ -1,0 +1,107 @@
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Engine, Shape};
+
+/// A checkpoint's or an engine's progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The file is new or changing; it is read once it stops changing.
+    Settling,
+    /// Its tensors are being read.
+    Identifying,
+    /// An engine is missing, or not yet validated on the GPU, and is waiting.
+    Queued,
+    /// An engine is being built, or validated for the first time.
+    Building,
+    /// The engines of its presets are available.
+    Ready,
+    /// An engine is missing and will not be built automatically; the reason says what to do.
+    Failed,
+    /// Not a checkpoint that engines can be built for; the reason says why.
+    Rejected,
+    /// It should have no engine: the configuration says so, or its engine was removed; the reason says which.
+    Off,
+    /// No visible file has these weights, but one may be on a disk or in a folder that is unavailable; until
+    /// that returns, its engines are kept.
+    Away,
+    /// No file has these weights any more; its engines are kept for a while.
+    Orphaned,
+    /// An engine of an earlier release that needed refitting and is no longer used; it is deleted once a new one
+    /// exists.
+    Retired,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Settling => "settling",
+            Self::Identifying => "identifying",
+            Self::Queued => "queued",
+            Self::Building => "building",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Off => "off",
+            Self::Away => "away",
+            Self::Orphaned => "orphaned",
+            Self::Retired => "retired",
+        })
+    }
+}
+
+/// A set of weights, in whichever files; or one file whose weights are unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Checkpoint {
+    /// 64 hex digits; absent until the file has been read, and if it was rejected.
+    pub weights_id: Option<String>,
+    /// 64 hex digits.
+    pub unet_id: Option<String>,
+    /// Such as `sd1` or `sdxl-inpaint`.
+    pub architecture: Option<String>,
+    /// Its progress.
+    pub state: State,
+    /// Why, if there is a reason.
+    pub reason: Option<String>,
+    /// Its paths, sorted.
+    pub locations: Vec<String>,
+    /// Its published engines.
+    pub engines: Vec<Arc<Engine>>,
+    /// Engines that it should have but lacks, or that are not used yet, in the order in which they will be built.
+    pub coming: Vec<Coming>,
+}
+
+impl Checkpoint {
+    /// This entry's unique key: the weights id, or an unread file's path.
+    pub fn key(&self) -> &str {
+        match &self.weights_id {
+            Some(id) => id,
+            None => self.locations.first().map_or("", |path| path),
+        }
+    }
+}
+
+/// An engine to be built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Coming {
+    /// The presets that it will serve; empty if it is for a single shape.
+    pub presets: Vec<String>,
+    /// The only shape that it will serve, if it is for a requested one.
+    pub fixed: Option<Shape>,
+    /// Its progress.
+    pub state: State,
+    /// Why, if there is a reason.
+    pub reason: Option<String>,
+}
+
+impl Coming {
+    /// What it serves, in one text.
+    pub fn label(&self) -> String {
+        self.fixed.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
+    }
+}
