@@ -4,7 +4,7 @@
 use std::fs;
 
 use end_to_end::{Daemon, Watching, Workplace};
-use protocol::{Checkpoint, Engine, State};
+use protocol::{Checkpoint, Engine, Id, State};
 use serde_json::{Value, json};
 
 fn only_engine(checkpoint: &Checkpoint) -> &Engine {
@@ -91,7 +91,7 @@ fn an_engine_stays_with_its_content() {
     assert_eq!(engine_files(&w).len(), 3, "plan, manifest and usage: {:?}", engine_files(&w));
 
     assert_eq!(daemon.stop(), Some(0));
-    write_proof(&w, &engine, built.unet_id.as_deref().unwrap());
+    write_proof(&w, &engine, built.unet_id.unwrap());
     let _daemon = w.building_daemon();
     let failed = w.only();
     assert_eq!((failed.state, failed.engines[0].state), (State::Failed, State::Failed));
@@ -99,12 +99,12 @@ fn an_engine_stays_with_its_content() {
 }
 
 /// What the web UI leaves that has found this engine to be wrong.
-fn write_proof(w: &Workplace, engine: &Engine, unet: &str) {
+fn write_proof(w: &Workplace, engine: &Engine, unet: Id) {
     let proofs = w.data().join("proofs");
     fs::create_dir(&proofs).unwrap();
     let proof = json!({ "version": 1, "engine": engine.key, "unet": unet, "relative_error": 0.3,
         "bound": 0.02 });
-    fs::write(proofs.join(format!("{}-{}.json", engine.key, &unet[..12])), proof.to_string())
+    fs::write(proofs.join(format!("{}-{}.json", engine.key, unet.short())), proof.to_string())
         .unwrap();
 }
 
@@ -177,12 +177,12 @@ fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
     fs::write(&engine.path, plan).unwrap();
     let verified = w.ctl(&["verify"]);
     assert_eq!(verified.code, 1, "{verified:?}");
-    assert!(verified.stdout.contains(&engine.key[..12]), "{verified:?}");
+    assert!(verified.stdout.contains(&engine.key.short()), "{verified:?}");
     w.wait();
     assert_eq!(only_engine(&w.only()).key, engine.key);
     assert_eq!(w.ctl(&["verify"]).code, 0);
 
-    assert_eq!(w.ctl(&["remove", &engine.key[..12]]).code, 0);
+    assert_eq!(w.ctl(&["remove", &engine.key.short()]).code, 0);
     let without = w.only();
     assert_eq!((without.state, without.engines.len()), (State::Off, 0));
     assert!(without.reason.unwrap().contains("sdtrtctl build"));

@@ -1,10 +1,10 @@
 //! Shell completion of checkpoints and engines: queried from the daemon, empty if none answers.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, sync::Arc};
 
 use clap::Parser;
 use clap_complete::CompletionCandidate;
-use protocol::{Checkpoint, question};
+use protocol::{Checkpoint, Engine, question};
 
 use crate::{
     args::Args,
@@ -45,11 +45,8 @@ fn named(checkpoints: &[Checkpoint]) -> Vec<Offer> {
     let names: Vec<String> = checkpoints.iter().map(name).collect();
     let offer = |(checkpoint, name): (&Checkpoint, &String)| {
         let is_unique = names.iter().filter(|other| *other == name).count() == 1;
-        let typed = if is_unique {
-            name.clone()
-        } else {
-            clean(text::short_id(checkpoint.key())).into_owned()
-        };
+        let typed =
+            if is_unique { name.clone() } else { clean(&checkpoint.key().short()).into_owned() };
         let architecture = checkpoint.architecture.as_deref().unwrap_or("unknown");
         (typed, format!("{architecture}, {}", checkpoint.state))
     };
@@ -59,8 +56,8 @@ fn named(checkpoints: &[Checkpoint]) -> Vec<Offer> {
 fn keyed(checkpoints: &[Checkpoint]) -> Vec<Offer> {
     let of = |checkpoint: &Checkpoint| {
         let name = text::name(checkpoint).into_owned();
-        let offer = move |key: &str| (text::short_id(key).to_owned(), name.clone());
-        checkpoint.engines.iter().map(|engine| offer(&engine.key)).collect::<Vec<_>>()
+        let offer = move |engine: &Arc<Engine>| (engine.key.short(), name.clone());
+        checkpoint.engines.iter().map(offer).collect::<Vec<_>>()
     };
     checkpoints.iter().flat_map(of).collect()
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{FakeDaemon, ctl, entry, json, run, status};
+use common::{FakeDaemon, ctl, entry, id, json, run, status};
 use protocol::{
     Building, Disk, Event, Failure, Finished, Garbage, Image, JobLog, List, Materialized, Outcome,
     Reloaded, Reply, Request, State, Sums, Task, Verdict,
@@ -15,8 +15,8 @@ fn disk() -> Disk {
 
 fn finished() -> Finished {
     Finished {
-        engine: "ef".repeat(32),
-        weights_id: "ab".repeat(32),
+        engine: id("ef"),
+        weights_id: id("ab"),
         location: "/m/a.safetensors".into(),
         preset: "default".into(),
         outcome: Outcome::Failed,
@@ -33,7 +33,7 @@ fn materialized() -> Materialized {
 
 fn log() -> JobLog {
     let text = "[I] one\n[E] two\u{1b}\n".to_owned();
-    JobLog { engine: "ef".repeat(32), path: "/d/logs/ef.log".into(), text, is_cut: false }
+    JobLog { engine: id("ef"), path: "/d/logs/ef.log".into(), text, is_cut: false }
 }
 
 fn reloaded() -> Reloaded {
@@ -47,7 +47,7 @@ fn garbage() -> Garbage {
 #[test]
 fn json_is_what_the_daemon_said() {
     let one = entry("/m/a.safetensors", State::Ready, None);
-    let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
+    let verdict = Verdict { key: id("ef"), path: "/e".into(), problem: None };
     let reference = || "a".to_owned();
     for (args, request, reply, expected) in [
         (&["status"][..], Request::Status, Reply::Status(Box::new(status())), json(&status())),
@@ -104,8 +104,8 @@ fn json_is_what_the_daemon_said() {
         (
             &["remove", "ef"],
             Request::Remove { engine: "ef".into() },
-            Reply::Removed("ef01".into()),
-            "{\"removed\":\"ef01\"}".to_owned(),
+            Reply::Removed(id("ef")),
+            format!("{{\"removed\":\"{}\"}}", id("ef")),
         ),
         (
             &["wait", "a", "--timeout", "0.5"],
@@ -172,7 +172,7 @@ fn json_is_what_the_daemon_said() {
 #[test]
 fn people_get_text() {
     let one = entry("/m/a.safetensors", State::Queued, Some("next"));
-    let verdict = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: None };
+    let verdict = Verdict { key: id("ef"), path: "/e".into(), problem: None };
     for (args, reply, expected) in [
         (&["status"][..], Reply::Status(Box::new(status())), "TensorRT      none: not found\n"),
         (&["list"], Reply::List(List(vec![one.clone()])), "queued"),
@@ -180,7 +180,7 @@ fn people_get_text() {
         (&["build", "a"], Reply::Checkpoint(one.clone()), "queued       a.safetensors  next\n"),
         (&["pause"], Reply::Status(Box::new(status())), "paused until `sdtrtctl resume`\n"),
         (&["resume"], Reply::Status(Box::new(status())), "resumed; nothing is waiting\n"),
-        (&["remove", "ef"], Reply::Removed("ef".repeat(32)), "removed efefefefefef\n"),
+        (&["remove", "ef"], Reply::Removed(id("ef")), "removed efefefefefef\n"),
         (
             &["bench"],
             Reply::List(List(vec![one.clone()])),
@@ -212,7 +212,7 @@ fn following_a_build_ends_with_it() {
     let building = |percent| {
         Event::Building(vec![Building {
             task: Task::Build,
-            weights_id: "ab".repeat(32),
+            weights_id: id("ab"),
             preset: "default".into(),
             phase: "build".into(),
             percent,
@@ -221,7 +221,7 @@ fn following_a_build_ends_with_it() {
         }])
     };
     let other = entry("/m/b.safetensors", State::Building, None);
-    let other = protocol::Checkpoint { weights_id: Some("0b".repeat(32)), ..other };
+    let other = protocol::Checkpoint { weights_id: Some(id("0b")), ..other };
     for (last, code) in [(State::Ready, 0), (State::Failed, 1)] {
         let events = [
             Event::State { status: Box::new(status()), checkpoints: vec![at(State::Queued)] },
@@ -290,7 +290,7 @@ fn waiting_in_vain_ends_with_1_and_the_reason() {
 
 #[test]
 fn a_bad_engine_ends_with_1() {
-    let bad = Verdict { key: "ef".repeat(32), path: "/e".into(), problem: Some("short".into()) };
+    let bad = Verdict { key: id("ef"), path: "/e".into(), problem: Some("short".into()) };
     let outcome = FakeDaemon::replying([Reply::Verified(vec![bad])]).ctl(&["verify", "--json"]);
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.stdout.contains("\"problem\":\"short\""), "{}", outcome.stdout);
@@ -325,7 +325,7 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Building, None))),
         json(&Event::Building(vec![Building {
             task: Task::Build,
-            weights_id: "ab".repeat(32),
+            weights_id: id("ab"),
             preset: "default".into(),
             phase: "parse".into(),
             percent: 1,

@@ -169,10 +169,10 @@ impl Owners {
         let stuck = self.library.stuck();
         match about {
             About::Status => Ok(Reply::Status(Box::new(self.status()))),
-            About::Checkpoint(key) => self.entry(&key).map(Reply::Checkpoint),
+            About::Checkpoint(key) => self.entry(&key.to_string()).map(Reply::Checkpoint),
             About::Removed(engine) => match stuck.get(&self.library.engines().plan(&engine)) {
                 Some(problem) => Err(other(problem)),
-                None => Ok(Reply::Removed(engine.to_string())),
+                None => Ok(Reply::Removed(engine)),
             },
             About::Garbage => match stuck.values().next() {
                 Some(problem) => Err(other(problem)),

@@ -76,7 +76,7 @@ pub(crate) struct Glance {
 impl fmt::Display for Glance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let building = self.building.iter().map(|building| {
-            let id = building.weights_id.get(..12).unwrap_or(&building.weights_id);
+            let id = building.weights_id.short();
             format!("{} {id}, {} {} %", building.task, building.phase, building.percent)
         });
         let building = building.collect::<Vec<_>>().join("; ");
@@ -99,7 +99,7 @@ mod tests {
     fn one_line_says_how_it_is() {
         let building = Building {
             task: Task::Build,
-            weights_id: "84d039a40788ffff".into(),
+            weights_id: format!("{:f<64}", "84d039a40788").parse().unwrap(),
             preset: "default".into(),
             phase: "build".into(),
             percent: 83,

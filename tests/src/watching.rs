@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{Building, Checkpoint, Client, Event, Overview};
+use protocol::{Building, Checkpoint, Client, EntryKey, Event, Overview};
 
 use crate::workplace::PATIENCE_S;
 
@@ -50,7 +50,7 @@ impl Watching {
     }
 
     /// The entries of `list` by key.
-    pub fn checkpoints(&self) -> &BTreeMap<String, Checkpoint> {
+    pub fn checkpoints(&self) -> &BTreeMap<EntryKey, Checkpoint> {
         &self.overview.checkpoints
     }
 

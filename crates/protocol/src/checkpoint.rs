@@ -1,8 +1,9 @@
 use std::{fmt, sync::Arc};
 
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Shape};
+use crate::{Engine, EntryKey, Shape};
 
 /// A checkpoint's or an engine's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,10 +58,10 @@ impl fmt::Display for State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
-    /// 64 hex digits; absent until the file has been read, and if it was rejected.
-    pub weights_id: Option<String>,
-    /// 64 hex digits.
-    pub unet_id: Option<String>,
+    /// Absent until the file has been read, and if it was rejected.
+    pub weights_id: Option<Id>,
+    /// What its baked engines are known by.
+    pub unet_id: Option<Id>,
     /// Such as `sd1` or `sdxl-inpaint`.
     pub architecture: Option<String>,
     /// Its progress.
@@ -76,12 +77,10 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// This entry's unique key: the weights id, or an unread file's path.
-    pub fn key(&self) -> &str {
-        match &self.weights_id {
-            Some(id) => id,
-            None => self.locations.first().map_or("", |path| path),
-        }
+    /// What tells this entry from all others.
+    pub fn key(&self) -> EntryKey {
+        let path = || self.locations.first().cloned().unwrap_or_default();
+        self.weights_id.map_or_else(|| EntryKey::Path(path()), EntryKey::Weights)
     }
 }
 

@@ -1,3 +1,4 @@
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 /// A requested image, in the user's terms.
@@ -20,8 +21,8 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coverage {
-    /// 64 hex digits.
-    pub weights_id: String,
+    /// The checkpoint.
+    pub weights_id: Id,
     /// Such as `sd1`.
     pub architecture: String,
     /// Its first path.
@@ -41,7 +42,7 @@ pub struct PassCoverage {
     /// Pixels.
     pub height: u64,
     /// Key of the engine on disk that serves it.
-    pub engine: Option<String>,
+    pub engine: Option<Id>,
     /// Number of the optimization profile, from 0, in that engine or the one to be built.
     pub profile: Option<usize>,
     /// The profile's preset; absent if it is for a single shape.

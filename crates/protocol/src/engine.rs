@@ -1,3 +1,4 @@
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 use crate::{Shape, State};
@@ -92,8 +93,8 @@ pub struct Speed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Engine {
-    /// 64 hex digits.
-    pub key: String,
+    /// A hash of everything that determines its bytes.
+    pub key: Id,
     /// `ready`, `failed` if its output proved inaccurate, or `retired`.
     pub state: State,
     /// The comparison with PyTorch, once the web UI has used it with this checkpoint.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, Gpu, ModelsDir, Queued, Runtime, State, Status};
+use crate::{Building, Checkpoint, EntryKey, Gpu, ModelsDir, Queued, Runtime, State, Status};
 
 /// What a watcher receives: first everything, then each change of what `status` and `list` show, except for passing
 /// time ([`crate::Daemon::uptime_s`], [`Building::elapsed_s`]). [`Overview::apply`] applies it.
@@ -22,7 +22,7 @@ pub enum Event {
     /// An entry of `list` is new or has changed.
     Checkpoint(Checkpoint),
     /// The entry with this [`Checkpoint::key`] is gone.
-    Gone(String),
+    Gone(EntryKey),
     /// The running jobs: one made progress, started or ended.
     Building(Vec<Building>),
     /// The waiting jobs.
@@ -52,14 +52,14 @@ pub struct Overview {
     /// As `status` shows it; absent before the first [`Event::State`].
     pub status: Option<Box<Status>>,
     /// The entries of `list` by [`Checkpoint::key`].
-    pub checkpoints: BTreeMap<String, Checkpoint>,
+    pub checkpoints: BTreeMap<EntryKey, Checkpoint>,
 }
 
 impl Overview {
     /// Applies an event. Those before the first [`Event::State`] mean nothing, and are ignored.
     pub fn apply(&mut self, event: Event) {
         if let Event::State { status, checkpoints } = event {
-            let keyed = checkpoints.into_iter().map(|entry| (entry.key().to_owned(), entry));
+            let keyed = checkpoints.into_iter().map(|entry| (entry.key(), entry));
             *self = Self { status: Some(status), checkpoints: keyed.collect() };
             return;
         }
@@ -67,7 +67,7 @@ impl Overview {
         match event {
             Event::State { .. } => {}
             Event::Checkpoint(entry) => {
-                self.checkpoints.insert(entry.key().to_owned(), entry);
+                self.checkpoints.insert(entry.key(), entry);
             }
             Event::Gone(key) => drop(self.checkpoints.remove(&key)),
             Event::Building(building) => status.building = building,
@@ -123,8 +123,8 @@ impl Status {
 /// The events that turn the entries `before` into those `now`. New ones come first: a file that got its id is gone
 /// only under its path.
 pub fn list_changes(
-    before: &BTreeMap<String, Checkpoint>,
-    now: &BTreeMap<String, Checkpoint>,
+    before: &BTreeMap<EntryKey, Checkpoint>,
+    now: &BTreeMap<EntryKey, Checkpoint>,
 ) -> Vec<Event> {
     let changed = now.iter().filter(|(key, entry)| before.get(*key) != Some(*entry));
     let gone = before.keys().filter(|key| !now.contains_key(*key));

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 /// How a build or a validation ended.
@@ -33,10 +34,10 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finished {
-    /// Key of the engine, 64 hex digits.
-    pub engine: String,
+    /// Key of the engine.
+    pub engine: Id,
     /// The checkpoint that it was built from or validated with.
-    pub weights_id: String,
+    pub weights_id: Id,
     /// Where that was at the time.
     pub location: String,
     /// Its presets, in one text.
@@ -57,8 +58,8 @@ pub struct Finished {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobLog {
-    /// Key of the engine, 64 hex digits.
-    pub engine: String,
+    /// Key of the engine.
+    pub engine: Id,
     /// The file.
     pub path: String,
     /// Its contents, or the last megabyte of them.

@@ -66,12 +66,18 @@ impl FromIterator<Checkpoint> for List {
 
 #[cfg(test)]
 mod tests {
+    use checkpoint::Id;
+
     use super::*;
     use crate::State;
 
-    fn engine(key: &str) -> Arc<Engine> {
+    fn id(digit: char) -> Id {
+        digit.to_string().repeat(64).parse().unwrap()
+    }
+
+    fn engine(key: char) -> Arc<Engine> {
         Arc::new(Engine {
-            key: key.to_owned(),
+            key: id(key),
             state: State::Ready,
             proof: None,
             validations: Vec::new(),
@@ -92,9 +98,9 @@ mod tests {
         })
     }
 
-    fn checkpoint(id: &str, engines: &[&Arc<Engine>]) -> Checkpoint {
+    fn checkpoint(weights: char, engines: &[&Arc<Engine>]) -> Checkpoint {
         Checkpoint {
-            weights_id: Some(id.to_owned()),
+            weights_id: Some(id(weights)),
             unet_id: None,
             architecture: None,
             state: State::Ready,
@@ -107,11 +113,11 @@ mod tests {
 
     #[test]
     fn an_engine_that_many_have_is_told_once() {
-        let [shared, other] = ["shared", "other"].map(engine);
+        let [shared, other] = ['5', '0'].map(engine);
         let list: List = [
-            checkpoint("a", &[&shared]),
-            checkpoint("b", &[&other, &shared]),
-            checkpoint("c", &[]),
+            checkpoint('a', &[&shared]),
+            checkpoint('b', &[&other, &shared]),
+            checkpoint('c', &[]),
         ]
         .into_iter()
         .collect();
@@ -131,7 +137,7 @@ mod tests {
             (serde_json::json!([]), "one entry for each checkpoint"),
         ] {
             let wire = serde_json::json!({
-                "checkpoints": [checkpoint("a", &[])], "engines_of": engines_of, "engines": []
+                "checkpoints": [checkpoint('a', &[])], "engines_of": engines_of, "engines": []
             });
             let error = serde_json::from_value::<List>(wire).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

@@ -1,5 +1,7 @@
 //! What a client can ask, tied to the type of the answer.
 
+use checkpoint::Id;
+
 use crate::{
     Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
     Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
@@ -57,10 +59,10 @@ questions! {
     materialize(reference: String, output: String) -> Materialized =
         Request::Materialize { reference, output }, Reply::Materialized(engine) => engine;
     /// [`Request::Shapes`].
-    shapes(signature: String, shapes: Vec<Shape>) -> () =
+    shapes(signature: Id, shapes: Vec<Shape>) -> () =
         Request::Shapes { signature, shapes }, Reply::Noted => ();
     /// [`Request::Remove`].
-    remove(engine: String) -> String = Request::Remove { engine }, Reply::Removed(key) => key;
+    remove(engine: String) -> Id = Request::Remove { engine }, Reply::Removed(key) => key;
     /// [`Request::Wait`].
     wait(reference: Option<String>, timeout_s: f64) -> Vec<Checkpoint> =
         Request::Wait { reference, timeout_s }, Reply::List(list) => list.0;

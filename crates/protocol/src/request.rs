@@ -1,3 +1,4 @@
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -61,8 +62,8 @@ pub enum Request {
     },
     /// Reports shapes that a front end was asked for, so that they get engines of their own; [`Reply::Noted`].
     Shapes {
-        /// Signature of the UNet, 64 hex digits.
-        signature: String,
+        /// Signature of the UNet.
+        signature: Id,
         /// The shapes.
         shapes: Vec<Shape>,
     },
@@ -154,7 +155,7 @@ pub enum Reply {
     /// To [`Request::Materialize`].
     Materialized(Materialized),
     /// To [`Request::Remove`]: the deleted engine's key.
-    Removed(String),
+    Removed(Id),
     /// To [`Request::Verify`].
     Verified(Vec<Verdict>),
     /// To [`Request::WebUis`].
@@ -190,7 +191,7 @@ impl Reply {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The engine's key.
-    pub key: String,
+    pub key: Id,
     /// The plan.
     pub path: String,
     /// What is wrong with it; absent if it matches its manifest.

@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, fmt};
 
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 use crate::{GpuReading, State};
@@ -89,7 +90,7 @@ pub struct ModelsDir {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
     /// A checkpoint that it serves.
-    pub weights_id: String,
+    pub weights_id: Id,
     /// The presets or the single shape that it will serve, in one text.
     pub preset: String,
     /// Why it must be built, such as `no engine yet` or `recipe 1 → 2`; or validated, such as `not validated on
@@ -129,7 +130,7 @@ pub struct Building {
     /// What the worker does.
     pub task: Task,
     /// A checkpoint that it serves.
-    pub weights_id: String,
+    pub weights_id: Id,
     /// The presets or the single shape that it serves, in one text.
     pub preset: String,
     /// When building or materializing: `graph`, `parse`, `build`, `write` or `publish`; when validating: `load`,

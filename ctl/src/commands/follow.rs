@@ -1,7 +1,7 @@
 //! `build --follow`: requests a build and shows its progress until it finishes.
 
 use anyhow::{Context, Result, bail};
-use protocol::{Checkpoint, Event, State, question};
+use protocol::{Checkpoint, EntryKey, Event, State, question};
 
 use super::watch::Screen;
 use crate::{
@@ -15,7 +15,7 @@ pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
     let reference = reference(&build.which.reference)?;
     let asked = Daemon::connect(global)?.ask(question::build(reference, build.now))?;
     let is_told = !is_ended(&asked);
-    let ended = if is_told { follow(global, asked.key())? } else { asked };
+    let ended = if is_told { follow(global, &asked.key())? } else { asked };
     output::answer(global, &ended, |ended| match is_told {
         true => String::new(),
         false => change::one(ended) + "\n",
@@ -27,7 +27,7 @@ pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
 }
 
 /// Watches until the checkpoint's build has finished.
-fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
+fn follow(global: &Global, key: &EntryKey) -> Result<Checkpoint> {
     let events = Daemon::connect(global)?.watch()?;
     // Only the result is printed as JSON; progress is for people.
     let mut screen =
@@ -39,7 +39,7 @@ fn follow(global: &Global, key: &str) -> Result<Checkpoint> {
         {
             eprintln!("waiting: {}", crate::render::text::clean(gate));
         }
-        let is_other = matches!(&event, Event::Checkpoint(other) if other.key() != key);
+        let is_other = matches!(&event, Event::Checkpoint(other) if other.key() != *key);
         if is_other {
             continue;
         }

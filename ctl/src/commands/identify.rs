@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Id};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,10 +12,10 @@ use crate::{args::Global, output, render::table::Fields};
 /// What a checkpoint is known by.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Identity {
-    /// 64 hex digits.
-    weights_id: String,
-    /// 64 hex digits.
-    unet_id: String,
+    /// Over all tensors.
+    weights_id: Id,
+    /// Over the UNet's tensors.
+    unet_id: Id,
     /// Such as `sd1`.
     architecture: String,
 }
@@ -24,8 +24,8 @@ pub(super) fn run(global: &Global, file: &Path) -> Result<()> {
     let identity = identify(file).with_context(|| file.display().to_string())?;
     output::answer(global, &identity, |identity| {
         let mut fields = Fields::default();
-        fields.add("weights id", &identity.weights_id);
-        fields.add("UNet id", &identity.unet_id);
+        fields.add("weights id", identity.weights_id.to_string());
+        fields.add("UNet id", identity.unet_id.to_string());
         fields.add("architecture", &identity.architecture);
         fields.render()
     })
@@ -35,8 +35,8 @@ fn identify(file: &Path) -> Result<Identity> {
     let checkpoint = Checkpoint::open(file)?;
     let ids = checkpoint.ids()?;
     Ok(Identity {
-        weights_id: ids.weights.to_string(),
-        unet_id: ids.unet.to_string(),
+        weights_id: ids.weights,
+        unet_id: ids.unet,
         architecture: checkpoint.architecture.kind.to_string(),
     })
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use protocol::{Checkpoint, Image, Materialized, Question, question};
+use protocol::{Checkpoint, Id, Image, Materialized, Question, question};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -103,13 +103,13 @@ fn checkpoint(
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Removal {
     /// Its key.
-    removed: String,
+    removed: Id,
 }
 
 pub(super) fn remove(global: &Global, engine: &str) -> Result<()> {
     let removed = Daemon::connect(global)?.ask(question::remove(engine.to_owned()))?;
     output::answer(global, &Removal { removed }, |removal| {
-        format!("removed {}\n", text::clean(text::short_id(&removal.removed)))
+        format!("removed {}\n", removal.removed.short())
     })
 }
 

@@ -1,26 +1,25 @@
 //! The engines' speed and accuracy on GPUs.
 
-use protocol::{Checkpoint, Proof, Speed, Validation};
+use protocol::{Checkpoint, Id, Proof, Speed, Validation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::render::{
     look::{Look, Tone},
     table::Table,
-    text,
 };
 
 /// An engine and its validations on GPUs.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Benched {
     /// The engine's key.
-    engine: String,
+    engine: Id,
     /// Its presets, or the only shape that it serves.
     serves: String,
     /// It contains no weights.
     shared: bool,
     /// Weights ids of the checkpoints that it serves; a shared engine may have many.
-    weights_ids: Vec<String>,
+    weights_ids: Vec<Id>,
     /// The first one's path; absent if it has no file.
     location: Option<String>,
     /// One for each GPU and driver, newest first.
@@ -33,12 +32,12 @@ pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Benched> {
     for checkpoint in checkpoints {
         for engine in &checkpoint.engines {
             match all.iter_mut().find(|validated| validated.engine == engine.key) {
-                Some(validated) => validated.weights_ids.push(checkpoint.key().to_owned()),
+                Some(validated) => validated.weights_ids.extend(checkpoint.weights_id),
                 None => all.push(Benched {
-                    engine: engine.key.clone(),
+                    engine: engine.key,
                     serves: engine.label(),
                     shared: engine.shared,
-                    weights_ids: vec![checkpoint.key().to_owned()],
+                    weights_ids: checkpoint.weights_id.into_iter().collect(),
                     location: checkpoint.locations.first().cloned(),
                     validations: engine.validations.clone(),
                 }),
@@ -68,7 +67,7 @@ pub(crate) fn render(all: &[Benched], look: Look) -> String {
 fn add(table: &mut Table, validated: &Benched, validation: &Validation) {
     let error = validation.proof.as_ref().map_or_else(|| "-".to_owned(), error);
     let is_bad = validation.proof.as_ref().is_some_and(|proof| !holds(proof));
-    let name = name(validated);
+    let (engine, name) = (validated.engine.short(), name(validated));
     // Without any, what else is known has a line all the same.
     let none = [["-"; 6].map(str::to_owned)];
     let speeds: Vec<_> = validation.speeds.iter().map(speed).collect();
@@ -76,7 +75,7 @@ fn add(table: &mut Table, validated: &Benched, validation: &Validation) {
     for (index, [preset, size, batch, tokens, milliseconds, per_second]) in lines.iter().enumerate()
     {
         let cells = [
-            text::short_id(&validated.engine),
+            engine.as_str(),
             preset,
             size,
             batch,
@@ -127,9 +126,10 @@ fn holds(proof: &Proof) -> bool {
 
 fn name(validated: &Benched) -> String {
     let first = validated.location.as_deref().and_then(|path| path.rsplit('/').next());
-    let first = first.or(validated.weights_ids.first().map(|id| text::short_id(id))).unwrap_or("-");
+    let id = || validated.weights_ids.first().map(Id::short);
+    let first = first.map(str::to_owned).or_else(id).unwrap_or_else(|| "-".to_owned());
     match validated.weights_ids.len() {
-        0 | 1 => first.to_owned(),
+        0 | 1 => first,
         several => format!("{first} and {} more", several - 1),
     }
 }

@@ -1,6 +1,6 @@
 //! The daemon's events as lines: what changed since the previous event.
 
-use protocol::{Building, Checkpoint, Event, Overview};
+use protocol::{Building, Checkpoint, EntryKey, Event, Overview};
 
 use crate::render::{progress, status, text};
 
@@ -32,20 +32,21 @@ impl Known {
         match event {
             Event::State { status, .. } => Some(format!("checkpoints: {}", status::counts(status))),
             Event::Checkpoint(new) => {
-                let detail = detail(self.checkpoint(new.key()), new);
+                let detail = detail(self.checkpoint(&new.key()), new);
                 Some(line(&new.state.to_string(), &text::name(new), &detail))
             }
             Event::Gone(key) => {
                 let old = self.checkpoint(key)?;
                 // A file that has been read goes on under its id, and so is not gone.
-                let goes_on = |other: &Checkpoint| {
-                    other.key() != key.as_str() && other.locations.contains(key)
+                let goes_on = |(other, entry): (&EntryKey, &Checkpoint)| match key {
+                    EntryKey::Path(path) => other != key && entry.locations.contains(path),
+                    EntryKey::Weights(_) => false,
                 };
-                let is_gone = !self.0.checkpoints.values().any(goes_on);
+                let is_gone = !self.0.checkpoints.iter().any(goes_on);
                 is_gone.then(|| line("gone", &text::name(old), ""))
             }
             Event::Building(building) => {
-                let phase = |b: &Building| (b.task, b.weights_id.clone(), b.gpu, b.phase.clone());
+                let phase = |b: &Building| (b.task, b.weights_id, b.gpu, b.phase.clone());
                 let known: Vec<_> = self.0.building().iter().map(phase).collect();
                 let changed = building.iter().filter(|building| !known.contains(&phase(building)));
                 let line = |building: &Building| {
@@ -88,14 +89,14 @@ impl Known {
     }
 
     /// A checkpoint by its key.
-    pub(crate) fn checkpoint(&self, key: &str) -> Option<&Checkpoint> {
+    pub(crate) fn checkpoint(&self, key: &EntryKey) -> Option<&Checkpoint> {
         self.0.checkpoints.get(key)
     }
 
     fn name_of(&self, building: &Building) -> String {
-        match self.checkpoint(&building.weights_id) {
+        match self.checkpoint(&EntryKey::Weights(building.weights_id)) {
             Some(checkpoint) => text::name(checkpoint).into_owned(),
-            None => text::clean(text::short_id(&building.weights_id)).into_owned(),
+            None => building.weights_id.short(),
         }
     }
 }
@@ -163,7 +164,7 @@ mod tests {
             Event::Checkpoint(unread(State::Settling)),
             Event::Checkpoint(unread(State::Identifying)),
             Event::Checkpoint(at(State::Queued)),
-            Event::Gone(path.clone()),
+            Event::Gone(EntryKey::Path(path.clone())),
             Event::Checkpoint(at(State::Building)),
             phase("graph", 0),
             phase("build", 0),
@@ -176,8 +177,8 @@ mod tests {
             Event::Checkpoint(samples::ready()),
             Event::Checkpoint(Checkpoint { engines: vec![], ..samples::ready() }),
             Event::Checkpoint(samples::orphaned()),
-            Event::Gone(samples::id('a')),
-            Event::Gone(samples::id('a')),
+            Event::Gone(EntryKey::Weights(samples::id('a'))),
+            Event::Gone(EntryKey::Weights(samples::id('a'))),
         ];
         insta::assert_snapshot!(lines(events), @r"
         checkpoints: 1 queued, 3 ready

@@ -2,7 +2,7 @@
 
 use protocol::{Coverage, PassCoverage};
 
-use crate::render::{look::Look, table::Table, text};
+use crate::render::{look::Look, table::Table};
 
 pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
     if coverage.is_empty() {
@@ -12,7 +12,7 @@ pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
     for checkpoint in coverage {
         for pass in &checkpoint.passes {
             let cells = [
-                text::short_id(&checkpoint.weights_id),
+                &checkpoint.weights_id.short(),
                 &pass.pass,
                 &format!("{}x{}", pass.width, pass.height),
                 &served_by(pass),
@@ -34,7 +34,7 @@ fn served_by(pass: &PassCoverage) -> String {
     };
     let speed = pass.milliseconds.map_or_else(String::new, |ms| format!(", {ms:.1} ms a call"));
     match &pass.engine {
-        Some(engine) => format!("{kind}: {}{speed}", text::short_id(engine)),
+        Some(engine) => format!("{kind}: {}{speed}", engine.short()),
         None => kind,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Checkpoint, Disk, Engine, Garbage};
+use protocol::{Checkpoint, Disk, Engine, Garbage, Id};
 
 use crate::render::{
     look::Look,
@@ -37,21 +37,22 @@ fn table(checkpoints: &[Checkpoint], now: u64) -> Table {
     let mut table =
         Table::new(&["CHECKPOINT", "ENGINE", "SERVES", "SIZE", "BUILT", "USED", "PINNED", "NAME"]);
     let ago = |then: u64| text::duration(now.saturating_sub(then)) + " ago";
-    let mut checkpoints_of: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut checkpoints_of: BTreeMap<Id, usize> = BTreeMap::new();
     for engine in checkpoints.iter().flat_map(|checkpoint| &checkpoint.engines) {
-        *checkpoints_of.entry(&engine.key).or_default() += 1;
+        *checkpoints_of.entry(engine.key).or_default() += 1;
     }
     for checkpoint in checkpoints {
         for engine in &checkpoint.engines {
-            let Some(of) = checkpoints_of.remove(engine.key.as_str()) else { continue };
+            let Some(of) = checkpoints_of.remove(&engine.key) else { continue };
             let name = match (checkpoint.locations.is_empty(), of) {
                 (true, _) => "-".to_owned(),
                 (false, 1) => text::name(checkpoint).into_owned(),
                 (false, of) => format!("{} and {} more", text::name(checkpoint), of - 1),
             };
+            let (weights, key) = (checkpoint.key().short(), engine.key.short());
             let cells = [
-                text::short_id(checkpoint.key()),
-                text::short_id(&engine.key),
+                weights.as_str(),
+                &key,
                 &engine.label(),
                 &text::size(engine.bytes),
                 &ago(engine.built_at),
@@ -71,7 +72,7 @@ fn table(checkpoints: &[Checkpoint], now: u64) -> Table {
 pub(crate) fn pins(engines: &[Engine]) -> String {
     let line = |engine: &Engine| {
         let done = if engine.pinned { "pinned" } else { "unpinned" };
-        format!("{done} {}\n", text::clean(text::short_id(&engine.key)))
+        format!("{done} {}\n", engine.key.short())
     };
     engines.iter().map(line).collect()
 }

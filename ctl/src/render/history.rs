@@ -21,7 +21,7 @@ pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
             &finished.outcome.to_string(),
             &text::duration(finished.seconds),
             &finished.bytes.map_or_else(|| "-".to_owned(), text::size),
-            text::short_id(&finished.engine),
+            &finished.engine.short(),
             &finished.preset,
             finished.location.rsplit('/').next().unwrap_or_default(),
         ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{Checkpoint, Engine, State};
 
-use crate::render::{look::Look, table::Table, text};
+use crate::render::{look::Look, table::Table};
 
 /// The table; `look` is the terminal's.
 pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
@@ -14,7 +14,7 @@ pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
     let mut table = Table::new(&["ID", "ARCHITECTURE", "STATE", "ENGINES", "LOCATION"]);
     for checkpoint in checkpoints {
         let cells = [
-            checkpoint.weights_id.as_deref().map_or("-", text::short_id),
+            &checkpoint.weights_id.map_or("-".to_owned(), |id| id.short()),
             checkpoint.architecture.as_deref().unwrap_or("-"),
             &checkpoint.state.to_string(),
             &engines(checkpoint),

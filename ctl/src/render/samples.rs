@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, ModelsDir, Proof, Queued,
-    Runtime, Shape, Speed, State, Status, Task, Validation,
+    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, Id, ModelsDir, Proof,
+    Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
 };
 
-pub(crate) fn id(digit: char) -> String {
-    digit.to_string().repeat(64)
+pub(crate) fn id(digit: char) -> Id {
+    digit.to_string().repeat(64).parse().unwrap()
 }
 
 pub(crate) fn engine(digit: char) -> Engine {

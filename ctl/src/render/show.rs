@@ -1,13 +1,14 @@
 //! Everything about one checkpoint.
 
-use protocol::{Checkpoint, Coming, Engine, Limit, Shape, Speed, Unusable, Validation};
+use protocol::{Checkpoint, Coming, Engine, Id, Limit, Shape, Speed, Unusable, Validation};
 
 use crate::render::{bench, table::Fields, text};
 
 pub(crate) fn render(checkpoint: &Checkpoint) -> String {
+    let id = |id: Option<Id>| id.map_or("unknown".to_owned(), |id| id.to_string());
     let mut fields = Fields::default();
-    fields.add("weights id", checkpoint.weights_id.as_deref().unwrap_or("unknown"));
-    fields.add("UNet id", checkpoint.unet_id.as_deref().unwrap_or("unknown"));
+    fields.add("weights id", id(checkpoint.weights_id));
+    fields.add("UNet id", id(checkpoint.unet_id));
     fields.add("architecture", checkpoint.architecture.as_deref().unwrap_or("unknown"));
     fields.add("state", checkpoint.state.to_string());
     if let Some(reason) = &checkpoint.reason {
@@ -42,7 +43,7 @@ fn coming(coming: &Coming) -> String {
 
 fn render_engine(engine: &Engine) -> String {
     let mut fields = Fields::indented("  ");
-    fields.add("engine", &engine.key);
+    fields.add("engine", engine.key.to_string());
     fields.add("state", engine.state.to_string());
     fields.add("accuracy", accuracy(engine));
     if let Some(changed) = &engine.outdated {

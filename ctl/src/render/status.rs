@@ -69,10 +69,10 @@ fn used(reading: &GpuReading) -> String {
 /// The next job, in a few words.
 pub(crate) fn next(status: &Status) -> String {
     match (&status.building[..], status.queue.first(), &status.gate) {
-        ([now, ..], ..) => format!("{} {}", now.task, text::short_id(&now.weights_id)),
+        ([now, ..], ..) => format!("{} {}", now.task, now.weights_id.short()),
         ([], None, _) => "nothing is waiting".to_owned(),
         ([], Some(first), gate) => {
-            let first = text::short_id(&first.weights_id);
+            let first = first.weights_id.short();
             let gate =
                 gate.as_ref().map_or(String::new(), |gate| format!(": {}", text::clean(gate)));
             format!("{first} is next{gate}")
@@ -100,13 +100,13 @@ fn building(building: &Building, gpus: usize) -> String {
     let left = progress::left_s(building, *elapsed_s as f64);
     let left = left.map_or_else(String::new, |left| format!(", {} left", text::duration(left)));
     let gpu = gpu.filter(|_| gpus > 1).map_or_else(String::new, |gpu| format!(" on GPU {gpu}"));
-    format!("{task} {} {preset}{gpu}: {phase} {percent} %{left}", text::short_id(weights_id))
+    format!("{task} {} {preset}{gpu}: {phase} {percent} %{left}", weights_id.short())
 }
 
 fn queue(queue: &[Queued]) -> Vec<String> {
     let line = |queued: &Queued| {
         let Queued { weights_id, preset, why, reason } = queued;
-        format!("{} {preset}: {why}; {reason}", text::short_id(weights_id))
+        format!("{} {preset}: {why}; {reason}", weights_id.short())
     };
     let mut lines: Vec<_> = queue.iter().take(QUEUE_SHOWN).map(line).collect();
     if queue.len() > QUEUE_SHOWN {

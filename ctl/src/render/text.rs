@@ -5,9 +5,6 @@ use std::borrow::Cow;
 pub(crate) use config::units::{duration, size};
 use protocol::Checkpoint;
 
-/// Digits of an id that are shown.
-const SHOWN_DIGITS: usize = 12;
-
 /// With control characters written out: a file name could otherwise move the cursor, retitle the
 /// window or reverse what follows.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
@@ -40,15 +37,12 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The first digits of an id.
-pub(crate) fn short_id(id: &str) -> &str {
-    id.get(..SHOWN_DIGITS).unwrap_or(id)
-}
-
 /// A checkpoint's name: its file's, or its id if no file is left.
 pub(crate) fn name(checkpoint: &Checkpoint) -> Cow<'_, str> {
-    let file = checkpoint.locations.first().map(|path| path.rsplit('/').next().unwrap_or(path));
-    clean(file.unwrap_or_else(|| short_id(checkpoint.key())))
+    match checkpoint.locations.first() {
+        Some(path) => clean(path.rsplit('/').next().unwrap_or(path)),
+        None => checkpoint.key().short().into(),
+    }
 }
 
 /// Such as `1 engine` or `2 engines`.

@@ -15,7 +15,7 @@ pub(crate) fn render(verdicts: &[Verdict], look: Look) -> String {
     let mut table = Table::new(&["ENGINE", "RESULT", "PATH"]);
     for Verdict { key, path, problem } in verdicts {
         let result = if problem.is_some() { "bad" } else { "ok" };
-        table.row([text::short_id(key), result, path], problem.as_deref());
+        table.row([&key.short(), result, path], problem.as_deref());
         table.tone(1, if problem.is_some() { Tone::Bad } else { Tone::Good });
     }
     table.render(look)

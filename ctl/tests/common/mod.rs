@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use protocol::{Checkpoint, Daemon, Hello, Reply, Request, State, Status, VERSION};
+use protocol::{Checkpoint, Daemon, Hello, Id, Reply, Request, State, Status, VERSION};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -128,10 +128,15 @@ pub(crate) fn alone(args: &[impl AsRef<OsStr>]) -> Outcome {
     run(&mut ctl(args))
 }
 
+/// 32 times these two digits.
+pub(crate) fn id(digits: &str) -> Id {
+    digits.repeat(32).parse().unwrap()
+}
+
 pub(crate) fn entry(path: &str, state: State, reason: Option<&str>) -> Checkpoint {
     Checkpoint {
-        weights_id: Some("ab".repeat(32)),
-        unet_id: Some("cd".repeat(32)),
+        weights_id: Some(id("ab")),
+        unet_id: Some(id("cd")),
         architecture: Some("sd1".to_owned()),
         state,
         reason: reason.map(str::to_owned),

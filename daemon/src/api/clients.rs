@@ -1,7 +1,7 @@
 use std::{cell::OnceCell, collections::BTreeMap, mem};
 
 use checkpoint::Id;
-use protocol::{Checkpoint, Event, Reply, State, Status, list_changes};
+use protocol::{Checkpoint, EntryKey, Event, Reply, State, Status, list_changes};
 use tokio::{
     sync::{broadcast, oneshot},
     time::Instant,
@@ -20,7 +20,7 @@ pub(crate) struct Clients {
     /// What clients see: the queue, how many entries of `list` are in each state, and the entries.
     queue: Vec<Want>,
     counts: BTreeMap<State, usize>,
-    list: OnceCell<BTreeMap<String, Checkpoint>>,
+    list: OnceCell<BTreeMap<EntryKey, Checkpoint>>,
 }
 
 /// A client that is answered after the next step.
@@ -34,7 +34,7 @@ pub(crate) enum About {
     /// How the daemon is.
     Status,
     /// How a checkpoint is, by its key.
-    Checkpoint(String),
+    Checkpoint(EntryKey),
     /// Whether this engine went.
     Removed(Id),
     /// What went because nobody needs it.
@@ -54,7 +54,7 @@ impl Clients {
 
     /// The entries of `list` by key. With thousands of checkpoints they take milliseconds to make and
     /// megabytes to keep, so that is done for those who look only.
-    pub(crate) fn list(&self, snapshot: &Snapshot<'_>) -> &BTreeMap<String, Checkpoint> {
+    pub(crate) fn list(&self, snapshot: &Snapshot<'_>) -> &BTreeMap<EntryKey, Checkpoint> {
         self.list
             .get_or_init(|| view::checkpoints(snapshot, &snapshot.catalogue.held(), &self.queue))
     }

@@ -20,7 +20,7 @@ const STEP: u64 = 64;
 pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) -> Coverage {
     let identity = held.identity;
     Coverage {
-        weights_id: identity.ids.weights.to_string(),
+        weights_id: identity.ids.weights,
         architecture: identity.architecture.kind.to_string(),
         location: held.paths.first().map(|path| text(path)),
         passes: passes(image).map(|(name, pass)| served(snapshot, held, name, pass)).collect(),
@@ -83,7 +83,7 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
         (snapshot.may_serve(manifest), is_fixed, place, manifest.built_at)
     });
     if let Some((manifest, profile)) = best {
-        coverage.engine = Some(manifest.key.to_string());
+        coverage.engine = Some(manifest.key);
         coverage.preset = manifest.presets.get(profile).cloned();
         coverage.profile = Some(profile);
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();

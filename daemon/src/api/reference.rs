@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use checkpoint::Id;
 use protocol::{Checkpoint, Failure};
 
 /// Names less alike than this (Jaro-Winkler) are not what somebody meant.
@@ -25,10 +26,8 @@ pub(crate) fn resolve<'a>(
             .any(|path| [path.file_name(), path.file_stem()].contains(&Some(reference.as_ref())))
     };
     let by_id = |c: &Checkpoint| {
-        let is_prefix = |id: &Option<String>| {
-            id.as_ref().is_some_and(|id| !reference.is_empty() && id.starts_with(reference))
-        };
-        is_prefix(&c.weights_id) || is_prefix(&c.unet_id)
+        let is_prefix = |id: Id| !reference.is_empty() && id.to_string().starts_with(reference);
+        c.weights_id.is_some_and(is_prefix) || c.unet_id.is_some_and(is_prefix)
     };
     // The more exact way of naming wins: a file may be called like the prefix of another's id.
     for names in [&by_path as &dyn Fn(&Checkpoint) -> bool, &by_name, &by_id] {
@@ -67,7 +66,7 @@ fn similar(reference: &str, checkpoints: &[&Checkpoint]) -> Vec<String> {
 }
 
 fn candidate(checkpoint: &Checkpoint) -> String {
-    checkpoint.locations.first().map_or(checkpoint.key(), |path| path).to_owned()
+    checkpoint.locations.first().cloned().unwrap_or_else(|| checkpoint.key().to_string())
 }
 
 #[cfg(test)]
@@ -76,10 +75,15 @@ mod tests {
 
     use super::*;
 
+    /// One that begins so.
+    fn id(digits: &str) -> Id {
+        format!("{digits:0<64}").parse().unwrap()
+    }
+
     fn entry(weights_id: Option<&str>, unet_id: &str, locations: &[&str]) -> Checkpoint {
         Checkpoint {
-            weights_id: weights_id.map(str::to_owned),
-            unet_id: Some(unet_id.to_owned()),
+            weights_id: weights_id.map(id),
+            unet_id: Some(id(unet_id)),
             architecture: None,
             state: State::Ready,
             reason: None,

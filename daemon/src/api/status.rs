@@ -91,7 +91,7 @@ fn models_dir(snapshot: &Snapshot<'_>, dir: &Path) -> ModelsDir {
 
 fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
     Queued {
-        weights_id: want.weights.to_string(),
+        weights_id: want.weights,
         preset: want.label(),
         why: want.why.clone(),
         reason: waits_for(snapshot, turn, want),
@@ -107,7 +107,7 @@ pub(crate) fn building(snapshot: &Snapshot<'_>) -> Vec<Building> {
             Errand::Validate => protocol::Task::Validate,
             Errand::Materialize => protocol::Task::Materialize,
         },
-        weights_id: want.weights.to_string(),
+        weights_id: want.weights,
         preset: want.label(),
         phase: progress.phase.to_string(),
         percent: progress.percent,

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn event(key: &str) -> Event {
-        Event::Gone(key.to_owned())
+        Event::Gone(key.to_owned().into())
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::Id;
 use engine::{Manifest, Proof, Speed, Validation, Weights, difference};
-use protocol::{Checkpoint, Engine, Proof as Shown, State};
+use protocol::{Checkpoint, Engine, EntryKey, Proof as Shown, State};
 
 use super::{
     outlook::{Outlook, unread},
@@ -24,7 +24,7 @@ pub(crate) fn checkpoints(
     snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
-) -> BTreeMap<String, Checkpoint> {
+) -> BTreeMap<EntryKey, Checkpoint> {
     let (engines, outlook) = (snapshot.all_engines(), Outlook::new(snapshot, queue));
     let mut shown = ShownEngines::new(snapshot);
     let live: Vec<_> = held
@@ -42,11 +42,7 @@ pub(crate) fn checkpoints(
         coming: Vec::new(),
     });
     let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(snapshot, engines));
-    live.into_iter()
-        .chain(unread)
-        .chain(homeless)
-        .map(|entry| (entry.key().to_owned(), entry))
-        .collect()
+    live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
 /// How many entries of `list` there are in each state.
@@ -98,8 +94,8 @@ fn identified(
         (place(manifest.key).unwrap_or(usize::MAX), Reverse(manifest.built_at))
     });
     Checkpoint {
-        weights_id: Some(identity.ids.weights.to_string()),
-        unet_id: Some(identity.ids.unet.to_string()),
+        weights_id: Some(identity.ids.weights),
+        unet_id: Some(identity.ids.unet),
         architecture: Some(identity.architecture.kind.to_string()),
         state,
         reason,
@@ -143,9 +139,9 @@ fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Chec
     let first = engines.first()?;
     let (state, reason) = homeless_state(snapshot, engines);
     Some(Checkpoint {
-        weights_id: Some(first.weights_id.to_string()),
+        weights_id: Some(first.weights_id),
         unet_id: match first.spec.weights {
-            Weights::Baked(unet) => Some(unet.to_string()),
+            Weights::Baked(unet) => Some(unet),
             Weights::Shared(_) => None,
         },
         architecture: Some(first.spec.architecture.kind.to_string()),
@@ -187,7 +183,7 @@ fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], une
     let judged = snapshot.judgement(manifest, unet);
     let is_right = judged.is_none_or(|judged| judged.proof.holds());
     Engine {
-        key: manifest.key.to_string(),
+        key: manifest.key,
         state: match is_right {
             _ if manifest.is_retired() => State::Retired,
             true => State::Ready,

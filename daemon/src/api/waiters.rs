@@ -99,7 +99,8 @@ fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply
     // What is worked on says more than what waits behind it.
     match unfinished.max_by_key(|c| at_work(c.state)) {
         Some(checkpoint) => {
-            let place = checkpoint.locations.first().map_or(checkpoint.key(), |path| path);
+            let path = checkpoint.locations.first().cloned();
+            let place = path.unwrap_or_else(|| checkpoint.key().to_string());
             let why = checkpoint.reason.as_ref().map_or(String::new(), |why| format!(": {why}"));
             let what = format!("{} {place}{why}", checkpoint.state);
             Err(Unfinished { state: Some(checkpoint.state), what })

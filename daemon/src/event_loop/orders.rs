@@ -20,8 +20,7 @@ impl Owners {
         client: oneshot::Sender<Reply>,
     ) {
         let weights = self.entry(reference).and_then(|entry| {
-            let weights = entry.weights_id.and_then(|id| id.parse().ok());
-            weights.ok_or_else(|| other(&format!("'{reference}' is {}", entry.state)))
+            entry.weights_id.ok_or_else(|| other(&format!("'{reference}' is {}", entry.state)))
         });
         let output = PathBuf::from(output);
         let ordered = weights.and_then(|weights| {

@@ -9,8 +9,7 @@ impl Owners {
     pub(super) fn record_pin(&mut self, reference: &str, pinned: bool) -> Result<Reply, Failure> {
         let engines = self.engines_named(reference)?;
         for engine in &engines {
-            let key = engine.key.parse().map_err(|error| other(&format!("{error}")))?;
-            let kept = self.library.record_pin(&key, pinned);
+            let kept = self.library.record_pin(&engine.key, pinned);
             kept.map_err(|error| other(&format!("{error:#}")))?;
         }
         self.timers.now();

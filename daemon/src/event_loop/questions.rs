@@ -68,7 +68,7 @@ impl Owners {
             .values()
             .map(|held| coverage(&snapshot, held, image))
             .filter(|coverage| {
-                only.as_ref().is_none_or(|o| o.weights_id.as_ref() == Some(&coverage.weights_id))
+                only.as_ref().is_none_or(|o| o.weights_id == Some(coverage.weights_id))
             })
             .collect();
         checked.sort_by(|a, b| (&a.location, &a.weights_id).cmp(&(&b.location, &b.weights_id)));
@@ -115,7 +115,7 @@ impl Owners {
                     Err(error) => (false, Some(format!("the plan can't be read: {error}"))),
                 };
                 let path = plan.to_string_lossy().into_owned();
-                let verdict = Verdict { key: manifest.key.to_string(), path, problem };
+                let verdict = Verdict { key: manifest.key, path, problem };
                 Checked { engine: manifest.key, damaged, verdict }
             });
             mailbox.send(Event::Verified(checked.collect(), reply));
@@ -133,7 +133,7 @@ impl Owners {
     /// The engine whose key begins so, or all those of the checkpoint of this name.
     pub(super) fn engines_named(&self, reference: &str) -> Result<Vec<Arc<Engine>>, Failure> {
         let by_key = match self.engine(reference) {
-            Ok(key) => Some(key.to_string()),
+            Ok(key) => Some(key),
             Err(ambiguous @ Failure::Ambiguous { .. }) => return Err(ambiguous),
             Err(_) => None,
         };
@@ -145,7 +145,7 @@ impl Owners {
             }
             (Some(key), Ok(entry)) => Err(Failure::Ambiguous {
                 reference: reference.to_owned(),
-                candidates: vec![key, entry.key().to_owned()],
+                candidates: vec![key.to_string(), entry.key().to_string()],
             }),
             (None, Ok(entry)) if entry.engines.is_empty() => {
                 Err(other(&format!("'{reference}' is {} and has no engine yet", entry.state)))
@@ -189,43 +189,48 @@ impl Owners {
     /// Answers with the log of an engine, of a checkpoint's engine, or of a job under way or the last
     /// build.
     fn find_log(&self, reference: Option<&str>, reply: oneshot::Sender<Reply>) {
-        let names = match self.logged(reference) {
-            Ok(names) => names,
+        let logged = match self.logged(reference) {
+            Ok(logged) => logged,
             Err(failure) => return drop(reply.send(Reply::Failed(failure))),
         };
         let logs = self.config.data_dir.join("logs");
         spawn_blocking(move || {
-            let found = names.into_iter().map(|name| logs.join(name));
+            let found = logged.into_iter().map(|(engine, name)| (engine, logs.join(name)));
             let _ = reply.send(logs::first(found).unwrap_or_else(Reply::Failed));
         });
     }
 
-    /// Names of the logs that may be meant, the likeliest first.
-    fn logged(&self, reference: Option<&str>) -> Result<Vec<String>, Failure> {
-        let log = |running: &RunningJob| log_name(&running.work.want.engine, &running.job.task);
+    /// Engines and names of the logs that may be meant, the likeliest first.
+    fn logged(&self, reference: Option<&str>) -> Result<Vec<(Id, String)>, Failure> {
+        let log = |running: &RunningJob| {
+            let engine = running.work.want.engine;
+            (engine, log_name(&engine, &running.job.task))
+        };
+        let built = |engine| (engine, logs::built(&engine));
+        let validated = |engine| (engine, logs::validated(&engine));
         let history = self.store.history();
         let Some(reference) = reference else {
-            let ended = history.into_iter().map(|finished| logs::built(&finished.engine));
+            let ended = history.into_iter().map(|finished| built(finished.engine));
             return Ok(self.jobs.running().iter().map(log).chain(ended).collect());
         };
         let entry = match self.entry(reference) {
             Ok(entry) => entry,
             // It may be an engine's key.
             Err(failure) => {
-                let key = self.engine(reference).map_err(|_| failure)?.to_string();
-                return Ok(vec![logs::built(&key), logs::validated(&key)]);
+                let key = self.engine(reference).map_err(|_| failure)?;
+                return Ok(vec![built(key), validated(key)]);
             }
         };
-        let of_entry = |weights: &str| entry.weights_id.as_deref() == Some(weights);
+        let of_entry = |weights| entry.weights_id == Some(weights);
         let running = self.jobs.running().iter();
-        let running = running.filter(|running| of_entry(&running.work.want.weights.to_string()));
-        let ended = history.iter().filter(|finished| of_entry(&finished.weights_id));
-        let keys = || entry.engines.iter().map(|engine| &engine.key);
+        let running = running.filter(|running| of_entry(running.work.want.weights));
+        let ended = history.iter().filter(|finished| of_entry(finished.weights_id));
+        let keys = || entry.engines.iter().map(|engine| engine.key);
         Ok(running
             .map(log)
-            .chain(ended.map(|finished| logs::built(&finished.engine)))
-            .chain(keys().map(|key| logs::built(key)))
-            .chain(keys().map(|key| logs::validated(key)))
+            .chain(ended.map(|finished| built(finished.engine)))
+            .chain(keys().map(built))
+            .chain(keys().map(validated))
             .collect())
     }
 }

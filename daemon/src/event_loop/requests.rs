@@ -2,7 +2,7 @@
 
 use checkpoint::Id;
 use engine::Removal;
-use protocol::{Checkpoint, Failure, Reply, Request, Shape, State};
+use protocol::{Checkpoint, EntryKey, Failure, Reply, Request, Shape, State};
 use tokio::{sync::oneshot, time::Duration};
 
 use crate::{
@@ -40,7 +40,7 @@ impl Owners {
             }
             Request::FindRuntime => return self.look_for_runtime(Some(reply)),
             Request::Shapes { signature, shapes } => {
-                return send(reply, self.record_shapes_asked(&signature, &shapes));
+                return send(reply, self.record_shapes_asked(signature, &shapes));
             }
             Request::Pin { reference } => return send(reply, self.record_pin(&reference, true)),
             Request::Unpin { reference } => return send(reply, self.record_pin(&reference, false)),
@@ -72,7 +72,7 @@ impl Owners {
         self.changed();
     }
 
-    fn record_build(&mut self, reference: &str, now: bool) -> Result<String, Failure> {
+    fn record_build(&mut self, reference: &str, now: bool) -> Result<EntryKey, Failure> {
         let entry = self.entry(reference)?;
         self.library.record_use(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
@@ -94,10 +94,10 @@ impl Owners {
                 )));
             }
         }
-        Ok(entry.key().to_owned())
+        Ok(entry.key())
     }
 
-    fn record_retry(&mut self, reference: &str) -> Result<String, Failure> {
+    fn record_retry(&mut self, reference: &str) -> Result<EntryKey, Failure> {
         let entry = self.entry(reference)?;
         if entry.state != State::Rejected {
             return self.record_build(reference, false);
@@ -106,15 +106,14 @@ impl Owners {
         let paths = paths.filter(|path| entry.locations.contains(&text(path)));
         let paths: Vec<_> = paths.map(|path| path.to_path_buf()).collect();
         self.inventory.reread(&paths);
-        Ok(entry.key().to_owned())
+        Ok(entry.key())
     }
 
     /// The engines that this checkpoint should have, whether it has them or not.
     fn engines_for(&self, entry: &Checkpoint) -> Vec<Id> {
         let snapshot = self.snapshot();
         let held = snapshot.catalogue.held();
-        let weights = entry.weights_id.as_deref().and_then(|id| id.parse().ok());
-        let Some(held) = weights.and_then(|weights: Id| held.get(&weights)) else {
+        let Some(held) = entry.weights_id.and_then(|weights| held.get(&weights)) else {
             return Vec::new();
         };
         snapshot.desired(held).iter().map(|desired| desired.engine).collect()
@@ -163,10 +162,9 @@ impl Owners {
     /// A front end tells what it was asked for.
     pub(crate) fn record_shapes_asked(
         &mut self,
-        signature: &str,
+        signature: Id,
         shapes: &[Shape],
     ) -> Result<Reply, Failure> {
-        let signature = signature.parse().map_err(|error| other(&format!("{error}")))?;
         if let Some(problem) = shapes.iter().find_map(Shape::problem) {
             return Err(other(&problem));
         }
@@ -181,5 +179,5 @@ pub(super) fn send(reply: oneshot::Sender<Reply>, answer: Result<Reply, Failure>
 
 /// The keys of an entry's engines.
 fn engine_keys(entry: &Checkpoint) -> Vec<Id> {
-    entry.engines.iter().filter_map(|engine| engine.key.parse().ok()).collect()
+    entry.engines.iter().map(|engine| engine.key).collect()
 }

@@ -6,25 +6,25 @@ use std::{
     path::PathBuf,
 };
 
+use checkpoint::Id;
 use protocol::{Failure, JobLog, Reply};
 
 /// What is sent of a log at most, from its end.
 const SENT_BYTES: u64 = 1 << 20;
 
-pub(crate) fn built(engine: &str) -> String {
+pub(crate) fn built(engine: &Id) -> String {
     format!("{engine}.log")
 }
 
-pub(crate) fn validated(engine: &str) -> String {
+pub(crate) fn validated(engine: &Id) -> String {
     format!("{engine}-validation.log")
 }
 
-pub(crate) fn first(logs: impl Iterator<Item = PathBuf>) -> Result<Reply, Failure> {
-    for path in logs {
+/// The first of these that is there.
+pub(crate) fn first(logs: impl Iterator<Item = (Id, PathBuf)>) -> Result<Reply, Failure> {
+    for (engine, path) in logs {
         match tail(&path) {
             Ok((text, is_cut)) => {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy();
-                let engine = name.split('-').next().unwrap_or_default().to_owned();
                 return Ok(Reply::Log(JobLog {
                     engine,
                     path: path.to_string_lossy().into_owned(),

@@ -68,8 +68,8 @@ impl RunningJob {
             Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
         };
         Finished {
-            engine: self.job.spec.key().to_string(),
-            weights_id: self.work.want.weights.to_string(),
+            engine: self.job.spec.key(),
+            weights_id: self.work.want.weights,
             location: self.location.clone(),
             preset: self.work.want.label(),
             outcome,

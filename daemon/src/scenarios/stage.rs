@@ -13,7 +13,7 @@ use std::{
 
 use config::{BuildWhen, Config, EngineKind, Rule};
 use engine::{Job, Library, Parameter, Phase, Progress, Runtime, Task};
-use protocol::{Checkpoint, GpuProcess, GpuReading, Reply, Request, State};
+use protocol::{Checkpoint, EntryKey, GpuProcess, GpuReading, Reply, Request, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -214,7 +214,7 @@ impl Stage {
     }
 
     /// The entries of `list`.
-    pub(crate) fn list(&self) -> &BTreeMap<String, Checkpoint> {
+    pub(crate) fn list(&self) -> &BTreeMap<EntryKey, Checkpoint> {
         self.owners.clients.list(&self.owners.snapshot())
     }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Instant
 
 use anyhow::{Context, Result, bail};
 use config::units::measured_time;
-use protocol::{Checkpoint, Client};
+use protocol::{Checkpoint, Client, Id};
 use tempfile::TempDir;
 
 use crate::{
@@ -101,7 +101,7 @@ fn second(
     daemon: &mut Daemon,
     client: &mut Client,
     first: &Path,
-    before: &BTreeSet<String>,
+    before: &BTreeSet<Id>,
 ) -> Result<()> {
     say("adding a second checkpoint of the kind");
     let second = models::another(first)?;
@@ -117,9 +117,9 @@ fn second(
 }
 
 /// The keys of all engines, which every checkpoint must have.
-fn engines(client: &mut Client) -> Result<BTreeSet<String>> {
+fn engines(client: &mut Client) -> Result<BTreeSet<Id>> {
     let mut all = daemon::list(client)?.into_iter().map(|Checkpoint { engines, .. }| {
-        engines.iter().map(|engine| engine.key.clone()).collect::<BTreeSet<_>>()
+        engines.iter().map(|engine| engine.key).collect::<BTreeSet<_>>()
     });
     let first = all.next().filter(|engines| !engines.is_empty()).context("no engine was built")?;
     if all.all(|engines| engines == first) {

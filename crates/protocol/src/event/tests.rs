@@ -1,5 +1,11 @@
+use checkpoint::Id;
+
 use super::*;
 use crate::{Daemon, GpuReading, Task};
+
+fn id(digit: char) -> Id {
+    digit.to_string().repeat(64).parse().unwrap()
+}
 
 fn status() -> Status {
     Status {
@@ -25,7 +31,7 @@ fn status() -> Status {
 fn building(percent: u8, elapsed_s: u64) -> Building {
     Building {
         task: Task::Build,
-        weights_id: "a".into(),
+        weights_id: id('a'),
         preset: "default".into(),
         phase: "build".into(),
         percent,
@@ -34,9 +40,9 @@ fn building(percent: u8, elapsed_s: u64) -> Building {
     }
 }
 
-fn entry(id: &str, state: State) -> Checkpoint {
+fn entry(digit: char, state: State) -> Checkpoint {
     Checkpoint {
-        weights_id: Some(id.into()),
+        weights_id: Some(id(digit)),
         unet_id: None,
         architecture: None,
         state,
@@ -47,8 +53,8 @@ fn entry(id: &str, state: State) -> Checkpoint {
     }
 }
 
-fn keyed(entries: &[Checkpoint]) -> BTreeMap<String, Checkpoint> {
-    entries.iter().map(|entry| (entry.key().to_owned(), entry.clone())).collect()
+fn keyed(entries: &[Checkpoint]) -> BTreeMap<EntryKey, Checkpoint> {
+    entries.iter().map(|entry| (entry.key(), entry.clone())).collect()
 }
 
 /// Changes one thing.
@@ -78,7 +84,7 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("gate", |s| s.gate = Some("paused".into())),
         ("queue", |s| {
             s.queue = vec![Queued {
-                weights_id: "a".into(),
+                weights_id: id('a'),
                 preset: "default".into(),
                 why: "no engine yet".into(),
                 reason: "next".into(),
@@ -149,14 +155,14 @@ fn time_that_passes_is_no_event() {
 #[test]
 fn a_list_is_followed_by_its_changes() {
     let before =
-        keyed(&[entry("a", State::Queued), entry("b", State::Ready), entry("c", State::Ready)]);
+        keyed(&[entry('a', State::Queued), entry('b', State::Ready), entry('c', State::Ready)]);
     let now =
-        keyed(&[entry("a", State::Ready), entry("b", State::Ready), entry("d", State::Queued)]);
+        keyed(&[entry('a', State::Ready), entry('b', State::Ready), entry('d', State::Queued)]);
     let changes = list_changes(&before, &now);
     let expected = [
-        Event::Checkpoint(entry("a", State::Ready)),
-        Event::Checkpoint(entry("d", State::Queued)),
-        Event::Gone("c".into()),
+        Event::Checkpoint(entry('a', State::Ready)),
+        Event::Checkpoint(entry('d', State::Queued)),
+        Event::Gone(EntryKey::Weights(id('c'))),
     ];
     assert_eq!(changes, expected);
     let mut overview = Overview::default();
@@ -169,7 +175,7 @@ fn a_list_is_followed_by_its_changes() {
 #[test]
 fn before_everything_was_told_a_change_means_nothing() {
     let mut overview = Overview::default();
-    overview.apply(Event::Checkpoint(entry("a", State::Ready)));
+    overview.apply(Event::Checkpoint(entry('a', State::Ready)));
     overview.apply(Event::Paused(true));
     assert_eq!(overview, Overview::default());
 }

@@ -4,7 +4,7 @@
 mod replies;
 mod samples;
 
-use protocol::{Event, Hello, Image, Request};
+use protocol::{EntryKey, Event, Hello, Image, Request};
 
 use samples::{building, checkpoint, id, shape, status};
 
@@ -79,7 +79,7 @@ fn events() {
     let all = [
         Event::State { status: Box::new(status()), checkpoints: vec![checkpoint()] },
         Event::Checkpoint(checkpoint()),
-        Event::Gone(id('9')),
+        Event::Gone(EntryKey::Weights(id('9'))),
         Event::Building(building()),
         Event::Queue(status().queue),
         Event::Paused(true),

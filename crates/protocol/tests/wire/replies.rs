@@ -60,8 +60,9 @@ fn replies() {
 }
 
 /// As a former release kept it in its history.
-const TRIED: &str = r#"{"engine":"0","weights_id":"9","location":"/m/a","preset":"default",
-    "outcome":"tried","reason":null,"seconds":41,"bytes":null,"ended_at":7}"#;
+const TRIED: &str = r#"{"engine":"0000000000000000000000000000000000000000000000000000000000000000",
+    "weights_id":"9999999999999999999999999999999999999999999999999999999999999999","location":"/m/a",
+    "preset":"default","outcome":"tried","reason":null,"seconds":41,"bytes":null,"ended_at":7}"#;
 
 #[test]
 fn what_was_tried_in_a_former_release_was_validated() {

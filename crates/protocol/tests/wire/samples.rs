@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Coming, Daemon, Engine, Gpu, GpuProcess, GpuReading, Limit, ModelsDir,
-    Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable, Validation,
+    Building, Checkpoint, Coming, Daemon, Engine, Gpu, GpuProcess, GpuReading, Id, Limit,
+    ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable, Validation,
 };
 
 const STATES: [State; 11] = [
@@ -21,9 +21,9 @@ const STATES: [State; 11] = [
     State::Retired,
 ];
 
-/// 64 hex digits.
-pub(crate) fn id(digit: char) -> String {
-    digit.to_string().repeat(64)
+/// 64 times this hex digit.
+pub(crate) fn id(digit: char) -> Id {
+    digit.to_string().repeat(64).parse().unwrap()
 }
 
 pub(crate) fn shape() -> Shape {

@@ -12,7 +12,7 @@ struct Told(broadcast::Sender<Line>);
 
 impl Service for Told {
     async fn ask(&self, _: Request) -> Reply {
-        Reply::Removed("asked".into())
+        Reply::Removed([7; 32].into())
     }
 
     async fn watch(&self) -> (Line, broadcast::Receiver<Line>) {

@@ -50,8 +50,8 @@ fn learned() -> Learned {
     shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 1_795_000_000);
     shapes.note(&[Shape { width: 1024, height: 1024, batch: 1 }], 1_795_000_001);
     let ended = |outcome, bytes, reason: Option<&str>| Finished {
-        engine: id(4).to_string(),
-        weights_id: id(1).to_string(),
+        engine: id(4),
+        weights_id: id(1),
         location: "/m/a.safetensors".into(),
         preset: "default".into(),
         outcome,

@@ -68,8 +68,8 @@ fn the_newest_of_the_history_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = Disk::open(dir.path()).unwrap();
     let ended = |ended_at| Finished {
-        engine: "e".into(),
-        weights_id: "w".into(),
+        engine: [4; 32].into(),
+        weights_id: [1; 32].into(),
         location: "/m/a".into(),
         preset: "default".into(),
         outcome: protocol::Outcome::Built,

@@ -59,7 +59,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     stop.store(true, Ordering::SeqCst);
     let busy = resident(daemon.pid())?;
     let list = daemon::list(&mut client)?.into_iter();
-    let expected = list.map(|entry| (entry.key().to_owned(), entry)).collect();
+    let expected = list.map(|entry| (entry.key(), entry)).collect();
     let up_to_date = || {
         let is_right =
             |known: &&Followed| known.lock().is_ok_and(|known| known.checkpoints == expected);

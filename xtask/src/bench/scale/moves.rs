@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use config::units::measured_time;
-use protocol::{Checkpoint, Client, State, question};
+use protocol::{Checkpoint, Client, EntryKey, Id, State, question};
 
 use super::super::{
     disk::Disk,
@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What no move may change.
 struct Followed {
     client: Client,
-    engines: BTreeMap<String, Vec<String>>,
+    engines: BTreeMap<EntryKey, Vec<Id>>,
 }
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
@@ -148,12 +148,12 @@ fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
     daemon::list(client)
 }
 
-fn queue(client: &mut Client) -> Result<BTreeSet<String>> {
+fn queue(client: &mut Client) -> Result<BTreeSet<Id>> {
     let queue = daemon::status(client)?.queue;
     Ok(queue.into_iter().map(|queued| queued.weights_id).collect())
 }
 
-fn engines(list: &[Checkpoint]) -> BTreeMap<String, Vec<String>> {
-    let keys = |c: &Checkpoint| c.engines.iter().map(|engine| engine.key.clone()).collect();
-    list.iter().map(|checkpoint| (checkpoint.key().to_owned(), keys(checkpoint))).collect()
+fn engines(list: &[Checkpoint]) -> BTreeMap<EntryKey, Vec<Id>> {
+    let keys = |c: &Checkpoint| c.engines.iter().map(|engine| engine.key).collect();
+    list.iter().map(|checkpoint| (checkpoint.key(), keys(checkpoint))).collect()
 }
