@@ -3,7 +3,7 @@
 mod dispatch;
 
 use checkpoint::Id;
-use engine::{Removal, Usage};
+use engine::Usage;
 use protocol::{Event, Failure, Garbage, Reply};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -12,7 +12,7 @@ use crate::{
     api::{About, Asked, other, status, view},
     jobs::Ended,
     owners::Owners,
-    planner::{Errand, Eviction, News, Want, plan},
+    planner::{Errand, Eviction, Grounds, News, Stop, Want, plan},
     publish::{index, places},
     timers::passed,
 };
@@ -77,11 +77,11 @@ impl Owners {
     }
 
     /// Ends a job under way and its worker.
-    fn end(&mut self, job: Id, why: &str) {
+    fn end(&mut self, job: Id, why: &Stop) {
         let Some(mut running) = self.jobs.record_end(job) else { return };
         info!(engine = %running.work.want.engine.short(), "stopping the job: {why}");
         if running.work.want.errand == Errand::Build {
-            self.record_history(&running, Ended::Abandoned(why));
+            self.record_history(&running, Ended::Abandoned(&why.to_string()));
         }
         if let Some(client) = running.client.take() {
             let _ = client.send(Reply::Failed(other(&format!("not materialized: {why}"))));
@@ -90,8 +90,8 @@ impl Owners {
 
     /// Removes an engine. One that can't be removed is tried again the next time.
     fn evict(&mut self, eviction: Eviction, garbage: &mut Vec<Garbage>) {
-        let is_garbage = matches!(eviction.removal, Removal::Superseded | Removal::Orphaned);
-        match self.library.remove(&eviction.engine, eviction.removal) {
+        let is_garbage = matches!(eviction.grounds, Grounds::Superseded(_) | Grounds::Orphaned(_));
+        match self.library.remove(&eviction.engine, eviction.grounds.removal()) {
             Ok(()) if is_garbage => garbage.push(self.snapshot().as_garbage(eviction)),
             Ok(()) => {}
             Err(error) => warn!("{error:#}"),

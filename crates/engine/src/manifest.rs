@@ -8,7 +8,7 @@ use crate::{Accumulation, Built, EngineSpec, Validation, Weights};
 /// Raised when a manifest's meaning changes.
 pub(super) const FORMAT: u32 = 4;
 
-/// The one before, whose engines may still serve. Its shared engines had to be refitted.
+/// The one before, whose engines may still serve. Nobody can use its shared engines any more.
 pub(super) const FORMER_FORMAT: u32 = 3;
 
 /// What is kept beside every engine: the truth about it.
@@ -74,7 +74,7 @@ impl Manifest {
         }
     }
 
-    /// Whether it is of the kind that had to be refitted, which nobody can use any more.
+    /// Whether it is a former release's shared engine, which nobody can use any more.
     pub fn is_retired(&self) -> bool {
         self.is_former() && matches!(self.spec.weights, Weights::Shared(_))
     }

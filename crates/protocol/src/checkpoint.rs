@@ -31,8 +31,7 @@ pub enum State {
     Away,
     /// No file has these weights any more; its engines are kept for a while.
     Orphaned,
-    /// An engine of an earlier release that needed refitting and is no longer used; it is deleted once a new one
-    /// exists.
+    /// A shared engine of an earlier release, which is no longer used; it is deleted once a new one exists.
     Retired,
 }
 

@@ -6,15 +6,12 @@ use checkpoint::Id;
 use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
 use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
-use super::text;
+use super::{reason::Gap, text};
 use crate::{
     gate::Gpu,
     inventory::{Held, Identity},
     planner::Snapshot,
 };
-
-/// Sizes are multiples of this, as the preset's steps are.
-const STEP: u64 = 64;
 
 /// How the passes over an image would be served for a checkpoint.
 pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) -> Coverage {
@@ -91,13 +88,12 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
         return coverage;
     }
     if let Some(beyond) = beyond {
-        coverage.problem = Some(format!("{beyond}; PyTorch computes it"));
+        coverage.problem = Some(beyond.to_string());
         return coverage;
     }
     if desired.is_empty() {
-        let why = snapshot.target().as_ref().err().map(ToString::to_string);
-        let off = || "a rule of the configuration wants no engine for it".to_owned();
-        coverage.problem = Some(why.unwrap_or_else(off));
+        let why = snapshot.target().as_ref().err().map_or(Gap::NotWanted, Gap::NoRuntime);
+        coverage.problem = Some(why.to_string());
         return coverage;
     }
     let coming = desired.iter().map(|desired| &desired.wanted);
@@ -107,47 +103,31 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
         coverage.preset = wanted.presets.get(profile).cloned();
         coverage.profile = Some(profile);
         coverage.fixed = wanted.spec.profiles[profile].is_fixed();
-        coverage.problem = Some("once its engine is built".to_owned());
+        coverage.problem = Some(Gap::Coming.to_string());
         return coverage;
     }
     let profiles = coming.flat_map(|wanted| wanted.presets.iter().zip(&wanted.spec.profiles));
-    let misfits = profiles.map(|(preset, profile)| {
-        format!("{preset}: {}", profile.misfits(&pass, architecture.kind).join(", "))
-    });
-    let misfits: Vec<_> = misfits.collect();
-    coverage.problem = Some(format!("{}. {}", misfits.join("; "), advice(&pass)));
+    let misfits = profiles
+        .map(|(preset, profile)| (preset.clone(), profile.misfits(&pass, architecture.kind)));
+    coverage.problem = Some(Gap::Misfits(misfits.collect(), pass).to_string());
     coverage
 }
 
 impl Snapshot<'_> {
     /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
-    fn beyond(&self, manifest: &Manifest, unet: &Id, pixels: u64) -> Option<String> {
+    fn beyond<'a>(&'a self, manifest: &'a Manifest, unet: &Id, pixels: u64) -> Option<Gap<'a>> {
         let mut limits = self
             .found_on_models(manifest)
             .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
         if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
-            return Some(format!(
-                "engine {} gives NaN or infinity on {} for images of more than {} pixels (found with {})",
-                manifest.key.short(),
-                gpu.name,
-                limit.pixels,
-                limit.input
-            ));
+            return Some(Gap::TooLarge(manifest.key, gpu, limit));
         }
         let seen = self.unusable.get(&(manifest.key, *unet))?;
         let is_here = |seen: &&Unusable| {
             let is_it = |gpu: &Gpu| gpu.name == seen.gpu && gpu.driver == seen.driver;
             self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
         };
-        seen.iter().find(is_here).map(|seen| {
-            format!(
-                "engine {} gave NaN or infinity on {} at {}x{} with this checkpoint",
-                manifest.key.short(),
-                seen.gpu,
-                seen.width,
-                seen.height
-            )
-        })
+        seen.iter().find(is_here).map(|seen| Gap::Unusable(manifest.key, seen))
     }
 
     /// How long a call of this shape was measured to take on a GPU that is here.
@@ -161,19 +141,6 @@ impl Snapshot<'_> {
         let newest = manifest.validations.iter().rev().find(here)?;
         newest.findings.speeds.iter().find(is_it).map(|speed| speed.milliseconds)
     }
-}
-
-/// The preset that would do.
-fn advice(pass: &Pass) -> String {
-    let up = |value: u64, step| value.div_ceil(step) * step;
-    format!(
-        "A preset that reaches width {}, height {}, batch {} and {} tokens would do, with a rule \
-         that gives it to this checkpoint",
-        up(pass.width, STEP),
-        up(pass.height, STEP),
-        pass.batch,
-        up(pass.tokens, 75)
-    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod coverage;
 pub(crate) mod line;
 pub(crate) mod outlook;
+mod reason;
 pub(crate) mod reference;
 pub(crate) mod server;
 pub(crate) mod socket;

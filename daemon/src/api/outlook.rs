@@ -6,26 +6,27 @@ use checkpoint::Id;
 use engine::Manifest;
 use protocol::{Coming, State};
 
+use super::reason::Reason;
 use crate::{
     inventory::{Content, Held, Outcome},
-    planner::{Judgement, Place, Setback, Snapshot, Want},
+    planner::{NoRuntime, Place, Setback, Snapshot, Wait, Want},
 };
 
 /// Every path whose content is not known, or of no use, and why.
 pub(crate) fn unread<'a>(
     snapshot: &Snapshot<'a>,
-) -> impl Iterator<Item = (&'a Path, State, Option<&'a str>)> {
+) -> impl Iterator<Item = (&'a Path, State, Option<Reason<'a>>)> {
     let unread = snapshot.catalogue.files().filter_map(|file| {
         let (state, reason) = match &file.content {
             Content::Settling { .. } => (State::Settling, None),
-            Content::Unread => (State::Identifying, Some("waits to be read")),
+            Content::Unread => (State::Identifying, Some(Reason::Unread)),
             Content::Reading => (State::Identifying, None),
             Content::Read(Outcome::Rejected(why) | Outcome::Unreadable(why)) => {
-                (State::Rejected, Some(why.as_str()))
+                (State::Rejected, Some(Reason::Rejected(why)))
             }
             Content::Read(Outcome::Identified(_)) => return None,
         };
-        Some(file.paths.iter().map(move |path| (&**path, state, reason)))
+        Some(file.paths.iter().map(move |path| (&**path, state, reason.clone())))
     });
     unread.flatten()
 }
@@ -34,7 +35,7 @@ pub(crate) fn unread<'a>(
 pub(crate) struct Outlook<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
     /// Why there is nothing to build with.
-    problem: Option<String>,
+    problem: Option<&'a NoRuntime>,
     turns: Turns<'a>,
 }
 
@@ -44,26 +45,25 @@ impl<'a> Outlook<'a> {
         for (turn, want) in turns(queue) {
             by_engine.entry(want.engine).or_insert((turn, want));
         }
-        let problem = snapshot.target().as_ref().err().map(ToString::to_string);
+        let problem = snapshot.target().as_ref().err();
         Self { snapshot, problem, turns: by_engine }
     }
 
     /// How far this checkpoint has come, and why: as far as the engine of its presets that is the least far.
-    pub(crate) fn state(&self, held: &Held<'_>, has_engine: bool) -> (State, Option<String>) {
-        if self.problem.is_some() {
+    pub(crate) fn state(&self, held: &Held<'_>, has_engine: bool) -> (State, Option<Reason<'a>>) {
+        if let Some(problem) = self.problem {
             let state = if has_engine { State::Ready } else { State::Queued };
-            return (state, self.problem.clone());
+            return (state, Some(Reason::NoRuntime(problem)));
         }
         let desired = self.snapshot.desired(held);
         let open = desired.iter().filter(|desired| desired.is_open());
         let states = open.map(|desired| self.engine_state(held, &desired.engine));
-        states.min_by_key(|(state, reason)| (order(*state), reason.is_none())).unwrap_or_else(
-            || (State::Off, Some("a rule of the configuration wants no engine for it".to_owned())),
-        )
+        let least = states.min_by_key(|(state, reason)| (order(*state), reason.is_none()));
+        least.unwrap_or((State::Off, Some(Reason::NotWanted)))
     }
 
     /// How far an engine that it should have has come, and why.
-    pub(crate) fn engine_state(&self, held: &Held<'_>, engine: &Id) -> (State, Option<String>) {
+    pub(crate) fn engine_state(&self, held: &Held<'_>, engine: &Id) -> (State, Option<Reason<'a>>) {
         let Self { snapshot, turns, .. } = self;
         if let Some(manifest) = snapshot.library.manifests().get(engine) {
             return published(snapshot, held, manifest, turns);
@@ -71,16 +71,16 @@ impl<'a> Outlook<'a> {
         if snapshot.is_worked_on(engine) {
             return (State::Building, None);
         }
-        let short = held.identity.ids.weights.short();
         match snapshot.setbacks.get(engine) {
-            Some(Setback::Failed(why)) => (State::Failed, Some(why.clone())),
-            Some(Setback::Removed) => (
-                State::Off,
-                Some(format!("its engine was removed; `sdtrtctl build {short}` builds it again")),
-            ),
+            Some(Setback::Failed(why)) => (State::Failed, Some(Reason::Failed(why))),
+            Some(Setback::Removed) => {
+                (State::Off, Some(Reason::Removed(held.identity.ids.weights)))
+            }
             None => (
                 State::Queued,
-                turns.get(engine).map(|(turn, want)| waits_for(snapshot, *turn, want)),
+                turns
+                    .get(engine)
+                    .map(|(turn, want)| Reason::Waits(waits_for(snapshot, *turn, want))),
             ),
         }
     }
@@ -94,7 +94,7 @@ impl<'a> Outlook<'a> {
                 presets: desired.wanted.presets.clone(),
                 fixed: desired.wanted.shape,
                 state,
-                reason,
+                reason: reason.map(|why| why.to_string()),
             })
         });
         coming.collect()
@@ -113,30 +113,27 @@ fn order(state: State) -> u8 {
 }
 
 /// Of a checkpoint whose engine is there.
-fn published(
-    snapshot: &Snapshot<'_>,
+fn published<'a>(
+    snapshot: &'a Snapshot<'a>,
     held: &Held<'_>,
-    manifest: &Manifest,
-    turns: &Turns<'_>,
-) -> (State, Option<String>) {
+    manifest: &'a Manifest,
+    turns: &Turns<'a>,
+) -> (State, Option<Reason<'a>>) {
     let engine = manifest.key;
     if snapshot.is_unvalidated(manifest) {
         let is_validated_now = snapshot.is_worked_on(&engine);
         let turn = turns.get(&engine).filter(|_| !is_validated_now);
-        let wait = turn.map_or(String::new(), |(turn, want)| {
-            format!("; {}", waits_for(snapshot, *turn, want))
-        });
+        let wait = turn.map(|(turn, want)| waits_for(snapshot, *turn, want));
         let state = if is_validated_now { State::Building } else { State::Queued };
-        return (state, Some(format!("to be validated on the GPU{wait}")));
+        return (state, Some(Reason::Unvalidated(wait)));
     }
     let judged = snapshot.judgement(manifest, &held.identity.ids.unet);
     if let Some(wrong) = judged.filter(|judged| !judged.proof.holds()) {
-        return (State::Failed, Some(disproof(&wrong)));
+        return (State::Failed, Some(Reason::Wrong(wrong)));
     }
-    let unvalidated = snapshot.validation_failure(&engine).map(|(gpu, why)| {
-        let short = held.identity.ids.weights.short();
-        format!("not validated on {}: {why}; `sdtrtctl retry {short}` tries again", gpu.name)
-    });
+    let failure = snapshot.validation_failure(&engine);
+    let weights = held.identity.ids.weights;
+    let unvalidated = failure.map(|(gpu, why)| Reason::ValidationFailed(weights, gpu, why));
     (State::Ready, unvalidated)
 }
 
@@ -154,25 +151,12 @@ pub(crate) fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
 }
 
 /// What a job waits for.
-pub(crate) fn waits_for(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> String {
+pub(crate) fn waits_for<'a>(snapshot: &'a Snapshot<'_>, turn: usize, want: &'a Want) -> Wait<'a> {
     if let Some(obstacle) = &want.obstacle {
-        return obstacle.to_string();
+        return Wait::Obstacle(obstacle);
     }
     match turn {
         0 => snapshot.awaited(want),
-        turn => format!("{turn} more before it"),
+        turn => Wait::Turn(turn),
     }
-}
-
-/// Why an engine is not used that was found to be wrong.
-fn disproof(Judgement { proof, gpu }: &Judgement<'_>) -> String {
-    let error = proof.relative_error.map_or("no number".to_owned(), |error| format!("{error:.1e}"));
-    let expected = match gpu {
-        Some(gpu) => format!("fp32 results on {}, and none is used", gpu.name),
-        None => "PyTorch's results in the web UI, which uses none".to_owned(),
-    };
-    format!(
-        "its engine was {error} off {expected} past {:.0e}: PyTorch computes instead",
-        proof.bound
-    )
 }

@@ -93,8 +93,8 @@ fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
     Queued {
         weights_id: want.weights,
         preset: want.label(),
-        why: want.why.clone(),
-        reason: waits_for(snapshot, turn, want),
+        why: want.why.to_string(),
+        reason: waits_for(snapshot, turn, want).to_string(),
     }
 }
 

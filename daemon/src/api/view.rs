@@ -12,6 +12,7 @@ use protocol::{Checkpoint, Engine, EntryKey, Proof as Shown, State};
 
 use super::{
     outlook::{Outlook, unread},
+    reason::{Outdated, Reason},
     text,
 };
 use crate::{
@@ -36,7 +37,7 @@ pub(crate) fn checkpoints(
         unet_id: None,
         architecture: None,
         state,
-        reason: reason.map(str::to_owned),
+        reason: reason.map(|why| why.to_string()),
         locations: vec![text(path)],
         engines: Vec::new(),
         coming: Vec::new(),
@@ -98,7 +99,7 @@ fn identified(
         unet_id: Some(identity.ids.unet),
         architecture: Some(identity.architecture.kind.to_string()),
         state,
-        reason,
+        reason: reason.map(|why| why.to_string()),
         locations: held.paths.iter().map(|path| text(path)).collect(),
         engines: engines
             .iter()
@@ -113,26 +114,17 @@ fn has_engine(engines: &[&Manifest]) -> bool {
 }
 
 /// How it stands with engines whose content lies nowhere, and why.
-fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, String) {
+fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, Reason<'static>) {
     if engines.iter().all(|manifest| manifest.is_retired()) {
-        return (State::Retired, RETIRED.to_owned());
+        return (State::Retired, Reason::Retired);
     }
     // What was gone before is not on a disk that went later.
     let is_orphaned = |manifest: &&Manifest| snapshot.usage(manifest).orphaned_since.is_some();
     if snapshot.incomplete && !engines.iter().all(is_orphaned) {
-        let reason = "its file may be on a disk that is away, or in a folder that can't be looked into: \
-                      `sdtrtctl status` says which; its engines are kept";
-        return (State::Away, reason.to_owned());
+        return (State::Away, Reason::Away);
     }
-    let days = snapshot.config.orphan_days;
-    let reason =
-        format!("no file has this content; its engines are kept for {days} days, in case one does");
-    (State::Orphaned, reason)
+    (State::Orphaned, Reason::Orphaned(snapshot.config.orphan_days))
 }
-
-/// Why nobody uses an engine any more.
-const RETIRED: &str = "a former release built it, and it had to be refitted: it is not used any more, and goes \
-                       once a new one of its architecture is there";
 
 /// The same as the checkpoint that the first of them was built from.
 fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Checkpoint> {
@@ -146,7 +138,7 @@ fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Chec
         },
         architecture: Some(first.spec.architecture.kind.to_string()),
         state,
-        reason: Some(reason),
+        reason: Some(reason.to_string()),
         locations: Vec::new(),
         engines: engines
             .iter()
@@ -200,7 +192,7 @@ fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], une
         flavour: manifest.spec.flavour.clone(),
         version: manifest.spec.version.clone(),
         compute_capabilities: manifest.spec.compute_capability_names(),
-        outdated: outdated(manifest, desired),
+        outdated: outdated(manifest, desired).map(|why| why.to_string()),
         pinned: usage.pinned,
         built_at: manifest.built_at,
         last_used: usage.last_used,
@@ -209,9 +201,9 @@ fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], une
 }
 
 /// What has changed since an engine was built that is none of those that there should be.
-fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<String> {
+fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<Outdated> {
     if manifest.is_retired() {
-        return Some("it needs refitting, which this version no longer does".to_owned());
+        return Some(Outdated::Retired);
     }
     if desired.is_empty() || desired.iter().any(|desired| desired.engine == manifest.key) {
         return None;
@@ -219,10 +211,8 @@ fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<String> {
     let is_successor =
         |desired: &&Desired| desired.is_for(&manifest.presets, &manifest.spec.profiles);
     let successor = desired.iter().find(is_successor);
-    Some(successor.map_or_else(
-        || "not wanted any more".to_owned(),
-        |desired| difference(&manifest.spec, &desired.wanted.spec),
-    ))
+    let changes = |desired: &Desired| difference(&manifest.spec, &desired.wanted.spec);
+    Some(successor.map_or(Outdated::NotWanted, |desired| Outdated::Changed(changes(desired))))
 }
 
 fn shown_proof(Proof { relative_error, bound }: &Proof) -> Shown {

@@ -6,7 +6,7 @@ use checkpoint::Id;
 use engine::{Manifest, difference};
 
 use super::{
-    Desired, Errand, Obstacle, Snapshot, Want,
+    Cause, Desired, Errand, Obstacle, Snapshot, Want,
     holdings::{of, takes},
     snapshot::Rank,
 };
@@ -72,11 +72,11 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Why this engine is to be built, for people to read. `all` are those of its checkpoint, and `engines`
+    /// Why this engine is to be built. `all` are those of its checkpoint, and `engines`
     /// those that it has.
-    fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> String {
+    fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> Cause {
         if self.asked.contains(&desired.engine) {
-            return "asked for".to_owned();
+            return Cause::Requested;
         }
         let current: BTreeSet<Id> = all.iter().map(|desired| desired.engine).collect();
         let is_before = |manifest: &&&Manifest| {
@@ -85,8 +85,8 @@ impl Snapshot<'_> {
         };
         let before = engines.iter().filter(is_before).max_by_key(|manifest| manifest.built_at);
         before.map_or_else(
-            || "no engine yet".to_owned(),
-            |manifest| difference(&manifest.spec, &desired.wanted.spec),
+            || Cause::Missing,
+            |manifest| Cause::Outdated(difference(&manifest.spec, &desired.wanted.spec)),
         )
     }
 
@@ -99,7 +99,6 @@ impl Snapshot<'_> {
     ) -> Option<Obstacle> {
         let takes = takes(identity, &desired.wanted.spec.weights);
         let room = self.room_obstacle(holdings, identity, takes.disk_bytes);
-        let lacks = || self.lacks(&desired.engine, &takes).map(Obstacle::Passing);
-        room.map(Obstacle::Lasting).or_else(lacks)
+        room.or_else(|| self.lacks(&desired.engine, &takes))
     }
 }

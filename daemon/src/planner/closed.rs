@@ -85,7 +85,7 @@ impl Snapshot<'_> {
 
     /// Whether how the machine is used decides when this is done.
     pub(crate) fn needs_a_look(&self, want: &Want) -> bool {
-        let waits = matches!(want.obstacle, Some(Obstacle::Passing(_)));
+        let waits = want.obstacle.as_ref().is_some_and(|obstacle| !obstacle.is_lasting());
         !self.is_off(&want.engine) && (waits || want.takes.place != Place::Aside)
     }
 
@@ -122,7 +122,7 @@ impl Snapshot<'_> {
     pub(crate) fn no_room(&self, queue: &[Want]) -> Option<String> {
         let is_idle = self.work.is_empty() && self.surveyed;
         let first = queue.first().filter(|_| is_idle)?;
-        let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Lasting(_)));
+        let waits = |want: &Want| want.obstacle.as_ref().is_some_and(Obstacle::is_lasting);
         let obstacle = first.obstacle.as_ref().filter(|_| queue.iter().all(waits));
         obstacle.map(ToString::to_string)
     }

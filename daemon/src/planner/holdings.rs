@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use checkpoint::Id;
-use engine::{Manifest, Removal, Usage, Weights, kernels_folder};
+use engine::{Manifest, Usage, Weights, kernels_folder};
 use protocol::Garbage;
 
-use super::{Eviction, Place, Snapshot, Takes, memory_bytes, room, shared_memory_bytes};
+use super::{
+    Eviction, Grounds, Obstacle, Place, Snapshot, Takes, memory_bytes, room, shared_memory_bytes,
+};
 use crate::{
     inventory::Identity,
     library::LeftoversInUse,
@@ -20,11 +22,11 @@ impl Snapshot<'_> {
         holdings: &Holdings,
         identity: &Identity,
         bytes: u64,
-    ) -> Option<String> {
+    ) -> Option<Obstacle> {
         let taken = self.disk_taken();
         let lacking = holdings.room_for(&ids(identity), bytes + taken).lacking;
         match self.free {
-            Err(error) => Some(error.clone()),
+            Err(error) => Some(Obstacle::UnknownDisk(error.clone())),
             Ok(free) => room::obstacle(bytes, lacking, free.saturating_sub(taken), self.config),
         }
     }
@@ -111,9 +113,9 @@ impl Snapshot<'_> {
 
     /// An engine that goes, as people are told.
     pub(crate) fn as_garbage(&self, eviction: Eviction) -> Garbage {
-        let Eviction { engine, bytes, reason, .. } = eviction;
+        let Eviction { engine, bytes, grounds } = eviction;
         let path = self.library.plan(&engine).to_string_lossy().into_owned();
-        Garbage { path, bytes, reason }
+        Garbage { path, bytes, reason: grounds.to_string() }
     }
 
     /// What files about engines may still be about once those in `gone` are.
@@ -144,21 +146,17 @@ impl Snapshot<'_> {
         let standings = standings(&stored, &self.wanted_engines());
         let grace = self.config.orphan_grace().as_secs();
         let unneeded = stored.iter().filter(|stored| !stored.pinned).filter_map(|stored| {
-            let (removal, reason) = match standings.get(&stored.engine)? {
-                Standing::Superseded(by) => {
-                    (Removal::Superseded, format!("outdated, and {} is there", by.short()))
-                }
+            let grounds = match standings.get(&stored.engine)? {
+                Standing::Superseded(by) => Grounds::Superseded(*by),
                 Standing::Orphaned(since) if now.saturating_sub(*since) >= grace => {
-                    let days = now.saturating_sub(*since) / 86_400;
-                    let reason = format!("no file has had its content for {days} days");
-                    (Removal::Orphaned, reason)
+                    Grounds::Orphaned(now.saturating_sub(*since) / 86_400)
                 }
                 Standing::Orphaned(_)
                 | Standing::Current
                 | Standing::StandIn
                 | Standing::Retired => return None,
             };
-            Some(Eviction { engine: stored.engine, bytes: stored.bytes, removal, reason })
+            Some(Eviction { engine: stored.engine, bytes: stored.bytes, grounds })
         });
         unneeded.collect()
     }

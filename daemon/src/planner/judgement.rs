@@ -7,6 +7,7 @@ use super::{Due, Snapshot};
 use crate::gate::Gpu;
 
 /// What was found of an engine's numbers.
+#[derive(Clone)]
 pub(crate) struct Judgement<'a> {
     pub(crate) proof: &'a Proof,
     /// Where a validation found it; otherwise the web UI did.

@@ -1,10 +1,10 @@
 //! Whether a GPU and the machine have the memory that a job takes.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
-use config::ByteSize;
 use protocol::GpuReading;
 
+use super::Obstacle;
 use crate::gate::computing;
 
 /// What an engine takes beside two bytes for each of its parameters: CUDA itself, and what lies between
@@ -46,48 +46,29 @@ pub fn builders(cores: usize) -> usize {
 
 /// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way
 /// and may still take `others`, if it must. The only job never waits: it may do with less.
-pub fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<String> {
+pub(crate) fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<Obstacle> {
     let free = free.filter(|free| others > 0 && *free < needed.saturating_add(others))?;
-    Some(format!(
-        "waits for memory: up to {} needed besides the {} of running jobs, {} free",
-        size(needed),
-        size(others),
-        size(free)
-    ))
+    Some(Obstacle::Memory { needed, running: others, free })
 }
 
-fn size(bytes: u64) -> impl Display {
-    ByteSize::b(bytes).display().si()
-}
-
-/// What a job that takes `needed` bytes waits for, if it must. `index` is the GPU's place in the list,
+/// What a job that takes `needed` bytes waits for, if it must. `gpu` is the GPU's place in the list,
 /// from 0, and `ran_out` how long ago the job ran out of memory there. What a GPU does not tell is no
 /// reason to wait.
-pub fn shortage(
+pub(crate) fn shortage(
     needed: u64,
-    index: usize,
+    gpu: usize,
     reading: Option<&GpuReading>,
     ran_out: Option<Duration>,
-) -> Option<String> {
-    let gpu = format!("GPU {index}");
+) -> Option<Obstacle> {
     if ran_out.is_some_and(|ago| ago < BACK_OFF) {
-        return Some(format!("{gpu}'s memory has run out; tried once more in a minute"));
+        return Some(Obstacle::RanOut { gpu });
     }
     let reading = reading?;
     if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
-        return Some(format!(
-            "waits for memory of {gpu}: about {} needed, {} free",
-            size(needed),
-            size(free)
-        ));
+        return Some(Obstacle::GpuMemory { gpu, needed, free });
     }
     let others = computing(reading);
-    (ran_out.is_some() && !others.is_empty()).then(|| {
-        format!(
-            "waits to be alone on {gpu}, whose memory has run out: used by {}",
-            others.join(", ")
-        )
-    })
+    (ran_out.is_some() && !others.is_empty()).then_some(Obstacle::Shared { gpu, users: others })
 }
 
 #[cfg(test)]
@@ -135,6 +116,7 @@ mod tests {
             ("later, not looked at", None, s(60), None),
         ] {
             let found = shortage(needed, 1, reading.as_ref(), ran_out);
+            let found = found.map(|why| why.to_string());
             assert_eq!(found.is_some(), expected.is_some(), "{what}: {found:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "{what}");
         }
@@ -148,6 +130,7 @@ mod tests {
         {
             let gb = |gigabytes: u64| gigabytes * 1_000_000_000;
             let found = crowding(memory_bytes(860_000_000), gb(others), free.map(gb));
+            let found = found.map(|why| why.to_string());
             assert_eq!(found.is_some(), expected.is_some(), "{others} {free:?}");
             assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()));
         }

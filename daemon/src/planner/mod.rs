@@ -8,6 +8,7 @@ mod judgement;
 mod memory;
 mod plan;
 mod priority;
+mod reason;
 pub(crate) mod room;
 mod setback;
 mod shapes;
@@ -20,11 +21,11 @@ pub(crate) use closed::Closed;
 pub(crate) use desired::{Desired, DesiredEngines, NoRuntime};
 pub(crate) use holdings::of;
 pub(crate) use judgement::Judgement;
-pub use memory::{
-    BACK_OFF, builders, crowding, gpu_bytes, memory_bytes, shared_memory_bytes, shortage,
-};
+pub use memory::{BACK_OFF, builders, gpu_bytes, memory_bytes, shared_memory_bytes};
+pub(crate) use memory::{crowding, shortage};
 pub(crate) use plan::{Dispatch, Eviction, News, Next, Order, plan};
-pub use priority::{Errand, Obstacle, Place, Step, Takes, Want, in_order};
+pub(crate) use priority::{Errand, Place, Step, Takes, Want, in_order};
+pub(crate) use reason::{Cause, Grounds, Obstacle, Refusal, Stop, Wait};
 pub use setback::Setback;
 pub use shapes::{InUse, forget_old, usual};
 pub(crate) use slots::Slot;

@@ -7,7 +7,10 @@ use checkpoint::Id;
 use config::{BuildWhen, runtime::onnx_runtime};
 use engine::{EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_folder};
 
-use super::{Errand, Place, Slot, Snapshot, Step, Takes, Want, holdings::ids, memory_bytes, room};
+use super::{
+    Cause, Errand, Grounds, Place, Refusal, Slot, Snapshot, Step, Stop, Takes, Want, holdings::ids,
+    memory_bytes, room,
+};
 use crate::{gate::Decision, inventory::Held};
 
 /// What is to be done now. What ends comes first, then what goes, then what begins, one at a time: each changes
@@ -15,7 +18,7 @@ use crate::{gate::Decision, inventory::Held};
 #[derive(Default)]
 pub(crate) struct Plan {
     /// Jobs that end, and why.
-    pub(crate) end: Vec<(Id, String)>,
+    pub(crate) end: Vec<(Id, Stop)>,
     /// Engines that go.
     pub(crate) evict: Vec<Eviction>,
     pub(crate) dispatch: Option<Dispatch>,
@@ -43,9 +46,7 @@ pub(crate) struct News {
 pub(crate) struct Eviction {
     pub(crate) engine: Id,
     pub(crate) bytes: u64,
-    pub(crate) removal: Removal,
-    /// For people to read.
-    pub(crate) reason: String,
+    pub(crate) grounds: Grounds,
 }
 
 /// What begins.
@@ -55,7 +56,7 @@ pub(crate) enum Dispatch {
     /// A checkpoint of which too little is known is read again.
     Reread(Id),
     /// The plan that was to be written next can't be, for this reason.
-    Refuse(String),
+    Refuse(Refusal),
 }
 
 /// A job to start.
@@ -107,9 +108,9 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
 
 impl Snapshot<'_> {
     /// The jobs that end, and why.
-    fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, String)> {
+    fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, Stop)> {
         if news.paused {
-            return self.work.iter().map(|work| (work.want.job, "paused".to_owned())).collect();
+            return self.work.iter().map(|work| (work.want.job, Stop::Paused)).collect();
         }
         let mut end = Vec::new();
         for (number, decision) in self.decisions.iter().enumerate() {
@@ -118,7 +119,7 @@ impl Snapshot<'_> {
             let goes_on =
                 self.config.build == BuildWhen::Always || self.urgent.contains(&work.want.engine);
             if !goes_on {
-                end.push((work.want.job, reason.to_string()));
+                end.push((work.want.job, Stop::Busy(reason.clone())));
             }
         }
         if news.reconfigured {
@@ -131,8 +132,7 @@ impl Snapshot<'_> {
                 Errand::Validate => false,
             };
             let unwanted = self.work.iter().filter(|work| is_unwanted(&work.want));
-            let why = || "the configuration no longer wants it".to_owned();
-            end.extend(unwanted.map(|work| (work.want.job, why())));
+            end.extend(unwanted.map(|work| (work.want.job, Stop::Unwanted)));
         }
         end
     }
@@ -143,12 +143,17 @@ impl Snapshot<'_> {
         let manifests = self.library.manifests();
         let condemned = self.condemned.iter().filter_map(|(engine, removal)| {
             let bytes = manifests.get(engine)?.bytes;
-            Some(Eviction { engine: *engine, bytes, removal: *removal, reason: String::new() })
+            let grounds = match removal {
+                Removal::Damaged => Grounds::Damaged,
+                _ => Grounds::Requested,
+            };
+            Some(Eviction { engine: *engine, bytes, grounds })
         });
         let mut evict: Vec<_> = condemned.collect();
         if news.tidying || news.serving && !news.stopping {
             let unneeded = self.unneeded().into_iter();
-            let goes = |one: &Eviction| news.tidying || one.removal == Removal::Superseded;
+            let goes =
+                |one: &Eviction| news.tidying || matches!(one.grounds, Grounds::Superseded(_));
             evict.extend(unneeded.filter(goes));
         }
         evict.retain(|one| !is_tried(&one.engine));
@@ -156,8 +161,7 @@ impl Snapshot<'_> {
             let victims = self.holdings().excess().victims.into_iter();
             let victims = victims.filter_map(|engine| {
                 let bytes = manifests.get(&engine)?.bytes;
-                let reason = "over the quota".to_owned();
-                Some(Eviction { engine, bytes, removal: Removal::OverQuota, reason })
+                Some(Eviction { engine, bytes, grounds: Grounds::OverQuota })
             });
             evict.extend(victims.filter(|one| !is_tried(&one.engine)));
         }
@@ -224,8 +228,8 @@ impl Snapshot<'_> {
         if is_under_way || self.work_at(Slot::Aside).is_some() {
             return None;
         }
-        let refuse = |why: &str| Some(Dispatch::Refuse(why.to_owned()));
-        let Some(held) = held.get(&order.weights) else { return refuse("the checkpoint is gone") };
+        let refuse = |why| Some(Dispatch::Refuse(why));
+        let Some(held) = held.get(&order.weights) else { return refuse(Refusal::Gone) };
         let parameters = held.identity.unet_parameters;
         let takes = Takes {
             place: Place::Aside,
@@ -237,13 +241,13 @@ impl Snapshot<'_> {
         }
         let target = match self.target() {
             Ok(target) => target,
-            Err(problem) => return refuse(&problem.to_string()),
+            Err(problem) => return refuse(Refusal::NoRuntime(problem.clone())),
         };
         let Wanted { spec, presets, .. } = target.baked(held.identity, &held.paths);
         let source = self.source(held);
         let location = held.paths.first().map(|path| path.to_path_buf());
         let (Some(source), Some(location)) = (source, location) else {
-            return refuse("the checkpoint is gone");
+            return refuse(Refusal::Gone);
         };
         let disk_bytes = room::needed(held.identity, &spec.weights);
         let output = order.output.clone();
@@ -258,7 +262,7 @@ impl Snapshot<'_> {
             weights: order.weights,
             unet: held.identity.ids.unet,
             newest_ns: held.newest_ns,
-            why: "asked for".to_owned(),
+            why: Cause::Requested,
             takes: Takes { disk_bytes, ..takes },
             obstacle: None,
         };

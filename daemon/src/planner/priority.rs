@@ -1,11 +1,13 @@
-use std::{cmp::Reverse, collections::HashMap, fmt};
+use std::{cmp::Reverse, collections::HashMap};
 
 use checkpoint::Id;
 use protocol::Shape;
 
+use super::{Cause, Obstacle};
+
 /// What is to be done with an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Errand {
+pub(crate) enum Errand {
     /// It is run on a GPU for the first time, or for the first time with a driver.
     Validate,
     /// It is built.
@@ -16,7 +18,7 @@ pub enum Errand {
 
 /// How soon an engine is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub(crate) enum Step {
     /// It serves a preset: whatever is asked for.
     Open,
     /// It serves one shape, which is served without it too.
@@ -28,7 +30,7 @@ pub enum Step {
 /// Something to do: an engine that a checkpoint should have and has not, or one that is there and was
 /// not validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub(crate) struct Want {
     /// What tells it from all else that is to do: of a build the engine's key.
     pub job: Id,
     /// What to do.
@@ -49,8 +51,8 @@ pub struct Want {
     pub unet: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
     pub newest_ns: i128,
-    /// Why it is to be done, for people to read.
-    pub why: String,
+    /// Why it is to be done.
+    pub why: Cause,
     /// What it takes of the machine.
     pub takes: Takes,
     /// Why it can't be done for now; it keeps its place, and the next one goes first.
@@ -59,7 +61,7 @@ pub struct Want {
 
 /// Where a job can be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// On the CPU, beside whatever else is done: it takes little.
     Aside,
     /// Wherever there is a GPU or, without any, on the CPU: it takes much.
@@ -71,7 +73,7 @@ pub enum Place {
 
 /// What a job takes of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Takes {
+pub(crate) struct Takes {
     /// Where it is done.
     pub place: Place,
     /// Bytes of that GPU's memory, at least.
@@ -82,26 +84,9 @@ pub struct Takes {
     pub disk_bytes: u64,
 }
 
-/// What a job waits for, for people to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// It stays until somebody does something about it.
-    Lasting(String),
-    /// It may go by itself.
-    Passing(String),
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lasting(why) | Self::Passing(why) => f.write_str(why),
-        }
-    }
-}
-
 impl Want {
     /// What it is of, for people to read.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         self.shape.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
     }
 }
@@ -110,7 +95,11 @@ impl Want {
 /// take little time and have engines used that are there, then builds; of both first those that serve
 /// presets, and of these those for the checkpoints in `recent`, those used last first, then for the newest
 /// ones.
-pub fn in_order(wants: impl IntoIterator<Item = Want>, asked: &[Id], recent: &[Id]) -> Vec<Want> {
+pub(crate) fn in_order(
+    wants: impl IntoIterator<Item = Want>,
+    asked: &[Id],
+    recent: &[Id],
+) -> Vec<Want> {
     let turn = |ids: &[Id], id| ids.iter().position(|other| *other == id).unwrap_or(usize::MAX);
     let use_turn = |want: &Want| turn(recent, want.weights);
     let mut once: HashMap<Id, Want> = HashMap::new();
@@ -154,7 +143,7 @@ mod tests {
             weights: id(weights),
             unet: id(weights),
             newest_ns,
-            why: String::new(),
+            why: Cause::Missing,
             takes: Takes::default(),
             obstacle: None,
         }

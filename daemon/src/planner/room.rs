@@ -1,8 +1,9 @@
 //! Whether there is room for an engine.
 
-use config::{ByteSize, Config};
+use config::Config;
 use engine::Weights;
 
+use super::Obstacle;
 use crate::inventory::Identity;
 
 /// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
@@ -23,32 +24,23 @@ pub(crate) fn needed(identity: &Identity, weights: &Weights) -> u64 {
 
 /// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for
 /// it even when all that may go has gone, or too little of the disk is `free`.
-pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) -> Option<String> {
-    let size = |bytes| ByteSize::b(bytes).display().si();
+pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) -> Option<Obstacle> {
     if let Some(quota) = config.quota.filter(|_| lacking > 0) {
-        return Some(format!(
-            "waits for disk space: the quota of {} is {} short for an engine of up to {}, and every other \
-             engine is pinned or in use; raise `quota`, or `sdtrtctl unpin` or `remove` one",
-            quota.display().si(),
-            size(lacking),
-            size(needed),
-        ));
+        return Some(Obstacle::Quota { quota, lacking, needed });
     }
     let min_free = config.min_free.as_u64();
-    (free < needed.saturating_add(min_free)).then(|| {
-        format!(
-            "waits for disk space: {} has {} free, the engine takes up to {}, and {} must stay free \
-             (`min_free`); `sdtrtctl disk` shows what uses the space",
-            config.data_dir.display(),
-            size(free),
-            size(needed),
-            size(min_free),
-        )
+    (free < needed.saturating_add(min_free)).then(|| Obstacle::Disk {
+        data_dir: config.data_dir.clone(),
+        free,
+        needed,
+        min_free,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use config::ByteSize;
+
     use super::*;
 
     #[test]
@@ -67,7 +59,7 @@ mod tests {
             (GB / 2, 7 * GB, Some("the quota of 50.0 GB is 500.0 MB short for an engine")),
             (1, 0, Some("quota")),
         ] {
-            let told = obstacle(2 * GB, lacking, free, &config);
+            let told = obstacle(2 * GB, lacking, free, &config).map(|why| why.to_string());
             assert_eq!(told.is_some(), said.is_some(), "{lacking} {free}: {told:?}");
             assert!(
                 told.unwrap_or_default().contains(said.unwrap_or_default()),

@@ -4,7 +4,7 @@
 use checkpoint::Id;
 use protocol::GpuReading;
 
-use super::{Closed, Place, Snapshot, Takes, Want, Work, crowding, shortage};
+use super::{Closed, Obstacle, Place, Snapshot, Takes, Wait, Want, Work, crowding, shortage};
 use crate::gate::Gpu;
 
 /// Where a job is done.
@@ -77,22 +77,22 @@ impl Snapshot<'_> {
     }
 
     /// What a job that nothing else speaks against waits for.
-    pub(crate) fn awaited(&self, want: &Want) -> String {
+    pub(crate) fn awaited(&self, want: &Want) -> Wait<'_> {
         let place = &want.takes.place;
         let first = self.slots(place).next();
         let closed = first.and_then(|slot| self.closed_to(slot, &want.engine));
         let occupied = self.slots(place).find_map(|slot| self.work_at(slot));
         match (occupied, closed) {
-            (_, Some(closed @ (Closed::Paused | Closed::Never))) => closed.awaited(),
-            (Some(work), _) => format!("next, after {}", work.want.weights.short()),
-            (None, Some(closed)) => closed.awaited(),
-            (None, None) => "next".to_owned(),
+            (_, Some(closed @ (Closed::Paused | Closed::Never))) => Wait::Closed(closed),
+            (Some(work), _) => Wait::After(work.want.weights),
+            (None, Some(closed)) => Wait::Closed(closed),
+            (None, None) => Wait::Next,
         }
     }
 
     /// What a job waits for that may go by itself: memory of every GPU that it could be done on, or of the
     /// machine.
-    pub(crate) fn lacks(&self, job: &Id, takes: &Takes) -> Option<String> {
+    pub(crate) fn lacks(&self, job: &Id, takes: &Takes) -> Option<Obstacle> {
         let mut shortages = self.slots(&takes.place).map(|slot| self.shortage_at(slot, job, takes));
         let first = shortages.next().flatten();
         let on_gpus = first.filter(|_| shortages.all(|shortage| shortage.is_some()));
@@ -104,7 +104,7 @@ impl Snapshot<'_> {
 
     /// The same for one slot. The memory that another job of ours has there is no matter: it is free by
     /// the time that this one starts.
-    fn shortage_at(&self, slot: Slot, job: &Id, takes: &Takes) -> Option<String> {
+    fn shortage_at(&self, slot: Slot, job: &Id, takes: &Takes) -> Option<Obstacle> {
         let Slot::Device(number) = slot else { return None };
         if takes.gpu_bytes == 0 {
             return None;

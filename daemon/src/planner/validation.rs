@@ -6,7 +6,7 @@ use checkpoint::Id;
 use engine::{Manifest, Proof, Validation};
 
 use super::{
-    Due, Errand, NoRuntime, Obstacle, Place, Setback, Snapshot, Step, Takes, Want, due, gpu_bytes,
+    Cause, Due, Errand, NoRuntime, Place, Setback, Snapshot, Step, Takes, Want, due, gpu_bytes,
     holdings::of, memory_bytes, snapshot::Rank,
 };
 use crate::{gate::Gpu, inventory::Held};
@@ -116,8 +116,8 @@ impl Snapshot<'_> {
             weights: held.identity.ids.weights,
             unet: held.identity.ids.unet,
             newest_ns: held.newest_ns,
-            why: due.to_string(),
-            obstacle: self.lacks(&job, &takes).map(Obstacle::Passing),
+            why: Cause::Validation(due.clone()),
+            obstacle: self.lacks(&job, &takes),
             takes,
         }
     }
@@ -125,7 +125,7 @@ impl Snapshot<'_> {
     /// Whether memory has become enough or too little for what is in `queue`.
     pub(crate) fn memory_changed(&self, queue: &[Want]) -> bool {
         queue.iter().any(|want| match &want.obstacle {
-            Some(Obstacle::Lasting(_)) => false,
+            Some(obstacle) if obstacle.is_lasting() => false,
             known => self.lacks(&want.job, &want.takes).is_some() != known.is_some(),
         })
     }

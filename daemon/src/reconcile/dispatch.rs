@@ -23,7 +23,7 @@ impl Owners {
             Dispatch::Reread(weights) => self.inventory.reread_checkpoint(&weights),
             Dispatch::Refuse(why) => {
                 if let Some(client) = self.jobs.take_order() {
-                    let _ = client.send(Reply::Failed(other(&why)));
+                    let _ = client.send(Reply::Failed(other(&why.to_string())));
                 }
             }
         }

@@ -52,7 +52,7 @@ async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
 /// What a data folder of the release before holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Former {
-    Refitted,
+    Shared,
     Baked,
 }
 
@@ -74,7 +74,7 @@ async fn with_former(gpus: usize, former: Former, pinned: bool, ruled: bool) -> 
     };
     let stage = Stage::of(gpus, config, &["a.safetensors"], |data| {
         let weights = match former {
-            Former::Refitted => Weights::Shared(samples::signature()),
+            Former::Shared => Weights::Shared(samples::signature()),
             Former::Baked => Weights::Baked(id("a.safetensors")),
         };
         samples::leave_former(data, weights, &key, pinned);
@@ -83,9 +83,9 @@ async fn with_former(gpus: usize, former: Former, pinned: bool, ruled: bool) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refitted_engine_is_never_used_and_goes_when_a_new_one_is_there() {
+async fn a_former_shared_engine_is_never_used_and_goes_when_a_new_one_is_there() {
     for pinned in [false, true] {
-        let (mut stage, key) = with_former(1, Former::Refitted, pinned, false).await;
+        let (mut stage, key) = with_former(1, Former::Shared, pinned, false).await;
         assert!(stage.offered().is_empty());
         assert_eq!(stage.shown().0, State::Building, "it is no engine of the checkpoint");
         let engine = stage.list().values().next().unwrap().engines[0].clone();

@@ -144,7 +144,7 @@ impl Library {
         self.engines.join(format!("{key}.engine"))
     }
 
-    /// What an engine of a former release was refitted with.
+    /// A former release kept the constants of its shared engines there.
     fn constants(&self, key: &Id) -> PathBuf {
         self.engines.join(format!("{key}.constants"))
     }

@@ -203,12 +203,12 @@ fn engines_of_the_release_before_are_known_by_the_key_that_they_say_and_were_not
     let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
     let engines = dir.path().join("engines");
     for (name, weights) in
-        [("baked", Weights::Baked(id("unet"))), ("refitted", Weights::Shared(id("signature")))]
+        [("baked", Weights::Baked(id("unet"))), ("shared", Weights::Shared(id("signature")))]
     {
         leave_former(dir.path(), weights, &id(name), name == "baked");
     }
     let mut library = Library::open(dir.path()).unwrap();
-    for (name, is_retired) in [("baked", false), ("refitted", true)] {
+    for (name, is_retired) in [("baked", false), ("shared", true)] {
         let manifest = &library.manifests()[&id(name)];
         assert_eq!((manifest.is_former(), manifest.is_retired()), (true, is_retired), "{name}");
         assert!(manifest.validations.is_empty());
@@ -218,7 +218,7 @@ fn engines_of_the_release_before_are_known_by_the_key_that_they_say_and_were_not
     drop(library);
     let mut library = Library::open(dir.path()).unwrap();
     assert_eq!(library.manifests()[&id("baked")].validations.len(), 1);
-    for key in [id("baked"), id("refitted")] {
+    for key in [id("baked"), id("shared")] {
         library.remove(&key, Removal::Superseded).unwrap();
     }
     assert_eq!(fs::read_dir(engines).unwrap().count(), 0);

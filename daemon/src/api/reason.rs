@@ -1,0 +1,180 @@
+//! Why things are as clients see them: each case with what it knows, and its text for people.
+
+use std::fmt;
+
+use checkpoint::Id;
+use engine::{Limit, Pass};
+use protocol::Unusable;
+
+use crate::{
+    gate::Gpu,
+    planner::{Judgement, NoRuntime, Wait},
+};
+
+/// Sizes are multiples of this, as the preset's steps are.
+const STEP: u64 = 64;
+
+/// Why a checkpoint or one of its engines is in the state that it is in; its text is what people are shown.
+#[derive(Clone)]
+pub(crate) enum Reason<'a> {
+    /// The file has settled, and others are read before it.
+    Unread,
+    /// The file is no checkpoint, or can't be read: why, in words.
+    Rejected(&'a str),
+    NoRuntime(&'a NoRuntime),
+    /// A rule says so.
+    NotWanted,
+    /// Building its engine failed: why, in the worker's words.
+    Failed(&'a str),
+    /// The engine of this checkpoint was removed.
+    Removed(Id),
+    Waits(Wait<'a>),
+    /// Its engine is there, and is validated now, or once this is over.
+    Unvalidated(Option<Wait<'a>>),
+    /// Its engine is wrong.
+    Wrong(Judgement<'a>),
+    /// The engine of this checkpoint could not be validated on this GPU: why, in the worker's words.
+    ValidationFailed(Id, &'a Gpu, &'a str),
+    /// Its engine is a former release's.
+    Retired,
+    /// Its file may be where nobody can look.
+    Away,
+    /// No file has its content; its engines are kept for so many days.
+    Orphaned(f64),
+}
+
+/// Why no engine computes an image, though PyTorch can.
+pub(crate) enum Gap<'a> {
+    /// Calls that large are beyond what this engine was found to compute on this GPU.
+    TooLarge(Id, &'a Gpu, &'a Limit),
+    /// The web UI found that this engine fails for such calls with this checkpoint.
+    Unusable(Id, &'a Unusable),
+    NoRuntime(&'a NoRuntime),
+    /// A rule says so.
+    NotWanted,
+    /// Its engine is not built yet.
+    Coming,
+    /// No preset reaches that far: each preset and what of the image is outside of it, in words.
+    Misfits(Vec<(String, Vec<String>)>, Pass),
+}
+
+/// Why an engine is none of those that its checkpoint should have.
+pub(crate) enum Outdated {
+    /// An earlier release's.
+    Retired,
+    /// Nothing takes its place.
+    NotWanted,
+    /// What has changed, in words.
+    Changed(String),
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread => f.write_str("waits to be read"),
+            Self::Rejected(why) | Self::Failed(why) => f.write_str(why),
+            Self::NoRuntime(problem) => problem.fmt(f),
+            Self::NotWanted => f.write_str("a rule of the configuration wants no engine for it"),
+            Self::Removed(weights) => {
+                let short = weights.short();
+                write!(f, "its engine was removed; `sdtrtctl build {short}` builds it again")
+            }
+            Self::Waits(wait) => wait.fmt(f),
+            Self::Unvalidated(None) => f.write_str("to be validated on the GPU"),
+            Self::Unvalidated(Some(wait)) => write!(f, "to be validated on the GPU; {wait}"),
+            Self::Wrong(judgement) => write_wrong(f, judgement),
+            Self::ValidationFailed(weights, gpu, why) => {
+                let (gpu, short) = (&gpu.name, weights.short());
+                write!(f, "not validated on {gpu}: {why}; `sdtrtctl retry {short}` tries again")
+            }
+            Self::Retired => f.write_str(
+                "an earlier release built it in a form that is not used any more; it is deleted once a new engine of \
+                 its architecture is there",
+            ),
+            Self::Away => f.write_str(
+                "its file may be on a disk that is away, or in a folder that can't be looked into: `sdtrtctl status` \
+                 says which; its engines are kept",
+            ),
+            Self::Orphaned(days) => write!(
+                f,
+                "no file has this content; its engines are kept for {days} days, in case one does"
+            ),
+        }
+    }
+}
+
+fn write_wrong(
+    f: &mut fmt::Formatter<'_>,
+    Judgement { proof, gpu }: &Judgement<'_>,
+) -> fmt::Result {
+    f.write_str("its engine was ")?;
+    match proof.relative_error {
+        Some(error) => write!(f, "{error:.1e}")?,
+        None => f.write_str("no number")?,
+    }
+    f.write_str(" off ")?;
+    match gpu {
+        Some(gpu) => write!(f, "fp32 results on {}, and none is used", gpu.name)?,
+        None => f.write_str("PyTorch's results in the web UI, which uses none")?,
+    }
+    write!(f, " past {:.0e}: PyTorch computes instead", proof.bound)
+}
+
+impl fmt::Display for Gap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(engine, gpu, limit) => write!(
+                f,
+                "engine {} gives NaN or infinity on {} for images of more than {} pixels (found with {}); PyTorch \
+                 computes it",
+                engine.short(),
+                gpu.name,
+                limit.pixels,
+                limit.input
+            ),
+            Self::Unusable(engine, Unusable { gpu, width, height, .. }) => {
+                let engine = engine.short();
+                write!(
+                    f,
+                    "engine {engine} gave NaN or infinity on {gpu} at {width}x{height} with this checkpoint"
+                )?;
+                f.write_str("; PyTorch computes it")
+            }
+            Self::NoRuntime(problem) => problem.fmt(f),
+            Self::NotWanted => Reason::NotWanted.fmt(f),
+            Self::Coming => f.write_str("once its engine is built"),
+            Self::Misfits(presets, pass) => {
+                let misfits =
+                    presets.iter().map(|(preset, why)| format!("{preset}: {}", why.join(", ")));
+                write!(f, "{}. ", misfits.collect::<Vec<_>>().join("; "))?;
+                write_advice(f, pass)
+            }
+        }
+    }
+}
+
+/// The preset that would do.
+fn write_advice(f: &mut fmt::Formatter<'_>, pass: &Pass) -> fmt::Result {
+    let up = |value: u64, step| value.div_ceil(step) * step;
+    write!(
+        f,
+        "A preset that reaches width {}, height {}, batch {} and {} tokens would do, with a rule that gives it to this \
+         checkpoint",
+        up(pass.width, STEP),
+        up(pass.height, STEP),
+        pass.batch,
+        up(pass.tokens, 75)
+    )
+}
+
+impl fmt::Display for Outdated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retired => {
+                f.write_str("an earlier release built it in a form that is not used any more")
+            }
+            Self::NotWanted => f.write_str("not wanted any more"),
+            Self::Changed(changes) => f.write_str(changes),
+        }
+    }
+}

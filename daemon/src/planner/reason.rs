@@ -1,0 +1,242 @@
+//! Why jobs are needed, wait and end, and why engines go: each case with what it knows, and its text for people.
+
+use std::{fmt, path::PathBuf};
+
+use checkpoint::Id;
+use config::ByteSize;
+use engine::Removal;
+
+use super::{Closed, Due, NoRuntime};
+use crate::gate;
+
+/// Why a job is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody asked for it.
+    Requested,
+    /// There is no such engine.
+    Missing,
+    /// The engine that is there is of another recipe, version or preset: what has changed, in words.
+    Outdated(String),
+    /// An engine is to be validated.
+    Validation(Due),
+}
+
+/// What keeps one job from starting while others may. All figures are bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// So much is lacking of the quota even when all that may go has gone.
+    Quota { quota: ByteSize, lacking: u64, needed: u64 },
+    /// The disk with the engines is too full.
+    Disk { data_dir: PathBuf, free: u64, needed: u64, min_free: u64 },
+    /// How full that disk is can't be told: the system's error.
+    UnknownDisk(String),
+    /// The machine has too little memory beside what running jobs may still take.
+    Memory { needed: u64, running: u64, free: u64 },
+    /// A GPU has too little memory. GPUs are numbered as in their list, from 0.
+    GpuMemory { gpu: usize, needed: u64, free: u64 },
+    /// The job ran out of a GPU's memory just now.
+    RanOut { gpu: usize },
+    /// The job ran out of a GPU's memory before, and others compute there: who, in words.
+    Shared { gpu: usize, users: Vec<String> },
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wait<'a> {
+    Obstacle(&'a Obstacle),
+    /// Its slot may not work.
+    Closed(Closed<'a>),
+    /// Its slot does a job for this checkpoint.
+    After(Id),
+    /// Nothing.
+    Next,
+    /// So many other jobs.
+    Turn(usize),
+}
+
+/// Why a running job is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Paused,
+    Busy(gate::Reason),
+    /// The configuration is another.
+    Unwanted,
+}
+
+/// Why an ordered plan is not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No file has the checkpoint's weights any more.
+    Gone,
+    NoRuntime(NoRuntime),
+}
+
+/// Why an engine goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grounds {
+    Requested,
+    Damaged,
+    /// This engine takes its place.
+    Superseded(Id),
+    /// No file has had its content for so many days.
+    Orphaned(u64),
+    OverQuota,
+}
+
+impl Obstacle {
+    /// Whether it stays until somebody does something about it.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Quota { .. } | Self::Disk { .. } | Self::UnknownDisk(_))
+    }
+}
+
+impl Grounds {
+    /// What the library is told.
+    pub(crate) fn removal(self) -> Removal {
+        match self {
+            Self::Requested => Removal::Asked,
+            Self::Damaged => Removal::Damaged,
+            Self::Superseded(_) => Removal::Superseded,
+            Self::Orphaned(_) => Removal::Orphaned,
+            Self::OverQuota => Removal::OverQuota,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("asked for"),
+            Self::Missing => f.write_str("no engine yet"),
+            Self::Outdated(changes) => f.write_str(changes),
+            Self::Validation(due) => due.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes: &u64| ByteSize::b(*bytes).display().si();
+        match self {
+            Self::Quota { quota, lacking, needed } => write!(
+                f,
+                "waits for disk space: the quota of {} is {} short for an engine of up to {}, and every other \
+                 engine is pinned or in use; raise `quota`, or `sdtrtctl unpin` or `remove` one",
+                quota.display().si(),
+                size(lacking),
+                size(needed),
+            ),
+            Self::Disk { data_dir, free, needed, min_free } => write!(
+                f,
+                "waits for disk space: {} has {} free, the engine takes up to {}, and {} must stay free \
+                 (`min_free`); `sdtrtctl disk` shows what uses the space",
+                data_dir.display(),
+                size(free),
+                size(needed),
+                size(min_free),
+            ),
+            Self::UnknownDisk(error) => f.write_str(error),
+            Self::Memory { needed, running, free } => write!(
+                f,
+                "waits for memory: up to {} needed besides the {} of running jobs, {} free",
+                size(needed),
+                size(running),
+                size(free)
+            ),
+            Self::GpuMemory { gpu, needed, free } => write!(
+                f,
+                "waits for memory of GPU {gpu}: about {} needed, {} free",
+                size(needed),
+                size(free)
+            ),
+            Self::RanOut { gpu } => {
+                write!(f, "GPU {gpu}'s memory has run out; tried once more in a minute")
+            }
+            Self::Shared { gpu, users } => write!(
+                f,
+                "waits to be alone on GPU {gpu}, whose memory has run out: used by {}",
+                users.join(", ")
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::Closed(closed) => f.write_str(&closed.awaited()),
+            Self::After(weights) => write!(f, "next, after {}", weights.short()),
+            Self::Next => f.write_str("next"),
+            Self::Turn(others) => write!(f, "{others} more before it"),
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused => f.write_str("paused"),
+            Self::Busy(reason) => reason.fmt(f),
+            Self::Unwanted => f.write_str("the configuration no longer wants it"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the checkpoint is gone"),
+            Self::NoRuntime(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("its removal was requested"),
+            Self::Damaged => f.write_str("its plan is damaged"),
+            Self::Superseded(by) => write!(f, "outdated, and {} is there", by.short()),
+            Self::Orphaned(days) => write!(f, "no file has had its content for {days} days"),
+            Self::OverQuota => f.write_str("over the quota"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wait_has_its_text() {
+        let weights = Id::from([0xab; 32]);
+        let full = Obstacle::UnknownDisk("no such disk".to_owned());
+        for (wait, text) in [
+            (Wait::Obstacle(&full), "no such disk"),
+            (Wait::Closed(Closed::Paused), "waits for `sdtrtctl resume`"),
+            (Wait::After(weights), "next, after abababababab"),
+            (Wait::Next, "next"),
+            (Wait::Turn(2), "2 more before it"),
+        ] {
+            assert_eq!(wait.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_a_person_must_mend_lasts() {
+        let gpu = 0;
+        for (obstacle, is_lasting) in [
+            (Obstacle::Quota { quota: ByteSize::gb(1), lacking: 1, needed: 1 }, true),
+            (Obstacle::Disk { data_dir: "/d".into(), free: 0, needed: 1, min_free: 1 }, true),
+            (Obstacle::UnknownDisk(String::new()), true),
+            (Obstacle::Memory { needed: 2, running: 1, free: 1 }, false),
+            (Obstacle::GpuMemory { gpu, needed: 2, free: 1 }, false),
+            (Obstacle::RanOut { gpu }, false),
+            (Obstacle::Shared { gpu, users: Vec::new() }, false),
+        ] {
+            assert_eq!(obstacle.is_lasting(), is_lasting, "{obstacle:?}");
+        }
+    }
+}
