@@ -10,12 +10,12 @@ use protocol::{Checkpoint, Failure, Status};
 use tokio::time::Instant;
 
 use crate::{
-    api::{Clients, reference::resolve, status},
+    api::{Clients, reference::resolve, status, text},
     cache::Store,
     event::{Event, Mailbox},
     gate::{Gate, Gpus, Sampler},
     intent::Intent,
-    inventory::Inventory,
+    inventory::{Held, Inventory},
     jobs::{Builder, Jobs},
     library::EngineLibrary,
     metrics::Metrics,
@@ -141,6 +141,16 @@ impl Owners {
     pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
         let list = self.clients.list(&self.snapshot());
         resolve(reference, &list.values().collect::<Vec<_>>()).cloned()
+    }
+
+    /// The weights id of an entry of `list`, or what stands for it until its content is known.
+    pub(crate) fn weights_of(&self, entry: &Checkpoint) -> Option<Id> {
+        entry.weights_id.or_else(|| {
+            let held = self.inventory.catalogue().held();
+            let lies_there = |path: &&Path| Some(&text(path)) == entry.locations.first();
+            let is_it = |held: &&Held<'_>| held.paths.iter().any(lies_there);
+            held.values().find(is_it).map(|held| held.identity.ids.weights)
+        })
     }
 
     /// What is known has changed; what follows is done and shown before long.

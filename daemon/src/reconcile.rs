@@ -112,11 +112,13 @@ impl Owners {
         let is_all_read = self.inventory.is_all_read();
         // Not before every file was read once: the index of an earlier life is better than half of one.
         let is_due = is_all_read || self.publisher.is_written();
+        // One whose content is not known would look deleted.
+        let is_all_hashed = self.inventory.is_all_hashed();
         let (counts, places, index) = {
             let snapshot = self.snapshot();
             let held = snapshot.catalogue.held();
             let counts = view::counts(&snapshot, &held, &queue);
-            (counts, is_all_read.then(|| places(&held)), is_due.then(|| index(&snapshot, &held)))
+            (counts, is_all_hashed.then(|| places(&held)), is_due.then(|| index(&snapshot, &held)))
         };
         self.clients.show(queue, counts);
         places.into_iter().for_each(|places| self.publisher.publish_places(places));

@@ -120,6 +120,13 @@ impl Retry {
         self.unfit.insert(unet);
     }
 
+    /// A UNet has this id from now on.
+    pub(crate) fn record_hashed(&mut self, before: &Id, unet: Id) {
+        if self.unfit.remove(before) {
+            self.unfit.insert(unet);
+        }
+    }
+
     /// No UNet is left that is not known to be unfit: all are tried once more if asked to.
     pub(crate) fn forget_unfit(&mut self) {
         self.unfit.clear();

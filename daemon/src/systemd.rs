@@ -99,7 +99,7 @@ mod tests {
     fn one_line_says_how_it_is() {
         let building = Building {
             task: Task::Build,
-            weights_id: format!("{:f<64}", "84d039a40788").parse().unwrap(),
+            weights_id: format!("{:f<64}", "84d039a40788").into(),
             preset: "default".into(),
             phase: "build".into(),
             percent: 83,

@@ -61,5 +61,5 @@ def advice(call: Call, architecture: str, checkpoint: str | None = None) -> str:
     copies = 3 if architecture == "instruct-pix2pix" else 2
     images = -(-call.batch // copies)
     tokens = -(-call.tokens // POSITIONS_PER_PIECE) * TOKENS_PER_PIECE
-    which = f" {checkpoint[:12]}" if checkpoint else ""
+    which = f" {checkpoint}" if checkpoint else ""
     return f"sdtrtctl check {call.width}x{call.height} --batch {images} --tokens {tokens}{which}"

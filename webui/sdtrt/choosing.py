@@ -92,7 +92,7 @@ class Chooser:
         profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
         checkpoint = subject.checkpoint
         known = checkpoint or index.signatures[subject.signature]
-        check = calls.advice(call, known.architecture, checkpoint.id if checkpoint else None)
+        check = calls.advice(call, known.architecture, checkpoint.reference if checkpoint else None)
         return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
 
     def _all_torch_speeds(self, entries: Sequence[Engine], subject: Subject) -> list[Speed]:

@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 VERSION = 2
+# How an id ends that stands for a file whose content the daemon has not read yet.
+PROVISIONAL = "0" * 16
 # What a daemon means that does not say it.
 DEFAULT_BOUND = 2e-2
 
@@ -110,6 +113,17 @@ class Checkpoint:
     locations: tuple[str, ...]
     # Those with its own weights inside.
     engines: tuple[Engine, ...]
+
+    @property
+    def reference(self) -> str | None:
+        """What `sdtrtctl` knows it by."""
+        if not self.id.endswith(PROVISIONAL):
+            return self.id[:12]
+        return shlex.quote(self.locations[0]) if self.locations else None
+
+    def is_called(self, key: str) -> bool:
+        """Whether the daemon knows it by this."""
+        return self.id == key or key in self.locations
 
 
 @dataclass(frozen=True)

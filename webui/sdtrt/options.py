@@ -82,9 +82,9 @@ class Catalogue:
         """Whose content the file at this path holds, or None."""
         return self.files.checkpoints(self.index, [path]).get(path) if path else None
 
-    def by_id(self, weights_id: str) -> Checkpoint | None:
-        """The checkpoint of this id, or None."""
-        return next((found for found in self.index.checkpoints if found.id == weights_id), None)
+    def by_key(self, key: str) -> Checkpoint | None:
+        """The checkpoint that the daemon knows by this, or None."""
+        return next((found for found in self.index.checkpoints if found.is_called(key)), None)
 
 
 def choices(

@@ -1,6 +1,7 @@
 """What the daemon shows in `status` and `list`, kept up by its events."""
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -39,6 +40,11 @@ def key(entry: dict[str, Any]) -> str:
     """What the daemon knows an entry by."""
     found: str = entry["weights_id"] or entry["locations"][0]
     return found
+
+
+def short(key: str) -> str:
+    """What people are shown of it: the first digits of an id, or the name of a file whose content is not known."""
+    return os.path.basename(key) if "/" in key else key[:12]
 
 
 class Watch:

@@ -82,7 +82,7 @@ def names():
 def loaded():
     """The entry of the checkpoint that the web UI has loaded."""
     checkpoint = hooks.catalogue.checkpoint(a1111.loaded_path())
-    found = (name for name, entry in entries().items() if checkpoint and entry["weights_id"] == checkpoint.id)
+    found = (name for name, entry in entries().items() if checkpoint and checkpoint.is_called(key(entry)))
     return next(found, None)
 
 
@@ -102,7 +102,7 @@ def show(name):
     entry = entries().get(name)
     if entry is None:
         return "Choose a checkpoint."
-    found = hooks.catalogue.by_id(entry["weights_id"])
+    found = hooks.catalogue.by_key(key(entry))
     if found is None:
         return view.checkpoint(entry, (), {})
     engines = hooks.catalogue.index.engines(found)

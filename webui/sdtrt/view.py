@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .index import Engine, Profile
-from .overview import key
+from .overview import key, short
 from .unusable import Size
 
 GB = 1e9
@@ -19,15 +19,18 @@ def status(daemon: dict[str, Any]) -> str:
     rows.append(("GPUs", gpus or "none"))
     counts = ", ".join(f"{count} {state}" for state, count in daemon["counts"].items())
     rows.append(("Checkpoints", counts or "none"))
+    hashing = daemon.get("hashing")
+    if hashing and hashing["files"]:
+        rows.append(("To read", f"{hashing['files']} files, {hashing['bytes'] / GB:.0f} GB"))
     for job in daemon["building"]:
-        what = f"{job['weights_id'][:12]} {job['preset']}"
+        what = f"{short(job['weights_id'])} {job['preset']}"
         doing = {"build": "Building", "validate": "Validating", "materialize": "Materializing"}[job["task"]]
         rows.append((doing, f"{what}: {job['phase']} {job['percent']} %"))
     waits_for = "paused" if daemon["paused"] else daemon["gate"]
     if waits_for and not daemon["building"]:
         rows.append(("Building", waits_for))
     for number, queued in enumerate(daemon["queue"], 1):
-        what = f"{queued['weights_id'][:12]} {queued['preset']}"
+        what = f"{short(queued['weights_id'])} {queued['preset']}"
         rows.append((f"Queue {number}", f"{what}: {queued['why']}; {queued['reason']}"))
     return _table(("", f"sdtrtd {daemon['daemon']['version']}"), rows)
 

@@ -83,7 +83,7 @@ class Unusable(Served):
         self.assertEqual({name: (size.width, size.height) for name, size in found.items()}, {"engine": (1536, 1024)})
 
     def catalogued(self):
-        return hooks.catalogue.by_id("a")
+        return hooks.catalogue.by_key("a")
 
     def catalogued_engines(self):
         return hooks.catalogue.index.engines(self.catalogued())

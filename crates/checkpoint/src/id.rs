@@ -4,6 +4,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::{encoded::Encoded, stamp::Stamp};
+
+/// How a provisional id ends; a digest that does is not to be expected.
+const PROVISIONAL: [u8; 8] = [0; 8];
+
 /// A digest of 32 bytes; written as 64 lower-case hex digits, in binary forms as its 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id([u8; 32]);
@@ -17,6 +22,28 @@ pub struct Ids {
     pub unet: Id,
 }
 
+impl Ids {
+    /// Stand for the ids of a file whose content was not read yet. A rename keeps them, and every write changes
+    /// them.
+    pub fn provisional(file: &Stamp) -> Self {
+        let id = |what| {
+            let mut encoded = Encoded::with_room_for(1);
+            encoded.text(what);
+            encoded.numbers(&[file.device, file.inode, file.size]);
+            encoded.bytes(&file.mtime_ns.to_le_bytes());
+            let Id(mut bytes) = encoded.hash();
+            bytes[32 - PROVISIONAL.len()..].copy_from_slice(&PROVISIONAL);
+            Id(bytes)
+        };
+        Self { weights: id("weights"), unet: id("UNet") }
+    }
+
+    /// Whether they stand for those of a file whose content was not read yet.
+    pub fn are_provisional(&self) -> bool {
+        self.weights.is_provisional()
+    }
+}
+
 /// The text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 64 lower-case hex digits")]
@@ -26,6 +53,11 @@ impl Id {
     /// The first 12 hex digits: what people are shown.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
+    }
+
+    /// Whether it stands for the id of a file whose content was not read yet. People are never shown one.
+    pub fn is_provisional(&self) -> bool {
+        self.0.ends_with(&PROVISIONAL)
     }
 }
 
@@ -131,6 +163,26 @@ mod tests {
         assert_eq!(json, format!("\"{id}\""));
         assert_eq!(serde_json::from_str::<Id>(&json).unwrap(), id);
         assert_eq!(id.short(), id.to_string()[..12]);
+    }
+
+    #[test]
+    fn a_file_has_ids_before_its_content_is_known() {
+        let stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: 4 };
+        let ids = Ids::provisional(&stamp);
+        assert!(ids.weights.is_provisional() && ids.unet.is_provisional() && ids.are_provisional());
+        assert_eq!(Ids::provisional(&stamp), ids);
+        let others = [
+            Stamp { device: 9, ..stamp },
+            Stamp { inode: 9, ..stamp },
+            Stamp { size: 9, ..stamp },
+            Stamp { mtime_ns: 9, ..stamp },
+        ];
+        let mut known = vec![ids.weights, ids.unet];
+        for other in others.iter().map(Ids::provisional) {
+            assert!(!known.contains(&other.weights) && !known.contains(&other.unet));
+            known.extend([other.weights, other.unet]);
+        }
+        assert!(!Id::from(blake3::hash(b"content")).is_provisional());
     }
 
     #[test]

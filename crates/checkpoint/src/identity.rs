@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// What reading a checkpoint taught.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Who it is, by content.
+    /// Who it is, by content; [provisional](Ids::provisional) until that was read.
     pub ids: Ids,
     /// Which Stable Diffusion it is.
     pub architecture: Architecture,

@@ -57,7 +57,8 @@ impl fmt::Display for State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
-    /// Absent until the file has been read, and if it was rejected.
+    /// Absent until the file's content has been read, and if it was rejected. Its engines can be used as soon as its
+    /// header has been read, which tells the architecture.
     pub weights_id: Option<Id>,
     /// What its baked engines are known by.
     pub unet_id: Option<Id>,

@@ -1,4 +1,3 @@
-use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 /// A requested image, in the user's terms.
@@ -21,8 +20,8 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coverage {
-    /// The checkpoint.
-    pub weights_id: Id,
+    /// The checkpoint's key: its weights id, or its path as long as its content is not known.
+    pub weights_id: EntryKey,
     /// Such as `sd1`.
     pub architecture: String,
     /// Its first path.

@@ -24,6 +24,12 @@ impl EntryKey {
     }
 }
 
+impl From<Id> for EntryKey {
+    fn from(id: Id) -> Self {
+        Self::Weights(id)
+    }
+}
+
 impl From<String> for EntryKey {
     fn from(text: String) -> Self {
         text.parse().map_or_else(|_| Self::Path(text), Self::Weights)

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Building, Checkpoint, EntryKey, Gpu, ModelsDir, Queued, Runtime, State, Status};
+use crate::{
+    Building, Checkpoint, EntryKey, Gpu, Hashing, ModelsDir, Queued, Runtime, State, Status,
+};
 
 /// What a watcher receives: first everything, then each change of what `status` and `list` show, except for passing
 /// time ([`crate::Daemon::uptime_s`], [`Building::elapsed_s`]). [`Overview::apply`] applies it.
@@ -33,6 +35,8 @@ pub enum Event {
     Gate(Option<String>),
     /// [`Status::counts`].
     Counts(BTreeMap<State, usize>),
+    /// [`Status::hashing`].
+    Hashing(Hashing),
     /// The GPUs, or their use.
     Gpus(Vec<Gpu>),
     /// The models folders, or their problems.
@@ -75,6 +79,7 @@ impl Overview {
             Event::Paused(paused) => status.paused = paused,
             Event::Gate(gate) => status.gate = gate,
             Event::Counts(counts) => status.counts = counts,
+            Event::Hashing(hashing) => status.hashing = hashing,
             Event::Gpus(gpus) => status.gpus = gpus,
             Event::ModelsDirs(models_dirs) => status.models_dirs = models_dirs,
             Event::Runtime { runtime, runtime_problem } => {
@@ -116,6 +121,7 @@ impl Status {
             Event::Building(now.building.clone())
         });
         note(self.counts != before.counts, |now| Event::Counts(now.counts.clone()));
+        note(self.hashing != before.hashing, |now| Event::Hashing(now.hashing.clone()));
         events
     }
 }

@@ -1,9 +1,8 @@
 use std::{collections::BTreeMap, fmt};
 
-use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
-use crate::{GpuReading, State};
+use crate::{EntryKey, GpuReading, Hashing, State};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +29,9 @@ pub struct Status {
     pub building: Vec<Building>,
     /// Number of entries of `list` in each state; states without any are omitted.
     pub counts: BTreeMap<State, usize>,
+    /// Files whose content is still to be read.
+    #[serde(default)]
+    pub hashing: Hashing,
 }
 
 /// The daemon's process.
@@ -89,8 +91,8 @@ pub struct ModelsDir {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Queued {
-    /// A checkpoint that it serves.
-    pub weights_id: Id,
+    /// The key of a checkpoint that it serves.
+    pub weights_id: EntryKey,
     /// The presets or the single shape that it will serve, in one text.
     pub preset: String,
     /// Why it must be built, such as `no engine yet` or `recipe 1 → 2`; or validated, such as `not validated on
@@ -129,8 +131,8 @@ impl fmt::Display for Task {
 pub struct Building {
     /// What the worker does.
     pub task: Task,
-    /// A checkpoint that it serves.
-    pub weights_id: Id,
+    /// The key of a checkpoint that it serves.
+    pub weights_id: EntryKey,
     /// The presets or the single shape that it serves, in one text.
     pub preset: String,
     /// When building or materializing: `graph`, `parse`, `build`, `write` or `publish`; when validating: `load`,

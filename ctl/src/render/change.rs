@@ -46,7 +46,7 @@ impl Known {
                 is_gone.then(|| line("gone", &text::name(old), ""))
             }
             Event::Building(building) => {
-                let phase = |b: &Building| (b.task, b.weights_id, b.gpu, b.phase.clone());
+                let phase = |b: &Building| (b.task, b.weights_id.clone(), b.gpu, b.phase.clone());
                 let known: Vec<_> = self.0.building().iter().map(phase).collect();
                 let changed = building.iter().filter(|building| !known.contains(&phase(building)));
                 let line = |building: &Building| {
@@ -67,6 +67,7 @@ impl Known {
             Event::Queue(_)
             | Event::Gate(_)
             | Event::Counts(_)
+            | Event::Hashing(_)
             | Event::Gpus(_)
             | Event::ModelsDirs(_) => None,
         }
@@ -94,7 +95,7 @@ impl Known {
     }
 
     fn name_of(&self, building: &Building) -> String {
-        match self.checkpoint(&EntryKey::Weights(building.weights_id)) {
+        match self.checkpoint(&building.weights_id) {
             Some(checkpoint) => text::name(checkpoint).into_owned(),
             None => building.weights_id.short(),
         }
@@ -257,7 +258,7 @@ mod tests {
         known.apply(state(vec![]));
         let first = samples::building();
         let other = |phase: &str| Building {
-            weights_id: samples::id('b'),
+            weights_id: EntryKey::Weights(samples::id('b')),
             phase: phase.into(),
             gpu: Some(1),
             ..first.clone()

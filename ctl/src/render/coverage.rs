@@ -90,7 +90,7 @@ mod tests {
         let missing =
             PassCoverage { problem: Some("width 4096 is over 2048".into()), ..pass("hires", 4096) };
         let checkpoint = |digit, passes| Coverage {
-            weights_id: samples::id(digit),
+            weights_id: samples::id(digit).into(),
             architecture: "sd1".into(),
             location: Some(format!("/models/{digit}.safetensors")),
             passes,

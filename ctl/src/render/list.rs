@@ -14,7 +14,7 @@ pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
     let mut table = Table::new(&["ID", "ARCHITECTURE", "STATE", "ENGINES", "LOCATION"]);
     for checkpoint in checkpoints {
         let cells = [
-            &checkpoint.weights_id.map_or("-".to_owned(), |id| id.short()),
+            &id(checkpoint),
             checkpoint.architecture.as_deref().unwrap_or("-"),
             &checkpoint.state.to_string(),
             &engines(checkpoint),
@@ -24,6 +24,15 @@ pub(crate) fn render(checkpoints: &[Checkpoint], look: Look) -> String {
         table.tone(2, checkpoint.state.into());
     }
     table.render(look)
+}
+
+/// Its weights id, as far as its content was read.
+fn id(checkpoint: &Checkpoint) -> String {
+    match (checkpoint.weights_id, &checkpoint.architecture) {
+        (Some(id), _) => id.short(),
+        (None, Some(_)) => "hashing".to_owned(),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 /// Each preset once, as several engines may serve one preset on different GPUs, and by the best of
@@ -67,10 +76,11 @@ mod tests {
 
     #[test]
     fn one_line_each_and_reasons_below() {
-        let all = [samples::ready(), samples::rejected(), samples::orphaned()];
+        let all = [samples::ready(), samples::hashing(), samples::rejected(), samples::orphaned()];
         insta::assert_snapshot!(render(&all, Look::default()), @r"
         ID             ARCHITECTURE   STATE      ENGINES   LOCATION
         aaaaaaaaaaaa   sd1            ready      default   /models/a/sd15.safetensors (+1)
+        hashing        sd1            ready      default   /models/new.safetensors
         -              -              rejected   -         /models/evil\u{1b}]0;x\u{7}.safetensors
           is a LoRA, which has no UNet of its own
         aaaaaaaaaaaa   sd1            orphaned   default   -

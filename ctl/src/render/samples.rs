@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, Gpu, GpuProcess, GpuReading, Id, ModelsDir, Proof,
+    Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id, ModelsDir, Proof,
     Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
 };
 
@@ -71,6 +71,16 @@ pub(crate) fn ready() -> Checkpoint {
     }
 }
 
+/// Of which no more than the header was read.
+pub(crate) fn hashing() -> Checkpoint {
+    Checkpoint {
+        weights_id: None,
+        unet_id: None,
+        locations: vec!["/models/new.safetensors".into()],
+        ..ready()
+    }
+}
+
 /// A shared engine for one shape.
 pub(crate) fn fixed(digit: char) -> Engine {
     Engine {
@@ -102,7 +112,7 @@ pub(crate) fn orphaned() -> Checkpoint {
 pub(crate) fn building() -> Building {
     Building {
         task: Task::Build,
-        weights_id: id('a'),
+        weights_id: EntryKey::Weights(id('a')),
         preset: "default".into(),
         phase: "build".into(),
         percent: 42,
@@ -153,12 +163,13 @@ pub(crate) fn status() -> Status {
         paused: false,
         gate: Some("GPU 0 is at 87 %, used by python (pid 4242)".into()),
         queue: vec![Queued {
-            weights_id: id('c'),
+            weights_id: EntryKey::Weights(id('c')),
             preset: "default".into(),
             why: "recipe 1 → 2".into(),
             reason: "next, after aaaaaaaaaaaa".into(),
         }],
         building: vec![building()],
         counts: [(State::Ready, 3), (State::Queued, 1)].into(),
+        hashing: Hashing::default(),
     }
 }

@@ -5,7 +5,11 @@ use protocol::{Checkpoint, Coming, Engine, Id, Limit, Shape, Speed, Unusable, Va
 use crate::render::{bench, table::Fields, text};
 
 pub(crate) fn render(checkpoint: &Checkpoint) -> String {
-    let id = |id: Option<Id>| id.map_or("unknown".to_owned(), |id| id.to_string());
+    let unknown = match checkpoint.architecture {
+        Some(_) => "its content is still to be read",
+        None => "unknown",
+    };
+    let id = |id: Option<Id>| id.map_or(unknown.to_owned(), |id| id.to_string());
     let mut fields = Fields::default();
     fields.add("weights id", id(checkpoint.weights_id));
     fields.add("UNet id", id(checkpoint.unet_id));

@@ -1,6 +1,6 @@
 //! The daemon at a glance.
 
-use protocol::{Building, Gpu, GpuReading, ModelsDir, Queued, Status};
+use protocol::{Building, Gpu, GpuReading, Hashing, ModelsDir, Queued, Status};
 
 use crate::render::{progress, table::Fields, text};
 
@@ -19,6 +19,9 @@ pub(crate) fn render(status: &Status) -> String {
     fields.all("models", status.models_dirs.iter().map(models_dir));
     fields.add("data", &daemon.data_dir);
     fields.add("checkpoints", counts(status));
+    if status.hashing.files > 0 {
+        fields.add("hashing", hashing(&status.hashing));
+    }
     if let Some(gate) = &status.gate {
         fields.add("gate", format!("closed: {gate}"));
     }
@@ -92,6 +95,14 @@ pub(crate) fn counts(status: &Status) -> String {
     let counts: Vec<_> =
         status.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+/// Checkpoints that are usable already.
+fn hashing(hashing: &Hashing) -> String {
+    let Hashing { files, bytes, reading } = hashing;
+    let left =
+        format!("{} of {} still to read", text::count(*files as usize, "file"), text::size(*bytes));
+    if reading.is_empty() { left } else { format!("{left}, now {}", reading.join(", ")) }
 }
 
 /// With several GPUs, it says which one is used.
@@ -189,6 +200,16 @@ mod tests {
         let rendered = render(&status);
         assert!(rendered.contains("aaaaaaaaaaaa default on GPU 0: build 42 %"), "{rendered}");
         assert!(rendered.contains("aaaaaaaaaaaa default on GPU 1: build 42 %"), "{rendered}");
+    }
+
+    #[test]
+    fn what_is_still_to_be_read_is_told() {
+        let reading = vec!["/models/new.safetensors".to_owned()];
+        let hashing = Hashing { files: 2, bytes: 13_000_000_000, reading };
+        let rendered = render(&Status { hashing, ..samples::status() });
+        let line = "2 files of 13 GB still to read, now /models/new.safetensors";
+        assert!(rendered.contains(line), "{rendered}");
+        assert!(!render(&samples::status()).contains("hashing"));
     }
 
     #[test]

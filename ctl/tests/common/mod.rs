@@ -153,6 +153,7 @@ pub(crate) fn utf8(path: &Path) -> &str {
 /// Of a daemon without TensorRT.
 pub(crate) fn status() -> Status {
     Status {
+        hashing: protocol::Hashing::default(),
         daemon: Daemon {
             version: "0.1.0".into(),
             protocol: VERSION,

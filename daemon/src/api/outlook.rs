@@ -6,7 +6,7 @@ use checkpoint::Id;
 use engine::Manifest;
 use protocol::{Coming, State};
 
-use super::reason::Reason;
+use super::{reason::Reason, view::key};
 use crate::{
     inventory::{Content, Held, Outcome},
     planner::{NoRuntime, Place, Setback, Snapshot, Wait, Want},
@@ -74,7 +74,8 @@ impl<'a> Outlook<'a> {
         match snapshot.setbacks.get(engine) {
             Some(Setback::Failed(why)) => (State::Failed, Some(Reason::Failed(why))),
             Some(Setback::Removed) => {
-                (State::Off, Some(Reason::Removed(held.identity.ids.weights)))
+                let key = key(snapshot, &held.identity.ids.weights);
+                (State::Off, Some(Reason::Removed(key)))
             }
             None => (
                 State::Queued,
@@ -132,8 +133,8 @@ fn published<'a>(
         return (State::Failed, Some(Reason::Wrong(wrong)));
     }
     let failure = snapshot.validation_failure(&engine);
-    let weights = held.identity.ids.weights;
-    let unvalidated = failure.map(|(gpu, why)| Reason::ValidationFailed(weights, gpu, why));
+    let key = || key(snapshot, &held.identity.ids.weights);
+    let unvalidated = failure.map(|(gpu, why)| Reason::ValidationFailed(key(), gpu, why));
     (State::Ready, unvalidated)
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use checkpoint::Id;
 use engine::{Limit, Pass};
-use protocol::Unusable;
+use protocol::{EntryKey, Unusable};
 
 use crate::{
     gate::Gpu,
@@ -27,14 +27,14 @@ pub(crate) enum Reason<'a> {
     /// Building its engine failed: why, in the worker's words.
     Failed(&'a str),
     /// The engine of this checkpoint was removed.
-    Removed(Id),
+    Removed(EntryKey),
     Waits(Wait<'a>),
     /// Its engine is there, and is validated now, or once this is over.
     Unvalidated(Option<Wait<'a>>),
     /// Its engine is wrong.
     Wrong(Judgement<'a>),
     /// The engine of this checkpoint could not be validated on this GPU: why, in the worker's words.
-    ValidationFailed(Id, &'a Gpu, &'a str),
+    ValidationFailed(EntryKey, &'a Gpu, &'a str),
     /// Its engine is a former release's.
     Retired,
     /// Its file may be where nobody can look.
@@ -75,17 +75,17 @@ impl fmt::Display for Reason<'_> {
             Self::Rejected(why) | Self::Failed(why) => f.write_str(why),
             Self::NoRuntime(problem) => problem.fmt(f),
             Self::NotWanted => f.write_str("a rule of the configuration wants no engine for it"),
-            Self::Removed(weights) => {
-                let short = weights.short();
-                write!(f, "its engine was removed; `sdtrtctl build {short}` builds it again")
+            Self::Removed(key) => {
+                let reference = reference(key);
+                write!(f, "its engine was removed; `sdtrtctl build {reference}` builds it again")
             }
             Self::Waits(wait) => wait.fmt(f),
             Self::Unvalidated(None) => f.write_str("to be validated on the GPU"),
             Self::Unvalidated(Some(wait)) => write!(f, "to be validated on the GPU; {wait}"),
             Self::Wrong(judgement) => write_wrong(f, judgement),
-            Self::ValidationFailed(weights, gpu, why) => {
-                let (gpu, short) = (&gpu.name, weights.short());
-                write!(f, "not validated on {gpu}: {why}; `sdtrtctl retry {short}` tries again")
+            Self::ValidationFailed(key, gpu, why) => {
+                let (gpu, reference) = (&gpu.name, reference(key));
+                write!(f, "not validated on {gpu}: {why}; `sdtrtctl retry {reference}` tries again")
             }
             Self::Retired => f.write_str(
                 "an earlier release built it in a form that is not used any more; it is deleted once a new engine of \
@@ -100,6 +100,14 @@ impl fmt::Display for Reason<'_> {
                 "no file has this content; its engines are kept for {days} days, in case one does"
             ),
         }
+    }
+}
+
+/// How a command names it.
+fn reference(key: &EntryKey) -> String {
+    match key {
+        EntryKey::Path(path) => format!("'{path}'"),
+        EntryKey::Weights(id) => id.short(),
     }
 }
 

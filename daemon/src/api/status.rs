@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, path::Path, process, time::Duration};
 
 use engine::FLAVOUR;
-use protocol::{Building, Daemon, Gpu, ModelsDir, Queued, Runtime, State, Status, VERSION};
+use protocol::{
+    Building, Daemon, Gpu, Hashing, ModelsDir, Queued, Runtime, State, Status, VERSION,
+};
 
 use super::{
     outlook::{turns, waits_for},
-    text,
+    text, view,
 };
 use crate::{
     planner::{Errand, Snapshot, Want, Work},
@@ -53,7 +55,15 @@ pub(crate) fn status(
         queue: turns(queue).map(|(turn, want)| queued(snapshot, turn, want)).collect(),
         building: building(snapshot),
         counts,
+        hashing: hashing(snapshot),
     }
+}
+
+/// The files whose content is still to be read.
+fn hashing(snapshot: &Snapshot<'_>) -> Hashing {
+    let (files, bytes) = snapshot.catalogue.unhashed();
+    let reading = snapshot.catalogue.hashing().map(text).collect();
+    Hashing { files: files as u64, bytes, reading }
 }
 
 /// What `systemctl status` shows.
@@ -91,7 +101,7 @@ fn models_dir(snapshot: &Snapshot<'_>, dir: &Path) -> ModelsDir {
 
 fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
     Queued {
-        weights_id: want.weights,
+        weights_id: view::key(snapshot, &want.weights),
         preset: want.label(),
         why: want.why.to_string(),
         reason: waits_for(snapshot, turn, want).to_string(),
@@ -107,7 +117,7 @@ pub(crate) fn building(snapshot: &Snapshot<'_>) -> Vec<Building> {
             Errand::Validate => protocol::Task::Validate,
             Errand::Materialize => protocol::Task::Materialize,
         },
-        weights_id: want.weights,
+        weights_id: view::key(snapshot, &want.weights),
         preset: want.label(),
         phase: progress.phase.to_string(),
         percent: progress.percent,

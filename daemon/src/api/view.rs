@@ -46,6 +46,12 @@ pub(crate) fn checkpoints(
     live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
+/// The key of the entry of `list` for this checkpoint: where its file lies as long as its content is not known.
+pub(crate) fn key(snapshot: &Snapshot<'_>, weights: &Id) -> EntryKey {
+    let path = snapshot.catalogue.provisional(weights);
+    path.map_or(EntryKey::Weights(*weights), |path| EntryKey::Path(text(path)))
+}
+
 /// How many entries of `list` there are in each state.
 pub(crate) fn counts(
     snapshot: &Snapshot<'_>,
@@ -94,9 +100,10 @@ fn identified(
     engines.sort_by_key(|manifest| {
         (place(manifest.key).unwrap_or(usize::MAX), Reverse(manifest.built_at))
     });
+    let shown_id = |id: Id| (!id.is_provisional()).then_some(id);
     Checkpoint {
-        weights_id: Some(identity.ids.weights),
-        unet_id: Some(identity.ids.unet),
+        weights_id: shown_id(identity.ids.weights),
+        unet_id: shown_id(identity.ids.unet),
         architecture: Some(identity.architecture.kind.to_string()),
         state,
         reason: reason.map(|why| why.to_string()),

@@ -225,6 +225,16 @@ impl Store for Disk {
         }
     }
 
+    fn record_hashed(&self, before: &Id, weights: &Id) {
+        for (key, value) in self.entries(Part::History) {
+            let Some(finished) = Part::History.decode::<Finished>(&value) else { continue };
+            if finished.weights_id == *before {
+                let finished = Finished { weights_id: *weights, ..finished };
+                self.put(Part::History, &key, Some(&finished));
+            }
+        }
+    }
+
     fn is_paused(&self) -> bool {
         self.get(Part::Own, PAUSED).unwrap_or(false)
     }

@@ -89,6 +89,13 @@ impl Store for Memory {
         self.history.lock().unwrap().insert(0, finished.clone());
     }
 
+    fn record_hashed(&self, before: &Id, weights: &Id) {
+        let mut history = self.history.lock().unwrap();
+        for finished in history.iter_mut().filter(|finished| finished.weights_id == *before) {
+            finished.weights_id = *weights;
+        }
+    }
+
     fn is_paused(&self) -> bool {
         *self.paused.lock().unwrap()
     }

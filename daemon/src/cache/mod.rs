@@ -35,6 +35,8 @@ pub trait Store: Recall {
     fn history(&self) -> Vec<Finished>;
     /// Keeps that a build has ended; the oldest of many is forgotten.
     fn record(&self, finished: &Finished);
+    /// A checkpoint of builds that have ended has this weights id from now on.
+    fn record_hashed(&self, before: &Id, weights: &Id);
     /// Whether builds are paused.
     fn is_paused(&self) -> bool;
     /// Keeps whether builds are paused.

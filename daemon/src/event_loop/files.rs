@@ -1,15 +1,14 @@
 //! What is heard of files.
 
-use std::collections::HashSet;
-
 use checkpoint::Id;
+use engine::Weights;
 use protocol::Shape;
 
 use crate::{
     intent::left_shapes,
-    inventory::{Event, Scan},
+    inventory::{Event, Lesson, Scan},
     owners::Owners,
-    planner::{NoRuntime, Setback},
+    planner::{Desired, NoRuntime, Setback},
     timers::seconds_since_1970,
 };
 
@@ -23,12 +22,27 @@ impl Owners {
             Event::Settled(due, writers) => self.inventory.record_settled(&due, &writers),
             Event::Read(learned) => {
                 let lesson = self.inventory.record_read(learned);
-                self.metrics.hashed.inc_by(lesson.bytes);
-                self.forgive(&lesson.weights);
-                self.timers.learned();
+                self.record_lesson(&lesson);
+            }
+            Event::Hashed(learned) => {
+                let lesson = self.inventory.record_hashed(learned);
+                self.record_lesson(&lesson);
             }
         }
         self.changed();
+    }
+
+    fn record_lesson(&mut self, lesson: &Lesson) {
+        self.metrics.hashed.inc_by(lesson.bytes);
+        // A checkpoint goes on under its own ids.
+        if let Some((before, now)) = &lesson.hashed {
+            self.intent.record_hashed(&before.weights, now.weights);
+            self.jobs.record_hashed(before, now);
+            self.retry.record_hashed(&before.unet, now.unet);
+            self.store.record_hashed(&before.weights, &now.weights);
+        }
+        self.forgive(lesson);
+        self.timers.learned();
     }
 
     fn record_scan(&mut self, scan: Scan) {
@@ -45,8 +59,10 @@ impl Owners {
         }
     }
 
-    /// A file that was read anew gets a new try.
-    fn forgive(&mut self, read: &HashSet<Id>) {
+    /// A file that was read anew gets a new try; where all but its header is read later, what needs only that gets
+    /// none then.
+    fn forgive(&mut self, lesson: &Lesson) {
+        let (read, is_hashed) = (&lesson.weights, lesson.hashed.is_some());
         if self.retry.setbacks().is_empty() {
             return;
         }
@@ -56,7 +72,10 @@ impl Owners {
         let mut failed: Vec<Id> = Vec::new();
         for (_, held) in wanted {
             let engines = snapshot.desired(held);
-            let engines = engines.iter().map(|desired| desired.engine);
+            let needs_content = |desired: &&Desired| {
+                !is_hashed || matches!(desired.wanted.spec.weights, Weights::Baked(_))
+            };
+            let engines = engines.iter().filter(needs_content).map(|desired| desired.engine);
             let is_failed =
                 |engine: &Id| matches!(snapshot.setbacks.get(engine), Some(Setback::Failed(_)));
             failed.extend(engines.filter(is_failed));

@@ -20,7 +20,8 @@ impl Owners {
         client: oneshot::Sender<Reply>,
     ) {
         let weights = self.entry(reference).and_then(|entry| {
-            entry.weights_id.ok_or_else(|| other(&format!("'{reference}' is {}", entry.state)))
+            let weights = self.weights_of(&entry);
+            weights.ok_or_else(|| other(&format!("'{reference}' is {}", entry.state)))
         });
         let output = PathBuf::from(output);
         let ordered = weights.and_then(|weights| {

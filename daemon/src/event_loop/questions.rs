@@ -67,9 +67,7 @@ impl Owners {
         let mut checked: Vec<_> = held
             .values()
             .map(|held| coverage(&snapshot, held, image))
-            .filter(|coverage| {
-                only.as_ref().is_none_or(|o| o.weights_id == Some(coverage.weights_id))
-            })
+            .filter(|coverage| only.as_ref().is_none_or(|entry| entry.key() == coverage.weights_id))
             .collect();
         checked.sort_by(|a, b| (&a.location, &a.weights_id).cmp(&(&b.location, &b.weights_id)));
         match (only, checked.is_empty()) {
@@ -221,7 +219,8 @@ impl Owners {
                 return Ok(vec![built(key), validated(key)]);
             }
         };
-        let of_entry = |weights| entry.weights_id == Some(weights);
+        let id = self.weights_of(&entry);
+        let of_entry = |weights| id == Some(weights);
         let running = self.jobs.running().iter();
         let running = running.filter(|running| of_entry(running.work.want.weights));
         let ended = history.iter().filter(|finished| of_entry(finished.weights_id));

@@ -1,7 +1,7 @@
 //! What clients ask for.
 
 use checkpoint::Id;
-use engine::Removal;
+use engine::{Removal, Weights};
 use protocol::{Checkpoint, EntryKey, Failure, Reply, Request, Shape, State};
 use tokio::{sync::oneshot, time::Duration};
 
@@ -9,6 +9,7 @@ use crate::{
     api::{About, Waiter, other, text},
     event::Checked,
     owners::Owners,
+    planner::Desired,
     timers::seconds_since_1970,
 };
 
@@ -74,6 +75,10 @@ impl Owners {
 
     fn record_build(&mut self, reference: &str, now: bool) -> Result<EntryKey, Failure> {
         let entry = self.entry(reference)?;
+        let content = "its engine is built as soon as its content is known";
+        if entry.weights_id.is_none() && self.wants_baked(&entry) {
+            return Err(other(&format!("'{reference}' is {}; {content}", entry.state)));
+        }
         self.library.record_use(&engine_keys(&entry), seconds_since_1970());
         match entry.state {
             State::Ready | State::Building | State::Queued | State::Failed => {
@@ -88,10 +93,7 @@ impl Owners {
                 return Err(other(&format!("'{reference}' is {}: {why}", entry.state)));
             }
             State::Settling | State::Identifying => {
-                return Err(other(&format!(
-                    "'{reference}' is {}; its engine is built as soon as its content is known",
-                    entry.state
-                )));
+                return Err(other(&format!("'{reference}' is {}; {content}", entry.state)));
             }
         }
         Ok(entry.key())
@@ -113,10 +115,20 @@ impl Owners {
     fn engines_for(&self, entry: &Checkpoint) -> Vec<Id> {
         let snapshot = self.snapshot();
         let held = snapshot.catalogue.held();
-        let Some(held) = entry.weights_id.and_then(|weights| held.get(&weights)) else {
+        let weights = self.weights_of(entry);
+        let Some(held) = weights.and_then(|weights| held.get(&weights)) else {
             return Vec::new();
         };
         snapshot.desired(held).iter().map(|desired| desired.engine).collect()
+    }
+
+    /// Whether its own weights are to be in an engine of this checkpoint.
+    fn wants_baked(&self, entry: &Checkpoint) -> bool {
+        let snapshot = self.snapshot();
+        let held = snapshot.catalogue.held();
+        let held = self.weights_of(entry).and_then(|weights| held.get(&weights));
+        let is_baked = |desired: &Desired| matches!(desired.wanted.spec.weights, Weights::Baked(_));
+        held.is_some_and(|held| snapshot.desired(held).iter().any(is_baked))
     }
 
     /// Somebody asks for the engines of this checkpoint with which something is to be done.

@@ -96,6 +96,13 @@ impl Intent {
         is_news
     }
 
+    /// A checkpoint has this weights id from now on.
+    pub(crate) fn record_hashed(&mut self, before: &Id, weights: Id) {
+        for used in self.recent.iter_mut().filter(|used| *used == before) {
+            *used = weights;
+        }
+    }
+
     /// These shapes are asked for, at this time in seconds since 1970; whether others than before are among the
     /// first `limit` now.
     pub(crate) fn record_shapes(

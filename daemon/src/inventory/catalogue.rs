@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::Id;
 
-use crate::inventory::{FileId, Identity, Outcome, Stamp};
+use super::{FileId, Identity, Outcome, Stamp, unhashed::Unhashed};
 
 /// Small files are read so many at once, as handing each over would cost more than reading it.
 const BATCH_FILES: usize = 64;
@@ -27,6 +27,8 @@ pub struct Catalogue {
     unread: BTreeSet<Stamp>,
     /// Files that are being read.
     reading: usize,
+    /// Files of which no more than the header was read.
+    unhashed: Unhashed,
     settle: Duration,
 }
 
@@ -85,6 +87,7 @@ impl Catalogue {
             settling: BTreeSet::new(),
             unread: BTreeSet::new(),
             reading: 0,
+            unhashed: Unhashed::default(),
             settle,
         }
     }
@@ -196,6 +199,7 @@ impl Catalogue {
                 self.unread.insert(stamp);
             }
             Content::Reading => self.reading += 1,
+            Content::Read(outcome) if outcome.is_provisional() => self.unhashed.insert(&stamp),
             Content::Read(_) => {}
         }
         match self.files.entry(id) {
@@ -220,6 +224,7 @@ impl Catalogue {
                 self.unread.remove(stamp);
             }
             Content::Reading => self.reading -= 1,
+            Content::Read(outcome) if outcome.is_provisional() => self.unhashed.remove(stamp),
             Content::Read(_) => {}
         }
     }
@@ -270,7 +275,7 @@ impl Catalogue {
         files
     }
 
-    /// Takes in what reading this file taught; `None` when it changed meanwhile.
+    /// Takes in what reading this file, or its header, taught; `None` when it changed meanwhile.
     pub fn read(&mut self, stamp: Stamp, outcome: Option<Outcome>, now: Instant) {
         let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
             return;
@@ -291,9 +296,14 @@ impl Catalogue {
         }
     }
 
-    /// Whether no file is left whose content may be any.
+    /// Whether no file is left whose content may be any: of each at least the header was read.
     pub fn is_all_read(&self) -> bool {
         self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
+    }
+
+    /// Whether a file waits to be read, or is being read: that goes before hashing what others hold.
+    fn is_reading(&self) -> bool {
+        !self.unread.is_empty() || self.reading > 0
     }
 
     /// Every content that lies somewhere, by weights id.
@@ -316,5 +326,6 @@ impl Catalogue {
     }
 }
 
+mod hashing;
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,8 @@ pub(super) struct Due {
     /// Look at [`Self::written_paths`].
     written: Option<Instant>,
     written_paths: BTreeSet<PathBuf>,
+    /// Nothing is hashed before.
+    hash: Option<Instant>,
 }
 
 impl Due {
@@ -59,6 +61,11 @@ impl Due {
     #[cfg(test)]
     pub(super) fn forget_second_look(&mut self) {
         self.second_look = None;
+    }
+
+    /// What could not be hashed is looked at first.
+    pub(super) fn hash_later(&mut self) {
+        self.hash = Some(Instant::now() + LOOK_AGAIN);
     }
 
     /// The next scan after one that found this.
@@ -109,6 +116,7 @@ impl Inventory {
             self.due.scan.filter(|_| !scanning),
             self.due.second_look.filter(|_| !scanning),
             self.due.written,
+            self.due.hash,
             self.next_settled(settle).filter(|_| !self.settling),
         ];
         times.into_iter().flatten().min()
@@ -133,7 +141,11 @@ impl Inventory {
         if passed(self.next_settled(settle), now) && !self.settling {
             self.check_settling(now);
         }
-        self.start_reading()
+        let begins = self.start_reading();
+        if passed(self.due.hash, now) {
+            self.due.hash = None;
+        }
+        begins | self.start_hashing()
     }
 
     fn is_scanning(&self) -> bool {
@@ -173,6 +185,19 @@ impl Inventory {
         let due = self.catalogue.due(now.into_std());
         let tell = self.tell.clone();
         spawn_blocking(move || tell(Event::Settled(due, open_for_writing())));
+    }
+
+    fn start_hashing(&mut self) -> bool {
+        if self.due.hash.is_some() || self.scans_done == 0 {
+            return false;
+        }
+        let files = self.catalogue.start_hashing();
+        let begins = !files.is_empty();
+        for (path, stamp) in files {
+            let (recall, tell) = (self.recall.clone(), self.tell.clone());
+            spawn_blocking(move || tell(Event::Hashed(reading::hash(path, stamp, &*recall))));
+        }
+        begins
     }
 
     fn start_reading(&mut self) -> bool {

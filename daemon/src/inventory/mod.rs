@@ -1,10 +1,12 @@
 //! What lies in the models folders, and what is known of it.
 
 mod catalogue;
+mod idle;
 mod looking;
 mod outcome;
 mod reading;
 mod recall;
+mod unhashed;
 mod watch;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use checkpoint::Id;
+use checkpoint::{Id, Ids};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -37,8 +39,10 @@ pub(crate) enum Event {
     Looked(Vec<(PathBuf, Option<Stamp>)>),
     /// The time of these files to settle is up, and those are open for writing.
     Settled(Vec<Stamp>, HashSet<FileId>),
-    /// Some files were read.
+    /// Some files, or their headers, were read.
     Read(Vec<Learned>),
+    /// All of a file was read whose header was known.
+    Hashed(Learned),
 }
 
 /// Takes what is heard to the loop.
@@ -72,10 +76,12 @@ pub(crate) struct Inventory {
 /// What files that were read taught.
 #[derive(Default)]
 pub(crate) struct Lesson {
-    /// Their bytes.
+    /// Bytes of those that were read whole.
     pub(crate) bytes: u64,
     /// The checkpoints among them.
     pub(crate) weights: HashSet<Id>,
+    /// The provisional ids that one had until now, and its own.
+    pub(crate) hashed: Option<(Ids, Ids)>,
 }
 
 impl Inventory {
@@ -128,15 +134,20 @@ impl Inventory {
         self.reading > 0 || self.settling
     }
 
-    /// Whether every file was seen and read.
+    /// Whether every file was seen, and read as far as it takes to use it.
     pub(crate) fn is_all_read(&self) -> bool {
         self.scans_done > 0 && self.catalogue.is_all_read()
     }
 
-    /// Whether a content that no file is known to have is really gone: no file is unread, and no
+    /// Whether every file was seen and its content is known.
+    pub(crate) fn is_all_hashed(&self) -> bool {
+        self.scans_done > 0 && self.catalogue.is_all_hashed()
+    }
+
+    /// Whether a content that no file is known to have is really gone: no file's is unknown, and no
     /// folder unseen.
     pub(crate) fn is_all_known(&self) -> bool {
-        self.is_all_read()
+        self.is_all_hashed()
             && self.scans_done == self.scans_begun
             && !self.incomplete
             && !self.due.is_unsettled()
@@ -198,24 +209,40 @@ impl Inventory {
         }
     }
 
-    /// These files were read.
+    /// These files, or their headers, were read.
     pub(crate) fn record_read(&mut self, learned: Vec<Learned>) -> Lesson {
         self.reading -= 1;
         let mut lesson = Lesson::default();
-        for Learned { path, stamp, outcome } in learned {
-            match &outcome {
-                Some(outcome) => {
-                    lesson.bytes += stamp.size;
-                    if let Outcome::Identified(identity) = outcome {
-                        lesson.weights.insert(identity.ids.weights);
-                    }
-                }
-                // It is not what was seen last, or not there.
-                None => self.record_hint(Hint::Written(path.to_path_buf())),
-            }
-            self.catalogue.read(stamp, outcome, now());
+        for learned in learned {
+            self.record_learned(&learned, &mut lesson);
+            self.catalogue.read(learned.stamp, learned.outcome, now());
         }
         lesson
+    }
+
+    /// All of this file was read.
+    pub(crate) fn record_hashed(&mut self, learned: Learned) -> Lesson {
+        let mut lesson = Lesson::default();
+        self.record_learned(&learned, &mut lesson);
+        if learned.outcome.is_none() {
+            // The look comes first.
+            self.due.hash_later();
+        }
+        lesson.hashed = self.catalogue.hashed(learned.stamp, learned.outcome);
+        lesson
+    }
+
+    fn record_learned(&mut self, learned: &Learned, lesson: &mut Lesson) {
+        match &learned.outcome {
+            Some(outcome) => {
+                lesson.bytes += if outcome.is_provisional() { 0 } else { learned.stamp.size };
+                if let Outcome::Identified(identity) = outcome {
+                    lesson.weights.insert(identity.ids.weights);
+                }
+            }
+            // It is not what was seen last, or not there.
+            None => self.record_hint(Hint::Written(learned.path.to_path_buf())),
+        }
     }
 
     /// A file is not where or what it was, but was `found` there. Its disk may be away: before everything was

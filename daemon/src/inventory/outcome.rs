@@ -11,3 +11,10 @@ pub enum Outcome {
     /// It could not be read, and why. The next time it may be.
     Unreadable(String),
 }
+
+impl Outcome {
+    /// Whether no more than the header of a checkpoint was read, so that it has provisional ids.
+    pub fn is_provisional(&self) -> bool {
+        matches!(self, Self::Identified(identity) if identity.ids.are_provisional())
+    }
+}

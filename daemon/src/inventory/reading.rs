@@ -2,12 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
-use checkpoint::{Checkpoint, Rejection, Tensor};
+use checkpoint::{Checkpoint, Ids, Rejection, Tensor};
 use engine::Parameter;
 use tracing::debug;
 use walkdir::WalkDir;
 
-use super::{Identity, Outcome, Recall, Stamp};
+use super::{Identity, Outcome, Recall, Stamp, idle};
+
+/// Of files up to this size all is read at once: on a slow disk that takes little longer than the header. Others
+/// are usable by their headers, and hashed later.
+pub(super) const SMALL: u64 = 16 << 20;
 
 /// A file that was read.
 pub(crate) struct Learned {
@@ -17,24 +21,40 @@ pub(crate) struct Learned {
     pub(crate) outcome: Option<Outcome>,
 }
 
-/// Reads these files, says what each is, and keeps what will be the same the next time.
+/// What to read of a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// No more than it takes to use it.
+    Header,
+    Content,
+}
+
+/// Reads these files, of big ones the headers, says what each is, and keeps what will be the same the next time.
 pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Recall) -> Vec<Learned> {
-    let learned = files.into_iter().map(|(path, stamp)| {
-        debug!("reading {}", path.display());
-        let outcome = read(&path, stamp, store);
-        match &outcome {
-            // Reading it may go better another time.
-            Some(Outcome::Unreadable(_)) | None => {}
-            Some(outcome) => store.remember(&stamp, outcome),
-        }
-        Learned { path, stamp, outcome }
-    });
+    let depth = |stamp: Stamp| if stamp.size <= SMALL { Depth::Content } else { Depth::Header };
+    let learned = files.into_iter().map(|(path, stamp)| one(path, stamp, depth(stamp), store));
     learned.collect()
 }
 
+/// The same with all of one file, while nobody else wants the disk or the CPU.
+pub(super) fn hash(path: Arc<Path>, stamp: Stamp, store: &dyn Recall) -> Learned {
+    idle::run(|| one(path, stamp, Depth::Content, store))
+}
+
+fn one(path: Arc<Path>, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Learned {
+    debug!("reading {}", path.display());
+    let outcome = read(&path, stamp, depth, store);
+    match &outcome {
+        // Reading it may go better another time.
+        Some(Outcome::Unreadable(_)) | None => {}
+        Some(outcome) => store.remember(&stamp, outcome),
+    }
+    Learned { path, stamp, outcome }
+}
+
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-fn read(path: &Path, stamp: Stamp, store: &dyn Recall) -> Option<Outcome> {
-    match try_read(path, stamp, store) {
+fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Option<Outcome> {
+    match try_read(path, stamp, depth, store) {
         Ok(identity) => Some(Outcome::Identified(identity)),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
         Err(error @ Rejection::Unreadable { .. }) => {
@@ -46,10 +66,18 @@ fn read(path: &Path, stamp: Stamp, store: &dyn Recall) -> Option<Outcome> {
     }
 }
 
-fn try_read(path: &Path, stamp: Stamp, store: &dyn Recall) -> Result<Identity, Rejection> {
+fn try_read(
+    path: &Path,
+    stamp: Stamp,
+    depth: Depth,
+    store: &dyn Recall,
+) -> Result<Identity, Rejection> {
     let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
-    let ids = checkpoint.ids()?;
+    let ids = match depth {
+        Depth::Header => Ids::provisional(&stamp),
+        Depth::Content => checkpoint.ids()?,
+    };
     let Checkpoint { architecture, tensors, .. } = &checkpoint;
     let signature = checkpoint::signature(architecture, tensors);
     if !store.knows_parameters(&signature) {

@@ -10,7 +10,7 @@ mod worker;
 
 use std::{collections::VecDeque, sync::Arc, thread::available_parallelism};
 
-use checkpoint::Id;
+use checkpoint::{Id, Ids};
 use engine::{Job, Progress};
 use protocol::{Finished, Outcome, Reply};
 use tempfile::TempDir;
@@ -158,6 +158,19 @@ impl Jobs {
     pub(crate) fn record_start(&mut self, running: RunningJob) {
         self.running.push(running);
         self.changed = true;
+    }
+
+    /// A checkpoint has these ids from now on.
+    pub(crate) fn record_hashed(&mut self, before: &Ids, now: &Ids) {
+        let wants = self.running.iter_mut().map(|running| &mut running.work.want);
+        for want in wants.filter(|want| want.weights == before.weights) {
+            (want.weights, want.unet) = (now.weights, now.unet);
+            self.changed = true;
+        }
+        let orders = self.orders.iter_mut().map(|(order, _)| order);
+        for order in orders.filter(|order| order.weights == before.weights) {
+            order.weights = now.weights;
+        }
     }
 
     /// A job goes on.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use checkpoint::Id;
-use engine::{Manifest, difference};
+use engine::{Manifest, Weights, difference};
 
 use super::{
     Cause, Desired, Errand, Obstacle, Snapshot, Want,
@@ -97,7 +97,11 @@ impl Snapshot<'_> {
         identity: &Identity,
         desired: &Desired,
     ) -> Option<Obstacle> {
-        let takes = takes(identity, &desired.wanted.spec.weights);
+        let weights = &desired.wanted.spec.weights;
+        if matches!(weights, Weights::Baked(unet) if unet.is_provisional()) {
+            return Some(Obstacle::Unhashed);
+        }
+        let takes = takes(identity, weights);
         let room = self.room_obstacle(holdings, identity, takes.disk_bytes);
         room.or_else(|| self.lacks(&desired.engine, &takes))
     }

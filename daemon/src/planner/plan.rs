@@ -230,6 +230,10 @@ impl Snapshot<'_> {
         }
         let refuse = |why| Some(Dispatch::Refuse(why));
         let Some(held) = held.get(&order.weights) else { return refuse(Refusal::Gone) };
+        // It waits for the content, which goes into the plan.
+        if held.identity.ids.are_provisional() {
+            return None;
+        }
         let parameters = held.identity.unet_parameters;
         let takes = Takes {
             place: Place::Aside,

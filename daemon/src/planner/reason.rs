@@ -35,6 +35,8 @@ pub(crate) enum Obstacle {
     Memory { needed: u64, running: u64, free: u64 },
     /// A GPU has too little memory. GPUs are numbered as in their list, from 0.
     GpuMemory { gpu: usize, needed: u64, free: u64 },
+    /// The checkpoint's content, which goes into the engine, is not known yet.
+    Unhashed,
     /// The job ran out of a GPU's memory just now.
     RanOut { gpu: usize },
     /// The job ran out of a GPU's memory before, and others compute there: who, in words.
@@ -119,6 +121,9 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |bytes: &u64| ByteSize::b(*bytes).display().si();
         match self {
+            Self::Unhashed => {
+                f.write_str("its content is still being read, which goes into the engine")
+            }
             Self::Quota { quota, lacking, needed } => write!(
                 f,
                 "waits for disk space: the quota of {} is {} short for an engine of up to {}, and every other \

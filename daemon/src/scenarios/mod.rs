@@ -2,6 +2,7 @@
 
 mod coverage;
 mod gate;
+mod hashing;
 mod index;
 mod orders;
 mod retention;

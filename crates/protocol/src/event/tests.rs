@@ -25,6 +25,7 @@ fn status() -> Status {
         queue: Vec::new(),
         building: Vec::new(),
         counts: BTreeMap::new(),
+        hashing: Hashing::default(),
     }
 }
 
@@ -91,6 +92,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             }];
         }),
         ("building", |s| s.building = vec![building(1, 0)]),
+        ("hashing", |s| s.hashing = Hashing { files: 1, bytes: 2, reading: vec!["/m/a".into()] }),
         ("counts", |s| s.counts = [(State::Ready, 1)].into()),
     ]
 }
@@ -131,6 +133,7 @@ fn no_field_of_a_status_is_forgotten() {
         queue,
         building,
         counts,
+        hashing,
     } = changes().into_iter().fold(status(), |mut all, (_, change)| {
         change(&mut all);
         all
@@ -139,7 +142,7 @@ fn no_field_of_a_status_is_forgotten() {
     assert_ne!((runtime, runtime_problem), (before.runtime, before.runtime_problem));
     assert!(gpus != before.gpus && models_dirs != before.models_dirs && paused != before.paused);
     assert!(gate != before.gate && queue != before.queue && building != before.building);
-    assert_ne!(counts, before.counts);
+    assert!(counts != before.counts && hashing != before.hashing);
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn events() {
         Event::Gate(status().gate),
         Event::Gate(None),
         Event::Counts(status().counts),
+        Event::Hashing(status().hashing),
         Event::Gpus(status().gpus),
         Event::ModelsDirs(status().models_dirs),
         Event::Runtime { runtime: status().runtime, runtime_problem: None },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Coming, Daemon, Engine, Gpu, GpuProcess, GpuReading, Id, Limit,
+    Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id, Limit,
     ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable, Validation,
 };
 
@@ -130,7 +130,7 @@ pub(crate) fn unread() -> Checkpoint {
 pub(crate) fn building() -> Vec<Building> {
     let one = |task, gpu| Building {
         task,
-        weights_id: id('9'),
+        weights_id: EntryKey::Weights(id('9')),
         preset: "default".into(),
         phase: "warm".into(),
         percent: 42,
@@ -163,13 +163,18 @@ pub(crate) fn status() -> Status {
         paused: true,
         gate: Some("paused".into()),
         queue: vec![Queued {
-            weights_id: id('9'),
+            weights_id: EntryKey::Weights(id('9')),
             preset: "default".into(),
             why: "no engine yet".into(),
             reason: "paused".into(),
         }],
         building: building(),
         counts: STATES.into_iter().zip(1..).collect(),
+        hashing: Hashing {
+            files: 3,
+            bytes: 19_500_000_000,
+            reading: vec!["/m/a.safetensors".into()],
+        },
     }
 }
 
@@ -210,6 +215,7 @@ pub(crate) fn bare_status() -> Status {
         queue: Vec::new(),
         building: Vec::new(),
         counts: [].into(),
+        hashing: Hashing::default(),
         ..status()
     }
 }

@@ -1,0 +1,193 @@
+//! The content of files that are usable by their headers, and is hashed when nothing else is to be read.
+
+use std::{path::Path, sync::Arc};
+
+use checkpoint::{Id, Ids};
+
+use super::{Catalogue, Content, File, Identity};
+use crate::inventory::{Outcome, Stamp};
+
+impl Catalogue {
+    /// The next files to hash, each by one of its paths, the newest first: one for each disk that no other
+    /// is read from. None as long as a file waits to be read at all.
+    pub fn start_hashing(&mut self) -> Vec<(Arc<Path>, Stamp)> {
+        if self.is_reading() {
+            return Vec::new();
+        }
+        let started = self.unhashed.start();
+        let files = started.iter().filter_map(|file| self.files.get(file));
+        files.filter_map(|file| Some((file.paths.iter().min()?.clone(), file.stamp))).collect()
+    }
+
+    /// Takes in what hashing this file taught; `None` when it changed or went meanwhile, which a look tells.
+    /// Gives the ids that it had until now, and those that it has.
+    pub fn hashed(&mut self, stamp: Stamp, outcome: Option<Outcome>) -> Option<(Ids, Ids)> {
+        self.unhashed.end(&stamp);
+        let file = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp)?;
+        let before = identity(file)?.ids;
+        let outcome = outcome?;
+        let now = match &outcome {
+            Outcome::Identified(identity) => Some(identity.ids),
+            Outcome::Rejected(_) | Outcome::Unreadable(_) => None,
+        };
+        self.know(stamp, Content::Read(outcome));
+        Some((before, now?))
+    }
+
+    /// Files of which no more than the header was read, and their bytes.
+    pub fn unhashed(&self) -> (usize, u64) {
+        self.unhashed.count()
+    }
+
+    /// Where the files lie that are being hashed.
+    pub fn hashing(&self) -> impl Iterator<Item = &Path> {
+        let files = self.unhashed.started().filter_map(|file| self.files.get(file));
+        files.filter_map(|file| file.paths.iter().min().map(|path| &**path))
+    }
+
+    /// Whether the content of every file is known.
+    pub fn is_all_hashed(&self) -> bool {
+        self.is_all_read() && self.unhashed.is_empty()
+    }
+
+    /// Where the file lies that this id stands for until its content is known.
+    pub fn provisional(&self, weights: &Id) -> Option<&Path> {
+        let mut files = self.unhashed.files().filter_map(|file| self.files.get(file));
+        let is_it =
+            |file: &&File| identity(file).is_some_and(|known| known.ids.weights == *weights);
+        let file = weights.is_provisional().then(|| files.find(is_it))??;
+        file.paths.iter().min().map(|path| &**path)
+    }
+}
+
+fn identity(file: &File) -> Option<&Identity> {
+    match &file.content {
+        Content::Read(Outcome::Identified(identity)) => Some(identity),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        path::PathBuf,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::samples::{identified, provisional};
+
+    fn stamp(device: u64, inode: u64, mtime_ns: i128) -> Stamp {
+        Stamp { device, inode, size: 100, mtime_ns }
+    }
+
+    /// Files whose headers are known.
+    fn catalogue(files: &[(&str, Stamp)]) -> Catalogue {
+        let mut catalogue = Catalogue::new(Duration::from_secs(3));
+        see(&mut catalogue, files);
+        catalogue
+    }
+
+    fn see(catalogue: &mut Catalogue, files: &[(&str, Stamp)]) {
+        let files = files.iter().map(|(path, stamp)| (PathBuf::from(path), *stamp)).collect();
+        catalogue.seen(files, Instant::now(), |stamp| Some(provisional(stamp)));
+        catalogue.forget_unseen();
+    }
+
+    fn started(catalogue: &mut Catalogue) -> Vec<String> {
+        let started = catalogue.start_hashing();
+        started.iter().map(|(path, _)| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn the_newest_comes_first_and_each_disk_reads_one_at_a_time() {
+        let (old, new, other) = (stamp(1, 1, 10), stamp(1, 2, 20), stamp(2, 1, 5));
+        let mut catalogue = catalogue(&[("/m/old", old), ("/m/new", new), ("/n/other", other)]);
+        assert_eq!(catalogue.unhashed(), (3, 300));
+        assert!(catalogue.is_all_read() && !catalogue.is_all_hashed());
+        assert_eq!(started(&mut catalogue), ["/m/new", "/n/other"]);
+        assert_eq!(started(&mut catalogue), [""; 0]);
+        assert_eq!(catalogue.hashing().collect::<Vec<_>>().len(), 2);
+
+        let (before, now) = catalogue.hashed(new, Some(identified("new"))).unwrap();
+        assert_eq!(before, Ids::provisional(&new));
+        assert!(!now.are_provisional());
+        assert_eq!(catalogue.unhashed(), (2, 200));
+        assert_eq!(started(&mut catalogue), ["/m/old"]);
+        catalogue.hashed(other, Some(identified("other")));
+        catalogue.hashed(old, Some(identified("old")));
+        assert!(catalogue.is_all_hashed());
+        assert_eq!((catalogue.unhashed(), started(&mut catalogue)), ((0, 0), vec![]));
+    }
+
+    #[test]
+    fn whatever_is_to_be_read_at_all_goes_before() {
+        let mut catalogue = catalogue(&[("/m/a", stamp(1, 1, 0))]);
+        let (new, now) = (stamp(1, 2, 0), Instant::now());
+        catalogue.looked(Path::new("/m/b"), Some(new), now, |_| None);
+        catalogue.settled(new, false, now);
+        assert_eq!(started(&mut catalogue), [""; 0]);
+        catalogue.start_reading();
+        assert_eq!(started(&mut catalogue), [""; 0]);
+        catalogue.read(new, Some(provisional(&new)), now);
+        assert_eq!(started(&mut catalogue).len(), 1);
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_is_on_its_disk_until_its_content_is() {
+        let it = stamp(1, 1, 0);
+        let mut catalogue = catalogue(&[("/m/a", it)]);
+        let ids = Ids::provisional(&it);
+        assert_eq!(catalogue.provisional(&ids.weights), Some(Path::new("/m/a")));
+        catalogue.start_hashing();
+        see(&mut catalogue, &[("/m/sub/b", it)]);
+        assert_eq!(catalogue.provisional(&ids.weights), Some(Path::new("/m/sub/b")));
+        assert_eq!(catalogue.held()[&ids.weights].paths, [Path::new("/m/sub/b")]);
+        let (before, now) = catalogue.hashed(it, Some(identified("b"))).unwrap();
+        assert_eq!(before, ids);
+        assert_eq!(catalogue.provisional(&before.weights), None);
+        assert_eq!(catalogue.held()[&now.weights].paths, [Path::new("/m/sub/b")]);
+    }
+
+    #[test]
+    fn two_copies_are_one_checkpoint_once_both_are_hashed() {
+        let (one, other) = (stamp(1, 1, 0), stamp(1, 2, 0));
+        let mut catalogue = catalogue(&[("/m/a", one), ("/m/b", other)]);
+        assert_eq!(catalogue.held().len(), 2);
+        catalogue.hashed(one, Some(identified("same")));
+        assert_eq!(catalogue.held().len(), 2);
+        catalogue.hashed(other, Some(identified("same")));
+        let held = catalogue.held();
+        assert_eq!(held.values().next().map(|held| held.paths.len()), Some(2));
+    }
+
+    #[test]
+    fn what_changed_or_went_while_it_was_hashed_teaches_nothing() {
+        let (before, after) = (stamp(1, 1, 0), stamp(1, 1, 9));
+        let mut catalogue = catalogue(&[("/m/a", before)]);
+        catalogue.start_hashing();
+        catalogue.looked(Path::new("/m/a"), Some(after), Instant::now(), |_| None);
+        assert_eq!(catalogue.unhashed(), (0, 0));
+        assert_eq!(catalogue.hashed(before, Some(identified("old"))), None);
+        assert!(matches!(
+            catalogue.at(Path::new("/m/a")).unwrap().content,
+            Content::Settling { .. }
+        ));
+        catalogue.read(after, Some(provisional(&after)), Instant::now());
+        assert_eq!(started(&mut catalogue), ["/m/a"], "the disk is free again");
+        see(&mut catalogue, &[]);
+        assert_eq!(catalogue.hashed(after, Some(identified("new"))), None);
+        assert!(catalogue.is_all_hashed());
+    }
+
+    #[test]
+    fn what_cannot_be_hashed_says_why() {
+        let it = stamp(1, 1, 0);
+        let mut catalogue = catalogue(&[("/m/a", it)]);
+        catalogue.start_hashing();
+        let broken = Outcome::Unreadable("I/O error".to_owned());
+        assert_eq!(catalogue.hashed(it, Some(broken.clone())), None);
+        assert_eq!(catalogue.at(Path::new("/m/a")).unwrap().content, Content::Read(broken));
+        assert!(catalogue.is_all_hashed());
+    }
+}
