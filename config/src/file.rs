@@ -149,7 +149,7 @@ impl Config {
         self.socket = base.join(&self.socket);
         self.tensorrt_dir = self.tensorrt_dir.take().map(|path| base.join(path));
         for webui in &mut self.webuis {
-            for path in webui.models_dirs.iter_mut().chain(&mut webui.lora_dirs) {
+            for path in &mut webui.models_dirs {
                 *path = base.join(&*path);
             }
         }

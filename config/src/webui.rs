@@ -11,7 +11,4 @@ pub struct WebUi {
     /// Where it looks for checkpoints, which get engines like those in `models_dirs`.
     #[serde(default)]
     pub models_dirs: Vec<PathBuf>,
-    /// Where it looks for LoRAs.
-    #[serde(default)]
-    pub lora_dirs: Vec<PathBuf>,
 }

@@ -7,8 +7,8 @@ pub fn free() -> Option<u64> {
     Meminfo::current().ok()?.mem_available
 }
 
-/// Gives back to the system what is free: glibc keeps it after a burst of changes and clients. It takes
-/// milliseconds.
+/// Gives back to the system what is free: glibc keeps it after a burst of changes and clients. With 10,000
+/// checkpoints, 200 clients left 72 MB behind, of which 58 went back in 23 ms (`scenarios::measure`).
 #[expect(unsafe_code, reason = "calls glibc")]
 pub fn give_back() {
     // SAFETY: any thread may call it at any time.

@@ -37,7 +37,6 @@ fn every_key_is_read() {
         [[webuis]]
         path = "/w"
         models_dirs = ["/n", "/w/models"]
-        lora_dirs = ["/w/loras"]
         [[presets]]
         name = "small"
         width = 256
@@ -73,7 +72,6 @@ fn every_key_is_read() {
         webuis: vec![WebUi {
             path: "/w".into(),
             models_dirs: vec!["/n".into(), "/w/models".into()],
-            lora_dirs: vec!["/w/loras".into()],
         }],
         admins: vec!["alice".into(), "1000".into()],
         metrics: Some("[::1]:9101".parse().unwrap()),

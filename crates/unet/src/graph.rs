@@ -107,7 +107,7 @@ impl Graph {
         tensors: &[Tensor],
         precision: Precision,
     ) -> Result<Self, Error> {
-        Self::with_form(architecture, tensors, precision, Form::default())
+        model::build(architecture, tensors, precision, Form::default(), false)
     }
 
     /// The same UNet in other operators, for measuring one form against another. An engine's key
@@ -115,6 +115,7 @@ impl Graph {
     ///
     /// # Errors
     /// As [`Graph::new`].
+    #[cfg(feature = "forms")]
     pub fn with_form(
         architecture: &Architecture,
         tensors: &[Tensor],
@@ -141,6 +142,7 @@ impl Graph {
     ///
     /// # Errors
     /// As [`Graph::new`].
+    #[cfg(feature = "forms")]
     pub fn shared_with_form(
         architecture: &Architecture,
         tensors: &[Tensor],

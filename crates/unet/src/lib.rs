@@ -12,7 +12,12 @@ mod binding;
 mod blocks;
 mod builder;
 mod error;
+#[cfg_attr(
+    not(feature = "forms"),
+    expect(dead_code, unreachable_pub, reason = "only the default is built otherwise")
+)]
 mod form;
+#[cfg(feature = "forms")]
 mod form_name;
 mod graph;
 mod joined;
@@ -24,10 +29,12 @@ mod weights;
 
 pub use binding::{BINDING_VERSION, Binding, Bound, Layout};
 pub use error::Error;
+#[cfg(feature = "forms")]
 pub use form::{
     Attention, Form, Gelu, GroupNorm, Linear, Norms, Pointwise, Projections, Scale, Softmax, Sums,
     Upsample, Values,
 };
+#[cfg(feature = "forms")]
 pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
 pub use precision::{Precision, UnknownPrecision};

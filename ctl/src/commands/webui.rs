@@ -23,8 +23,6 @@ pub(crate) struct Outcome {
     extension: String,
     /// Where it looks for checkpoints.
     models_dirs: Vec<String>,
-    /// Where it looks for LoRAs.
-    lora_dirs: Vec<String>,
     /// The configuration file that lists it.
     configuration: String,
 }
@@ -42,11 +40,9 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let file = file(global)?;
     let extension = webui::link(&folders.extensions, &source, &data_dir(global)?)?;
     webui::record(&file, &folders.webui)?;
-    let texts = |paths: &[PathBuf]| paths.iter().map(|path| shown(path)).collect();
     let outcome = Outcome {
         extension: shown(&extension),
-        models_dirs: texts(&folders.webui.models_dirs),
-        lora_dirs: texts(&folders.webui.lora_dirs),
+        models_dirs: folders.webui.models_dirs.iter().map(|dir| shown(dir)).collect(),
         configuration: shown(&file),
     };
     output::answer(global, &outcome, render)
@@ -85,7 +81,7 @@ fn render(outcome: &Outcome) -> String {
         text::clean(&outcome.extension),
         text::clean(&outcome.configuration)
     );
-    for dir in outcome.models_dirs.iter().chain(&outcome.lora_dirs) {
+    for dir in &outcome.models_dirs {
         rendered.push_str(&format!("  {}\n", text::clean(dir)));
     }
     rendered + "run `sdtrtctl reload` and restart the web UI to use it\n"

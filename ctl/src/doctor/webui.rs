@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn each_known_way_of_not_using_engines_is_told() {
         let folders = |flags: &[&str]| Folders {
-            webui: WebUi { path: "/w".into(), models_dirs: vec![], lora_dirs: vec![] },
+            webui: WebUi { path: "/w".into(), models_dirs: vec![] },
             extensions: "/w/extensions".into(),
             data: "/w".into(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),

@@ -52,15 +52,12 @@ impl Folders {
         let given = |name| value(flags, name).map(|value| path.join(value));
         let data = given("--data-dir").unwrap_or_else(|| path.to_owned());
         let models = given("--models-dir").unwrap_or_else(|| data.join("models"));
-        let lora = given("--lora-dir").unwrap_or_else(|| models.join("Lora"));
-        let lycoris = given("--lyco-dir-backcompat").unwrap_or_else(|| models.join("LyCORIS"));
         let webui = WebUi {
             path: path.to_owned(),
             models_dirs: given("--ckpt-dir")
                 .into_iter()
                 .chain([models.join("Stable-diffusion")])
                 .collect(),
-            lora_dirs: vec![lora, lycoris],
         };
         Self { webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
     }
@@ -109,7 +106,6 @@ mod tests {
     #[test]
     fn folders_follow_the_flags() {
         let usual = paths(&["/w/models/Stable-diffusion"]);
-        let loras = paths(&["/w/models/Lora", "/w/models/LyCORIS"]);
         for settings in [
             "",
             "#export COMMANDLINE_ARGS=\"--ckpt-dir /other\"",
@@ -118,17 +114,14 @@ mod tests {
         ] {
             let found = folders(settings);
             assert_eq!(found.webui.models_dirs, usual, "{settings}");
-            assert_eq!(found.webui.lora_dirs, loras, "{settings}");
             assert_eq!(found.extensions, Path::new("/w/extensions"), "{settings}");
         }
-        let found = folders(
-            "export COMMANDLINE_ARGS=\"--ckpt-dir '/my models' --data-dir=data --lora-dir /l --api\"",
-        );
+        let found =
+            folders("export COMMANDLINE_ARGS=\"--ckpt-dir '/my models' --data-dir=data --api\"");
         assert_eq!(
             found.webui.models_dirs,
             paths(&["/my models", "/w/data/models/Stable-diffusion"])
         );
-        assert_eq!(found.webui.lora_dirs, paths(&["/l", "/w/data/models/LyCORIS"]));
         assert_eq!(found.extensions, Path::new("/w/data/extensions"));
         let found = folders("  COMMANDLINE_ARGS=\"--models-dir /m --models-dir /n\"");
         assert_eq!(found.webui.models_dirs, paths(&["/n/Stable-diffusion"]));

@@ -18,7 +18,6 @@ pub(crate) fn record(file: &Path, webui: &WebUi) -> Result<()> {
     let mut table = Table::new();
     table.insert("path", value(text(&webui.path)?));
     table.insert("models_dirs", value(texts(&webui.models_dirs)?));
-    table.insert("lora_dirs", value(texts(&webui.lora_dirs)?));
     edit(file, |tables| {
         tables.retain(|table| !is_of(table, &webui.path));
         tables.push(table);
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     fn webui(path: &str, models: &str) -> WebUi {
-        WebUi { path: path.into(), models_dirs: vec![models.into()], lora_dirs: Vec::new() }
+        WebUi { path: path.into(), models_dirs: vec![models.into()] }
     }
 
     #[test]

@@ -108,6 +108,12 @@ impl Clients {
         }
     }
 
+    /// Whoever begins to watch next gets a state of its own.
+    #[cfg(test)]
+    pub(crate) fn forget_state(&self) {
+        self.subscribers.state_changed();
+    }
+
     /// Whether somebody watches.
     pub(crate) fn are_watching(&self) -> bool {
         self.subscribers.are_there()

@@ -19,8 +19,8 @@ const STATE_AGE: Duration = Duration::from_secs(1);
 /// The channel to them.
 pub(crate) struct Subscribers {
     events: broadcast::Sender<Line>,
-    /// The state as it was told last and when; gone once everybody has it. With thousands of
-    /// checkpoints it takes megabytes, and many may begin to watch at once.
+    /// The state as it was told last and when; gone once everybody has it. Many may begin to watch at once: 200 of
+    /// 10,000 checkpoints took 0.1 s and 10 MB with it, and 14 s and 885 MB without (`scenarios::measure`).
     state: Cell<Option<(Instant, Weak<[u8]>)>>,
     /// The status as every watcher has been told it; absent before somebody watches.
     told: Option<Status>,

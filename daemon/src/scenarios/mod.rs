@@ -4,6 +4,7 @@ mod coverage;
 mod gate;
 mod hashing;
 mod index;
+mod measure;
 mod orders;
 mod retention;
 mod shapes;

@@ -1,6 +1,8 @@
 //! What a graph is made of, and which checkpoints have none.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod rejected;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -190,93 +192,6 @@ fn constants_are_few_and_small() -> Result<()> {
     assert!(constants.iter().all(|(name, _)| name.starts_with("constant.")), "{constants:?}");
     assert!(constants.len() <= 16, "{constants:?}");
     assert!(constants.iter().map(|(_, size)| size).sum::<usize>() <= 4096, "{constants:?}");
-    Ok(())
-}
-
-#[test]
-fn a_missing_tensor_is_named() -> Result<()> {
-    for name in ["sd1", "sdxl"] {
-        let (tensors, architecture) = golden(name)?;
-        for tensor in tensors.iter().filter(is_unet) {
-            let rest: Vec<_> = tensors.iter().filter(|t| *t != tensor).cloned().collect();
-            let error = Error::Missing { name: tensor.name.clone() };
-            assert_eq!(graph(&rest, &architecture), Err(error.clone()));
-            assert_eq!(shared(&rest, &architecture), Err(error));
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn a_misshapen_tensor_is_named() -> Result<()> {
-    for golden_name in ["sd1", "sdxl"] {
-        let (mut tensors, architecture) = golden(golden_name)?;
-        for index in 0..tensors.len() {
-            let wanted = tensors[index].shape.clone();
-            if !is_unet(&&tensors[index]) {
-                continue;
-            }
-            *tensors[index].shape.last_mut().context("a scalar")? += 1;
-            let (name, found) = (tensors[index].name.clone(), tensors[index].shape.clone());
-            let error = Error::Shape { name, found, wanted: wanted.clone() };
-            assert_eq!(graph(&tensors, &architecture), Err(error));
-            tensors[index].shape = wanted;
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn a_missing_block_is_named() -> Result<()> {
-    let (tensors, architecture) = golden("sd1")?;
-    let name = format!("{UNET_PREFIX}output_blocks.11.0.in_layers.0.weight");
-    let found = graph(&without(&tensors, "output_blocks.11."), &architecture);
-    assert_eq!(found, Err(Error::Missing { name }));
-    Ok(())
-}
-
-#[test]
-fn tensors_that_would_be_ignored_are_an_error() -> Result<()> {
-    let (tensors, architecture) = golden("sd1")?;
-    let extras = [
-        "input_blocks.13.0.op.weight",
-        "input_blocks.1.3.in_layers.0.weight",
-        "input_blocks.1.0.in_layers.9.weight",
-        "input_blocks.1.1.transformer_blocks.0.attn1.to_q.bias",
-        "output_blocks.12.0.in_layers.0.weight",
-        "middle_block.0.lora_down.weight",
-        "label_emb.0.0.weight",
-        "x_embedder.proj.weight",
-    ];
-    for extra in extras {
-        let more = [tensors.clone(), vec![tensor(extra, &[32, 32])]].concat();
-        let error = Error::Unexpected { name: format!("{UNET_PREFIX}{extra}"), count: 1 };
-        assert_eq!(graph(&more, &architecture), Err(error));
-    }
-    let mut elsewhere = tensors;
-    elsewhere.push(Tensor { name: "model_ema.decay".to_owned(), ..tensor("", &[]) });
-    assert!(graph(&elsewhere, &architecture).is_ok());
-    Ok(())
-}
-
-#[test]
-fn only_floats_are_computed_from() -> Result<()> {
-    let (mut tensors, architecture) = golden("sd1")?;
-    let index = tensors.iter().position(|tensor| is_unet(&tensor)).context("no UNet")?;
-    let dtype = Dtype::F8E4M3;
-    tensors[index].dtype = dtype;
-    let name = tensors[index].name.clone();
-    assert_eq!(graph(&tensors, &architecture), Err(Error::Dtype { name, dtype }));
-    Ok(())
-}
-
-#[test]
-fn heads_must_divide_the_channels() -> Result<()> {
-    let (tensors, mut architecture) = golden("sd1")?;
-    architecture.heads = Heads::Count(7);
-    let name = format!("{UNET_PREFIX}input_blocks.1.1.transformer_blocks.0.attn1");
-    let error = Error::Indivisible { name, channels: 32, divisor: 7 };
-    assert_eq!(graph(&tensors, &architecture), Err(error));
     Ok(())
 }
 
