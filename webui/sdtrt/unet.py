@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import calls, loras, machine, proofs
+from . import calls, loras, machine
 from .binding import Unfit
 from .calls import Call
 from .choosing import Chooser, HandOver, failed
 from .gpu import Gpu
 from .host import Host, on_its_gpu
-from .index import Checkpoint, Engine, Speed
+from .index import Checkpoint, Engine
 from .look import Look, is_finite
 from .loras import State
 from .options import Catalogue
 from .place import Place
+from .proving import Prover
 from .shapes import Shape, Shapes
 from .signature import Looks
 from .subject import Subject
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import torch
 
     Inputs = dict[str, torch.Tensor]
-
 
 
 class Unet:
@@ -45,6 +45,7 @@ class Unet:
         # What serves the call that is computed, and where it is PyTorch instead of an engine that has failed.
         self.entry: Engine | None = None
         self.barrier: tuple[Subject, Call] | None = None
+        self.prover = Prover(catalogue, self.chooser, host, self._say)
         self.start_job()
 
     def start_job(self) -> None:
@@ -53,7 +54,7 @@ class Unet:
         self.said: set[str] = set()
         # Sizes that engines failed at in a pass that was then computed anew, by UNet and variant, with what to say.
         self.barred: dict[tuple[str, State | None], tuple[Call, str]] = {}
-        self.provable = True
+        self.prover.start_job()
         self.start_pass()
 
     def start_pass(self) -> None:
@@ -173,13 +174,13 @@ class Unet:
         latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
         subject.fresh = False
         is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
-        if self.watch is not None and (is_known or not self.provable):
+        if self.watch is not None and (is_known or not self.prover.is_on):
             self._look_later(self.watch, x, latent, entry, subject, call)
             return latent
         if not is_finite(latent):
             return self._catch(entry, subject, call, inputs)
-        if self.provable and not is_known:
-            return self._prove(entry, subject, call, latent, inputs)
+        if self.prover.is_on and not is_known:
+            return self.prover.prove(entry, subject, call, latent, inputs, self._in_torch)
         return latent
 
     def _look_later(
@@ -312,55 +313,6 @@ class Unet:
         first = [others.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
         return self._torch_forward(*first, **others)
 
-    def _prove(
-        self, entry: Engine, subject: Subject, call: Call, latent: torch.Tensor, inputs: Inputs
-    ) -> torch.Tensor:
-        """Computes the call with PyTorch too, and keeps how far they are apart and what PyTorch took. Returns the
-        result to go on with."""
-        approximation = self.host.approximation(from_file=not entry.is_shared)
-        if approximation is not None:
-            self.provable = False
-            self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
-            return latent
-        run = lambda: self._in_torch(inputs)
-        try:
-            expected = run()
-            error = relative_error(latent, expected)
-            # Once more, as the first call is no measure of time.
-            milliseconds = machine.milliseconds(run)
-        except RuntimeError as problem:
-            # torch's OutOfMemoryError is one, and its message says so.
-            if "out of memory" not in str(problem):
-                raise
-            self.provable = False
-            self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
-            return latent
-        if not is_finite(expected):
-            # PyTorch's own result is no measure.
-            self.provable = False
-            return latent
-        self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
-        if proofs.holds(error, self.catalogue.index.bound):
-            return latent
-        self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
-        subject.answers.clear()
-        return expected
-
-    def _record(
-        self, entry: Engine, subject: Subject, call: Call, shape: list[int], error: float, milliseconds: float
-    ) -> None:
-        about, bound = machine.about(), self.catalogue.index.bound
-        self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
-        # Whether it is faster can be told from now on.
-        subject.answers.clear()
-        more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
-        try:
-            self.chooser.place.proofs.record(entry.id, subject.id, error, bound, about | more)
-        except OSError as problem:
-            self._say(f"the comparison with PyTorch could not be kept: {problem}")
-        used = "and used" if proofs.holds(error, bound) else f"past {bound:.0e}, and not used"
-        self._say(f"engine {entry.id[:12]} is {error:.1e} off PyTorch, {used}")
-
     def _give_up(self, error: Exception) -> None:
         """An engine that failed is not used for the rest of the job, and nothing of it stays."""
         reason = str(error) or type(error).__name__
@@ -386,9 +338,3 @@ class Unet:
 def no_better(entry: Engine, call: Call) -> str:
     """That an engine is not to blame, for people, but for why."""
     return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"
-
-
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """‖found − expected‖ / ‖expected‖, which is NaN where anything is. Waits for the GPU."""
-    found, expected = found.float(), expected.float()
-    return float(((found - expected).norm() / expected.norm()).item())

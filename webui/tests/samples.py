@@ -2,7 +2,7 @@
 import json
 from contextlib import contextmanager
 
-from sdtrt import a1111, hooks, signature, unet
+from sdtrt import a1111, hooks, proving, signature, unet
 from sdtrt.binding import Unfit
 from sdtrt.machine import Machine
 
@@ -103,6 +103,7 @@ class Gpu:
         for module, name, stand_in in (
             (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
             (unet.machine, "driver", lambda: DRIVER), (unet, "is_finite", lambda found: found.finite),
+            (proving, "is_finite", lambda found: found.finite),
             (unet, "Look", Look), (a1111, "say", self.said.append),
         ):
             test.addCleanup(setattr, module, name, getattr(module, name))

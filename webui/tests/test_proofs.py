@@ -1,7 +1,7 @@
 """Engines are compared with PyTorch, in what they compute and in what it takes."""
 import json
 
-from sdtrt import hooks, machine, place, proofs, unet
+from sdtrt import hooks, machine, place, proofs, proving
 
 from . import samples
 from .test_unet import Served
@@ -12,7 +12,7 @@ class Proofs(Served):
         super().setUp()
         self.error, self.milliseconds = 0.004, 30.0
         for module, name, stand_in in (
-            (unet, "relative_error", lambda found, expected: self.error),
+            (proving, "relative_error", lambda found, expected: self.error),
             (machine, "milliseconds", lambda run: (run(), self.milliseconds)[1]),
             (machine, "about", lambda: {"gpu": samples.HERE.gpu}),
         ):

@@ -1,0 +1,95 @@
+"""Engines compared with PyTorch on the web UI's own calls."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from . import machine, proofs
+from .calls import Call
+from .choosing import Chooser
+from .host import Host
+from .index import Engine, Speed
+from .look import is_finite
+from .options import Catalogue
+from .subject import Subject
+
+if TYPE_CHECKING:
+    import torch
+
+    Inputs = dict[str, torch.Tensor]
+
+
+class Prover:
+    """Compares an engine with PyTorch at its first call, unless this job has shown that it can't be done.
+
+    `say` tells people."""
+
+    def __init__(self, catalogue: Catalogue, chooser: Chooser, host: Host, say: Callable[[str], None]) -> None:
+        self.catalogue, self.chooser, self.host, self._say = catalogue, chooser, host, say
+        self.is_on = True
+
+    def start_job(self) -> None:
+        """What could not be compared is tried once more."""
+        self.is_on = True
+
+    def prove(
+        self,
+        entry: Engine,
+        subject: Subject,
+        call: Call,
+        latent: torch.Tensor,
+        inputs: Inputs,
+        in_torch: Callable[[Inputs], torch.Tensor],
+    ) -> torch.Tensor:
+        """Computes the call `in_torch` too, and keeps how far they are apart and what PyTorch took. Returns the
+        result to go on with."""
+        approximation = self.host.approximation(from_file=not entry.is_shared)
+        if approximation is not None:
+            self.is_on = False
+            self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
+            return latent
+        run = lambda: in_torch(inputs)
+        try:
+            expected = run()
+            error = relative_error(latent, expected)
+            # Once more, as the first call is no measure of time.
+            milliseconds = machine.milliseconds(run)
+        except RuntimeError as problem:
+            # torch's OutOfMemoryError is one, and its message says so.
+            if "out of memory" not in str(problem):
+                raise
+            self.is_on = False
+            self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
+            return latent
+        if not is_finite(expected):
+            # PyTorch's own result is no measure.
+            self.is_on = False
+            return latent
+        self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
+        if proofs.holds(error, self.catalogue.index.bound):
+            return latent
+        self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
+        subject.answers.clear()
+        return expected
+
+    def _record(
+        self, entry: Engine, subject: Subject, call: Call, shape: list[int], error: float, milliseconds: float
+    ) -> None:
+        about, bound = machine.about(), self.catalogue.index.bound
+        self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
+        # Whether it is faster can be told from now on.
+        subject.answers.clear()
+        more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
+        try:
+            self.chooser.place.proofs.record(entry.id, subject.id, error, bound, about | more)
+        except OSError as problem:
+            self._say(f"the comparison with PyTorch could not be kept: {problem}")
+        used = "and used" if proofs.holds(error, bound) else f"past {bound:.0e}, and not used"
+        self._say(f"engine {entry.id[:12]} is {error:.1e} off PyTorch, {used}")
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """‖found − expected‖ / ‖expected‖, which is NaN where anything is. Waits for the GPU."""
+    found, expected = found.float(), expected.float()
+    return float(((found - expected).norm() / expected.norm()).item())
