@@ -6,7 +6,9 @@ use std::{fs, path::Path};
 use checkpoint::{Architecture, Heads, Id, Identity, Ids, Kind};
 use serde_json::json;
 
-use crate::{Accumulation, BOUND, Built, Findings, Proof, Validation, Weights};
+use crate::{
+    Accumulation, BOUND, Built, EngineSpec, Findings, Manifest, Proof, Validation, Weights,
+};
 
 /// SD 1.x.
 pub fn sd1() -> Architecture {
@@ -119,4 +121,10 @@ pub fn validation(gpu: &str, driver: &str, relative_error: Option<f64>) -> Valid
         validated_at: 0,
         findings: findings(relative_error),
     }
+}
+
+/// A plan of this spec for the checkpoint of this name, built long ago.
+pub fn manifest(spec: EngineSpec, presets: &[&str], name: &str) -> Manifest {
+    let presets = presets.iter().map(|&preset| preset.to_owned()).collect();
+    Manifest::new(spec, presets, identity(name).ids.weights, built(b"plan"), 7, 1.0)
 }

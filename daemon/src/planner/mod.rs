@@ -17,6 +17,9 @@ mod snapshot;
 mod validation;
 mod validations;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use closed::Closed;
 pub(crate) use desired::{Desired, DesiredEngines, NoRuntime};
 pub(crate) use holdings::of;

@@ -68,6 +68,16 @@ impl Library {
         Ok(library)
     }
 
+    /// One with these engines, of which nothing is on the disk.
+    #[cfg(any(test, feature = "samples"))]
+    pub fn in_memory(data_dir: &Path, manifests: impl IntoIterator<Item = Manifest>) -> Self {
+        let manifests: BTreeMap<_, _> =
+            manifests.into_iter().map(|manifest| (manifest.key, manifest)).collect();
+        let usages = manifests.values().map(|m| (m.key, Usage::since(m.built_at))).collect();
+        let [engines, scratch] = ["engines", "scratch"].map(|folder| data_dir.join(folder));
+        Self { engines, scratch, manifests, usages }
+    }
+
     fn load(&mut self) -> Result<()> {
         let listing = fs::read_dir(&self.engines)
             .with_context(|| format!("cannot list {}", self.engines.display()))?;
