@@ -15,17 +15,17 @@ use super::{
     tensorrt::{self, with_tensorrt},
 };
 
-/// Plans are written in pieces of this many bytes, so that progress shows.
+/// Bytes of the plan hashed and written at a time; progress is reported after each piece.
 const PIECE: usize = 64 << 20;
 
-/// Builds an engine whose weights are inputs. Returns the last report.
+/// Builds a shared engine: its weights are inputs. Returns the last report.
 pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Report> {
     at(Phase::Graph, 0);
     let model = model::shared(job, parameters)?;
     build(job, &model)
 }
 
-/// Builds an engine with the checkpoint's weights inside. Returns the last report.
+/// Builds a baked engine: it contains the checkpoint's weights. Returns the last report.
 pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Report> {
     at(Phase::Graph, 0);
     let model = model::baked(job, checkpoint)?;
@@ -37,7 +37,7 @@ fn build(job: &Job, model: &Model) -> Result<Report> {
     let built = with_tensorrt(job, |logger| {
         tensorrt::build(job, &model.path, |plan| write_plan(job, model, plan), logger)
     })?;
-    // Not within: what fails here is none of TensorRT's.
+    // Outside `with_tensorrt`: errors of writing the plan are not TensorRT's.
     built.map(Report::Built)
 }
 
@@ -58,7 +58,7 @@ fn write_plan(job: &Job, model: &Model, plan: &[u8]) -> Result<Built> {
     };
     write().with_context(|| {
         format!(
-            "cannot write the engine, {} MB, to {} (make room there, then `sdtrtctl retry` the checkpoint)",
+            "cannot write the engine ({} MB) to {}; free disk space there, then `sdtrtctl retry` the checkpoint",
             plan.len() / 1_000_000,
             job.folder.display()
         )
@@ -73,7 +73,7 @@ fn write_plan(job: &Job, model: &Model, plan: &[u8]) -> Result<Built> {
     })
 }
 
-/// 0 where the system does not say.
+/// Returns the process's peak memory use in bytes, or 0 if `/proc` does not say.
 fn peak_bytes() -> u64 {
     let status = Process::myself().and_then(|process| process.status());
     status.ok().and_then(|status| status.vmhwm).map_or(0, |kib| kib * 1024)

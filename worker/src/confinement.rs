@@ -5,25 +5,25 @@ use nix::{
     unistd::{getegid, geteuid},
 };
 
-/// Takes from this process what a build does not need. It must come before all other threads. What the
-/// system does not allow is left out: it protects others from us, and no build fails for want of it.
+/// Gives up what a build does not need. Call it before starting any thread. Whatever the system does not
+/// allow is skipped: it only protects others from this process, so no build fails for lack of it.
 pub(super) fn confine() {
-    // When memory runs out, this is what the kernel ends, and not what somebody works with.
+    // When memory runs out, the kernel kills this process rather than the user's programs.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     if needs_setuid() {
-        eprintln!("the worker keeps its network, as CUDA has yet to make /dev/nvidia-uvm");
+        eprintln!("the worker keeps network access: CUDA still has to create /dev/nvidia-uvm");
     } else if let Err(error) = leave_network() {
-        eprintln!("the worker keeps its network: {error}");
+        eprintln!("the worker keeps network access: {error}");
     }
 }
 
-/// Whether CUDA will call nvidia-modprobe, which gets its rights in the first user namespace only.
+/// Whether CUDA will call nvidia-modprobe, whose setuid bit works only in the initial user namespace.
 fn needs_setuid() -> bool {
     Path::new("/proc/driver/nvidia").exists() && !Path::new("/dev/nvidia-uvm").exists()
 }
 
-/// Into a network of its own with nothing in it. That takes a user namespace, in which the user and
-/// the group are the same as before. Devices and files are reached as ever.
+/// Moves this process to an empty network namespace. That needs a user namespace, which maps the user and the
+/// group to themselves, so access to devices and files stays the same.
 fn leave_network() -> nix::Result<()> {
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;

@@ -1,4 +1,4 @@
-//! The GPU's memory and clock.
+//! CUDA: GPU memory, a stream and timing.
 
 use std::sync::Arc;
 
@@ -13,38 +13,38 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("not enough GPU memory: {said}")]
 pub(super) struct OutOfMemory {
-    /// Bytes that could not be had, where that is known.
+    /// Bytes needed, if known.
     pub(super) needed: Option<u64>,
-    /// What CUDA or TensorRT said.
+    /// CUDA's or TensorRT's message.
     pub(super) said: String,
 }
 
-/// CUDA's first GPU, and a stream on it.
+/// CUDA's first GPU, with one stream.
 pub(super) struct Cuda {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
 }
 
-/// Bytes on the GPU.
+/// A buffer in GPU memory.
 pub(super) struct Memory(CudaSlice<u8>);
 
 impl Cuda {
     pub(super) fn new() -> Result<Self> {
-        // Without the library, cudarc ends the process.
-        ensure!(is_there(), "there is no NVIDIA driver: libcuda can't be loaded");
+        // cudarc ends the process if the library is missing.
+        ensure!(is_there(), "no NVIDIA driver: cannot load libcuda");
         let context = CudaContext::new(0).map_err(told).context("CUDA finds no GPU")?;
         let stream = context.new_stream().map_err(told)?;
         Ok(Self { context, stream })
     }
 
-    /// Bytes that are free at present.
+    /// Returns the bytes that are free now, or 0 if CUDA does not say.
     pub(super) fn free(&self) -> u64 {
         self.context.mem_get_info().map_or(0, |(free, _)| free as u64)
     }
 
-    /// Room for so many bytes.
+    /// Allocates a zeroed buffer of this many bytes.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Memory> {
-        // TensorRT may take no bytes, and CUDA gives none.
+        // TensorRT may ask for 0 bytes, which CUDA refuses to allocate.
         let zeros = self.stream.alloc_zeros(bytes.max(1));
         zeros.map(Memory).map_err(|error| lacking(error, bytes))
     }
@@ -53,27 +53,27 @@ impl Cuda {
         self.stream.clone_htod(bytes).map(Memory).map_err(|error| lacking(error, bytes.len()))
     }
 
-    /// What is there once all work is done.
+    /// Waits for the stream, then copies the buffer to host memory.
     pub(super) fn download(&self, memory: &Memory) -> Result<Vec<u8>> {
         self.stream.clone_dtoh(&memory.0).map_err(told)
     }
 
-    /// Where TensorRT finds it.
+    /// The buffer's device address, for TensorRT.
     pub(super) fn address(&self, memory: &Memory) -> *mut std::ffi::c_void {
         memory.0.device_ptr(&self.stream).0 as *mut _
     }
 
-    /// The stream, for TensorRT.
+    /// The CUDA stream, for TensorRT.
     pub(super) fn stream(&self) -> *mut std::ffi::c_void {
         self.stream.cu_stream().cast()
     }
 
-    /// Waits until all work is done.
+    /// Waits until all work on the stream is done.
     pub(super) fn finish(&self) -> Result<()> {
         self.stream.synchronize().map_err(told)
     }
 
-    /// Milliseconds that the GPU takes for what `work` puts on the stream.
+    /// Returns the milliseconds that the GPU takes for the work that `work` enqueues on the stream.
     pub(super) fn milliseconds(&self, work: impl FnOnce() -> Result<()>) -> Result<f64> {
         let event = || self.context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(told);
         let (start, end) = (event()?, event()?);
@@ -84,9 +84,9 @@ impl Cuda {
     }
 }
 
-#[expect(unsafe_code, reason = "loads the driver's library to see whether it is there")]
+#[expect(unsafe_code, reason = "loads the driver's library to see whether it exists")]
 fn is_there() -> bool {
-    // SAFETY: loading libcuda runs its initialisers only.
+    // SAFETY: loading libcuda only runs its initialisers.
     unsafe { sys::is_culib_present() }
 }
 

@@ -1,35 +1,36 @@
-//! Where an engine's results stop being numbers: every size at its edges, by inputs that have found faults.
+//! Finds the largest size at which an engine's output is still finite, trying inputs that have overflowed
+//! fp16 before.
 
 use anyhow::Result;
 use engine::{Limit, PIXELS_PER_LATENT, Profile};
 
-use super::numbers::{Inputs, Numbers, Pattern, inputs};
+use super::inputs::{Array, Inputs, Pattern, inputs};
 
-/// Sizes are tried in steps of so many latents, 64 pixels, as presets have them.
+/// Sizes are tried in steps of this many latent positions: 64 pixels, as in presets.
 const STEP: u64 = 8;
 
-/// Height and width of a latent.
+/// A latent's height and width.
 pub(super) type Size = [u64; 2];
 
-/// Runs calls of one profile.
+/// Runs an engine with one of its profiles.
 pub(super) trait Run {
-    /// What the engine makes of these inputs; `None` where the GPU has no memory for a call of this size.
-    fn run(&mut self, inputs: &Inputs) -> Result<Option<Numbers>>;
+    /// Returns the engine's output, or `None` if the GPU has too little memory for a call of this size.
+    fn run(&mut self, inputs: &Inputs) -> Result<Option<Array>>;
 }
 
-/// How far an engine may be used.
+/// The sizes for which an engine may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// As far as its profile goes.
+    /// The profile's whole range.
     All,
-    /// Up to here.
+    /// Sizes up to this limit.
     Until(Limit),
-    /// Its least size was wrong already.
+    /// None: the output is not finite even at the minimum size, with this input.
     Nothing(Pattern),
 }
 
-/// Tries a profile's least, usual and greatest size; where one fails, the sizes before it until the last good one
-/// is found.
+/// Tries a profile's minimum, optimum and maximum size. If one fails, searches between it and the last good
+/// size.
 pub(super) fn reach(profile: &Profile, runner: &mut impl Run) -> Result<Reach> {
     let mut good: Option<Size> = None;
     for size in sizes(profile) {
@@ -46,7 +47,7 @@ pub(super) fn reach(profile: &Profile, runner: &mut impl Run) -> Result<Reach> {
     Ok(Reach::All)
 }
 
-/// Heights and widths of latents, from the least to the greatest, each once.
+/// Returns the latents' heights and widths, minimum first, without repetitions.
 pub(super) fn sizes(profile: &Profile) -> Vec<Size> {
     let Some(sample) = profile.inputs.get("sample") else { return Vec::new() };
     let mut sizes = Vec::new();
@@ -59,42 +60,43 @@ pub(super) fn sizes(profile: &Profile) -> Vec<Size> {
     sizes
 }
 
-/// The first input for which a size gives NaN or infinity. With the least batch each input has calls of its own;
-/// with the greatest that there is memory for they share one, as no image of a call sees another.
+/// Returns the first input for which the output at this size has a NaN or an infinity. All inputs are tried
+/// with the minimum batch, then all in one call with the largest batch that fits into memory: a batch's
+/// images do not affect each other.
 fn fault(profile: &Profile, size: Size, runner: &mut impl Run) -> Result<Option<Pattern>> {
     let Some(sample) = profile.inputs.get("sample") else { return Ok(None) };
-    let (least, greatest) = (sample.min[0].max(1), sample.max[0]);
-    for patterns in Pattern::ALL.chunks(usize::try_from(least)?) {
-        let Some(found) = runner.run(&call(profile, least, size, patterns))? else {
+    let (min, max) = (sample.min[0].max(1), sample.max[0]);
+    for patterns in Pattern::ALL.chunks(usize::try_from(min)?) {
+        let Some(found) = runner.run(&call(profile, min, size, patterns))? else {
             return Ok(None);
         };
         if let Some(row) = first_bad_row(&found) {
             return Ok(Some(patterns[row % patterns.len()]));
         }
     }
-    let mut batch = greatest;
-    while batch > least {
+    let mut batch = max;
+    while batch > min {
         if let Some(found) = runner.run(&call(profile, batch, size, &Pattern::ALL))? {
             let row = first_bad_row(&found);
             return Ok(row.map(|row| Pattern::ALL[row % Pattern::ALL.len()]));
         }
-        batch = (batch / 2).max(least);
+        batch = (batch / 2).max(min);
     }
     Ok(None)
 }
 
-/// A call of a profile with its usual text.
+/// The inputs of a call with the profile's optimum prompt length.
 fn call(profile: &Profile, batch: u64, [height, width]: Size, rows: &[Pattern]) -> Inputs {
     inputs(profile, rows, |name, shapes| {
-        let usual = shapes.opt.iter().skip(1).copied();
+        let opt = shapes.opt.iter().skip(1).copied();
         match name {
             "sample" => vec![batch, shapes.opt[1], height, width],
-            _ => std::iter::once(batch).chain(usual).collect(),
+            _ => std::iter::once(batch).chain(opt).collect(),
         }
     })
 }
 
-/// The greatest size between one that was good and one that was not, found by halving.
+/// Finds the largest good size between a good one and a bad one by bisection.
 fn last_good(
     profile: &Profile,
     good: Size,
@@ -121,8 +123,8 @@ fn last_good(
     Ok(Limit { pixels, input: pattern.to_string() })
 }
 
-/// The first image of a call's results that is not all numbers.
-fn first_bad_row(found: &Numbers) -> Option<usize> {
+/// The index of a call's first image that has a NaN or an infinity.
+fn first_bad_row(found: &Array) -> Option<usize> {
     let rows = found.shape.first().copied().unwrap_or(1).max(1) as usize;
     let values = found.values.len().div_ceil(rows).max(1);
     found.values.chunks(values).position(|row| row.iter().any(|value| !value.is_finite()))

@@ -1,17 +1,17 @@
-//! `sdtrt-worker`, the process that TensorRT lives in: says of which release it is, reads one job, does it,
-//! reports, ends. A crash or a leak in it costs that job, and never the daemon.
+//! `sdtrt-worker`, the process that runs TensorRT: prints its release, reads one job, does it, reports and
+//! ends. A crash or a memory leak in it costs that one job, never the daemon.
 
+mod accumulation;
 mod build;
 mod confinement;
 mod cuda;
 mod faults;
+mod inputs;
 mod materialize;
 mod model;
-mod numbers;
 mod priority;
 mod progress;
 mod reference;
-mod sums;
 mod tensorrt;
 mod validation;
 mod version;
@@ -38,11 +38,11 @@ use cuda::{Cuda, OutOfMemory};
 use version::library_version;
 use weights::Unfit;
 
-/// Does one job for sdtrtd, which starts it and tells it what by standard input.
+/// Does one job for sdtrtd, which starts this program and sends the job to its standard input.
 #[derive(Parser)]
 #[command(name = "sdtrt-worker", version)]
 struct Cli {
-    /// Print the version of this TensorRT-RTX library, and end.
+    /// Print the version of this TensorRT-RTX library and exit
     #[arg(long, value_name = "FILE")]
     library_version: Option<OsString>,
 }
@@ -67,8 +67,8 @@ fn tell_version(library: &OsStr) -> Result<()> {
     Ok(())
 }
 
-/// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output. A job that can't be
-/// done is a report.
+/// Reads a [`Job`] from standard input, does it, and writes [`Report`]s to standard output. A job's failure
+/// is a report too.
 fn do_job() -> Result<()> {
     confinement::confine();
     priority::lower();
@@ -83,7 +83,7 @@ fn do_job() -> Result<()> {
     report(&last)
 }
 
-/// The daemon holds the other end open for as long as it lives and wants the job.
+/// Ends this process when sdtrtd closes standard input, which it keeps open while it wants the job.
 fn stop_with_the_daemon(mut input: impl Read) {
     let _ = io::copy(&mut input, &mut io::sink());
     eprintln!("sdtrtd is gone or no longer wants this engine; stopping");
@@ -91,7 +91,7 @@ fn stop_with_the_daemon(mut input: impl Read) {
 }
 
 fn failed(error: &anyhow::Error) -> Report {
-    // What the job held is free again, so that this is what it had.
+    // Measured after the job's memory has been freed: what the job could have used.
     match (error.downcast_ref::<OutOfMemory>(), Cuda::new()) {
         (Some(OutOfMemory { needed, .. }), Ok(cuda)) => {
             Report::OutOfMemory { needed: *needed, free: cuda.free() }
@@ -111,20 +111,20 @@ fn print_line(message: &impl Serialize) -> Result<()> {
     line.push(b'\n');
     let mut output = io::stdout().lock();
     output.write_all(&line)?;
-    output.flush().context("nobody reads the reports")
+    output.flush().context("cannot write a report to standard output")
 }
 
-/// Progress is a courtesy: who does not read it loses nothing.
+/// Reports progress. Errors are ignored: the job does not depend on it.
 fn at(phase: Phase, percent: u8) {
     let _ = report(&Report::Progress(Progress { phase, percent }));
 }
 
-/// The last report.
+/// Does the job and returns the last report.
 fn work(job: &Job) -> Result<Report> {
     let (path, stamp) = match (&job.source, &job.task) {
         (Source::Signature { parameters }, Task::Build) => return build::shared(job, parameters),
         (Source::Signature { .. }, _) => {
-            bail!("a checkpoint is needed for this, and none was named")
+            bail!("this job needs a checkpoint, but names none")
         }
         (Source::Checkpoint { path, stamp }, _) => (path, stamp),
     };
@@ -139,15 +139,17 @@ fn work(job: &Job) -> Result<Report> {
     Ok(last)
 }
 
-/// The engine's key says whose weights are inside; they must be those that were identified.
+/// Fails if the file is no longer the one that was identified: the engine's key says whose weights it has.
 fn unchanged(path: &Path, stamp: &Stamp, checkpoint: &fs::File) -> Result<()> {
     let shown = path.display();
-    let now = checkpoint.metadata().with_context(|| format!("cannot look at {shown}"))?;
+    let now =
+        checkpoint.metadata().with_context(|| format!("cannot read the metadata of {shown}"))?;
     ensure!(Stamp::at(path, &now) == *stamp, "{shown} has changed since it was identified");
     Ok(())
 }
 
-/// A new file in a folder, to be renamed when it is whole, and for all to read whom the umask lets.
+/// Creates a temporary file in `folder`, to be renamed once complete, with the permissions that the umask
+/// allows.
 fn beside(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }

@@ -1,4 +1,4 @@
-//! A plan with a checkpoint's weights inside.
+//! Builds a plan with a checkpoint's weights inside, for other programs.
 
 use std::{fs, io, path::Path};
 
@@ -8,7 +8,7 @@ use engine::{Job, Report};
 
 use super::{Phase, at, beside, build};
 
-/// Builds the engine and leaves its plan at `output`: whole or not at all, and never over what is there.
+/// Builds the engine and moves its complete plan to `output`; never overwrites a file.
 pub(super) fn materialize(job: &Job, output: &Path, checkpoint: &Checkpoint) -> Result<Report> {
     build::baked(job, checkpoint)?;
     at(Phase::Publish, 0);

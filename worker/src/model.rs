@@ -1,4 +1,4 @@
-//! What TensorRT is given to build from.
+//! The ONNX model that TensorRT builds from.
 
 use std::{
     fs,
@@ -11,12 +11,12 @@ use checkpoint::{Checkpoint, Dtype, Tensor};
 use engine::{EngineSpec, Job, Parameter, Profile};
 use unet::{Binding, Graph};
 
-use super::{sums::Attentions, weights::Weights};
+use super::{accumulation::Attentions, weights::Weights};
 
-/// The file that the ONNX file finds its weights in, beside itself.
+/// The weights file, beside the ONNX file.
 const WEIGHTS: &str = "weights";
 
-/// The dimensions that may differ from call to call: what the graph calls each, and where it is.
+/// The dynamic dimensions: the graph's name for each, an input that has it, and its index there.
 const DIMENSIONS: [(&str, &str, usize); 4] = [
     ("batch", "sample", 0),
     ("height", "sample", 2),
@@ -24,15 +24,15 @@ const DIMENSIONS: [(&str, &str, usize); 4] = [
     ("tokens", "encoder_hidden_states", 1),
 ];
 
-/// The ONNX file of the UNet.
+/// The UNet as an ONNX file.
 pub(super) struct Model {
     pub(super) path: PathBuf,
-    /// How weights that are inputs are bound.
+    /// How a shared engine's weights are derived from a model's tensors.
     pub(super) binding: Option<Binding>,
     pub(super) attentions: Attentions,
 }
 
-/// Writes the ONNX form of a UNet with these parameters, whose weights are inputs.
+/// Writes the ONNX model of a UNet with these parameters, whose weights are inputs.
 pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Model> {
     let tensor = |Parameter { name, shape }: &Parameter| {
         let (name, shape) = (name.clone(), shape.clone());
@@ -43,18 +43,18 @@ pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Model> {
     write(job, graph, Attentions::of(&tensors))
 }
 
-/// Writes the ONNX form of a checkpoint's UNet and, beside it, what its weights are read from.
+/// Writes the ONNX model of a checkpoint's UNet, with its weights beside it.
 pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
     let weights = job.folder.join(WEIGHTS);
     let is_half = |tensor: &Tensor| tensor.dtype == Dtype::F16;
     let tensors = if checkpoint.unet().all(is_half) {
-        // To the open file, which stays the same one when its path goes to another.
+        // A link to the open file: its path may be given to another file meanwhile.
         let file = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
         symlink(&file, &weights).with_context(|| format!("cannot link to {file}"))?;
         checkpoint.tensors.clone()
     } else {
-        // TensorRT builds nothing with bf16 for compute capability 7.5, a constant that is cast at once
-        // included.
+        // TensorRT builds nothing with bf16 for compute capability 7.5, not even constants that are cast at
+        // once.
         Weights::new(checkpoint)?.write_halves(&weights)?
     };
     let graph = Graph::new(&job.spec.architecture, &tensors, job.spec.precision)?;
@@ -69,13 +69,13 @@ fn write(job: &Job, graph: Graph, attentions: Attentions) -> Result<Model> {
     Ok(Model { path, binding: graph.binding().cloned(), attentions })
 }
 
-/// The graph with the dimensions fixed that are the same in every call.
+/// Fixes the dimensions that are the same in the whole profile.
 fn fixed(mut graph: Graph, spec: &EngineSpec) -> Graph {
     for (name, input, dimension) in DIMENSIONS {
         let size = |profile: &Profile| {
             let shapes = profile.inputs.get(input)?;
-            let (least, most) = (shapes.min.get(dimension)?, shapes.max.get(dimension)?);
-            (least == most).then_some(*least)
+            let (min, max) = (shapes.min.get(dimension)?, shapes.max.get(dimension)?);
+            (min == max).then_some(*min)
         };
         let mut sizes = spec.profiles.iter().map(size);
         if let Some(Some(first)) = sizes.next()

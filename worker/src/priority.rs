@@ -6,27 +6,27 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
-/// The least of Linux.
+/// The lowest priority in Linux.
 const NICE: i32 = 19;
 
-/// Lets everybody else go first, on the CPU and on disks. It must come before all other threads.
+/// Gives this process the lowest CPU and disk priority. Call it before starting any thread.
 ///
-/// Where the kernel groups processes by session to share the CPU out, as on most desktops,
-/// priorities count within a session only: so the worker gets one of its own that is as nice.
-/// What the system does not allow is left out, as it only makes us less polite.
+/// Where the kernel shares the CPU out by session (autogroup, as on most desktops), nice values only count
+/// within a session, so the worker starts one of its own and makes that nice too. Errors are ignored: they
+/// only make the worker less polite.
 pub(super) fn lower() {
-    // Fails for whoever leads a session already.
+    // Fails if this process leads a session already.
     if setsid().is_ok() {
         let _ = fs::write("/proc/self/autogroup", NICE.to_string());
     }
     lower_thread();
 }
 
-/// For this thread and those that it starts.
+/// Lowers this thread and those that it starts.
 ///
-/// `SCHED_IDLE` gives back what nice 19 would still take from others (1.5 % of a core), and has the
-/// kernel treat reads and writes as of the idle class too, unless another was set for us. Nice 19
-/// beside it is what `/proc/stat` tells our work from others' by.
+/// `SCHED_IDLE` frees the 1.5 % of a core that nice 19 would still take from others, and has the kernel treat
+/// reads and writes as idle class unless another was set. Nice 19 is still needed: `/proc/stat` counts nice
+/// time apart, which is how the gate tells the worker's load from others'.
 fn lower_thread() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
@@ -43,7 +43,7 @@ mod tests {
     const IDLE: u32 = 5;
 
     #[test]
-    fn what_runs_after_is_least() {
+    fn threads_started_afterwards_have_the_lowest_priority() {
         let scheduling = || {
             let thread = rustix::thread::gettid().as_raw_nonzero().get();
             let stat = Process::myself().unwrap().task_from_tid(thread).unwrap().stat().unwrap();

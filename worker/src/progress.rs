@@ -4,7 +4,7 @@ use trtx::interfaces::MonitorProgress;
 
 use super::{Phase, at};
 
-/// Passes TensorRT's own progress on.
+/// Reports TensorRT's own progress.
 #[derive(Default)]
 pub(super) struct Monitor(Mutex<Phases>);
 
@@ -33,9 +33,8 @@ impl MonitorProgress for Monitor {
     }
 }
 
-/// TensorRT's phases that have begun and not ended, the outermost first: each runs within a step of
-/// the one before it. (Which phase is whose parent is not taken from TensorRT: trtx 0.9.1 hands
-/// the phase's own name over for it.)
+/// TensorRT's open phases, outermost first: each runs within a step of the one before it. (TensorRT's parent
+/// names are not used: trtx 0.9.1 passes the phase's own name instead.)
 #[derive(Default)]
 struct Phases {
     open: Vec<Open>,
@@ -65,7 +64,7 @@ impl Phases {
         }
     }
 
-    /// Percent of the whole, if it is more than was said before.
+    /// The overall progress in percent, if it has grown since the last call.
     fn news(&mut self) -> Option<u8> {
         let done = self.open.iter().rev().fold(0.0, |inner: f64, phase| {
             ((f64::from(phase.done) + inner) / f64::from(phase.steps)).min(1.0)

@@ -1,4 +1,4 @@
-//! What a UNet gives in fp32, computed by ONNX Runtime on the CPU.
+//! Computes a UNet in fp32 with ONNX Runtime on the CPU.
 
 use std::{borrow::Cow, fs, os::fd::AsRawFd, path::Path, thread};
 
@@ -10,45 +10,48 @@ use ort::{
 };
 use unet::{Graph, Precision};
 
-use super::numbers::{Inputs, Numbers};
+use super::inputs::{Array, Inputs};
 
-/// What the loader is asked for where no library is named.
+/// The library to load if none is named.
 const LIBRARY: &str = "libonnxruntime.so";
 
-/// `kOrtSessionOptionsModelExternalInitializersFileFolderPath`: where the weights of a graph in memory lie. It
-/// must be the folder that they are really in, as ONNX Runtime follows no link out of it.
+/// `kOrtSessionOptionsModelExternalInitializersFileFolderPath`: the folder of the weights of a model in
+/// memory. It must be their real folder, because ONNX Runtime follows no links out of it.
 const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
-/// The output of the checkpoint's UNet for these inputs.
+/// Computes the output of the checkpoint's UNet for these inputs.
+///
+/// # Errors
+/// If ONNX Runtime can't be loaded, or fails.
 pub(super) fn run(
     checkpoint: &Checkpoint,
     inputs: &Inputs,
     library: Option<&Path>,
-) -> Result<Numbers> {
+) -> Result<Array> {
     let library = library.unwrap_or(Path::new(LIBRARY));
     let environment = ort::init_from(library).map_err(|error| {
-        anyhow!("ONNX Runtime can't be loaded ({error}); `sdtrtctl runtime install` fetches it")
+        anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
     let environment = environment.build().map_err(said)?;
-    // Where the open file is now, whatever it was called when it was opened.
+    // The open file's current path: it may have been renamed since.
     let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
     let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
     let named = text(file.parent()).zip(text(file.file_name().map(Path::new)));
     let (folder, name) =
-        named.with_context(|| format!("the path {} is no text", file.display()))?;
+        named.with_context(|| format!("the path {} is not UTF-8", file.display()))?;
     let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
     let model = graph.to_onnx(&name);
 
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let session = Session::builder(&environment)
         .and_then(|builder| Ok(builder.with_intra_threads(threads)?))
-        // Any more would keep all weights in memory once more, in fp32.
+        // A higher level would keep a second copy of all weights in memory, in fp32.
         .and_then(|builder| Ok(builder.with_optimization_level(GraphOptimizationLevel::Disable)?))
         .and_then(|builder| Ok(builder.with_config_entry(WEIGHTS_FOLDER, folder)?))
         .and_then(|mut builder| builder.commit_from_memory(&model));
     let mut session = session.map_err(said)?;
     let mut given = Vec::new();
-    for (name, Numbers { shape, values }) in inputs {
+    for (name, Array { shape, values }) in inputs {
         let shape: Vec<i64> =
             shape.iter().map(|size| i64::try_from(*size)).collect::<Result<_, _>>()?;
         let tensor = Tensor::from_array((shape, values.clone())).map_err(said)?;
@@ -57,7 +60,7 @@ pub(super) fn run(
     let outputs = session.run(given).map_err(said)?;
     let (shape, values) = outputs["latent"].try_extract_tensor::<f32>().map_err(said)?;
     let shape = shape.iter().map(|size| u64::try_from(*size)).collect::<Result<_, _>>()?;
-    Ok(Numbers { shape, values: values.to_vec() })
+    Ok(Array { shape, values: values.to_vec() })
 }
 
 fn said<R>(error: ort::Error<R>) -> anyhow::Error {
@@ -74,32 +77,32 @@ mod tests {
 
     #[test]
     #[ignore = "needs ONNX Runtime: cargo xtask test"]
-    fn it_gives_what_the_original_code_gave_and_says_what_it_lacks() {
+    fn it_computes_what_the_original_code_computes_and_says_how_to_install_the_library() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         let golden = Manifest::load("sd2").unwrap();
         golden.write_checkpoint(&path).unwrap();
-        // As many have them: a link to another disk.
+        // A link to another disk, which is common.
         let link = folder.path().join("models/link.safetensors");
         fs::create_dir(folder.path().join("models")).unwrap();
         symlink(&path, &link).unwrap();
         let checkpoint = Checkpoint::open(&link).unwrap();
-        let numbers = |array: &goldens::Array| Numbers {
+        let array = |array: &goldens::Array| Array {
             shape: array.shape.iter().map(|size| *size as u64).collect(),
             values: array.values.clone(),
         };
         let case = &golden.inputs()[0];
         let names = ["sample", "timesteps", "encoder_hidden_states"];
-        let inputs = names.map(|name| (name.to_owned(), numbers(case.get(name).unwrap()))).into();
-        // Before the other, as a process loads one only.
+        let inputs = names.map(|name| (name.to_owned(), array(case.get(name).unwrap()))).into();
+        // This comes first: a process loads the library only once.
         let nowhere = Some(Path::new("/nowhere/libonnxruntime.so"));
         let error = run(&checkpoint, &inputs, nowhere).unwrap_err();
         assert!(error.to_string().contains("`sdtrtctl runtime install`"), "{error}");
 
         let library = env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH");
         let found = run(&checkpoint, &inputs, Some(library.as_ref())).unwrap();
-        let expected = numbers(&golden.expected().unwrap()[0]);
-        let error = super::super::numbers::relative_error(&found, &expected).unwrap();
+        let expected = array(&golden.expected().unwrap()[0]);
+        let error = super::super::inputs::relative_error(&found, &expected).unwrap();
         assert!(error < 1e-4, "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! A published engine run on the GPU: whether it computes what the checkpoint says, and how fast.
+//! Runs a published engine on the GPU: checks its output against fp32 and times it.
 
 use std::{
     fs,
@@ -19,35 +19,35 @@ use super::{
     Phase, at, beside,
     cuda::{Cuda, OutOfMemory},
     faults::{self, Reach, Run, sizes},
-    numbers::{Inputs, Numbers, Pattern, inputs, relative_error},
+    inputs::{Array, Inputs, Pattern, inputs, relative_error},
     percent, reference,
     tensorrt::{Engine, Loaded, with_tensorrt},
     weights::{Weights, map},
 };
 
-/// Positions of all latents of a call that is still compared with fp32 on the CPU: two images of 512×512, which
+/// The most latent positions of a call that is compared with fp32 on the CPU: two images of 512×512, which
 /// take SD 1.5 ten seconds on two cores, or one of 768×768.
 const MOST_POSITIONS: u64 = 96 * 96;
 
-/// Calls of each size that are timed.
+/// Timed calls of each size.
 const CALLS: usize = 5;
 
-/// Tries the engine with this checkpoint's weights.
+/// Validates the engine with this checkpoint's weights.
 pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Result<Report> {
     let cuda = Cuda::new()?;
     let findings = with_tensorrt(job, |logger| {
         at(Phase::Load, 0);
         let plan = engine.plan.display();
         let file = fs::File::open(&engine.plan).with_context(|| format!("cannot open {plan}"))?;
-        let mut runtime = Runtime::new(logger).context("no TensorRT runtime")?;
+        let mut runtime = Runtime::new(logger).context("cannot create TensorRT's runtime")?;
         let loaded = Loaded::new(&mut runtime, &map(&file)?).with_context(|| format!("{plan}"))?;
         at(Phase::Load, 30);
         let mut subject = Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
         if let EngineWeights::Shared(_) = job.spec.weights {
             let Checkpoint { architecture, tensors, .. } = checkpoint;
-            // The engine's own binding: it follows from the recipe, which is this program's.
+            // The engine's own binding: the recipe determines it, and worker and engine share one recipe.
             let graph = Graph::shared(architecture, tensors, job.spec.precision)?;
-            let binding = graph.binding().context("a graph without inputs for its weights")?;
+            let binding = graph.binding().context("the graph has no weight inputs")?;
             subject.engine.bind(&cuda, &Weights::new(checkpoint)?, binding)?;
         }
         at(Phase::Load, 100);
@@ -64,14 +64,14 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
     Ok(Report::Validated(findings))
 }
 
-/// The engine that is tried, on its GPU.
+/// The engine under test and its GPU.
 struct Subject<'cuda, 'runtime> {
     cuda: &'cuda Cuda,
     engine: Engine<'runtime>,
 }
 
 impl Subject<'_, '_> {
-    /// Compares the least call of the first profile with the same in fp32.
+    /// Compares a call of the first profile's minimum shape with the same in fp32.
     fn prove(
         &mut self,
         job: &Job,
@@ -94,8 +94,8 @@ impl Subject<'_, '_> {
         if positions > MOST_POSITIONS {
             at(Phase::Prove, 100);
             return Ok(Err(
-                "its results are finite; it takes too long to compute this size in fp32 on the \
-                           CPU, so the web UI compares it with PyTorch"
+                "its output is finite; computing this size in fp32 on the CPU would take too long, so the \
+                           web UI compares it with PyTorch"
                     .to_owned(),
             ));
         }
@@ -108,7 +108,7 @@ impl Subject<'_, '_> {
         }))
     }
 
-    /// The least, the usual and the greatest size of each profile, with its usual batch and tokens.
+    /// Times each profile at its minimum, optimum and maximum size, with its optimum batch and prompt length.
     fn speeds(&mut self, profiles: &[Profile]) -> Result<Vec<Speed>> {
         let mut speeds = Vec::new();
         for (number, profile) in profiles.iter().enumerate() {
@@ -116,9 +116,9 @@ impl Subject<'_, '_> {
             for size in sizes(profile) {
                 match self.speed(number, profile, &size) {
                     Ok(speed) => speeds.push(speed),
-                    // The engine is none the worse at what there is room for.
+                    // Not a fault of the engine: this GPU has too little memory for the size.
                     Err(error) if error.is::<OutOfMemory>() => {
-                        eprintln!("profile {number} at {size:?} is not timed: {error:#}");
+                        eprintln!("cannot time profile {number} at {size:?}: {error:#}");
                     }
                     Err(error) => return Err(error),
                 }
@@ -127,7 +127,7 @@ impl Subject<'_, '_> {
         Ok(speeds)
     }
 
-    /// Tries inputs that have found faults at the edges of each profile.
+    /// Tries inputs that have overflowed fp16 before at the edges of each profile.
     fn look_for_faults(&mut self, profiles: &[Profile], findings: &mut Findings) -> Result<()> {
         for (number, profile) in profiles.iter().enumerate() {
             at(Phase::Warm, 50 + percent(number, 2 * profiles.len()));
@@ -135,11 +135,13 @@ impl Subject<'_, '_> {
             match faults::reach(profile, &mut calls)? {
                 Reach::All => {}
                 Reach::Until(limit) => {
-                    let least = findings.limit.take().filter(|other| other.pixels <= limit.pixels);
-                    findings.limit = Some(least.unwrap_or(limit));
+                    let lowest = findings.limit.take().filter(|other| other.pixels <= limit.pixels);
+                    findings.limit = Some(lowest.unwrap_or(limit));
                 }
                 Reach::Nothing(pattern) => {
-                    eprintln!("profile {number} is wrong at its least size with {pattern}");
+                    eprintln!(
+                        "profile {number}: the output is not finite at the minimum size with {pattern}"
+                    );
                     findings.proof = Ok(Proof { relative_error: None, bound: BOUND });
                 }
             }
@@ -154,7 +156,7 @@ impl Subject<'_, '_> {
             _ => shapes.opt.clone(),
         });
         let call = self.engine.prepare(self.cuda, number, &inputs)?;
-        // The first one compiles.
+        // The first call compiles the kernels.
         self.engine.enqueue(self.cuda, &call)?;
         self.cuda.finish()?;
         let mut times = Vec::new();
@@ -162,14 +164,14 @@ impl Subject<'_, '_> {
             times.push(self.cuda.milliseconds(|| self.engine.enqueue(self.cuda, &call))?);
         }
         times.sort_unstable_by(f64::total_cmp);
-        let usual = |name: &str, dimension: usize| {
+        let opt = |name: &str, dimension: usize| {
             let shape = profile.inputs.get(name).map_or(&[][..], |shapes| &shapes.opt);
             shape.get(dimension).copied().unwrap_or(0)
         };
-        let pieces = usual("encoder_hidden_states", 1) / POSITIONS_PER_PIECE;
+        let pieces = opt("encoder_hidden_states", 1) / POSITIONS_PER_PIECE;
         Ok(Speed {
             profile: number,
-            batch: u32::try_from(usual("sample", 0))?,
+            batch: u32::try_from(opt("sample", 0))?,
             height: u32::try_from(size[0] * PIXELS_PER_LATENT)?,
             width: u32::try_from(size[1] * PIXELS_PER_LATENT)?,
             tokens: u32::try_from(pieces * TOKENS_PER_PIECE)?,
@@ -178,17 +180,17 @@ impl Subject<'_, '_> {
     }
 }
 
-/// Calls of one profile, counted and timed.
+/// Counts and times the calls of one profile.
 struct Calls<'a, 'cuda, 'runtime> {
     subject: &'a mut Subject<'cuda, 'runtime>,
     profile: usize,
-    /// Shapes whose kernels are compiled.
+    /// Shapes whose kernels have been compiled.
     known: Vec<Vec<u64>>,
     findings: &'a mut Findings,
 }
 
 impl Run for Calls<'_, '_, '_> {
-    fn run(&mut self, inputs: &Inputs) -> Result<Option<Numbers>> {
+    fn run(&mut self, inputs: &Inputs) -> Result<Option<Array>> {
         let Subject { cuda, engine } = &mut *self.subject;
         let start = Instant::now();
         let mut run = || {
@@ -208,9 +210,12 @@ impl Run for Calls<'_, '_, '_> {
                 }
                 Ok(Some(found))
             }
-            // The engine is none the worse at what there is room for.
+            // Not a fault of the engine: this GPU has too little memory for the size.
             Err(error) if error.is::<OutOfMemory>() => {
-                eprintln!("no memory for a call of profile {}: {error:#}", self.profile);
+                eprintln!(
+                    "not enough GPU memory for a call with profile {}: {error:#}",
+                    self.profile
+                );
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -218,14 +223,14 @@ impl Run for Calls<'_, '_, '_> {
     }
 }
 
-/// Positions of all latents of a call.
+/// The number of latent positions in a call.
 fn positions(sample: &[u64]) -> u64 {
     let &[batch, _, height, width] = sample else { return 0 };
     batch * height * width
 }
 
-/// Adds the kernels to those that are kept for this model of GPU: another card, or the web UI, may have compiled
-/// some meanwhile.
+/// Merges the compiled kernels into the cache file of this GPU model, which another GPU or the web UI may
+/// have extended meanwhile.
 fn keep_kernels(engine: &Published, running: &Engine<'_>) -> Result<()> {
     let path = &engine.kernels;
     let cannot = || format!("cannot write the compiled kernels to {}", path.display());

@@ -3,17 +3,16 @@ use std::{ffi::OsStr, fmt::Write};
 use anyhow::{Context, Result};
 use libloading::{Library, Symbol};
 
-/// The version that a TensorRT-RTX library says it is, such as `1.7.1.116`.
+/// Returns the version that a TensorRT-RTX library reports, such as `1.7.1.116`.
 ///
-/// The four functions are plain C without arguments in every version, unlike all others, whose
-/// form follows the headers.
+/// The four functions have the same C signature in every version; all others depend on the headers.
 ///
 /// # Errors
-/// When it can't be loaded or is no TensorRT-RTX.
+/// If it can't be loaded or is not TensorRT-RTX.
 #[expect(unsafe_code, reason = "loads TensorRT")]
 pub(super) fn library_version(library: &OsStr) -> Result<String> {
     let name = library.to_string_lossy();
-    // SAFETY: loading runs the library's initialisers, which for TensorRT only register things.
+    // SAFETY: loading runs the library's initialisers, which only register things in TensorRT.
     let library =
         unsafe { Library::new(library) }.with_context(|| format!("cannot load {name}"))?;
     let mut version = String::new();
@@ -29,7 +28,7 @@ pub(super) fn library_version(library: &OsStr) -> Result<String> {
         let separator = if version.is_empty() { "" } else { "." };
         write!(version, "{separator}{number}")?;
     }
-    // Unloading would run the library's destructors, for nothing: the process ends soon.
+    // Unloading would run the library's destructors for nothing: the process ends soon.
     std::mem::forget(library);
     Ok(version)
 }

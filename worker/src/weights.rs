@@ -1,4 +1,4 @@
-//! A checkpoint's weights as engines take them: in fp16.
+//! A checkpoint's weights, converted to fp16 for engines.
 
 use std::{
     collections::HashMap,
@@ -14,19 +14,19 @@ use memmap2::Mmap;
 use thiserror::Error;
 use unet::{Bound, Layout};
 
-/// Weights that engines, which compute in fp16, do not take.
+/// Weights that engines can't use, because they compute in fp16.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(super) enum Unfit {
     #[error(
-        "{tensor} holds {number}, which is past the range of fp16 (65504): engines compute in fp16, so this \
-         checkpoint is for PyTorch alone"
+        "{tensor} holds {value}, which is outside the range of fp16 (±65504): engines compute in fp16, so this \
+         checkpoint needs PyTorch"
     )]
-    PastRange { tensor: String, number: String },
-    #[error("{tensor} is stored as {dtype}, which engines do not take")]
+    PastRange { tensor: String, value: String },
+    #[error("{tensor} is stored as {dtype}, which engines do not support")]
     Stored { tensor: String, dtype: Dtype },
 }
 
-/// The UNet's tensors of an open checkpoint, which stay in its file.
+/// The UNet's tensors of an open checkpoint, memory-mapped.
 pub(super) struct Weights<'a> {
     file: Mmap,
     tensors: HashMap<&'a str, &'a Tensor>,
@@ -39,13 +39,13 @@ impl<'a> Weights<'a> {
         Ok(Self { file: map(checkpoint.file())?, tensors })
     }
 
-    /// What an engine's input is given, as the binding says.
+    /// Returns the bytes of one of an engine's weight inputs, derived as the binding says.
     pub(super) fn input(&self, bound: &Bound) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for part in &bound.parts {
             let tensor = self.tensors.get(part.as_str());
             let tensor = tensor.with_context(|| {
-                format!("the checkpoint has no {UNET_PREFIX}{part}, which the engine takes")
+                format!("the checkpoint lacks {UNET_PREFIX}{part}, which the engine needs")
             })?;
             let halves = self.halves(tensor)?;
             match bound.layout {
@@ -56,14 +56,14 @@ impl<'a> Weights<'a> {
         let expected = 2 * bound.shape.iter().product::<u64>();
         ensure!(
             bytes.len() as u64 == expected,
-            "{} has {} bytes, and the engine takes {expected}",
+            "{} has {} bytes, but the engine expects {expected}",
             bound.name,
             bytes.len()
         );
         Ok(bytes)
     }
 
-    /// Writes the UNet's tensors in fp16, one after the other, and says where each is now.
+    /// Writes the UNet's tensors to one file in fp16, and returns them with their new types and offsets.
     pub(super) fn write_halves(&self, path: &Path) -> Result<Vec<Tensor>> {
         let cannot = || format!("cannot write {}", path.display());
         let mut file = BufWriter::new(fs::File::create(path).with_context(cannot)?);
@@ -93,35 +93,35 @@ impl<'a> Weights<'a> {
 
 #[expect(unsafe_code, reason = "maps a file into memory")]
 pub(super) fn map(file: &fs::File) -> Result<Mmap> {
-    // SAFETY: a file that shrinks meanwhile ends this process, and with it this job alone.
+    // SAFETY: if the file shrinks meanwhile, this process crashes, which costs only this job.
     unsafe { Mmap::map(file) }.context("cannot map the file into memory")
 }
 
-/// The same numbers in fp16, little-endian as they came.
+/// Converts a tensor's little-endian bytes to fp16.
 fn halves(bytes: &[u8], tensor: &Tensor) -> Result<Vec<u8>> {
-    let numbers: Vec<f32> = match tensor.dtype {
+    let values: Vec<f32> = match tensor.dtype {
         Dtype::F16 => return Ok(bytes.to_vec()),
         Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         dtype => return Err(Unfit::Stored { tensor: tensor.name.clone(), dtype }.into()),
     };
-    let mut halves = vec![f16::ZERO; numbers.len()];
-    halves.convert_from_f32_slice(&numbers);
+    let mut halves = vec![f16::ZERO; values.len()];
+    halves.convert_from_f32_slice(&values);
     let overflowed =
-        halves.iter().zip(&numbers).find(|(half, number)| half.is_infinite() && number.is_finite());
-    if let Some((_, number)) = overflowed {
-        let (tensor, number) = (tensor.name.clone(), format!("{number:e}"));
-        return Err(Unfit::PastRange { tensor, number }.into());
+        halves.iter().zip(&values).find(|(half, value)| half.is_infinite() && value.is_finite());
+    if let Some((_, value)) = overflowed {
+        let (tensor, value) = (tensor.name.clone(), format!("{value:e}"));
+        return Err(Unfit::PastRange { tensor, value }.into());
     }
-    Ok(halves.iter().flat_map(|number| number.to_le_bytes()).collect())
+    Ok(halves.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 
-fn each<const SIZE: usize>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()
+fn each<const SIZE: usize>(bytes: &[u8], value: impl Fn([u8; SIZE]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|bytes| value(*bytes)).collect()
 }
 
-/// Numbers of two bytes, [outputs, inputs, height, width] as [outputs, height, width, inputs].
+/// Reorders fp16 values from [outputs, inputs, height, width] to [outputs, height, width, inputs].
 fn channels_last(bytes: &[u8], shape: &[u64]) -> Vec<u8> {
     let &[_, inputs, height, width] = shape else { return bytes.to_vec() };
     let (inputs, pixels) = (inputs as usize, (height * width) as usize);
@@ -145,24 +145,24 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_type_that_unets_have() {
-        let half = |number: f32| f16::from_f32(number).to_le_bytes().to_vec();
-        let single = |number: f32| number.to_le_bytes().to_vec();
-        let brain = |number: f32| bf16::from_f32(number).to_le_bytes().to_vec();
+    fn values_of_every_type_that_unets_have_are_converted() {
+        let half = |value: f32| f16::from_f32(value).to_le_bytes().to_vec();
+        let single = |value: f32| value.to_le_bytes().to_vec();
+        let brain = |value: f32| bf16::from_f32(value).to_le_bytes().to_vec();
         for (bytes, dtype, expected) in [
             (single(1.5), Dtype::F32, Ok(half(1.5))),
             (brain(3.0), Dtype::Bf16, Ok(half(3.0))),
             (2.0f64.to_le_bytes().to_vec(), Dtype::F64, Ok(half(2.0))),
             (half(1.0), Dtype::F16, Ok(half(1.0))),
-            // What is no number in the checkpoint is none of ours.
+            // An infinity in the checkpoint stays one: it is no overflow.
             (single(f32::INFINITY), Dtype::F32, Ok(half(f32::INFINITY))),
             (single(65_504.0), Dtype::F32, Ok(half(65_504.0))),
             (
                 single(7e4),
                 Dtype::F32,
-                Err("out.2.weight holds 7e4, which is past the range of fp16"),
+                Err("out.2.weight holds 7e4, which is outside the range of fp16"),
             ),
-            (brain(-1e6), Dtype::Bf16, Err("out.2.weight holds -9.99424e5, which is past")),
+            (brain(-1e6), Dtype::Bf16, Err("out.2.weight holds -9.99424e5, which is outside")),
             (vec![1], Dtype::F8E4M3, Err("out.2.weight is stored as F8_E4M3")),
         ] {
             match (halves(&bytes, &tensor(dtype)).map_err(|error| error.to_string()), expected) {
@@ -174,10 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn kernels_lie_with_their_channels_last() {
+    fn convolution_weights_are_reordered_to_channels_last() {
         // Two outputs of two inputs, 1×3.
-        let numbers: Vec<u8> = (0..12u16).flat_map(u16::to_le_bytes).collect();
-        let moved = channels_last(&numbers, &[2, 2, 1, 3]);
+        let values: Vec<u8> = (0..12u16).flat_map(u16::to_le_bytes).collect();
+        let moved = channels_last(&values, &[2, 2, 1, 3]);
         let moved: Vec<u16> = moved.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
         assert_eq!(moved, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
     }

@@ -1,4 +1,4 @@
-//! What a worker builds with the real TensorRT-RTX, without a GPU.
+//! What the worker builds with the real TensorRT-RTX, without a GPU.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -19,7 +19,7 @@ use half::bf16;
 use protocol::Shape;
 use unet::Precision;
 
-/// A manifest's tensors, which lie in no file.
+/// A manifest's tensors, without a file.
 fn tensors(manifest: &Manifest) -> Vec<Tensor> {
     let tensor = |spec: &goldens::TensorSpec| {
         let shape = spec.1.iter().map(|size| *size as u64).collect();
@@ -28,7 +28,7 @@ fn tensors(manifest: &Manifest) -> Vec<Tensor> {
     manifest.tensors.iter().map(tensor).collect()
 }
 
-/// A specification of an engine of this shape.
+/// The specification of an engine for this shape.
 fn spec(tensors: &[Tensor], weights: Weights, capabilities: &[&str], shape: &Shape) -> EngineSpec {
     let architecture = Architecture::of(tensors).unwrap();
     EngineSpec {
@@ -48,7 +48,7 @@ fn runtime() -> String {
         .unwrap_or_else(|_| panic!("SDTRT_TEST_RUNTIME: cargo xtask test"))
 }
 
-/// The last report of a worker that builds this.
+/// Runs a worker that builds this engine, and returns its last report.
 fn build(spec: EngineSpec, source: Source) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let job = Job {
@@ -73,7 +73,7 @@ fn build(spec: EngineSpec, source: Source) -> Report {
     last
 }
 
-/// An engine whose weights are inputs, from names and shapes alone.
+/// Builds a shared engine, which needs only names and shapes.
 fn build_shared(manifest: &Manifest, capabilities: &[&str], shape: &Shape) -> Report {
     let tensors = tensors(manifest);
     let signature = checkpoint::signature(&Architecture::of(&tensors).unwrap(), &tensors);
@@ -85,7 +85,7 @@ fn build_shared(manifest: &Manifest, capabilities: &[&str], shape: &Shape) -> Re
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_real_unets_attention_to_itself_is_summed_up_in_fp32_whatever_the_card() {
+fn self_attention_of_a_full_size_unet_accumulates_in_fp32_on_every_gpu() {
     let shape = Shape { width: 512, height: 512, batch: 2 };
     for capabilities in [&["7.5"][..], &["8.0", "8.6", "8.9", "12.0", "12.1"]] {
         let Report::Built(built) = build_shared(&full_size_sd15(0), capabilities, &shape) else {
@@ -100,7 +100,7 @@ fn a_real_unets_attention_to_itself_is_summed_up_in_fp32_whatever_the_card() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_checkpoint_in_bf16_is_baked_for_turing_unless_a_weight_is_past_fp16() {
+fn a_bf16_checkpoint_is_baked_for_turing_unless_a_weight_overflows_fp16() {
     let manifest = Manifest::load("sd2-unclip-h").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
@@ -117,5 +117,8 @@ fn a_checkpoint_in_bf16_is_baked_for_turing_unless_a_weight_is_past_fp16() {
     let file = File::options().write(true).open(&path).unwrap();
     file.write_all_at(&bf16::from_f32(7e4).to_le_bytes(), bias.offset).unwrap();
     let Report::Unfit(why) = build(spec, source()) else { panic!("it is built") };
-    assert!(why.contains("out.2.bias holds 7") && why.contains("past the range of fp16"), "{why}");
+    assert!(
+        why.contains("out.2.bias holds 7") && why.contains("outside the range of fp16"),
+        "{why}"
+    );
 }

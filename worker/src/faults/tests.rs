@@ -1,7 +1,7 @@
 use super::*;
 use engine::Shapes;
 
-/// A profile of latents [batch, 1, height, width].
+/// A profile for latents [batch, 1, height, width].
 fn profile(min: [u64; 3], opt: [u64; 3], max: [u64; 3]) -> Profile {
     let of = |shape: fn([u64; 3]) -> Vec<u64>| Shapes {
         min: shape(min),
@@ -13,16 +13,16 @@ fn profile(min: [u64; 3], opt: [u64; 3], max: [u64; 3]) -> Profile {
     Profile { inputs: [("sample".to_owned(), sample), ("timesteps".to_owned(), timesteps)].into() }
 }
 
-/// An engine that makes no number of a row where `is_wrong`.
+/// An engine whose output is NaN for the rows where `is_wrong`.
 struct Engine<F> {
     is_wrong: F,
-    /// Positions that there is memory for.
+    /// The most latent positions that fit into memory.
     memory: u64,
     calls: Vec<Vec<u64>>,
 }
 
 impl<F: Fn(&[f32], f32, u64, Size) -> bool> Run for Engine<F> {
-    fn run(&mut self, inputs: &Inputs) -> Result<Option<Numbers>> {
+    fn run(&mut self, inputs: &Inputs) -> Result<Option<Array>> {
         let (sample, steps) = (&inputs["sample"], &inputs["timesteps"]);
         let [batch, _, height, width] = sample.shape[..] else { panic!("{:?}", sample.shape) };
         self.calls.push(vec![batch, height, width]);
@@ -34,7 +34,7 @@ impl<F: Fn(&[f32], f32, u64, Size) -> bool> Run for Engine<F> {
             let wrong = (self.is_wrong)(row, *step, batch, [height, width]);
             if wrong { f32::NAN } else { 1.0 }
         });
-        Ok(Some(Numbers { shape: vec![batch, 1], values: values.collect() }))
+        Ok(Some(Array { shape: vec![batch, 1], values: values.collect() }))
     }
 }
 
@@ -124,5 +124,5 @@ fn the_batch_is_as_large_as_there_is_memory_for_and_too_large_a_size_is_left_alo
     let tried: Vec<u64> = calls.iter().filter(|call| call[1] == 16).map(|call| call[0]).collect();
     assert_eq!(tried, [1, 1, 1, 1, 1, 1, 1, 8, 4, 2]);
     let (found, _) = reached(&open, 100, |_, _, _, [height, _]| height > 8);
-    assert_eq!(found, Reach::All, "nobody can have calls of that size here");
+    assert_eq!(found, Reach::All, "no call of that size fits into memory");
 }

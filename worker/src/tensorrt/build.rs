@@ -10,26 +10,26 @@ use trtx::{
 
 use super::super::{Phase, at, progress::Monitor};
 
-/// `1 << 0`, which in TensorRT-RTX makes a network whose types are those of its graph.
+/// `1 << 0`, with which TensorRT-RTX takes the types of a network from its graph.
 const STRONGLY_TYPED: u32 = 1;
 
-/// `kWARNING` of the parser's `parseFromFile`.
+/// `kWARNING`, for the parser's `parseFromFile`.
 const PARSER_VERBOSITY: i32 = 2;
 
-/// Builds the plan of an ONNX file and hands it to `keep`. What TensorRT failed at, and within, what `keep`
-/// gave.
+/// Builds the plan of an ONNX file and passes it to `keep`. The outer result is TensorRT's, the inner one is
+/// `keep`'s.
 pub(in super::super) fn build<T>(
     job: &Job,
     model: &Path,
     keep: impl FnOnce(&[u8]) -> T,
     logger: &Logger,
 ) -> Result<T> {
-    let mut builder = Builder::new(logger).context("TensorRT does not start")?;
+    let mut builder = Builder::new(logger).context("cannot create TensorRT's builder")?;
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
     at(Phase::Parse, 0);
     let path = model.to_str().context("the data folder's path is not UTF-8")?;
-    parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT does not take the graph")?;
+    parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT cannot parse the graph")?;
     at(Phase::Parse, 100);
 
     let mut config = builder.create_builder_config()?;
@@ -100,13 +100,13 @@ fn add_profile(
     Ok(())
 }
 
-/// TensorRT's own word on the plan. Whether it would run on this machine is not the question:
-/// without a driver, or with another GPU than it is for, it is called invalid for that alone.
+/// Fails if TensorRT calls the plan broken. That it can't run on this machine is no error: without a driver,
+/// or with another GPU than the plan's, TensorRT calls it invalid for that alone.
 fn check(plan: &[u8], logger: &Logger) -> Result<()> {
-    let runtime = Runtime::new(logger).context("no TensorRT runtime")?;
+    let runtime = Runtime::new(logger).context("cannot create TensorRT's runtime")?;
     let (validity, why) = runtime.engine_validity(plan)?;
-    eprintln!("TensorRT calls the plan {validity:?} {why:?}");
+    eprintln!("TensorRT's verdict on the plan: {validity:?} {why:?}");
     let broken = Invalid::MALFORMED_ENGINE | Invalid::VERSION_MISMATCH;
-    ensure!(!why.intersects(broken), "TensorRT calls its own plan broken ({why:?})");
+    ensure!(!why.intersects(broken), "TensorRT built an invalid plan ({why:?})");
     Ok(())
 }

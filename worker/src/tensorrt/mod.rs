@@ -1,4 +1,4 @@
-//! The only code that calls TensorRT.
+//! All calls of TensorRT.
 
 mod build;
 mod engine;
@@ -18,7 +18,7 @@ pub(super) use engine::{Engine, Loaded};
 
 use super::{cuda::OutOfMemory, version::library_version};
 
-/// Loads TensorRT and has `work` done with it. What TensorRT returns is only 'no'; why is in its log, whose
+/// Loads TensorRT and runs `work`. TensorRT's calls only return failure, the cause is in its log: the log's
 /// last error is added to the error of `work`.
 pub(super) fn with_tensorrt<T>(job: &Job, work: impl FnOnce(&Logger) -> Result<T>) -> Result<T> {
     load(job)?;
@@ -32,7 +32,7 @@ pub(super) fn with_tensorrt<T>(job: &Job, work: impl FnOnce(&Logger) -> Result<T
     })
 }
 
-/// CUDA's and TensorRT's words for it.
+/// How CUDA and TensorRT report that memory ran out.
 fn is_about_memory(said: &str) -> bool {
     ["out of memory", "OutOfMemory", "OUT_OF_MEMORY"].iter().any(|words| said.contains(words))
 }
@@ -46,7 +46,7 @@ fn load(job: &Job) -> Result<()> {
     let version = library_version(&library)?;
     ensure!(
         version == job.spec.version,
-        "{} was replaced: it is version {version} now and not {}; restart sdtrtd",
+        "{} was replaced: it is version {version} now, not {}; restart sdtrtd",
         library.display(),
         job.spec.version
     );
@@ -56,7 +56,7 @@ fn load(job: &Job) -> Result<()> {
     trtx::dynamically_load_tensorrt_onnxparser(Some(&parser)).with_context(|| load(&parser))
 }
 
-/// Writes TensorRT's log to standard error and keeps the last error.
+/// Writes TensorRT's log to standard error and keeps its last error.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Option<String>>>);
 

@@ -1,4 +1,4 @@
-//! In which types a plan's attentions sum up: a plan has their kernels as text.
+//! In which types a plan's attention kernels accumulate: a plan contains their source code.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use checkpoint::Tensor;
 use engine::Accumulation;
 use memchr::memmem;
 
-/// What stands before the types of both products of a fused attention.
+/// The text before the types of a fused attention's two products.
 const KERNEL: &[u8] = b"Kernel_traits_v2_flash_attention<";
 
-/// What stands around the type of one product: `fmha::Ampere_hmma_fp32_traits`.
+/// The text around the type of one product: `fmha::Ampere_hmma_fp32_traits`.
 const TYPE: (&str, &str) = ("fmha::", "_traits");
 
-/// How far after [`KERNEL`] both are, at most.
+/// Both types are within this many bytes after [`KERNEL`].
 const NEAR: usize = 400;
 
-/// The attentions of a UNet.
+/// The number of attention layers in a UNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attentions {
-    /// To the image itself: their values must be summed up in fp32.
+    /// Self-attention, which must accumulate its values in fp32.
     pub(super) to_itself: usize,
-    /// To the text, which is short.
+    /// Cross-attention to the prompt, which is short: fp16 suffices.
     pub(super) to_text: usize,
 }
 
 impl Attentions {
-    /// Those of these tensors.
+    /// Counts the attention layers among these tensors.
     pub(super) fn of(tensors: &[Tensor]) -> Self {
         let count = |name: &str| tensors.iter().filter(|t| t.name.ends_with(name)).count();
         Self { to_itself: count(".attn1.to_q.weight"), to_text: count(".attn2.to_q.weight") }
     }
 
-    /// What a plan with these attentions says of its sums, or why it can't be used.
+    /// Returns in which type a plan with these layers accumulates, or why it can't be used.
     pub(super) fn judge(self, plan: &[u8]) -> Result<Accumulation, String> {
         let mut kernels = BTreeMap::new();
         for types in types(plan) {
@@ -44,12 +44,12 @@ impl Attentions {
         if expected == 0 || all == 0 || !all.is_multiple_of(expected) {
             return Ok(Accumulation::Unknown);
         }
-        // One of each for each of the targets that TensorRT tells apart.
+        // TensorRT compiles one kernel per layer for each of the architectures that it distinguishes.
         let targets = all / expected;
         if narrow > self.to_text * targets {
             return Err(format!(
-                "the engine would paint black: {} of its attentions sum up values in fp16, and only the \
-                 {} to the text may; this TensorRT can't be used for it",
+                "this engine would generate black images: {} of its attention layers accumulate values in fp16, but only the \
+                 {} cross-attention layers may; use another version of TensorRT-RTX",
                 narrow / targets,
                 self.to_text
             ));
@@ -58,7 +58,7 @@ impl Attentions {
     }
 }
 
-/// The types of both products of each fused attention.
+/// Returns the types of the two products of each fused attention.
 fn types(plan: &[u8]) -> impl Iterator<Item = (String, String)> {
     memmem::find_iter(plan, KERNEL).filter_map(|at| {
         let rest = &plan[at + KERNEL.len()..];
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_attention_to_itself_are_summed_up_in_fp32() {
+    fn self_attention_accumulates_values_in_fp32() {
         use Accumulation::{Fp32, Unknown};
         let sound =
             [("Ampere_hmma_fp32 Ampere_hmma_fp32", 16), ("Ampere_hmma_fp32 Ampere_hmma_fp16", 16)];

@@ -1,35 +1,35 @@
-//! What an engine is called with, and what it gives.
+//! Test inputs for engines, and the comparison of outputs.
 
 use std::{collections::BTreeMap, fmt};
 
 use engine::{Profile, Shapes};
 use half::f16;
 
-/// A tensor of fp32 numbers, row-major.
+/// An fp32 array, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Numbers {
+pub(super) struct Array {
     pub(super) shape: Vec<u64>,
     pub(super) values: Vec<f32>,
 }
 
-/// Inputs of one call by name.
-pub(super) type Inputs = BTreeMap<String, Numbers>;
+/// One call's inputs by name.
+pub(super) type Inputs = BTreeMap<String, Array>;
 
-/// What a row of inputs looks like. Faults were found by these: noise alone never showed the attention that added
-/// up more than fp16 holds.
+/// What one image of a batch gets as input. These patterns have found faults: noise alone never showed the
+/// attention whose fp16 accumulation overflowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// Noise late, in the middle and at the beginning of the schedule.
+    /// Noise at a late, middle or early timestep.
     Late,
     Middle,
     Early,
-    /// The same everywhere.
+    /// A constant latent.
     Constant,
-    /// The same in the right half.
+    /// A latent whose right half is constant.
     HalfFlat,
-    /// One slow wave each way.
+    /// One period of a cosine in each direction.
     Smooth,
-    /// Noise, and a text of five times its usual size.
+    /// Noise, with a prompt embedding of five times the usual magnitude.
     LargeText,
 }
 
@@ -44,7 +44,7 @@ impl Pattern {
         Self::LargeText,
     ];
 
-    /// The step of the schedule. None of them is a whole number, as those of some samplers are not.
+    /// The timestep. All are fractional, as with some samplers.
     fn step(self) -> f32 {
         match self {
             Self::Late => 20.25,
@@ -53,7 +53,8 @@ impl Pattern {
         }
     }
 
-    /// What the latent has at a place, from 0 to 1 each way, where noise has `noise`.
+    /// The latent's value at a position, given from 0 to 1 in each direction. `noise` is the value of noise
+    /// there.
     fn latent(self, noise: f32, [down, across]: [f32; 2]) -> f32 {
         match self {
             Self::Late | Self::Middle | Self::Early | Self::LargeText => noise,
@@ -81,8 +82,8 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Always the same inputs of these shapes, one pattern for each row of the batch and again from the first:
-/// numbers as fp16 has them, noise of mean 0 and variance 1.
+/// Returns inputs of these shapes, always the same: the rows of a batch take the patterns in turn. All values
+/// are exact in fp16; noise has mean 0 and variance 1.
 pub(super) fn inputs(
     profile: &Profile,
     rows: &[Pattern],
@@ -103,12 +104,12 @@ pub(super) fn inputs(
                 _ => {}
             }
         }
-        (name.clone(), Numbers { shape, values })
+        (name.clone(), Array { shape, values })
     });
     each.collect()
 }
 
-/// A latent [channels, height, width] of this pattern, in place of noise.
+/// Replaces a latent [channels, height, width] of noise by this pattern.
 fn draw(latent: &mut [f32], pattern: Pattern, shape: &[u64]) {
     let &[.., height, width] = shape else { return };
     for (index, value) in latent.iter_mut().enumerate() {
@@ -118,7 +119,7 @@ fn draw(latent: &mut [f32], pattern: Pattern, shape: &[u64]) {
     }
 }
 
-/// Evenly spread over ±√3, which has the variance 1.
+/// Uniform noise in ±√3, which has variance 1.
 fn noise(name: &str, count: usize) -> Vec<f32> {
     let mut bytes = vec![0; 2 * count];
     blake3::Hasher::new_derive_key(name).finalize_xof().fill(&mut bytes);
@@ -129,8 +130,8 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(spread).collect()
 }
 
-/// ‖found − expected‖ / ‖expected‖; `None` where that is no number.
-pub(super) fn relative_error(found: &Numbers, expected: &Numbers) -> Option<f64> {
+/// ‖found − expected‖ / ‖expected‖; `None` if the shapes differ or that is not finite.
+pub(super) fn relative_error(found: &Array, expected: &Array) -> Option<f64> {
     if found.shape != expected.shape {
         return None;
     }
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_is_the_same_each_time_and_of_variance_1() {
+    fn noise_is_reproducible_and_has_variance_1() {
         let noise = noise("sample", 10_000);
         assert_eq!(noise, super::noise("sample", 10_000));
         assert_ne!(noise, super::noise("y", 10_000));
@@ -195,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_relative_and_no_number_is_none() {
-        let numbers = |values: &[f32]| Numbers { shape: vec![2], values: values.to_vec() };
+    fn errors_are_relative_and_none_unless_finite() {
+        let array = |values: &[f32]| Array { shape: vec![2], values: values.to_vec() };
         for (found, expected, error) in [
             ([3.0, 4.0], [3.0, 4.0], Some(0.0)),
             ([3.0, 4.5], [3.0, 4.0], Some(0.1)),
@@ -204,9 +205,9 @@ mod tests {
             ([f32::INFINITY, 4.0], [3.0, 4.0], None),
             ([1.0, 1.0], [0.0, 0.0], None),
         ] {
-            assert_eq!(relative_error(&numbers(&found), &numbers(&expected)), error);
+            assert_eq!(relative_error(&array(&found), &array(&expected)), error);
         }
-        let other = Numbers { shape: vec![1, 2], values: vec![3.0, 4.0] };
-        assert_eq!(relative_error(&other, &numbers(&[3.0, 4.0])), None);
+        let other = Array { shape: vec![1, 2], values: vec![3.0, 4.0] };
+        assert_eq!(relative_error(&other, &array(&[3.0, 4.0])), None);
     }
 }
