@@ -1,4 +1,4 @@
-//! Which images an engine's profiles can make.
+//! Which images an engine's profiles can serve.
 
 use checkpoint::Kind;
 use config::Range;
@@ -9,30 +9,30 @@ use crate::{
     profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE, copies, positions},
 };
 
-/// One pass over some images: the base size, or that of the hires fix.
+/// A pass over some images: the first one, or that of the hires fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// Pixels.
+    /// In pixels.
     pub width: u64,
-    /// Pixels.
+    /// In pixels.
     pub height: u64,
-    /// Images at once.
+    /// Images per batch.
     pub batch: u64,
-    /// Tokens of the longer prompt.
+    /// Tokens of the prompt or the negative prompt, whichever is longer.
     pub tokens: u64,
 }
 
 impl Pass {
-    /// The call that all of it makes.
+    /// The shape of a call for the prompt and the negative prompt together.
     pub fn shape(&self, kind: Kind) -> Shape {
         Shape { width: self.width, height: self.height, batch: copies(kind) * self.batch }
     }
 }
 
 impl Profile {
-    /// What keeps this profile from serving a pass, as text for people; nothing if it serves it. It
-    /// must do so with the negative prompt and without, as A1111 leaves it out of some steps, but for a fixed
-    /// one, which another engine serves beside.
+    /// Why this profile can't serve a pass, in words; empty if it can. It must accept calls with and without
+    /// the negative prompt, which A1111 leaves out of some steps, unless it is fixed: then another engine
+    /// serves those calls.
     pub fn misfits(&self, pass: &Pass, kind: Kind) -> Vec<String> {
         let copies = copies(kind);
         let rows = [
@@ -56,19 +56,20 @@ impl Profile {
         rows.into_iter().filter_map(misfit).collect()
     }
 
-    /// Pixels of so many of the latent, each way.
+    /// Converts a latent's width or height to pixels.
     pub fn pixels(latent: u64) -> u64 {
         latent * PIXELS_PER_LATENT
     }
 
-    /// Images at once: all in one call and, where sizes are open, those with the prompt alone.
+    /// Images per batch: those that fit into one call together with the negative prompt and, in an open
+    /// engine, those that fit into one with the prompt alone.
     fn batch(&self, copies: u64) -> Range {
         let calls = self.range("sample", 0);
         let images = calls.map(|calls| calls / copies);
         if self.is_fixed() { images } else { Range { min: calls.min, ..images } }
     }
 
-    /// One dimension of an input; nothing fits where there is none.
+    /// The range of one dimension of an input; empty if there is none.
     pub fn range(&self, input: &str, dimension: usize) -> Range {
         let at = |sizes: &[u64]| sizes.get(dimension).copied().unwrap_or_default();
         self.inputs.get(input).map_or(Range { min: 0, opt: 0, max: 0 }, |shapes| Range {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_profile_serves_and_what_not() {
+    fn a_profile_says_which_passes_it_can_serve() {
         for (preset, kind, (width, height, batch, tokens), expected) in [
             ("default", Kind::Sd1, (512, 768, 1, 75), &[][..]),
             ("default", Kind::Sd1, (520, 600, 3, 20), &[]),

@@ -1,13 +1,13 @@
-//! What makes an engine outdated.
+//! Why an engine is outdated.
 
 use std::mem;
 
 use crate::{EngineSpec, Weights};
 
-/// What lies between an engine's `old` spec and the `new` one for the same UNet, for people to read:
-/// `TensorRT 1.6.1.120 → 1.7.1.116, recipe 1 → 2`. Empty where nothing does.
+/// Describes what differs between an engine's `old` spec and the `new` one for the same UNet: `TensorRT
+/// 1.6.1.120 → 1.7.1.116, recipe 1 → 2`. Empty if nothing does.
 pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
-    // Taken apart, so that a new field is not forgotten here.
+    // Destructured, so that a new field can't be forgotten here.
     let EngineSpec {
         weights,
         architecture,
@@ -36,7 +36,7 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
             format!("compute capability {from} → {to}")
         }),
         (*precision != new.precision).then(|| format!("precision {precision} → {}", new.precision)),
-        // One of each preset takes the place of one of all.
+        // Engines for single presets replace one for all presets.
         (mem::discriminant(weights) == mem::discriminant(&new.weights)
             && *profiles != new.profiles)
             .then(|| "presets changed".to_owned()),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_named() {
+    fn every_change_is_described() {
         type Change = fn(&mut EngineSpec);
         let table: [(Change, &str); 10] = [
             (|_| (), ""),

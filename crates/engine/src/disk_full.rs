@@ -1,6 +1,6 @@
 use std::io;
 
-/// Whether a file could not be written for want of room.
+/// Whether an error means that the disk is full.
 pub fn is_disk_full(error: &anyhow::Error) -> bool {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];

@@ -2,20 +2,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Raised whenever what the daemon and a worker say to each other changes.
+/// Raise this with every change to the messages between the daemon and a worker.
 const MESSAGES: u32 = 1;
 
-/// The first line of a worker: what it is. Before the daemon has read it, it hands over no job.
+/// A worker's first line: its version. The daemon sends no job before it has read this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The release.
+    /// The worker's release.
     pub version: String,
-    /// The form of [`crate::Job`] and [`crate::Report`] that it knows.
+    /// The version of [`crate::Job`] and [`crate::Report`] that it uses.
     pub messages: u32,
 }
 
 impl Hello {
-    /// That of this program.
+    /// The versions of this program.
     pub fn own() -> Self {
         Self { version: env!("CARGO_PKG_VERSION").to_owned(), messages: MESSAGES }
     }

@@ -1,6 +1,6 @@
-//! What the daemon and a worker say to each other: the worker's [`crate::Hello`] on its standard output, one
-//! [`Job`] on its standard input, then [`Report`]s on its standard output, each a line of JSON. The input stays open for as long as the
-//! daemon wants the job: when it closes, by whatever end the daemon came to, the worker stops.
+//! The messages between the daemon and a worker, each a line of JSON: the worker writes a [`crate::Hello`],
+//! reads one [`Job`], and writes [`Report`]s. The daemon keeps the worker's standard input open while it
+//! wants the job: when that closes, even because the daemon was killed, the worker stops.
 
 use std::{fmt, path::PathBuf};
 
@@ -10,45 +10,45 @@ use unet::Binding;
 
 use crate::{Accumulation, EngineSpec, Findings};
 
-/// One thing to do with one engine.
+/// A job: one task for one engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What to do.
     pub task: Task,
     /// The engine.
     pub spec: EngineSpec,
-    /// What it is made of, or run with.
+    /// What the engine is built from or run with.
     pub source: Source,
-    /// The folder of the TensorRT libraries; the loader's own path when absent.
+    /// The folder of the TensorRT libraries; if absent, the loader finds them.
     pub libraries: Option<PathBuf>,
-    /// An empty folder for this job alone, on the disk where the engine will lie.
+    /// An empty folder for this job, on the engines' disk.
     pub folder: PathBuf,
-    /// The UUID of the GPU to use; CUDA's first one when absent.
+    /// The UUID of the GPU to use; if absent, CUDA's first one.
     pub gpu: Option<String>,
 }
 
-/// What is known of a UNet.
+/// Where a UNet comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Names and shapes, which is all that a shared engine is built from.
+    /// Names and shapes, which are enough to build a shared engine.
     Signature {
-        /// The UNet's tensors, by the names that they have in a checkpoint.
+        /// The UNet's tensors, by their names in a checkpoint.
         parameters: Vec<Parameter>,
     },
-    /// A file with its weights.
+    /// A checkpoint's file, with its weights.
     Checkpoint {
-        /// Where it lies.
+        /// The file's path.
         path: PathBuf,
-        /// The file as it was when its ids were learned.
+        /// The file's stamp when its ids were computed.
         stamp: Stamp,
     },
 }
 
-/// A tensor without its numbers.
+/// A tensor's name and shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
-    /// As in a checkpoint, the UNet's prefix included.
+    /// The name in a checkpoint, including the UNet's prefix.
     pub name: String,
     /// The size of each dimension.
     pub shape: Vec<u64>,
@@ -58,37 +58,36 @@ pub struct Parameter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
-    /// Build the engine's plan, and leave it in the job's folder.
+    /// Build the engine's plan in the job's folder.
     Build,
-    /// Run a published engine on the GPU: whether it computes what the checkpoint says, and how fast.
+    /// Run a published engine on the GPU: check its output against the checkpoint, and time it.
     Validate(Published),
-    /// Build a baked engine's plan, and leave it at `output`, where nothing may be yet.
+    /// Build a baked engine's plan and write it to `output`, which must not exist yet.
     Materialize {
         /// The plan to write.
         output: PathBuf,
     },
 }
 
-/// Where a published engine's files are.
+/// The files of a published engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The plan.
     pub plan: PathBuf,
-    /// TensorRT's runtime cache: the kernels that were compiled for GPUs of this model, with this driver. It
-    /// may not be there yet.
+    /// TensorRT's runtime cache with the kernels compiled for this GPU model and driver. It may not exist
+    /// yet.
     pub kernels: PathBuf,
-    /// ONNX Runtime's library, which computes what the engine is compared with; the loader's own one
-    /// when absent.
+    /// The library of ONNX Runtime, which computes the reference; if absent, the loader finds it.
     pub onnx_runtime: Option<PathBuf>,
 }
 
 impl Job {
-    /// Where the worker leaves the plan.
+    /// Where the worker writes the plan.
     pub fn plan(&self) -> PathBuf {
         self.folder.join("engine")
     }
 
-    /// The file that it reads, if it reads one.
+    /// The checkpoint that the job reads, if any.
     pub fn file(&self) -> Option<(&PathBuf, &Stamp)> {
         match &self.source {
             Source::Signature { .. } => None,
@@ -101,21 +100,22 @@ impl Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Making the graph.
+    /// Building the graph.
     Graph,
-    /// Handing it to TensorRT.
+    /// Passing the graph to TensorRT.
     Parse,
-    /// TensorRT builds.
+    /// TensorRT is building.
     Build,
     /// Writing the plan.
     Write,
-    /// Putting it where engines are kept.
+    /// Moving the plan into the engine library.
     Publish,
     /// Loading the engine and its weights.
     Load,
-    /// Comparing what it computes with what it should.
+    /// Comparing the engine's output with the expected one.
     Prove,
-    /// Compiling kernels for the sizes of its profiles, timing them, and trying hard inputs there.
+    /// Compiling kernels for the profiles' sizes, timing them, and trying inputs that have overflowed fp16
+    /// before.
     Warm,
 }
 
@@ -134,27 +134,27 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How far a job is.
+/// How far along a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What it is doing.
+    /// The current phase.
     pub phase: Phase,
-    /// Of this phase, 0 to 100.
+    /// The progress of this phase, from 0 to 100.
     pub percent: u8,
 }
 
-/// A plan that was written and synced.
+/// A plan that was written and synced to disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Built {
     /// Size of the plan.
     pub bytes: u64,
     /// BLAKE3 of the plan.
     pub blake3: Id,
-    /// Greatest memory that the worker held, in bytes.
+    /// The worker's peak memory use in bytes.
     pub peak_bytes: u64,
-    /// How its weights are bound; absent where they are inside.
+    /// A shared engine's binding; absent for a baked one.
     pub binding: Option<Binding>,
-    /// What was read from the plan.
+    /// In which type the plan's attention accumulates.
     pub accumulation: Accumulation,
 }
 
@@ -162,25 +162,25 @@ pub struct Built {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Report {
-    /// It goes on.
+    /// The job goes on.
     Progress(Progress),
-    /// The plan is in the job's folder; the last line.
+    /// The plan is in the job's folder. This is the last line.
     Built(Built),
-    /// The engine was run; the last line.
+    /// The engine was run. This is the last line.
     Validated(Findings),
-    /// The plan is where it was wanted, synced, and has so many bytes; the last line.
+    /// The plan is at its destination, synced, and this many bytes long. This is the last line.
     Materialized(u64),
-    /// It can't be done, and why; the last line.
+    /// The job failed, and why. This is the last line.
     Failed(String),
-    /// Engines can't compute with this checkpoint's weights, and why; the last line.
+    /// Engines can't compute with this checkpoint's weights, and why. This is the last line.
     Unfit(String),
-    /// It found no room on the disk; the last line.
+    /// The disk is full. This is the last line.
     DiskFull(String),
-    /// The GPU has too little free memory; the last line.
+    /// The GPU has too little free memory. This is the last line.
     OutOfMemory {
-        /// Bytes that the engine takes at least, where that is known.
+        /// The bytes that the engine needs at least, if known.
         needed: Option<u64>,
-        /// Bytes that were free before.
+        /// The bytes that were free before the job.
         free: u64,
     },
 }

@@ -1,5 +1,5 @@
-/// The folder, within that for kernels, of those that were compiled for GPUs of one model by one driver and
-/// one TensorRT, which no other takes. The web UI's extension has the same.
+/// The name of the folder of the kernels compiled for one GPU model, driver and TensorRT, which load nowhere
+/// else. The web UI's extension computes the same name.
 pub fn kernels_folder(gpu: &str, driver: &str, tensorrt: &str) -> String {
     let plain = |part: &str| {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_one_that_the_web_ui_looks_in() {
+    fn it_is_the_folder_that_the_web_ui_reads() {
         for ((gpu, driver, tensorrt), expected) in [
             (("NVIDIA H200", "580.159.04", "1.6.1.120"), "NVIDIA_H200-580.159.04-1.6.1.120"),
             (("GeForce RTX 4090 (24-GB)/é", "1", "2"), "GeForce_RTX_4090__24_GB___-1-2"),

@@ -1,8 +1,8 @@
-//! What an engine is: what decides it ([`EngineSpec`]) and what it serves ([`Profile`]), what is kept
-//! beside it ([`Manifest`], [`Usage`]), where engines lie ([`Library`]), which ones a checkpoint should
-//! have ([`Target`]), and what the daemon and a worker say to each other ([`Hello`], [`Job`], [`Report`]).
+//! Engines: what determines one ([`EngineSpec`]) and what it serves ([`Profile`]), what is stored beside it
+//! ([`Manifest`], [`Usage`]) and where ([`Library`]), which ones a checkpoint should have ([`Target`]), and
+//! the messages between the daemon and a worker ([`Hello`], [`Job`], [`Report`]).
 //!
-//! Nothing here needs TensorRT: that is the worker's alone.
+//! Nothing here needs TensorRT: only the worker does.
 
 mod coverage;
 mod difference;

@@ -5,48 +5,48 @@ use unet::Binding;
 
 use crate::{Accumulation, Built, EngineSpec, Validation, Weights};
 
-/// Raised when a manifest's meaning changes.
+/// The manifest's format; raise it when its meaning changes.
 pub(super) const FORMAT: u32 = 4;
 
-/// The one before, whose engines may still serve. Nobody can use its shared engines any more.
+/// The previous format, whose baked engines still work; its shared engines do not.
 pub(super) const FORMER_FORMAT: u32 = 3;
 
-/// What is kept beside every engine: the truth about it.
+/// An engine's manifest, stored beside its plan: the source of truth about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// `FORMAT`, or `FORMER_FORMAT`.
     pub format: u32,
-    /// The engine's key, which its files are named by.
+    /// The engine's key, and its files' name.
     pub key: Id,
-    /// What the key was computed from.
+    /// The specification that the key is a hash of.
     pub spec: EngineSpec,
-    /// The presets whose profiles are inside; none where it is for one shape.
+    /// The presets that its profiles are for; empty if it serves only one shape.
     pub presets: Vec<String>,
-    /// The checkpoint it was built for; others may use it as well.
+    /// The checkpoint that it was built for; others may use it too.
     pub weights_id: Id,
-    /// Size of the plan.
+    /// Size of the plan in bytes.
     pub bytes: u64,
     /// BLAKE3 of the plan.
     pub blake3: Id,
-    /// Seconds since 1970.
+    /// When it was built, in seconds since 1970.
     pub built_at: u64,
-    /// Seconds that building took.
+    /// How long the build took, in seconds.
     pub build_seconds: f64,
-    /// Greatest memory that building held, in bytes.
+    /// The build's peak memory use in bytes.
     pub peak_bytes: u64,
-    /// How its weights are bound; absent where they are inside.
+    /// A shared engine's binding; absent for a baked one.
     #[serde(default)]
     pub binding: Option<Binding>,
-    /// What was read from the plan.
+    /// In which type the plan's attention accumulates.
     #[serde(default)]
     pub accumulation: Accumulation,
-    /// What running it showed, once for each model of GPU and driver, the newest last.
+    /// Validations, one for each GPU model and driver, newest last.
     #[serde(default)]
     pub validations: Vec<Validation>,
 }
 
 impl Manifest {
-    /// The manifest of a plan that was just built.
+    /// Makes the manifest of a new plan.
     pub fn new(
         spec: EngineSpec,
         presets: Vec<String>,
@@ -74,22 +74,22 @@ impl Manifest {
         }
     }
 
-    /// Whether it is a former release's shared engine, which nobody can use any more.
+    /// Whether this is an earlier release's shared engine, which can't be used any more.
     pub fn is_retired(&self) -> bool {
         self.is_former() && matches!(self.spec.weights, Weights::Shared(_))
     }
 
-    /// Whether a former release built it.
+    /// Whether an earlier release built it.
     pub fn is_former(&self) -> bool {
         self.format == FORMER_FORMAT
     }
 
-    /// The only shape that it serves, where it is for one.
+    /// The shape of a fixed engine that serves no preset.
     pub fn shape(&self) -> Option<Shape> {
         self.spec.profiles.first().filter(|_| self.presets.is_empty())?.shape()
     }
 
-    /// With this validation in place of the one before on that model of GPU with that driver.
+    /// Adds this validation, replacing an earlier one on the same GPU model and driver.
     pub(super) fn validated(mut self, validation: Validation) -> Self {
         let id = |one: &Validation| (one.gpu.clone(), one.driver.clone());
         self.validations.retain(|old| id(old) != id(&validation));

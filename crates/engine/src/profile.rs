@@ -5,29 +5,29 @@ use config::{Family, Preset, Range};
 use protocol::Shape;
 use serde::{Deserialize, Serialize};
 
-/// Pixels of the image for one of the latent, each way.
+/// Pixels per latent position, in each direction.
 pub const PIXELS_PER_LATENT: u64 = 8;
 
-/// A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
+/// A1111 splits prompts into chunks of 75 tokens and adds a begin and an end token to each.
 pub const TOKENS_PER_PIECE: u64 = 75;
-/// Positions of the context that such a piece takes.
+/// Positions in the UNet's context for each chunk.
 pub const POSITIONS_PER_PIECE: u64 = 77;
 
-/// Positions that a fixed engine takes: open ones cost it nothing, so that it does for all prompts.
+/// The context length of a fixed engine: a range costs it nothing, so it serves every prompt.
 const FIXED_POSITIONS: Range = Range { min: 77, opt: 77, max: 308 };
 
-/// The shapes of one input that an engine serves, outermost dimension first.
+/// The shapes of one input that an engine accepts, outermost dimension first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shapes {
-    /// Least size of each dimension.
+    /// The minimum of each dimension.
     pub min: Vec<u64>,
-    /// The sizes that kernels are chosen for.
+    /// The optimum, which kernels are chosen for.
     pub opt: Vec<u64>,
-    /// Greatest size of each dimension.
+    /// The maximum of each dimension.
     pub max: Vec<u64>,
 }
 
-/// One optimization profile: the shapes of every input, by its name.
+/// An optimization profile: the shapes of every input.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Profile {
     /// Shapes by input name.
@@ -35,23 +35,23 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// What a UNet of this architecture is handed when images of this preset are made.
+    /// Computes the shapes of all inputs for images of this preset.
     pub fn new(preset: &Preset, architecture: &Architecture) -> Self {
         let copies = copies(architecture.kind);
         let batch = preset.batch.map(|images| copies * images);
         let is_fixed = [preset.width, preset.height, preset.batch].iter().all(is_single);
-        // One image alone is inside wherever sizes are open: A1111 leaves the negative prompt out of some steps.
+        // An open engine must accept a single image: A1111 leaves the negative prompt out of some steps.
         let batch = if is_fixed { batch } else { Range { min: 1, ..batch } };
         Self::of(preset.width, preset.height, batch, preset.tokens.map(positions), architecture)
     }
 
-    /// One shape and all prompts.
+    /// Makes the profile of a fixed engine: one shape, every prompt length.
     pub fn fixed(shape: &Shape, architecture: &Architecture) -> Self {
         let [width, height, batch] = [shape.width, shape.height, shape.batch].map(single);
         Self::of(width, height, batch, FIXED_POSITIONS, architecture)
     }
 
-    /// Width and height in pixels, the batch as the UNet sees it.
+    /// Width and height in pixels, and the batch of the UNet's calls.
     fn of(
         width: Range,
         height: Range,
@@ -83,12 +83,12 @@ impl Profile {
         Self { inputs }
     }
 
-    /// Whether it serves one shape alone.
+    /// Whether the profile accepts only one shape.
     pub fn is_fixed(&self) -> bool {
         self.shape().is_some()
     }
 
-    /// The only shape that it serves.
+    /// The only shape that it accepts, if there is just one.
     pub fn shape(&self) -> Option<Shape> {
         let sample = self.inputs.get("sample").filter(|sample| sample.min == sample.max)?;
         let [batch, _, height, width] = sample.max[..] else { return None };
@@ -105,18 +105,18 @@ fn is_single(range: &Range) -> bool {
     range.min == range.max
 }
 
-/// Positions of the UNet's context that so many tokens take.
+/// The positions in the UNet's context for this many tokens.
 pub fn positions(tokens: u64) -> u64 {
     tokens.div_ceil(TOKENS_PER_PIECE) * POSITIONS_PER_PIECE
 }
 
-/// How often A1111 puts each image into one call: with the prompt and without, and for
-/// instruct-pix2pix also without the picture.
+/// How often A1111 puts each image into one call: with the prompt and the negative prompt, and for
+/// instruct-pix2pix a third time.
 pub fn copies(kind: Kind) -> u64 {
     if kind == Kind::InstructPix2pix { 3 } else { 2 }
 }
 
-/// The presets' family of a kind of model.
+/// The presets' family for a kind of model.
 pub fn family(kind: Kind) -> Family {
     match kind {
         Kind::Sdxl | Kind::SdxlInpaint | Kind::SdxlRefiner => Family::Sdxl,

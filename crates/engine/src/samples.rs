@@ -1,4 +1,4 @@
-//! What many tests need one of.
+//! Sample values for tests.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
@@ -10,7 +10,7 @@ use crate::{
     Accumulation, BOUND, Built, EngineSpec, Findings, Manifest, Proof, Validation, Weights,
 };
 
-/// SD 1.x.
+/// The architecture of SD 1.x.
 pub fn sd1() -> Architecture {
     Architecture {
         kind: Kind::Sd1,
@@ -21,12 +21,12 @@ pub fn sd1() -> Architecture {
     }
 }
 
-/// That of all SD 1.x checkpoints here.
+/// The signature of all SD 1.x checkpoints in tests.
 pub fn signature() -> Id {
     Id::from(blake3::hash(b"sd1"))
 }
 
-/// A plan with this in it.
+/// What a worker reports after building this plan.
 pub fn built(plan: &[u8]) -> Built {
     Built {
         bytes: plan.len() as u64,
@@ -37,7 +37,7 @@ pub fn built(plan: &[u8]) -> Built {
     }
 }
 
-/// Leaves an engine of the "default" preset in a data folder as the release before did.
+/// Writes an engine of the "default" preset into a data folder in the previous release's format.
 pub fn leave_former(data_dir: &Path, weights: Weights, key: &Id, pinned: bool) {
     let manifest = json!({
         "format": 3,
@@ -89,7 +89,7 @@ pub fn leave_former(data_dir: &Path, weights: Weights, key: &Id, pinned: bool) {
     }
 }
 
-/// An SD 1.x checkpoint that was read, with ids of its own.
+/// An SD 1.x checkpoint with ids made from its name.
 pub fn identity(name: &str) -> Identity {
     let id = Id::from(blake3::hash(name.as_bytes()));
     Identity {
@@ -100,7 +100,7 @@ pub fn identity(name: &str) -> Identity {
     }
 }
 
-/// What running an engine on a GPU showed: an error, or what is no number.
+/// A validation's findings; `None` for an output that is not finite.
 pub fn findings(relative_error: Option<f64>) -> Findings {
     Findings {
         proof: Ok(Proof { relative_error, bound: BOUND }),
@@ -112,7 +112,7 @@ pub fn findings(relative_error: Option<f64>) -> Findings {
     }
 }
 
-/// A validation that found this.
+/// A validation with this result.
 pub fn validation(gpu: &str, driver: &str, relative_error: Option<f64>) -> Validation {
     Validation {
         gpu: gpu.to_owned(),

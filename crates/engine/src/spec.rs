@@ -5,16 +5,16 @@ use unet::Precision;
 
 use crate::Profile;
 
-/// The TensorRT that engines are built with. Engines of one flavour never load in another.
+/// The TensorRT that engines are built with. An engine loads only in its own flavour.
 pub const FLAVOUR: &str = "tensorrt-rtx";
 
-/// Whose weights an engine has.
+/// Where an engine's weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weights {
-    /// Inside, those of this UNet.
+    /// They are inside: those of the UNet with this id.
     Baked(Id),
-    /// None: they are inputs, those of any UNet of this [`checkpoint::signature`].
+    /// They are inputs: any UNet with this [`checkpoint::signature`].
     Shared(Id),
 }
 
@@ -26,7 +26,7 @@ impl Weights {
         }
     }
 
-    /// Whether such an engine runs this checkpoint's UNet.
+    /// Whether such an engine can run this checkpoint's UNet.
     pub fn fit(&self, identity: &Identity) -> bool {
         match self {
             Self::Baked(unet) => *unet == identity.ids.unet,
@@ -35,36 +35,36 @@ impl Weights {
     }
 }
 
-/// Everything that decides an engine's bytes, and nothing else.
+/// Everything that determines an engine's bytes, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSpec {
-    /// Whose weights it has.
+    /// Where its weights come from.
     pub weights: Weights,
-    /// What decides the graph beside the weights.
+    /// What determines the graph besides names and shapes of the weights.
     pub architecture: Architecture,
     /// [`unet::RECIPE`] of the graph.
     pub recipe: u32,
     /// [`FLAVOUR`].
     pub flavour: String,
-    /// Version of TensorRT, exactly.
+    /// The exact version of TensorRT.
     pub version: String,
-    /// GPUs to build for, sorted; empty for those that TensorRT chooses by itself.
+    /// The GPUs to build for, sorted; if empty, the build's own GPU.
     pub compute_capabilities: Vec<ComputeCapability>,
-    /// Arithmetic inside.
+    /// The precision of its arithmetic.
     pub precision: Precision,
     /// Optimization profiles, in order.
     pub profiles: Vec<Profile>,
 }
 
 impl EngineSpec {
-    /// BLAKE3 of the JSON form, whose fields stand in the order above and whose maps are sorted.
+    /// The engine key: BLAKE3 of the JSON form, with the fields in the order above and sorted maps.
     pub fn key(&self) -> Id {
-        // Writing numbers, texts and lists to memory does not fail.
+        // Serializing numbers, strings and lists to memory can't fail.
         let json = serde_json::to_vec(self).unwrap_or_default();
         Id::from(blake3::hash(&json))
     }
 
-    /// Compute capabilities for people to read.
+    /// The compute capabilities in words.
     pub fn compute_capability_names(&self) -> Vec<String> {
         match self.compute_capabilities.as_slice() {
             [] => vec!["default".to_owned()],

@@ -7,16 +7,16 @@ use unet::Precision;
 
 use crate::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
 
-/// The oldest that TensorRT builds for. A plan that is for it too has its kernels for all: a call of SD 1.5 at
-/// 512×512 took 10.05 ms with it and 9.61 without (H200, TensorRT-RTX 1.6.1.120, `bench/shared.py`).
+/// Turing, the oldest GPUs that TensorRT supports. Building for them costs the others speed: a call of SD 1.5
+/// at 512×512 took 10.05 ms with Turing and 9.61 without (H200, TensorRT-RTX 1.6.1.120, `bench/shared.py`).
 const TURING: ComputeCapability = ComputeCapability { major: 7, minor: 5 };
 
-/// What engines are built with and for on this machine.
+/// What engines on this machine are built with and for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The libraries.
+    /// The TensorRT libraries.
     pub runtime: Runtime,
-    /// The GPUs, sorted; empty for the one that a build is done on.
+    /// The GPUs to build for, sorted; if empty, the build's own GPU.
     pub compute_capabilities: Vec<ComputeCapability>,
     config: Config,
 }
@@ -26,24 +26,25 @@ pub struct Target {
 pub struct Wanted {
     /// The engine.
     pub spec: EngineSpec,
-    /// Names of the presets, in the order of the engine's profiles; none where it is for one shape.
+    /// The presets of the engine's profiles, in order; empty if it serves only one shape.
     pub presets: Vec<String>,
-    /// The only shape that it is for.
+    /// The only shape that it serves.
     pub shape: Option<Shape>,
 }
 
-/// What the configuration says of a checkpoint.
+/// What the configuration chooses for a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Where the weights of its engines are.
+    /// Whether its engines are shared or baked.
     pub kind: EngineKind,
-    /// The sizes that they serve; none where it gets no engine.
+    /// The presets to build for; empty if it gets no engines.
     pub presets: Vec<Preset>,
 }
 
 impl Target {
-    /// The GPUs that are configured, or all that TensorRT can be told to build for, Turing only where there
-    /// is one. One of this machine's `gpus` that TensorRT can't be told is built for by building on it.
+    /// Determines the GPUs to build for: the configured ones, or else all that TensorRT can build for by
+    /// name, with Turing only if this machine has one. If one of this machine's `gpus` can't be named,
+    /// engines are built on it, for it.
     pub fn new(runtime: Runtime, config: &Config, gpus: &[ComputeCapability]) -> Self {
         let mut compute_capabilities = config.compute_capabilities.clone();
         if compute_capabilities.is_empty() && gpus.iter().all(|gpu| BUILDABLE.contains(gpu)) {
@@ -57,18 +58,18 @@ impl Target {
         Self { runtime, compute_capabilities, config: config.clone() }
     }
 
-    /// The engines that a checkpoint which lies at these paths should have, those of presets first; none if
-    /// rules want none for any of the paths. `shapes` are those that get an engine of their own.
+    /// Returns the engines that a checkpoint at these paths should have, those for presets first; empty if
+    /// rules exclude all of the paths. `shapes` get engines of their own.
     pub fn engines(&self, identity: &Identity, paths: &[&Path], shapes: &[Shape]) -> Vec<Wanted> {
         self.engines_of(identity, self.choice(identity.architecture.kind, paths), shapes)
     }
 
-    /// What the configuration says of such a checkpoint.
+    /// What the configuration chooses for a checkpoint of this kind at these paths.
     pub fn choice(&self, kind: Kind, paths: &[&Path]) -> Choice {
         Choice { kind: self.kind(kind, paths), presets: self.presets(kind, paths) }
     }
 
-    /// As [`Self::engines`], where the choice is made.
+    /// The same as [`Self::engines`], once the choice is made.
     pub fn engines_of(&self, identity: &Identity, choice: Choice, shapes: &[Shape]) -> Vec<Wanted> {
         let Choice { kind, presets } = choice;
         if presets.is_empty() {
@@ -95,7 +96,7 @@ impl Target {
         of_presets.into_iter().chain(fixed).collect()
     }
 
-    /// A baked engine of this checkpoint's presets, or of the usual ones.
+    /// A baked engine for this checkpoint's presets, or for the default ones.
     pub fn baked(&self, identity: &Identity, paths: &[&Path]) -> Wanted {
         let kind = identity.architecture.kind;
         let mut presets = self.presets(kind, paths);
@@ -128,7 +129,7 @@ impl Target {
         }
     }
 
-    /// What the first path that a rule says something of gives it, or what is configured.
+    /// The engine kind: that of the first path with a matching rule, or the configured one.
     fn kind(&self, kind: Kind, paths: &[&Path]) -> EngineKind {
         let architecture = kind.to_string();
         let mut said =
@@ -136,7 +137,7 @@ impl Target {
         said.next().or(self.config.engines).unwrap_or(EngineKind::Shared)
     }
 
-    /// What any of the paths gives it, each preset once.
+    /// The presets of all paths, without repetitions.
     fn presets(&self, kind: Kind, paths: &[&Path]) -> Vec<Preset> {
         let architecture = kind.to_string();
         let mut presets: Vec<Preset> = Vec::new();
@@ -176,7 +177,7 @@ mod tests {
         compute_capability.parse().unwrap()
     }
 
-    /// Kinds of the engines of presets, with the number of their profiles.
+    /// For each preset engine: whether it is shared, and its number of profiles.
     fn kinds(wanted: &[Wanted]) -> Vec<(bool, usize)> {
         let of_presets = wanted.iter().filter(|wanted| wanted.shape.is_none());
         let kind = |spec: &EngineSpec| matches!(spec.weights, Weights::Shared(_));
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_are_shared_unless_somebody_says_otherwise() {
+    fn engines_are_shared_unless_configured_otherwise() {
         let rule = "[[rules]]\nfolder = 'own'\npresets = ['default']\nengines =";
         let own = |kind: &str| format!("{rule} '{kind}'");
         let (shared, baked) = (&[(true, 1), (true, 1)][..], &[(false, 2)][..]);
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_of_one_signature_share_their_engines_and_a_preset_more_changes_none() {
+    fn checkpoints_of_one_signature_share_engines_and_another_preset_changes_none() {
         let keys = |toml, gpus: &[ComputeCapability]| -> HashSet<Id> {
             let target = target(toml, gpus);
             let engines = |name| target.engines(&identity(name), &[Path::new("/m/a")], &[]);
@@ -219,14 +220,14 @@ mod tests {
         };
         let usual = keys("", &[]);
         assert_eq!((usual.len(), keys("engines = 'baked'", &[]).len()), (2, 2));
-        assert_eq!(keys("", &[card("8.9")]), usual, "whatever card is here");
+        assert_eq!(keys("", &[card("8.9")]), usual, "it does not depend on the GPU");
         let more = "[[rules]]\npresets = ['default', '512x512 | Batch Size 1 (Static)', 'dynamic']";
         let more = keys(more, &[]);
         assert!(more.len() == 3 && more.is_superset(&usual));
     }
 
     #[test]
-    fn compute_capabilities_are_all_but_turing_unless_a_card_or_somebody_says_otherwise() {
+    fn compute_capabilities_are_all_but_turing_unless_present_or_configured() {
         for (toml, gpus, expected) in [
             ("", &[][..], "8.0 8.6 8.9 12.0 12.1"),
             ("", &["8.6"], "8.0 8.6 8.9 12.0 12.1"),

@@ -7,28 +7,28 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::Builder;
 
-/// How an engine is used: kept beside its manifest as `KEY.usage`, and unlike that it changes.
-/// Times are seconds since 1970.
+/// How an engine is used, stored beside its manifest as `KEY.usage`; unlike that, it changes. Times are
+/// seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// When it was last built, taken up again by a checkpoint that returned, or asked for.
+    /// When it was last built, requested, or reused by a checkpoint that came back.
     pub last_used: u64,
-    /// It is kept whatever comes.
+    /// The user pinned it: it is never evicted.
     pub pinned: bool,
-    /// Since when no file has its UNet.
+    /// Since when no file has had its UNet.
     pub orphaned_since: Option<u64>,
 }
 
 impl Usage {
-    /// Of an engine that was built at this time, and nothing more.
+    /// The usage of an engine that was built at this time.
     pub fn since(built_at: u64) -> Self {
         Self { last_used: built_at, pinned: false, orphaned_since: None }
     }
 
-    /// What is kept at `path`; `None` where nothing is.
+    /// Reads `path`; `None` if there is no file.
     ///
     /// # Errors
-    /// When the file can't be read or is not of this form.
+    /// If the file can't be read or has another format.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -36,11 +36,11 @@ impl Usage {
         }
     }
 
-    /// Puts it at `path`, by way of the folder `aside` on the same disk: a pin is whole or not
-    /// there.
+    /// Writes `path` by way of a temporary file in `aside`, a folder on the same disk: it is never
+    /// incomplete.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub(super) fn write(&self, path: &Path, aside: &Path) -> io::Result<()> {
         let mut file = Builder::new().tempfile_in(aside)?;
         file.write_all(&serde_json::to_vec(self)?)?;

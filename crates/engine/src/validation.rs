@@ -1,21 +1,21 @@
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
-/// Relative error against fp32 past which an engine is not used: twice what a right engine of a whole UNet
-/// was seen to have (docs/graph.md).
+/// The largest relative error against fp32 of an engine that may be used: twice what correct engines of
+/// full-size UNets were measured at (docs/graph.md).
 pub const BOUND: f64 = 2e-2;
 
-/// An engine's numbers beside those that it should give.
+/// An engine's output compared with the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
-    /// ‖engine − expected‖ / ‖expected‖; absent where the engine gave what is no number.
+    /// ‖engine − expected‖ / ‖expected‖; absent if the engine's output is not finite.
     pub relative_error: Option<f64>,
-    /// The greatest error of an engine that is used.
+    /// The largest error of an engine that may be used.
     pub bound: f64,
 }
 
 impl Proof {
-    /// Whether the engine is used.
+    /// Whether the engine may be used.
     pub fn holds(&self) -> bool {
         self.relative_error.is_some_and(|error| error <= self.bound)
     }
@@ -26,69 +26,70 @@ impl Proof {
 pub struct Speed {
     /// The optimization profile, from 0.
     pub profile: usize,
-    /// Images in the call, those without the prompt counted too.
+    /// Images in the call, including those without the prompt.
     pub batch: u32,
-    /// Pixels of the image.
+    /// In pixels.
     pub width: u32,
-    /// Pixels of the image.
+    /// In pixels.
     pub height: u32,
-    /// Tokens of the prompt.
+    /// Tokens in the prompt.
     pub tokens: u32,
-    /// The median of some calls.
+    /// The median of several calls.
     pub milliseconds: f64,
 }
 
-/// How far an engine may be used.
+/// Up to which size an engine may be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Pixels of the largest image at which all was finite: for larger ones it gives NaN or infinity.
+    /// Pixels of the largest image with finite output: at larger sizes the engine's output has NaN or
+    /// infinity.
     pub pixels: u64,
-    /// The input that showed it, for people to read.
+    /// The input whose output was not finite, in words.
     pub input: String,
 }
 
 /// What running an engine showed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
-    /// Its numbers, or why they could not be compared with anything.
+    /// How accurate its output is, or why that could not be determined.
     pub proof: Result<Proof, String>,
-    /// Seconds that comparing took, the run that it is compared with included.
+    /// Seconds that the comparison took, including the reference.
     pub proof_seconds: f64,
-    /// Of each profile its least, usual and greatest size that there was memory for.
+    /// The latency at each profile's minimum, optimum and maximum size, as far as they fit into memory.
     pub speeds: Vec<Speed>,
-    /// Past which size it is not used; absent where it is as far as its profiles go.
+    /// The size above which it is not used; absent if its whole profiles are.
     #[serde(default)]
     pub limit: Option<Limit>,
-    /// Calls with hard inputs whose results were looked at for NaN and infinity.
+    /// Calls whose output was checked for NaN and infinity.
     #[serde(default)]
     pub calls: u32,
-    /// Seconds that those took which needed no kernels compiled.
+    /// Seconds of those calls that compiled no kernels.
     #[serde(default)]
     pub call_seconds: f64,
 }
 
-/// An engine once run on a GPU of one model with one driver.
+/// The result of running an engine on one GPU model with one driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
-    /// The GPU's product name.
+    /// The GPU's model.
     pub gpu: String,
-    /// Version of the driver.
+    /// The driver's version.
     pub driver: String,
-    /// Whose weights it had: the UNet id.
+    /// The UNet id of the weights that it was run with.
     pub unet: Id,
     /// When, in seconds since 1970.
     pub validated_at: u64,
-    /// What was found.
+    /// The results.
     pub findings: Findings,
 }
 
-/// In what a plan sums the second product of self-attentions, which overflows in fp16.
+/// In which type a plan's self-attention accumulates its values, which overflow in fp16.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accumulation {
-    /// In fp32, as it must be.
+    /// In fp32, as required.
     Fp32,
-    /// The plan does not tell: where there is a GPU, the engine is not used before it was seen to be right.
+    /// The plan does not say: on a machine with a GPU, the engine is not used before its validation.
     #[default]
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! A wheel on the disk: its checksum, and files out of it.
+//! Reads wheels: checksums, and unpacking.
 
 use std::{
     fs::File,
@@ -13,22 +13,22 @@ use zip::{ZipArchive, result::ZipError};
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// One file of a wheel, and where it goes.
+/// A file to unpack.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Its path in the wheel.
     pub path: String,
-    /// The file to make.
+    /// The file to create.
     pub target: PathBuf,
 }
 
 /// Why a wheel was not unpacked.
 #[derive(Debug, Error)]
 pub enum UnpackError {
-    /// It is no wheel.
+    /// It is not a wheel.
     #[error("the wheel is not a zip file")]
     NotAZip(#[source] ZipError),
-    /// A file is missing in it.
+    /// It lacks a file.
     #[error("the wheel does not contain {0}")]
     Lacks(String, #[source] ZipError),
     /// A file could not be written.
@@ -36,17 +36,17 @@ pub enum UnpackError {
     Write {
         /// The file.
         target: PathBuf,
-        /// Bytes of all files.
+        /// The size of all files in bytes.
         total: u64,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// SHA-256 of the file's bytes in lower-case hex. The file is at its start again afterwards.
+/// Returns the SHA-256 of the whole file in lower-case hex, and rewinds it.
 ///
 /// # Errors
-/// When it can't be read.
+/// If it can't be read.
 pub fn sha256(file: &mut File) -> io::Result<String> {
     let mut hasher = Sha256::new();
     copy(file, |chunk| {
@@ -57,11 +57,11 @@ pub fn sha256(file: &mut File) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Writes the members of a wheel into folders that are there, and has them on the disk. `progress` is told how
-/// many bytes are written, and of how many.
+/// Unpacks members of a wheel into existing folders and syncs them. `progress` is called with the bytes
+/// written and their total.
 ///
 /// # Errors
-/// When it is no wheel, a member is missing, or a file is there or can't be written.
+/// If it is not a wheel, lacks a member, or if a file exists already or can't be written.
 pub fn unpack(
     wheel: File,
     members: &[Member],
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_and_nothing_written() {
+    fn a_missing_member_is_named_and_nothing_is_written() {
         let temp = tempfile::tempdir().unwrap();
         let file = wheel(temp.path(), &["libs/one"]);
         let members =

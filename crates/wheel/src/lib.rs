@@ -1,4 +1,4 @@
-//! Libraries out of pinned Python wheels: downloaded by pip, checked, unpacked.
+//! Downloads pinned Python wheels with pip, checks them and unpacks libraries.
 
 mod archive;
 mod pip;

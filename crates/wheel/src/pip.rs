@@ -1,4 +1,4 @@
-//! Downloading with pip: it knows the person's mirrors, proxies and certificates.
+//! Downloads with pip, which knows the user's mirrors, proxies and certificates.
 
 use std::{
     fs, io,
@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-/// What pip prints of a connection that fails. It then ends with `No matching distribution found` all the same.
+/// What pip prints when a connection fails, before it says `No matching distribution found` all the same.
 const OFFLINE: [&str; 9] = [
     "Failed to establish a new connection",
     "Temporary failure in name resolution",
@@ -21,53 +21,53 @@ const OFFLINE: [&str; 9] = [
     "Read timed out",
 ];
 
-/// One file on the Python package index.
+/// A wheel on the Python package index.
 #[derive(Clone, Copy, Debug)]
 pub struct Package<'a> {
-    /// Its name on the index.
+    /// The project's name.
     pub name: &'a str,
-    /// Its version there.
+    /// Its version.
     pub version: &'a str,
-    /// As the file's name has it, such as `manylinux_2_28_x86_64`; pip takes it for everybody's machine.
+    /// The platform tag, such as `manylinux_2_28_x86_64`, which makes pip ignore this machine's own.
     pub platform: &'a str,
 }
 
-/// Why pip has not downloaded a wheel.
+/// Why a download failed.
 #[derive(Debug, Error)]
 pub enum DownloadError {
-    /// There is no Python.
+    /// Python is missing.
     #[error("python3 is not installed: `sudo apt install python3 python3-pip`")]
     NoPython,
-    /// Python is there without pip.
+    /// pip is missing.
     #[error("python3 has no pip: `sudo apt install python3-pip`")]
     NoPip,
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
-    /// The index is not reached.
+    /// The index can't be reached.
     #[error("pip cannot reach the package index: check the network")]
     Offline,
     /// The index has no such file, or pip is too old to see it.
     #[error(
-        "pip finds no {0}: pip may be too old (`python3 -m pip --version`; 20.3 or later is required), or \
+        "pip cannot find {0}: pip may be too old (`python3 -m pip --version`; 20.3 or later is required), or \
          its index lacks it"
     )]
     NotFound(String),
-    /// What pip says of anything else.
+    /// Any other failure.
     #[error("pip could not download the wheel ({status}): {said}")]
     Other {
-        /// How pip ended.
+        /// pip's exit status.
         status: String,
-        /// Its last error.
+        /// pip's last error.
         said: String,
     },
-    /// Python could not be started, or the folder not be read.
+    /// Python could not be started, or the folder could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl DownloadError {
-    /// Of a pip that ended with this status, from what it said.
+    /// Classifies a failure by what pip printed.
     #[must_use]
     pub fn new(said: &str, status: &str, package: &Package<'_>) -> Self {
         let says = |needles: &[&str]| needles.iter().any(|needle| said.contains(needle));
@@ -89,22 +89,22 @@ impl DownloadError {
     }
 }
 
-/// Downloads the wheel of `package` into the folder `into`; the file's path.
+/// Downloads the wheel of `package` into the folder `into`. Returns its path.
 ///
 /// # Errors
-/// When there is no Python or pip, or pip fails.
+/// If Python or pip is missing, or pip fails.
 pub fn download(package: &Package<'_>, into: &Path) -> Result<PathBuf, DownloadError> {
     let run = Command::new("python3")
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--no-input", "--quiet"])
-        // One file for everybody, whatever Python and system are here: nothing of it is run.
+        // The same file whatever Python and system this machine has: none of it is run.
         .args(["--implementation", "cp", "--python-version", "3.11"])
         .args(["--platform", package.platform, "--dest"])
         .arg(into)
         .arg(format!("{}=={}", package.name, package.version))
-        // pip downloads to its temporary folder first, which may be a small one in memory.
+        // pip downloads to its temporary folder first, which may be a small tmpfs.
         .env("TMPDIR", into)
-        // The messages are told apart by their words.
+        // The messages are matched in English.
         .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null())
         .output();
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_of_failing_is_told_apart() {
+    fn every_failure_is_classified() {
         let offline = "WARNING: Retrying (Retry(total=0)) after connection broken by \
             'NewConnectionError(': Failed to establish a new connection: [Errno -3] Temporary \
             failure in name resolution')': /simple/x/\n\
@@ -139,7 +139,10 @@ mod tests {
             ("/usr/bin/python3: No module named pip", "apt install python3-pip"),
             ("OSError: [Errno 28] No space left on device", "disk is full"),
             (offline, "check the network"),
-            ("ERROR: No matching distribution found for x", "finds no p==9.9: pip may be too old"),
+            (
+                "ERROR: No matching distribution found for x",
+                "cannot find p==9.9: pip may be too old",
+            ),
             ("Traceback\nERROR: a new trouble\n", "(exit status: 1): ERROR: a new trouble"),
             ("only this\n", "(exit status: 1): only this"),
         ] {

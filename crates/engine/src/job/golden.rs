@@ -1,4 +1,4 @@
-//! What daemon and worker say, byte for byte.
+//! The messages between daemon and worker, byte for byte.
 
 use checkpoint::{Architecture, Heads, Kind};
 use config::ComputeCapability;
@@ -143,14 +143,14 @@ fn reports() -> Vec<Report> {
 }
 
 #[test]
-fn jobs_are_what_they_always_were() {
+fn jobs_are_encoded_as_before() {
     pinned::assert_json_lines("jobs.jsonl", JOBS, &jobs());
     pinned::assert_variants::<Task>(JOBS, "\"?\"");
     pinned::assert_variants::<Source>(JOBS, "{\"?\":");
 }
 
 #[test]
-fn reports_are_what_they_always_were() {
+fn reports_are_encoded_as_before() {
     pinned::assert_json_lines("reports.jsonl", REPORTS, &reports());
     pinned::assert_variants::<Report>(REPORTS, "{\"?\":");
     pinned::assert_variants::<Phase>(REPORTS, "\"phase\":\"?\"");

@@ -1,4 +1,4 @@
-//! What lies beside engines, byte for byte: engines outlive releases.
+//! The files beside engines, byte for byte: engines outlive releases.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     Weights,
 };
 
-/// Each file by its name, plans left out.
+/// Each file except the plans, preceded by its name.
 const GOLDEN: &str = include_str!("beside.txt");
 
 const PLAN: &str = "plan";
@@ -45,7 +45,7 @@ fn spec(weights: Weights) -> EngineSpec {
     }
 }
 
-/// The files that lie beside an engine, every field filled.
+/// An engine's manifest and usage with every field set.
 fn shared() -> (Manifest, Usage) {
     let bound = |name: &str, parts: &[&str], layout| Bound {
         name: name.into(),
@@ -94,7 +94,7 @@ fn shared() -> (Manifest, Usage) {
     (manifest, Usage { last_used: 1_795_000_200, pinned: true, orphaned_since: Some(7) })
 }
 
-/// The same with what can be absent absent.
+/// The same without the optional fields.
 fn baked() -> (Manifest, Usage) {
     let (shared, _) = shared();
     let built = Built {
@@ -124,7 +124,7 @@ fn publish(library: &mut Library, manifest: &Manifest) {
 }
 
 #[test]
-fn what_lies_beside_engines_is_written_as_ever() {
+fn files_beside_engines_are_written_as_before() {
     let dir = tempfile::tempdir().unwrap();
     let mut library = Library::open(dir.path()).unwrap();
     for (manifest, usage) in [shared(), baked()] {
@@ -148,7 +148,7 @@ fn what_lies_beside_engines_is_written_as_ever() {
 }
 
 #[test]
-fn what_lay_beside_engines_is_still_understood() {
+fn files_beside_engines_of_earlier_releases_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let engines = dir.path().join("engines");
     fs::create_dir_all(&engines).unwrap();

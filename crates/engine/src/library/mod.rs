@@ -18,9 +18,9 @@ use crate::{
 
 /// The published engines of a data folder.
 ///
-/// `engines/KEY.engine` is a plan and `engines/KEY.json` its manifest, which is written last: a plan
-/// without one does not exist, so a kill at any moment leaves whole engines only. `KEY.usage` is there once
-/// an engine was pinned, orphaned or used again, and `KEY.constants` beside some of former releases.
+/// `engines/KEY.engine` is a plan and `engines/KEY.json` its manifest, which is written last: a plan without
+/// one does not count, so only complete engines survive a crash. `KEY.usage` exists once an engine was
+/// pinned, orphaned or used again, and `KEY.constants` beside some engines of earlier releases.
 #[derive(Debug)]
 pub struct Library {
     engines: PathBuf,
@@ -29,27 +29,27 @@ pub struct Library {
     usages: BTreeMap<Id, Usage>,
 }
 
-/// Why an engine goes.
+/// Why an engine is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// The user said so.
+    /// The user asked for it.
     Asked,
-    /// Its plan is not what the manifest says.
+    /// Its plan does not match its manifest.
     Damaged,
-    /// A newer one of the same UNet is there.
+    /// There is a newer engine for the same UNet.
     Superseded,
-    /// No file has had its UNet for long.
+    /// No file has had its UNet for a long time.
     Orphaned,
-    /// There are more engines than the quota allows.
+    /// The engines exceed the quota.
     OverQuota,
 }
 
 impl Library {
-    /// Opens the library of `data_dir`, makes its folders, and sweeps away what a kill left half
-    /// done. The data folder must be locked by the caller.
+    /// Opens the library in `data_dir`, creates its folders, and removes what a crash left incomplete. The
+    /// caller must hold the data folder's lock.
     ///
     /// # Errors
-    /// When the folders can't be made or read.
+    /// If the folders can't be created or read.
     pub fn open(data_dir: &Path) -> Result<Self> {
         let mut library = Self {
             engines: data_dir.join("engines"),
@@ -62,7 +62,7 @@ impl Library {
                 .with_context(|| format!("cannot clear {}", library.scratch.display()))?;
         }
         for dir in [&library.engines, &library.scratch] {
-            fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         }
         library.load()?;
         Ok(library)
@@ -89,16 +89,16 @@ impl Library {
                     Ok(manifest) => {
                         self.manifests.insert(manifest.key, manifest);
                     }
-                    Err(error) => warn!("{} is left alone: {error:#}", path.display()),
+                    Err(error) => warn!("ignoring {}: {error:#}", path.display()),
                 },
                 Some("engine" | "constants" | "usage") => parts.push(path),
                 _ => {}
             }
         }
         for part in parts {
-            // A manifest of another format may belong to it, written by another release.
+            // It may belong to another release's manifest in an unknown format.
             if !part.with_extension("json").exists() {
-                info!("removing {}, which belongs to no engine", part.display());
+                info!("removing {}: it belongs to no engine", part.display());
                 fs::remove_file(&part)?;
             }
         }
@@ -111,11 +111,11 @@ impl Library {
         match manifest.format {
             FORMAT => anyhow::ensure!(
                 manifest.spec.key() == manifest.key,
-                "its key {} is not that of what it says was built",
+                "its key {} does not match its specification",
                 manifest.key
             ),
             FORMER_FORMAT => {}
-            other => anyhow::bail!("its format {other} is not {FORMAT}"),
+            other => anyhow::bail!("its format is {other}, expected {FORMAT}"),
         }
         let plan = self.plan(&manifest.key);
         let bytes = fs::metadata(&plan)
@@ -123,22 +123,22 @@ impl Library {
             .len();
         anyhow::ensure!(
             bytes == manifest.bytes,
-            "its plan has {bytes} bytes and not {}",
+            "its plan has {bytes} bytes, expected {}",
             manifest.bytes
         );
         anyhow::ensure!(
             self.manifest_path(&manifest.key) == path,
-            "it is the manifest of {}",
+            "it is the manifest of another engine, {}",
             manifest.key
         );
         Ok(manifest)
     }
 
-    /// What can't be read is as good as never used: it is no reason to lose the engine.
+    /// An unreadable file counts as absent: it is no reason to lose the engine.
     fn read_usage(&self, manifest: &Manifest) -> Usage {
         let path = self.usage_path(&manifest.key);
         let read = Usage::read(&path).unwrap_or_else(|error| {
-            warn!("{} is not understood, a pin in it is lost: {error}", path.display());
+            warn!("ignoring {}, so a pin in it is lost: {error}", path.display());
             None
         });
         read.unwrap_or(Usage::since(manifest.built_at))
@@ -154,7 +154,7 @@ impl Library {
         self.engines.join(format!("{key}.engine"))
     }
 
-    /// A former release kept the constants of its shared engines there.
+    /// Where an earlier release kept the constants of its shared engines.
     fn constants(&self, key: &Id) -> PathBuf {
         self.engines.join(format!("{key}.constants"))
     }
@@ -167,15 +167,15 @@ impl Library {
         self.engines.join(format!("{key}.usage"))
     }
 
-    /// How an engine is used; `None` where there is no such engine.
+    /// An engine's usage; `None` if there is no such engine.
     pub fn usage(&self, key: &Id) -> Option<&Usage> {
         self.usages.get(key)
     }
 
-    /// Keeps how an engine is used, for this life of the daemon and those to come.
+    /// Stores an engine's usage.
     ///
     /// # Errors
-    /// When it can't be written; then it holds for this life alone.
+    /// If it can't be written; then it is lost when the daemon ends.
     pub fn set_usage(&mut self, key: &Id, usage: Usage) -> Result<()> {
         let path = self.usage_path(key);
         let Some(known) = self.usages.get_mut(key).filter(|known| **known != usage) else {
@@ -187,29 +187,29 @@ impl Library {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// An empty folder for one job, on the engines' disk; it goes when dropped.
+    /// Creates an empty folder for one job, on the engines' disk; dropping it deletes it.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it can't be created.
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         tempfile::tempdir_in(&self.scratch)
     }
 
-    /// Bytes that are free for new engines.
+    /// The free bytes on the engines' disk.
     ///
     /// # Errors
-    /// When the file system does not say.
+    /// If the file system does not say.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.engines)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Publishes the finished, synced plan that `job` left under `manifest`.
+    /// Publishes the finished, synced plan of `job` with its manifest.
     ///
     /// # Errors
-    /// When a file can't be written or moved; then nothing is published.
+    /// If a file can't be written or moved; then nothing is published.
     pub fn publish(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
-        // Before anything is moved: on a full disk, no plan is left without a manifest.
+        // Write the manifest before moving the plan: a full disk must not leave a plan without one.
         let aside = self.aside(&manifest, &job.plan())?;
         let plan = self.plan(&manifest.key);
         fs::rename(job.plan(), &plan)
@@ -221,11 +221,11 @@ impl Library {
         Ok(())
     }
 
-    /// Keeps what running an engine showed, in its manifest, in place of an earlier validation on that model
-    /// of GPU with that driver. Of an engine that is gone nothing is kept.
+    /// Stores a validation in its engine's manifest, replacing an earlier one on that GPU model and driver.
+    /// Does nothing if the engine is gone.
     ///
     /// # Errors
-    /// When the manifest can't be written; then it stays as it was.
+    /// If the manifest can't be written; then it stays unchanged.
     pub fn add_validation(&mut self, key: &Id, validation: Validation) -> Result<()> {
         let Some(manifest) = self.manifests.get(key) else { return Ok(()) };
         let manifest = manifest.clone().validated(validation);
@@ -234,9 +234,9 @@ impl Library {
         Ok(())
     }
 
-    /// A manifest that is written and synced, but not in its place.
+    /// Writes and syncs a manifest to a temporary file.
     fn aside(&self, manifest: &Manifest, plan: &Path) -> Result<NamedTempFile> {
-        // As readable as the plan is: A1111 may run as another user.
+        // With the plan's permissions: A1111 may run as another user.
         let readable = fs::metadata(plan)?.permissions();
         let mut aside =
             tempfile::Builder::new().permissions(readable).tempfile_in(&self.scratch)?;
@@ -251,10 +251,10 @@ impl Library {
         self.sync()
     }
 
-    /// Removes an engine, the manifest first.
+    /// Removes an engine, its manifest first.
     ///
     /// # Errors
-    /// When a file can't be removed.
+    /// If a file can't be removed.
     pub fn remove(&mut self, key: &Id, why: Removal) -> Result<()> {
         info!(%key, ?why, "removing engine");
         let others = [self.plan(key), self.constants(key), self.usage_path(key)];
@@ -271,7 +271,7 @@ impl Library {
         Ok(())
     }
 
-    /// A rename is on the disk only once its folder is.
+    /// Syncs the folder: only then are renames in it on disk.
     fn sync(&self) -> Result<()> {
         fs::File::open(&self.engines)
             .and_then(|dir| dir.sync_all())
@@ -280,10 +280,10 @@ impl Library {
 }
 
 impl Manifest {
-    /// Reads the plan and says what of it is not as this manifest says.
+    /// Reads the plan, and returns how it differs from this manifest, if it does.
     ///
     /// # Errors
-    /// When it can't be read, which tells nothing about what it is.
+    /// If it can't be read; then it may still be intact.
     pub fn check(&self, plan: &Path) -> io::Result<Option<String>> {
         let file = match fs::File::open(plan) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -293,13 +293,13 @@ impl Manifest {
         };
         let bytes = file.metadata()?.len();
         if bytes != self.bytes {
-            return Ok(Some(format!("the plan has {bytes} bytes and not {}", self.bytes)));
+            return Ok(Some(format!("the plan has {bytes} bytes, expected {}", self.bytes)));
         }
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file)?;
         let found = Id::from(hasher.finalize());
         Ok((found != self.blake3)
-            .then(|| format!("the plan's BLAKE3 is {found} and not {}", self.blake3)))
+            .then(|| format!("the plan's BLAKE3 is {found}, expected {}", self.blake3)))
     }
 }
 

@@ -21,7 +21,7 @@ fn manifest(name: &str, plan: &[u8]) -> Manifest {
     Manifest::new(spec, vec!["default".to_owned()], weights, built(plan), 0, 0.0)
 }
 
-/// A library with one engine.
+/// Makes a library with one engine.
 fn published(data_dir: &Path) -> (Library, Manifest) {
     let mut library = Library::open(data_dir).unwrap();
     let manifest = manifest("a", b"plan");
@@ -29,7 +29,7 @@ fn published(data_dir: &Path) -> (Library, Manifest) {
     (library, manifest)
 }
 
-/// Publishes what a worker would have left.
+/// Publishes a plan, as a worker would have written it.
 fn publish(library: &mut Library, manifest: &Manifest) {
     let scratch = library.scratch().unwrap();
     let job = Job {
@@ -49,7 +49,7 @@ fn keys(library: &Library) -> Vec<Id> {
 }
 
 #[test]
-fn a_published_engine_is_there_in_the_next_life() {
+fn a_published_engine_is_found_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (library, manifest) = published(dir.path());
     assert_eq!(keys(&library), [manifest.key]);
@@ -60,7 +60,7 @@ fn a_published_engine_is_there_in_the_next_life() {
 }
 
 #[test]
-fn a_pin_outlives_the_daemon_and_goes_with_its_engine() {
+fn a_pin_survives_a_restart_and_is_removed_with_its_engine() {
     let dir = tempfile::tempdir().unwrap();
     let (mut library, manifest) = published(dir.path());
     let key = manifest.key;
@@ -77,7 +77,7 @@ fn a_pin_outlives_the_daemon_and_goes_with_its_engine() {
 }
 
 #[test]
-fn the_newest_validation_on_each_gpu_and_driver_outlives_the_daemon() {
+fn the_newest_validation_on_each_gpu_and_driver_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (mut library, manifest) = published(dir.path());
     for (gpu, driver, error) in
@@ -112,7 +112,7 @@ fn a_broken_usage_file_costs_no_engine() {
 }
 
 #[test]
-fn what_a_kill_left_half_done_is_swept_away() {
+fn what_a_crash_left_incomplete_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let (library, kept) = published(dir.path());
     let half = manifest("half", b"half a plan");
@@ -152,7 +152,7 @@ fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
         let (library, manifest) = published(dir.path());
         harm(&library, &manifest);
         assert!(keys(&Library::open(dir.path()).unwrap()).is_empty(), "{what}");
-        assert!(library.manifest_path(&manifest.key).exists(), "{what}: left for people to see");
+        assert!(library.manifest_path(&manifest.key).exists(), "{what}: kept for inspection");
     }
 }
 
@@ -172,7 +172,7 @@ fn checking_finds_what_changed_in_a_plan() {
 }
 
 #[test]
-fn only_what_decides_the_bytes_changes_the_key() {
+fn only_what_determines_the_bytes_changes_the_key() {
     let spec = manifest("a", b"").spec;
     let changes: [fn(&mut EngineSpec); 6] = [
         |spec| spec.recipe += 1,
@@ -198,7 +198,7 @@ fn only_what_decides_the_bytes_changes_the_key() {
 }
 
 #[test]
-fn engines_of_the_release_before_are_known_by_the_key_that_they_say_and_were_not_validated() {
+fn engines_of_the_previous_release_keep_their_keys_but_need_validation() {
     let dir = tempfile::tempdir().unwrap();
     let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
     let engines = dir.path().join("engines");

@@ -1,4 +1,5 @@
-//! Whoever changes what a key is made of has every engine built anew: that is to be meant.
+//! Golden engine keys. A change to what a key is a hash of makes every user rebuild every engine, so it must
+//! be deliberate.
 
 use checkpoint::{Architecture, Dtype, Heads, Id, Ids, Kind, Tensor, UNET_PREFIX, signature};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use crate::samples;
 
 const GOLDEN: &str = include_str!("keys.jsonl");
 
-/// All that are built in.
+/// All built-in presets.
 const PRESETS: &str = "[[rules]]
 presets = [
     'default', 'dynamic', '512x512 | Batch Size 1 (Static)', '768x768 | Batch Size 1 (Static)',
@@ -28,7 +29,7 @@ struct Keyed {
 
 impl Keyed {
     fn new(engine: String, spec: EngineSpec) -> Self {
-        // A new recipe is a new key, and no reason to change what is golden.
+        // A new recipe gives new keys, which is no reason to change these.
         let spec = EngineSpec { recipe: 3, ..spec };
         Self { engine, key: spec.key(), spec }
     }
@@ -42,7 +43,7 @@ fn target(toml: &str) -> Target {
     Target::new(runtime, &config::load(Some(&path), []).unwrap().config, &[])
 }
 
-/// A checkpoint as big as a real one.
+/// A checkpoint with the shapes of a real one.
 fn full_size(checkpoint: &goldens::Manifest, architecture: Architecture) -> Identity {
     let tensor = |goldens::TensorSpec(name, shape): &goldens::TensorSpec| Tensor {
         name: name.clone(),
@@ -76,7 +77,7 @@ fn sdxl() -> Identity {
     full_size(&goldens::full_size_sdxl(0), architecture)
 }
 
-/// A shared one for each preset and one for a shape, and a baked one for all usual presets.
+/// A shared engine for each preset, one for a shape, and a baked one for all default presets.
 fn engines(name: &str, identity: &Identity, shape: Shape) -> Vec<Keyed> {
     let label = |wanted: &Wanted| {
         wanted.shape.map_or_else(|| wanted.presets.join(", "), |shape| shape.to_string())
@@ -92,7 +93,7 @@ fn engines(name: &str, identity: &Identity, shape: Shape) -> Vec<Keyed> {
 }
 
 #[test]
-fn keys_are_what_they_always_were() {
+fn keys_are_as_before() {
     let mut all = engines("SD 1.5", &sd15(), Shape { width: 512, height: 768, batch: 2 });
     all.extend(engines("SDXL", &sdxl(), Shape { width: 832, height: 1216, batch: 2 }));
     let of_kind = |kind: Kind| {
@@ -117,9 +118,9 @@ fn keys_are_what_they_always_were() {
     pinned::assert_variants::<Precision>(GOLDEN, "\"?\"");
 }
 
-/// Those of made-up checkpoints, which were golden before.
+/// Keys of synthetic checkpoints, which were golden first.
 #[test]
-fn keys_are_what_they_were_in_former_releases() {
+fn keys_are_those_of_earlier_releases() {
     let shape = Shape { width: 512, height: 768, batch: 2 };
     let identity = samples::identity("a");
     let key = |toml, number: usize| {
