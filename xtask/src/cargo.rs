@@ -1,4 +1,4 @@
-//! Building the programs.
+//! Builds the programs.
 
 use std::{path::PathBuf, process::Command};
 
@@ -36,20 +36,20 @@ impl Profile {
     }
 }
 
-/// The packages of the programs that are handed out.
+/// The packages of the released programs.
 pub(crate) const PACKAGES: [&str; 3] = ["sdtrtd", "sdtrtctl", "worker"];
 
 /// The built programs.
 pub(crate) struct Programs {
     pub(crate) sdtrtd: PathBuf,
     pub(crate) sdtrtctl: PathBuf,
-    /// Started by `sdtrtd`, which looks for it in its own folder first.
+    /// `sdtrtd` starts it from its own folder if it is there.
     pub(crate) worker: PathBuf,
     /// Writes golden checkpoints.
     pub(crate) goldens: PathBuf,
 }
 
-/// The programs of one profile, and what they need to run.
+/// Builds the programs with one profile, and returns them with what they need to run.
 pub(crate) fn build_programs(profile: Profile) -> Result<(Programs, Kit)> {
     let kit = setup::all(profile)?;
     build(profile, &[&PACKAGES[..], &["goldens"]].concat(), &kit.build_variables())?;
@@ -77,12 +77,12 @@ pub(crate) fn build(
     process::run(&mut build)
 }
 
-/// Where a program is once it is built.
+/// The path of a built program.
 pub(crate) fn program(profile: Profile, name: &str) -> Result<PathBuf> {
     Ok(folders::target()?.join(profile.folder()).join(name))
 }
 
-/// A cargo command over the versions in Cargo.lock and no others.
+/// A cargo command with the exact versions in Cargo.lock.
 pub(crate) fn command(name: &str, variables: &[(&'static str, String)]) -> Command {
     let mut command = folders::cargo();
     command.args([name, "--locked"]);

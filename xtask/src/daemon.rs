@@ -1,4 +1,4 @@
-//! A daemon of our own: its folders, socket and configuration have nothing to do with the user's.
+//! Runs a daemon whose folders, socket and configuration are separate from the user's.
 
 use std::{
     ffi::OsStr,
@@ -17,36 +17,36 @@ use crate::{
     process::{self, Process},
 };
 
-/// For a daemon to answer after its start.
+/// How long a daemon may take to answer after its start.
 const START: Duration = Duration::from_secs(30);
 
-/// What a daemon is started with.
+/// A daemon's settings.
 pub(crate) struct Options<'a> {
     pub(crate) models: &'a Path,
     pub(crate) data: &'a Path,
-    /// Folder of the TensorRT-RTX libraries; in an empty one there is nothing to build with.
+    /// The folder of the TensorRT-RTX libraries; if it is empty, the daemon can't build.
     pub(crate) tensorrt: &'a Path,
     pub(crate) compute_capability: Option<&'a str>,
-    /// Its own default where absent.
+    /// The daemon's default if absent.
     pub(crate) settle_seconds: Option<f64>,
 }
 
-/// A running daemon; it is stopped when this value goes.
+/// A running daemon; dropping it stops the daemon.
 pub(crate) struct Daemon {
     process: Process,
     sdtrtctl: PathBuf,
     socket: PathBuf,
     config: PathBuf,
-    /// Holds the socket: the paths of sockets must be short.
+    /// The folder of the socket, whose path must be short.
     _folder: TempDir,
 }
 
 impl Daemon {
-    /// Starts a daemon, and returns at once; see [`ready`](Self::ready).
+    /// Starts a daemon and returns at once; see [`ready`](Self::ready).
     pub(crate) fn start(programs: &Programs, options: &Options<'_>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("sdtrt-").tempdir()?;
         let socket = folder.path().join("sdtrtd.sock");
-        // An empty one keeps the user's away.
+        // An empty file, so that the user's own is not used.
         let config = folder.path().join("sdtrtd.toml");
         File::create(&config)?;
         fs::create_dir_all(options.data)?;
@@ -55,7 +55,7 @@ impl Daemon {
         command.arg("--config").arg(&config).arg("--socket").arg(&socket);
         command.arg("--models-dir").arg(options.models).arg("--data-dir").arg(options.data);
         command.arg("--tensorrt-dir").arg(options.tensorrt);
-        // Somebody waits for it.
+        // Someone is waiting for the engines.
         command.args(["--build", "always"]);
         if let Some(compute_capability) = options.compute_capability {
             command.args(["--compute-capability", compute_capability]);
@@ -85,12 +85,12 @@ impl Daemon {
         self.process.id()
     }
 
-    /// Where it answers.
+    /// The path of its socket.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// A command line to this daemon.
+    /// An `sdtrtctl` command for this daemon.
     pub(crate) fn ctl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.sdtrtctl);
         command.args(args).env("SDTRT_SOCKET", &self.socket).env("SDTRT_CONFIG", &self.config);
@@ -98,23 +98,23 @@ impl Daemon {
         command
     }
 
-    /// Kills it as nobody can prevent; its workers end by themselves.
+    /// Kills it with SIGKILL; its workers end by themselves.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Stops it, and waits until it has written all it learned.
+    /// Stops it, and waits until it has written its cache.
     pub(crate) fn stop(mut self) {
         self.process.stop();
     }
 }
 
-/// As `sdtrtctl status` shows it.
+/// The same as `sdtrtctl status`.
 pub(crate) fn status(client: &mut Client) -> Result<Status> {
     client.ask(question::status()).context("sdtrtd did not report its status")
 }
 
-/// As `sdtrtctl list` shows it.
+/// The same as `sdtrtctl list`.
 pub(crate) fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
     client.ask(question::list()).context("sdtrtd did not list its checkpoints")
 }

@@ -1,4 +1,4 @@
-//! Where things lie.
+//! The folders that tasks use.
 
 use std::{
     env, fs,
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::process;
 
-/// The program that runs this one.
+/// The cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The workspace's target folder, which environment and configuration may have moved.
+/// The workspace's target folder, which environment and configuration can move.
 pub(crate) fn target() -> Result<PathBuf> {
     let metadata =
         process::output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
@@ -27,7 +27,7 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(target.into())
 }
 
-/// What was fetched, once per user: `$XDG_CACHE_HOME/sdtrt`, by default below `~/.cache`.
+/// Downloads, kept once per user: `$XDG_CACHE_HOME/sdtrt`, by default in `~/.cache`.
 pub(crate) fn cache() -> Result<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -39,7 +39,8 @@ pub(crate) fn cache() -> Result<PathBuf> {
     Ok(cache)
 }
 
-/// A folder for gigabytes: below the target folder, since the system's is often in memory.
+/// Creates a temporary folder for gigabytes: below the target folder, because the system's is often in
+/// memory.
 pub(crate) fn work(prefix: &str) -> Result<TempDir> {
     let parent = target()?.join("tmp");
     make(&parent)?;
@@ -49,7 +50,7 @@ pub(crate) fn work(prefix: &str) -> Result<TempDir> {
         .with_context(|| format!("cannot write to {}", parent.display()))
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub(crate) fn make(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))
 }

@@ -1,4 +1,4 @@
-//! Other programs: started, waited for, and never left behind.
+//! Runs other programs, and makes sure that they end.
 
 use std::{
     process::{Child, Command, ExitStatus},
@@ -14,16 +14,16 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Between two looks at whether a program has ended.
+/// How often to check whether a program has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// For a program to end by itself before it is killed; the daemon takes its worker with it.
+/// How long a program may take to end before it is killed; the daemon stops its worker in that time.
 const GRACE: Duration = Duration::from_secs(10);
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Lets Ctrl-C end the work at the next look, so that programs are stopped and folders cleared
-/// away; a second one ends it at once.
+/// Lets Ctrl-C interrupt the work at the next check, so that programs are stopped and folders deleted; a
+/// second one ends the process at once.
 pub(crate) fn heed_signals() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let flag = || INTERRUPTED.clone();
@@ -34,7 +34,7 @@ pub(crate) fn heed_signals() -> Result<()> {
     Ok(())
 }
 
-/// Fails once the person has had enough.
+/// Fails once the user has interrupted.
 pub(crate) fn go_on() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) { bail!("interrupted") } else { Ok(()) }
 }
@@ -51,7 +51,7 @@ pub(crate) fn sleep(time: Duration) -> Result<()> {
     }
 }
 
-/// Calls `look` until it finds something.
+/// Calls `look` until it returns a value.
 pub(crate) fn until<T>(
     what: &str,
     limit: Duration,
@@ -71,7 +71,7 @@ pub(crate) fn until<T>(
     }
 }
 
-/// A program that ends with this value at the latest.
+/// A program that ends at the latest when this value is dropped.
 pub(crate) struct Process {
     name: String,
     child: Child,
@@ -88,7 +88,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Its status, if it has ended.
+    /// Returns its status, if it has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))
     }
@@ -102,13 +102,13 @@ impl Process {
         }
     }
 
-    /// Ends it without asking.
+    /// Kills it.
     pub(crate) fn kill(&mut self) -> Result<()> {
         let ended = self.child.kill().and_then(|()| self.child.wait());
         ended.map(drop).with_context(|| format!("cannot kill {}", self.name))
     }
 
-    /// Asks it to end, and makes it.
+    /// Asks it to end, and kills it if it does not.
     pub(crate) fn stop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
@@ -134,7 +134,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a program to its end, its output shown.
+/// Runs a program to its end, showing its output.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = Process::start(command)?.wait()?;
@@ -142,7 +142,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("`{shown}` failed ({status})") }
 }
 
-/// What a program prints; what it complains of is the error.
+/// Returns a program's standard output; its standard error becomes the error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
     let output = command.output().with_context(|| format!("cannot run `{shown}`"))?;

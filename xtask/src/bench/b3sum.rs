@@ -1,4 +1,4 @@
-//! The yardstick for hashing, pinned.
+//! b3sum, the reference for hashing speed, in a pinned version.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -8,7 +8,7 @@ use crate::{folders, process};
 
 pub(super) const VERSION: &str = "1.8.7";
 
-/// The program, after building it if it is not there.
+/// Returns the program's path; builds it if necessary.
 pub(super) fn install() -> Result<PathBuf> {
     let root = folders::cache()?.join(format!("tools/b3sum-{VERSION}"));
     let program = root.join("bin/b3sum");

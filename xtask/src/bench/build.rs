@@ -1,4 +1,4 @@
-//! Engines of full-size checkpoints without a GPU, from the file to the published plans.
+//! Builds engines for full-size checkpoints without a GPU, from the file to the published plans.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     demo, process,
 };
 
-/// What the web UI's NVIDIA extension takes, as people tell: for each checkpoint and preset.
+/// What users report for the web UI's NVIDIA extension, for each checkpoint and preset.
 const EXTENSION: &str = "(NVIDIA's extension: 2–15 minutes and 3.4 GB each)";
 
 pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
@@ -47,7 +47,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
     process::run(daemon.ctl(["verify"]).stdout(std::process::Stdio::null()))?;
     daemon.stop();
     let manifests = manifests(&data.join("engines"))?;
-    // Megabytes of page cache go before another measurement.
+    // Frees megabytes of page cache before the next measurement.
     fs::remove_dir_all(models.parent().context("it is in a folder")?)?;
 
     let (open, fixed): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! A disk of our own, in a file.
+//! A temporary disk in a file.
 
 use std::{
     fs::{self, File},
@@ -11,14 +11,14 @@ use anyhow::Result;
 
 use crate::{folders, process};
 
-/// It is unmounted when this value goes.
+/// Dropping it unmounts the disk.
 pub(super) struct Disk {
     image: PathBuf,
     place: PathBuf,
 }
 
 impl Disk {
-    /// An empty one of so many bytes, mounted at `place`; `None` for those who may not.
+    /// Creates an empty disk of this many bytes mounted at `place`; `None` without the permission to mount.
     pub(super) fn new(image: PathBuf, place: PathBuf, bytes: u64) -> Result<Option<Self>> {
         folders::make(&place)?;
         File::create(&image)?.set_len(bytes)?;
@@ -31,7 +31,7 @@ impl Disk {
         &self.place
     }
 
-    /// Every reading of a file is noted from now on.
+    /// Mounts it with strict access times: every read of a file updates its time.
     pub(super) fn mount(&self) -> Result<()> {
         let mut mount = Command::new("mount");
         process::run(mount.args(["-o", "loop,strictatime"]).arg(&self.image).arg(&self.place))
@@ -41,12 +41,12 @@ impl Disk {
         process::run(Command::new("umount").arg(&self.place))
     }
 
-    /// When each file was read last, in seconds and nanoseconds.
+    /// Returns when each file was last read, in seconds and nanoseconds.
     pub(super) fn last_reads(&self) -> Result<Vec<(i64, i64)>> {
         let mut files: Vec<_> = fs::read_dir(&self.place)?.collect::<Result<_, _>>()?;
         files.sort_unstable_by_key(fs::DirEntry::file_name);
         let files: Vec<_> = files.iter().map(fs::DirEntry::metadata).collect::<Result<_, _>>()?;
-        // Not the folder lost+found.
+        // Skips the folder lost+found.
         let files = files.iter().filter(|metadata| metadata.is_file());
         Ok(files.map(|file| (file.atime(), file.atime_nsec())).collect())
     }

@@ -1,4 +1,4 @@
-//! `sdtrtctl export` of full-size checkpoints.
+//! Measures `sdtrtctl export` of full-size checkpoints.
 
 use std::{fs, process::Command};
 
@@ -13,7 +13,7 @@ use config::units::{measured_size, measured_time};
 
 const ROUNDS: usize = 5;
 
-/// A kind of checkpoint, and the bounds of time, memory and size.
+/// A kind of checkpoint, with its limits of time, memory and size.
 struct Bounds {
     name: &'static str,
     shown: &'static str,

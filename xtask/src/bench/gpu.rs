@@ -1,4 +1,4 @@
-//! Engines on an NVIDIA GPU, beside those of torch.onnx and beside PyTorch: the scripts in `bench/`.
+//! Compares engines on an NVIDIA GPU with torch.onnx's and PyTorch, by the scripts in `bench/`.
 
 use std::{
     fs,
@@ -15,23 +15,23 @@ use crate::{
     folders, gpu, process,
 };
 
-/// A full-size checkpoint by its name, and the sizes measured in one call: engines of one profile.
+/// A full-size checkpoint's name, and the sizes measured in one call: those of one profile.
 const MODELS: [(&str, &[&str]); 2] = [("sd15", &["512,768", "1536"]), ("sdxl", &["1024"])];
 
-/// What the scripts import, TensorRT-RTX as the daemon pins it left out.
+/// What the scripts import, except TensorRT-RTX, whose version the daemon pins.
 const PACKAGES: [&str; 4] = ["torch==2.11.0", "numpy", "onnx==1.23.1", "safetensors==0.8.0"];
 
-/// Succeeds where the scripts can run.
+/// Succeeds if the scripts can run.
 const PROBE: &str = "\
 import numpy, onnx, safetensors, tensorrt_rtx_bindings, torch
 assert torch.cuda.is_available()";
 
-/// An error where there is no GPU.
+/// Fails if there is no GPU.
 pub(super) fn check() -> Result<()> {
     if gpu::is_there() { Ok(()) } else { bail!("no NVIDIA GPU found: nvidia-smi lists none") }
 }
 
-/// Measures, and prints a table. It takes 30 GB of disk, which it gives back, and a GPU with 24 GB.
+/// Measures, and prints a table. It needs 30 GB of disk space temporarily, and a GPU with 24 GB.
 pub(super) fn run(lab: &Lab) -> Result<()> {
     let python = python()?;
     let mut build = cargo::command("build", &lab.kit.build_variables());
@@ -57,7 +57,7 @@ pub(super) fn run(lab: &Lab) -> Result<()> {
     process::run(Command::new(&python).arg(&script).arg("--table").arg("--results").arg(&results))
 }
 
-/// A Python that has all the scripts need: the person's own, or one in the cache folder.
+/// Returns a Python with everything that the scripts need: the user's own, or one in the cache folder.
 fn python() -> Result<PathBuf> {
     let theirs = PathBuf::from("python3");
     if works(&theirs) {

@@ -1,4 +1,4 @@
-//! `sdtrtctl identify` beside `b3sum` on the same file, in turns.
+//! Compares `sdtrtctl identify` with `b3sum` on the same file, alternating.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -25,7 +25,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         let mut sum = Command::new(&b3sum);
         cost(sum.arg(format!("--num-threads={threads}")).arg(&checkpoint))
     };
-    // Once for nothing: the programs themselves come from the disk.
+    // A warm-up: the programs themselves come from the disk.
     ours()?;
     theirs()?;
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());

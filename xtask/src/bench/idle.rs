@@ -1,4 +1,4 @@
-//! The daemon with nothing to do.
+//! Measures the idle daemon.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::process;
 
-/// For what the start left to do.
+/// Time for the work that remains after the start.
 const REST: Duration = Duration::from_secs(5);
 
 const WATCHED: Duration = Duration::from_secs(30);

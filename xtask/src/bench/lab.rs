@@ -32,14 +32,14 @@ impl Lab {
         Ok(Self { programs, kit, folder, small: OnceCell::new() })
     }
 
-    /// An empty folder.
+    /// Creates an empty folder.
     pub(super) fn dir(&self, name: &str) -> Result<PathBuf> {
         let dir = self.folder.path().join(name);
         folders::make(&dir)?;
         Ok(dir)
     }
 
-    /// A full-size checkpoint, sd15 or sdxl, in the page cache.
+    /// Returns a full-size checkpoint, sd15 or sdxl, in the page cache.
     pub(super) fn full_size(&self, name: &str) -> Result<PathBuf> {
         let path = self.dir("full-size")?.join(format!("{name}.safetensors"));
         if !path.exists() {
@@ -50,13 +50,13 @@ impl Lab {
         Ok(path)
     }
 
-    /// The full-size SD 1.5 checkpoint under another path, without a copy.
+    /// Hard-links the full-size SD 1.5 checkpoint to another path.
     pub(super) fn full_size_at(&self, path: &Path) -> Result<()> {
         fs::hard_link(self.full_size("sd15")?, path)?;
         Ok(())
     }
 
-    /// Small checkpoints, and a data folder that knows them.
+    /// Returns small checkpoints, and a data folder whose cache has them.
     pub(super) fn small(&self) -> Result<&small::Known> {
         if let Some(known) = self.small.get() {
             return Ok(known);
@@ -65,12 +65,12 @@ impl Lab {
         Ok(self.small.get_or_init(|| known))
     }
 
-    /// Threads that both sides of a comparison get.
+    /// The number of threads for both sides of a comparison.
     pub(super) fn threads() -> usize {
         available_parallelism().map_or(1, usize::from)
     }
 
-    /// What it was measured on.
+    /// Describes this machine.
     pub(super) fn machine(&self) -> String {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,4 +1,4 @@
-//! Time and memory of other programs, and of running ones.
+//! Measures the time and memory of programs.
 
 use std::{
     fs,
@@ -11,14 +11,14 @@ use wait4::Wait4;
 
 use crate::process;
 
-/// What a program took.
+/// The cost of running a program.
 pub(super) struct Cost {
     pub(super) time: Duration,
-    /// Most memory held at once, in bytes, as the kernel counted it.
+    /// Peak memory in bytes, as the kernel counted it.
     pub(super) peak: u64,
 }
 
-/// Runs a program that must succeed, its output thrown away.
+/// Runs a program, which must succeed, and discards its output.
 pub(super) fn cost(command: &mut Command) -> Result<Cost> {
     process::go_on()?;
     let name = command.get_program().to_string_lossy().into_owned();
@@ -33,23 +33,23 @@ pub(super) fn cost(command: &mut Command) -> Result<Cost> {
     Ok(Cost { time, peak: used.rusage.maxrss })
 }
 
-/// The middle one.
+/// The median.
 pub(super) fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Memory that a running process holds, in bytes.
+/// The resident memory of a running process, in bytes.
 pub(super) fn resident(pid: u32) -> Result<u64> {
     Ok(field(&format!("/proc/{pid}/status"), "VmRSS:")? * 1024)
 }
 
-/// Most memory that a running process held at once, in bytes.
+/// The peak resident memory of a running process, in bytes.
 pub(super) fn peak(pid: u32) -> Result<u64> {
     Ok(field(&format!("/proc/{pid}/status"), "VmHWM:")? * 1024)
 }
 
-/// Bytes that a running process has read by system calls, sockets and `/proc` included.
+/// The bytes that a running process has read by system calls, including from sockets and `/proc`.
 pub(super) fn bytes_read(pid: u32) -> Result<u64> {
     field(&format!("/proc/{pid}/io"), "rchar:")
 }
@@ -60,7 +60,7 @@ fn field(file: &str, name: &str) -> Result<u64> {
     value.with_context(|| format!("no {name} in {file}"))?.parse().context("not a number")
 }
 
-/// CPU time that a running process has used, in all its threads, those that ended included.
+/// The CPU time of a running process, including threads that have ended.
 pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
     let file = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
@@ -71,7 +71,7 @@ fn tick_rate() -> u64 {
     rustix::param::clock_ticks_per_second()
 }
 
-/// User and system time. The name before them may hold blanks and brackets.
+/// User plus system time. The process's name before them may contain spaces and parentheses.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_found_behind_any_name() {
+    fn times_are_found_after_any_name() {
         let stat = "42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 700 77 0 0 20 0 4 0";
         assert_eq!(ticks(stat), Some(777));
         assert_eq!(ticks("42"), None);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_not_moved_by_one_that_lags() {
+    fn the_median_ignores_an_outlier() {
         let times = [1, 900, 2].map(Duration::from_millis).to_vec();
         assert_eq!(median(times), Duration::from_millis(2));
     }

@@ -48,8 +48,8 @@ pub(crate) enum Name {
     Gpu,
 }
 
-/// Measures what is named, or all that is quick and needs no GPU, and prints one Markdown table. A
-/// figure that can't be had doesn't keep the others away.
+/// Measures the named figures, or all that are quick and need no GPU, and prints one Markdown table. A failed
+/// measurement does not stop the others.
 pub(crate) fn run(names: &[Name]) -> Result<()> {
     let by_default = |name: &Name| match names.is_empty() {
         true => !matches!(name, Name::Gpu | Name::Scale | Name::Kills | Name::Full),
@@ -90,7 +90,7 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Build => build::run(lab),
         Name::Full => mishaps::full::run(lab),
         Name::Kills => mishaps::kills::run(lab),
-        // It has a table of its own.
+        // It prints its own table.
         Name::Gpu => gpu::run(lab).map(|()| Vec::new()),
     }
 }

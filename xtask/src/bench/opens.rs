@@ -1,5 +1,4 @@
-//! Which files of some folders were opened, by anybody: the kernel tells, whatever way they are
-//! read afterwards. Nothing can be read without.
+//! Counts the files in some folders that any process opens, by inotify: no file can be read without that.
 
 use std::{collections::BTreeSet, mem::MaybeUninit, os::fd::OwnedFd, path::Path};
 
@@ -12,7 +11,7 @@ use rustix::{
 pub(super) struct Opens(OwnedFd);
 
 impl Opens {
-    /// Listens from now on to the files right below these folders.
+    /// Starts watching the files directly in these folders.
     pub(super) fn of<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         for dir in dirs {
@@ -22,7 +21,7 @@ impl Opens {
         Ok(Self(fd))
     }
 
-    /// How many different files were opened since; listing a folder counts for nothing.
+    /// Returns how many different files were opened since. Listing a folder does not count.
     pub(super) fn count(self) -> Result<usize> {
         let mut buffer = [MaybeUninit::uninit(); 64 << 10];
         let mut reader = Reader::new(self.0, &mut buffer);
@@ -32,7 +31,7 @@ impl Opens {
                 Err(Errno::AGAIN) => return Ok(opened.len()),
                 event => event?,
             };
-            // An overflow has no name, and means thousands.
+            // An overflow has no name, and stands for thousands.
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                 return Ok(usize::MAX);
             }

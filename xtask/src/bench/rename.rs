@@ -1,4 +1,4 @@
-//! A rename of a known full-size checkpoint, until `sdtrtctl list` shows it.
+//! Measures the time from renaming a known full-size checkpoint until `sdtrtctl list` shows it.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use crate::{
     folders, process,
 };
 
-/// Odd numbers and even ones go to different folders.
+/// Odd and even rounds use different folders.
 const ROUNDS: usize = 5;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     daemon.ready(&data)?;
     until_listed(&daemon, &place(0))?;
-    // What it read for that comes to rest.
+    // Lets the daemon finish what it read at the start.
     process::sleep(Duration::from_secs(3))?;
 
     let opens = Opens::of(dirs.iter().map(PathBuf::as_path))?;
@@ -55,7 +55,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         fs::rename(place(round - 1), place(round))?;
         until_listed(&daemon, &place(round))?;
         times.push(started.elapsed());
-        // The second look that follows each is over, so that rounds don't help each other.
+        // The daemon looks again after each rename; waiting for that keeps rounds independent.
         process::sleep(Duration::from_millis(1500))?;
     }
     let read = bytes_read(daemon.pid())? - before;

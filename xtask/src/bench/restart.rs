@@ -1,4 +1,4 @@
-//! A start with everything known already.
+//! Measures a start with all checkpoints in the cache.
 
 use std::{path::PathBuf, time::Instant};
 

@@ -1,4 +1,4 @@
-//! Thousands of checkpoints that cost a few megabytes: just the tensors that tell what they are.
+//! Thousands of checkpoints of a few megabytes in all: only the tensors that identify the architecture.
 
 use std::{
     fs,
@@ -18,13 +18,13 @@ use crate::{
 
 pub(super) const COUNT: usize = 2000;
 
-/// Folders that they lie in.
+/// The number of folders.
 const FOLDERS: usize = 20;
 
-/// Folders in a folder.
+/// Folders per parent folder.
 const SHELF: usize = 50;
 
-/// What the daemon knows an SD 1.x UNet by.
+/// The tensors by which an SD 1.x UNet is recognized.
 const TENSORS: [(&str, &[usize]); 6] = [
     ("input_blocks.0.0.weight", &[1, 4, 1, 1]),
     ("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", &[1, 768]),
@@ -34,7 +34,7 @@ const TENSORS: [(&str, &[usize]); 6] = [
     ("time_embed.2.weight", &[1, 1]),
 ];
 
-/// A models folder of small checkpoints, and a data folder.
+/// A models folder of small checkpoints, and a data folder with a cache of them.
 pub(super) struct Known {
     pub(super) models: PathBuf,
     pub(super) folders: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Writes `count` checkpoints into `folders` folders, fifty of those in each folder around them.
+    /// Writes `count` checkpoints into `folders` folders, fifty of which share a parent.
     pub(super) fn write(lab: &Lab, name: &str, count: usize, folders: usize) -> Result<Self> {
         eprintln!("writing {count} small checkpoints");
         let models = lab.dir(&format!("{name}/models"))?;
@@ -62,12 +62,12 @@ impl Known {
         Ok(known)
     }
 
-    /// A daemon on them. With nothing to build with, it has nothing to do but know them.
+    /// Starts a daemon on them. Without TensorRT it can only identify them.
     pub(super) fn daemon(&self, lab: &Lab, settle_seconds: Option<f64>) -> Result<Daemon> {
         self.daemon_with(lab, &self.no_tensorrt, settle_seconds)
     }
 
-    /// A daemon on them with the TensorRT libraries in a folder.
+    /// Starts a daemon on them with the TensorRT libraries in a folder.
     pub(super) fn daemon_with(
         &self,
         lab: &Lab,
@@ -84,7 +84,7 @@ impl Known {
         Daemon::start(&lab.programs, &options)
     }
 
-    /// Waits until all are known.
+    /// Waits until all are identified.
     pub(super) fn ready(&self, daemon: &mut Daemon) -> Result<Client> {
         let mut client = daemon.ready(&self.data)?;
         let (limit, pause) = (Duration::from_secs(120), Duration::from_millis(5));
@@ -101,7 +101,7 @@ impl Known {
     }
 }
 
-/// Writes the checkpoints and has a daemon read them.
+/// Writes the checkpoints and lets a daemon read them.
 pub(super) fn learn(lab: &Lab) -> Result<Known> {
     let known = Known::write(lab, "small", COUNT, FOLDERS)?;
     let mut daemon = known.daemon(lab, Some(0.1))?;
@@ -122,7 +122,7 @@ pub(super) fn write(dir: &Path, number: usize) -> Result<()> {
     let header = serde_json::to_vec(&header)?;
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header);
-    // Weights of its own for each, so that no two are the same checkpoint.
+    // Different weights in each, so that all are different checkpoints.
     let weights = (number as u64).to_le_bytes();
     file.extend(weights.iter().cycle().take(end));
     fs::write(dir.join(format!("small {number}.safetensors")), file)?;

@@ -1,10 +1,10 @@
-//! The figures as Markdown.
+//! Prints the figures as Markdown.
 
 /// One figure.
 pub(super) struct Row {
     pub(super) what: String,
     pub(super) measured: String,
-    /// The bound, or what it stands beside.
+    /// The bound, or what it is compared with.
     pub(super) wanted: &'static str,
     pub(super) how: String,
 }

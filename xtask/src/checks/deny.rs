@@ -1,5 +1,5 @@
-//! Licences, sources and advisories of all libraries, by cargo-deny. Its advisories are those of
-//! cargo-audit.
+//! Checks licences, sources and advisories of all dependencies with cargo-deny, whose advisories are
+//! cargo-audit's.
 
 use std::{path::PathBuf, process::Command};
 
@@ -9,14 +9,12 @@ use crate::{folders, process};
 
 const VERSION: &str = "0.20.2";
 
-/// Checks what can be checked here: the advisories are on GitHub, which not every machine reaches.
+/// Skips what can't be checked here: the advisories are on GitHub, which not every machine can reach.
 pub(super) fn run() -> Result<()> {
     let program = match installed() {
         Ok(program) => program,
         Err(error) => {
-            eprintln!(
-                "libraries are NOT checked, because cargo-deny can't be installed: {error:#}"
-            );
+            eprintln!("dependencies are NOT checked: cannot install cargo-deny: {error:#}");
             return Ok(());
         }
     };
@@ -25,7 +23,7 @@ pub(super) fn run() -> Result<()> {
     match fetched {
         Ok(_) => process::run(deny(&program).args(["--offline", "check", "advisories"])),
         Err(_) => {
-            eprintln!("advisories are NOT checked: their database on GitHub can't be reached");
+            eprintln!("advisories are NOT checked: cannot reach their database on GitHub");
             Ok(())
         }
     }
@@ -33,12 +31,12 @@ pub(super) fn run() -> Result<()> {
 
 fn deny(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
-    // As a subcommand of cargo it is given its own name.
+    // cargo passes a subcommand its own name.
     command.args(["deny", "--locked", "--all-features"]);
     command
 }
 
-/// In the cache, built once and without optimisation: it runs for seconds.
+/// Returns its path in the cache; built once, unoptimised, since it runs only for seconds.
 fn installed() -> Result<PathBuf> {
     let root = folders::cache()?.join(format!("cargo-deny-{VERSION}"));
     let program = root.join("bin/cargo-deny");

@@ -1,4 +1,4 @@
-//! What a change must pass.
+//! The checks that a change must pass.
 
 mod deny;
 mod python;
@@ -13,8 +13,8 @@ use crate::{
     folders, process, setup,
 };
 
-/// Format, ruff and mypy, what the programs are made of, clippy and rustdoc with their warnings as errors, then the
-/// libraries and every test. The quickest first.
+/// Runs every check, the quickest first: format, ruff and mypy, the dependency trees, clippy and rustdoc with
+/// warnings as errors, cargo-deny, and every test.
 pub(crate) fn all() -> Result<()> {
     process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
     python::run()?;
@@ -30,10 +30,10 @@ pub(crate) fn all() -> Result<()> {
     test(false, &[])
 }
 
-/// All tests, or all that are quick. `args` go to the test programs.
+/// Runs all tests, or the quick ones. `args` are passed to the test programs.
 pub(crate) fn test(quick: bool, args: &[String]) -> Result<()> {
     let kit = setup::all(Profile::Dev)?;
-    // End-to-end tests build these once more in the same way, which then takes no time.
+    // End-to-end tests build these again with the same settings, which then takes no time.
     cargo::build(Profile::Dev, &cargo::PACKAGES, &kit.build_variables())?;
     let mut test = cargo::command("test", &kit.variables());
     test.args(["--workspace", "--"]);
@@ -44,7 +44,7 @@ pub(crate) fn test(quick: bool, args: &[String]) -> Result<()> {
     webui()
 }
 
-/// Tests of the web UI's extension. They need nothing but Python.
+/// Runs the tests of the web UI's extension, which need only Python.
 fn webui() -> Result<()> {
     let webui = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webui");
     let mut test = Command::new("python3");

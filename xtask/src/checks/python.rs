@@ -1,4 +1,4 @@
-//! Style and types of the Python here, by ruff and mypy: `pyproject.toml` says what they look at.
+//! Checks the style and types of the Python code with ruff and mypy, configured in `pyproject.toml`.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,12 +11,12 @@ use crate::{folders, process};
 
 const TOOLS: [&str; 2] = ["ruff==0.17.6", "mypy==2.4.1"];
 
-/// Checks what can be checked here: not every machine reaches the package index.
+/// Skips what can't be checked here: not every machine can reach the package index.
 pub(super) fn run() -> Result<()> {
     let tools = match installed() {
         Ok(tools) => tools,
         Err(error) => {
-            eprintln!("Python is NOT checked, as ruff and mypy can't be installed: {error:#}");
+            eprintln!("Python is NOT checked: cannot install ruff and mypy: {error:#}");
             return Ok(());
         }
     };
@@ -24,7 +24,7 @@ pub(super) fn run() -> Result<()> {
     process::run(python(&tools).args(["mypy", "--cache-dir"]).arg(tools.join(".mypy_cache")))
 }
 
-/// Runs a module of the folder in the repository.
+/// Runs a module from this folder in the repository.
 fn python(tools: &Path) -> Command {
     let mut command = Command::new("python3");
     command.arg("-m").env("PYTHONPATH", tools);
@@ -32,7 +32,7 @@ fn python(tools: &Path) -> Command {
     command
 }
 
-/// In a folder of these versions below the target folder, made once.
+/// Returns the folder of these versions below the target folder; installed once.
 fn installed() -> Result<PathBuf> {
     let python = folders::target()?.join("python");
     let tools = python.join(TOOLS.join("-"));
@@ -41,7 +41,7 @@ fn installed() -> Result<PathBuf> {
         let fresh = tempfile::tempdir_in(&python)?;
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-        // By the output: a machine without a network is no failure.
+        // Captures the output: a machine without a network is not a failure.
         process::output(pip.args(TOOLS).arg("--target").arg(fresh.path()))?;
         std::fs::rename(fresh.keep(), &tools)?;
     }

@@ -1,5 +1,5 @@
-//! Whoever works on daemon or command line needs neither TensorRT nor libclang: the worker alone has what
-//! binds them.
+//! Checks that building the daemon and the command line needs neither TensorRT nor libclang: only the worker
+//! depends on their bindings.
 
 use anyhow::{Result, ensure};
 
@@ -7,11 +7,11 @@ use crate::{cargo, process};
 
 const PROGRAMS: [&str; 2] = ["sdtrtd", "sdtrtctl"];
 
-/// TensorRT, ONNX Runtime, CUDA, and what makes bindings by libclang.
+/// The bindings of TensorRT, ONNX Runtime and CUDA, and what generates them with libclang.
 const WORKERS_ALONE: [&str; 7] =
     ["trtx", "trtx-sys", "ort", "ort-sys", "cudarc", "bindgen", "clang-sys"];
 
-/// Checks all that the programs and their tests are built from.
+/// Checks everything that the programs and their tests are built from.
 pub(super) fn run() -> Result<()> {
     for program in PROGRAMS {
         let mut tree = cargo::command("tree", &[]);
@@ -19,8 +19,8 @@ pub(super) fn run() -> Result<()> {
         let found = workers_alone(&process::output(&mut tree)?);
         ensure!(
             found.is_empty(),
-            "{program} is built from {}, which only the worker may be; `cargo tree --package {program} \
-             --invert {}` says by way of what",
+            "{program} depends on {}, which only the worker may; `cargo tree --package {program} \
+             --invert {}` shows how",
             found.join(", "),
             found[0]
         );
@@ -28,7 +28,7 @@ pub(super) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The packages of a tree, one in a line, that must not be in it.
+/// Returns the packages of a tree, one per line, that must not be in it.
 fn workers_alone(tree: &str) -> Vec<&'static str> {
     let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     WORKERS_ALONE.into_iter().filter(|name| names.contains(name)).collect()

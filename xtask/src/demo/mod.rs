@@ -1,5 +1,5 @@
-//! The main feature: engines are ready seconds after the first checkpoint, a second one needs none of its
-//! own, and they stay attached when files move.
+//! Shows the main feature: engines are ready seconds after the first checkpoint appears, a second one needs
+//! none of its own, and they stay attached when files move.
 
 mod models;
 mod progress;
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) use models::write_full_size;
 pub(crate) use progress::{until_nothing_is_left, until_ready};
 
-/// Where the checkpoint goes.
+/// Where the checkpoint moves to.
 const MOVED: &str = "favourites/under another name";
 
 pub(crate) fn run(models_dir: Option<&Path>, keep: bool) -> Result<()> {
@@ -71,14 +71,14 @@ fn show(
         shown(&mut daemon.ctl([command]), &["sdtrtctl", command])?;
     }
 
-    // Nobody's own is copied.
+    // The user's own checkpoints are not copied.
     if models_dir.is_none() {
         second(&mut daemon, &mut client, &checkpoint, &before)?;
     }
 
     let extension = checkpoint.extension().context("a checkpoint's name has an extension")?;
     let moved = models.join(MOVED).with_extension(extension);
-    say(&format!("the first moves to {}", moved.display()));
+    say(&format!("moving the first checkpoint to {}", moved.display()));
     folders::make(moved.parent().context("it is in a folder")?)?;
     fs::rename(&checkpoint, &moved)?;
     let name = moved.file_name().context("it has a name")?.to_string_lossy().into_owned();
@@ -92,11 +92,11 @@ fn show(
     if before != after {
         bail!("the move changed the engines from {before:?} to {after:?}");
     }
-    say(&format!("the same {} engines before and after the move", after.len()));
+    say(&format!("it has the same {} engines as before the move", after.len()));
     Ok(())
 }
 
-/// Has another checkpoint of the same kind come: nothing is built for it.
+/// Adds another checkpoint of the same kind, for which nothing is built.
 fn second(
     daemon: &mut Daemon,
     client: &mut Client,
@@ -112,11 +112,11 @@ fn second(
     if engines(client)? != *before {
         bail!("engines were built for the second checkpoint");
     }
-    say("it needed no build");
+    say("no engine was built for it");
     Ok(())
 }
 
-/// The keys of all engines, which every checkpoint must have.
+/// Returns the keys of all engines, which every checkpoint must have.
 fn engines(client: &mut Client) -> Result<BTreeSet<Id>> {
     let mut all = daemon::list(client)?.into_iter().map(|Checkpoint { engines, .. }| {
         engines.iter().map(|engine| engine.key).collect::<BTreeSet<_>>()
@@ -129,13 +129,13 @@ fn engines(client: &mut Client) -> Result<BTreeSet<Id>> {
     }
 }
 
-/// Runs a command under the line that a person would have typed.
+/// Runs a command, below the command line that a user would have typed.
 fn shown(command: &mut Command, typed: &[&str]) -> Result<()> {
     println!("\n$ {}", typed.join(" "));
     process::run(command)
 }
 
-/// What happens next.
+/// Prints what happens next.
 fn say(what: &str) {
     println!("\n== {what}");
 }

@@ -1,4 +1,4 @@
-//! The checkpoint that the demo is shown with.
+//! The demo's checkpoints.
 
 use std::{
     fs,
@@ -15,10 +15,10 @@ use config::units::{measured_size, measured_time};
 use super::say;
 use crate::{cargo::Programs, process};
 
-/// What is smaller is no checkpoint, but a LoRA or an embedding among them.
+/// Smaller files are not checkpoints, but perhaps LoRAs or embeddings.
 const LEAST: u64 = 500_000_000;
 
-/// Random weights in the shapes of SD 1.5: as big and as slow to build as a real one.
+/// Random weights with SD 1.5's shapes: as large and as slow to build as a real checkpoint.
 pub(super) fn generate(programs: &Programs, models: &Path) -> Result<PathBuf> {
     let path = models.join("sd15.safetensors");
     say("writing a full-size SD 1.5 checkpoint with random weights");
@@ -39,7 +39,7 @@ pub(crate) fn write_full_size(programs: &Programs, name: &str, path: &Path) -> R
     process::run(Command::new(&programs.goldens).args(["--full-size", name]).arg(path))
 }
 
-/// Another checkpoint of the same kind beside a .safetensors: a copy with another number at its end, in some tensor.
+/// Writes another checkpoint of the same kind beside a .safetensors: a copy with a different last value.
 pub(super) fn another(first: &Path) -> Result<PathBuf> {
     let path = first.with_file_name("another.safetensors");
     let aside = path.with_extension("part");
@@ -55,7 +55,7 @@ pub(super) fn another(first: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A link to the user's newest checkpoint: the link is what will be moved.
+/// Links to the user's newest checkpoint: only the link will be moved.
 pub(super) fn link(from: &Path, models: &Path) -> Result<PathBuf> {
     let from = from.canonicalize().with_context(|| format!("no folder {}", from.display()))?;
     let newest = newest(&from)?.with_context(|| {
@@ -79,7 +79,7 @@ fn newest(dir: &Path) -> Result<Option<PathBuf>> {
             fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))?;
         for entry in entries.flatten() {
             let path = entry.path();
-            // A linked folder may lead back here; a linked file is as good as any.
+            // A linked folder may lead back here; a linked file is fine.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 dirs.push(path);
             } else if let Some(modified) = checkpoint(&path)
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_big_one_is_taken_and_only_linked() {
+    fn the_newest_large_file_is_linked() {
         let dir = tempfile::tempdir().unwrap();
         let (from, models) = (dir.path().join("from"), dir.path().join("models"));
         fs::create_dir_all(from.join("sub")).unwrap();

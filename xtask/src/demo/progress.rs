@@ -1,4 +1,4 @@
-//! One line on standard error that says how far a build has come.
+//! Shows the progress of builds in one line on standard error.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -12,10 +12,10 @@ use crate::{daemon, process};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// An hour: a slow disk and one core.
+/// An hour: enough for a slow disk and one core.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// For the libraries to be found at the daemon's start.
+/// The time limit for the daemon to find the libraries after its start.
 const SEARCH: Duration = Duration::from_secs(30);
 
 /// Waits until the one checkpoint is ready.
@@ -42,7 +42,7 @@ pub(crate) fn until_ready(client: &mut Client) -> Result<()> {
     result
 }
 
-/// Waits until nothing is under way or to come, fixed engines included.
+/// Waits until no job is running or queued, including fixed engines.
 pub(crate) fn until_nothing_is_left(client: &mut Client) -> Result<()> {
     let mut line = Line::default();
     let result = process::until("waiting for the remaining engines", LIMIT, PAUSE, || {
@@ -62,7 +62,7 @@ fn describe(status: &Status, checkpoint: Option<&Checkpoint>) -> String {
     }
 }
 
-/// Drawn over itself on a terminal. Elsewhere one line for each tenth, as nobody reads hundreds.
+/// Overwrites its line on a terminal. Elsewhere it prints one line per ten percent.
 #[derive(Default)]
 struct Line {
     last: String,
@@ -72,7 +72,7 @@ impl Line {
     fn show(&mut self, text: &str) -> io::Result<()> {
         let mut out = io::stderr();
         if out.is_terminal() {
-            // To the line's start, and clear what a longer text left.
+            // Back to the start of the line, and clear what a longer text left.
             write!(out, "\r{text}\x1b[K")?;
             return out.flush();
         }
@@ -90,7 +90,7 @@ impl Line {
     }
 }
 
-/// The text without the last digit of its percentage.
+/// Drops the last digit of the percentage.
 fn coarse(text: &str) -> String {
     match text.strip_suffix(" %") {
         Some(percent) if percent != "100" => match percent.rsplit_once(' ') {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tenths_are_told_apart() {
+    fn a_line_is_printed_for_every_ten_percent() {
         for (one, other, same) in [
             ("build 1 %", "build 9 %", true),
             ("build 9 %", "build 10 %", false),

@@ -1,4 +1,4 @@
-//! The Debian package on a fresh Debian, with systemd as its first process.
+//! Tests the Debian package on a fresh Debian, with systemd as its init.
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -9,14 +9,14 @@ use crate::{
     folders, process,
 };
 
-/// Debian 12, and what a fresh one has beside the least: pip is for `sdtrtctl runtime install`.
+/// Debian 12, and what a fresh one needs beyond the minimum: pip is for `sdtrtctl runtime install`.
 const SUITE: &str = "bookworm";
 const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,ca-certificates,python3-pip";
 
-/// Where the check lies in the root.
+/// The check's folder in the root.
 const PLACE: &str = "opt/check";
 
-/// systemd ends with the script's status, and so does systemd-nspawn.
+/// systemd exits with the script's status, and so does systemd-nspawn.
 const UNIT: &str = "\
 [Unit]
 After=multi-user.target
@@ -31,7 +31,7 @@ StandardError=inherit
 TimeoutStartSec=20min
 ";
 
-/// Makes the package, has it installed, used, removed and purged, and says what went wrong.
+/// Builds the package; installs, uses, removes and purges it; and says what went wrong.
 pub(crate) fn run(mirror: Option<&str>) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
@@ -71,7 +71,7 @@ fn start_by_itself(root: &Path) -> Result<()> {
     Ok(symlink("../check.service", wants.join("check.service"))?)
 }
 
-/// It shares this machine's network, and trusts whom this machine trusts.
+/// The container shares this machine's network and certificates.
 fn boot(root: &Path) -> Command {
     let mut nspawn = Command::new("systemd-nspawn");
     nspawn.args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe"]);

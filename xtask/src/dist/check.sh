@@ -1,14 +1,14 @@
 #!/bin/sh
-# In a fresh Debian with systemd: from the package to an engine, and back to what was there before.
+# On a fresh Debian with systemd: from the package to an engine, and back to the initial state.
 set -eux
 cd /opt/check
 
 listing() {
-    # What apt, systemd and this check keep for themselves is not the package's.
+    # Files that apt, systemd and this check keep are not the package's.
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
         -o -path /opt/check -o -path /var/log -o -path /var/cache -o -path /var/lib/apt \
         -o -path /var/lib/systemd \) -prune -o -print | sort
-    # Users and groups with their numbers.
+    # Users and groups with their ids.
     cat /etc/passwd /etc/group /etc/shadow /etc/gshadow
 }
 

@@ -1,4 +1,4 @@
-//! The Debian package, by dpkg-deb: one control file and three short scripts.
+//! Builds the Debian package with dpkg-deb: one control file and three short scripts.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("postrm", include_str!("postrm.sh")),
 ];
 
-/// Packs the tree, and leaves it as it was.
+/// Packs the tree, and leaves it unchanged.
 pub(super) fn pack(tree: &Tree, programs: &Programs, dist: &Path) -> Result<PathBuf> {
     let debian = tree.root.join("DEBIAN");
     tree.write("DEBIAN/control", &control(tree, programs)?)?;
@@ -65,7 +65,7 @@ Description: TensorRT engines for Stable Diffusion checkpoints
     ))
 }
 
-/// The newest version of glibc 2 that a program names a symbol of.
+/// The newest glibc 2 version that a program has a symbol of.
 fn newest_glibc(program: &[u8]) -> Option<u32> {
     const MARK: &[u8] = b"GLIBC_2.";
     let at = program.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);

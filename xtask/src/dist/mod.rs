@@ -1,4 +1,4 @@
-//! What is handed out: a Debian package and a tarball of the same files.
+//! Packages for distribution: a Debian package and a tarball of the same files.
 
 pub(crate) mod check;
 mod deb;
@@ -33,12 +33,12 @@ pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
     Ok(deb)
 }
 
-/// Of the tarball and the folder in it.
+/// The name of the tarball and of the folder in it.
 fn name() -> String {
     format!("sdtrt-{}-x86_64-linux", env!("CARGO_PKG_VERSION"))
 }
 
-/// The files as they lie below `/`, in one folder.
+/// Packs the files below `/` in one folder.
 fn tarball(tree: &Tree, dist: &Path) -> Result<PathBuf> {
     let path = dist.join(name() + ".tar.gz");
     let parent = tree.root.parent().unwrap_or(Path::new("/"));

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Creates the user and the folders. Enabling the service is left to the administrator.
+# Creates the user and the folders. The administrator enables the service.
 set -e
 if [ "$1" = configure ]; then
     systemd-sysusers sdtrt.conf
     systemd-tmpfiles --create sdtrt.conf
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload
-        # After an upgrade: what runs is the new one.
+        # After an upgrade: run the new version.
         systemctl try-restart sdtrtd.service || true
     fi
 fi

@@ -13,7 +13,7 @@ if [ "$1" = purge ]; then
         find /var/lib/sdtrt -user sdtrt -exec chown -h root {} +
         find /var/lib/sdtrt -group sdtrt -exec chgrp -h root {} +
     fi
-    # A group still used by checkpoints is harmless; a leftover user might not be.
+    # A leftover group that checkpoints still belong to is harmless; a leftover user may not be.
     if getent passwd sdtrt >/dev/null; then userdel sdtrt; fi
     if getent group sdtrt >/dev/null; then groupdel sdtrt; fi
 fi

@@ -1,4 +1,4 @@
-//! The files of the package as they lie below `/`.
+//! The package's files, laid out as below `/`.
 
 use std::{
     fs,
@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 
 use crate::{cargo::Programs, folders, process};
 
-/// Where the user unit has the programs of those who build by hand.
+/// The folder of the programs in the user unit, for those who build by hand.
 const HOME_BIN: &str = "%h/.local/bin/";
 
-/// What git knows, or would: no leftovers of Python or an editor.
+/// What git tracks or would track: no leftovers of Python or an editor.
 const LISTED: [&str; 4] = ["ls-files", "--cached", "--others", "--exclude-standard"];
 
-/// A folder that holds them.
+/// The folder that contains them.
 pub(super) struct Tree {
     pub(super) root: PathBuf,
 }
@@ -45,7 +45,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The units, with the programs where the package has them.
+    /// The units, with the package's paths of the programs.
     fn units(&self) -> Result<()> {
         let systemd = project().join("systemd");
         for kind in ["system", "user"] {
@@ -108,10 +108,10 @@ impl Tree {
         Ok(fs::set_permissions(&place, fs::Permissions::from_mode(0o644))?)
     }
 
-    /// Copies a folder with all that git knows below it.
+    /// Copies a folder with everything in it that git tracks or would track.
     fn copy(&self, from: &Path, to: &str) -> Result<()> {
         let listed = process::output(Command::new("git").arg("-C").arg(from).args(LISTED))?;
-        // Tests are for whoever has the sources.
+        // Tests are useful only with the sources.
         for name in listed.lines().filter(|name| !name.starts_with("tests/")) {
             self.install(&from.join(name), &format!("{to}/{name}"), 0o644)?;
         }
@@ -119,7 +119,7 @@ impl Tree {
     }
 }
 
-/// The documented file with what the system unit needs.
+/// The documented file with the system unit's settings.
 fn configuration() -> String {
     config::filled([
         ("models_dirs", "[\"/var/lib/sdtrt/models\"]".to_owned()),

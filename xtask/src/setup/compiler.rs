@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// The folder of the compiler's own headers (`stddef.h`), where it says which that is.
+/// Returns the folder of the compiler's own headers (`stddef.h`), if it reports one.
 ///
 /// # Errors
-/// When there is no C++ compiler.
+/// If there is no C++ compiler.
 pub(super) fn headers() -> Result<Option<String>> {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     if ask(&compiler, "--version").is_none() {

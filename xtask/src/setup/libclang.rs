@@ -1,4 +1,4 @@
-//! libclang out of its Python wheel.
+//! Installs libclang from its Python wheel.
 
 use std::{
     fs::{self, File},
@@ -12,22 +12,22 @@ use wheel::{DownloadError, Member, Package};
 use super::lock;
 use crate::process;
 
-/// One library in one file on the Python package index.
+/// A wheel on the Python package index with one library.
 pub(super) struct Wheel {
     package: Package<'static>,
-    /// Of the wheel, lower-case hex.
+    /// Of the wheel, in lower-case hex.
     sha256: &'static str,
     /// Size of the wheel.
     bytes: u64,
     /// The library's path in the wheel.
     member: &'static str,
-    /// Its path below the installed folder.
+    /// Its path below the installation folder.
     library: &'static str,
     /// Its size.
     library_bytes: u64,
 }
 
-/// The bindings' build needs one older than 22.
+/// Building the bindings needs a version below 22.
 pub(super) const LIBCLANG: Wheel = Wheel {
     package: Package { name: "libclang", version: "18.1.1", platform: "manylinux2010_x86_64" },
     sha256: "c533091d8a3bbf7460a00cb6c1a71da93bffe148f172c7d03b1c31fbf8aa2a0b",
@@ -37,7 +37,7 @@ pub(super) const LIBCLANG: Wheel = Wheel {
     library_bytes: 63_703_544,
 };
 
-/// The library's path, after fetching it if it is not there whole.
+/// Returns the library's path; downloads it unless it is there and complete.
 pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     let Package { name, version, .. } = wheel.package;
     let dir = cache.join(format!("{name}-{version}"));
@@ -46,12 +46,12 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
         return Ok(library);
     }
     let _lock = lock(cache)?;
-    // Another set-up may have been faster.
+    // Another set-up may have finished first.
     if is_whole(&library, wheel) {
         return Ok(library);
     }
     eprintln!("downloading {name} {version}, {}", measured_size(wheel.bytes));
-    // Beside the final place, so that the last step is a rename on one disk.
+    // On the same disk as its destination, so that the last step is a rename.
     let aside = tempfile::Builder::new().prefix(".install-").tempdir_in(cache)?;
     let file = download(wheel, aside.path())?;
     check(&file, wheel)?;
@@ -64,7 +64,7 @@ pub(super) fn install(cache: &Path, wheel: &Wheel) -> Result<PathBuf> {
     Ok(library)
 }
 
-/// It appears by a rename, so it is whole unless somebody broke it since.
+/// It was put there by a rename, so it is complete unless it was damaged since.
 fn is_whole(library: &Path, wheel: &Wheel) -> bool {
     fs::metadata(library).is_ok_and(|found| found.is_file() && found.len() == wheel.library_bytes)
 }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_broken_or_cut_short_is_noticed() {
+    fn damaged_and_truncated_downloads_are_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("library");
         let wheel = Wheel { library_bytes: 3, ..LIBCLANG };

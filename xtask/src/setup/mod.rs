@@ -1,4 +1,4 @@
-//! Fetching what is missing, without root, into the user's cache folder.
+//! Downloads what is missing into the user's cache folder, without root.
 
 mod compiler;
 mod libclang;
@@ -11,25 +11,25 @@ use config::runtime::{TENSORRT_RTX, onnx_runtime};
 
 use crate::{cargo::Profile, folders};
 
-/// What building and testing need beside Rust and a C++ compiler.
+/// What building and testing need besides Rust and a C++ compiler.
 pub(crate) struct Kit {
     /// What building needs.
     build: Build,
-    /// The library that the tests run graphs with.
+    /// The library with which tests run graphs.
     onnx_runtime: PathBuf,
-    /// Folder of the TensorRT-RTX libraries.
+    /// The folder of the TensorRT-RTX libraries.
     pub(crate) tensorrt: PathBuf,
 }
 
 struct Build {
-    /// Folder of libclang, by which the TensorRT-RTX bindings are made from the headers.
+    /// The folder of libclang, which generates the TensorRT-RTX bindings from the headers.
     libclang: PathBuf,
     /// The compiler's own headers, which libclang lacks.
     headers: Option<String>,
 }
 
-/// Installs what is missing. The libraries that the daemon needs as well come by the project's own
-/// `sdtrtctl`, which is built with `profile` if they do.
+/// Installs what is missing. The daemon's libraries are installed by the project's own `sdtrtctl`, which is
+/// built with `profile` if needed.
 pub(crate) fn all(profile: Profile) -> Result<Kit> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("sdtrt runs only on x86-64 Linux");
@@ -50,7 +50,8 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
 }
 
 impl Build {
-    /// What decides how cargo builds. Always the same, since a change builds the bindings anew.
+    /// The variables that affect cargo's build. They are always the same: a change would rebuild the
+    /// bindings.
     fn variables(&self) -> Vec<(&'static str, String)> {
         let libclang = self.libclang.display().to_string();
         let mut variables = vec![("LIBCLANG_PATH", libclang)];
@@ -62,12 +63,12 @@ impl Build {
 }
 
 impl Kit {
-    /// What decides how cargo builds.
+    /// The variables that affect cargo's build.
     pub(crate) fn build_variables(&self) -> Vec<(&'static str, String)> {
         self.build.variables()
     }
 
-    /// All that the tests need.
+    /// All variables that the tests need.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = self.build_variables();
         variables.push(("ORT_DYLIB_PATH", self.onnx_runtime.display().to_string()));
@@ -75,7 +76,7 @@ impl Kit {
         variables
     }
 
-    /// The same for a shell.
+    /// The same, for a shell.
     pub(crate) fn exports(&self) -> String {
         let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let line = |(name, value): (&str, String)| format!("export {name}={}\n", quote(&value));
@@ -83,7 +84,7 @@ impl Kit {
     }
 }
 
-/// One set-up at a time: held until the file is closed, by the system also when this is killed.
+/// Locks the cache: one set-up at a time. The lock ends with the file, even if this process is killed.
 fn lock(cache: &std::path::Path) -> Result<File> {
     let path = cache.join(".lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_reads_back_what_was_meant() {
+    fn a_shell_evaluates_the_exports_correctly() {
         let kit = Kit {
             build: Build { libclang: "/it's/here".into(), headers: Some("/usr/include".into()) },
             onnx_runtime: "/ort.so".into(),

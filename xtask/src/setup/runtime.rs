@@ -1,4 +1,5 @@
-//! The libraries that engines are built and proven with, as everybody gets them: by
+//! Installs the libraries that engines are built and validated with, by `sdtrtctl runtime install`, as users
+//! do.
 //! `sdtrtctl runtime install`.
 
 use std::{path::Path, process::Command};
@@ -11,8 +12,7 @@ use crate::{
     process,
 };
 
-/// Installs them if they are not there; the cache serves as a data folder here. The check of the
-/// download is sdtrtctl's own.
+/// Installs them if they are missing; the cache serves as a data folder. sdtrtctl checks the download.
 pub(super) fn install(
     cache: &Path,
     profile: Profile,
@@ -29,9 +29,9 @@ pub(super) fn install(
     }
     let mut install = Command::new(cargo::program(profile, "sdtrtctl")?);
     install.args(["runtime", "install", "--data-dir"]).arg(cache);
-    // A daemon of the user's own has nothing to do with it.
+    // So that it does not find the user's daemon.
     install.arg("--socket").arg(cache.join("no-daemon.sock"));
-    // Standard output is for `cargo xtask env` alone.
+    // Standard output is only for `cargo xtask env`.
     eprint!("{}", process::output(&mut install)?);
     Ok(())
 }

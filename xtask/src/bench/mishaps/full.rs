@@ -1,4 +1,4 @@
-//! A disk that others fill up and clear again, while engines are built on it.
+//! Fills the disk and clears it again while engines are built on it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,21 +20,21 @@ use super::{
 use crate::{daemon, process};
 
 const TIME: Duration = Duration::from_secs(300);
-/// About as many as are built meanwhile.
+/// About as many as are built during the measurement.
 const CHECKPOINTS: u64 = 24;
-/// For their engines, what is built beside them, and what is to stay free.
+/// Enough for the engines, the builds' scratch space and the free space that must remain.
 const DISK: u64 = 4 << 30;
-/// The disk stays full for some of this time.
+/// The longest time that the disk stays full.
 const HOLD: Duration = Duration::from_secs(3);
-/// Every other time, at most so much of it is left free: less than an engine.
+/// Half of the time, up to this many bytes are left free: less than an engine.
 const CREVICE: u64 = 64 << 20;
-/// For all that is not built by then.
+/// The time limit for the remaining builds.
 const REST: Duration = Duration::from_secs(600);
 
 pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let (models, data) = (lab.dir("full/models")?, lab.dir("full/data")?);
     let Some(disk) = Disk::new(lab.dir("full")?.join("image"), data.clone(), DISK)? else {
-        bail!("only root may mount a disk");
+        bail!("mounting a disk requires root");
     };
     let mut builds = Builds::start(lab, models, disk.place().to_owned(), CHECKPOINTS)?;
     let filler = Filler::new(&data.join("filler"))?;
@@ -100,7 +100,7 @@ fn outcomes(builds: &mut Builds<'_>) -> Result<Vec<Outcome>> {
     Ok(history.iter().map(|finished| finished.outcome).collect())
 }
 
-/// A file that takes all room.
+/// A file that fills the disk.
 struct Filler(File);
 
 impl Filler {
@@ -108,7 +108,7 @@ impl Filler {
         Ok(Self(OpenOptions::new().write(true).create_new(true).open(path)?))
     }
 
-    /// Leaves so many bytes, as near as blocks allow.
+    /// Leaves this many bytes free, as nearly as blocks allow.
     fn fill(&self, but: u64) -> Result<()> {
         let mut taken = self.0.metadata()?.len();
         let mut step = 1 << 30;

@@ -1,4 +1,4 @@
-//! kill -9 of the daemon and of its worker, again and again while engines are built.
+//! Kills the daemon or its worker (SIGKILL) repeatedly while engines are built.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::daemon::Daemon;
 
 const KILLS: u64 = 200;
-/// More than are built meanwhile.
+/// More than are built during the measurement.
 const CHECKPOINTS: u64 = 40;
 
 pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {

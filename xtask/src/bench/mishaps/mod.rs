@@ -1,5 +1,4 @@
-//! What may befall the daemon while it builds engines. None of those that were published may be lost or
-//! half by it.
+//! Disturbs the daemon while it builds engines. No published engine may be lost or damaged.
 
 pub(super) mod full;
 pub(super) mod kills;
@@ -23,17 +22,17 @@ use crate::{
     process,
 };
 
-/// One mishap in so many comes when a plan is written, which is a small part of the time.
+/// One disturbance in this many comes while a plan is written, which takes only a small part of the time.
 const WHILE_WRITING: u64 = 5;
-/// The others come within so much time after the last.
+/// The others come within this time after the last one.
 const ANY_TIME: Duration = Duration::from_secs(3);
-/// Longer than a plan takes to be written and published.
+/// Longer than writing and publishing a plan takes.
 const WRITING: Duration = Duration::from_millis(200);
-/// For a plan to be written after all that befell those before it.
+/// The time limit for a plan to be written after the disturbances before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A daemon that builds, and what it has published.
+/// A daemon that builds, and the engines it has published.
 struct Builds<'a> {
     lab: &'a Lab,
     models: PathBuf,
@@ -44,7 +43,7 @@ struct Builds<'a> {
 }
 
 impl<'a> Builds<'a> {
-    /// Of so many checkpoints.
+    /// Starts a daemon with this many checkpoints.
     fn start(lab: &'a Lab, models: PathBuf, data: PathBuf, checkpoints: u64) -> Result<Self> {
         for seed in 0..checkpoints {
             let path = models.join(format!("{seed}.safetensors"));
@@ -55,28 +54,28 @@ impl<'a> Builds<'a> {
         Ok(Self { lab, models, data, daemon, client, published: BTreeMap::new() })
     }
 
-    /// The daemon is killed, and started again.
+    /// Kills the daemon and starts it again.
     fn kill(mut self) -> Result<Self> {
         self.daemon.kill()?;
         (self.daemon, self.client) = run(self.lab, &self.models, &self.data)?;
         Ok(self)
     }
 
-    /// The daemon is stopped, and started again.
+    /// Stops the daemon and starts it again.
     fn restart(mut self) -> Result<Self> {
         self.daemon.stop();
         (self.daemon, self.client) = run(self.lab, &self.models, &self.data)?;
         Ok(self)
     }
 
-    /// Until the next mishap is due.
+    /// Waits until the next disturbance is due.
     fn wait(&mut self, number: u64) -> Result<()> {
         let within = if number.is_multiple_of(WHILE_WRITING) {
             let mut is_writing = || {
                 let building = daemon::status(&mut self.client).ok()?.building.pop()?;
                 ["write", "publish"].contains(&building.phase.as_str()).then_some(())
             };
-            // Without one it is any time, too.
+            // If none is written, any time will do.
             let _ = process::until("waiting for a plan to be written", PATIENCE, LOOK, || {
                 Ok(is_writing())
             });
@@ -88,7 +87,7 @@ impl<'a> Builds<'a> {
         process::go_on()
     }
 
-    /// Nothing that was published before is lost or half; `after` so many mishaps.
+    /// Checks that nothing published before was lost or damaged by the `after` disturbances so far.
     fn check(&mut self, after: u64) -> Result<()> {
         let verified = self.daemon.ctl(["verify", "--quiet"]).stdout(Stdio::null()).status()?;
         ensure!(verified.success(), "after {after} mishaps `verify` reports a problem");
@@ -100,7 +99,7 @@ impl<'a> Builds<'a> {
         Ok(())
     }
 
-    /// What failed is tried once more, as a person would have it; how much that was.
+    /// Retries what failed, as a user would. Returns how many.
     fn retry_failed(&mut self) -> Result<u64> {
         let list = daemon::list(&mut self.client)?;
         let mut retried = 0;
@@ -130,12 +129,12 @@ fn random(below: u64) -> u64 {
     RandomState::new().hash_one(0) % below
 }
 
-/// Sleeps for a part of this time.
+/// Sleeps for a random part of this time.
 fn some_of(time: Duration) {
     thread::sleep(time.mul_f64(random(1000) as f64 / 1000.0));
 }
 
-/// Every plan that has a manifest, and its size.
+/// Returns every plan with a manifest, and its size.
 fn plans(engines: &Path) -> Result<BTreeMap<PathBuf, u64>> {
     let mut plans = BTreeMap::new();
     for entry in fs::read_dir(engines)? {

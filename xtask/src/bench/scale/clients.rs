@@ -1,4 +1,4 @@
-//! Many clients at once.
+//! Measures many clients at once.
 
 use std::{
     fs,
@@ -20,14 +20,14 @@ use protocol::{Client, Hello, Overview, Request, VERSION};
 use super::super::{lab::Lab, measure::resident, small::Known, table::Row};
 use crate::{daemon, process};
 
-/// Each watches, and asks for the status over and over.
+/// Each watches, and queries the status repeatedly.
 const CLIENTS: usize = 200;
 const TIME: Duration = Duration::from_secs(60);
 
-/// Between two questions of a client, and between two changes.
+/// The time between two queries of a client, and between two changes.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// For all to hear of the last change, and for memory to come back.
+/// The time limit for all clients to receive the last change, and for memory to be freed.
 const REST: Duration = Duration::from_secs(15);
 
 type Followed = Arc<Mutex<Overview>>;
@@ -73,7 +73,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     );
     let right = up_to_date();
     let dropped = is_dropped(deaf);
-    // Their threads hang up when they find that nobody holds what they know.
+    // Their threads disconnect once nothing refers to their state.
     drop(watchers);
     fs::rename(place(round), tree.folders[1].join("small 1501.safetensors"))?;
     process::sleep(REST)?;
@@ -97,7 +97,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     ])
 }
 
-/// Follows the daemon's events for as long as somebody holds what comes of it.
+/// Applies the daemon's events to a state, as long as something refers to it.
 fn watch(socket: &Path) -> Result<Followed> {
     let events = Client::connect(socket)?.watch()?;
     let known = Followed::default();
@@ -124,7 +124,7 @@ fn ask(socket: &Path, stop: &Arc<AtomicBool>, answers: &Arc<AtomicUsize>) -> Res
     Ok(())
 }
 
-/// A client that asks to watch and takes nothing.
+/// A client that subscribes and never reads.
 fn never_read(socket: &Path) -> Result<UnixStream> {
     let mut stream = UnixStream::connect(socket)?;
     let hello = Hello { protocol: VERSION, version: String::new() };
@@ -134,7 +134,7 @@ fn never_read(socket: &Path) -> Result<UnixStream> {
     Ok(stream)
 }
 
-/// Whether what it was sent ends before it is whole.
+/// Whether the daemon disconnects the client in the middle of a message.
 fn is_dropped(mut deaf: UnixStream) -> bool {
     let mut sent = Vec::new();
     let _ = deaf.set_read_timeout(Some(Duration::from_secs(1)));

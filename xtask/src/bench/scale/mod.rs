@@ -1,4 +1,4 @@
-//! The daemon with thousands of checkpoints and hundreds of clients.
+//! Measures the daemon with thousands of checkpoints and hundreds of clients.
 
 mod clients;
 mod moves;

@@ -1,4 +1,4 @@
-//! Many checkpoints that go elsewhere at once, and a disk that goes and returns.
+//! Moves many checkpoints at once, and unmounts and remounts a disk.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +46,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let mut client = daemon.ready(&tree.data)?;
     client.ask(question::pause())?;
     let all = super::COUNT + disk.as_ref().map_or(0, |_| MOVED);
-    // Nothing would be queued before TensorRT is found, which may come later than the checkpoints.
+    // Before TensorRT is found, which may come after the checkpoints, nothing would be queued.
     until(&mut client, "waiting for every checkpoint to have its engine", |list| {
         let ready = |c: &&Checkpoint| c.state == State::Ready && c.reason.is_none();
         list.iter().filter(ready).count() == all
@@ -88,7 +88,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
             let what = format!("a disk of {MOVED} (ext4, loop) unmounted and mounted again");
             rows.push(moved_row(&what, time, read.count()));
         }
-        None => eprintln!("skipped: only root may mount a disk"),
+        None => eprintln!("skipped: mounting a disk requires root"),
     }
     daemon.stop();
     Ok(rows)
@@ -101,7 +101,8 @@ impl Followed {
         Ok(Self { client, engines })
     }
 
-    /// Until `count` locations contain `name` after `moving`; engines must be as before, and none queued.
+    /// Runs `moving`, and waits until `count` locations contain `name`. Engines must be unchanged, and none
+    /// queued.
     fn after(
         &mut self,
         count: usize,
@@ -129,7 +130,7 @@ fn moved_row(what: &str, time: Duration, opened: usize) -> Row {
     Row::new(what, measured, "0 files opened", how)
 }
 
-/// Gives each checkpoint an engine. None can be run, but nobody does.
+/// Gives each checkpoint an engine, which can't be run but need not be.
 fn attach(lab: &Lab, tree: &Known) -> Result<()> {
     let mut build = cargo::command("build", &lab.kit.build_variables());
     process::run(build.args(["--release", "--package", "sdtrtd", "--example", "engines"]))?;

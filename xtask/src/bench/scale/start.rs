@@ -1,5 +1,5 @@
-//! A start with nothing known beside b3sum, which reads every file too, and one with all known beside
-//! find, which looks at every file too.
+//! Compares a start without a cache with b3sum, which reads every file too, and a start with a full cache
+//! with find, which also stats every file.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration, time::Instant};
 
@@ -17,7 +17,7 @@ use crate::folders;
 
 const ROUNDS: usize = 5;
 
-/// The shortest that the daemon takes: waiting for files to settle is no work.
+/// The shortest that the daemon accepts: waiting for files to settle is not work.
 const SETTLE: f64 = 0.01;
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
@@ -31,7 +31,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
         let threads = format!("--num-threads={}", Lab::threads());
         cost(Command::new(&b3sum).arg(threads).args(&files))
     };
-    // Once for nothing: programs and files themselves come from the disk.
+    // A warm-up: programs and files come from the disk.
     find()?;
     sum()?;
     unknown(lab, tree)?;
