@@ -1,4 +1,4 @@
-//! How the programs answer when things are not as they should be.
+//! How the programs report problems.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use protocol::State;
 use serde_json::json;
 
 #[test]
-fn without_a_daemon_everything_that_needs_one_says_so() {
+fn commands_that_need_a_daemon_say_so() {
     let w = Workplace::new();
     for command in ["status", "list", "verify", "wait", "watch"] {
         let answer = w.ctl(&[command]);
@@ -47,7 +47,7 @@ fn the_socket_is_for_its_user_alone_and_speaks_one_version() {
         BufReader::new(stream).lines().map(Result::unwrap).collect()
     };
     let newer = talk("{\"protocol\":4000,\"version\":\"9\"}\n{\"request\":\"status\"}\n");
-    assert_eq!(newer.len(), 1, "its own hello and no more: {newer:?}");
+    assert_eq!(newer.len(), 1, "only its own hello: {newer:?}");
     let hello = newer[0].clone() + "\n";
     let mixed = talk(&format!("{hello}nonsense\n{{\"request\":\"list\"}}\n"));
     assert!(mixed[1].contains("malformed"), "{mixed:?}");
@@ -57,7 +57,7 @@ fn the_socket_is_for_its_user_alone_and_speaks_one_version() {
 }
 
 #[test]
-fn a_second_daemon_is_refused_and_a_killed_one_is_no_obstacle() {
+fn a_second_daemon_is_refused_but_not_after_a_killed_one() {
     let w = Workplace::new();
     let first = w.daemon();
     let second = w.sdtrtd().output().unwrap();
@@ -73,7 +73,7 @@ fn a_second_daemon_is_refused_and_a_killed_one_is_no_obstacle() {
 }
 
 #[test]
-fn a_broken_configuration_is_refused_with_what_is_wrong() {
+fn an_invalid_configuration_is_refused_with_the_reason() {
     let w = Workplace::new();
     let file = w.path("sdtrtd.toml");
     for (text, said) in [
@@ -90,7 +90,7 @@ fn a_broken_configuration_is_refused_with_what_is_wrong() {
 }
 
 #[test]
-fn no_tensorrt_is_said_with_what_to_do() {
+fn a_missing_tensorrt_is_reported_with_the_remedy() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let _daemon = w.daemon();
@@ -103,7 +103,7 @@ fn no_tensorrt_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_tensorrt_that_cannot_be_loaded_is_said() {
+fn a_tensorrt_that_cannot_be_loaded_is_reported() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     fs::write(w.path("no-runtime/libtensorrt_rtx.so.1"), "not a library").unwrap();
@@ -127,7 +127,7 @@ fn waiting_ends_in_time() {
 }
 
 #[test]
-fn references_that_fit_nothing_or_too_much_are_told_apart() {
+fn unknown_and_ambiguous_references_are_distinguished() {
     let w = Workplace::new();
     w.write_checkpoint("one/same.safetensors", 1);
     w.write_checkpoint("two/same.safetensors", 2);

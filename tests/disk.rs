@@ -1,4 +1,4 @@
-//! What is kept on the disk, for how long, and what makes room.
+//! What is kept on disk, for how long, and what is evicted.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
@@ -30,7 +30,7 @@ fn is_orphaned(entry: &Checkpoint) -> bool {
 }
 
 #[test]
-fn an_orphan_goes_when_its_time_is_up_unless_it_is_pinned() {
+fn an_orphan_is_removed_after_its_grace_period_unless_pinned() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let plan = w.put_engine("ab", &unet_id(&w, &path), 1000);
@@ -47,7 +47,7 @@ fn an_orphan_goes_when_its_time_is_up_unless_it_is_pinned() {
         fs::create_dir(file.parent().unwrap()).unwrap();
         fs::write(file, "{}").unwrap();
     }
-    // The first clearing comes with the start, the second a day later.
+    // Old logs are removed at the start, and then once a day.
     let _daemon = w.idle_daemon_with(&["--orphan-days", "0"]);
     let mut watching = w.watch();
     watching.until("the checkpoint is known", |seen| {
@@ -83,7 +83,7 @@ fn an_orphan_goes_when_its_time_is_up_unless_it_is_pinned() {
 }
 
 #[test]
-fn a_pin_and_an_orphan_outlive_the_daemon_and_what_it_learned() {
+fn pins_and_orphans_survive_a_restart_and_a_lost_cache() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     w.put_engine("ab", &unet_id(&w, &path), 1000);
@@ -98,15 +98,14 @@ fn a_pin_and_an_orphan_outlive_the_daemon_and_what_it_learned() {
     assert_eq!(daemon.stop(), Some(0));
     fs::remove_dir_all(w.data().join("learned")).unwrap();
     let daemon = w.daemon();
-    assert_eq!(only_engine(&w), pinned[0], "nothing forgotten");
+    assert_eq!(only_engine(&w), pinned[0], "the pin and the orphan's age are kept");
 
     assert_eq!(daemon.stop(), Some(0));
     fs::rename(w.path("away"), &path).unwrap();
     let _daemon = w.daemon();
     let mut watching = w.watch();
-    watching.until("it is taken up again", |seen| {
-        seen.at(&path).is_some_and(|entry| entry.engines.len() == 1)
-    });
+    watching
+        .until("it is reused", |seen| seen.at(&path).is_some_and(|entry| entry.engines.len() == 1));
     let engine = only_engine(&w);
     assert_eq!((engine.pinned, engine.orphaned_since), (true, None));
     assert!(engine.last_used > pinned[0].last_used, "it is used again");
@@ -117,7 +116,7 @@ fn a_pin_and_an_orphan_outlive_the_daemon_and_what_it_learned() {
 }
 
 #[test]
-fn over_the_quota_only_what_nobody_needs_goes() {
+fn over_the_quota_only_unneeded_engines_are_evicted() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let used = w.put_engine("aa", &unet_id(&w, &path), 500);
@@ -131,7 +130,7 @@ fn over_the_quota_only_what_nobody_needs_goes() {
     assert_eq!(w.ctl(&["pin", "bb"]).code, 0);
     assert_eq!(daemon.stop(), Some(0));
 
-    // As if every file had yet to be read: none may be taken for deleted meanwhile.
+    // Without the cache every file must be read again, but none counts as deleted meanwhile.
     fs::remove_dir_all(w.data().join("learned")).unwrap();
     let _daemon = w.idle_daemon_with(&["--quota", "1 kB"]);
     let mut watching = w.watch();
@@ -145,13 +144,13 @@ fn over_the_quota_only_what_nobody_needs_goes() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn an_outdated_engine_serves_until_its_successor_is_there() {
+fn an_outdated_engine_is_used_until_its_replacement_is_built() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let unet_id = unet_id(&w, &path);
     let old = w.put_engine("ab", &unet_id, 1000);
     let pinned = w.put_engine("cd", &unet_id, 1000);
-    // No disk has so much room.
+    // No disk has this much free space.
     let crowded = ["--compute-capability", "8.9", "--min-free", "1 EB"];
     let daemon = w.building_daemon_with(&crowded);
     assert_eq!(w.ctl(&["pin", "cd"]).code, 0);
@@ -188,7 +187,7 @@ fn an_outdated_engine_serves_until_its_successor_is_there() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_full_quota_makes_an_engine_wait_until_something_may_go() {
+fn an_engine_waits_for_the_quota_until_another_can_be_evicted() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let orphan = w.put_engine("ab", &"1".repeat(64), 200_000_000);
@@ -196,7 +195,7 @@ fn a_full_quota_makes_an_engine_wait_until_something_may_go() {
     assert_eq!(w.ctl(&["pin", "ab"]).code, 0);
     assert_eq!(daemon.stop(), Some(0));
 
-    // Room for one engine of a golden checkpoint, which may get 277 MB big.
+    // Space for one engine of a golden checkpoint, which may take up to 277 MB.
     let _daemon = w.building_daemon_with(&["--quota", "280 MB"]);
     let refused = w.ctl(&["wait", "a"]);
     assert!(refused.code == 1 && refused.stderr.contains("quota of 280.0 MB"), "{refused:?}");

@@ -1,4 +1,4 @@
-//! Engines built by the real TensorRT-RTX, and what becomes of them.
+//! Engines built by the real TensorRT-RTX, from the first build to their removal.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -13,7 +13,7 @@ fn only_engine(checkpoint: &Checkpoint) -> &Engine {
     &checkpoint.engines[0]
 }
 
-/// It, whenever it is used.
+/// The engine without the time when it was last used.
 fn at_any_time(engine: &Engine) -> Engine {
     Engine { last_used: engine.built_at, orphaned_since: None, ..engine.clone() }
 }
@@ -26,7 +26,7 @@ fn engine_files(w: &Workplace) -> Vec<String> {
     names
 }
 
-/// What the web UI is told: the locations of every checkpoint that has engines, and their keys.
+/// The locations of every checkpoint with engines, and the engines' keys, as the web UI reads them.
 fn indexed(w: &Workplace) -> Value {
     let index: Value =
         serde_json::from_slice(&fs::read(w.data().join("index.json")).unwrap()).unwrap();
@@ -36,7 +36,7 @@ fn indexed(w: &Workplace) -> Value {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn an_engine_stays_with_its_content() {
+fn an_engine_belongs_to_its_checkpoints_content() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let daemon = w.building_daemon();
@@ -55,7 +55,7 @@ fn an_engine_stays_with_its_content() {
     let materialize = ["materialize", "a", "--output", copy.to_str().unwrap()];
     let materialized = w.ctl(&materialize);
     assert_eq!(materialized.code, 0, "{materialized:?}");
-    // TensorRT does not build the same bytes twice.
+    // TensorRT's builds are not reproducible byte for byte.
     let sizes =
         [copy.as_path(), engine.path.as_ref()].map(|path| fs::metadata(path).unwrap().len());
     assert!(sizes[0].abs_diff(sizes[1]) < sizes[1] / 10, "{sizes:?}");
@@ -87,7 +87,7 @@ fn an_engine_stays_with_its_content() {
     assert_eq!(daemon.stop(), Some(0));
     fs::remove_dir_all(w.data().join("learned")).unwrap();
     let daemon = w.building_daemon();
-    assert_eq!(at_any_time(only_engine(&w.only())), engine, "everything learned forgotten");
+    assert_eq!(at_any_time(only_engine(&w.only())), engine, "without the cache");
     assert_eq!(engine_files(&w).len(), 3, "plan, manifest and usage: {:?}", engine_files(&w));
 
     assert_eq!(daemon.stop(), Some(0));
@@ -98,7 +98,7 @@ fn an_engine_stays_with_its_content() {
     assert!(failed.reason.unwrap().contains("3.0e-1 off PyTorch"));
 }
 
-/// What the web UI leaves that has found this engine to be wrong.
+/// Writes the file that the web UI leaves when it finds an engine to be inaccurate.
 fn write_proof(w: &Workplace, engine: &Engine, unet: Id) {
     let proofs = w.data().join("proofs");
     fs::create_dir(&proofs).unwrap();
@@ -126,12 +126,12 @@ fn a_torch_file_and_a_safetensors_file_of_the_same_tensors_share_an_engine() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn shared_engines_are_for_every_checkpoint_of_a_kind_and_every_card() {
+fn a_shared_engine_serves_every_checkpoint_of_its_kind_and_every_gpu() {
     let w = Workplace::new();
     let config = w.path("sdtrtd.toml");
     fs::write(&config, "fixed_engines = 1").unwrap();
     let first = w.write_checkpoint("a.safetensors", 1);
-    // A variable would win over the file.
+    // The variable would override the file.
     let mut command = w.sdtrtd();
     command.env_remove("SDTRT_FIXED_ENGINES");
     let runtime = std::env::var("SDTRT_TEST_RUNTIME").unwrap();
@@ -164,7 +164,7 @@ fn shared_engines_are_for_every_checkpoint_of_a_kind_and_every_card() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
+fn a_damaged_engine_is_rebuilt_and_a_removed_one_is_not() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let _daemon = w.building_daemon();
@@ -195,7 +195,7 @@ fn a_damaged_engine_is_found_and_built_again_and_a_removed_one_stays_away() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_killed_worker_or_daemon_leaves_no_half_engine() {
+fn a_killed_worker_or_daemon_leaves_no_incomplete_engine() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let daemon = w.building_daemon();

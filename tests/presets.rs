@@ -23,14 +23,14 @@ name = '*wide*'
 presets = ['default', 'wide']
 ";
 
-/// The first checkpoint's passes.
+/// The passes of the first checkpoint.
 fn passes(answer: &Answer) -> Vec<Value> {
     answer.json()[0]["passes"].as_array().unwrap().clone()
 }
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn one_engine_holds_the_presets_that_the_rules_give() {
+fn one_baked_engine_has_the_presets_of_its_rules() {
     let w = Workplace::new();
     let config = w.path("sdtrtd.toml");
     fs::write(&config, CONFIG).unwrap();

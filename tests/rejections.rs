@@ -1,4 +1,4 @@
-//! Bad input gets a clear answer and costs nobody else anything.
+//! Invalid files are rejected with a clear reason, and affect nothing else.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use checkpoint::Dtype;
 use end_to_end::Workplace;
 use protocol::State;
 
-/// A safetensors file of these tensors, one element each.
+/// A safetensors file with these tensors of one element each.
 fn safetensors(names: &[&str]) -> Vec<u8> {
     let size = Dtype::F16.size();
     let entries: Vec<String> = (0..)
@@ -28,7 +28,7 @@ fn safetensors(names: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn each_kind_of_bad_file_is_rejected_with_its_reason_and_nothing_else_suffers() {
+fn every_kind_of_invalid_file_is_rejected_with_its_reason_and_affects_nothing_else() {
     let w = Workplace::new();
     let good = w.write_checkpoint("good.safetensors", 1);
     let whole = fs::read(&good).unwrap();
@@ -74,7 +74,7 @@ fn each_kind_of_bad_file_is_rejected_with_its_reason_and_nothing_else_suffers() 
 }
 
 #[test]
-fn a_rejected_file_is_tried_again_when_it_changes() {
+fn a_rejected_file_is_read_again_when_it_changes() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let whole = fs::read(&path).unwrap();
@@ -86,7 +86,7 @@ fn a_rejected_file_is_tried_again_when_it_changes() {
 }
 
 #[test]
-fn a_name_that_is_not_utf8_is_as_good_as_any() {
+fn names_need_not_be_utf8() {
     let w = Workplace::new();
     let plain = w.write_checkpoint("a.safetensors", 1);
     let odd = w.model(OsStr::from_bytes(b"caf\xe9.safetensors"));
@@ -98,7 +98,7 @@ fn a_name_that_is_not_utf8_is_as_good_as_any() {
 }
 
 #[test]
-fn links_that_lead_nowhere_or_around_are_left_alone() {
+fn dangling_and_circular_links_are_ignored() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     symlink("nowhere", w.model("dangling.safetensors")).unwrap();

@@ -1,6 +1,6 @@
-//! A changed configuration takes hold without a restart.
+//! A changed configuration takes effect without a restart.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where its surroundings fail")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use end_to_end::Workplace;
 
-/// A daemon that has its models folders from a file alone; killed with this value.
+/// A daemon whose models folders come only from a file; killed when dropped.
 struct Configured(Child);
 
 impl Configured {
@@ -33,7 +33,7 @@ impl Drop for Configured {
 }
 
 #[test]
-fn what_can_be_applied_is_and_what_is_wrong_changes_nothing() {
+fn valid_changes_are_applied_and_an_invalid_file_changes_nothing() {
     let w = Workplace::new();
     let more = w.path("more");
     fs::create_dir(&more).unwrap();
@@ -59,7 +59,7 @@ fn what_can_be_applied_is_and_what_is_wrong_changes_nothing() {
     assert!(refused.stderr.contains(":2: unknown key `qouta`"), "{refused:?}");
     assert_eq!(w.ctl(&["disk", "--json"]).json()["quota"], 2_000_000_000_u64);
 
-    // A folder less: its checkpoints go, and what happens there is no longer heard of.
+    // A removed folder: its checkpoints disappear, and the daemon no longer watches it.
     w.write_checkpoint(more.join("b.safetensors"), 2);
     assert_eq!(w.settled_list().len(), 1);
     fs::write(&file, format!("models_dirs = [{:?}]", w.models())).unwrap();

@@ -1,4 +1,4 @@
-//! The same content keeps its identity wherever its file goes, and going costs no reading.
+//! Content keeps its identity wherever its file moves, without being read again.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use end_to_end::Workplace;
 use protocol::{Checkpoint, State};
 
-/// What talking to the daemon and its bookkeeping read, in bytes; the checkpoint has 9 million.
+/// The most bytes that requests and bookkeeping read; the checkpoint has 9 million.
 const SMALL_TALK: u64 = 1_000_000;
 
 fn shown(paths: &[&Path]) -> Vec<String> {
@@ -76,7 +76,7 @@ fn a_burst_of_renames_and_a_moved_folder_read_nothing() {
 }
 
 #[test]
-fn every_way_of_lying_in_two_places_is_one_checkpoint() {
+fn links_and_copies_are_one_checkpoint() {
     let w = Workplace::new();
     let file = w.write_checkpoint("a.safetensors", 1);
     let elsewhere = w.path("elsewhere");
@@ -113,7 +113,7 @@ fn every_way_of_lying_in_two_places_is_one_checkpoint() {
         } else {
             fs::remove_file(&other).unwrap();
         }
-        assert_eq!(w.only().locations, shown(&[&file]), "{way}, gone again");
+        assert_eq!(w.only().locations, shown(&[&file]), "{way}, removed again");
     }
 }
 
@@ -135,7 +135,7 @@ fn a_move_while_the_daemon_is_stopped_reads_nothing() {
 }
 
 #[test]
-fn new_content_under_an_old_name_is_another_checkpoint() {
+fn new_content_under_the_same_name_is_another_checkpoint() {
     let w = Workplace::new();
     let path = w.write_checkpoint("a.safetensors", 1);
     let _daemon = w.daemon();
@@ -148,7 +148,7 @@ fn new_content_under_an_old_name_is_another_checkpoint() {
 }
 
 #[test]
-fn a_models_folder_that_vanishes_comes_back() {
+fn a_models_folder_may_vanish_and_come_back() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let daemon = w.daemon();

@@ -1,4 +1,4 @@
-//! The daemon as a service: here the test is the service manager.
+//! The daemon as a service, with the test as its service manager.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -15,7 +15,7 @@ use end_to_end::{Signal, Workplace};
 use protocol::State;
 
 #[test]
-fn the_service_manager_is_told_how_it_is() {
+fn the_service_manager_is_notified_of_every_state() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let mut command = w.sdtrtd();
@@ -36,13 +36,13 @@ fn the_service_manager_is_told_how_it_is() {
 }
 
 #[test]
-fn a_socket_that_was_there_before_is_served_and_left() {
+fn an_inherited_socket_is_served_and_not_removed() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let listener = UnixListener::bind(w.socket()).unwrap();
     for _ in 0..2 {
         thread::scope(|scope| {
-            // It asks before there is a daemon.
+            // It connects before there is a daemon.
             let asking = scope.spawn(|| w.ctl(&["status", "--json"]));
             let daemon = w.socket_activated_daemon(&listener);
             let status = asking.join().unwrap();
@@ -54,7 +54,7 @@ fn a_socket_that_was_there_before_is_served_and_left() {
 }
 
 #[test]
-fn the_configuration_is_read_again_and_figures_are_shown() {
+fn the_configuration_is_reloaded_and_metrics_are_served() {
     let w = Workplace::new();
     let config = w.path("sdtrtd.toml");
     let configure = |quota: &str| {
@@ -83,11 +83,11 @@ fn the_configuration_is_read_again_and_figures_are_shown() {
     assert!(answer.contains("\nsdtrtd_queue 0\n"), "{answer}");
 }
 
-/// What systemd itself says of the units. Machines without it have no use for them either.
+/// systemd's own verdict on the units. Machines without systemd do not need them.
 #[test]
-fn the_units_are_valid_and_locked_up() {
+fn the_units_are_valid_and_sandboxed() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("left out: there is no systemd-analyze");
+        eprintln!("skipped: systemd-analyze is missing");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ fn the_units_are_valid_and_locked_up() {
     for manager in ["user", "system"] {
         for unit in ["sdtrtd.service", "sdtrtd.socket"] {
             let text = fs::read_to_string(units.join(manager).join(unit)).unwrap();
-            // The programs need not be installed, nor the manual.
+            // Neither the programs nor the manual need be installed.
             let text = text.replace("%h/.local/bin/sdtrtd", "/bin/true");
             let text = text.replace("%h/.local/bin/sdtrtctl", "/bin/true");
             let text = text.replace("/usr/bin/sdtrtctl", "/bin/true");

@@ -1,4 +1,4 @@
-//! A file is read once it has stopped changing, and not before.
+//! A file is read only once it has stopped changing.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -31,7 +31,7 @@ fn a_copy_that_pauses_is_not_read_until_it_is_closed() {
         let path = w.model("copying.safetensors");
         watching.until("it is seen", |seen| seen.at(&path).is_some());
 
-        // Another file comes later and is done with first, twice: several settle times go by.
+        // Another file is written and read meanwhile, twice: several settle times pass.
         for seed in [7, 8] {
             let other = w.write_checkpoint(format!("{seed}.safetensors"), seed);
             watching.until("the other is read", |seen| {
@@ -49,7 +49,7 @@ fn a_copy_that_pauses_is_not_read_until_it_is_closed() {
 }
 
 #[test]
-fn an_unfinished_download_is_not_even_seen() {
+fn an_unfinished_download_is_ignored() {
     let w = Workplace::new();
     let _daemon = w.daemon();
     let whole = w.path("whole");

@@ -1,6 +1,6 @@
-//! From a home with a web UI in it to a configuration.
+//! `sdtrtctl setup`: from a home with a web UI to a configuration.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where its surroundings fail")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ fn a_web_ui_is_found_and_its_models_are_proposed() {
         let program = w.sdtrtd().get_program().to_owned();
         let program = std::path::Path::new(&program).with_file_name("sdtrtctl");
         let mut command = Command::new(program);
-        // Without systemctl nothing is started.
+        // Without systemctl, no service is started.
         command.env_clear().env("HOME", w.path("")).arg("setup").stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
@@ -37,7 +37,7 @@ fn a_web_ui_is_found_and_its_models_are_proposed() {
     let file = w.path(".config/sdtrt/sdtrtd.toml");
     assert!(!file.exists());
 
-    // The models proposed; no download.
+    // Accepts the proposed models and declines the download.
     let done = setup("\nn\n");
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert!(text(&done).contains("sdtrtd.toml was written"), "{done:?}");

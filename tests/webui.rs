@@ -1,4 +1,4 @@
-//! The index of the web UI's NVIDIA extension, when checkpoints move.
+//! The index of the web UI's NVIDIA extension is updated when checkpoints move.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
@@ -39,13 +39,13 @@ impl WebUi {
         fs::read_to_string(self.w.model("Unet-trt/model.json")).unwrap()
     }
 
-    /// The names under which an engine is listed.
+    /// The names that an engine is listed under.
     fn names(&self) -> Vec<String> {
         let index: Value = serde_json::from_str(&self.read()).unwrap();
         index["cc89"].as_object().unwrap().keys().cloned().collect()
     }
 
-    /// Starts the daemon, which keeps the index or only looks.
+    /// Starts the daemon, which updates the index or only reads it.
     fn daemon(&self, keep: bool) -> Daemon {
         let config = self.w.path("sdtrtd.toml");
         fs::write(&config, format!("keep_model_json = {keep}")).unwrap();
@@ -54,7 +54,7 @@ impl WebUi {
         self.w.daemon_with(&[&arguments[..], &[nothing_to_build_with.to_str().unwrap()]].concat())
     }
 
-    /// What `webui status` says of the one index, once all files are known.
+    /// Returns the entry of the only index in `webui status`, once all files are identified.
     fn status(&self) -> Value {
         self.w.settled_list();
         let mut indexes = self.w.ctl(&["webui", "status", "--json"]).json();
@@ -67,7 +67,7 @@ fn engines_of_the_extension_follow_their_checkpoint() {
     let webui = WebUi::new();
     let daemon = webui.daemon(true);
     assert_eq!(webui.status()["changes"], json!([]));
-    assert_eq!(webui.read(), webui.listed, "not touched while it is right");
+    assert_eq!(webui.read(), webui.listed, "not written while it is correct");
 
     let moved = webui.w.model("Stable-diffusion/sub/b.safetensors");
     fs::create_dir(moved.parent().unwrap()).unwrap();
@@ -91,7 +91,7 @@ fn engines_of_the_extension_follow_their_checkpoint() {
     webui.write(&webui.listed);
     let _daemon = webui.daemon(true);
     webui.status();
-    assert_eq!(webui.names(), ["b", "sub_b"], "whose engine it is was not forgotten");
+    assert_eq!(webui.names(), ["b", "sub_b"], "the engine's checkpoint is still known");
 
     fs::remove_file(webui.w.model(format!("Unet-trt/{ENGINE}"))).unwrap();
     webui.status();
@@ -99,7 +99,7 @@ fn engines_of_the_extension_follow_their_checkpoint() {
 }
 
 #[test]
-fn nothing_is_written_unless_it_is_turned_on() {
+fn nothing_is_written_unless_enabled() {
     let webui = WebUi::new();
     let _daemon = webui.daemon(false);
     webui.status();
@@ -111,7 +111,7 @@ fn nothing_is_written_unless_it_is_turned_on() {
 }
 
 #[test]
-fn a_name_that_an_unread_file_may_share_tells_nobody_apart() {
+fn a_name_that_an_unread_file_may_share_is_ambiguous() {
     let webui = WebUi::new();
     let one = webui.w.model("Stable-diffusion/one/a.safetensors");
     fs::create_dir(one.parent().unwrap()).unwrap();

@@ -15,18 +15,18 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it says that it is ready, as it says to systemd.
+    /// Starts it and waits until it notifies systemd that it is ready.
     pub(crate) fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
         Self::run(workplace, workplace.sdtrtd(), arguments)
     }
 
-    /// Starts `command` and waits until it says that it is ready.
+    /// Starts `command` and waits until it notifies systemd that it is ready.
     pub(crate) fn run(workplace: &Workplace, mut command: Command, arguments: &[&str]) -> Self {
         let notices = Notices::listen(&workplace.path("notify"));
         let log =
             File::options().create(true).append(true).open(workplace.path("sdtrtd.log")).unwrap();
         if !arguments.contains(&"--build") {
-            // Whatever else this machine does.
+            // Regardless of other load on this machine.
             command.args(["--build", "always"]);
         }
         let child = command
@@ -40,10 +40,10 @@ impl Daemon {
         daemon
     }
 
-    /// Waits until it tells systemd something that begins like this, and returns all of it.
+    /// Waits for a notification to systemd that starts with `beginning`, and returns all of it.
     ///
     /// # Panics
-    /// When it does not for minutes.
+    /// If there is none for minutes.
     pub fn hear(&mut self, beginning: &str) -> String {
         self.notices.until(beginning)
     }
@@ -53,12 +53,12 @@ impl Daemon {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// Bytes that it has read so far, of files, sockets and all else.
+    /// The bytes that it has read so far, from files, sockets and everything else.
     pub fn bytes_read(&self) -> u64 {
         Process::new(self.pid()).unwrap().io().unwrap().rchar
     }
 
-    /// The worker processes it has.
+    /// The process ids of its workers.
     pub fn workers(&self) -> Vec<i32> {
         let children = all_processes().unwrap().flatten().filter(|process| {
             process.stat().is_ok_and(|stat| stat.ppid == self.pid() && stat.state != 'Z')
@@ -66,24 +66,24 @@ impl Daemon {
         children.map(|process| process.pid()).collect()
     }
 
-    /// Kills a process as nobody can prevent.
+    /// Kills a process with SIGKILL.
     pub fn kill(pid: i32) {
         // It may have ended by itself meanwhile.
         let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
     }
 
-    /// Asks it to stop, as systemd does, and returns its exit code.
+    /// Sends SIGTERM, as systemd does, and returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.terminate();
         self.child.wait().unwrap().code()
     }
 
-    /// Asks it to stop, as systemd does.
+    /// Sends SIGTERM, as systemd does.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.pid()).unwrap(), signal).unwrap();
     }

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::Workplace;
 
 impl Workplace {
-    /// Puts an engine of the golden SD 1.x checkpoint into the data folder as an earlier release
-    /// might have left it. `key` is repeated to the length of one. No daemon may be running.
+    /// Puts an engine of the golden SD 1.x checkpoint into the data folder in the form of an earlier release.
+    /// `key` is repeated to the length of a key. No daemon may be running.
     pub fn put_engine(&self, key: &str, unet_id: &str, bytes: u64) -> PathBuf {
         let key = key.repeat(64 / key.len());
         let engines = self.data().join("engines");

@@ -1,4 +1,4 @@
-//! Runs the real programs on folders of their own, as a user would.
+//! Runs the real programs in temporary folders, as a user would.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is test code")]
 
 mod daemon;

@@ -8,11 +8,11 @@ use std::{
 
 use crate::workplace::PATIENCE_S;
 
-/// Ends the thread that listens.
+/// Ends the listening thread.
 const END: &[u8] = b"END";
 
-/// What a daemon tells its service manager. It is read at once, as systemd does: a full socket would
-/// hold the daemon up.
+/// The daemon's notifications to its service manager. They are read at once, as by systemd: a full socket
+/// would block the daemon.
 pub(crate) struct Notices {
     pub(crate) path: PathBuf,
     heard: Receiver<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Listens at `path`; an earlier daemon may have spoken there.
+    /// Listens at `path`, where an earlier daemon's socket may be.
     pub(crate) fn listen(path: &Path) -> Self {
         let _ = std::fs::remove_file(path);
         let socket = UnixDatagram::bind(path).unwrap();
@@ -38,7 +38,7 @@ impl Notices {
         Self { path: path.to_owned(), heard, kept: Vec::new() }
     }
 
-    /// The next message that begins like this; others stay to be asked for.
+    /// Returns the next message that starts with `beginning`; others are kept for later calls.
     pub(crate) fn until(&mut self, beginning: &str) -> String {
         let end = Instant::now() + Duration::from_secs(PATIENCE_S);
         loop {
@@ -48,7 +48,7 @@ impl Notices {
             let left = end.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left) {
                 Ok(message) => self.kept.push(message),
-                Err(_) => panic!("not told {beginning}, but {:?}; see sdtrtd.log", self.kept),
+                Err(_) => panic!("no {beginning} among {:?}; see sdtrtd.log", self.kept),
             }
         }
     }
@@ -57,7 +57,7 @@ impl Notices {
 impl Drop for Notices {
     fn drop(&mut self) {
         let end = UnixDatagram::unbound().and_then(|socket| socket.send_to(END, &self.path));
-        // The test's folder may be gone, and with it all that could be heard.
+        // The test's folder, and the socket in it, may be deleted already.
         let _ = end;
     }
 }

@@ -5,7 +5,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// The folder of `sdtrtd`, `sdtrtctl` and `sdtrt-worker`, built as they are now and like the tests themselves.
+/// Returns the folder of `sdtrtd`, `sdtrtctl` and `sdtrt-worker`, built from the current sources with the
+/// tests' profile.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

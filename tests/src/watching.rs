@@ -10,7 +10,7 @@ use protocol::{Building, Checkpoint, Client, EntryKey, Event, Overview};
 
 use crate::workplace::PATIENCE_S;
 
-/// The daemon's state, kept up by its events.
+/// The daemon's state, kept up to date by its events.
 pub struct Watching {
     events: Receiver<Event>,
     overview: Overview,
@@ -32,10 +32,10 @@ impl Watching {
         watching
     }
 
-    /// Takes events in until `reached`.
+    /// Applies events until `reached`.
     ///
     /// # Panics
-    /// When the events end, or nothing happens for minutes.
+    /// If the events end, or nothing happens for minutes.
     pub fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
         while !reached(self) {
             self.take_in(what);
@@ -54,12 +54,12 @@ impl Watching {
         &self.overview.checkpoints
     }
 
-    /// The first job under way.
+    /// The first running job.
     pub fn building(&self) -> Option<&Building> {
         self.overview.building().first()
     }
 
-    /// The entry that lies at `path`.
+    /// The entry with a location at `path`.
     pub fn at(&self, path: &Path) -> Option<&Checkpoint> {
         let path = path.to_string_lossy();
         self.checkpoints().values().find(|c| c.locations.iter().any(|location| *location == path))

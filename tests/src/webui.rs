@@ -8,14 +8,14 @@ use std::{
     thread,
 };
 
-/// What the REST API of AUTOMATIC1111's web UI says of its work.
+/// A stand-in for the progress endpoint of AUTOMATIC1111's REST API.
 pub struct WebUi {
     url: String,
     job_count: Arc<AtomicI64>,
 }
 
 impl WebUi {
-    /// One that has so many jobs.
+    /// Starts one with this many jobs.
     pub fn with_jobs(count: i64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -23,19 +23,19 @@ impl WebUi {
         let jobs = job_count.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                // A daemon that is killed hangs up at any time.
+                // A killed daemon may disconnect at any time.
                 let _ = answer(stream.unwrap(), jobs.load(Ordering::SeqCst));
             }
         });
         Self { url, job_count }
     }
 
-    /// Where it answers.
+    /// Its URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// From now on it has so many jobs.
+    /// Changes the number of jobs.
     pub fn set_jobs(&self, count: i64) {
         self.job_count.store(count, Ordering::SeqCst);
     }

@@ -17,30 +17,30 @@ use tempfile::TempDir;
 
 use crate::{Daemon, Watching, programs};
 
-/// How long a command may wait for the daemon; far more than anything here takes.
+/// How long a command may wait for the daemon, in seconds: far longer than anything here takes.
 pub(crate) const PATIENCE_S: u64 = 240;
 
-/// A models folder, a data folder and a socket of one test's own.
+/// A test's own models folder, data folder and socket.
 pub struct Workplace {
     dir: TempDir,
 }
 
-/// How a command ended.
+/// A command's result.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its exit code.
+    /// The exit code.
     pub code: i32,
-    /// What it printed.
+    /// Standard output.
     pub stdout: String,
-    /// What it complained.
+    /// Standard error.
     pub stderr: String,
 }
 
 impl Answer {
-    /// What it printed, as JSON.
+    /// Parses standard output as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// If it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -53,7 +53,7 @@ impl Default for Workplace {
 }
 
 impl Workplace {
-    /// With an empty models folder.
+    /// Makes a workplace with an empty models folder.
     pub fn new() -> Self {
         let workplace = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(workplace.models()).unwrap();
@@ -61,7 +61,7 @@ impl Workplace {
         workplace
     }
 
-    /// Something in this workplace.
+    /// A path in this workplace.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -71,7 +71,7 @@ impl Workplace {
         self.path("models")
     }
 
-    /// A file in the models folder.
+    /// A path in the models folder.
     pub fn model(&self, name: impl AsRef<Path>) -> PathBuf {
         self.models().join(name)
     }
@@ -86,8 +86,8 @@ impl Workplace {
         self.path("socket")
     }
 
-    /// Writes the golden SD 1.x checkpoint with its weights drawn from `seed`; as a torch file if
-    /// the name ends in `.ckpt`.
+    /// Writes the golden SD 1.x checkpoint with weights from `seed`; as a torch file if the name ends in
+    /// `.ckpt`.
     pub fn write_checkpoint(&self, name: impl AsRef<Path>, seed: u64) -> PathBuf {
         let path = self.model(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -95,12 +95,12 @@ impl Workplace {
         path
     }
 
-    /// Starts the daemon without TensorRT: what it learns of files is all there is to see.
+    /// Starts the daemon without TensorRT: it only identifies files.
     pub fn daemon(&self) -> Daemon {
         self.idle_daemon_with(&[])
     }
 
-    /// As [`Self::daemon`], with more arguments.
+    /// Starts the daemon without TensorRT and with more arguments.
     pub fn idle_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let no_runtime = self.path("no-runtime");
         self.daemon_with(&[&["--tensorrt-dir", no_runtime.to_str().unwrap()], arguments].concat())
@@ -109,18 +109,18 @@ impl Workplace {
     /// Starts the daemon with the real TensorRT-RTX.
     ///
     /// # Panics
-    /// When the tests were not told where it is.
+    /// If `SDTRT_TEST_RUNTIME` is not set.
     pub fn building_daemon(&self) -> Daemon {
         self.building_daemon_with(&["--compute-capability", "8.9"])
     }
 
-    /// As [`Self::building_daemon`], with other arguments.
+    /// Starts the daemon with the real TensorRT-RTX and more arguments.
     ///
     /// # Panics
-    /// When the tests were not told where TensorRT-RTX is.
+    /// If `SDTRT_TEST_RUNTIME` is not set.
     pub fn building_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let runtime = env::var("SDTRT_TEST_RUNTIME")
-            .expect("SDTRT_TEST_RUNTIME names no TensorRT-RTX folder; run `cargo xtask test`");
+            .expect("SDTRT_TEST_RUNTIME is not set: run `cargo xtask test`");
         let baked = ["--tensorrt-dir", runtime.as_str(), "--engines", "baked"];
         self.daemon_with(&[&baked, arguments].concat())
     }
@@ -130,13 +130,13 @@ impl Workplace {
         Daemon::start(self, arguments)
     }
 
-    /// Starts a command line of [`Self::sdtrtd`] with more arguments.
+    /// Starts [`Self::sdtrtd`]'s command with more arguments.
     pub fn run(&self, command: Command, arguments: &[&str]) -> Daemon {
         Daemon::run(self, command, arguments)
     }
 
-    /// Starts the daemon without TensorRT on a socket that listens already, as systemd does: it is
-    /// file descriptor 3, and `LISTEN_PID` names the process that it is meant for.
+    /// Starts the daemon without TensorRT on a listening socket, as systemd does: it is file descriptor 3,
+    /// and `LISTEN_PID` names the process that it is for.
     pub fn socket_activated_daemon(&self, listener: &UnixListener) -> Daemon {
         let daemon = self.sdtrtd();
         let mut command = Command::new("/bin/sh");
@@ -151,14 +151,14 @@ impl Workplace {
         Daemon::run(self, command, &["--tensorrt-dir", no_runtime.to_str().unwrap()])
     }
 
-    /// A command line of `sdtrtd` on this workplace.
+    /// Returns a command that starts `sdtrtd` in this workplace.
     pub fn sdtrtd(&self) -> Command {
         let mut command = Command::new(programs::folder().join("sdtrtd"));
         command
             .env_clear()
             .env("HOME", self.dir.path())
             .env("RUST_LOG", "info,sled=warn")
-            // Nothing is built beside what a test is about.
+            // Nothing is built besides what a test is about.
             .env("SDTRT_FIXED_ENGINES", "0")
             .arg("--models-dir")
             .arg(self.models())
@@ -171,7 +171,7 @@ impl Workplace {
         command
     }
 
-    /// Runs `sdtrtctl` on this workplace.
+    /// Runs `sdtrtctl` in this workplace.
     pub fn ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Answer {
         let output = Command::new(programs::folder().join("sdtrtctl"))
             .env_clear()
@@ -188,23 +188,22 @@ impl Workplace {
         }
     }
 
-    /// Everything that `list` shows.
+    /// Returns all entries of `list`.
     pub fn list(&self) -> Vec<Checkpoint> {
         let answer = self.ctl(&["list", "--json"]);
         serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
     }
 
-    /// Everything that `list` shows once nothing is left to do, or once what is left waits for a
-    /// TensorRT that is not there.
+    /// Returns all entries of `list` once nothing is left to do, except what waits for a missing TensorRT.
     pub fn settled_list(&self) -> Vec<Checkpoint> {
         self.ctl(&["wait", "--timeout", &PATIENCE_S.to_string()]);
         self.list()
     }
 
-    /// The only entry that `list` shows once nothing is left to do.
+    /// Returns the only entry of `list` once nothing is left to do.
     ///
     /// # Panics
-    /// When there is none or more than one.
+    /// If there is none, or more than one.
     pub fn only(&self) -> Checkpoint {
         let mut list = self.settled_list();
         assert_eq!(list.len(), 1, "{list:#?}");
@@ -214,7 +213,7 @@ impl Workplace {
     /// Waits until all engines are built.
     ///
     /// # Panics
-    /// When one is not.
+    /// If one can't be built.
     pub fn wait(&self) {
         let answer = self.ctl(&["wait", "--timeout", &PATIENCE_S.to_string()]);
         assert_eq!(answer.code, 0, "{answer:?}");
@@ -225,7 +224,7 @@ impl Workplace {
         Watching::new(&self.socket())
     }
 
-    /// A bare connection to the daemon.
+    /// Connects to the daemon's socket.
     pub fn connect(&self) -> UnixStream {
         UnixStream::connect(self.socket()).unwrap()
     }

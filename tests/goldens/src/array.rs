@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// An f32 tensor, row-major.
+/// An fp32 array, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// Dimensions, outermost first.
@@ -12,8 +12,8 @@ pub struct Array {
 }
 
 impl Array {
-    /// ‖self − expected‖ / ‖expected‖, computed in f64; infinite where the shapes differ, and NaN
-    /// where either has a NaN, so that no comparison with a tolerance passes.
+    /// ‖self − expected‖ / ‖expected‖, computed in f64; infinite if the shapes differ, and NaN if either has
+    /// a NaN, so that it is within no tolerance.
     #[must_use]
     pub fn relative_error(&self, expected: &Self) -> f64 {
         if self.shape != expected.shape {
@@ -26,7 +26,7 @@ impl Array {
         difference / norm(&mut expected.values.iter().map(|v| f64::from(*v)))
     }
 
-    /// Every so many rows and columns of planes that are its last two dimensions, from the first on.
+    /// Every `step`-th row and column of its last two dimensions, starting with the first.
     pub(crate) fn every(&self, step: usize) -> Self {
         let [.., height, width] = self.shape[..] else { return self.clone() };
         let rows = self.values.chunks(width).enumerate();

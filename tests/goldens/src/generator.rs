@@ -1,4 +1,4 @@
-//! The counter-based generator that every value comes from.
+//! The counter-based generator of all values.
 
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -8,14 +8,14 @@ use crate::manifest::Dtype;
 /// Values converted at a time: small enough for the first-level cache.
 const CHUNK: usize = 2048;
 
-/// A stream of uniform values in [−1, 1), any of which can be computed by itself.
+/// A stream of uniform values in [−1, 1), each of which can be computed on its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Stream {
     state: u64,
 }
 
 impl Stream {
-    /// The stream of a seed and a name: its state is FNV-1a 64 of `SEED:NAME`.
+    /// Makes the stream of a seed and a name: its state is FNV-1a 64 of `SEED:NAME`.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
         let state =
             format!("{seed}:{name}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
@@ -24,8 +24,8 @@ impl Stream {
         Self { state }
     }
 
-    /// The value at `index`, counted from 0: splitmix64's finalizer, of which the top 24 bits are
-    /// used so that each value is exact in f32.
+    /// The value at `index`, counted from 0: the top 24 bits of splitmix64's finalizer, so that each value is
+    /// exact in f32.
     fn value(self, index: u64) -> f32 {
         let step = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state.wrapping_add(step);
@@ -35,21 +35,21 @@ impl Stream {
         (z >> 40) as f32 * (1.0 / 8_388_608.0) - 1.0
     }
 
-    /// Fills `values` from `first` on, scaled.
+    /// Fills `values` with the scaled values from `first` on.
     fn fill(self, first: usize, scale: Scale, values: &mut [f32]) {
         for (index, value) in (first as u64..).zip(values) {
             *value = self.value(index) * scale.factor + scale.shift;
         }
     }
 
-    /// The first `count` values, scaled.
+    /// Returns the first `count` values, scaled.
     pub(crate) fn values(self, count: usize, scale: Scale) -> Vec<f32> {
         let mut values = vec![0.0; count];
         self.fill(0, scale, &mut values);
         values
     }
 
-    /// The first `count` values, scaled, rounded to `dtype`, little-endian.
+    /// Returns the first `count` values, scaled and rounded to `dtype`, little-endian.
     pub(crate) fn bytes(self, count: usize, scale: Scale, dtype: Dtype) -> Vec<u8> {
         let mut bytes = vec![0; count * dtype.size()];
         bytes.par_chunks_mut(CHUNK * dtype.size()).enumerate().for_each(|(chunk, bytes)| {
@@ -62,7 +62,7 @@ impl Stream {
     }
 }
 
-/// What a value of a stream is multiplied by, and what is added then; each an f32 operation.
+/// A factor and a shift that are applied to each value, in f32.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     factor: f32,
@@ -70,12 +70,12 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// Of a model's inputs: unit variance.
+    /// For a model's inputs: unit variance.
     pub(crate) fn input() -> Self {
         Self::factor(3f64.sqrt() as f32)
     }
 
-    /// Of a weight: matrices and kernels by fan-in, norm weights around 1, biases small.
+    /// For a weight: matrices and kernels scaled by fan-in, norm weights around 1, small biases.
     pub(crate) fn weight(name: &str, shape: &[usize]) -> Self {
         if shape.len() > 1 {
             let fan_in = shape[1..].iter().product::<usize>() as f64;
@@ -87,18 +87,18 @@ impl Scale {
         }
     }
 
-    /// `times` as much, a power of two.
+    /// Multiplies the factor by `times`, a power of two.
     pub(crate) fn times(self, times: f32) -> Self {
         Self { factor: self.factor * times, shift: self.shift * times }
     }
 
     fn factor(factor: f32) -> Self {
-        // Adding a negative zero changes nothing, not even the sign of a zero.
+        // Adding a negative zero changes nothing, not even the sign of zero.
         Self { factor, shift: -0.0 }
     }
 }
 
-/// Rounds `values` to `dtype`, to nearest even, and writes them little-endian.
+/// Rounds `values` to `dtype`, to nearest even, and encodes them little-endian.
 fn encode(values: &[f32], dtype: Dtype, bytes: &mut [u8]) {
     match dtype {
         Dtype::F32 => {

@@ -1,10 +1,10 @@
 //! Golden checkpoints, generated from small manifests.
 //!
-//! A manifest of a few kilobytes stands for a whole checkpoint: it holds the seed, the names and
-//! shapes of the tensors and the inputs' shapes, and every value comes from a counter-based
-//! generator. Beside the manifests in `tests/fixtures` lie the outputs of the original UNet code
-//! on those checkpoints, computed in fp32: `expected.safetensors`. Some cases have latents that are hard for fp16 (`hard`), and some
-//! checkpoints attention whose scores pass its range (`overflow`, `overflow-scaled`).
+//! A manifest of a few kilobytes describes a whole checkpoint: it has the seed, the names and shapes of the
+//! tensors and the inputs' shapes, and a counter-based generator computes every value.
+//! `expected.safetensors`, beside the manifests in `tests/fixtures`, has the outputs of the original UNet
+//! code on these checkpoints, computed in fp32. Some cases have latents that are hard for fp16 (`hard`), and
+//! in some checkpoints the scores of attention overflow it (`overflow`, `overflow-scaled`).
 
 mod array;
 mod full_size;

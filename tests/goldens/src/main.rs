@@ -1,4 +1,4 @@
-//! Writes a golden checkpoint to a file, for use by hand.
+//! Writes a golden checkpoint to a file, for manual tests.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use goldens::{Manifest, full_size_sd15, full_size_sdxl};
 /// Write a golden checkpoint: `goldens sd1 FILE`, or `goldens --full-size sd15 FILE`.
 #[derive(Parser)]
 struct Arguments {
-    /// A manifest of tests/fixtures, such as sd1 or ssd-1b, or with --full-size: sd15, sdxl.
+    /// A manifest in tests/fixtures, such as sd1 or ssd-1b; with --full-size, sd15 or sdxl.
     name: String,
-    /// The file to write; as torch writes it if its name ends in .ckpt.
+    /// The file to write: a torch file if its name ends in .ckpt, otherwise safetensors.
     file: PathBuf,
-    /// As big as a real checkpoint.
+    /// Write a checkpoint with the shapes of a real one.
     #[arg(long)]
     full_size: bool,
-    /// Another seed: other weights in the same shapes.
+    /// Use another seed: other weights in the same shapes.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let manifest = match (arguments.full_size, arguments.name.as_str()) {
         (true, "sd15") => full_size_sd15(seed.unwrap_or(0)),
         (true, "sdxl") => full_size_sdxl(seed.unwrap_or(0)),
-        (true, other) => bail!("no full-size checkpoint {other}: sd15 and sdxl are known"),
+        (true, other) => bail!("no full-size checkpoint {other}: expected sd15 or sdxl"),
         (false, name) => match (Manifest::load(name)?, seed) {
             (manifest, Some(seed)) => manifest.reseed(seed),
             (manifest, None) => manifest,

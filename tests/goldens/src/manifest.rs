@@ -1,4 +1,4 @@
-//! What stands for a checkpoint.
+//! The description of a golden checkpoint.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::array::{Array, Case};
 use crate::generator::{Scale, Stream};
 use crate::sample::Sample;
 
-/// Type of the stored weights.
+/// The type of the stored weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Dtype {
     /// IEEE 754 binary16.
@@ -25,7 +25,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Bytes per element.
     #[must_use]
     pub fn size(self) -> usize {
         match self {
@@ -34,7 +34,7 @@ impl Dtype {
         }
     }
 
-    /// As safetensors calls it.
+    /// The name in safetensors files.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Dtype {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TensorSpec(pub String, pub Vec<usize>);
 
-/// A case's input: a shape to fill from the generator, or the values themselves (`timesteps`).
+/// A case's input: a shape that the generator fills, or the values themselves (`timesteps`).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Input {
@@ -57,35 +57,33 @@ enum Input {
     Values(Vec<f32>),
 }
 
-/// Stands for a checkpoint: from it come the file, the inputs of a few calls and, for the stored
-/// ones, the outputs to expect.
+/// Describes a checkpoint, the inputs of a few calls and, for the stored ones, the expected outputs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Manifest {
-    /// Name, as of the fixture.
+    /// The name of the fixture.
     pub name: String,
-    /// Seed of the generator; the weights and the inputs both depend on it.
+    /// The generator's seed, for both weights and inputs.
     pub seed: u64,
-    /// Type of the stored weights.
+    /// The type of the stored weights.
     pub dtype: Dtype,
-    /// The tensors, in name order in the stored manifests.
+    /// The tensors; sorted by name in the stored manifests.
     pub tensors: Vec<TensorSpec>,
-    /// SHA-256 (hex) of all tensors' bytes in name order, where it is known.
+    /// SHA-256 (hex) of all tensors' bytes in name order, if known.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// What tensors are multiplied by beside what the generator has for all: powers of two, by the ends
-    /// of their names.
+    /// Additional factors for some tensors: powers of two, by the suffix of their names.
     #[serde(default)]
     factors: BTreeMap<String, f32>,
     #[serde(default)]
     cases: Vec<CaseSpec>,
 }
 
-/// A case: its inputs, what its latents are like, and which part of its output is kept.
+/// A case: its inputs, the kind of its latents, and the stored part of its output.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct CaseSpec {
-    /// Of `sample`; without it, noise.
+    /// The kind of `sample`; noise if absent.
     input: Option<Sample>,
-    /// Every so many rows and columns of the output are in the fixture.
+    /// The fixture has every `every`-th row and column of the output.
     every: Option<usize>,
     #[serde(flatten)]
     inputs: BTreeMap<String, Input>,
@@ -94,7 +92,7 @@ struct CaseSpec {
 /// Names of the stored manifests, sorted.
 ///
 /// # Errors
-/// When the folder of fixtures cannot be listed.
+/// If the folder of fixtures can't be listed.
 pub fn names() -> Result<Vec<String>> {
     let folder = fixtures();
     let mut names = Vec::new();
@@ -112,7 +110,7 @@ impl Manifest {
     /// Reads a stored manifest, one of [`names`].
     ///
     /// # Errors
-    /// When there is none of that name, or it cannot be read.
+    /// If there is none of that name, or it can't be read.
     pub fn load(name: &str) -> Result<Self> {
         let path = fixtures().join(format!("{name}.json"));
         let text = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -131,7 +129,7 @@ impl Manifest {
         }
     }
 
-    /// The same tensors with other values. The hash and the outputs to expect no longer hold.
+    /// Returns the same tensors with other values, for which the hash and the expected outputs do not hold.
     #[must_use]
     pub fn reseed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -139,14 +137,14 @@ impl Manifest {
         self
     }
 
-    /// How many values the tensors have whose names begin with `prefix`.
+    /// The number of values in the tensors whose names start with `prefix`.
     #[must_use]
     pub fn parameters(&self, prefix: &str) -> u64 {
         let ours = self.tensors.iter().filter(|t| t.0.starts_with(prefix));
         ours.map(|t| t.1.iter().product::<usize>() as u64).sum()
     }
 
-    /// The inputs of each case, filled as the generator says.
+    /// Returns the inputs of each case, filled by the generator.
     #[must_use]
     pub fn inputs(&self) -> Vec<Case> {
         let cases = self.cases.iter().enumerate();
@@ -156,7 +154,7 @@ impl Manifest {
     fn case(&self, index: usize, case: &CaseSpec) -> Case {
         let filled = case.inputs.iter().map(|(name, input)| {
             let array = match input {
-                // Whole numbers, such as `[981, 37]`, read as a shape too.
+                // Integers, such as `[981, 37]`, parse as a shape too.
                 Input::Shape(values) if name == "timesteps" => {
                     timesteps(values.iter().map(|v| *v as f32).collect())
                 }
@@ -171,7 +169,7 @@ impl Manifest {
         filled.collect()
     }
 
-    /// The input `name` of case `index` in any shape, from the generator.
+    /// Returns the input `name` of case `index` in any shape, from the generator.
     #[must_use]
     pub fn input(&self, index: usize, name: &str, shape: &[usize]) -> Array {
         let stream = Stream::new(self.seed, &format!("case.{index}.{name}"));
@@ -186,13 +184,14 @@ impl Manifest {
         Array { shape: shape.to_vec(), values: sample.values(&noise, shape) }
     }
 
-    /// What the tensor `name` is multiplied by beside what the generator has for all.
+    /// The additional factor of the tensor `name`.
     pub(crate) fn factor(&self, name: &str) -> f32 {
         let ours = self.factors.iter().filter(|(end, _)| name.ends_with(*end));
         ours.map(|(_, factor)| factor).product()
     }
 
-    /// The part of case `index`'s output [batch, channels, height, width] that [`Manifest::expected`] has.
+    /// Returns the part of case `index`'s output [batch, channels, height, width] that [`Manifest::expected`]
+    /// has.
     #[must_use]
     pub fn kept(&self, index: usize, latent: Array) -> Array {
         match self.cases[index].every {
@@ -201,11 +200,11 @@ impl Manifest {
         }
     }
 
-    /// The `latent` to expect of each case, of the stored manifest of this name: all of it, or the part that
+    /// Returns the expected `latent` of each case of a stored manifest: all of it, or the part that
     /// [`Manifest::kept`] keeps.
     ///
     /// # Errors
-    /// When the fixture cannot be read or lacks a case.
+    /// If the fixture can't be read or lacks a case.
     pub fn expected(&self) -> Result<Vec<Array>> {
         let path = fixtures().join("expected.safetensors");
         let bytes = fs::read(&path).with_context(|| path.display().to_string())?;

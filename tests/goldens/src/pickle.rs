@@ -1,13 +1,13 @@
-//! Pickles as torch writes them: what a `.ckpt` file says about its tensors.
+//! Pickles in torch's form: the description of the tensors in a `.ckpt` file.
 
-/// What can be pickled.
+/// A value to pickle.
 #[derive(Clone, Debug)]
 pub enum Node {
     /// `None`.
     None,
     /// `True` or `False`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A string.
     Text(String),
@@ -19,11 +19,11 @@ pub enum Node {
     Dict(Vec<(Node, Node)>),
     /// Module and name.
     Global(&'static str, &'static str),
-    /// What is called, and its arguments.
+    /// A callable and its arguments.
     Call(Box<Node>, Vec<Node>),
     /// A persistent id.
     Persistent(Box<Node>),
-    /// An object, some items, and a state.
+    /// An object, its items and its state.
     Built(Box<Node>, Vec<(Node, Node)>, Box<Node>),
 }
 
@@ -119,7 +119,7 @@ fn class(dtype: &str) -> &'static str {
     }
 }
 
-/// The `count` elements of the archive's entry `data/KEY`; `dtype` as safetensors calls it.
+/// A storage of `count` elements in the archive's entry `data/KEY`; `dtype` is a safetensors name.
 pub fn storage(dtype: &str, key: &str, count: u64) -> Node {
     Node::Persistent(Box::new(Node::Tuple(vec![
         text("storage"),
@@ -130,12 +130,12 @@ pub fn storage(dtype: &str, key: &str, count: u64) -> Node {
     ])))
 }
 
-/// A tuple of numbers.
+/// A tuple of integers.
 pub fn numbers(numbers: &[u64]) -> Node {
     Node::Tuple(numbers.iter().map(|number| Node::Int(*number as i64)).collect())
 }
 
-/// Those of a tensor whose elements follow each other.
+/// The strides of a contiguous tensor.
 fn strides(shape: &[u64]) -> Vec<u64> {
     let mut strides = vec![1; shape.len()];
     for i in (1..shape.len()).rev() {
@@ -158,8 +158,7 @@ pub fn tensor(storage: Node, offset: u64, shape: &[u64], strides: &[u64]) -> Nod
     call("torch._utils", "_rebuild_tensor_v2", arguments)
 }
 
-/// A state dict of tensors given as name, dtype and shape, each in a storage of its own that is
-/// called by its number.
+/// A state dict of tensors, given as name, dtype and shape, each in its own numbered storage.
 pub fn state_dict<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a str, &'a [u64])>) -> Node {
     let items = (0u64..).zip(tensors).map(|(number, (name, dtype, shape))| {
         let storage = storage(dtype, &number.to_string(), shape.iter().product());

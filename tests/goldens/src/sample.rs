@@ -1,35 +1,34 @@
-//! Latents that are harder to compute with than noise, as `bench/samples.py` has them, step for step.
+//! Latents that are harder for fp16 than noise; `bench/samples.py` has the same formulas, step for step.
 
 use half::f16;
 use serde::Deserialize;
 
-/// Pixels between the numbers that [`Sample::Smooth`] goes through.
+/// Pixels between the grid points of [`Sample::Smooth`].
 const CELL: usize = 8;
 
-/// What the latents of a case are like, if not noise.
+/// The kind of a case's latents, if not noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Sample {
-    /// One number for each channel of each image.
+    /// One value per channel of each image.
     Constant,
     /// Channels whose mean is about 100 times their deviation.
     NearlyConstant,
-    /// Constant on the left, noise on the right.
+    /// Constant in the left half, noise in the right half.
     FlatHalves,
-    /// Noise, 2^−7 of the usual size.
+    /// Noise, 2^−7 times the usual magnitude.
     Tiny,
-    /// Noise, 2^6 times the usual size.
+    /// Noise, 2^6 times the usual magnitude.
     Huge,
-    /// Numbers at every eighth pixel, and lines between them.
+    /// Random values at every eighth pixel, interpolated linearly.
     Smooth,
 }
 
-/// Numbers of unit variance for an input's name and a shape.
+/// Returns random values of unit variance for an input's name and shape.
 type Noise<'a> = &'a dyn Fn(&str, &[usize]) -> Vec<f32>;
 
 impl Sample {
-    /// The values of the shape [batch, channels, height, width], row-major, rounded to fp16 as engines
-    /// take them.
+    /// Returns latents of the shape [batch, channels, height, width], row-major, rounded to fp16.
     pub(crate) fn values(self, noise: Noise<'_>, shape: &[usize]) -> Vec<f32> {
         let &[batch, channels, height, width] = shape else {
             panic!("latents have four dimensions: {shape:?}")
@@ -62,7 +61,7 @@ impl Sample {
     }
 }
 
-/// One plane through the numbers of `grid`, whose rows have `columns` of them.
+/// Interpolates `grid`, whose rows have `columns` values, to one plane.
 fn smooth(grid: &[f32], columns: usize, height: usize, width: usize) -> Vec<f32> {
     let share = |at: usize| (at % CELL) as f32 / CELL as f32;
     let line = |a: f32, b: f32, share: f32| a + (b - a) * share;

@@ -1,4 +1,4 @@
-//! Writing a checkpoint's file.
+//! Writes a checkpoint's file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,17 +17,16 @@ use crate::manifest::{Dtype, Manifest, TensorSpec};
 use crate::pickle::{pickle, state_dict};
 
 impl Manifest {
-    /// Generates the checkpoint as a file: as torch writes it where the name ends in `.ckpt`,
-    /// otherwise as safetensors. One tensor at a time is in memory.
+    /// Generates the checkpoint as a torch file if its name ends in `.ckpt`, otherwise as safetensors. Only
+    /// one tensor at a time is in memory.
     ///
     /// # Errors
-    /// When the file cannot be written, or where the manifest gives a hash that the values do
-    /// not have.
+    /// If the file can't be written, or the values do not have the manifest's hash.
     pub fn write_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
         if let Some(wanted) = &self.sha256 {
             let found = self.digest();
             if found != *wanted {
-                bail!("{}: SHA-256 {found}, wanted {wanted}", self.name);
+                bail!("{}: SHA-256 {found}, expected {wanted}", self.name);
             }
         }
         let path = path.as_ref();
@@ -38,13 +37,13 @@ impl Manifest {
             let view = Generated { manifest: self, tensor };
             (tensor.0.as_str(), view)
         });
-        // What torch-based tools expect to find.
+        // torch-based tools expect this.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         safetensors::serialize_to_file(views, Some(metadata), path)?;
         Ok(())
     }
 
-    /// A zip archive of a pickle and, for each tensor, its bytes.
+    /// Writes a zip archive of a pickle and each tensor's bytes.
     fn write_torch(&self, path: &Path) -> Result<()> {
         let shapes: Vec<Vec<u64>> = self
             .tensors
@@ -59,7 +58,7 @@ impl Manifest {
             .map(|(tensor, shape)| (tensor.0.as_str(), dtype, &shape[..]));
         let pickle = pickle(&state_dict(named));
         let mut archive = ZipWriter::new(BufWriter::new(File::create(path)?));
-        // torch aligns each entry for mapping.
+        // torch aligns each entry for memory mapping.
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         let mut add = |name: &str, bytes: &[u8]| -> Result<()> {
             archive.start_file(format!("archive/{name}"), stored.with_alignment(64))?;
@@ -75,7 +74,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// SHA-256 (hex) of all tensors' bytes in name order.
+    /// Returns the SHA-256 (hex) of all tensors' bytes in name order.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut tensors: Vec<_> = self.tensors.iter().collect();
@@ -88,14 +87,14 @@ impl Manifest {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The bytes of one tensor as the file holds them.
+    /// Returns one tensor's bytes as in the file.
     fn bytes(&self, TensorSpec(name, shape): &TensorSpec) -> Vec<u8> {
         let scale = Scale::weight(name, shape).times(self.factor(name));
         Stream::new(self.seed, name).bytes(shape.iter().product(), scale, self.dtype)
     }
 }
 
-/// A tensor that comes into being when its bytes are asked for.
+/// A tensor whose bytes are generated on demand.
 struct Generated<'a> {
     manifest: &'a Manifest,
     tensor: &'a TensorSpec,

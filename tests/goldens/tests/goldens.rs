@@ -1,4 +1,4 @@
-//! The generator agrees with the one that made the fixtures, and the sizes with real models.
+//! The generator agrees with the one that made the fixtures, and full-size checkpoints with real models.
 
 use anyhow::Result;
 use goldens::{Dtype, Manifest, full_size_sd15, full_size_sdxl, names};

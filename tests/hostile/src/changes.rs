@@ -1,17 +1,17 @@
-//! A golden checkpoint's tensors, changed.
+//! Modified tensors of golden checkpoints.
 
 use std::sync::LazyLock;
 
 use goldens::{Manifest, TensorSpec};
 
-/// Read once: a fuzzer calls thousands of times a second.
+/// Read once: a fuzzer calls this thousands of times per second.
 static GOLDENS: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let names = ["sd1", "sd1-inpaint", "sd2", "sdxl", "refiner"];
     names.iter().map(|name| Manifest::load(name).unwrap()).collect()
 });
 
-/// The tensors that the bytes stand for: the first one chooses a golden checkpoint, and each six
-/// that follow are one change: what, to which tensor (two bytes), and how (three).
+/// Decodes the bytes: the first one chooses a golden checkpoint, and each following six are a change: which
+/// one, to which tensor (two bytes), and how (three).
 pub(crate) fn tensors(bytes: &[u8]) -> Vec<(String, Vec<u64>)> {
     let (first, changes) = bytes.split_first().unwrap_or((&0, &[]));
     let golden = &GOLDENS[usize::from(*first) % GOLDENS.len()];
@@ -30,7 +30,7 @@ fn change(tensors: &mut Vec<(String, Vec<u64>)>, what: u8, index: usize, number:
     let Some((name, shape)) = tensors.get_mut(index) else { return };
     match what % 7 {
         0 => drop(tensors.swap_remove(index)),
-        // A block or all blocks of a kind go.
+        // Removes a block, or all blocks of a kind.
         1 => {
             let parts = usize::try_from(number % 8).unwrap_or_default() + 1;
             let start: String = name.split_inclusive('.').take(parts).collect();
@@ -52,7 +52,7 @@ fn change(tensors: &mut Vec<(String, Vec<u64>)>, what: u8, index: usize, number:
                 parts.iter().enumerate().map(|(i, part)| if i == changed { &other } else { *part });
             *name = renamed.collect::<Vec<_>>().join(".");
         }
-        // All widths alike: the architecture stays whole and becomes another.
+        // Changes all equal widths alike, which gives another valid architecture.
         _ => {
             let from = shape.last().copied();
             for (_, shape) in &mut *tensors {

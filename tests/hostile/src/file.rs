@@ -1,4 +1,4 @@
-//! Files in memory, read as checkpoints.
+//! Reads files in memory as checkpoints.
 
 use std::{
     fs::File,
@@ -14,16 +14,16 @@ use unet::{Graph, Precision};
 /// Files up to this size are also hashed.
 const HASHED: u64 = 1 << 20;
 
-/// Most bytes of a file, nearly all of them a hole.
+/// The longest file; nearly all of it is a hole.
 const LONGEST: u64 = 1 << 42;
 
-/// A safetensors file of this header, without data.
+/// A safetensors file with this header and without data.
 pub(crate) fn with_header(header: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header].concat()
 }
 
-/// All that the project does with a file before it builds an engine of it. A file that is said to
-/// be cut short is given the rest as a hole, so that more than its header is looked at.
+/// Does everything that the project does with a file before it builds an engine. If the file is called cut
+/// short, a hole is appended, so that more than its header is tested.
 pub(crate) fn read(content: &[u8]) {
     let mut file = File::from(memfd_create("hostile", MemfdFlags::CLOEXEC).unwrap());
     file.write_all(content).unwrap();

@@ -1,9 +1,9 @@
-//! Any bytes, put where a checkpoint would have its own: into a safetensors header, a pickle, or
-//! the list of a UNet's tensors. Whatever comes of it, nothing may panic or take much memory.
+//! Puts any bytes in place of a checkpoint's own: in a safetensors header, a pickle, or the list of a UNet's
+//! tensors. Nothing may panic or take much memory.
 //!
-//! `fuzz/` makes bytes up, and the tests here give the ones that it kept once more.
+//! `fuzz/` generates such bytes, and the tests here repeat those in its corpus.
 
-// Without fixtures or memory there is nothing to test with.
+// Without fixtures or memory, these tests can't run.
 #![allow(clippy::unwrap_used)]
 
 mod changes;
@@ -16,10 +16,10 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use file::{read, with_header};
 
-/// Bytes of the storage that a made-up pickle may describe.
+/// Bytes of the storage that a pickle may describe.
 const STORAGE: usize = 1 << 16;
 
-/// The bytes as a whole file, and as a header in front of as much data as it asks for.
+/// The bytes as a whole file, and as a header with as much data as it declares.
 pub fn safetensors_header(bytes: &[u8]) {
     read(bytes);
     read(&with_header(bytes));
@@ -28,7 +28,7 @@ pub fn safetensors_header(bytes: &[u8]) {
 /// The bytes as the pickle of a torch file.
 ///
 /// # Panics
-/// When memory can't be written to.
+/// If the file in memory can't be written.
 pub fn pickle(bytes: &[u8]) {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -38,10 +38,10 @@ pub fn pickle(bytes: &[u8]) {
     read(&archive.finish().unwrap().into_inner());
 }
 
-/// The tensors of a golden checkpoint, with the changes to them that the bytes stand for.
+/// A golden checkpoint's tensors, with the changes that the bytes encode.
 ///
 /// # Panics
-/// When the fixtures are not there.
+/// If the fixtures are missing.
 pub fn architecture(bytes: &[u8]) {
     let tensors = changes::tensors(bytes);
     let mut header = serde_json::Map::new();

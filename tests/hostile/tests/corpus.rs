@@ -1,4 +1,4 @@
-//! What the fuzzer kept, once more.
+//! Repeats the fuzzer's corpus.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs::File, io::Read, path::Path};

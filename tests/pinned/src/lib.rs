@@ -1,20 +1,20 @@
-//! Golden files: what is written to disks and wires, byte for byte.
+//! Golden files: bytes on disk and on the wire that must not change.
 //!
-//! Whoever renames a type, a variant or a field in a way that others would notice, breaks a test. Where
-//! the break is meant, the failure names a file with the text to commit instead: keys, formats and
-//! versions then have to tell old from new.
+//! A rename of a type, variant or field that changes them breaks a test. If the change is deliberate, the
+//! failure names a file with the new text to commit; keys, formats and versions must then distinguish old
+//! from new.
 
-// Nothing here is used but in tests.
+// This crate is only used in tests.
 #![allow(clippy::unwrap_used)]
 
 use std::{env, fmt::Debug, fs};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Asserts that `found` is what the golden file `name` holds.
+/// Asserts that `found` equals the golden file `name`.
 ///
 /// # Panics
-/// When it is not.
+/// If it does not.
 pub fn assert_text(name: &str, golden: &str, found: &str) {
     if found == golden {
         return;
@@ -28,14 +28,14 @@ pub fn assert_text(name: &str, golden: &str, found: &str) {
         }
         None => "its end\n".to_owned(),
     };
-    panic!("{name} differs at {place}If that is meant, {} is the new one", aside.display());
+    panic!("{name} differs at {place}If that is deliberate, commit {} instead", aside.display());
 }
 
-/// Asserts that these values are the lines of JSON of the golden file `name`, and that those lines are
-/// read as these values.
+/// Asserts that these values serialize to the lines of the golden file `name`, and that the lines deserialize
+/// to the values.
 ///
 /// # Panics
-/// When one is not.
+/// If any does not.
 pub fn assert_json_lines<T>(name: &str, golden: &str, values: &[T])
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
@@ -47,11 +47,11 @@ where
     }
 }
 
-/// Asserts that every variant of an enum stands in `golden`, as `written` with the variant's name for `?`:
-/// `"?"`, or `"kind":"?"` where a field names it.
+/// Asserts that every variant of an enum occurs in `golden`, in the form of `written` with the variant's name
+/// for `?`: `"?"`, or `"kind":"?"` if a field has it.
 ///
 /// # Panics
-/// When one does not, or `T` is no enum.
+/// If one does not, or `T` is not an enum.
 pub fn assert_variants<T: DeserializeOwned>(golden: &str, written: &str) {
     let unknown = |json: &str| {
         let error = serde_json::from_str::<T>(json).err()?.to_string();
@@ -64,7 +64,7 @@ pub fn assert_variants<T: DeserializeOwned>(golden: &str, written: &str) {
     assert!(!known.is_empty());
     for variant in known {
         let written = written.replace('?', &variant);
-        assert!(golden.contains(&written), "nothing golden has {written}");
+        assert!(golden.contains(&written), "the golden file lacks {written}");
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     const LINES: &str = "\"one\"\n{\"two\":2}\n";
 
     #[test]
-    fn what_is_as_it_was_passes() {
+    fn unchanged_values_pass() {
         assert_json_lines("lines", LINES, &[Plain::One, Plain::Two(2)]);
         assert_variants::<Plain>(LINES, "\"?\"");
         assert_variants::<Tagged>(r#"{"kind":"one"} {"kind":"two","number":1}"#, "\"kind\":\"?\"");
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "lines differs at line 2")]
-    fn another_value_does_not() {
+    fn a_changed_value_fails() {
         assert_json_lines("lines", LINES, &[Plain::One, Plain::Two(3)]);
     }
 
@@ -110,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "nothing golden has \"kind\":\"two\"")]
-    fn a_variant_that_was_forgotten_does_not() {
+    #[should_panic(expected = "the golden file lacks \"kind\":\"two\"")]
+    fn a_missing_variant_fails() {
         assert_variants::<Tagged>(r#"{"kind":"one"}"#, "\"kind\":\"?\"");
     }
 }

@@ -71,7 +71,7 @@ fn each_size_is_tried_with_each_input_and_with_a_full_batch() {
 }
 
 #[test]
-fn the_last_good_size_is_found_by_halving() {
+fn the_last_good_size_is_found_by_bisection() {
     let open = profile([1, 8, 8], [2, 16, 16], [4, 128, 64]);
     for last in [[16, 16], [24, 16], [72, 40], [120, 56]] {
         let allowed = last[0] * last[1];
@@ -89,7 +89,7 @@ fn the_last_good_size_is_found_by_halving() {
 }
 
 #[test]
-fn a_fault_of_any_input_counts_and_is_told() {
+fn a_fault_of_any_input_counts_and_is_named() {
     let open = profile([1, 8, 8], [1, 8, 8], [1, 16, 16]);
     let large = |size: Size| size[0] * size[1] > 64;
     type Wrong = fn(&[f32], f32) -> bool;
@@ -109,7 +109,7 @@ fn a_fault_of_any_input_counts_and_is_told() {
 }
 
 #[test]
-fn what_only_a_full_batch_shows_counts_too() {
+fn a_fault_of_a_full_batch_alone_counts_too() {
     let open = profile([1, 8, 8], [2, 8, 8], [8, 16, 16]);
     let (found, _) =
         reached(&open, ALL, |row, _, batch, [height, _]| is_flat(row) && batch == 8 && height > 8);
@@ -117,7 +117,7 @@ fn what_only_a_full_batch_shows_counts_too() {
 }
 
 #[test]
-fn the_batch_is_as_large_as_there_is_memory_for_and_too_large_a_size_is_left_alone() {
+fn the_batch_is_as_large_as_memory_allows_and_larger_sizes_are_skipped() {
     let open = profile([1, 8, 8], [2, 8, 8], [8, 16, 16]);
     let (found, calls) = reached(&open, 2 * 256, |_, _, _, _| false);
     assert_eq!(found, Reach::All);

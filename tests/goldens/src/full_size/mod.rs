@@ -1,4 +1,4 @@
-//! Checkpoints as big as real ones, with the names and shapes that real ones have.
+//! Checkpoints with the names and shapes of real ones.
 
 mod text;
 mod unet;

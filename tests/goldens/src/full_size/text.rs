@@ -5,7 +5,7 @@ use super::Names;
 const VOCABULARY: usize = 49408;
 const TOKENS: usize = 77;
 
-/// CLIP ViT-L/14's text model, as the transformers library names it: 123,060,480 parameters.
+/// CLIP ViT-L/14's text model with the transformers library's names: 123,060,480 parameters.
 pub(super) fn clip(names: &mut Names, prefix: &str) {
     let (width, layers) = (768, 12);
     let model = format!("{prefix}text_model");
@@ -25,7 +25,7 @@ pub(super) fn clip(names: &mut Names, prefix: &str) {
     names.norm(&format!("{model}.final_layer_norm"), width);
 }
 
-/// OpenCLIP ViT-bigG/14's text model, as OpenCLIP names it: 694,659,841 parameters.
+/// OpenCLIP ViT-bigG/14's text model with OpenCLIP's names: 694,659,841 parameters.
 pub(super) fn open_clip(names: &mut Names, prefix: &str) {
     let (width, layers) = (1280, 32);
     names.tensor(format!("{prefix}token_embedding.weight"), &[VOCABULARY, width]);

@@ -1,11 +1,11 @@
-//! The UNet's tensors, from its hyper-parameters.
+//! The UNet's tensors, derived from its hyper-parameters.
 
 use super::Names;
 
 /// Residual blocks of each level on the way down; one more on the way up.
 const BLOCKS: usize = 2;
 
-/// The hyper-parameters that tell one UNet from another, named as in the original configurations.
+/// The hyper-parameters in which UNets differ, named as in the original configurations.
 pub(super) struct Unet {
     model_channels: usize,
     channel_mult: &'static [usize],
