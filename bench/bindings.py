@@ -1,5 +1,5 @@
-"""Graphs whose weights are inputs, bound in other ways than the crate `unet` has it, to measure what each
-choice brings. A binding is a list of inputs as an engine's manifest has it: `name`, `parts`, `layout`.
+"""Builds graphs whose weights are inputs, with other bindings than the crate `unet`, to measure what each choice
+brings. A binding is a list of inputs as in an engine's manifest: `name`, `parts`, `layout`.
 """
 from collections import defaultdict
 
@@ -9,9 +9,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 PREFIX = "model.diffusion_model."
-# Of each product that can be joined with others of the same rows, a mark in the names of its weights.
+# The products that can be joined because they share their input rows, by a part of their weights' names.
 JOINABLE = {"qkv": ".attn1.to_", "kv": ".attn2.to_", "shifts": ".emb_layers."}
-# Whether 3×3 kernels lie with their channels last, and what is joined.
+# Whether 3×3 convolution weights are channels last, and which products are joined.
 VARIANTS = {
     "as in torch": (False, ()),
     "channels last": (True, ()),
@@ -23,7 +23,7 @@ VARIANTS = {
 
 
 def bind(graph, variant):
-    """An ONNX model with the weights of `graph` as inputs, and their binding."""
+    """Returns an ONNX model with the weights of `graph` as inputs, and its binding."""
     channels_last, joined = VARIANTS[variant]
     model = onnx.ModelProto()
     model.CopyFrom(graph)
@@ -72,7 +72,7 @@ def bind(graph, variant):
 
 
 def groups(nodes, weights, joined):
-    """(kind, rows, products) of what is joined."""
+    """Returns (kind, input rows, products) of each group to join."""
     found = defaultdict(list)
     for node in nodes:
         if node.op_type != "Gemm" or node.input[1] not in weights or ".to_out." in node.input[1]:
@@ -84,7 +84,7 @@ def groups(nodes, weights, joined):
 
 
 def fill(binding, weights):
-    """The tensors of the inputs by name: of `weights` themselves where they lie as the binding has it."""
+    """Returns the input tensors by name; those of `weights` themselves where the layout is the same."""
 
     def tensor(bound):
         parts = [weights[part] for part in bound["parts"]]

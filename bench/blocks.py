@@ -1,6 +1,6 @@
-"""The modules that the UNet's blocks are made of, each from the shapes of its tensors.
+"""The modules of the UNet's blocks, built from the shapes of their tensors.
 
-Attributes bear the names that the checkpoints' keys have.
+Attributes have the names in the checkpoints' keys.
 """
 from torch import nn
 from torch.nn import functional as F
@@ -9,7 +9,7 @@ GROUPS = 32
 
 
 def plain(q, k, v):
-    """Attention as one writes it down: two products and a softmax."""
+    """Attention written out: two products and a softmax."""
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
     return scores.softmax(-1) @ v
 
@@ -18,7 +18,7 @@ ATTENTION = {"plain": plain, "sdpa": F.scaled_dot_product_attention}
 
 
 class Shapes:
-    """The shapes of a module's tensors, by their names in it."""
+    """The shapes of a module's tensors, by their names in the module."""
 
     def __init__(self, shapes):
         self.shapes = shapes
@@ -31,7 +31,7 @@ class Shapes:
         return bool(self[child].shapes)
 
     def children(self):
-        """Those that are numbered, from 0 to the first gap."""
+        """Returns the numbered children, from 0 to the first gap."""
         number = 0
         while number in self:
             yield self[number]
@@ -39,7 +39,7 @@ class Shapes:
 
 
 def layer(shapes, stride=1):
-    """A linear layer or a convolution, as the weight has two dimensions or four."""
+    """Returns a linear layer or a convolution, depending on the weight's rank."""
     outputs, inputs, *kernel = shapes.shapes["weight"]
     bias = "bias" in shapes.shapes
     if kernel:
@@ -61,7 +61,7 @@ class ResBlock(nn.Module):
         first, emb, last = shapes["in_layers"], shapes["emb_layers"], shapes["out_layers"]
         self.in_layers = nn.Sequential(group_norm(first[0]), nn.SiLU(), layer(first[2]))
         self.emb_layers = nn.Sequential(nn.SiLU(), layer(emb[1]))
-        # Third stands a dropout, which does nothing here.
+        # The third one is a dropout, which does nothing here.
         self.out_layers = nn.Sequential(group_norm(last[0]), nn.SiLU(), nn.Identity(), layer(last[3]))
         skips = "skip_connection" in shapes
         self.skip_connection = layer(shapes["skip_connection"]) if skips else nn.Identity()
@@ -120,7 +120,7 @@ class SpatialTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList(TransformerBlock(b, heads, attention) for b in blocks)
 
     def forward(self, x, context):
-        # SD 1.x projects pixels by 1×1 convolutions, the others rows by linear layers.
+        # SD 1.x projects pixels with 1×1 convolutions, the others rows with linear layers.
         convolutions = isinstance(self.proj_in, nn.Conv2d)
         h = self.norm(x)
         h = self.proj_in(h) if convolutions else h

@@ -1,4 +1,4 @@
-"""The graphs of a folder and the engines built of them, which are kept for the next call."""
+"""The graphs in a folder and the engines built from them, which are kept for the next call."""
 import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +11,7 @@ from table import BASELINE
 
 
 def graphs(folder, names):
-    """The ONNX files of these forms by name, or of all that are there, and torch.onnx's."""
+    """Returns the ONNX files of these forms by name, or all that exist, and torch.onnx's."""
     there = {path.stem: path for path in sorted(folder.glob("*.onnx"))}
     for name in names or there:
         if name not in there:
@@ -21,7 +21,7 @@ def graphs(folder, names):
 
 
 def profile(case, batch, pixels):
-    """The least, usual and greatest shape of each input of a call, from the same of two sizes."""
+    """Returns the min, opt and max shape of each input, for these batches and sizes."""
     triples = {name: [] for name in case}
     for images, side, tokens in zip(batch, pixels, (TOKENS, TOKENS, 2 * TOKENS)):
         for name, tensor in case.items():
@@ -35,7 +35,7 @@ def profile(case, batch, pixels):
 
 
 def build(graph, onnx, shapes, name, compute_capabilities):
-    """A graph's plan, and what it took; an earlier call's if the graph has not changed since."""
+    """Returns a graph's plan and its build's figures; an earlier call's if the graph has not changed since."""
     plan = onnx.parent / f"{graph}.{name}.plan"
     note = onnx.parent / f"{graph}.{name}.json"
     if not note.exists() or note.stat().st_mtime < onnx.stat().st_mtime:
@@ -45,9 +45,9 @@ def build(graph, onnx, shapes, name, compute_capabilities):
 
 
 def build_all(files, shapes, name, compute_capabilities, jobs):
-    """Plans and what they took by graph, and of those that failed why."""
+    """Returns plans and their builds' figures by graph, and why others failed."""
     plans, failures = {}, {}
-    # Each in a process of its own, which gives its gigabytes back, and never with this one's CUDA.
+    # Each in its own process, which frees its gigabytes, and never with this process's CUDA.
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
         submit = lambda *of: pool.submit(build, *of, shapes, name, compute_capabilities)
         waiting = {graph: submit(graph, onnx) for graph, onnx in files.items()}
@@ -62,7 +62,7 @@ def build_all(files, shapes, name, compute_capabilities, jobs):
 
 
 def open_engine(folder, form, weights, case, batch, pixels, plan=None):
-    """The engine of a shared form, on these weights: of `plan`, or built for these batches and pixels."""
+    """Returns the engine of a shared form with these weights: of `plan`, or built for these batches and sizes."""
     name = f"shared:{form}"
     binding = json.loads((folder / f"{name}.binding.json").read_text())["inputs"]
     if plan is None:
@@ -75,6 +75,6 @@ def open_engine(folder, form, weights, case, batch, pixels, plan=None):
 
 
 def sizes(text):
-    """Heights and widths in pixels: `512,520x776` is [(512, 512), (520, 776)]."""
+    """Parses heights and widths in pixels: `512,520x776` is [(512, 512), (520, 776)]."""
     sides = [[int(side) for side in size.split("x")] for size in text.split(",")]
     return [(height, (width or [height])[0]) for height, *width in sides]

@@ -1,8 +1,8 @@
-"""What sdtrtd makes of an NVIDIA GPU: the engines of a first checkpoint, a second one, a size that is asked for,
-and a load that begins while an engine is validated.
+"""Measures sdtrtd on an NVIDIA GPU: the engines of a first checkpoint, a second one, a requested size, and a load
+that starts during a validation.
 
-FOLDER has `weights.safetensors`, as `goldens` writes it; engines and checkpoints are put into WORK. Prints a line
-for each figure. Needs torch with CUDA.
+FOLDER has `weights.safetensors`, as `goldens` writes it; engines and checkpoints go into WORK. Prints one line per
+figure. Needs torch with CUDA.
 """
 import argparse
 import json
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-# Where sdtrtd looks for ONNX Runtime in its data folder.
+# Where sdtrtd expects ONNX Runtime in its data folder.
 ONNX_RUNTIME = "runtime/onnxruntime-1.32.0/libonnxruntime.so.1.32.0"
-# Of a checkpoint's UNet one number is changed for another checkpoint.
+# The tensor in which one value is changed to get another checkpoint.
 CHANGED = "model.diffusion_model.input_blocks.0.0.bias"
 IDLE_SECONDS = 3
 LOAD_SECONDS = 5
-# Seconds over which a load's throughput is told.
+# The interval in seconds at which a load's throughput is measured.
 PIECE = 0.2
 
 
@@ -29,12 +29,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER")
-    add("work", type=Path, metavar="WORK", help="a folder for what is made")
-    add("--programs", type=Path, default=Path("target/release"), help="where sdtrtd, sdtrtctl and sdtrt-worker are")
+    add("work", type=Path, metavar="WORK", help="a folder for engines and checkpoints")
+    add("--programs", type=Path, default=Path("target/release"), help="the folder of sdtrtd, sdtrtctl and sdtrt-worker")
     add("--tensorrt-dir", type=Path, required=True)
     add("--onnx-runtime", type=Path, required=True, help="the library")
-    add("--parts", default="first,second,size,load", help="of the figures")
-    add("--size", default="640x512", help="WIDTHxHEIGHT that nobody has asked for yet")
+    add("--parts", default="first,second,size,load", help="which figures")
+    add("--size", default="640x512", help="WIDTHxHEIGHT that has not been requested yet")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     daemon = Daemon(options, "shared", build="always")
@@ -51,7 +51,7 @@ def tell(what, figure):
 
 
 class Daemon:
-    """sdtrtd on a models folder of its own with the checkpoint in it."""
+    """sdtrtd with its own models folder and the checkpoint in it."""
 
     def __init__(self, options, name, **settings):
         self.programs = options.programs.resolve()
@@ -97,26 +97,26 @@ class Daemon:
         return json.loads(answer.stdout)
 
     def entry(self, name="checkpoint"):
-        """What `list` says of a checkpoint."""
+        """Returns a checkpoint's entry in `list`."""
         entries = self.ask("list")
         return next((e for e in entries if any(name in place for place in e["locations"])), None)
 
     def settled(self, seconds=400):
-        """The checkpoint once it is ready or has failed."""
+        """Waits until the checkpoint is ready or has failed, and returns it."""
         until(lambda: (self.entry() or {}).get("state") in ("ready", "failed"), seconds)
         return self.entry()
 
     def working(self):
-        """The phase of what is under way, if anything is."""
+        """Returns the running job's phase, if any."""
         return next((job["phase"] for job in self.ask("status")["building"]), None)
 
     def manifests(self):
-        """What is kept beside each engine, in the order in which they were built."""
+        """Returns the engines' manifests in the order in which they were built."""
         trees = [json.loads(path.read_text()) for path in self.data.glob("engines/*.json")]
         return sorted(trees, key=lambda tree: tree["built_at"])
 
     def all_done(self, seconds=900):
-        """Waits until nothing is under way or to come."""
+        """Waits until no job is running or queued."""
         until(lambda: not ((status := self.ask("status"))["building"] or status["queue"]), seconds, 0.5)
 
 
@@ -124,7 +124,7 @@ def until(true, seconds, every=0.02):
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            raise RuntimeError(f"nothing came of it in {seconds} s")
+            raise RuntimeError(f"not reached in {seconds} s")
         time.sleep(every)
 
 
@@ -138,7 +138,7 @@ def shape(manifest):
 
 
 def describe(manifest):
-    """What an engine took to build, and what its validation found."""
+    """Describes an engine's build and the findings of its validation."""
     built = f"built in {manifest['build_seconds']:.1f} s with {manifest['peak_bytes'] / 1e9:.2f} GB, "
     built += f"{manifest['bytes'] / 1e6:.0f} MB, attention sums: {manifest['accumulation']}"
     if not manifest["validations"]:
@@ -151,7 +151,7 @@ def describe(manifest):
 
 
 def tell_history(daemon):
-    """What each job took."""
+    """Prints what each job took."""
     for job in daemon.ask("history"):
         tell(f"{job['result']} {job.get('engine', '')[:12]}", f"{job['seconds']:.1f} s")
 
@@ -182,7 +182,7 @@ def second(options, daemon):
 
 
 def size(options, daemon):
-    """A size that nobody has asked for yet, as the web UI tells of it."""
+    """A size that has not been requested yet, requested as the web UI does."""
     width, height = map(int, options.size.split("x"))
     index = json.loads((daemon.data / "index.json").read_text())
     wanted = {"width": width, "height": height, "batch": 2}
@@ -199,7 +199,7 @@ def size(options, daemon):
 
 
 def change(checkpoint):
-    """One other number in the UNet: another checkpoint of the same signature."""
+    """Changes one value in the UNet, which makes it another checkpoint with the same signature."""
     with checkpoint.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
         begin, _ = json.loads(file.read(length))[CHANGED]["data_offsets"]
@@ -210,7 +210,7 @@ def change(checkpoint):
 
 
 class Load:
-    """Matrix products on the GPU, and how many a second."""
+    """Matrix products on the GPU, and their rate."""
 
     def __init__(self):
         self.matrix = torch.randn(8192, 8192, device="cuda", dtype=torch.float16)
@@ -224,7 +224,7 @@ class Load:
         end.synchronize()
 
     def run(self, seconds):
-        """Products a second, in pieces of time: of each its end and its figure."""
+        """Returns products per second over time: the end of each interval, and its rate."""
         pieces, begin = [], time.monotonic()
         while (start := time.monotonic()) < begin + seconds:
             count = 0
@@ -237,10 +237,10 @@ class Load:
 
 
 def load(options, daemon):
-    """A load begins while an engine is validated."""
+    """A load starts during a validation."""
     daemon.stop()
     work = Load()
-    # After as much idleness and for as long as it will be: clocks follow the load.
+    # After as long an idle time and for as long as in the measurement: clocks follow the load.
     time.sleep(IDLE_SECONDS)
     alone = [figure for _, figure in work.run(LOAD_SECONDS)]
     usual = sorted(alone)[len(alone) // 2]

@@ -11,12 +11,12 @@ TYPES = {trt.float16: torch.float16, trt.float32: torch.float32}
 
 
 def build(onnx, plan, profiles, compute_capabilities=()):
-    """Builds the engine of an ONNX file, whose weights are found from its folder, and writes its plan.
-    Each profile has the least, the usual and the greatest shape of each input, and what is the same in all
-    is fixed; without compute capabilities the library chooses. Returns seconds, parsing included."""
+    """Builds the engine of an ONNX file, which refers to its weights relative to its folder, and writes the plan.
+    Each profile has the min, opt and max shape of each input; dimensions that are the same in all are fixed.
+    Without compute capabilities the library chooses. Returns seconds, including parsing."""
     start = time.monotonic()
     builder = trt.Builder(LOGGER)
-    # 0 is the number of the flag STRONGLY_TYPED: the types are the graph's.
+    # 0 is the number of the flag STRONGLY_TYPED: types come from the graph.
     network = builder.create_network(1 << 0)
     parser = trt.OnnxParser(network, LOGGER)
     if not parser.parse_from_file(str(onnx)):
@@ -35,8 +35,8 @@ def build(onnx, plan, profiles, compute_capabilities=()):
         config.add_optimization_profile(optimization)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
-        raise RuntimeError("TensorRT-RTX built nothing")
-    # Whole or not at all, as a later run takes it for good.
+        raise RuntimeError("TensorRT-RTX could not build the engine")
+    # Written completely or not at all: a later run trusts the file.
     aside = Path(f"{plan}.part")
     aside.write_bytes(serialized)
     aside.rename(plan)
@@ -44,7 +44,7 @@ def build(onnx, plan, profiles, compute_capabilities=()):
 
 
 def fix(network, profiles):
-    """Makes the dimensions that are the same in all shapes part of the network."""
+    """Fixes the dimensions that are the same in all shapes."""
     for number in range(network.num_inputs):
         tensor = network.get_input(number)
         shapes = [shape for profile in profiles for shape in profile.get(tensor.name, ())]
@@ -54,18 +54,17 @@ def fix(network, profiles):
 
 
 class Engine:
-    """A plan on the GPU, called like the UNet that it was made of. `weights` are the inputs that are; `cache` is
-    the file of the kernels that were compiled. With a `profiler` each call waits for its end and tells it the time
-    of each layer."""
+    """An engine on the GPU, called like the UNet that it was built from. `weights` are the weight inputs; `cache`
+    is the file of compiled kernels. With a `profiler`, each call waits for its end and reports the time of each
+    layer."""
 
     def __init__(self, plan, weights=None, cache=None, profiler=None):
         self.runtime = trt.Runtime(LOGGER)
         self.engine = self.runtime.deserialize_cuda_engine(Path(plan).read_bytes())
         if self.engine is None:
-            raise RuntimeError("TensorRT-RTX refuses the plan on this GPU")
+            raise RuntimeError("TensorRT-RTX cannot load the plan on this GPU")
         config = self.engine.create_runtime_config()
-        # Kernels for a new shape at once, not some time later in the background: what is measured is
-        # what they settle at.
+        # Compile a new shape's kernels at once instead of later in the background: the steady state is measured.
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
@@ -77,25 +76,25 @@ class Engine:
         config.set_runtime_cache(self.cache)
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
-            raise RuntimeError("TensorRT-RTX has no execution context, for want of memory perhaps")
+            raise RuntimeError("TensorRT-RTX cannot create an execution context, perhaps for lack of memory")
         if profiler:
             self.context.profiler = profiler
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
         self.dtypes = {name: TYPES[self.engine.get_tensor_dtype(name)] for name in names}
         # A graph can't be captured on the default stream.
         self.stream = torch.cuda.Stream()
-        # Held for as long as they are read.
+        # Keeps the tensors alive while the engine reads them.
         self.weights = weights or {}
         for name, tensor in self.weights.items():
             assert tensor.is_contiguous() and tensor.dtype == self.dtypes[name], name
             self.context.set_tensor_address(name, tensor.data_ptr())
 
     def keep(self):
-        """Writes the kernels that were compiled to the cache's file."""
+        """Writes the compiled kernels to the cache's file."""
         self.file.write_bytes(bytes(self.cache.serialize()))
 
     def __call__(self, **inputs):
-        """Puts one call behind torch's current stream, and returns where its output will be."""
+        """Enqueues one call on torch's current stream, and returns the tensor that its output will be in."""
         for name, tensor in inputs.items():
             assert tensor.is_cuda and tensor.is_contiguous() and tensor.dtype == self.dtypes[name], name
             if not self.context.set_input_shape(name, tuple(tensor.shape)):

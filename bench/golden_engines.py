@@ -1,8 +1,8 @@
-"""Golden checkpoints as fp16 engines on an NVIDIA GPU, hard inputs and overflowing attention among them.
+"""Checks golden checkpoints as fp16 engines on an NVIDIA GPU, including hard inputs and overflowing attention.
 
-Engines of each fixture's graph, with the weights as inputs, against the outputs to expect; PyTorch in fp16
-beside them. Ends with an error where one is past the bound. Needs torch with CUDA, safetensors,
-tensorrt-rtx-cu12-bindings, and the example `forms` of the crate `unet`:
+Compares engines of each fixture's graph, with the weights as inputs, and PyTorch in fp16 with the expected
+outputs. Fails if an engine exceeds the bound. Needs torch with CUDA, safetensors, tensorrt-rtx-cu12-bindings, and
+the example `forms` of the crate `unet`:
 
     cargo build --release -p unet --example forms
     bench/golden_engines.py FORMS hard overflow overflow-scaled
@@ -22,7 +22,7 @@ import goldens
 from measure import relative_error
 from unet import UNet, load_weights
 
-# Of an engine, of what its output should be.
+# The largest relative error of an engine's output.
 TOLERANCE = 2e-2
 
 
@@ -32,25 +32,25 @@ def arguments():
     add("program", type=Path, metavar="FORMS", help="the example forms, built")
     add("names", nargs="*", metavar="NAME", help="fixtures; by default all")
     add("--forms", default="default", help="names joined by commas")
-    add("--build-only", action="store_true", help="run nothing: without a GPU")
+    add("--build-only", action="store_true", help="do not run the engines: needs no GPU")
     add("--compute-capability", action="append", default=[], help="8.9 or current; by default the library chooses")
     return parser.parse_args()
 
 
 def profile(cases):
-    """The least, usual and greatest shape of each input that some cases take."""
+    """Returns the min, opt and max shape of each input over some cases."""
     shapes = {name: [tuple(case[name].shape) for case in cases] for name in cases[0]}
     bound = lambda sizes, which: tuple(map(which, zip(*sizes)))
     return {name: (bound(sizes, min), sizes[0], bound(sizes, max)) for name, sizes in shapes.items()}
 
 
 def narrow(case):
-    """Inputs as engines take them."""
+    """Converts inputs to the engines' types."""
     return {name: (t if name == "timesteps" else t.half()).cuda() for name, t in case.items()}
 
 
 def graphs(options, manifest, folder):
-    """Writes the checkpoint and the graphs of its forms into a folder. Returns each form's file."""
+    """Writes the checkpoint and its forms' graphs into a folder. Returns each form's file."""
     checkpoint = folder / "weights.safetensors"
     save_file(goldens.weights(manifest), checkpoint, metadata={"format": "pt"})
     names = [f"shared:{form}" for form in options.forms.split(",")]
@@ -59,7 +59,7 @@ def graphs(options, manifest, folder):
 
 
 def errors(run, manifest, expected):
-    """Of each case: how far the output is off where the fixture has it, NaN where any of it isn't finite."""
+    """Yields each case's relative error where the fixture has values; NaN if any value is not finite."""
     for number, case in enumerate(goldens.inputs(manifest)):
         latent = run(**narrow(case)).float().cpu()
         if not latent.isfinite().all():
@@ -69,7 +69,7 @@ def errors(run, manifest, expected):
 
 
 def check(options, path, folder):
-    """Prints the errors of one fixture. Returns whether all engines' are within the bound."""
+    """Prints the errors of one fixture. Returns whether those of all engines are within the bound."""
     manifest = json.loads(path.read_text())
     shapes = profile(list(goldens.inputs(manifest)))
     plans = {}

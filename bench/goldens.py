@@ -1,12 +1,12 @@
-"""Golden checkpoints: `goldens.py check` compares the UNet with every fixture of tests/fixtures, and
-`goldens.py make` writes those of variants.py, manifest and outputs to expect.
+"""Golden checkpoints: `goldens.py check` compares the UNet with every fixture in tests/fixtures, and `goldens.py
+make` writes those of variants.py: manifests and expected outputs.
 
-Every value comes from the generator that the crate `goldens` has too; the two know nothing of each
-other but its definition. Needs torch, numpy and safetensors.
+Every value comes from a generator that the crate `goldens` implements too; the two share only its definition.
+Needs torch, numpy and safetensors.
 
-A manifest may have `factors`: powers of two by the ends of tensors' names, which these are multiplied by. Of
-a case, shapes and time steps apart, `input` names what its latents are like (samples.py), and of the
-output every `every`-th row and column is kept, to keep fixtures small.
+A manifest may have `factors`: powers of two for tensors, by the suffix of their names. In a case, besides shapes
+and timesteps, `input` names the kind of its latents (samples.py), and only every `every`-th row and column of the
+output is stored, to keep fixtures small.
 """
 import argparse
 import hashlib
@@ -24,16 +24,16 @@ from unet import PREFIX, UNet
 from variants import VARIANTS
 
 FIXTURES = Path(__file__).parent.parent / "tests/fixtures"
-# The outputs of all: a tensor for each fixture and case.
+# The expected outputs: a tensor for each fixture and case.
 EXPECTED = FIXTURES / "expected.safetensors"
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
-# Of the UNet here against the recorded outputs, both in fp32.
+# For the UNet here against the stored outputs, both in fp32.
 TOLERANCE = 1e-5
 
 
 def uniform(seed, name, shape):
-    """Values in [−1, 1), each from its index: the finalizer of splitmix64 over a state that is the
-    FNV-1a hash of the seed and the name."""
+    """Returns values in [−1, 1), each computed from its index: splitmix64's finalizer, with the FNV-1a hash of the
+    seed and the name as its state."""
     state = 0xCBF29CE484222325
     for byte in f"{seed}:{name}".encode():
         state = (state ^ byte) * 0x100000001B3 % 2**64
@@ -66,7 +66,7 @@ def weights(manifest):
 
 
 def digest(tensors):
-    """SHA-256 of all bytes, in name order."""
+    """Returns the SHA-256 of all bytes, in name order."""
     sha256 = hashlib.sha256()
     for name in sorted(tensors):
         sha256.update(tensors[name].view(torch.uint8).numpy().tobytes())
@@ -74,13 +74,13 @@ def digest(tensors):
 
 
 def inputs(manifest):
-    """The inputs of each case, by name."""
+    """Yields the inputs of each case, by name."""
     for number, case in enumerate(manifest["cases"]):
         yield {name: value(manifest, number, name) for name in case if name not in ("input", "every")}
 
 
 def value(manifest, number, name):
-    """One input of a case."""
+    """Returns one input of a case."""
     case = manifest["cases"][number]
     if name == "timesteps":
         return torch.tensor(case[name], dtype=torch.float32)
@@ -93,13 +93,13 @@ def value(manifest, number, name):
 
 
 def kept(manifest, number, latent):
-    """The part of a case's output that its fixture has."""
+    """Returns the part of a case's output that its fixture has."""
     every = manifest["cases"][number].get("every", 1)
     return latent[..., ::every, ::every].contiguous()
 
 
 def outputs(manifest, tensors):
-    """What the UNet makes of each case, in fp32 on the weights as they are stored."""
+    """Yields the UNet's output for each case, in fp32 with the weights as stored."""
     unet = network(tensors, torch.float32)
     return [unet(**case) for case in inputs(manifest)]
 
@@ -109,14 +109,14 @@ def network(tensors, dtype):
 
 
 def overflows(manifest, tensors):
-    """Whether fp16 loses the first case where scores are in fp16 too."""
+    """Whether the first case is not finite in fp16 if scores are in fp16 too."""
     case = next(inputs(manifest))
     halves = {name: t if name == "timesteps" else t.half() for name, t in case.items()}
     return not network(tensors, torch.float16)(**halves).isfinite().any()
 
 
 def outputs_to_expect(manifest):
-    """What is kept of each case's output, in order."""
+    """Returns the expected output of each case, in order."""
     expected = load_file(EXPECTED)
     return [expected[f"{manifest['name']}.{number}.latent"] for number in range(len(manifest["cases"]))]
 

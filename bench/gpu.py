@@ -1,9 +1,9 @@
-"""Engines of a UNet's graphs, measured on an NVIDIA GPU beside torch.onnx's and PyTorch.
+"""Measures engines of a UNet's graphs on an NVIDIA GPU, and compares them with torch.onnx's and PyTorch.
 
-FOLDER holds `weights.safetensors` and an ONNX file of each form, as the example `forms` of the crate
-`unet` writes them. What is exported and built is kept there too. A call measures some forms at some
-sizes and appends to a file of results, so that all of it can be had piece by piece. Needs torch with
-CUDA, onnx, safetensors and tensorrt-rtx-cu12-bindings.
+FOLDER has `weights.safetensors` and an ONNX file for each form, as the example `forms` of the crate `unet` writes
+them. Exports and engines are kept there too. A call measures some forms at some sizes and appends to a file of
+results, so all of it can be done in parts. Needs torch with CUDA, onnx, safetensors and
+tensorrt-rtx-cu12-bindings.
 """
 import argparse
 import gc
@@ -29,14 +29,14 @@ def arguments():
     add("folder", type=Path, nargs="?", metavar="FOLDER")
     add("--forms", default="default", help="names joined by commas, or all")
     add("--sizes", type=numbers, default=[512, 768], help="pixels to measure at")
-    add("--pixels", type=numbers, help="least, usual and greatest pixels of the engines; from the sizes")
-    add("--batch", type=numbers, default=[1, 2, 2], help="the same of the batch; the usual is measured")
-    add("--jobs", type=int, default=2, help="engines built at once, of gigabytes each")
+    add("--pixels", type=numbers, help="min, opt and max pixels of the engines; by default from the sizes")
+    add("--batch", type=numbers, default=[1, 2, 2], help="min, opt and max batch; opt is measured")
+    add("--jobs", type=int, default=2, help="engines built at once; each takes gigabytes")
     add("--seconds", type=float, default=1.0, help="for timing each graph at each size")
-    add("--build-only", action="store_true", help="measure nothing yet")
+    add("--build-only", action="store_true", help="do not measure")
     add("--compute-capability", action="append", default=[], help="8.9 or current; by default the library chooses")
     add("--results", type=Path, default=Path("results.jsonl"))
-    add("--table", action="store_true", help="print all results so far; without FOLDER that alone")
+    add("--table", action="store_true", help="print all results so far; without FOLDER, only that")
     options = parser.parse_args()
     if options.folder is None and not options.table:
         parser.error("FOLDER or --table")
@@ -45,7 +45,7 @@ def arguments():
 
 
 class Results:
-    """The file of results, as this call adds to it."""
+    """The file of results, which this call appends to."""
 
     def __init__(self, options):
         gpu = torch.cuda.get_device_name()
@@ -112,7 +112,7 @@ def main():
     if options.folder is not None:
         if not torch.cuda.is_available():
             raise SystemExit("torch sees no GPU here")
-        # The reference is to be of full precision; cuDNN's default is less.
+        # The reference must have full precision; cuDNN's default has less.
         torch.backends.cudnn.allow_tf32 = False
         with torch.no_grad():
             run(options)

@@ -1,20 +1,21 @@
-"""Inputs that find faults in a UNet, by name: latents as they are at the first, a middle and the last steps, and
-what real pictures have only in parts."""
+"""Inputs that reveal faults of a UNet, by name: latents as at the first, a middle and the last steps, and others
+as in parts of real images.
+"""
 import torch
 from torch.nn import functional as F
 
 from measure import PIXELS, TOKENS
 
 MIDDLE = 500.25
-# Time steps, and the noise level σ at each.
+# Timesteps, and the noise level σ at each.
 NOISY = {"noise, first step": (999.0, 14.6), "noise, middle": (MIDDLE, 1.6), "noise, last steps": (21.5, 0.12)}
 TEXT = {"text × 5": 5, "no text": 0}
 NAMES = [*NOISY, "constant", "half flat", "smooth", "nearly constant", "tiny", "huge, × 10", *TEXT]
 
 
 def inputs(unet, kind, batch, size):
-    """What the UNet is called with, fp16 but for the steps, for a size (height, width) in pixels; the same whenever
-    it is asked, and other numbers in each row of the batch."""
+    """Returns the UNet's inputs, fp16 except for the timesteps, for a size (height, width) in pixels; the same at
+    every call, and different in each row of the batch."""
     generator = torch.Generator().manual_seed(size[0] * 10_000 + size[1])
     random = lambda *shape: torch.randn(shape, generator=generator).cuda()
     height, width = (side // PIXELS for side in size)
@@ -40,7 +41,7 @@ def latents(kind, noise, level, random):
         return F.interpolate(few, size=(height, width), mode="bilinear")
 
     if level is not None:
-        # A picture with flat areas, and noise; as the UNet sees it.
+        # An image with flat areas, plus noise, scaled for the UNet.
         picture = smooth(16)
         picture = torch.where(picture > 0, picture.clamp(max=0.5), picture.clamp(min=-0.5))
         return (picture + level * noise) / (level**2 + 1) ** 0.5

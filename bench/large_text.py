@@ -1,10 +1,10 @@
-"""Where an engine's error with large text comes from, and what less of it costs: the shared graph with one class
-of its products after the other summed in fp32, that is with casts around them, at text of the usual size and of
-five times it.
+"""Finds where an engine's error with large prompt embeddings comes from, and what reducing it costs: builds the
+shared graph with one class of its products after another accumulated in fp32, that is, with casts around them, and
+runs it with embeddings of the usual and of five times the usual magnitude.
 
-FOLDER is as shared.py's. Prints for each graph the errors against fp32, also as multiples of PyTorch fp16's own,
-and the time of a call. TensorRT-RTX keeps a convolution between casts in fp32, weights included, and multiplies
-matrices in fp16 but sums them in fp32. Needs what shared.py needs.
+FOLDER is the same as shared.py's. Prints for each graph the errors against fp32, also as multiples of PyTorch
+fp16's own, and the time per call. TensorRT-RTX computes a convolution between casts in fp32, including its
+weights; it still multiplies matrices in fp16, but accumulates in fp32. Needs the same as shared.py.
 """
 import argparse
 import json
@@ -24,9 +24,9 @@ import measure
 from unet import UNet, load_weights
 
 PYTORCH, DEFAULT = "PyTorch fp16", "default"
-# SD 1.5's blocks at a quarter of the latent's size and less, whose convolutions sum up most.
+# SD 1.5's blocks at a quarter of the latent's size and below, whose convolutions accumulate most values.
 LOW = [*(f"input_blocks.{n}." for n in range(7, 12)), "middle_block.", *(f"output_blocks.{n}." for n in range(6))]
-# What is summed in fp32 beyond what the default sums so: operators, and what their names have in them.
+# What is accumulated in fp32 in addition to the default: operators, and a part of their names.
 LINEAR, PRODUCTS, CONVOLUTIONS = ("Gemm", ""), ("MatMul", ""), ("Conv", "")
 VARIANTS = {
     DEFAULT: [],
@@ -49,14 +49,14 @@ def arguments():
     add("folder", type=Path, metavar="FOLDER")
     add("--size", type=int, default=512, help="pixels; engines are fixed to it")
     add("--open-to", type=int, help="pixels; engines are open, from the size to this")
-    add("--factors", type=numbers, default=[1, 5], help="of the text")
+    add("--factors", type=numbers, default=[1, 5], help="of the prompt embedding")
     add("--jobs", type=int, default=5, help="engines built at once")
     add("--seconds", type=float, default=1.0, help="for timing each")
     return parser.parse_args()
 
 
 def widened(graph, chosen):
-    """The graph with casts around the chosen products, and the biases of linear layers outside of them."""
+    """Adds casts around the chosen products, and moves the biases of linear layers outside of them."""
     model = onnx.ModelProto()
     model.CopyFrom(graph)
     to_fp32 = {n.output[0] for n in graph.graph.node if n.op_type == "Cast" and n.attribute[0].i == TensorProto.FLOAT}
@@ -93,7 +93,7 @@ def build(job):
 
 
 def plans(options, profile):
-    """Of each variant the plan, or why there is none."""
+    """Returns each variant's plan, or why there is none."""
     graph = onnx.load(options.folder / "shared:default.onnx", load_external_data=False)
     found = {}
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), max_tasks_per_child=1) as pool:

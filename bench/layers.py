@@ -1,8 +1,9 @@
-"""Where the time of a fixed engine goes, weights inside and weights as inputs: TensorRT-RTX's layers, by what they do.
+"""Shows where the time of a fixed engine goes, baked and shared: the time of TensorRT-RTX's layers, by their
+purpose.
 
-FOLDER is as shared.py's. Both engines are fixed to one size and batch. Prints the time of each kind of layer and,
-with --all, of each layer. A layer's time includes the gap before the next, so that the sum is more than a call
-takes in a CUDA graph. Needs what shared.py needs.
+FOLDER is the same as shared.py's. Both engines are fixed to one size and batch. Prints the time of each kind of
+layer and, with --all, of each layer. A layer's time includes the gap before the next, so the sum is more than the
+time of a call in a CUDA graph. Needs the same as shared.py.
 """
 import argparse
 import json
@@ -21,7 +22,7 @@ import engine
 import measure
 from unet import UNet, load_weights
 
-# What a layer does, by the first that matches its name. Most fused layers have names that say nothing: "other".
+# A layer's purpose, by the first pattern that its name matches. Most fused layers have uninformative names: "other".
 KINDS = {
     "attention": r"attention|attn.*(softmax|scores|values)|fmha|mha",
     "self-attention's projections": r"attn1",
@@ -44,7 +45,7 @@ def arguments():
 
 
 class Layers(trt.IProfiler):
-    """The milliseconds of all calls of each layer."""
+    """The milliseconds of each layer over all calls."""
 
     def __init__(self):
         super().__init__()
@@ -59,7 +60,7 @@ def kind(layer):
 
 
 def build(job):
-    """A plan and its kernels, in a process of its own."""
+    """Builds a plan and compiles its kernels, in its own process."""
     onnx, plan, shapes = job
     if not plan.exists():
         engine.build(onnx, plan, [shapes])

@@ -1,4 +1,4 @@
-"""Errors and times of anything that is called like the UNet, on a GPU."""
+"""Measures errors and latencies of anything that is called like the UNet, on a GPU."""
 import statistics
 import time
 
@@ -6,16 +6,16 @@ import torch
 
 from unet import UNet, load_weights
 
-# Pixels of the image for one of the latent, each way.
+# Pixels per latent position, in each direction.
 PIXELS = 8
 TOKENS = 77
-# Each runner is timed in so many turns, so that a drift of the clocks meets all alike.
+# Each runner is timed in several turns, so that a drift of the clocks affects all alike.
 TURNS = 5
 WARM_UP = 0.3
 
 
 def inputs(unet, batch, pixels, device="cuda"):
-    """Inputs for the UNet, fp16 but for the steps; the same whenever it is asked."""
+    """Returns inputs for the UNet, fp16 except for the timesteps; the same at every call."""
     generator = torch.Generator().manual_seed(pixels)
     random = lambda *shape: torch.randn(shape, generator=generator).to(device, torch.float16)
     latent = pixels // PIXELS
@@ -30,21 +30,21 @@ def inputs(unet, batch, pixels, device="cuda"):
 
 
 def references(checkpoint, cases):
-    """What the UNet makes of the inputs in fp32, by the same keys."""
+    """Returns the UNet's outputs in fp32, by the inputs' keys."""
     unet = UNet(load_weights(checkpoint, "cuda", torch.float32), "sdpa")
     wide = lambda case: {name: tensor.float() for name, tensor in case.items()}
     return {key: unet(**wide(case)) for key, case in cases.items()}
 
 
 def relative_error(found, expected):
-    """‖found − expected‖ / ‖expected‖, which is NaN where anything is."""
+    """‖found − expected‖ / ‖expected‖; NaN if any value is."""
     expected = expected.double()
     return ((found.double() - expected).norm() / expected.norm()).item()
 
 
 def psnr(found, reference):
-    """20 log10(peak / root of the mean squared difference) in dB, the peak being the range of the reference: its
-    greatest number less its least. −∞ where anything is not finite."""
+    """20 log10(peak / root mean square difference) in dB, where the peak is the reference's range: its maximum
+    minus its minimum. −∞ if any value is not finite."""
     if not (found.isfinite().all() and reference.isfinite().all()):
         return float("-inf")
     found, reference = found.double(), reference.double()
@@ -53,7 +53,7 @@ def psnr(found, reference):
 
 
 class Captured:
-    """The UNet on these inputs as a CUDA graph: what PyTorch takes when the CPU does not hold it up."""
+    """The UNet with these inputs as a CUDA graph: PyTorch's time when the CPU does not delay it."""
 
     def __init__(self, unet, case):
         aside = torch.cuda.Stream()
@@ -71,7 +71,7 @@ class Captured:
 
 
 def first_call(run, case, reference):
-    """Seconds of the first call, with all that is compiled then, and the error of what it made."""
+    """Returns the seconds of the first call, including compilation, and the error of its output."""
     start = time.monotonic()
     latent = run(**case)
     torch.cuda.synchronize()
@@ -79,7 +79,7 @@ def first_call(run, case, reference):
 
 
 def latencies(runners, case, seconds):
-    """The median milliseconds of a call of each, measured for about so many seconds each."""
+    """Returns each runner's median latency in milliseconds, measured for about this many seconds each."""
     calls = {name: warm_up(run, case, seconds) for name, run in runners.items()}
     times = {name: [] for name in runners}
     for _ in range(TURNS):
@@ -89,7 +89,7 @@ def latencies(runners, case, seconds):
 
 
 def warm_up(run, case, seconds):
-    """Calls it until it is warm. Returns how many calls make a turn."""
+    """Calls it until it is warm. Returns how many calls make up a turn."""
     count, start = 0, time.monotonic()
     while count < 3 or time.monotonic() - start < WARM_UP:
         run(**case)
@@ -100,7 +100,7 @@ def warm_up(run, case, seconds):
 
 
 def timed(run, case, count):
-    """Milliseconds of so many calls, as the GPU saw them; the first one after a change does not count."""
+    """Returns the milliseconds of `count` calls on the GPU; the first call after a change is not timed."""
     run(**case)
     events = []
     for _ in range(count):

@@ -1,8 +1,8 @@
-"""Where an engine's error comes from: the relative error after each module of a UNet, as TensorRT-RTX and as
-PyTorch in fp16 compute it, against PyTorch in fp32.
+"""Finds where an engine's error comes from: the relative error after each module of a UNet, in TensorRT-RTX and in
+PyTorch fp16, against PyTorch fp32.
 
-FOLDER is as gpu.py's. What an engine gives out it can't draw into something else, so this engine may be more
-exact than the real one: compare the last line with gpu.py's error.
+FOLDER is the same as gpu.py's. TensorRT can't fuse an operator whose result is an output, so this engine may be
+more accurate than the real one: compare the last line with gpu.py's error.
 """
 import argparse
 from pathlib import Path
@@ -16,22 +16,22 @@ import engine
 import measure
 from unet import UNet, load_weights
 
-# Operators whose output is that of the module they are named by.
+# Operators whose output is that of the module in their name.
 WHOLE = ("Conv", "Gemm", "GroupNormalization", "LayerNormalization")
 PIXELS = 512
 
 
 def named(unet):
-    """Names of the modules that the graph's operators are named by."""
+    """Returns the names of the modules that the graph's operators are named after."""
     return {name for name, module in unet.named_modules() if name}
 
 
 def outputs(model, modules):
-    """What the graph computes that PyTorch has a module for, by the module's name."""
+    """Returns the graph's values that are a PyTorch module's output, by the module's name."""
     found = {}
     for node in model.graph.node:
         module, _, operator = node.name.rpartition("/")
-        # A block ends with the sum of itself and what came in; inside transformers sums are others'.
+        # A block ends with adding its input; inside transformers, additions belong to others.
         is_block = operator == "Add" and module.count(".") <= 2 and "emb_layers" not in module
         if module in modules and (operator in WHOLE or is_block):
             found[module] = node.output[0]
@@ -39,7 +39,7 @@ def outputs(model, modules):
 
 
 def hooked(unet, case):
-    """What each module gives, by its name, and the latent."""
+    """Returns each module's output by its name, and the latent."""
     given = {}
     for name, module in unet.named_modules():
         module.register_forward_hook(lambda _, __, output, name=name: given.__setitem__(name, output))
@@ -48,7 +48,7 @@ def hooked(unet, case):
 
 
 class Marked(engine.Engine):
-    """An engine with more outputs."""
+    """An engine with additional outputs."""
 
     def __call__(self, **inputs):
         for name, tensor in inputs.items():
@@ -85,7 +85,7 @@ def run(options):
         model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT16, None))
     path = options.folder / f"{options.form}.modules.onnx"
     onnx.save(model, path)
-    # Of one size alone it may become another engine.
+    # Fixed to one size, it might become a different engine.
     shapes = builds.profile(case, [1, 2, 2], [PIXELS, PIXELS, PIXELS + 256])
     engine.build(path, path.with_suffix(".plan"), [shapes])
     found = Marked(path.with_suffix(".plan"))(**case)

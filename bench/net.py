@@ -1,11 +1,11 @@
-"""What it costs to look at each of an engine's results before it is used, on an NVIDIA GPU.
+"""Measures what it costs to check each of an engine's outputs before it is used, on an NVIDIA GPU.
 
-First some ways to find a number that is not finite: whether each finds all, and milliseconds a look with the wait
-that it ends in, of an idle GPU and behind a call that still runs. Then milliseconds a step of a sampler like A1111
-1.10's Euler a, which never waits, and of the same where the web UI waits in each step, as 1.6 to 1.9 do: without looks,
-with one at each result at once, and with one that is read when the next call comes. There the time of a call is a
-sleep of the GPU's, and between two calls is a pause of the CPU's, for Python that is not in the sampler here. Needs
-nothing but torch with CUDA.
+First, several ways to find a value that is not finite: whether each finds all, and milliseconds per check,
+including the wait that it ends with, on an idle GPU and behind a call that is still running. Then milliseconds per
+step of a sampler like A1111 1.10's Euler a, which never waits, and of one that waits in each step, as 1.6 to 1.9
+do: without checks, with each output checked at once, and with the check read at the next call. There, a call is a
+sleep of the GPU, and between two calls the CPU is busy, in place of the Python code that is not in the sampler
+here. Needs only torch with CUDA.
 """
 import argparse
 import math
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "webui"))
 
 from sdtrt.look import Look
 
-# Pixels of the image for one of the latent, each way.
+# Pixels per latent position, in each direction.
 PIXELS = 8
 BATCH, TOKENS, WIDTH = 2, 77, 768
 STEPS = 20
@@ -39,7 +39,7 @@ USED = "tensor.norm(inf)"
 
 
 def finds_all(check):
-    """Whether a check sees what is not finite wherever it is, and takes the largest numbers for finite."""
+    """Whether a check finds non-finite values anywhere, and accepts the largest finite ones."""
     for side in (64, 256):
         latent = torch.full((BATCH, 4, side, side), torch.finfo(torch.float16).max, dtype=torch.float16, device="cuda")
         if not check(latent) or not check(-latent):
@@ -54,7 +54,8 @@ def finds_all(check):
 
 
 def milliseconds(run, count, before=lambda: None):
-    """The median of so many calls, each with its wait, from an idle GPU or behind what `before` puts there."""
+    """Returns the median milliseconds of `count` calls, each with its wait, on an idle GPU or behind the work that
+    `before` enqueues."""
     times = []
     for _ in range(count):
         torch.cuda.synchronize()
@@ -66,7 +67,7 @@ def milliseconds(run, count, before=lambda: None):
 
 
 def cycles(count=100_000_000):
-    """Those of a millisecond of the GPU's sleep."""
+    """Returns the GPU's sleep cycles per millisecond."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda._sleep(count)
     begin.record()
@@ -77,7 +78,7 @@ def cycles(count=100_000_000):
 
 
 def alone(sizes, count, of_a_ms):
-    """Rows of what each check costs by itself."""
+    """Yields rows with the cost of each check on its own."""
     before = lambda: torch.cuda._sleep(of_a_ms)
     waiting = milliseconds(torch.cuda.synchronize, count, before)
     for name, check in CHECKS.items():
@@ -91,8 +92,8 @@ def alone(sizes, count, of_a_ms):
 
 
 class Sampler:
-    """About as many kernels between two calls as A1111 1.10's: its denoiser with guidance, k-diffusion's wrapper,
-    and Euler a, with sigmas that lie on the CPU."""
+    """About as many kernels between two calls as in A1111 1.10: its denoiser with guidance, k-diffusion's wrapper,
+    and Euler a with sigmas on the CPU."""
 
     def __init__(self, pixels, pause):
         self.pause = pause
@@ -143,14 +144,14 @@ class Sampler:
 
 
 def busy(milliseconds):
-    """Python at work, which leaves the GPU alone."""
+    """Keeps Python busy, but not the GPU."""
     end = time.perf_counter() + milliseconds / 1e3
     while time.perf_counter() < end:
         pass
 
 
 class Later:
-    """A look at each result that is read when the next call comes, as the extension has it."""
+    """Checks each output when the next call comes, as the extension does."""
 
     def __init__(self):
         self.last = None
@@ -164,7 +165,7 @@ class Later:
 
 
 def passes(sizes, lengths, pause, turns, of_a_ms):
-    """Rows of milliseconds a step, without looks and with them, taken by turns."""
+    """Yields rows of milliseconds per step, without checks and with them, alternating."""
     first, check, later = (lambda latent: torch.isnan(latent[0, 0, 0, 0]).item()), CHECKS[USED], Later()
     kinds = (lambda sample, latent: None), (lambda sample, latent: check(latent)), later
     for pixels in sizes:
@@ -193,7 +194,7 @@ def passes(sizes, lengths, pause, turns, of_a_ms):
 
 
 def table(head, rows):
-    """Markdown, each row as it is made."""
+    """Prints Markdown, each row once it is computed."""
     print("|", " | ".join(head), "|\n|", " | ".join(["---"] + ["--:"] * (len(head) - 1)), "|", flush=True)
     for row in rows:
         print("|", " | ".join(row), "|", flush=True)
@@ -203,9 +204,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     numbers = lambda of: lambda text: [of(number) for number in text.split(",")]
     parser.add_argument("--sizes", type=numbers(int), default=[512, 1024, 2048], help="pixels, joined by commas")
-    parser.add_argument("--calls", type=numbers(float), default=[4, 9, 15], help="milliseconds of a call in a pass")
+    parser.add_argument("--calls", type=numbers(float), default=[4, 9, 15], help="milliseconds per call")
     parser.add_argument("--pause", type=float, default=1.5, help="milliseconds of Python between two calls")
-    parser.add_argument("--count", type=int, default=500, help="looks of each kind")
+    parser.add_argument("--count", type=int, default=500, help="checks of each kind")
     parser.add_argument("--turns", type=int, default=10, help="passes of each kind")
     options = parser.parse_args()
     if not torch.cuda.is_available():

@@ -1,8 +1,8 @@
-"""Parts of a UNet as engines of their own, on an NVIDIA GPU: which operators TensorRT-RTX computes how
-exactly, and how a feed-forward block must be written for its biases to be kept.
+"""Runs parts of a UNet as engines on an NVIDIA GPU: how accurately TensorRT-RTX computes which operators, and how
+a feed-forward block must be written for its biases to be kept.
 
-Prints the relative error of each against PyTorch in fp32, beside that of PyTorch in fp16. Needs torch with
-CUDA, onnx and tensorrt-rtx-cu12-bindings.
+Prints each part's relative error and PyTorch fp16's, both against PyTorch fp32. Needs torch with CUDA, onnx and
+tensorrt-rtx-cu12-bindings.
 """
 import argparse
 import math
@@ -24,14 +24,14 @@ node = helper.make_node
 
 
 def weight(*shape, scale=None):
-    """Numbers of fp16 that keep the size of what they are multiplied with."""
+    """Returns fp16 values that keep the magnitude of what they are multiplied with."""
     scale = scale or 1 / math.sqrt(math.prod(shape[1:]))
     return (random.standard_normal(shape) * scale).astype(np.float16)
 
 
 class Part:
-    """Operators from `x` to `latent`, their weights, and the same in PyTorch: called with `x` and the
-    weights by name, all of one type."""
+    """Operators from `x` to `latent`, their weights, and the same in PyTorch: a function of `x` and the weights by
+    name, all of one type."""
 
     def __init__(self, name, shape, nodes, weights, compute):
         self.name, self.shape, self.nodes = name, shape, nodes
@@ -42,7 +42,7 @@ class Part:
         return self.compute(x, **weights)
 
     def build(self, folder, compute_capabilities):
-        """Its engine, for as many of `x` as in the shape and twice that."""
+        """Builds its engine for the batch in its shape and for twice that."""
         used = {name for each in self.nodes for name in each.input}
         weights = (self.weights | CONSTANTS).items()
         value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT16, None)
@@ -123,7 +123,7 @@ GELU_FP32 = [
 
 
 def feed_forward(name, *middle):
-    """A transformer block's feed-forward half, with these operators from `n` to `value` and `active`."""
+    """Returns a transformer block's feed-forward half with these operators from `n` to `value` and `active`."""
     before = [node("LayerNormalization", ["x", "lw", "lb"], ["n"], axis=-1, epsilon=1e-5)]
     after = [
         node("Mul", ["value", "active"], ["gated"]),
@@ -158,9 +158,9 @@ PARTS = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--compute-capability", action="append", default=[], help="by default the library chooses")
-    parser.add_argument("--build-only", action="store_true", help="where there is no GPU")
+    parser.add_argument("--build-only", action="store_true", help="do not run the engines: needs no GPU")
     options = parser.parse_args()
-    # The reference is to be of full precision; cuDNN's default is less.
+    # The reference must have full precision; cuDNN's default has less.
     torch.backends.cudnn.allow_tf32 = False
     print("| part | TensorRT-RTX | PyTorch fp16 |\n| --- | --: | --: |")
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():

@@ -1,21 +1,21 @@
-"""What engines will do, without a GPU: `program.py PLAN…` counts the operators of each plan.
+"""Shows what engines will compute, without a GPU: `program.py PLAN…` counts the operators of each plan.
 
-Plans hold the compiled program as text, one line for each operator, which is documented nowhere and may
-go. Graphs of one program need not all be timed on a GPU. Build for one compute capability alone
-(`gpu.py --build-only --compute-capability 8.9`), or every program is there several times over.
+Plans contain the compiled program as text, one line per operator; this is undocumented and may change. Graphs with
+the same program need not all be timed on a GPU. Build for a single compute capability (`gpu.py --build-only
+--compute-capability 8.9`), or every program is in the plan several times.
 """
 import re
 import sys
 from collections import Counter
 from pathlib import Path
 
-# What runs on the GPU; most other lines compute shapes.
+# Operators that run on the GPU; most other lines compute shapes.
 KINDS = "function|fully_connected|runtime_fusion|corrltn|deconvolution|resize|silu|pool|softmax"
 LINE = re.compile(rf"\n +({KINDS})=\{{ name=(\S+)")
 
 
 def program(plan):
-    """How often each operator is there. Generated kernels have names that say what they do."""
+    """Counts each operator. Generated kernels have names that say what they do."""
     text = plan.read_bytes().decode("latin-1")
     named = ("function", "runtime_fusion")
     return Counter(name if kind in named else kind for kind, name in LINE.findall(text))

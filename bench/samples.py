@@ -1,18 +1,18 @@
-"""What the latents of a golden's case look like, by the name that its manifest gives as `input`. The crate
-`goldens` has the same formulas, step for step in fp32, so that both make the same numbers.
+"""The latents of a golden's case, by their kind, `input` in the manifest. The crate `goldens` has the same
+formulas, step for step in fp32, so both compute the same values.
 
-Each is a function of `noise`, which gives uniform numbers of unit variance for a name and a shape, and of the
-shape [batch, channels, height, width]. All but `noise` are rounded to fp16, as engines take them: a few of
-their digits are all that some have.
+Each is a function of `noise`, which returns uniform values of unit variance for a name and a shape, and of the
+shape [batch, channels, height, width]. All except `noise` are rounded to fp16, as for engines: some have only a
+few of its digits.
 """
 import torch
 
-# Pixels between the numbers that `smooth` goes through.
+# Pixels between the grid points of `smooth`.
 CELL = 8
 
 
 def constant(noise, shape):
-    """One number for each channel of each image."""
+    """One value per channel of each image."""
     return noise("level", [*shape[:2], 1, 1]).expand(shape)
 
 
@@ -22,13 +22,13 @@ def nearly_constant(noise, shape):
 
 
 def flat_halves(noise, shape):
-    """Constant on the left, noise on the right."""
+    """Constant in the left half, noise in the right half."""
     left = torch.arange(shape[3]) < shape[3] // 2
     return torch.where(left, constant(noise, shape), noise("", shape))
 
 
 def smooth(noise, shape):
-    """Numbers at every eighth pixel, and lines between them."""
+    """Random values at every eighth pixel, interpolated linearly."""
     *outer, height, width = shape
     grid = noise("grid", [*outer, height // CELL + 2, width // CELL + 2])
     y, x = torch.arange(height), torch.arange(width)
@@ -50,7 +50,7 @@ SAMPLES = {
 
 
 def sample(kind, noise, shape):
-    """The latents of this kind, fp32; without a kind, noise as it is."""
+    """Returns latents of this kind in fp32; without a kind, plain noise."""
     if kind is None:
         return noise("", shape)
     return SAMPLES[kind](noise, shape).half().float()

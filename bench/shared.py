@@ -1,9 +1,9 @@
-"""Engines whose weights are inputs, beside baked ones and PyTorch, on an NVIDIA GPU.
+"""Compares shared engines with baked ones and PyTorch, on an NVIDIA GPU.
 
-FOLDER holds `weights.safetensors`, `default.onnx`, `shared:default.onnx` and its `.binding.json`, as the
-example `forms` of the crate `unet` writes them. For each size: open and fixed engines of both kinds, PyTorch as
-front ends run it and in a CUDA graph; at the first size other bindings too. Prints a table. Needs torch with
-CUDA, onnx, safetensors and tensorrt-rtx-cu12-bindings.
+FOLDER has `weights.safetensors`, `default.onnx`, `shared:default.onnx` and its `.binding.json`, as the example
+`forms` of the crate `unet` writes them. Measures at each size open and fixed engines of both kinds, PyTorch as
+front ends run it and in a CUDA graph; at the first size other bindings too. Prints a table. Needs torch with CUDA,
+onnx, safetensors and tensorrt-rtx-cu12-bindings.
 """
 import argparse
 import json
@@ -29,7 +29,7 @@ def arguments():
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER")
     add("--sizes", type=numbers, default=[512, 768, 1024], help="pixels")
-    add("--batch", type=numbers, default=[1, 2, 8], help="of the open engines; the usual is measured")
+    add("--batch", type=numbers, default=[1, 2, 8], help="min, opt and max of the open engines; opt is measured")
     add("--variants", action="store_true", help="other bindings too, at the first size")
     add("--jobs", type=int, default=8, help="engines built at once")
     add("--seconds", type=float, default=0.5, help="for timing each at each size")
@@ -37,7 +37,7 @@ def arguments():
 
 
 def build(job):
-    """A plan, with the kernels that this GPU needs; in a process of its own."""
+    """Builds a plan and compiles this GPU's kernels, in its own process."""
     name, onnx, folder, profile = job
     plan = folder / f"{name}.plan"
     seconds = engine.build(onnx, plan, [profile])
@@ -48,7 +48,7 @@ def build(job):
 
 
 def jobs(options, unet):
-    """(name, ONNX file, binding) and the profile of each engine that is measured, and at which sizes."""
+    """Yields (name, ONNX file, binding), profile and sizes of each engine to measure."""
     folder, sizes, batch = options.folder, options.sizes, options.batch
     case = measure.inputs(unet, batch[1], sizes[0])
     graphs = {BAKED: (folder / "default.onnx", None)}

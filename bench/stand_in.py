@@ -1,4 +1,4 @@
-"""Stand-ins for A1111's `modules`, with the UNet of this folder in the place of its own."""
+"""Stand-ins for A1111's `modules`, with this folder's UNet in place of its own."""
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -8,7 +8,7 @@ PREFIX = "diffusion_model_"
 
 
 class WebUI:
-    """What the extension sees of a web UI that has a checkpoint loaded."""
+    """What the extension uses of a web UI with a checkpoint loaded."""
 
     def __init__(self):
         names = ("devices", "sd_hijack", "sd_models", "shared")
@@ -27,16 +27,16 @@ class WebUI:
         shared.loaded_hypernetworks, shared.opts = [], SimpleNamespace()
         shared.cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
         devices.cpu, devices.device, devices.torch_gc = "cpu", "cuda", torch.cuda.empty_cache
-        # How often PyTorch has computed a call.
+        # How many calls PyTorch has computed.
         self.torch_calls = 0
 
     def load(self, path, unet):
-        """Has a checkpoint loaded."""
+        """Loads a checkpoint."""
         self.unet = unet
         for name, module in unet.named_modules():
             kind = type(module)
             if not kind.__module__.startswith(("torch.", "ldm.")):
-                # Where the web UI's are; others are taken for another extension's.
+                # The web UI's module names; others would count as another extension's.
                 kind.__module__ = f"ldm.{kind.__module__}"
             module.network_layer_name = PREFIX + name.replace(".", "_")
         info = SimpleNamespace(filename=str(path), model_name="loaded")
@@ -53,7 +53,7 @@ class WebUI:
         return unet(cast(x), timesteps.float(), cast(context), cast(y))
 
     def apply(self, module):
-        """Puts the LoRAs that are on into a layer's weight, as A1111's own extension does."""
+        """Adds the active LoRAs to a layer's weight, as A1111's built-in extension does."""
         wanted = tuple(network.name for network in self.networks.loaded_networks)
         if getattr(module, "weight", None) is None or getattr(module, "applied", ()) == wanted:
             return
@@ -68,7 +68,7 @@ class WebUI:
 
 
 class Lora:
-    """A LoRA of random numbers: of a rank, for the weights whose names hold one of these words."""
+    """A LoRA with random values: its rank, and words in the names of its weights."""
 
     def __init__(self, name, unet, words, rank, strength, seed):
         self.name, self.dyn_dim, self.mtime = name, None, float(seed)
@@ -82,7 +82,7 @@ class Lora:
 
 
 class Delta:
-    """What a LoRA adds to one weight: about as much as there is, at a strength of 1."""
+    """What a LoRA adds to one weight: at strength 1, about the weight's own magnitude."""
 
     def __init__(self, shape, rank, strength, generator):
         outputs, inputs = shape[0], shape.numel() // shape[0]

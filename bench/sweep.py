@@ -1,10 +1,10 @@
-"""A shared engine beside PyTorch in fp16 for every hard input, size and batch: where it is wrong.
+"""Compares a shared engine with PyTorch fp16 for every hard input, size and batch, and shows where it is wrong.
 
-FOLDER is as shared.py's, of SD 1.5's kind or SDXL's. An error is ‖found − expected‖ / ‖expected‖ of the worst image
-of a batch. What is expected is the UNet in fp32 at sizes up to --exact (longest side); beyond, it is PyTorch in fp16,
-unless the engine is past the bound there: then fp32 decides. Batches up to 2 have an engine for all sizes, greater
-ones another for up to 768 pixels, as presets do. Prints what is at fault, the worst of each input and size, and how
-many there are of each fault. Needs what shared.py needs.
+FOLDER is the same as shared.py's, of SD 1.5's kind or SDXL's. An error is ‖found − expected‖ / ‖expected‖ of a
+batch's worst image. The reference is the UNet in fp32 at sizes up to --exact (longest side); beyond, it is PyTorch
+fp16, unless the engine exceeds the bound there: then fp32 decides. Batches up to 2 have one engine for all sizes,
+larger ones another for up to 768 pixels, as in the presets. Prints the faults, the worst error for each input and
+size, and the number of each kind of fault. Needs the same as shared.py.
 """
 import argparse
 import gc
@@ -22,7 +22,7 @@ import measure
 from unet import UNet, load_weights
 
 BOUND, TIMES = 2e-2, 2
-# The longest side for batches of more than two, and that of the engine for them.
+# The longest side for batches above two, and of their engine.
 BATCHED = 768
 
 
@@ -34,18 +34,18 @@ def arguments():
         default=builds.sizes("512,512x768,520x776,768,1024,1000x1400,1536,1920,2048"))
     add("--batches", type=lambda text: [int(batch) for batch in text.split(",")], default=[1, 2, 8])
     add("--exact", type=int, default=1024, help="longest side with a reference in fp32")
-    add("--minutes", type=float, default=9, help="begin nothing after so many")
-    add("--form", default="default", help="of the engines")
+    add("--minutes", type=float, default=9, help="start nothing new after this time")
+    add("--form", default="default", help="the engines' form")
     return parser.parse_args()
 
 
 def points(options):
-    """(size, batch) of all calls, each with all inputs."""
+    """Returns (size, batch) of all calls; each is made with all inputs."""
     return [(size, batch) for size in options.sizes for batch in options.batches if batch <= 2 or max(size) <= BATCHED]
 
 
 def engines(options, unet, weights):
-    """An engine for each batch; one is for several."""
+    """Returns an engine for each batch; one may serve several."""
     found, case = {}, measure.inputs(unet, 1, options.sizes[0][0])
     for few in (True, False):
         here = [(size, batch) for size, batch in points(options) if (batch <= 2) == few]
@@ -59,13 +59,13 @@ def engines(options, unet, weights):
 
 
 def worst(found, expected):
-    """The error of the worst image: NaN where a number is."""
+    """Returns the error of the worst image; NaN if any value is."""
     of = [measure.relative_error(*pair) for pair in zip(found, expected)]
     return math.nan if any(map(math.isnan, of)) else max(of)
 
 
 class Row:
-    """One call: errors of the engine and of PyTorch fp16, the latter NaN where it was the reference."""
+    """One call: the errors of the engine and of PyTorch fp16; the latter is NaN if that was the reference."""
 
     def __init__(self, kind, size, batch, run, half, full, exact):
         self.kind, self.size, self.batch = kind, size, batch
@@ -109,7 +109,7 @@ def report(options, rows):
         if row.lost or row.past_both:
             print(row)
     count = lambda what: sum(bool(what(row)) for row in rows)
-    print(f"\n{len(rows)} calls of {every}, {every - len(rows)} left out for want of time; "
+    print(f"\n{len(rows)} calls of {every}, {every - len(rows)} not made for lack of time; "
           f"{count(lambda row: row.exact)} against fp32")
     print(f"{count(lambda row: row.lost)} not finite where PyTorch fp16 is; "
           f"{count(lambda row: row.broken)} not finite in PyTorch fp16")

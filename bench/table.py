@@ -1,4 +1,4 @@
-"""The results as a Markdown table."""
+"""Prints results as a Markdown table."""
 import json
 
 BASELINE = "torch.onnx"
@@ -7,8 +7,8 @@ COLUMNS = ["UNet", "pixels", "graph", "ms", "× torch.onnx", "error", "× PyTorc
 
 
 def render(path):
-    """What the lines of a file of results say: of each graph at each size the last, beside what the
-    same run found of torch.onnx and of PyTorch."""
+    """Formats a file of results: for each graph at each size the latest, with the same run's figures of torch.onnx
+    and PyTorch."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     by_run = {(r["run"], r["unet"], r["pixels"], r["graph"]): r for r in records}
     last = {(r["unet"], r["pixels"], r["graph"]): r for r in records}

@@ -1,6 +1,6 @@
-"""The UNet as torch.onnx writes it, the way the web UI's TensorRT extension by NVIDIA does: opset 17,
-attention written down plainly, fp16, sizes dynamic. What the project's own graphs are measured
-against."""
+"""Exports the UNet with torch.onnx in the way of the web UI's TensorRT extension by NVIDIA: opset 17, attention
+written out, fp16, dynamic sizes. The project's own graphs are compared with this.
+"""
 import warnings
 
 import torch
@@ -18,14 +18,14 @@ AXES = {
 
 
 def export(checkpoint, onnx, inputs):
-    """Writes the ONNX file, and the weights beside it if they are too many for one file. `inputs` are
-    those of a call, by which the exporter follows the UNet; their device is where it runs."""
+    """Writes the ONNX file, and the weights beside it if they are too large for one file. The exporter traces the
+    UNet with `inputs`, on their device."""
     device = inputs["sample"].device
     unet = UNet(load_weights(checkpoint, device, torch.float16))
     onnx.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        # That the exporter is the older one is the point, and the sizes that it takes for constants
-        # are the same for all even latents.
+        # The legacy exporter is intended, and the sizes that it treats as constants are the same for all even
+        # latents.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             unet,

@@ -1,20 +1,20 @@
-"""What an engine's error comes to in a picture: 20 steps of three samplers with guidance, by a shared engine, by
-PyTorch in fp16 and by PyTorch in fp32 from the same noise, and how far apart the latents are in the end.
+"""Measures what an engine's error amounts to in an image: 20 steps of three samplers with guidance, by a shared
+engine, by PyTorch fp16 and by PyTorch fp32 from the same noise, and the difference between the final latents.
 
-FOLDER is as shared.py's, of SD 1.5's kind. Each size is sampled from noise (`base`) and, where its shorter side is
-at least 1.25 × 512, as A1111's hires fix does it: a base of half the size, but of at least 512, its latents
-enlarged, noise for a denoising strength of 0.6, and the last 20 of 33 steps. Each runner goes all the way by itself.
+FOLDER is the same as shared.py's, of SD 1.5's kind. Each size is sampled from noise (`base`) and, if its shorter
+side is at least 1.25 × 512, as in A1111's hires fix: a base of half the size, at least 512, its latents enlarged,
+noise for a denoising strength of 0.6, and the last 20 of 33 steps. Each runner computes the whole trajectory.
 
-A UNet with random weights is no denoiser. Taken as noise, as SD 1.5's is, its output drives a golden's latents to 25
-times their usual deviation, where no picture has them. So it is taken as velocity: what the UNet sees, y = x / √(σ² +
-1), then changes by its output times the change of arctan σ, 1.5 in all, and its deviation stays near 1 as a picture's
-does, and the errors of all steps add up. Prompt and negative prompt are random, with 99 % of their variance in
-common: with less, guidance makes of any difference another picture, and the PSNR says nothing. `--prediction eps`
-takes it as noise.
+A UNet with random weights is not a denoiser. If its output were taken as noise, as SD 1.5's is, it would drive the
+latents to 25 times their usual deviation, unlike any image. So it is taken as velocity: then the UNet's input, y =
+x / √(σ² + 1), changes by its output times the change of arctan σ, 1.5 in total; its deviation stays near 1 as in
+real images, and the errors of all steps add up. Prompt and negative prompt are random, but share 99 % of their
+variance: with less, guidance turns any difference into another image, and the PSNR means nothing. `--prediction
+eps` takes the output as noise.
 
-PSNR is 20 log10(peak / root of the mean squared difference) of the final latents, the peak being the range of the
-reference's: its greatest number less its least. What was sampled is kept in FOLDER/trajectories and not sampled
-again, so a call that ran out of --minutes can be repeated for the rest. Needs what shared.py needs.
+PSNR is 20 log10(peak / root mean square difference) of the final latents, where the peak is the reference's range:
+its maximum minus its minimum. Results are kept in FOLDER/trajectories and not computed again, so a call that ran
+out of --minutes can be repeated for the rest. Needs the same as shared.py.
 """
 import argparse
 import sys
@@ -31,7 +31,7 @@ import samplers
 from unet import UNet, load_weights
 
 STEPS = 20
-# Of A1111's hires fix: so many levels, of which the last STEPS are done.
+# Levels of A1111's hires fix, of which only the last STEPS are used.
 HIRES_STEPS = int(STEPS / 0.6)
 LEAST, MOST = 512, 2048
 ENGINE, HALF, FULL = "engine", "PyTorch fp16", "PyTorch fp32"
@@ -44,25 +44,25 @@ def arguments():
     add("folder", type=Path, metavar="FOLDER")
     add("--sizes", type=builds.sizes, help="pixels, HEIGHTxWIDTH where they differ",
         default=builds.sizes("512,520x776,768,1024,1000x1400,1536,1792,1920,2048"))
-    add("--seeds", type=int, default=3, help="how many")
+    add("--seeds", type=int, default=3, help="number of seeds")
     add("--samplers", type=lambda text: text.split(","), default=list(samplers.SAMPLERS), help="joined by commas")
     add("--prediction", choices=["v", "eps"], default="v")
     add("--exact", type=int, default=1024, help="longest side at which all seeds are sampled in fp32 too")
-    add("--minutes", type=float, default=9, help="begin nothing after so many; builds count")
-    add("--form", default="default", help="of the engine")
+    add("--minutes", type=float, default=9, help="start nothing new after this time; includes builds")
+    add("--form", default="default", help="the engine's form")
     add("--plan", type=Path, help="a shared engine for batch 2 and all sizes; by default one is built")
     return parser.parse_args()
 
 
 def base_of(size):
-    """The size that a hires fix to this one begins with, or None if it is too small for one."""
+    """Returns the size of the base pass of a hires fix to this size, or None if it is too small for one."""
     scale = min(2, min(size) / LEAST)
     side = lambda pixels: round(pixels / measure.PIXELS / scale) * measure.PIXELS
     return tuple(map(side, size)) if scale >= 1.25 else None
 
 
 class Lab:
-    """Runners by name, and the latents that each has come to."""
+    """Runners by name, and each one's final latents."""
 
     def __init__(self, options):
         self.options = options
@@ -87,7 +87,8 @@ class Lab:
         return self.kept / f"{self.options.prediction} {size} {sampler} {seed} {name}.pt"
 
     def final(self, *what):
-        """The latents of one trajectory, [1, 4, height, width] in fp32 on the CPU, sampled if they are not there."""
+        """Returns one trajectory's final latents, [1, 4, height, width] in fp32 on the CPU; samples them if
+        needed."""
         path = self.path(*what)
         if not path.exists():
             start = time.monotonic()
@@ -97,7 +98,7 @@ class Lab:
         return torch.load(path)
 
     def sample(self, size, hires, sampler, seed, runner):
-        # On the CPU, so that every card has the same noise.
+        # On the CPU, so that the noise is the same on every GPU.
         random = torch.Generator().manual_seed(2 * seed + hires)
         shape = [side // measure.PIXELS for side in size]
         noise = lambda: torch.randn(1, 4, *shape, generator=random).cuda()
@@ -113,12 +114,12 @@ class Lab:
 
 
 def engine_name(options):
-    """The engine's name among what is kept."""
+    """Returns the engine's name in the names of result files."""
     return options.plan.stem if options.plan else f"{options.form} {engine.VERSION}"
 
 
 def jobs(options):
-    """What is sampled, (size, hires, sampler, seed, runner), what tells most first."""
+    """Returns what to sample, (size, hires, sampler, seed, runner), the most informative first."""
     bounded = lambda size: max(size) <= options.exact
     passes = [(size, hires) for size in options.sizes for hires in (False, True) if not hires or base_of(size)]
     for rounds in ([0], range(1, options.seeds)):
@@ -148,7 +149,7 @@ def table(lab):
         print(f"| {height}×{width} | {'hires' if hires else 'base'} | {sampler} |", " | ".join(cells),
               f"| {'; '.join(broken)} |")
     left_out = sum(not lab.path(*job).exists() for job in every)
-    print(f"\n{left_out} of {len(every)} trajectories left out for want of time", flush=True)
+    print(f"\n{left_out} of {len(every)} trajectories not sampled for lack of time", flush=True)
 
 
 def main():

@@ -1,7 +1,7 @@
-"""The UNet of Stable Diffusion in PyTorch, as the original code computes it, from a state dict alone.
+"""Stable Diffusion's UNet in PyTorch, computing the same as the original code, built from a state dict alone.
 
-Everything is read from the names and shapes of the tensors, and the modules bear the same names:
-loading the weights strictly proves that no tensor is left over and none is missing.
+Everything is derived from the tensors' names and shapes, and the modules have the same names: loading the weights
+strictly proves that no tensor is left over or missing.
 """
 import math
 
@@ -16,7 +16,7 @@ MAX_PERIOD = 10_000
 
 
 class Block(nn.ModuleList):
-    """The modules of one block, told apart by what they hold."""
+    """The modules of one block, distinguished by their tensors."""
 
     def __init__(self, shapes, heads, attention):
         super().__init__()
@@ -48,15 +48,15 @@ def embedding(shapes):
 
 
 class UNet(nn.Module):
-    """The UNet whose tensors `weights` are, by their names without the prefix. They are not copied:
-    their type and device are the module's. `attention` is `plain` or `sdpa`."""
+    """The UNet with the tensors `weights`, by their names without the prefix. They are not copied: their type and
+    device are the module's. `attention` is `plain` or `sdpa`."""
 
     def __init__(self, weights, attention="plain"):
         super().__init__()
         shapes = Shapes({name: tuple(tensor.shape) for name, tensor in weights.items()})
         to_k = (shape for name, shape in shapes.shapes.items() if name.endswith("attn2.to_k.weight"))
         self.context_width = next(to_k)[1]
-        # Shapes do not tell how many heads there are; the width of the text does.
+        # Shapes do not determine the number of heads; the context's width does.
         heads = (lambda channels: 8) if self.context_width == 768 else (lambda channels: channels // 64)
         block = lambda child: Block(child, heads, ATTENTION[attention])
         with torch.device("meta"):
@@ -72,8 +72,8 @@ class UNet(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, sample, timesteps, encoder_hidden_states, y=None):
-        """`sample` [batch, channels, height, width], `timesteps` [batch], fp32 whatever the type of
-        the rest, `encoder_hidden_states` [batch, tokens, width], `y` [batch, width]."""
+        """`sample` [batch, channels, height, width], `timesteps` [batch], always fp32, `encoder_hidden_states`
+        [batch, tokens, width], `y` [batch, width]."""
         half = self.time_embed[0].in_features // 2
         order = torch.arange(half, dtype=torch.float32, device=sample.device)
         angles = timesteps[:, None] * torch.exp(order * (-math.log(MAX_PERIOD) / half))
@@ -87,8 +87,8 @@ class UNet(nn.Module):
         h = self.middle_block(h, emb, encoder_hidden_states)
         for block in self.output_blocks:
             skip = skips.pop()
-            # What was rounded up on the way down. Not asked in the graph: an export at an even size
-            # is to be what the original code gives.
+            # Crops what was rounded up on the way down. Not part of the graph: an export at an even size must equal
+            # the original code's.
             if h.shape[2:] != skip.shape[2:]:
                 h = h[:, :, : skip.shape[2], : skip.shape[3]]
             h = block(torch.cat([h, skip], dim=1), emb, encoder_hidden_states)
@@ -96,7 +96,7 @@ class UNet(nn.Module):
 
 
 def load_weights(path, device="cpu", dtype=None):
-    """The UNet's tensors of a checkpoint, by their names without the prefix."""
+    """Returns a checkpoint's UNet tensors, by their names without the prefix."""
     with safe_open(path, "pt", device=str(device)) as file:
         names = [name for name in file.keys() if name.startswith(PREFIX)]
         return {name[len(PREFIX):]: file.get_tensor(name).to(dtype=dtype) for name in names}

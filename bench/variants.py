@@ -1,5 +1,6 @@
-"""The golden checkpoints that goldens.py makes: of the kinds that the first five leave out, small,
-at odd sizes, and those whose inputs or weights are hard to compute with in fp16."""
+"""The golden checkpoints that goldens.py writes: small ones at odd sizes, of the kinds that the first five lack,
+and those whose inputs or weights are hard for fp16.
+"""
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import NamedTuple
@@ -13,7 +14,7 @@ DEPTH = [("depth_model.model.pretrained.act_postprocess3.0.project.0.bias", [8])
 
 
 class Level(NamedTuple):
-    """One resolution: its channels, and the transformer blocks after each of its residual blocks."""
+    """A resolution level: its channels, and the transformer blocks after each of its residual blocks."""
 
     width: int
     down: tuple
@@ -21,7 +22,7 @@ class Level(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """One case: latents of this kind, and how much of the output is kept."""
+    """A case: the kind of its latents, and how much of the output is stored."""
 
     kind: str | None
     batch: int
@@ -36,7 +37,7 @@ def levels(*widths_and_depths):
 
 @dataclass
 class Variant:
-    """A UNet by its hyper-parameters, and beside it the tensors by which A1111 knows its kind."""
+    """A UNet's hyper-parameters, and the other tensors by which A1111 recognizes its kind."""
 
     name: str
     seed: int
@@ -46,10 +47,10 @@ class Variant:
     dtype: str = "F16"
     in_channels: int = 4
     y: int | None = None
-    # None: the middle is one residual block, as in SSD-1B.
+    # None: the middle is a single residual block, as in SSD-1B.
     middle_depth: int | None = 1
     shots: tuple = (Shot(None, 2, 9, 13), Shot(None, 1, 7, 5), Shot(None, 3, 5, 12))
-    # Powers of two for some tensors, by the ends of their names.
+    # Powers of two for some tensors, by the suffix of their names.
     factors: dict = field(default_factory=dict)
 
     def manifest(self):
@@ -118,7 +119,7 @@ class Variant:
             yield from layer(f"{at}.skip_connection", outputs, inputs, 1, 1)
 
     def transformer(self, at, width, depth):
-        # SD 1.x, whose text is 768 wide, projects by convolutions.
+        # SD 1.x, whose context is 768 wide, projects by convolutions.
         kernel = [1, 1] if self.context == 768 else []
         yield from layer(f"{at}.norm", width)
         for projection in ("proj_in", "proj_out"):
@@ -135,7 +136,7 @@ class Variant:
 
 
 def layer(at, *shape):
-    """A weight, and a bias for each of its outputs."""
+    """Yields a weight, and a bias for each of its outputs."""
     yield f"{at}.weight", list(shape)
     yield f"{at}.bias", [shape[0]]
 
@@ -149,7 +150,7 @@ TWO = levels((64, 1), (128, 1))
 XL = levels((64, 0), (128, 1))
 SSD = [Level(64, (0, 0), (0, 0, 0)), Level(64, (2, 2), (2, 1, 1)), Level(128, (1, 2), (2, 2, 3))]
 FOUR = levels((32, 1), (64, 1), (64, 1), (64, 0))
-# Attention at a quarter of the side alone, so that its scores at 256 a side fit into memory.
+# Attention only at a quarter of the side, so that its scores at 256 per side fit into memory.
 QUARTER = levels((32, 0), (32, 0), (64, 1))
 HARD = (
     Shot("constant", 1, 64, 64, 2),
@@ -161,8 +162,8 @@ HARD = (
     Shot("flat_halves", 1, 256, 256, 8),
     Shot("smooth", 1, 256, 256, 8),
 )
-# Values so large that already some hundred of them add up past fp16's range. Their projection divides again, so
-# that the UNet computes the same.
+# Values so large that some hundred of them already overflow fp16. Their projection scales them back, so the UNet
+# computes the same.
 LOUD = {".attn1.to_v.weight": 256, ".attn1.to_out.0.weight": 2**-8}
 LARGE = (
     Shot(None, 2, 64, 64, 2),
@@ -173,8 +174,8 @@ LARGE = (
 
 
 def shifted(factor):
-    """Queries and keys that are large and nearly the same everywhere, as those of SD 2.1, so that scores are
-    large and nearly equal; values as usual."""
+    """Queries and keys that are large and nearly the same everywhere, as in SD 2.1, so that scores are large and
+    nearly equal; values as usual."""
     return {".norm1.bias": factor, ".attn1.to_v.weight": 2**-7}
 
 
@@ -187,7 +188,7 @@ VARIANTS = [
     Variant("sdxl-inpaint", 11, 2048, XL, XL_CLIP, in_channels=9, y=2816),
     Variant("ssd-1b", 12, 2048, SSD, XL_CLIP, y=2816, middle_depth=None),
     Variant("hard", 13, 1024, QUARTER, OPEN_CLIP, shots=HARD, factors=LOUD),
-    # The scores pass fp16's range, in the second also when they are scaled.
+    # The scores overflow fp16, in the second one even after scaling.
     Variant("overflow", 14, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(2048)),
     Variant("overflow-scaled", 15, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(4096)),
 ]

@@ -1,8 +1,8 @@
-"""The web UI's extension on an NVIDIA GPU: its own classes, with stand-ins for A1111's `modules` only.
+"""Runs the web UI's extension on an NVIDIA GPU: its own classes, with stand-ins only for A1111's `modules`.
 
-DATA is a data folder of sdtrtd's, with `index.json` and the engines and manifests that it names; CHECKPOINT a
-.safetensors of one of its signatures. Needs torch with CUDA, safetensors and the bindings of TensorRT-RTX.
-Prints a table, and exits with 1 if anything is not as it should.
+DATA is one of sdtrtd's data folders, with `index.json` and the engines and manifests that it names; CHECKPOINT is
+a .safetensors with one of its signatures. Needs torch with CUDA, safetensors and the bindings of TensorRT-RTX.
+Prints a table, and exits with 1 if any check fails.
 """
 import argparse
 import sys
@@ -18,7 +18,7 @@ EXTENSION = Path(__file__).parent.parent / "webui"
 
 
 class Table:
-    """Prints each row as it is made, and counts those that are not as they should."""
+    """Prints each row when it is complete, and counts failed checks."""
 
     def __init__(self):
         self.failures = 0
@@ -38,7 +38,7 @@ def main():
     if not torch.cuda.is_available():
         raise SystemExit("torch sees no GPU here")
     sys.path.insert(0, str(EXTENSION))
-    # The reference is to be of full precision; cuDNN's default is less.
+    # The reference must have full precision; cuDNN's default has less.
     torch.backends.cudnn.allow_tf32 = False
     table = Table()
     with torch.no_grad():

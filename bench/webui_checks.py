@@ -1,4 +1,4 @@
-"""What is checked of the extension, on one checkpoint."""
+"""Checks the extension with one checkpoint."""
 import contextlib
 import time
 
@@ -9,17 +9,17 @@ import webui_engines
 from measure import relative_error
 from stand_in import Lora
 
-# Against PyTorch in fp32, as the extension has it against PyTorch.
+# Against PyTorch in fp32; the extension itself compares with PyTorch.
 BOUND = 2e-2
-# Of a call over the engine's own time, and of a change of engines.
+# The extension's overhead over the engine's own time, and the cost of a change of engines.
 OVERHEAD_MS, CHANGE_MS = 0.15, 10.0
 
 
 class Bench:
-    """The extension's UNet for a checkpoint that the web UI has loaded."""
+    """The extension's UNet for a checkpoint loaded in the web UI."""
 
     def __init__(self, webui, table, data, checkpoint):
-        # After the stand-ins are there.
+        # Only once the stand-ins exist.
         from sdtrt import a1111
         from sdtrt.gpu import Gpu
         from sdtrt.index import IndexFile
@@ -38,7 +38,7 @@ class Bench:
         self.load()
 
     def load(self, dtype=torch.float16, spoiled=False):
-        """Loads the checkpoint, or one that differs from it, as another object."""
+        """Loads the checkpoint, or a modified one, as another object."""
         unet = webui_engines.torch_unet(self.checkpoint, dtype)
         if spoiled:
             unet.middle_block[0].in_layers[2].weight.mul_(0.5)
@@ -55,13 +55,13 @@ class Bench:
         return self.index.shared(self.unet.looks.signature(self.torch))
 
     def __call__(self, **inputs):
-        """A call as A1111 makes it."""
+        """Makes a call as A1111 does."""
         inputs = dict(inputs)
         x, timesteps, context = (inputs.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states"))
         return self.unet.forward(x, timesteps, context, **inputs)
 
     def served(self, what, inputs, by_torch=False, said=""):
-        """Makes a call, and a row of how far it is off and who served it."""
+        """Makes a call, and a row with its error and who computed it."""
         before, lines = self.webui.torch_calls, len(self.lines)
         latent = self(**inputs)
         count = self.webui.torch_calls - before
@@ -92,16 +92,16 @@ def all_of(bench):
 
 
 def speed(bench, shape):
-    """A shape's numbers, and its time beside the engine's own and PyTorch's."""
+    """Checks a shape's output, and compares its time with the engine's own and PyTorch's."""
     inputs = webui_engines.case(bench.torch, shape)
-    # The first is compared with PyTorch, where it was not before.
+    # The first call is compared with PyTorch, if it was not before.
     bench(**inputs)
     is_slower = any("takes" in line and str(shape) in line for line in bench.lines[-2:])
     first = bench.served(str(shape), inputs, by_torch=is_slower)
     bench.table.row(f"{shape}, the same bits", torch.equal(first, bench(**inputs)))
     served = next(iter(bench.unet.subject.answers.values()), None)
     if served is None:
-        # PyTorch is faster, or no engine fits; the lines say which.
+        # PyTorch is faster, or no engine fits; the log lines say which.
         return
     entry, profile = served
     gpu, places = bench.unet.gpu, bench.unet.looks.places(bench.torch)
@@ -120,7 +120,7 @@ def speed(bench, shape):
 
 
 def changes(bench, cases):
-    """Calls by turns beside calls in a row."""
+    """Compares alternating calls with calls in a row."""
     if len(cases) < 2:
         return
     took = []
@@ -137,7 +137,7 @@ def changes(bench, cases):
 
 
 def streams(bench, inputs):
-    """A result is of the call's own stream, whatever the GPU has before it."""
+    """A call's output is ordered on its own stream, whatever else the GPU is doing."""
     expected = bench(**inputs)
     for name, stream in (("default", torch.cuda.default_stream()), ("another", torch.cuda.Stream())):
         torch.cuda.synchronize()
@@ -184,7 +184,7 @@ def moves(bench, inputs):
 
 
 def types(bench, inputs):
-    """Weights that are no fp16 are copied, and again at each pass."""
+    """Weights that are not fp16 are copied, and again at each pass."""
     for dtype in (torch.float32, torch.bfloat16):
         bench.load(dtype)
         bench.served(f"weights of {dtype}", inputs)
@@ -193,7 +193,7 @@ def types(bench, inputs):
         bench.served(f"weights of {dtype}, written", inputs)
     bench.load(torch.float32).out[2].bias.data[0] = 7e4
     bench(**inputs)
-    bench.table.row("a weight past fp16's range", any("out.2.bias goes up to" in line for line in bench.lines))
+    bench.table.row("a weight outside fp16's range", any("out.2.bias goes up to" in line for line in bench.lines))
     bench.load()
 
 
@@ -207,7 +207,7 @@ def models(bench, inputs):
 
 
 def errors(bench, inputs):
-    """After an error PyTorch computes, and the next job has the engine again."""
+    """After an error PyTorch computes, and the next job uses the engine again."""
     for loaded in bench.unet.gpu._engines._loaded.values():
         loaded[1].context = None
     bench.served("an engine that fails", inputs, by_torch=True, said="PyTorch computes instead")
@@ -216,7 +216,7 @@ def errors(bench, inputs):
     held = bench.torch.out[0]._parameters
     weight, held["weight"] = held["weight"], torch.nn.Parameter(torch.ones(1, device="meta"))
     bench.unet.start_job()
-    # PyTorch's own.
+    # PyTorch's own errors.
     with contextlib.suppress(RuntimeError, NotImplementedError):
         bench(**inputs)
     held["weight"] = weight

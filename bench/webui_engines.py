@@ -1,4 +1,4 @@
-"""The engines of a data folder of sdtrtd's, and calls for them."""
+"""The engines in one of sdtrtd's data folders, and calls for them."""
 from dataclasses import dataclass
 
 import torch
@@ -22,14 +22,14 @@ class Shape:
 
 
 def shapes(engines):
-    """The usual shape of each profile of these engines, once."""
+    """Returns each profile's optimum shape, without repetitions."""
     profiles = (profile for engine in engines for profile in engine.profiles)
     sizes = lambda profile: (profile.width, profile.height, profile.batch, profile.tokens)
     return list(dict.fromkeys(Shape(*(size.usual for size in sizes(profile))) for profile in profiles))
 
 
 def case(unet, shape, seed=0):
-    """Inputs as A1111 1.10 hands them over: fp16, with steps between whole numbers."""
+    """Returns inputs as A1111 1.10 passes them: fp16, with fractional timesteps."""
     generator = torch.Generator().manual_seed(seed)
     random = lambda *size: torch.randn(size, generator=generator).to("cuda", torch.float16)
     height, width = shape.height // PIXELS, shape.width // PIXELS
@@ -48,7 +48,7 @@ def torch_unet(checkpoint, dtype=torch.float16):
 
 
 def reference(unet, inputs, dtype):
-    """What PyTorch makes of a UNet's weights as they are now, in this type."""
+    """Returns PyTorch's output with a UNet's current weights, converted to this type."""
     weights = {name: each.detach().to(dtype).contiguous() for name, each in unet.named_parameters()}
     cast = lambda name, tensor: tensor.float() if name == "timesteps" else tensor.to(dtype)
     return UNet(weights, "sdpa")(**{name: cast(name, tensor) for name, tensor in inputs.items()})
