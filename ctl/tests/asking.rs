@@ -212,7 +212,7 @@ fn following_a_build_ends_with_it() {
     let building = |percent| {
         Event::Building(vec![Building {
             task: Task::Build,
-            weights_id: id("ab"),
+            weights_id: id("ab").into(),
             preset: "default".into(),
             phase: "build".into(),
             percent,
@@ -325,7 +325,7 @@ fn watching_prints_each_change_until_the_daemon_ends_it() {
         json(&Event::Checkpoint(entry("/m/a.safetensors", State::Building, None))),
         json(&Event::Building(vec![Building {
             task: Task::Build,
-            weights_id: id("ab"),
+            weights_id: id("ab").into(),
             preset: "default".into(),
             phase: "parse".into(),
             percent: 1,

@@ -1,6 +1,6 @@
 //! All owners, and what is known through them.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use checkpoint::Id;

@@ -1,4 +1,7 @@
+use checkpoint::Id;
 use serde::{Deserialize, Serialize};
+
+use crate::EntryKey;
 
 /// A requested image, in the user's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

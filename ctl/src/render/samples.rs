@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id, ModelsDir, Proof,
-    Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
+    Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id,
+    ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
 };
 
 pub(crate) fn id(digit: char) -> Id {

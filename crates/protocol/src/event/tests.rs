@@ -32,7 +32,7 @@ fn status() -> Status {
 fn building(percent: u8, elapsed_s: u64) -> Building {
     Building {
         task: Task::Build,
-        weights_id: id('a'),
+        weights_id: id('a').into(),
         preset: "default".into(),
         phase: "build".into(),
         percent,
@@ -85,7 +85,7 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("gate", |s| s.gate = Some("paused".into())),
         ("queue", |s| {
             s.queue = vec![Queued {
-                weights_id: id('a'),
+                weights_id: id('a').into(),
                 preset: "default".into(),
                 why: "no engine yet".into(),
                 reason: "next".into(),

@@ -144,7 +144,7 @@ fn coverage() -> Coverage {
         ..served.clone()
     };
     Coverage {
-        weights_id: id('9'),
+        weights_id: id('9').into(),
         architecture: "sd1".into(),
         location: Some("/m/a.safetensors".into()),
         passes: vec![served, not_served],

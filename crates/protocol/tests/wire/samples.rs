@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id, Limit,
-    ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable, Validation,
+    Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing,
+    Id, Limit, ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable,
+    Validation,
 };
 
 const STATES: [State; 11] = [

@@ -149,7 +149,7 @@ fn list(client: &mut Client) -> Result<Vec<Checkpoint>> {
     daemon::list(client)
 }
 
-fn queue(client: &mut Client) -> Result<BTreeSet<Id>> {
+fn queue(client: &mut Client) -> Result<BTreeSet<EntryKey>> {
     let queue = daemon::status(client)?.queue;
     Ok(queue.into_iter().map(|queued| queued.weights_id).collect())
 }
