@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    fs,
+    fs, io,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -82,8 +82,8 @@ pub fn load(
     let mut table = Table::new();
     let mut origins = BTreeMap::new();
     if let Some(path) = file {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        let text =
+            text(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
         table = read(path, &text, &mut origins).map_err(Error::Mistakes)?;
         make_absolute(&mut table, path.parent().unwrap_or(Path::new("")));
     }
@@ -242,6 +242,14 @@ fn absolute(path: &str, base: &Path) -> String {
     let at_home = path.strip_prefix("~/").zip(env::home_dir());
     let absolute = at_home.map_or_else(|| base.join(path), |(below, home)| home.join(below));
     absolute.to_string_lossy().into_owned()
+}
+
+/// Of a file, and no pipe, which would be waited for, and no device but the empty one.
+fn text(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() && path != Path::new("/dev/null") {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    fs::read_to_string(path)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use protocol::{Client, Events, Question};
+use protocol::{Client, Events, Question, shown_path};
 
 use crate::{args::Global, configuration};
 
@@ -43,7 +43,7 @@ pub(crate) fn reference(typed: &OsStr) -> Result<String> {
     let is_path = typed.as_encoded_bytes().contains(&b'/');
     let known = if is_path { absolute(path)? } else { path.to_owned() };
     // The daemon shows and compares paths that are not UTF-8 in this very form.
-    Ok(known.to_string_lossy().into_owned())
+    Ok(shown_path(&known))
 }
 
 /// Absolute, links kept: the daemon knows a checkpoint by the path at which it found it.
@@ -82,6 +82,6 @@ mod tests {
     #[test]
     fn names_that_are_not_utf8_take_the_form_that_the_daemon_shows() {
         use std::os::unix::ffi::OsStrExt;
-        assert_eq!(reference(OsStr::from_bytes(b"a\xff.ckpt")).unwrap(), "a\u{fffd}.ckpt");
+        assert_eq!(reference(OsStr::from_bytes(b"a\xff.ckpt")).unwrap(), "a\u{fffd}ff.ckpt");
     }
 }

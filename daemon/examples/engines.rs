@@ -63,6 +63,7 @@ fn publish_one(library: &mut Library, wanted: Wanted, identity: &Identity) -> Re
         peak_bytes: 0,
         binding: None,
         accumulation: Accumulation::Unknown,
+        weights: None,
     };
     library.publish(&job, Manifest::new(spec, presets, identity.ids.weights, built, 0, 0.0))
 }

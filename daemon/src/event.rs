@@ -24,12 +24,16 @@ pub(crate) enum Event {
     Progress(Id, Progress),
     /// This job has ended.
     Ended(Id, Result<Done, crate::jobs::Failure>),
-    /// Every engine was compared with its manifest.
-    Verified(Vec<Checked>, oneshot::Sender<Reply>),
+    /// Every engine was compared with its manifest; of the others the manifests were not understood.
+    Verified(Vec<Checked>, Vec<Verdict>, oneshot::Sender<Reply>),
     /// A client asks.
     Ask(Request, oneshot::Sender<Reply>),
     /// A client wants to watch.
     Watch(oneshot::Sender<(Line, broadcast::Receiver<Line>)>),
+    /// What was learned could not be written down.
+    Unsaved,
+    /// Something was done to the index.
+    IndexTouched,
     /// The configuration is to be read again.
     Reload,
     /// Some time has passed.

@@ -16,6 +16,7 @@ use tokio::{
     sync::mpsc,
     time::{Duration, Instant, sleep_until},
 };
+use tracing::warn;
 
 use crate::{
     api::{About, Clients},
@@ -63,8 +64,12 @@ impl Owners {
                 () = sleep_until(end) => break,
             }
         }
+        let jobs: Vec<_> = self.jobs.work().map(|work| work.want.job).collect();
+        jobs.iter().for_each(|job| self.retry.record_over(job));
         self.jobs.end_all();
-        self.store.flush();
+        if let Err(error) = self.store.flush() {
+            warn!("what was learned since it could be saved last is lost: {error:#}");
+        }
     }
 
     /// Takes one event in, and does what follows. One that must wait for what follows from the events before
@@ -124,7 +129,9 @@ impl Owners {
             Event::Sampled(sampler, sample) => self.record_sample(sampler, sample),
             Event::Progress(job, progress) => self.jobs.record_progress(job, progress),
             Event::Ended(job, result) => self.record_ended(job, result),
-            Event::Verified(checked, reply) => self.record_verified(checked, reply),
+            Event::Verified(checked, refused, reply) => {
+                self.record_verified(checked, refused, reply);
+            }
             Event::Ask(request, reply) => self.record_request(request, reply),
             Event::Watch(reply) => {
                 self.timers.memory_used();
@@ -136,6 +143,12 @@ impl Owners {
                 let _ = reply.send(clients.record_subscriber(state));
                 self.clients = clients;
             }
+            Event::Unsaved => {
+                self.timers.learned_but_unsaved();
+                self.changed();
+            }
+            Event::IndexTouched if self.publisher.is_index_in_place() => {}
+            Event::IndexTouched => self.timers.now(),
             Event::Reload => self.reload_and_tell(),
             Event::Tick => self.record_tick(Instant::now()),
             Event::Stop => {}

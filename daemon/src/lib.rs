@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod cache;
+mod claim;
 mod event;
 mod event_loop;
 pub mod gate;

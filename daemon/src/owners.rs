@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::{
     api::{Clients, reference::resolve, status, text},
     cache::Store,
+    claim::Claim,
     event::{Event, Mailbox},
     gate::{Gate, Gpus, Sampler},
     intent::Intent,
@@ -19,7 +20,7 @@ use crate::{
     jobs::{Builder, Jobs},
     library::EngineLibrary,
     metrics::Metrics,
-    planner::{DesiredEngines, News, Snapshot},
+    planner::{DesiredEngines, News, Pause, Snapshot},
     publish::Publisher,
     retry::Retry,
     systemd::Manager,
@@ -50,6 +51,8 @@ pub(crate) struct Owners {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailbox: Mailbox,
+    /// The data folder; a test has one of its own.
+    pub(crate) claim: Option<Claim>,
     started: Instant,
 }
 
@@ -74,7 +77,7 @@ impl Owners {
             inventory: Inventory::new(config.settle(), store.clone(), tell),
             library: EngineLibrary::new(library, &config.data_dir),
             intent: Intent::new(store.clone()),
-            retry: Retry::new(store.clone()),
+            retry: Retry::new(store.clone(), &config.data_dir),
             gate: Gate::new(gpus, sampler, config.idle()),
             jobs: Jobs::new(builder),
             publisher: Publisher::new(&config),
@@ -86,6 +89,7 @@ impl Owners {
             metrics: Arc::default(),
             store,
             mailbox,
+            claim: None,
             started: now,
             config,
         }
@@ -113,6 +117,10 @@ impl Owners {
             paused: intent.is_paused(),
             shapes: intent.shapes(),
             setbacks: retry.setbacks(),
+            trouble: retry.trouble(),
+            pauses: retry.pauses(),
+            deadly: retry.deadly(),
+            troubles: self.troubles(),
             ran_out: retry.ran_out(),
             unfit: retry.unfit(),
             gpus: gate.gpus(),
@@ -124,6 +132,18 @@ impl Owners {
             builders: jobs.builders(),
             order: jobs.order(),
         }
+    }
+
+    /// What is wrong with the machine, for people to read.
+    fn troubles(&self) -> Vec<String> {
+        let is_left = |pause: &Pause| !pause.left.is_zero() || !self.clients.queue().is_empty();
+        let trouble = self.retry.trouble().filter(is_left).map(|pause| pause.reason);
+        let unwritten = [self.publisher.problem(), self.library.problem()].map(|p| p.cloned());
+        trouble
+            .into_iter()
+            .chain(unwritten.into_iter().flatten())
+            .chain(self.store.problem())
+            .collect()
     }
 
     /// How the daemon is.

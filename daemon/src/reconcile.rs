@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::{
     api::{About, Asked, other, status, view},
+    claim::Claim,
     jobs::Ended,
     owners::Owners,
     planner::{Errand, Eviction, Grounds, News, Stop, Want, plan},
@@ -28,6 +29,8 @@ pub(crate) fn reconcile(owners: &mut Owners) {
         owners.timers.record_begin();
         owners.observe();
         let mut news = owners.news.take();
+        // Whatever lies in another folder is another's.
+        news.stopping |= owners.is_displaced();
         let mut garbage = Vec::new();
         let queue = loop {
             let plan = plan(&owners.snapshot(), news);
@@ -68,6 +71,10 @@ impl Owners {
             self.library.record_usage(&engine, usage);
         });
         self.library.forget_stuck();
+        self.library.write_usages();
+        if let Some(problem) = self.claim.as_ref().and_then(Claim::problem) {
+            self.retry.record_trouble(problem);
+        }
         self.jobs.forget_closed_orders();
         self.gate.record_free_memory();
         // A build that is under way takes room already.
@@ -76,9 +83,15 @@ impl Owners {
         }
     }
 
+    /// Whether the data folder is not the one that this daemon has locked.
+    fn is_displaced(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.problem().is_some())
+    }
+
     /// Ends a job under way and its worker.
     fn end(&mut self, job: Id, why: &Stop) {
         let Some(mut running) = self.jobs.record_end(job) else { return };
+        self.retry.record_over(&job);
         info!(engine = %running.work.want.engine.short(), "stopping the job: {why}");
         if running.work.want.errand == Errand::Build {
             self.record_history(&running, Ended::Abandoned(&why.to_string()));
@@ -110,8 +123,9 @@ impl Owners {
     /// Tells other programs which engines there are and where checkpoints lie.
     fn publish(&mut self, queue: Vec<Want>) {
         let is_all_read = self.inventory.is_all_read();
+        let is_read = self.inventory.is_read_but_for_open_files();
         // Not before every file was read once: the index of an earlier life is better than half of one.
-        let is_due = is_all_read || self.publisher.is_written();
+        let is_due = is_read || self.publisher.is_written();
         // One whose content is not known would look deleted.
         let is_all_hashed = self.inventory.is_all_hashed();
         let (counts, places, index) = {
@@ -121,6 +135,9 @@ impl Owners {
             (counts, is_all_hashed.then(|| places(&held)), is_due.then(|| index(&snapshot, &held)))
         };
         self.clients.show(queue, counts);
+        if self.is_displaced() {
+            return;
+        }
         places.into_iter().for_each(|places| self.publisher.publish_places(places));
         index.into_iter().for_each(|index| self.publisher.publish_index(index));
     }
@@ -186,7 +203,9 @@ impl Owners {
     /// Looks again before long when something waits for nothing but room, and once a job that ran out of memory
     /// may start.
     fn look_again(&mut self) {
-        if self.snapshot().no_room(self.clients.queue()).is_some() {
+        let waits_for_room = self.snapshot().no_room(self.clients.queue()).is_some();
+        let has_unwritten = self.publisher.problem().is_some() || self.library.problem().is_some();
+        if waits_for_room || has_unwritten {
             self.timers.at(Instant::now() + ROOM);
         }
         if let Some(next) = self.retry.next() {

@@ -1,8 +1,8 @@
 //! The daemon put together.
 
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engine::Library;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -14,11 +14,13 @@ use crate::metrics;
 use crate::{
     api,
     cache::Disk,
+    claim::Claim,
     event::{Event, Mailbox},
     gate::{Driver, Machine},
     jobs::WorkerProcess,
     metrics::Metrics,
     owners::{Owners, Settings},
+    publish,
 };
 
 /// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, on SIGHUP
@@ -29,9 +31,9 @@ use crate::{
 /// folder that can't be written.
 pub async fn run(settings: Settings) -> Result<()> {
     let config = settings()?;
-    let _data = lock_data(&config.data_dir)?;
+    let claim = Claim::take(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
-    let store = Arc::new(Disk::open(&config.data_dir.join("learned"))?);
+    let store = Arc::new(Disk::open(&config.data_dir.join("learned")));
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
     let (listener, socket) = api::Socket::open(&config.socket)?;
     let access = api::Access::new(&config.admins);
@@ -48,6 +50,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let mut owners = Owners::new(config, library, store, builder, gpus, sampler, mailbox.clone());
     owners.settings = Some(settings);
     owners.metrics = metrics;
+    owners.claim = Some(claim);
+    watch_index(mailbox.clone(), owners.config.data_dir.clone());
     let server = tokio::spawn(api::serve(listener, access, mailbox.clone()));
     heed_signals(mailbox)?;
     info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
@@ -59,9 +63,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     Ok(())
 }
 
-fn lock_data(data_dir: &Path) -> Result<api::Lock> {
-    api::lock(&data_dir.join("lock"))
-        .with_context(|| format!("cannot use the data folder {}", data_dir.display()))
+fn watch_index(mailbox: Mailbox, data_dir: PathBuf) {
+    publish::watch(data_dir, move || mailbox.send(Event::IndexTouched));
 }
 
 fn heed_signals(mailbox: Mailbox) -> Result<()> {

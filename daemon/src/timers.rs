@@ -14,6 +14,9 @@ const SHOW_SHARE: u32 = 20;
 /// What was learned goes to the disk this long after it was.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// After it could not be written.
+const FLUSH_AGAIN: Duration = Duration::from_secs(5);
+
 /// Free memory goes back this long after it was used: what follows at once uses it again.
 const TIDY: Duration = Duration::from_secs(5);
 
@@ -88,6 +91,11 @@ impl Timers {
     /// Something was learned that is to outlive the daemon.
     pub(crate) fn learned(&mut self) {
         self.flush = sooner(self.flush, Instant::now() + FLUSH);
+    }
+
+    /// It could not be saved: that is tried again.
+    pub(crate) fn learned_but_unsaved(&mut self) {
+        self.flush = sooner(self.flush, Instant::now() + FLUSH_AGAIN);
     }
 
     /// The next time at which something is due. Housekeeping may have to wait, as `may_clean` says.

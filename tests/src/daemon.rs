@@ -78,6 +78,16 @@ impl Daemon {
         self.child.wait().unwrap().code()
     }
 
+    /// Whether something has ended it.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        Process::new(self.pid()).unwrap().fd_count().unwrap()
+    }
+
     /// Sends SIGTERM, as systemd does.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);

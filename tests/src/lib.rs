@@ -5,6 +5,7 @@ mod daemon;
 mod engine;
 mod notices;
 mod programs;
+mod stand_in;
 mod watching;
 mod webui;
 mod workplace;

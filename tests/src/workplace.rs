@@ -7,7 +7,7 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use goldens::Manifest;
@@ -171,16 +171,25 @@ impl Workplace {
         command
     }
 
-    /// Runs `sdtrtctl` in this workplace.
-    pub fn ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Answer {
-        let output = Command::new(programs::folder().join("sdtrtctl"))
+    /// Starts `sdtrtctl` on this workplace, and leaves what it prints to be read.
+    pub fn start_ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Child {
+        self.ctl_command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn ctl_command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(programs::folder().join("sdtrtctl"));
+        command
             .env_clear()
             .env("HOME", self.dir.path())
             .env("SDTRT_SOCKET", self.socket())
             .current_dir(self.dir.path())
-            .args(arguments)
-            .output()
-            .unwrap();
+            .args(arguments);
+        command
+    }
+
+    /// Runs `sdtrtctl` on this workplace.
+    pub fn ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Answer {
+        let output = self.ctl_command(arguments).output().unwrap();
         Answer {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -231,6 +240,6 @@ impl Workplace {
 
     /// A path as `list` shows it.
     pub fn shown(path: &Path) -> String {
-        path.to_string_lossy().into_owned()
+        protocol::shown_path(path)
     }
 }

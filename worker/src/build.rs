@@ -3,13 +3,14 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use checkpoint::{Checkpoint, Id};
-use engine::{Built, Job, Parameter, Report};
+use engine::{Built, Job, Parameter, Report, Weights};
 use procfs::process::Process;
 
 use super::{
     Phase, at,
+    failure::Changed,
     model::{self, Model},
     percent,
     tensorrt::{self, with_tensorrt},
@@ -29,6 +30,11 @@ pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Report> {
 pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Report> {
     at(Phase::Graph, 0);
     let model = model::baked(job, checkpoint)?;
+    if let (Weights::Baked(wanted), Some(inside)) = (job.spec.weights, model.weights)
+        && inside.unet != wanted
+    {
+        bail!(Changed::weights());
+    }
     build(job, &model)
 }
 
@@ -58,7 +64,7 @@ fn write_plan(job: &Job, model: &Model, plan: &[u8]) -> Result<Built> {
     };
     write().with_context(|| {
         format!(
-            "cannot write the engine ({} MB) to {}; free disk space there, then `sdtrtctl retry` the checkpoint",
+            "cannot write the engine ({} MB) to {}",
             plan.len() / 1_000_000,
             job.folder.display()
         )
@@ -70,6 +76,7 @@ fn write_plan(job: &Job, model: &Model, plan: &[u8]) -> Result<Built> {
         peak_bytes: peak_bytes(),
         binding: model.binding.clone(),
         accumulation,
+        weights: model.weights,
     })
 }
 

@@ -5,6 +5,7 @@ mod accumulation;
 mod build;
 mod confinement;
 mod cuda;
+mod failure;
 mod faults;
 mod inputs;
 mod materialize;
@@ -27,16 +28,15 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use checkpoint::{Checkpoint, Stamp};
 use clap::Parser;
-use engine::{Hello, Job, Phase, Progress, Report, Source, Task, is_disk_full};
+use engine::{Hello, Job, Phase, Progress, Report, Source, Task, Weights};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use cuda::{Cuda, OutOfMemory};
+use failure::Changed;
 use version::library_version;
-use weights::Unfit;
 
 /// Does one job for sdtrtd, which starts this program and sends the job to its standard input.
 #[derive(Parser)]
@@ -79,7 +79,7 @@ fn do_job() -> Result<()> {
     let job: Job = serde_json::from_str(&line).context("not a job on standard input")?;
     thread::spawn(move || stop_with_the_daemon(input));
 
-    let last = work(&job).unwrap_or_else(|error| failed(&error));
+    let last = work(&job).unwrap_or_else(|error| failure::report(&job.task, &error));
     report(&last)
 }
 
@@ -88,18 +88,6 @@ fn stop_with_the_daemon(mut input: impl Read) {
     let _ = io::copy(&mut input, &mut io::sink());
     eprintln!("sdtrtd is gone or no longer wants this engine; stopping");
     process::exit(1);
-}
-
-fn failed(error: &anyhow::Error) -> Report {
-    // Measured after the job's memory has been freed: what the job could have used.
-    match (error.downcast_ref::<OutOfMemory>(), Cuda::new()) {
-        (Some(OutOfMemory { needed, .. }), Ok(cuda)) => {
-            Report::OutOfMemory { needed: *needed, free: cuda.free() }
-        }
-        _ if error.is::<Unfit>() => Report::Unfit(format!("{error:#}")),
-        _ if is_disk_full(error) => Report::DiskFull(format!("{error:#}")),
-        _ => Report::Failed(format!("{error:#}")),
-    }
 }
 
 fn report(report: &Report) -> Result<()> {
@@ -131,12 +119,23 @@ fn work(job: &Job) -> Result<Report> {
     let checkpoint = Checkpoint::open(path).with_context(|| format!("{}", path.display()))?;
     unchanged(path, stamp, checkpoint.file())?;
     let last = match &job.task {
-        Task::Build => build::baked(job, &checkpoint)?,
-        Task::Validate(engine) => validation::run(job, engine, &checkpoint)?,
-        Task::Materialize { output } => materialize::materialize(job, output, &checkpoint)?,
+        Task::Build => build::baked(job, &checkpoint),
+        Task::Validate(engine) => validation::run(job, engine, &checkpoint),
+        Task::Materialize { output } => materialize::materialize(job, output, &checkpoint),
     };
     unchanged(path, stamp, checkpoint.file())?;
-    Ok(last)
+    last.or_else(|error| same_weights(job, &checkpoint).and(Err(error)))
+}
+
+/// Before a failure counts against weights that are to be inside an engine: whether the file still has them, which
+/// its size and times need not tell.
+fn same_weights(job: &Job, checkpoint: &Checkpoint) -> Result<()> {
+    let Weights::Baked(wanted) = job.spec.weights else { return Ok(()) };
+    match checkpoint.ids() {
+        Ok(ids) if ids.unet != wanted => bail!(Changed::weights()),
+        // What failed says more.
+        _ => Ok(()),
+    }
 }
 
 /// Fails if the file is no longer the one that was identified: the engine's key says whose weights it has.
@@ -144,7 +143,9 @@ fn unchanged(path: &Path, stamp: &Stamp, checkpoint: &fs::File) -> Result<()> {
     let shown = path.display();
     let now =
         checkpoint.metadata().with_context(|| format!("cannot read the metadata of {shown}"))?;
-    ensure!(Stamp::at(path, &now) == *stamp, "{shown} has changed since it was identified");
+    if Stamp::at(path, &now) != *stamp {
+        bail!(Changed(format!("{shown} has changed since it was identified")));
+    }
     Ok(())
 }
 

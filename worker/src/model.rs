@@ -1,14 +1,10 @@
 //! The ONNX model that TensorRT builds from.
 
-use std::{
-    fs,
-    os::{fd::AsRawFd, unix::fs::symlink},
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use checkpoint::{Checkpoint, Dtype, Tensor};
-use engine::{EngineSpec, Job, Parameter, Profile};
+use checkpoint::{Checkpoint, Tensor};
+use engine::{EngineSpec, Inside, Job, Parameter, Profile};
 use unet::{Binding, Graph};
 
 use super::{accumulation::Attentions, weights::Weights};
@@ -30,6 +26,8 @@ pub(super) struct Model {
     /// How a shared engine's weights are derived from a model's tensors.
     pub(super) binding: Option<Binding>,
     pub(super) attentions: Attentions,
+    /// Whose weights are inside.
+    pub(super) weights: Option<Inside>,
 }
 
 /// Writes the ONNX model of a UNet with these parameters, whose weights are inputs.
@@ -43,22 +41,13 @@ pub(super) fn shared(job: &Job, parameters: &[Parameter]) -> Result<Model> {
     write(job, graph, Attentions::of(&tensors))
 }
 
-/// Writes the ONNX model of a checkpoint's UNet, with its weights beside it.
+/// Writes the ONNX form of a checkpoint's UNet and, beside it, its weights: TensorRT builds nothing with bf16 for
+/// compute capability 7.5, a constant that is cast at once included, and what it reads must not change meanwhile.
 pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Model> {
     let weights = job.folder.join(WEIGHTS);
-    let is_half = |tensor: &Tensor| tensor.dtype == Dtype::F16;
-    let tensors = if checkpoint.unet().all(is_half) {
-        // A link to the open file: its path may be given to another file meanwhile.
-        let file = format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd());
-        symlink(&file, &weights).with_context(|| format!("cannot link to {file}"))?;
-        checkpoint.tensors.clone()
-    } else {
-        // TensorRT builds nothing with bf16 for compute capability 7.5, not even constants that are cast at
-        // once.
-        Weights::new(checkpoint)?.write_halves(&weights)?
-    };
+    let (tensors, inside) = Weights::new(checkpoint)?.write_halves(&weights)?;
     let graph = Graph::new(&job.spec.architecture, &tensors, job.spec.precision)?;
-    write(job, graph, Attentions::of(&tensors))
+    Ok(Model { weights: Some(inside), ..write(job, graph, Attentions::of(&tensors))? })
 }
 
 fn write(job: &Job, graph: Graph, attentions: Attentions) -> Result<Model> {
@@ -66,7 +55,7 @@ fn write(job: &Job, graph: Graph, attentions: Attentions) -> Result<Model> {
     let path = job.folder.join("unet.onnx");
     fs::write(&path, graph.to_onnx(WEIGHTS))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Model { path, binding: graph.binding().cloned(), attentions })
+    Ok(Model { path, binding: graph.binding().cloned(), attentions, weights: None })
 }
 
 /// Fixes the dimensions that are the same in the whole profile.

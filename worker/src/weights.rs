@@ -1,14 +1,15 @@
 //! A checkpoint's weights, converted to fp16 for engines.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     io::{BufWriter, Write},
     path::Path,
 };
 
 use anyhow::{Context, Result, ensure};
-use checkpoint::{Checkpoint, Dtype, Tensor, UNET_PREFIX};
+use checkpoint::{Checkpoint, Dtype, Sample, Tensor, UNET_PREFIX, unet_id};
+use engine::Inside;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
 use thiserror::Error;
@@ -63,31 +64,45 @@ impl<'a> Weights<'a> {
         Ok(bytes)
     }
 
-    /// Writes the UNet's tensors to one file in fp16, and returns them with their new types and offsets.
-    pub(super) fn write_halves(&self, path: &Path) -> Result<Vec<Tensor>> {
+    /// Writes the UNet's tensors in fp16, one after the other, and says where each is now, and whose they are: each
+    /// was read once, so that what is written is what was hashed, whatever happens to the file meanwhile.
+    pub(super) fn write_halves(&self, path: &Path) -> Result<(Vec<Tensor>, Inside)> {
         let cannot = || format!("cannot write {}", path.display());
         let mut file = BufWriter::new(fs::File::create(path).with_context(cannot)?);
         let mut tensors: Vec<&Tensor> = self.tensors.values().copied().collect();
         tensors.sort_unstable_by_key(|tensor| tensor.offset);
         let mut offset = 0;
         let mut moved = Vec::with_capacity(tensors.len());
+        let mut read = BTreeMap::new();
         for tensor in tensors {
-            let halves = self.halves(tensor)?;
+            let stored = self.stored(tensor)?.to_vec();
+            let digest: [u8; 32] = blake3::hash(&stored).into();
+            let halves = halves(stored, tensor)?;
             file.write_all(&halves).with_context(cannot)?;
+            let first = halves[..halves.len().min(Sample::BYTES)].to_vec();
+            read.insert(&*tensor.name, (tensor, digest, first));
             let bytes = halves.len() as u64;
             moved.push(Tensor { dtype: Dtype::F16, offset, bytes, ..tensor.clone() });
             offset += bytes;
         }
         file.flush().with_context(cannot)?;
-        Ok(moved)
+        let unet = unet_id(read.values().map(|(tensor, digest, _)| (*tensor, digest)));
+        let mut sample = Sample::default();
+        for (name, (_, _, first)) in &read {
+            sample.add(name.strip_prefix(UNET_PREFIX).unwrap_or(name), first);
+        }
+        Ok((moved, Inside { unet, sample: sample.id() }))
     }
 
     fn halves(&self, tensor: &Tensor) -> Result<Vec<u8>> {
+        halves(self.stored(tensor)?.to_vec(), tensor)
+    }
+
+    /// The tensor's bytes in the file, which others may write to.
+    fn stored(&self, tensor: &Tensor) -> Result<&[u8]> {
         let start = usize::try_from(tensor.offset)?;
         let end = start.saturating_add(usize::try_from(tensor.bytes)?);
-        let bytes =
-            self.file.get(start..end).with_context(|| format!("{} is cut off", tensor.name))?;
-        halves(bytes, tensor)
+        self.file.get(start..end).with_context(|| format!("{} is cut off", tensor.name))
     }
 }
 
@@ -98,12 +113,12 @@ pub(super) fn map(file: &fs::File) -> Result<Mmap> {
 }
 
 /// Converts a tensor's little-endian bytes to fp16.
-fn halves(bytes: &[u8], tensor: &Tensor) -> Result<Vec<u8>> {
+fn halves(bytes: Vec<u8>, tensor: &Tensor) -> Result<Vec<u8>> {
     let values: Vec<f32> = match tensor.dtype {
-        Dtype::F16 => return Ok(bytes.to_vec()),
-        Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
-        Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        Dtype::F16 => return Ok(bytes),
+        Dtype::F64 => each(&bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+        Dtype::F32 => each(&bytes, f32::from_le_bytes),
+        Dtype::Bf16 => each(&bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         dtype => return Err(Unfit::Stored { tensor: tensor.name.clone(), dtype }.into()),
     };
     let mut halves = vec![f16::ZERO; values.len()];
@@ -165,11 +180,35 @@ mod tests {
             (brain(-1e6), Dtype::Bf16, Err("out.2.weight holds -9.99424e5, which is outside")),
             (vec![1], Dtype::F8E4M3, Err("out.2.weight is stored as F8_E4M3")),
         ] {
-            match (halves(&bytes, &tensor(dtype)).map_err(|error| error.to_string()), expected) {
+            match (halves(bytes, &tensor(dtype)).map_err(|error| error.to_string()), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{dtype}"),
                 (Err(found), Err(expected)) => assert!(found.starts_with(expected), "{found}"),
                 (found, expected) => panic!("{dtype}: {found:?}, not {expected:?}"),
             }
+        }
+    }
+
+    /// In half precision as in double the numbers that are written are those that were hashed.
+    #[test]
+    fn what_is_written_is_what_was_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["sd1", "sd2-unclip-h"] {
+            let path = dir.path().join("a.safetensors");
+            goldens::Manifest::load(name).unwrap().write_checkpoint(&path).unwrap();
+            let checkpoint = Checkpoint::open(&path).unwrap();
+            let weights = Weights::new(&checkpoint).unwrap();
+            let (moved, inside) = weights.write_halves(&dir.path().join("weights")).unwrap();
+            assert_eq!(inside.unet, checkpoint.ids().unwrap().unet, "{name}");
+            let written = fs::read(dir.path().join("weights")).unwrap();
+            let mut sample = Sample::default();
+            for tensor in checkpoint.unet() {
+                let expected = weights.halves(tensor).unwrap();
+                let now = moved.iter().find(|moved| moved.name == tensor.name).unwrap();
+                let found = &written[now.offset as usize..][..now.bytes as usize];
+                assert!(found == expected, "{name} {}", tensor.name);
+                sample.add(&tensor.name[UNET_PREFIX.len()..], &expected);
+            }
+            assert_eq!(inside.sample, sample.id(), "{name}");
         }
     }
 

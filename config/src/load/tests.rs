@@ -92,3 +92,20 @@ fn each_mistake_is_told_with_its_place_and_the_nearest_key() {
         assert!(error.starts_with(told), "{text}\n{error}");
     }
 }
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [&socket, &pipe, dir.path(), Path::new("/dev/zero")] {
+        let error = load(Some(path), []).unwrap_err().to_string();
+        assert!(
+            error.contains("no regular file") && error.contains(&*path.to_string_lossy()),
+            "{error}"
+        );
+    }
+    load(Some(Path::new("/dev/null")), []).unwrap();
+}

@@ -4,9 +4,11 @@ use std::{
     borrow::Cow,
     fs::{self, File, Metadata},
     io,
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
+
+use rustix::fs::OFlags;
 
 use crate::rejection::Rejection;
 
@@ -32,8 +34,14 @@ impl Source {
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Rejection::NotAFile);
         }
-        let file = File::open(path).map_err(unreadable)?;
+        // A pipe may have taken its place meanwhile.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = File::options().read(true).custom_flags(flags).open(path);
+        let file = opened.map_err(unreadable)?;
         let metadata = metadata(&file)?;
+        if !metadata.is_file() {
+            return Err(Rejection::NotAFile);
+        }
         if !is_expected(&metadata) {
             return Err(Rejection::ChangedWhileRead);
         }

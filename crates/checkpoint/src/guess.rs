@@ -7,6 +7,7 @@ use crate::{
     architecture::{Architecture, Heads, Kind},
     other,
     rejection::Rejection,
+    size,
     tensor::{Dtype, Tensor, UNET_PREFIX},
 };
 
@@ -27,6 +28,7 @@ impl Architecture {
             return Err(rejection);
         }
         let in_channels = unet.dimension(stem?)?;
+        size::check(tensors)?;
         for (name, rank) in [
             ("out.0.weight", 1),
             ("out.2.weight", 4),
@@ -92,10 +94,12 @@ impl<'a> Unet<'a> {
 
     fn context_width(&self) -> Result<u64, Rejection> {
         let mut width = None;
-        for (name, tensor) in
-            self.tensors().filter(|(name, _)| name.ends_with(".attn2.to_k.weight"))
-        {
-            let found = self.dimension(self.tensor(name, 2)?)?;
+        for (_, tensor) in self.tensors().filter(|(name, _)| name.ends_with(".attn2.to_k.weight")) {
+            if tensor.shape.len() != 2 {
+                let (tensor, reason) = (tensor.name.clone(), "has the wrong rank");
+                return Err(Rejection::BadUnet { tensor, reason });
+            }
+            let found = self.dimension(tensor)?;
             if width.is_some_and(|width| width != found) {
                 let reason = "disagrees with the others about the context's width";
                 return Err(Rejection::BadUnet { tensor: tensor.name.clone(), reason });

@@ -78,6 +78,12 @@ fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Di
     Ok(hasher.finalize().into())
 }
 
+/// The UNet id of tensors that somebody else has read, each with the BLAKE3 digest of its bytes as they lie in the
+/// file. They are sorted by name, and all of them are the UNet's.
+pub fn unet_id<'a>(read: impl ExactSizeIterator<Item = (&'a Tensor, &'a [u8; 32])>) -> Id {
+    id(read.len(), read)
+}
+
 /// Of at most `count` tensors.
 fn id<'a>(count: usize, tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
     let mut encoded = Encoded::with_room_for(count);

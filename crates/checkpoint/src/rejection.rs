@@ -217,6 +217,18 @@ pub enum Rejection {
         /// Width of the `y` input.
         y_width: Option<u64>,
     },
+    /// A UNet with more parts than any has: to make a graph of it could take minutes.
+    #[error(
+        "its UNet has {count} {what}, and none that is supported has more than {limit}; not supported"
+    )]
+    TooLarge {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there are, at least.
+        count: u64,
+        /// How many there may be.
+        limit: u64,
+    },
     /// A UNet that lacks a part, or has a misshapen one.
     #[error("damaged UNet: {tensor} {reason}; copy or download it again")]
     BadUnet {

@@ -156,6 +156,18 @@ pub struct Built {
     pub binding: Option<Binding>,
     /// In which type the plan's attention accumulates.
     pub accumulation: Accumulation,
+    /// Of weights inside: whose they are, as they were read.
+    #[serde(default)]
+    pub weights: Option<Inside>,
+}
+
+/// Weights that were read to be put inside a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// The UNet id of all that was read.
+    pub unet: Id,
+    /// [`checkpoint::Sample`] of it.
+    pub sample: Id,
 }
 
 /// A line from the worker.
@@ -176,6 +188,13 @@ pub enum Report {
     Unfit(String),
     /// The disk is full. This is the last line.
     DiskFull(String),
+    /// The system refused something, or TensorRT can't be loaded: no job will succeed until that is fixed. This is the
+    /// last line.
+    Trouble(String),
+    /// Something that may pass prevents this job alone. This is the last line.
+    Held(String),
+    /// The file is not what was identified. This is the last line.
+    Changed(String),
     /// The GPU has too little free memory. This is the last line.
     OutOfMemory {
         /// The bytes that the engine needs at least, if known.

@@ -4,28 +4,29 @@
 //!
 //! Nothing here needs TensorRT: only the worker does.
 
+mod check;
 mod coverage;
 mod difference;
-mod disk_full;
 mod hello;
 mod job;
 mod kernels;
 mod library;
 mod manifest;
 mod profile;
+mod regular;
 mod runtime;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 mod spec;
 mod target;
+mod trouble;
 mod usage;
 mod validation;
 
 pub use coverage::Pass;
 pub use difference::difference;
-pub use disk_full::is_disk_full;
 pub use hello::Hello;
-pub use job::{Built, Job, Parameter, Phase, Progress, Published, Report, Source, Task};
+pub use job::{Built, Inside, Job, Parameter, Phase, Progress, Published, Report, Source, Task};
 pub use kernels::kernels_folder;
 pub use library::{Library, Removal};
 pub use manifest::Manifest;
@@ -33,8 +34,10 @@ pub use profile::{
     PIXELS_PER_LATENT, POSITIONS_PER_PIECE, Profile, Shapes, TOKENS_PER_PIECE, copies, family,
     positions,
 };
+pub use regular::{open_regular, read_regular};
 pub use runtime::Runtime;
 pub use spec::{EngineSpec, FLAVOUR, Weights};
 pub use target::{Choice, Target, Wanted};
+pub use trouble::{is_disk_full, is_trouble};
 pub use usage::Usage;
 pub use validation::{Accumulation, BOUND, Findings, Limit, Proof, Speed, Validation};

@@ -40,6 +40,9 @@ pub struct Manifest {
     /// In which type the plan's attention accumulates.
     #[serde(default)]
     pub accumulation: Accumulation,
+    /// [`checkpoint::Sample`] of a baked engine's weights; absent for a shared one, and if an older release built it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Id>,
     /// Validations, one for each GPU model and driver, newest last.
     #[serde(default)]
     pub validations: Vec<Validation>,
@@ -55,7 +58,7 @@ impl Manifest {
         built_at: u64,
         build_seconds: f64,
     ) -> Self {
-        let Built { bytes, blake3, peak_bytes, binding, accumulation } = built;
+        let Built { bytes, blake3, peak_bytes, binding, accumulation, weights } = built;
         let key = spec.key();
         Self {
             format: FORMAT,
@@ -70,6 +73,7 @@ impl Manifest {
             peak_bytes,
             binding,
             accumulation,
+            sample: weights.map(|inside| inside.sample),
             validations: Vec::new(),
         }
     }

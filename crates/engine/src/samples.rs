@@ -7,7 +7,7 @@ use checkpoint::{Architecture, Heads, Id, Identity, Ids, Kind};
 use serde_json::json;
 
 use crate::{
-    Accumulation, BOUND, Built, EngineSpec, Findings, Manifest, Proof, Validation, Weights,
+    Accumulation, BOUND, Built, EngineSpec, Findings, Inside, Manifest, Proof, Validation, Weights,
 };
 
 /// The architecture of SD 1.x.
@@ -34,7 +34,14 @@ pub fn built(plan: &[u8]) -> Built {
         peak_bytes: 1,
         binding: None,
         accumulation: Accumulation::Fp32,
+        weights: None,
     }
+}
+
+/// The same with this UNet's weights inside.
+pub fn baked(plan: &[u8], unet: Id) -> Built {
+    let weights = Some(Inside { unet, sample: Id::from(blake3::hash(b"sample")) });
+    Built { weights, ..built(plan) }
 }
 
 /// Writes an engine of the "default" preset into a data folder in the previous release's format.

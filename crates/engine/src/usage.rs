@@ -1,11 +1,15 @@
 use std::{
-    fs,
     io::{self, Write},
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 use tempfile::Builder;
+
+use crate::read_regular;
+
+/// More than it takes.
+const USAGE_BYTES: u64 = 1 << 16;
 
 /// How an engine is used, stored beside its manifest as `KEY.usage`; unlike that, it changes. Times are
 /// seconds since 1970.
@@ -30,7 +34,7 @@ impl Usage {
     /// # Errors
     /// If the file can't be read or has another format.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
-        match fs::read(path) {
+        match read_regular(path, USAGE_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             json => Ok(Some(serde_json::from_slice(&json?)?)),
         }

@@ -48,6 +48,8 @@ pub enum Event {
         /// [`Status::runtime_problem`].
         runtime_problem: Option<String>,
     },
+    /// [`Status::troubles`].
+    Troubles(Vec<String>),
 }
 
 /// What `status` and `list` show, kept up to date by events.
@@ -76,6 +78,7 @@ impl Overview {
             Event::Gone(key) => drop(self.checkpoints.remove(&key)),
             Event::Building(building) => status.building = building,
             Event::Queue(queue) => status.queue = queue,
+            Event::Troubles(troubles) => status.troubles = troubles,
             Event::Paused(paused) => status.paused = paused,
             Event::Gate(gate) => status.gate = gate,
             Event::Counts(counts) => status.counts = counts,
@@ -110,6 +113,7 @@ impl Status {
             runtime: now.runtime.clone(),
             runtime_problem: now.runtime_problem.clone(),
         });
+        note(self.troubles != before.troubles, |now| Event::Troubles(now.troubles.clone()));
         note(self.gpus != before.gpus, |now| Event::Gpus(now.gpus.clone()));
         note(self.models_dirs != before.models_dirs, |now| {
             Event::ModelsDirs(now.models_dirs.clone())

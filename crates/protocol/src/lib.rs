@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Absent fields are null, and may be omitted from a request. Paths are text: bytes that are not UTF-8 become
-//! U+FFFD. Everyone who can connect may query ([`Request::only_looks`]); only root, the daemon's own user and the
+//! U+FFFD and two hex digits. Everyone who can connect may query ([`Request::only_looks`]); only root, the daemon's own user and the
 //! `admins` in its configuration may make changes.
 //!
 //! ```no_run
@@ -44,6 +44,7 @@ mod hashing;
 mod history;
 mod list;
 mod machine;
+mod path;
 pub mod question;
 mod reload;
 mod request;
@@ -64,6 +65,7 @@ pub use hashing::Hashing;
 pub use history::{Finished, JobLog, Materialized, Outcome};
 pub use list::List;
 pub use machine::Machine;
+pub use path::shown_path;
 pub use question::Question;
 pub use reload::Reloaded;
 pub use request::{Failure, Hello, Reply, Request, Verdict};

@@ -14,6 +14,10 @@ pub struct Status {
     pub runtime: Option<Runtime>,
     /// Why it is missing, and what to do.
     pub runtime_problem: Option<String>,
+    /// What else is wrong with the machine, so that builds wait or something can't be written: it is tried again
+    /// automatically.
+    #[serde(default)]
+    pub troubles: Vec<String>,
     /// NVIDIA GPUs of this machine.
     pub gpus: Vec<Gpu>,
     /// The watched folders.

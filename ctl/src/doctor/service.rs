@@ -58,6 +58,7 @@ pub(super) fn daemon(global: &Global) -> Vec<Finding> {
         Ok(status) => {
             let answers = Finding::ok(TOPIC, format!("running, pid {}", status.daemon.pid));
             let problems = status.models_dirs.into_iter().filter_map(|dir| dir.problem);
+            let problems = problems.chain(status.troubles);
             let told = |problem| Finding { advice: None, ..Finding::warning(TOPIC, problem, "") };
             std::iter::once(answers).chain(problems.map(told)).collect()
         }

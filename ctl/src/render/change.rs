@@ -64,6 +64,10 @@ impl Known {
                 let text = runtime_problem.clone().or(found)?;
                 Some(line("TensorRT", &text::clean(&text), ""))
             }
+            Event::Troubles(troubles) if troubles.is_empty() => None,
+            Event::Troubles(troubles) => {
+                Some(line("trouble", &text::clean(&troubles.join("; ")), ""))
+            }
             Event::Queue(_)
             | Event::Gate(_)
             | Event::Counts(_)

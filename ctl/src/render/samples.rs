@@ -136,6 +136,7 @@ pub(crate) fn status() -> Status {
             path: "/data/runtime/1.7.1.116/libtensorrt_rtx.so.1".into(),
         }),
         runtime_problem: None,
+        troubles: Vec::new(),
         gpus: vec![Gpu {
             uuid: "GPU-1".into(),
             name: "NVIDIA GeForce RTX 4090".into(),

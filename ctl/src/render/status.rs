@@ -16,6 +16,7 @@ pub(crate) fn render(status: &Status) -> String {
     );
     fields.add("TensorRT", runtime(status));
     fields.all("GPUs", status.gpus.iter().map(gpu));
+    fields.all("trouble", status.troubles.iter().map(|trouble| text::clean(trouble).into_owned()));
     fields.all("models", status.models_dirs.iter().map(models_dir));
     fields.add("data", &daemon.data_dir);
     fields.add("checkpoints", counts(status));

@@ -163,6 +163,7 @@ pub(crate) fn status() -> Status {
         },
         runtime: None,
         runtime_problem: Some("not found".into()),
+        troubles: Vec::new(),
         gpus: vec![],
         models_dirs: vec![],
         paused: false,

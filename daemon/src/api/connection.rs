@@ -11,7 +11,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::api::{Service, line};
+use crate::api::{
+    Service, line,
+    seats::{Seat, Stage},
+};
 
 /// For a client to take what it asked for, and to say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +24,7 @@ pub(super) async fn serve(
     stream: UnixStream,
     may_change: bool,
     service: impl Service,
+    seat: &Seat,
 ) -> io::Result<()> {
     let (input, mut output) = stream.into_split();
     let mut lines = Lines(BufReader::new(input));
@@ -32,7 +36,10 @@ pub(super) async fn serve(
         // Our hello told it which version we are; that is all it can understand.
         _ => return Ok(()),
     }
-    while let Some(asked) = lines.next().await? {
+    loop {
+        seat.set(Stage::Idle);
+        let Some(asked) = lines.next().await? else { return Ok(()) };
+        seat.set(Stage::Busy);
         let reply = match serde_json::from_str(&asked) {
             Ok(request) if !may_change && !request.only_looks() => Reply::Failed(Failure::Other {
                 message: "only root, sdtrtd's own user and the `admins` of its configuration may \
@@ -50,7 +57,6 @@ pub(super) async fn serve(
         };
         send(&mut output, &line(&reply)).await?;
     }
-    Ok(())
 }
 
 async fn watch(

@@ -8,6 +8,7 @@ pub(crate) mod line;
 pub(crate) mod outlook;
 mod reason;
 pub(crate) mod reference;
+mod seats;
 pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod status;
@@ -29,5 +30,5 @@ pub(crate) fn other(message: &str) -> protocol::Failure {
 
 /// A path as clients see it.
 pub(crate) fn text(path: &std::path::Path) -> String {
-    path.to_string_lossy().into_owned()
+    protocol::shown_path(path)
 }

@@ -1,18 +1,16 @@
 //! The Unix socket on which clients ask, as crate `protocol` says.
 
-use std::sync::Arc;
-
 use protocol::{Reply, Request};
 use tokio::{
-    net::UnixListener,
-    sync::{Semaphore, broadcast},
+    net::{UnixListener, UnixStream},
+    sync::broadcast,
 };
 use tracing::{debug, warn};
 
-use super::{Access, Line, connection};
-
-/// More clients than anybody has; the next one waits for one to go.
-const CONNECTIONS: usize = 512;
+use super::{
+    Access, Line, connection,
+    seats::{Peer, Seats},
+};
 
 /// Answers clients. The real one is the daemon's mailbox.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -24,18 +22,21 @@ pub trait Service: Clone + Send + Sync + 'static {
 
 /// Serves clients until dropped; those whom `access` names may change things.
 pub async fn serve(listener: UnixListener, access: Access, service: impl Service) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let seats = Seats::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let service = service.clone();
                 let may_change = access.may_change(&stream);
+                let seat = seats.take(peer(&stream));
                 tokio::spawn(async move {
-                    if let Err(error) = connection::serve(stream, may_change, service).await {
+                    let served = tokio::select! {
+                        served = connection::serve(stream, may_change, service, &seat) => served,
+                        () = seat.lost() => return debug!("a client made room for another"),
+                    };
+                    if let Err(error) = served {
                         debug!("a client: {error}");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -45,4 +46,9 @@ pub async fn serve(listener: UnixListener, access: Access, service: impl Service
             }
         }
     }
+}
+
+/// Whom the kernel says to be at the other end.
+fn peer(stream: &UnixStream) -> Peer {
+    stream.peer_cred().map_or((u32::MAX, None), |peer| (peer.uid(), peer.pid()))
 }

@@ -1,12 +1,17 @@
 use std::{
     fs::{self, File, Permissions},
-    os::unix::fs::PermissionsExt,
+    io,
+    os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use listenfd::ListenFd;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
 use tokio::net::UnixListener;
 
 /// Held for as long as this process is the only one to use something.
@@ -24,7 +29,9 @@ pub fn lock(path: &Path) -> Result<Lock> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    let file = File::options().create(true).append(true).open(path);
+    // A pipe in its place would have this wait for a reader.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().create(true).append(true).custom_flags(flags).open(path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("another sdtrtd is running: it holds {}", path.display());
@@ -62,6 +69,7 @@ impl Socket {
             path.with_file_name(name)
         };
         let lock = lock(&beside(".lock"))?;
+        refuse_taken(path)?;
         // Made aside and moved, so that no moment lets others in.
         let aside: PathBuf = beside(".new");
         let _ = fs::remove_file(&aside);
@@ -82,6 +90,25 @@ impl Socket {
     }
 }
 
+/// Refuses a path where something else than a socket lies that nobody answers on: it is not ours to delete, and the lock
+/// file that would keep others out can be.
+fn refuse_taken(path: &Path) -> Result<()> {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => bail!("{shown} is no socket, and is left alone; name another path for the socket"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot look at {shown}")),
+    }
+    // Not to wait where it takes nobody in.
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match SocketAddrUnix::new(path).and_then(|address| connect(&probe, &address)) {
+        Ok(()) | Err(Errno::AGAIN) => bail!("another sdtrtd is running: it answers on {shown}"),
+        Err(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +125,30 @@ mod tests {
         assert!(socket.exists(), "it is stale now");
         Socket::open(&socket).unwrap().1.close();
         assert!(!socket.exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_refused_and_not_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, folder] = ["file", "folder"].map(|name| dir.path().join(name));
+        fs::write(&file, "mine").unwrap();
+        fs::create_dir(&folder).unwrap();
+        for path in [&file, &folder] {
+            let refused = Socket::open(path).unwrap_err().to_string();
+            assert!(refused.contains("is no socket, and is left alone"), "{refused}");
+        }
+        assert_eq!(fs::read(file).unwrap(), b"mine");
+    }
+
+    #[tokio::test]
+    async fn a_live_socket_is_not_replaced_though_its_lock_file_was_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        let first = Socket::open(&socket).unwrap();
+        fs::remove_file(dir.path().join("s.lock")).unwrap();
+        let second = Socket::open(&socket).unwrap_err();
+        assert!(second.to_string().contains("another sdtrtd"), "{second}");
+        drop(first);
+        Socket::open(&socket).unwrap();
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn status(
             path: text(&target.runtime.library()),
         }),
         runtime_problem: target.err().map(ToString::to_string),
+        troubles: snapshot.troubles.clone(),
         gpus: snapshot
             .gpus
             .iter()
@@ -75,7 +76,9 @@ pub(crate) fn glance(
     let problem = snapshot.target().as_ref().err().map(ToString::to_string);
     Glance {
         building: building(snapshot),
-        obstacle: problem.or_else(|| gate(snapshot, queue)),
+        obstacle: problem
+            .or_else(|| snapshot.troubles.first().cloned())
+            .or_else(|| gate(snapshot, queue)),
         queued: queue.len(),
         counts,
     }

@@ -28,9 +28,13 @@ pub(crate) fn checkpoints(
 ) -> BTreeMap<EntryKey, Checkpoint> {
     let (engines, outlook) = (snapshot.all_engines(), Outlook::new(snapshot, queue));
     let mut shown = ShownEngines::new(snapshot);
+    let mut homeless = homeless(&engines, held);
     let live: Vec<_> = held
-        .values()
-        .map(|held| identified(&outlook, &mut shown, held, &of(&engines, held.identity)))
+        .iter()
+        .map(|(weights, held)| {
+            let strays = homeless.remove(weights).unwrap_or_default();
+            identified(&outlook, &mut shown, held, &of(&engines, held.identity), strays)
+        })
         .collect();
     let unread = unread(snapshot).map(|(path, state, reason)| Checkpoint {
         weights_id: None,
@@ -42,7 +46,7 @@ pub(crate) fn checkpoints(
         engines: Vec::new(),
         coming: Vec::new(),
     });
-    let homeless = homeless(&engines, held).filter_map(|engines| homeless_entry(snapshot, engines));
+    let homeless = homeless.values().filter_map(|engines| homeless_entry(snapshot, engines));
     live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
@@ -64,7 +68,9 @@ pub(crate) fn counts(
         outlook.state(held, has_engine).0
     });
     let unread = unread(snapshot).map(|(_, state, _)| state);
-    let homeless = homeless(&engines, held).map(|engines| homeless_state(snapshot, engines).0);
+    let homeless = homeless(&engines, held);
+    let homeless = homeless.iter().filter(|(weights, _)| !held.contains_key(weights));
+    let homeless = homeless.map(|(_, engines)| homeless_state(snapshot, engines).0);
     let mut counts = BTreeMap::new();
     for state in live.chain(unread).chain(homeless) {
         *counts.entry(state).or_default() += 1;
@@ -72,17 +78,24 @@ pub(crate) fn counts(
     counts
 }
 
-/// The engines whose content lies nowhere, by content.
+/// The engines whose content lies nowhere, by the checkpoint that the first of them was built for: that one may be there
+/// with another content than it had.
 fn homeless<'a>(
-    engines: &'a HashMap<Id, Vec<&'a Manifest>>,
+    engines: &HashMap<Id, Vec<&'a Manifest>>,
     held: &HashMap<Id, Held<'_>>,
-) -> impl Iterator<Item = &'a [&'a Manifest]> {
+) -> BTreeMap<Id, Vec<&'a Manifest>> {
     let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
     // Most have none to tell apart.
     let held = held.values().filter(|_| !engines.is_empty());
     let alive: HashSet<Id> = held.flat_map(ids).collect();
-    let homeless = engines.iter().filter(move |(content, _)| !alive.contains(content));
-    homeless.map(|(_, engines)| engines.as_slice())
+    let mut homeless: BTreeMap<Id, Vec<&Manifest>> = BTreeMap::new();
+    for (_, engines) in engines.iter().filter(|(content, _)| !alive.contains(content)) {
+        if let Some(first) = engines.first() {
+            homeless.entry(first.weights_id).or_default().extend(engines);
+        }
+    }
+    homeless.values_mut().for_each(|engines| engines.sort_by_key(|manifest| manifest.key));
+    homeless
 }
 
 fn identified(
@@ -90,8 +103,10 @@ fn identified(
     shown: &mut ShownEngines<'_>,
     held: &Held<'_>,
     engines: &[&Manifest],
+    strays: Vec<&Manifest>,
 ) -> Checkpoint {
     let (state, reason) = outlook.state(held, has_engine(engines));
+    let strays: Vec<_> = strays.iter().map(|manifest| shown.stray(manifest)).collect();
     let (snapshot, identity) = (outlook.snapshot, held.identity);
     let desired = snapshot.desired(held);
     let place = |engine| desired.iter().position(|desired| desired.engine == engine);
@@ -111,6 +126,7 @@ fn identified(
         engines: engines
             .iter()
             .map(|manifest| shown.engine(manifest, &desired, &identity.ids.unet))
+            .chain(strays)
             .collect(),
         coming: outlook.coming(held),
     }
@@ -163,6 +179,11 @@ struct ShownEngines<'a> {
 }
 
 impl<'a> ShownEngines<'a> {
+    /// One that was built for a checkpoint and does not fit it.
+    fn stray(&self, manifest: &Manifest) -> Arc<Engine> {
+        Arc::new(engine(self.snapshot, manifest, &[], manifest.spec.weights.id()))
+    }
+
     fn new(snapshot: &'a Snapshot<'a>) -> Self {
         Self { snapshot, known: HashMap::new() }
     }

@@ -1,4 +1,4 @@
-use protocol::{Checkpoint, Failure, Reply, State};
+use protocol::{Checkpoint, EntryKey, Failure, Reply, State};
 use tokio::{
     sync::oneshot,
     time::{Duration, Instant},
@@ -14,6 +14,8 @@ pub(crate) struct Waiter {
     /// The scan that must have been taken in first, since the client may know of a file that no
     /// event has told of yet.
     scan: u64,
+    /// The entry that it waits for, once that was there.
+    seen: Option<EntryKey>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -22,9 +24,10 @@ impl Waiter {
         reference: Option<String>,
         timeout: Duration,
         scan: u64,
+        seen: Option<EntryKey>,
         reply: oneshot::Sender<Reply>,
     ) -> Self {
-        Self { reference, timeout, started: Instant::now(), scan, reply }
+        Self { reference, timeout, started: Instant::now(), scan, seen, reply }
     }
 
     /// When its time is up.
@@ -36,7 +39,7 @@ impl Waiter {
     /// `sought` nobody knows which engines there should be. `stuck` says why nothing that is queued
     /// will be built.
     pub(crate) fn serve(
-        self,
+        mut self,
         checkpoints: &[&Checkpoint],
         scans: u64,
         sought: bool,
@@ -44,6 +47,10 @@ impl Waiter {
         now: Instant,
     ) -> Option<Self> {
         if self.reply.is_closed() {
+            return None;
+        }
+        if let Some(lost) = self.lost(checkpoints) {
+            let _ = self.reply.send(Reply::Failed(Failure::Other { message: lost }));
             return None;
         }
         let unfinished = if scans < self.scan {
@@ -70,6 +77,31 @@ impl Waiter {
         };
         let _ = self.reply.send(Reply::Failed(failure));
         None
+    }
+}
+
+impl Waiter {
+    /// Why what it waits for will not come to an end, where it was there and is no more.
+    fn lost(&mut self, checkpoints: &[&Checkpoint]) -> Option<String> {
+        let reference = self.reference.as_deref()?;
+        match resolve(reference, checkpoints) {
+            Ok(found) => {
+                self.seen = Some(found.key());
+                None
+            }
+            Err(Failure::NotFound { .. }) => {
+                let seen = self.seen.as_ref()?;
+                let elsewhere = checkpoints.iter().find(|checkpoint| checkpoint.key() == *seen);
+                let elsewhere = elsewhere.and_then(|checkpoint| checkpoint.locations.first());
+                Some(match elsewhere {
+                    Some(path) => format!("'{reference}' was moved: it is {path} now"),
+                    None => {
+                        format!("'{reference}' was deleted, or moved out of the models folders")
+                    }
+                })
+            }
+            Err(_) => None,
+        }
     }
 }
 
@@ -111,6 +143,8 @@ fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply
 
 #[cfg(test)]
 mod tests {
+    use checkpoint::Id;
+
     use super::*;
 
     fn entry(path: &str, state: State) -> Checkpoint {
@@ -123,6 +157,33 @@ mod tests {
             locations: vec![path.to_owned()],
             engines: Vec::new(),
             coming: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_there_and_is_gone_is_not_waited_for() {
+        let waiter = |reference: &str| {
+            let (reply, answer) = oneshot::channel();
+            let timeout = Duration::from_secs(600);
+            (Waiter::new(Some(reference.to_owned()), timeout, 0, None, reply), answer)
+        };
+        let now = Instant::now();
+        let building = |path| Checkpoint {
+            weights_id: Some(Id::from([1; 32])),
+            ..entry(path, State::Building)
+        };
+        let (before, moved) = (building("/m/a.ckpt"), building("/m/b.ckpt"));
+        for (after, said) in [
+            (vec![], "was deleted, or moved out of the models folders"),
+            (vec![&moved], "'/m/a.ckpt' was moved: it is /m/b.ckpt now"),
+        ] {
+            let (waiter, mut answer) = waiter("/m/a.ckpt");
+            // It may be on its way.
+            let waiter = waiter.serve(&[], 1, false, None, now).unwrap();
+            let waiter = waiter.serve(&[&before], 1, false, None, now).unwrap();
+            assert!(waiter.serve(&after, 1, false, None, now).is_none());
+            let Ok(Reply::Failed(failure)) = answer.try_recv() else { panic!("{said}") };
+            assert!(failure.to_string().contains(said), "{failure}");
         }
     }
 

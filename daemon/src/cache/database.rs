@@ -4,9 +4,15 @@ use anyhow::{Result, anyhow};
 use serde::{Serialize, de::DeserializeOwned};
 use sled::{Db, Tree};
 
+use crate::planner::Setback;
+
 /// Raised when the readers or the form of what is kept change, so that older lessons are learned
 /// again: a file that was rejected may be understood now.
 const LESSONS: &str = "3";
+
+/// Raised when what is wrong with the machine is told better from what is wrong with a checkpoint: what failed under
+/// an older one is tried again.
+const SETBACKS: &str = "4";
 
 /// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -48,14 +54,16 @@ impl Database {
                 // The daemon flushes when there is something to flush; sled's timer would wake an
                 // idle machine twice a second.
                 .flush_every_ms(None)
-                .open()?;
+                .open()
+                .map_err(told)?;
             let current = [
                 format!("outcomes.{LESSONS}"),
-                format!("setbacks.{LESSONS}"),
+                format!("setbacks.{SETBACKS}"),
                 "history".to_owned(),
                 format!("parameters.{LESSONS}"),
                 "shapes".to_owned(),
             ];
+            keep_removals(&db, &current[1])?;
             for name in db.tree_names() {
                 let kept = current.iter().any(|tree| name == tree.as_bytes())
                     || name == b"__sled__default";
@@ -100,6 +108,32 @@ impl Database {
     pub(super) fn flush(&self) -> sled::Result<()> {
         self.db.flush().map(drop)
     }
+}
+
+/// With the system's error as such, where it is one.
+fn told(error: sled::Error) -> anyhow::Error {
+    match error {
+        sled::Error::Io(error) => error.into(),
+        other => other.into(),
+    }
+}
+
+/// Takes over that people removed engines: that is no failure, and holds whatever release wrote it down.
+fn keep_removals(db: &Db, current: &str) -> sled::Result<()> {
+    for name in db.tree_names() {
+        let is_older = name.starts_with(b"setbacks.") && name != current.as_bytes();
+        if !is_older {
+            continue;
+        }
+        let now = db.open_tree(current)?;
+        for entry in &db.open_tree(&name)? {
+            let (engine, setback) = entry?;
+            if Part::Setbacks.decode(&setback) == Some(Setback::Removed) {
+                now.insert(engine, setback)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Part {

@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ffi::OsString,
-    fs,
+    fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use checkpoint::Id;
-use engine::Parameter;
+use engine::{Parameter, is_trouble};
 use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
@@ -48,6 +48,8 @@ pub struct Disk {
     unsaved: Mutex<Unsaved>,
     /// There was an error since it was opened.
     broken: AtomicBool,
+    /// Why it can't be written at present.
+    problem: Mutex<Option<String>>,
 }
 
 /// Values by tree and key; `None` stands for what is to be forgotten.
@@ -56,30 +58,28 @@ type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
 impl Disk {
     /// Opens or makes the database at `dir`. A broken one is made anew, but not where the disk is full,
     /// which may be all that is wrong. The data folder must be locked by the caller.
-    ///
-    /// # Errors
-    /// When not even a new one can be made.
-    pub fn open(dir: &Path) -> Result<Self> {
-        let database = match Database::open(dir) {
-            Err(error) if is_full(dir) => {
-                warn!("{error:#}; what is learned is kept once {} has room", dir.display());
+    pub fn open(dir: &Path) -> Self {
+        let database = match clear_strangers(dir).and_then(|()| Database::open(dir)) {
+            // It may be whole, and the disk full, read-only or broken for a while.
+            Err(error) if is_full(dir) || is_trouble(&error) => {
+                warn!("{error:#}; what is learned is kept once {} can be written", dir.display());
                 None
             }
             Err(error) => {
                 warn!("{} is unusable, and is created again: {error:#}", dir.display());
-                fs::remove_dir_all(dir)
-                    .with_context(|| format!("cannot clear {}", dir.display()))?;
-                let new = Database::open(dir);
-                Some(new.with_context(|| format!("cannot make {}", dir.display()))?)
+                let new = remove(dir).map_err(Into::into).and_then(|()| Database::open(dir));
+                let new = new.with_context(|| format!("cannot make {} again", dir.display()));
+                new.map_err(|error| warn!("{error:#}")).ok()
             }
             Ok(database) => Some(database),
         };
-        Ok(Self {
+        Self {
             dir: dir.to_owned(),
             broken: AtomicBool::new(database.is_none()),
             database: RwLock::new(database),
             unsaved: Mutex::default(),
-        })
+            problem: Mutex::default(),
+        }
     }
 
     /// Entries that no longer parse count as absent.
@@ -150,6 +150,28 @@ impl Disk {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Refuses a folder in which something else than files and folders lies: to open a pipe is to wait for its other end.
+fn clear_strangers(dir: &Path) -> Result<()> {
+    let is_strange = |path: &Path| {
+        fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_file = fs::symlink_metadata(dir).is_ok_and(|found| !found.is_dir());
+    anyhow::ensure!(!is_file, "{} is no folder", dir.display());
+    for path in entries {
+        anyhow::ensure!(!is_strange(&path), "{} is neither a file nor a folder", path.display());
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
 }
 
 /// Whether there is hardly any room where `dir` is or will be.
@@ -243,11 +265,24 @@ impl Store for Disk {
         self.put(Part::Own, PAUSED, paused.then_some(&true));
     }
 
-    fn flush(&self) {
-        match self.save() {
-            Ok(()) => self.broken.store(false, Ordering::Relaxed),
-            Err(error) => self.note(&format!("{error:#}")),
+    fn flush(&self) -> Result<()> {
+        let saved = self.save();
+        match &saved {
+            Ok(()) => {
+                self.broken.store(false, Ordering::Relaxed);
+                *lock(&self.problem) = None;
+            }
+            Err(error) => {
+                let dir = self.dir.display();
+                self.note(&format!("{error:#}"));
+                *lock(&self.problem) = Some(format!("{dir} can't be written: {error:#}"));
+            }
         }
+        saved
+    }
+
+    fn problem(&self) -> Option<String> {
+        lock(&self.problem).clone()
     }
 }
 

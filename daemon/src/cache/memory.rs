@@ -4,6 +4,7 @@ use std::{
     sync::Mutex,
 };
 
+use anyhow::{Result, anyhow};
 use checkpoint::Id;
 use engine::Parameter;
 use protocol::Finished;
@@ -24,6 +25,14 @@ pub struct Memory {
     mounts: Mutex<BTreeSet<PathBuf>>,
     parameters: Mutex<HashMap<Id, Vec<Parameter>>>,
     shapes: Mutex<BTreeMap<Id, InUse>>,
+    problem: Mutex<Option<String>>,
+}
+
+impl Memory {
+    /// Has nothing be written down for this reason, or all again.
+    pub fn set_problem(&self, problem: Option<&str>) {
+        *self.problem.lock().unwrap() = problem.map(str::to_owned);
+    }
 }
 
 impl Recall for Memory {
@@ -104,5 +113,11 @@ impl Store for Memory {
         *self.paused.lock().unwrap() = paused;
     }
 
-    fn flush(&self) {}
+    fn flush(&self) -> Result<()> {
+        self.problem().map_or(Ok(()), |problem| Err(anyhow!(problem)))
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap().clone()
+    }
 }

@@ -1,6 +1,6 @@
 //! What was learned and would take time to learn again. Nothing here is the only copy of a truth:
-//! files tell what they are, manifests tell what engines are. So no method fails; what can't be
-//! kept is logged and learned again.
+//! files tell what they are, manifests tell what engines are. So no method but
+//! [`Store::flush`] fails; what can't be kept is logged and learned again.
 
 mod database;
 mod disk;
@@ -9,6 +9,7 @@ mod memory;
 
 use std::collections::{BTreeMap, HashMap};
 
+use anyhow::Result;
 use checkpoint::Id;
 use protocol::Finished;
 
@@ -42,5 +43,10 @@ pub trait Store: Recall {
     /// Keeps whether builds are paused.
     fn set_paused(&self, paused: bool);
     /// Returns once all of it would survive a power cut.
-    fn flush(&self);
+    ///
+    /// # Errors
+    /// When it can't be written; it is kept in memory, and written by the next call that can.
+    fn flush(&self) -> Result<()>;
+    /// Why what was learned can't be written at present, for people to read.
+    fn problem(&self) -> Option<String>;
 }

@@ -5,7 +5,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::{memory, owners::Owners, timers::passed};
+use crate::{event::Event, memory, owners::Owners, timers::passed};
 
 impl Owners {
     /// When something is to be begun next.
@@ -16,6 +16,7 @@ impl Owners {
             self.gate.deadline(),
             self.manager.due,
             self.clients.deadline(),
+            self.retry.runtime_deadline(),
         ];
         let far = Instant::now() + Duration::from_secs(86_400);
         times.into_iter().flatten().min().unwrap_or(far)
@@ -32,10 +33,18 @@ impl Owners {
         }
         if self.timers.take_flush(now) {
             let store = self.store.clone();
-            spawn_blocking(move || store.flush());
+            let mailbox = self.mailbox.clone();
+            spawn_blocking(move || {
+                if store.flush().is_err() {
+                    mailbox.send(Event::Unsaved);
+                }
+            });
         }
         if self.timers.take_tidy(now) {
             spawn_blocking(memory::give_back);
+        }
+        if self.retry.record_sought(now) {
+            self.look_for_runtime(None);
         }
         self.look_at_machine(now);
     }

@@ -1,6 +1,7 @@
 //! How jobs end.
 
-use anyhow::{Context, Result};
+use std::io;
+
 use checkpoint::Id;
 use engine::{Built, Findings, Job, Manifest, Task, Validation};
 use protocol::{Materialized, Reply};
@@ -22,6 +23,10 @@ const MIXED_UP: &str =
 impl Owners {
     pub(super) fn record_ended(&mut self, job: Id, result: Result<Done, Failure>) {
         let Some(running) = self.jobs.record_end(job) else { return };
+        self.retry.record_over(&job);
+        if result.is_ok() {
+            self.retry.record_no_trouble();
+        }
         match running.work.want.errand {
             Errand::Build => self.record_built(&running, result),
             Errand::Validate => self.record_validated(&running, result),
@@ -35,7 +40,7 @@ impl Owners {
         let result = match result {
             Ok(Done::Built(built)) => {
                 let bytes = built.bytes;
-                self.record_plan(running, built).map(|()| bytes).map_err(Failure::from)
+                self.record_plan(running, built).map(|()| bytes)
             }
             Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
             Err(failure) => Err(failure),
@@ -65,14 +70,17 @@ impl Owners {
         self.metrics.build_ended(outcome, running.work.started.elapsed());
     }
 
-    fn record_plan(&mut self, running: &RunningJob, built: Built) -> Result<()> {
+    fn record_plan(&mut self, running: &RunningJob, built: Built) -> Result<(), Failure> {
         let spec = running.job.spec.clone();
+        if let Some(stranger) = built.stranger(&spec.weights) {
+            return Err(Failure::Changed(stranger));
+        }
         let (key, bytes) = (spec.key(), built.bytes);
         let seconds = running.work.started.elapsed().as_secs_f64();
         let want = &running.work.want;
         let (presets, now) = (want.presets.clone(), seconds_since_1970());
         let manifest = Manifest::new(spec, presets, want.weights, built, now, seconds);
-        self.library.record_plan(&running.job, manifest)?;
+        self.library.record_plan(&running.job, manifest).map_err(not_published)?;
         self.forget_failures(&key);
         self.record_serving(&key);
         info!(engine = %key.short(), bytes, seconds, "engine published");
@@ -81,15 +89,15 @@ impl Owners {
 
     fn record_validated(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
         let want = &running.work.want;
+        let result = result.and_then(|done| match done {
+            Done::Validated(findings) => self.record_findings(running, findings),
+            _ => Err(Failure::Refused(MIXED_UP.to_owned())),
+        });
         let failure = match result {
-            Ok(Done::Validated(findings)) => {
-                let kept = self.record_findings(running, findings);
-                if kept.is_ok() {
-                    self.record_history(running, Ended::Validated);
-                }
-                kept.err().map(|error| format!("{error:#}"))
+            Ok(()) => {
+                self.record_history(running, Ended::Validated);
+                None
             }
-            Ok(_) => Some(MIXED_UP.to_owned()),
             Err(Failure::Unfit(reason)) if self.takes_another(running) => {
                 return warn!("{reason}; another checkpoint is taken to validate with");
             }
@@ -123,11 +131,11 @@ impl Owners {
         is_one_left
     }
 
-    fn record_findings(&mut self, running: &RunningJob, findings: Findings) -> Result<()> {
+    fn record_findings(&mut self, running: &RunningJob, findings: Findings) -> Result<(), Failure> {
         let (engine, unet) = (running.work.want.engine, running.work.want.unet);
         let mut gpus = self.gate.gpus().iter();
         let gpu = gpus.find(|gpu| Some(&gpu.uuid) == running.job.gpu.as_ref());
-        let gpu = gpu.context("the GPU is gone")?;
+        let gpu = gpu.ok_or_else(|| Failure::Held("the GPU is gone".to_owned()))?;
         match &findings.proof {
             Ok(proof) if proof.holds() => info!(engine = %engine.short(), ?proof, "engine proven"),
             Ok(proof) => warn!(engine = %engine.short(), ?proof, "the engine's numbers are wrong"),
@@ -141,7 +149,7 @@ impl Owners {
             findings,
         };
         self.retry.record_end(&running.work.want.job);
-        self.library.record_validation(&engine, validation)
+        self.library.record_validation(&engine, validation).map_err(not_published)
     }
 
     /// As far as `engine` may be used now, nobody waits for it any more, and what it takes the place of goes.
@@ -160,26 +168,51 @@ impl Owners {
         self.timers.learned();
     }
 
-    /// The reason not to do a job again that failed so; otherwise it waits for its turn.
+    /// The reason not to do a job again that failed so; otherwise it waits for its turn, or for what it lacks.
     fn final_reason(&mut self, running: &RunningJob, failure: Failure) -> Option<String> {
         let job = running.work.want.job;
-        if matches!(failure, Failure::Refused(_) | Failure::Died(_)) && self.has_moved(&running.job)
-        {
+        let is_of_the_file = matches!(
+            failure,
+            Failure::Refused(_) | Failure::Died(_) | Failure::Held(_) | Failure::Changed(_)
+        );
+        if is_of_the_file && self.has_moved(&running.job) {
             warn!("{failure}; its file has changed");
             return None;
         }
         match failure {
             Failure::OutOfMemory { .. } => {
-                self.retry.record_out_of_memory(job, failure.to_string())
+                return self.retry.record_out_of_memory(job, failure.to_string());
             }
             Failure::DiskFull(reason) if self.lacks_room(running) => {
                 warn!("{reason}; waiting for room");
-                None
             }
             // Here there is room again, or what gives out is something that can't be seen.
-            Failure::Died(reason) | Failure::DiskFull(reason) => self.record_death(job, reason),
-            Failure::Refused(_) | Failure::Unfit(_) => Some(failure.to_string()),
+            Failure::Trouble(reason) | Failure::DiskFull(reason) => self.record_trouble(reason),
+            Failure::Refused(reason) | Failure::Died(reason) if !running.job.folder.exists() => {
+                let folder = running.job.folder.display();
+                self.record_trouble(format!("{reason}; its folder {folder} was removed meanwhile"));
+            }
+            Failure::Held(reason) => {
+                self.inventory.scan_now();
+                self.retry.record_pause(job, reason);
+            }
+            Failure::Changed(reason) => {
+                if let Some((path, _)) = running.job.file() {
+                    self.inventory.reread(&[path.clone()]);
+                }
+                // Until that is done.
+                self.retry.record_pause(job, reason);
+            }
+            Failure::Died(reason) => return self.record_death(job, reason),
+            Failure::Refused(_) | Failure::Unfit(_) => return Some(failure.to_string()),
         }
+        None
+    }
+
+    /// Nothing is done until the machine may be mended. TensorRT may be what is gone.
+    pub(crate) fn record_trouble(&mut self, reason: String) {
+        self.retry.record_trouble(reason);
+        self.look_for_runtime(None);
     }
 
     /// Whether the job's checkpoint is no longer where or what it was, which explains any failure: what is
@@ -211,6 +244,19 @@ impl Owners {
         self.inventory.scan_now();
         self.retry.record_death(job, reason)
     }
+}
+
+/// What can't be put in its place is no fault of what it is of: a disk that is read-only holds everything up, and what
+/// lies in its place this engine alone.
+fn not_published(error: anyhow::Error) -> Failure {
+    let is_in_the_way = |cause: &io::Error| {
+        use io::ErrorKind::{DirectoryNotEmpty, IsADirectory, NotADirectory};
+        matches!(cause.kind(), DirectoryNotEmpty | IsADirectory | NotADirectory)
+    };
+    if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_in_the_way) {
+        return Failure::Held(format!("{error:#}; move away what lies there"));
+    }
+    Failure::from(error)
 }
 
 /// Tells whoever waits for a plan.

@@ -1,9 +1,11 @@
 //! How the machine is used.
 
 use config::BuildWhen;
+use protocol::Failure;
 use tokio::time::Instant;
 
 use crate::{
+    api::other,
     event::Event,
     gate::{LOOK, Sample, Sampler},
     owners::Owners,
@@ -56,10 +58,22 @@ impl Owners {
     }
 
     /// Somebody pauses, or resumes.
-    pub(super) fn record_pause(&mut self, paused: bool) {
+    ///
+    /// # Errors
+    /// When that can't be written down: it holds for this life of the daemon alone.
+    pub(super) fn record_pause(&mut self, paused: bool) -> Result<(), Failure> {
         self.news.paused |= paused;
         self.intent.record_pause(paused);
-        self.timers.learned();
         self.timers.now();
+        let done = if paused { "paused" } else { "resumed" };
+        self.save(&format!("{done}, but only until sdtrtd ends"))
+    }
+
+    /// Writes down what was just said; `done` is what was done even if that fails.
+    pub(super) fn save(&mut self, done: &str) -> Result<(), Failure> {
+        self.store.flush().map_err(|error| {
+            self.timers.learned_but_unsaved();
+            other(&format!("{done}: it can't be written down: {error:#}"))
+        })
     }
 }

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::requests::send;
 use crate::{
-    api::{coverage::coverage, other},
+    api::{coverage::coverage, other, text},
     event::{Checked, Event},
     inventory::folder_bytes,
     jobs::{RunningJob, log_name, logs},
@@ -104,8 +104,16 @@ impl Owners {
             .values()
             .map(|manifest| (manifest.clone(), library.plan(&manifest.key)))
             .collect();
+        let refused: Vec<_> = library.refused().clone().into_iter().collect();
         let mailbox = self.mailbox.clone();
         spawn_blocking(move || {
+            // What is not named by a key is none of an engine's.
+            let refused = refused.into_iter().filter_map(|(path, why)| {
+                let key = path.file_stem()?.to_str()?.parse().ok()?;
+                let problem = Some(format!("the manifest is not used: {why}"));
+                Some(Verdict { key, path: text(&path), problem })
+            });
+            let refused = refused.collect();
             let checked = manifests.into_iter().map(|(manifest, plan)| {
                 let (damaged, problem) = match manifest.check(&plan) {
                     Ok(problem) => (problem.is_some(), problem),
@@ -116,7 +124,7 @@ impl Owners {
                 let verdict = Verdict { key: manifest.key, path, problem };
                 Checked { engine: manifest.key, damaged, verdict }
             });
-            mailbox.send(Event::Verified(checked.collect(), reply));
+            mailbox.send(Event::Verified(checked.collect(), refused, reply));
         });
     }
 

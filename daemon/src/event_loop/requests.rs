@@ -2,7 +2,7 @@
 
 use checkpoint::Id;
 use engine::{Removal, Weights};
-use protocol::{Checkpoint, EntryKey, Failure, Reply, Request, Shape, State};
+use protocol::{Checkpoint, EntryKey, Failure, Reply, Request, Shape, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
 use crate::{
@@ -26,8 +26,7 @@ impl Owners {
             Request::Retry { reference } => self.record_retry(&reference).map(About::Checkpoint),
             Request::Remove { engine } => self.record_removal(&engine).map(About::Removed),
             Request::Pause | Request::Resume => {
-                self.record_pause(request == Request::Pause);
-                Ok(About::Status)
+                self.record_pause(request == Request::Pause).map(|()| About::Status)
             }
             Request::Gc { dry_run: false } => {
                 self.news.tidying = true;
@@ -69,7 +68,9 @@ impl Owners {
         let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
         let timeout = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT_S));
         let scan = self.inventory.scan_now();
-        self.clients.record_waiter(Waiter::new(reference, timeout, scan, reply));
+        let seen = reference.as_deref().and_then(|name| self.entry(name).ok());
+        let seen = seen.map(|entry| entry.key());
+        self.clients.record_waiter(Waiter::new(reference, timeout, scan, seen, reply));
         self.changed();
     }
 
@@ -154,19 +155,26 @@ impl Owners {
 
     fn record_removal(&mut self, prefix: &str) -> Result<Id, Failure> {
         let engine = self.engine(prefix)?;
-        self.library.record_condemned(engine, Removal::Asked);
+        // First, or a crash after it would have the engine built again.
         self.retry.record_removal(engine);
+        self.save("not removed")?;
+        self.library.record_condemned(engine, Removal::Asked);
         self.intent.record_served(&engine);
-        self.timers.learned();
         Ok(engine)
     }
 
     /// A damaged engine is no engine: it goes, and is built again.
-    pub(super) fn record_verified(&mut self, checked: Vec<Checked>, reply: oneshot::Sender<Reply>) {
+    pub(super) fn record_verified(
+        &mut self,
+        checked: Vec<Checked>,
+        refused: Vec<Verdict>,
+        reply: oneshot::Sender<Reply>,
+    ) {
         for engine in checked.iter().filter(|checked| checked.damaged) {
             self.library.record_condemned(engine.engine, Removal::Damaged);
         }
-        let verdicts = checked.into_iter().map(|checked| checked.verdict).collect();
+        let verdicts = checked.into_iter().map(|checked| checked.verdict);
+        let verdicts = verdicts.chain(refused).collect();
         let _ = reply.send(Reply::Verified(verdicts));
         self.changed();
     }

@@ -24,6 +24,7 @@ impl Owners {
 
     pub(super) fn record_runtime(&mut self, found: Result<Runtime, RuntimeProblem>) {
         let found = found.map_err(|problem| NoRuntime::Because(problem.to_string()));
+        self.retry.record_runtime(found.as_ref().err().map(ToString::to_string));
         match &found {
             Ok(runtime) => {
                 info!("TensorRT-RTX {} at {}", runtime.version, runtime.library().display());

@@ -5,12 +5,16 @@ use std::{fs, path::Path};
 
 use anyhow::{Result, bail, ensure};
 use checkpoint::Id;
+use engine::read_regular;
 use protocol::Shape;
 use serde::Deserialize;
 use tracing::warn;
 
 /// The version of the files that is understood.
 const VERSION: u32 = 1;
+
+/// More than a file takes.
+const BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 struct File {
@@ -35,7 +39,7 @@ pub(crate) fn take(folder: &Path) -> Vec<(Id, Vec<Shape>)> {
 }
 
 fn read(path: &Path) -> Result<(Id, Vec<Shape>)> {
-    let File { version, signature, shapes } = serde_json::from_slice(&fs::read(path)?)?;
+    let File { version, signature, shapes } = serde_json::from_slice(&read_regular(path, BYTES)?)?;
     ensure!(version == VERSION, "its version {version} is not {VERSION}");
     match shapes.iter().find_map(Shape::problem) {
         Some(problem) => bail!(problem),

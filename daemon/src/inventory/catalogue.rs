@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     mem,
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,6 +23,8 @@ pub struct Catalogue {
     locations: HashMap<Arc<Path>, Location>,
     /// Files that settle, by the time since when they have not changed.
     settling: BTreeSet<(Instant, FileId)>,
+    /// Those of them that somebody has open for writing, which may take for ever.
+    held_open: HashSet<FileId>,
     /// Files that wait to be read, in the order in which a disk has them, more or less.
     unread: BTreeSet<Stamp>,
     /// Files that are being read.
@@ -85,6 +87,7 @@ impl Catalogue {
             files: HashMap::new(),
             locations: HashMap::new(),
             settling: BTreeSet::new(),
+            held_open: HashSet::new(),
             unread: BTreeSet::new(),
             reading: 0,
             unhashed: Unhashed::default(),
@@ -219,6 +222,7 @@ impl Catalogue {
         match content {
             Content::Settling { unchanged_since } => {
                 self.settling.remove(&(*unchanged_since, *id));
+                self.held_open.remove(id);
             }
             Content::Unread => {
                 self.unread.remove(stamp);
@@ -253,6 +257,9 @@ impl Catalogue {
             Content::Unread
         };
         self.know(stamp, content);
+        if being_written {
+            self.held_open.insert(stamp.file());
+        }
     }
 
     /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
@@ -299,6 +306,11 @@ impl Catalogue {
     /// Whether no file is left whose content may be any: of each at least the header was read.
     pub fn is_all_read(&self) -> bool {
         self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
+    }
+
+    /// The same, files left out that somebody has had open for writing for longer than files settle.
+    pub fn is_read_but_for_open_files(&self) -> bool {
+        self.settling.len() == self.held_open.len() && self.unread.is_empty() && self.reading == 0
     }
 
     /// Whether a file waits to be read, or is being read: that goes before hashing what others hold.

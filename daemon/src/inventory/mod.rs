@@ -139,6 +139,12 @@ impl Inventory {
         self.scans_done > 0 && self.catalogue.is_all_read()
     }
 
+    /// The same, files left out that somebody has had open for writing for longer than files settle: one that stays
+    /// open holds nothing else up.
+    pub(crate) fn is_read_but_for_open_files(&self) -> bool {
+        self.scans_done > 0 && self.catalogue.is_read_but_for_open_files()
+    }
+
     /// Whether every file was seen and its content is known.
     pub(crate) fn is_all_hashed(&self) -> bool {
         self.scans_done > 0 && self.catalogue.is_all_hashed()

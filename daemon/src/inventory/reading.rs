@@ -1,9 +1,10 @@
 //! What reads files, away from the loop.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use checkpoint::{Checkpoint, Ids, Rejection, Tensor};
 use engine::Parameter;
+use rustix::io::Errno;
 use tracing::debug;
 use walkdir::WalkDir;
 
@@ -57,12 +58,29 @@ fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Option<O
     match try_read(path, stamp, depth, store) {
         Ok(identity) => Some(Outcome::Identified(identity)),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
+        // None of the file's: it waits its turn once more.
+        Err(Rejection::Unreadable { source, .. }) if is_passing(&source) => None,
         Err(error @ Rejection::Unreadable { .. }) => {
             // It went or was renamed: the next look tells.
             let gone = Stamp::of(path).ok() != Some(stamp);
             (!gone).then(|| Outcome::Unreadable(error.to_string()))
         }
-        Err(rejection) => Some(Outcome::Rejected(rejection.to_string())),
+        Err(rejection) => Some(Outcome::Rejected(brief(&rejection.to_string()))),
+    }
+}
+
+/// Whether the system has too little of something, such as of open files or memory.
+fn is_passing(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
+}
+
+/// What is shown and kept of a reason: it may quote megabytes of a file.
+fn brief(reason: &str) -> String {
+    const CHARACTERS: usize = 1000;
+    match reason.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
     }
 }
 

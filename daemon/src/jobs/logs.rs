@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use checkpoint::Id;
@@ -40,7 +40,16 @@ pub(crate) fn first(logs: impl Iterator<Item = (Id, PathBuf)>) -> Result<Reply, 
     Err(other(message.to_owned()))
 }
 
-fn tail(path: &std::path::Path) -> io::Result<(String, bool)> {
+/// Whether the end of a log says that memory ran out: the words of the allocators of Rust, C++ and the system.
+pub(super) fn tells_of_memory(path: &Path) -> bool {
+    const WORDS: [&str; 4] =
+        ["memory allocation of", "std::bad_alloc", "Cannot allocate memory", "OutOfMemory"];
+    let Ok((text, _)) = tail(path) else { return false };
+    let last: Vec<&str> = text.lines().rev().take(20).collect();
+    last.iter().any(|line| WORDS.iter().any(|words| line.contains(words)))
+}
+
+fn tail(path: &Path) -> io::Result<(String, bool)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let start = length.saturating_sub(SENT_BYTES);

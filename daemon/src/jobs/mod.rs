@@ -3,7 +3,10 @@
 //! TensorRT itself lives in `sdtrt-worker` alone, a process of its own for each job: a crash or a leak in it
 //! costs one job and never the daemon.
 
+mod end;
+mod failure;
 pub(crate) mod logs;
+mod output;
 mod runtime;
 mod supervisor;
 mod worker;
@@ -16,8 +19,9 @@ use protocol::{Finished, Outcome, Reply};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::AbortHandle};
 
+pub use failure::{Done, Failure};
 pub use runtime::{RuntimeProblem, find_runtime};
-pub use supervisor::{Builder, Doing, Done, Failure, Hear, WorkerProcess, log_name};
+pub use supervisor::{Builder, Doing, Hear, WorkerProcess, log_name};
 pub use worker::WorkerProblem;
 
 use crate::planner::{Order, Work, builders};

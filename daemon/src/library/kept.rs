@@ -3,11 +3,15 @@
 use std::{fs, path::Path};
 
 use checkpoint::Id;
+use engine::read_regular;
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::warn;
 
 /// The version of the files that is understood.
 const VERSION: u32 = 1;
+
+/// More than a file takes.
+const BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 struct File<T> {
@@ -29,7 +33,8 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
-    let file: File<T> = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
+    let file: File<T> = match read_regular(path, BYTES).map(|bytes| serde_json::from_slice(&bytes))
+    {
         Ok(Ok(file)) => file,
         Ok(Err(error)) => {
             warn!("{} is not understood: {error}", path.display());

@@ -36,6 +36,8 @@ pub(crate) struct EngineLibrary {
     condemned: BTreeMap<Id, Removal>,
     /// What could not be removed a moment ago, and why.
     stuck: HashMap<PathBuf, String>,
+    /// Why how engines are used can't be written at present.
+    problem: Option<String>,
 }
 
 impl EngineLibrary {
@@ -49,6 +51,7 @@ impl EngineLibrary {
             free: Ok(0),
             condemned: BTreeMap::new(),
             stuck: HashMap::new(),
+            problem: None,
         }
     }
 
@@ -146,9 +149,27 @@ impl EngineLibrary {
 
     /// An engine is used so.
     pub(crate) fn record_usage(&mut self, engine: &Id, usage: Usage) {
-        if let Err(error) = self.library.set_usage(engine, usage) {
-            warn!("{error:#}; it is forgotten when sdtrtd stops");
+        let written = self.library.set_usage(engine, usage);
+        self.note(written);
+    }
+
+    /// Writes how engines are used where that could not be written before.
+    pub(crate) fn write_usages(&mut self) {
+        let written = self.library.write_usages();
+        self.note(written);
+    }
+
+    /// Why how engines are used can't be written at present.
+    pub(crate) fn problem(&self) -> Option<&String> {
+        self.problem.as_ref()
+    }
+
+    fn note(&mut self, written: Result<()>) {
+        let problem = written.err().map(|error| format!("{error:#}"));
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.problem) {
+            warn!("{problem}; it is tried again");
         }
+        self.problem = problem;
     }
 
     /// An engine is to go.

@@ -102,7 +102,8 @@ impl Snapshot<'_> {
             return Some(Obstacle::Unhashed);
         }
         let takes = takes(identity, weights);
-        let room = self.room_obstacle(holdings, identity, takes.disk_bytes);
-        room.or_else(|| self.lacks(&desired.engine, &takes))
+        let room = || self.room_obstacle(holdings, identity, weights, takes.disk_bytes);
+        let paused = self.paused_by(&desired.engine);
+        paused.or_else(room).or_else(|| self.lacks(&desired.engine, &takes))
     }
 }

@@ -85,7 +85,10 @@ impl Snapshot<'_> {
 
     /// Whether how the machine is used decides when this is done.
     pub(crate) fn needs_a_look(&self, want: &Want) -> bool {
-        let waits = want.obstacle.as_ref().is_some_and(|obstacle| !obstacle.is_lasting());
+        let waits = want
+            .obstacle
+            .as_ref()
+            .is_some_and(|obstacle| !obstacle.is_lasting() && !obstacle.is_trouble());
         !self.is_off(&want.engine) && (waits || want.takes.place != Place::Aside)
     }
 

@@ -21,13 +21,17 @@ impl Snapshot<'_> {
         &self,
         holdings: &Holdings,
         identity: &Identity,
+        weights: &Weights,
         bytes: u64,
     ) -> Option<Obstacle> {
-        let taken = self.disk_taken();
+        let (taken, copied) = (self.disk_taken(), room::copied(identity, weights));
         let lacking = holdings.room_for(&ids(identity), bytes + taken).lacking;
         match self.free {
             Err(error) => Some(Obstacle::UnknownDisk(error.clone())),
-            Ok(free) => room::obstacle(bytes, lacking, free.saturating_sub(taken), self.config),
+            Ok(free) => {
+                let free = free.saturating_sub(taken).saturating_sub(copied);
+                room::obstacle(bytes, lacking, free, self.config)
+            }
         }
     }
 

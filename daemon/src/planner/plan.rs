@@ -170,7 +170,8 @@ impl Snapshot<'_> {
 
     /// The first in the queue that nothing speaks against, and where.
     fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Dispatch> {
-        let mut possible = queue.iter().filter(|want| want.obstacle.is_none());
+        let may_be = |want: &&Want| want.obstacle.is_none() && self.may_join(&want.job);
+        let mut possible = queue.iter().filter(may_be);
         let (want, slot) = possible.find_map(|want| Some((want, self.slot_for(want)?)))?;
         let held = held.get(&want.weights)?;
         let (spec, task, evict) = match want.errand {

@@ -41,6 +41,10 @@ pub(crate) enum Obstacle {
     RanOut { gpu: usize },
     /// The job ran out of a GPU's memory before, and others compute there: who, in words.
     Shared { gpu: usize, users: Vec<String> },
+    /// Something is wrong with the machine: what, in words.
+    Trouble(String),
+    /// This very job failed for something that may pass: what, in words.
+    Failed(String),
 }
 
 /// What a job waits for.
@@ -90,6 +94,11 @@ impl Obstacle {
     /// Whether it stays until somebody does something about it.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Quota { .. } | Self::Disk { .. } | Self::UnknownDisk(_))
+    }
+
+    /// Whether it was found out by failing, so that only trying again tells whether it is still so.
+    pub(crate) fn is_trouble(&self) -> bool {
+        matches!(self, Self::Trouble(_) | Self::Failed(_))
     }
 }
 
@@ -163,6 +172,8 @@ impl fmt::Display for Obstacle {
                 "waits to be alone on GPU {gpu}, whose memory has run out: used by {}",
                 users.join(", ")
             ),
+            Self::Trouble(why) => write!(f, "waits until this has passed: {why}"),
+            Self::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -22,6 +22,14 @@ pub(crate) fn needed(identity: &Identity, weights: &Weights) -> u64 {
     }
 }
 
+/// Bytes that a copy of a checkpoint's weights takes while they are put inside an engine.
+pub(crate) fn copied(identity: &Identity, weights: &Weights) -> u64 {
+    match weights {
+        Weights::Baked(_) => identity.unet_parameters.saturating_mul(2),
+        Weights::Shared(_) => 0,
+    }
+}
+
 /// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for
 /// it even when all that may go has gone, or too little of the disk is `free`.
 pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) -> Option<Obstacle> {

@@ -12,7 +12,9 @@ use engine::{Library, Progress, Removal, Target};
 use protocol::{GpuReading, Shape};
 use tokio::time::Instant;
 
-use super::{Desired, DesiredEngines, InUse, NoRuntime, Order, Setback, Want, in_order, usual};
+use super::{
+    Deadly, Desired, DesiredEngines, InUse, NoRuntime, Order, Pause, Setback, Want, in_order, usual,
+};
 use crate::{
     gate::{Decision, Gpu},
     inventory::{Catalogue, Held},
@@ -57,6 +59,14 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) shapes: &'a BTreeMap<Id, InUse>,
     /// Why a job is not done until it is asked for.
     pub(crate) setbacks: &'a HashMap<Id, Setback>,
+    /// What no job is tried for now for.
+    pub(crate) trouble: Option<Pause>,
+    /// Jobs that failed for what may pass.
+    pub(crate) pauses: HashMap<Id, Pause>,
+    /// Those that an earlier life of sdtrtd ended with.
+    pub(crate) deadly: &'a Deadly,
+    /// What is wrong with the machine, for people to read.
+    pub(crate) troubles: Vec<String>,
     /// How long ago a job ran out of a GPU's memory.
     pub(crate) ran_out: HashMap<Id, Duration>,
     /// UNets whose weights engines can't compute with: others are taken for validations.
@@ -129,7 +139,9 @@ impl Snapshot<'_> {
     pub(crate) fn queue(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         self.desired.keep(held);
         let wants = self.missing(held).chain(self.validations(held));
-        in_order(wants, self.asked, self.recent)
+        let mut queue = in_order(wants, self.asked, self.recent);
+        self.put_last(&mut queue);
+        queue
     }
 
     /// Of several checkpoints that an engine is for, the one with the greatest rank decides: the one used

@@ -117,7 +117,7 @@ impl Snapshot<'_> {
             unet: held.identity.ids.unet,
             newest_ns: held.newest_ns,
             why: Cause::Validation(due.clone()),
-            obstacle: self.lacks(&job, &takes),
+            obstacle: self.paused_by(&job).or_else(|| self.lacks(&job, &takes)),
             takes,
         }
     }
@@ -125,7 +125,7 @@ impl Snapshot<'_> {
     /// Whether memory has become enough or too little for what is in `queue`.
     pub(crate) fn memory_changed(&self, queue: &[Want]) -> bool {
         queue.iter().any(|want| match &want.obstacle {
-            Some(obstacle) if obstacle.is_lasting() => false,
+            Some(obstacle) if obstacle.is_lasting() || obstacle.is_trouble() => false,
             known => self.lacks(&want.job, &want.takes).is_some() != known.is_some(),
         })
     }

@@ -5,6 +5,7 @@ pub(crate) mod indexing;
 pub(crate) mod model_json;
 mod publisher;
 
+pub(crate) use index::watch;
 pub use index::{
     Checkpoint as IndexedCheckpoint, Ids as IndexedIds, Index, IndexFile, IndexedEngine,
 };

@@ -32,6 +32,16 @@ impl Publisher {
         self.index.is_written()
     }
 
+    /// Whether the index lies there as it was written, or none was yet.
+    pub(crate) fn is_index_in_place(&self) -> bool {
+        !self.index.is_written() || self.index.is_in_place()
+    }
+
+    /// Why the index can't be written at present.
+    pub(crate) fn problem(&self) -> Option<&String> {
+        self.index.problem()
+    }
+
     pub(crate) fn publish_index(&mut self, index: Index) {
         self.index.publish(index);
     }

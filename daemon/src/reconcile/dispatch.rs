@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use config::runtime::BUILDABLE;
-use engine::{EngineSpec, Job, Phase, Progress, Removal, Source, Task, Weights, is_disk_full};
+use engine::{EngineSpec, Job, Phase, Progress, Removal, Source, Task, Weights};
 use protocol::Reply;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
@@ -11,7 +11,7 @@ use crate::{
     api::{other, text},
     event::Event,
     gate::Gpu,
-    jobs::RunningJob,
+    jobs::{Failure, RunningJob},
     owners::Owners,
     planner::{Dispatch, Errand, Next, Slot, Work},
 };
@@ -50,17 +50,17 @@ impl Owners {
         let mut evict = evict.iter();
         let room = evict.try_for_each(|one| self.library.remove(one, Removal::OverQuota));
         let Err(error) = room.and_then(|()| self.launch(next, &mut client)) else { return };
-        let reason = format!("{error:#}");
         if let Some(client) = client {
-            return drop(client.send(Reply::Failed(other(&reason))));
+            return drop(client.send(Reply::Failed(other(&format!("{error:#}")))));
         }
-        warn!(engine = %engine.short(), "{reason}");
-        let lasting =
-            if is_disk_full(&error) { self.record_death(job, reason) } else { Some(reason) };
-        if let Some(reason) = lasting {
-            self.retry.record_failure(job, reason);
-            self.timers.learned();
+        match Failure::from(error) {
+            Failure::DiskFull(reason) | Failure::Trouble(reason) => self.record_trouble(reason),
+            failure => {
+                warn!(engine = %engine.short(), "{failure}");
+                self.retry.record_failure(job, failure.to_string());
+            }
         }
+        self.timers.learned();
     }
 
     /// Has a worker do a job, and takes who waits for it. None may be at work in that slot.
@@ -70,6 +70,10 @@ impl Owners {
         let target = self.desired.target().as_ref().ok().context("there is no TensorRT")?;
         let libraries = target.runtime.libraries.clone();
         let scratch = self.library.scratch().context("cannot make a folder to work in")?;
+        // What somebody waits for is not tried again by itself.
+        if want.errand != Errand::Materialize {
+            self.retry.record_begin(&want.job).context("cannot write down that a job begins")?;
+        }
         let gpu = gpu_for(self.gate.gpus(), slot, &spec);
         let phase = if matches!(task, Task::Validate(_)) { Phase::Load } else { Phase::Graph };
         let job = Job { task, spec, source, libraries, folder: scratch.path().to_owned(), gpu };

@@ -9,5 +9,6 @@ mod orders;
 mod retention;
 mod shapes;
 mod stage;
+mod troubles;
 mod validation;
 mod watching;

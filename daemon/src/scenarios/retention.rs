@@ -143,3 +143,25 @@ fn look(stage: &mut Stage, seen: Seen) {
     stage.owners.inventory.pretend_settled();
     stage.refresh();
 }
+
+/// Its engine is an orphan, and the checkpoint that it was built for is there with another content.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_no_content_has_hides_no_checkpoint() {
+    let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
+    let config = Config {
+        models_dirs: vec!["/m".into()],
+        engines: Some(EngineKind::Baked),
+        build: BuildWhen::Always,
+        fixed_engines: 0,
+        rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
+        ..Config::default()
+    };
+    let stage = Stage::of(0, config, &["a.safetensors"], |data| {
+        samples::leave_former(data, Weights::Baked(id("gone")), &id("a.safetensors"), true);
+    })
+    .await;
+    let [entry] = stage.list().values().collect::<Vec<_>>()[..] else { panic!("not one") };
+    assert_eq!((entry.state, entry.locations.len()), (State::Building, 1), "{entry:?}");
+    assert_eq!(entry.engines.len(), 1, "it is shown");
+    assert_eq!(stage.owners.status().counts, [(State::Building, 1)].into());
+}

@@ -29,7 +29,7 @@ use crate::{
     inventory::{self, Recall, Scan, Stamp},
     jobs::{Builder, Doing, Done, Failure, Hear, RunningJob},
     owners::Owners,
-    samples::{built, findings, identified, signature},
+    samples::{findings, identified, leave_plan, signature},
 };
 
 /// Between two looks at the machine.
@@ -101,6 +101,7 @@ pub(crate) struct Stage {
     told: Arc<Mutex<Sample>>,
     workers: Arc<Workers>,
     cards: Arc<Cards>,
+    pub(crate) store: Arc<Memory>,
     pub(crate) data: TempDir,
 }
 
@@ -158,7 +159,7 @@ impl Stage {
         let mut owners = Owners::new(
             config,
             Library::open(data.path()).unwrap(),
-            store,
+            store.clone(),
             workers.clone(),
             cards.clone(),
             Box::new(Told(told.clone())),
@@ -172,7 +173,7 @@ impl Stage {
         owners.step(Event::Files(inventory::Event::Scanned(Scan::default())));
         owners.timers.now();
         owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
-        let mut stage = Self { owners, messages, told, workers, cards, data };
+        let mut stage = Self { owners, messages, told, workers, cards, store, data };
         if build == BuildWhen::Always {
             stage.look_if_due().await;
         }
@@ -207,10 +208,15 @@ impl Stage {
     }
 
     pub(crate) fn ask(&mut self, request: Request) {
+        let answer = self.answer(request);
+        assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
+    }
+
+    /// What a client is answered.
+    pub(crate) fn answer(&mut self, request: Request) -> Reply {
         let (reply, mut answer) = oneshot::channel();
         self.owners.step(Event::Ask(request, reply));
-        let answer = answer.try_recv().unwrap();
-        assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
+        answer.try_recv().unwrap()
     }
 
     /// The entries of `list`.
@@ -248,17 +254,15 @@ impl Stage {
     pub(crate) fn end_build(&mut self) {
         let job = self.job();
         assert_eq!(job.task, Task::Build);
-        fs::write(job.plan(), "plan").unwrap();
-        self.end(Ok(Done::Built(built(b"plan"))));
+        self.end(Ok(leave_plan(&job)));
     }
 
     /// Has a build under way end with a plan, whatever began after it.
     pub(crate) fn end_a_build(&mut self) {
         let is_build = |running: &&RunningJob| running.job.task == Task::Build;
         let running = self.owners.jobs.running().iter().find(is_build).expect("nothing is built");
-        let (plan, job) = (running.job.plan(), running.work.want.job);
-        fs::write(plan, "plan").unwrap();
-        self.owners.step(Event::Ended(job, Ok(Done::Built(built(b"plan")))));
+        let (done, job) = (leave_plan(&running.job), running.work.want.job);
+        self.owners.step(Event::Ended(job, Ok(done)));
     }
 
     /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
@@ -266,8 +270,7 @@ impl Stage {
         let job = self.job();
         let phase = Progress { phase: Phase::Write, percent: 0 };
         self.owners.step(Event::Progress(job.spec.key(), phase));
-        fs::write(job.plan(), "plan").unwrap();
-        let ended = Event::Ended(job.spec.key(), Ok(Done::Built(built(b"plan"))));
+        let ended = Event::Ended(job.spec.key(), Ok(leave_plan(&job)));
         self.owners.mailbox.send(ended);
         self.owners.stop(&mut self.messages).await;
     }

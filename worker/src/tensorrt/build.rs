@@ -8,7 +8,7 @@ use trtx::{
     OptProfileSelector, Runtime,
 };
 
-use super::super::{Phase, at, progress::Monitor};
+use super::super::{Phase, at, failure::Trouble, progress::Monitor};
 
 /// `1 << 0`, with which TensorRT-RTX takes the types of a network from its graph.
 const STRONGLY_TYPED: u32 = 1;
@@ -24,7 +24,9 @@ pub(in super::super) fn build<T>(
     keep: impl FnOnce(&[u8]) -> T,
     logger: &Logger,
 ) -> Result<T> {
-    let mut builder = Builder::new(logger).context("cannot create TensorRT's builder")?;
+    // It loads more libraries for this, which may be missing.
+    let mut builder = Builder::new(logger)
+        .map_err(|error| Trouble(format!("cannot create TensorRT's builder: {error:#}")))?;
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
     at(Phase::Parse, 0);

@@ -16,14 +16,16 @@ use trtx::{LogHandler, Logger, Severity};
 pub(super) use build::build;
 pub(super) use engine::{Engine, Loaded};
 
-use super::{cuda::OutOfMemory, version::library_version};
+use super::{cuda::OutOfMemory, failure::Trouble, version::library_version};
 
 /// Loads TensorRT and runs `work`. TensorRT's calls only return failure, the cause is in its log: the log's
 /// last error is added to the error of `work`.
 pub(super) fn with_tensorrt<T>(job: &Job, work: impl FnOnce(&Logger) -> Result<T>) -> Result<T> {
-    load(job)?;
+    // Its folder may be away, or half written.
+    let trouble = |error| Trouble(format!("{error:#}"));
+    load(job).map_err(trouble)?;
     let errors = Errors::default();
-    let logger = Logger::new(errors.clone())?;
+    let logger = Logger::new(errors.clone()).map_err(|error| trouble(error.into()))?;
     work(&logger).map_err(|error| match errors.last() {
         _ if error.is::<OutOfMemory>() => error,
         Some(said) if is_about_memory(&said) => OutOfMemory { needed: None, said }.into(),
@@ -46,7 +48,7 @@ fn load(job: &Job) -> Result<()> {
     let version = library_version(&library)?;
     ensure!(
         version == job.spec.version,
-        "{} was replaced: it is version {version} now, not {}; restart sdtrtd",
+        "{} was replaced: it is version {version} now, not {}",
         library.display(),
         job.spec.version
     );

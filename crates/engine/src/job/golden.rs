@@ -105,8 +105,11 @@ fn reports() -> Vec<Report> {
             ],
         }),
         accumulation: Accumulation::Fp32,
+        weights: None,
     };
-    let baked = Built { binding: None, accumulation: Accumulation::Unknown, ..built.clone() };
+    let weights = Some(Inside { unet: id(2), sample: id(8) });
+    let baked =
+        Built { binding: None, accumulation: Accumulation::Unknown, weights, ..built.clone() };
     let speed =
         Speed { profile: 0, batch: 2, width: 512, height: 768, tokens: 75, milliseconds: 14.35 };
     let found = Findings {
@@ -136,6 +139,9 @@ fn reports() -> Vec<Report> {
         Report::Failed("TensorRT refused the graph".into()),
         Report::Unfit("its weights pass fp16's range".into()),
         Report::DiskFull("cannot write the plan".into()),
+        Report::Trouble("the folder is gone".into()),
+        Report::Held("the GPU can't be used".into()),
+        Report::Changed("it has changed".into()),
         Report::OutOfMemory { needed: Some(5_300_000_000), free: 3_000_000_000 },
         Report::OutOfMemory { needed: None, free: 0 },
     ];

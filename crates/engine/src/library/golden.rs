@@ -65,6 +65,7 @@ fn shared() -> (Manifest, Usage) {
             ],
         }),
         accumulation: Accumulation::Fp32,
+        weights: None,
     };
     let speed =
         Speed { profile: 0, batch: 2, width: 512, height: 768, tokens: 75, milliseconds: 14.35 };
@@ -103,6 +104,7 @@ fn baked() -> (Manifest, Usage) {
         peak_bytes: 6_400_000_000,
         binding: None,
         accumulation: Accumulation::Unknown,
+        weights: None,
     };
     let spec = spec(Weights::Baked(id(2)));
     let manifest = Manifest::new(spec, Vec::new(), id(1), built, 1_795_000_000, 0.1);

@@ -1,6 +1,7 @@
+mod load;
+
 use std::{
-    collections::BTreeMap,
-    ffi::OsStr,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     io::Write,
     path::{Path, PathBuf},
@@ -11,10 +12,7 @@ use checkpoint::Id;
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use crate::{
-    Job, Manifest, Usage, Validation,
-    manifest::{FORMAT, FORMER_FORMAT},
-};
+use crate::{Job, Manifest, Usage, Validation};
 
 /// The published engines of a data folder.
 ///
@@ -27,6 +25,10 @@ pub struct Library {
     scratch: PathBuf,
     manifests: BTreeMap<Id, Manifest>,
     usages: BTreeMap<Id, Usage>,
+    /// Engines whose usage could not be written yet.
+    unwritten: BTreeSet<Id>,
+    /// Manifests that are not understood or not true, and why.
+    refused: BTreeMap<PathBuf, String>,
 }
 
 /// Why an engine is removed.
@@ -49,20 +51,24 @@ impl Library {
     /// caller must hold the data folder's lock.
     ///
     /// # Errors
-    /// If the folders can't be created or read.
+    /// If engines exist and can't be listed.
     pub fn open(data_dir: &Path) -> Result<Self> {
         let mut library = Self {
             engines: data_dir.join("engines"),
             scratch: data_dir.join("scratch"),
             manifests: BTreeMap::new(),
             usages: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
-        if library.scratch.exists() {
-            fs::remove_dir_all(&library.scratch)
-                .with_context(|| format!("cannot clear {}", library.scratch.display()))?;
+        // On a disk that is read-only for a while, the engines that are there still serve.
+        if let Err(error) = clear(&library.scratch) {
+            warn!("cannot clear {}: {error}", library.scratch.display());
         }
         for dir in [&library.engines, &library.scratch] {
-            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            if let Err(error) = fs::create_dir_all(dir) {
+                warn!("cannot create {}: {error}", dir.display());
+            }
         }
         library.load()?;
         Ok(library)
@@ -75,73 +81,8 @@ impl Library {
             manifests.into_iter().map(|manifest| (manifest.key, manifest)).collect();
         let usages = manifests.values().map(|m| (m.key, Usage::since(m.built_at))).collect();
         let [engines, scratch] = ["engines", "scratch"].map(|folder| data_dir.join(folder));
-        Self { engines, scratch, manifests, usages }
-    }
-
-    fn load(&mut self) -> Result<()> {
-        let listing = fs::read_dir(&self.engines)
-            .with_context(|| format!("cannot list {}", self.engines.display()))?;
-        let mut parts = Vec::new();
-        for entry in listing {
-            let path = entry?.path();
-            match path.extension().and_then(OsStr::to_str) {
-                Some("json") => match self.load_manifest(&path) {
-                    Ok(manifest) => {
-                        self.manifests.insert(manifest.key, manifest);
-                    }
-                    Err(error) => warn!("ignoring {}: {error:#}", path.display()),
-                },
-                Some("engine" | "constants" | "usage") => parts.push(path),
-                _ => {}
-            }
-        }
-        for part in parts {
-            // It may belong to another release's manifest in an unknown format.
-            if !part.with_extension("json").exists() {
-                info!("removing {}: it belongs to no engine", part.display());
-                fs::remove_file(&part)?;
-            }
-        }
-        self.usages = self.manifests.values().map(|m| (m.key, self.read_usage(m))).collect();
-        Ok(())
-    }
-
-    fn load_manifest(&self, path: &Path) -> Result<Manifest> {
-        let manifest: Manifest = serde_json::from_slice(&fs::read(path)?)?;
-        match manifest.format {
-            FORMAT => anyhow::ensure!(
-                manifest.spec.key() == manifest.key,
-                "its key {} does not match its specification",
-                manifest.key
-            ),
-            FORMER_FORMAT => {}
-            other => anyhow::bail!("its format is {other}, expected {FORMAT}"),
-        }
-        let plan = self.plan(&manifest.key);
-        let bytes = fs::metadata(&plan)
-            .with_context(|| format!("its plan {} is missing", plan.display()))?
-            .len();
-        anyhow::ensure!(
-            bytes == manifest.bytes,
-            "its plan has {bytes} bytes, expected {}",
-            manifest.bytes
-        );
-        anyhow::ensure!(
-            self.manifest_path(&manifest.key) == path,
-            "it is the manifest of another engine, {}",
-            manifest.key
-        );
-        Ok(manifest)
-    }
-
-    /// An unreadable file counts as absent: it is no reason to lose the engine.
-    fn read_usage(&self, manifest: &Manifest) -> Usage {
-        let path = self.usage_path(&manifest.key);
-        let read = Usage::read(&path).unwrap_or_else(|error| {
-            warn!("ignoring {}, so a pin in it is lost: {error}", path.display());
-            None
-        });
-        read.unwrap_or(Usage::since(manifest.built_at))
+        let (unwritten, refused) = (BTreeSet::new(), BTreeMap::new());
+        Self { engines, scratch, manifests, usages, unwritten, refused }
     }
 
     /// All manifests, by key.
@@ -172,19 +113,43 @@ impl Library {
         self.usages.get(key)
     }
 
-    /// Stores an engine's usage.
+    /// Manifests that were left alone when the library was opened, and why.
+    pub fn refused(&self) -> &BTreeMap<PathBuf, String> {
+        &self.refused
+    }
+
+    /// Keeps how an engine is used, for this life of the daemon and those to come.
     ///
     /// # Errors
-    /// If it can't be written; then it is lost when the daemon ends.
+    /// When it can't be written; then it holds for this life, and [`Self::write_usages`] tries again.
     pub fn set_usage(&mut self, key: &Id, usage: Usage) -> Result<()> {
-        let path = self.usage_path(key);
         let Some(known) = self.usages.get_mut(key).filter(|known| **known != usage) else {
             return Ok(());
         };
         *known = usage;
-        usage
-            .write(&path, &self.scratch)
-            .with_context(|| format!("cannot write {}", path.display()))
+        self.unwritten.insert(*key);
+        self.write_usage(key)
+    }
+
+    /// Writes how engines are used where that could not be written before.
+    ///
+    /// # Errors
+    /// When one still can't be.
+    pub fn write_usages(&mut self) -> Result<()> {
+        let unwritten: Vec<Id> = self.unwritten.iter().copied().collect();
+        unwritten.iter().try_for_each(|key| self.write_usage(key))
+    }
+
+    fn write_usage(&mut self, key: &Id) -> Result<()> {
+        if let Some(usage) = self.usages.get(key) {
+            let path = self.usage_path(key);
+            let written = fs::create_dir_all(&self.scratch)
+                .and_then(|()| usage.write(&path, &self.scratch))
+                .with_context(|| format!("cannot write {}", path.display()));
+            written.and_then(|()| self.sync())?;
+        }
+        self.unwritten.remove(key);
+        Ok(())
     }
 
     /// Creates an empty folder for one job, on the engines' disk; dropping it deletes it.
@@ -192,6 +157,8 @@ impl Library {
     /// # Errors
     /// If it can't be created.
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
+        // Whoever cleans up may have taken it for leftovers.
+        fs::create_dir_all(&self.scratch)?;
         tempfile::tempdir_in(&self.scratch)
     }
 
@@ -212,10 +179,12 @@ impl Library {
         // Write the manifest before moving the plan: a full disk must not leave a plan without one.
         let aside = self.aside(&manifest, &job.plan())?;
         let plan = self.plan(&manifest.key);
+        fs::create_dir_all(&self.engines)?;
         fs::rename(job.plan(), &plan)
             .with_context(|| format!("cannot publish {}", plan.display()))?;
         self.sync()?;
         self.put(&manifest.key, aside)?;
+        self.refused.remove(&self.manifest_path(&manifest.key));
         self.usages.insert(manifest.key, Usage::since(manifest.built_at));
         self.manifests.insert(manifest.key, manifest);
         Ok(())
@@ -238,6 +207,7 @@ impl Library {
     fn aside(&self, manifest: &Manifest, plan: &Path) -> Result<NamedTempFile> {
         // With the plan's permissions: A1111 may run as another user.
         let readable = fs::metadata(plan)?.permissions();
+        fs::create_dir_all(&self.scratch)?;
         let mut aside =
             tempfile::Builder::new().permissions(readable).tempfile_in(&self.scratch)?;
         aside.write_all(&serde_json::to_vec_pretty(manifest)?)?;
@@ -268,6 +238,7 @@ impl Library {
         }
         self.manifests.remove(key);
         self.usages.remove(key);
+        self.unwritten.remove(key);
         Ok(())
     }
 
@@ -279,27 +250,13 @@ impl Library {
     }
 }
 
-impl Manifest {
-    /// Reads the plan, and returns how it differs from this manifest, if it does.
-    ///
-    /// # Errors
-    /// If it can't be read; then it may still be intact.
-    pub fn check(&self, plan: &Path) -> io::Result<Option<String>> {
-        let file = match fs::File::open(plan) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some("the plan is missing".to_owned()));
-            }
-            other => other?,
-        };
-        let bytes = file.metadata()?.len();
-        if bytes != self.bytes {
-            return Ok(Some(format!("the plan has {bytes} bytes, expected {}", self.bytes)));
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(file)?;
-        let found = Id::from(hasher.finalize());
-        Ok((found != self.blake3)
-            .then(|| format!("the plan's BLAKE3 is {found}, expected {}", self.blake3)))
+/// Removes what lies there, a folder with all that is in it.
+fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

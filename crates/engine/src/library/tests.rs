@@ -1,8 +1,12 @@
+use std::os::unix::fs::symlink;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use unet::Precision;
 
 use super::*;
 use crate::{
     EngineSpec, FLAVOUR, Source, Weights,
+    manifest::FORMAT,
     samples::{built, leave_former, sd1, validation},
 };
 
@@ -19,6 +23,11 @@ fn manifest(name: &str, plan: &[u8]) -> Manifest {
     };
     let weights = Id::from(blake3::hash(b"weights"));
     Manifest::new(spec, vec!["default".to_owned()], weights, built(plan), 0, 0.0)
+}
+
+/// The manifest of an engine with the plan `plan`.
+fn manifest_of(name: &str) -> Manifest {
+    manifest(name, b"plan")
 }
 
 /// Makes a library with one engine.
@@ -131,7 +140,7 @@ fn what_a_crash_left_incomplete_is_removed() {
 #[test]
 fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
     type Harm = fn(&Library, &Manifest);
-    let table: [(&str, Harm); 5] = [
+    let table: [(&str, Harm); 9] = [
         ("plan gone", |library, m| fs::remove_file(library.plan(&m.key)).unwrap()),
         ("plan cut", |library, m| fs::write(library.plan(&m.key), "pl").unwrap()),
         ("garbage", |library, m| fs::write(library.manifest_path(&m.key), "{").unwrap()),
@@ -146,14 +155,70 @@ fn a_manifest_that_does_not_fit_its_plan_publishes_nothing() {
             let json = serde_json::to_vec(&newer).unwrap();
             fs::write(library.manifest_path(&m.key), json).unwrap();
         }),
+        ("a link for a plan", |library, m| {
+            let (plan, aside) = (library.plan(&m.key), library.engines.join("aside"));
+            fs::rename(&plan, &aside).unwrap();
+            symlink(aside, plan).unwrap();
+        }),
+        ("a folder for a plan", |library, m| {
+            fs::remove_file(library.plan(&m.key)).unwrap();
+            fs::create_dir(library.plan(&m.key)).unwrap();
+        }),
+        ("a pipe for a manifest", |library, m| {
+            let path = library.manifest_path(&m.key);
+            fs::remove_file(&path).unwrap();
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        }),
+        ("a folder for a manifest", |library, m| {
+            fs::remove_file(library.manifest_path(&m.key)).unwrap();
+            fs::create_dir(library.manifest_path(&m.key)).unwrap();
+        }),
     ];
     for (what, harm) in table {
         let dir = tempfile::tempdir().unwrap();
         let (library, manifest) = published(dir.path());
         harm(&library, &manifest);
-        assert!(keys(&Library::open(dir.path()).unwrap()).is_empty(), "{what}");
-        assert!(library.manifest_path(&manifest.key).exists(), "{what}: kept for inspection");
+        let opened = Library::open(dir.path()).unwrap();
+        assert!(keys(&opened).is_empty(), "{what}");
+        let refused: Vec<_> = opened.refused().keys().collect();
+        assert_eq!(refused, [&library.manifest_path(&manifest.key)], "{what}");
+        assert!(library.manifest_path(&manifest.key).exists(), "{what}: left for people to see");
     }
+}
+
+#[test]
+fn what_is_no_engine_keeps_no_engine_from_being_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (library, manifest) = published(dir.path());
+    fs::create_dir(library.engines.join("x.engine")).unwrap();
+    fs::create_dir(library.engines.join("y.json")).unwrap();
+    mknodat(CWD, library.engines.join("z.usage"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    fs::remove_dir(&library.scratch).unwrap();
+    fs::write(&library.scratch, "a file").unwrap();
+    let library = Library::open(dir.path()).unwrap();
+    assert_eq!(keys(&library), [manifest.key]);
+    assert!(library.engines.join("x.engine").is_dir(), "it is not ours");
+    assert!(library.scratch().is_ok());
+}
+
+#[test]
+fn a_work_folder_that_was_cleaned_is_made_again_and_a_pin_that_could_not_be_written_is_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut library, manifest) = published(dir.path());
+    fs::remove_dir(&library.scratch).unwrap();
+    let again = manifest_of("b");
+    publish(&mut library, &again);
+    fs::remove_dir(&library.scratch).unwrap();
+    fs::write(&library.scratch, "in the way").unwrap();
+    let usage = Usage { last_used: 7, pinned: true, orphaned_since: None };
+    library.set_usage(&manifest.key, usage).unwrap_err();
+    library.write_usages().unwrap_err();
+    fs::remove_file(&library.scratch).unwrap();
+    library.write_usages().unwrap();
+    drop(library);
+    let library = Library::open(dir.path()).unwrap();
+    assert_eq!(keys(&library).len(), 2);
+    assert_eq!(library.usage(&manifest.key), Some(&usage));
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn status() -> Status {
         },
         runtime: None,
         runtime_problem: Some("not found".into()),
+        troubles: Vec::new(),
         gpus: Vec::new(),
         models_dirs: Vec::new(),
         paused: false,
@@ -81,6 +82,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             }];
         }),
         ("models_dirs", |s| s.models_dirs = vec![ModelsDir { path: "/m".into(), problem: None }]),
+        ("troubles", |s| s.troubles = vec!["the disk is read-only".into()]),
         ("paused", |s| s.paused = true),
         ("gate", |s| s.gate = Some("paused".into())),
         ("queue", |s| {
@@ -126,6 +128,7 @@ fn no_field_of_a_status_is_forgotten() {
         daemon: _, // Its identity, and the time that passes.
         runtime,
         runtime_problem,
+        troubles,
         gpus,
         models_dirs,
         paused,
@@ -143,6 +146,7 @@ fn no_field_of_a_status_is_forgotten() {
     assert!(gpus != before.gpus && models_dirs != before.models_dirs && paused != before.paused);
     assert!(gate != before.gate && queue != before.queue && building != before.building);
     assert!(counts != before.counts && hashing != before.hashing);
+    assert_ne!(troubles, before.troubles);
 }
 
 #[test]

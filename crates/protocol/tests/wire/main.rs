@@ -90,6 +90,7 @@ fn events() {
         Event::Gpus(status().gpus),
         Event::ModelsDirs(status().models_dirs),
         Event::Runtime { runtime: status().runtime, runtime_problem: None },
+        Event::Troubles(status().troubles),
     ];
     let golden = include_str!("events.jsonl");
     pinned::assert_json_lines("events.jsonl", golden, &all);

@@ -156,6 +156,7 @@ pub(crate) fn status() -> Status {
             path: "/lib/libtensorrt_rtx.so.1".into(),
         }),
         runtime_problem: Some("it was moved".into()),
+        troubles: vec!["/data is read-only".into()],
         gpus: vec![gpu()],
         models_dirs: vec![
             ModelsDir { path: "/m".into(), problem: None },
@@ -206,6 +207,7 @@ pub(crate) fn bare_status() -> Status {
     Status {
         runtime: None,
         runtime_problem: None,
+        troubles: Vec::new(),
         gpus: vec![
             Gpu { reading: None, ..gpu() },
             Gpu { reading: Some(GpuReading::default()), ..gpu() },

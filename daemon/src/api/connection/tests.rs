@@ -4,7 +4,7 @@ use protocol::Hello;
 use tokio::sync::broadcast;
 
 use super::*;
-use crate::api::Line;
+use crate::api::{Line, seats::Seats};
 
 /// Has one channel of events, and tells how often it was asked to begin.
 #[derive(Clone)]
@@ -20,11 +20,15 @@ impl Service for Told {
     }
 }
 
+async fn seated(stream: UnixStream, may_change: bool, service: Told) -> io::Result<()> {
+    serve(stream, may_change, service, &Seats::default().take((0, None))).await
+}
+
 async fn watching(
     service: &Told,
 ) -> (Lines, OwnedWriteHalf, tokio::task::JoinHandle<io::Result<()>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let served = tokio::spawn(serve(theirs, true, service.clone()));
+    let served = tokio::spawn(seated(theirs, true, service.clone()));
     let (input, mut output) = ours.into_split();
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: String::new() };
@@ -59,7 +63,7 @@ async fn who_never_reads_or_never_speaks_is_dropped() {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
 
     let (_ours, theirs) = UnixStream::pair().unwrap();
-    let ended = serve(theirs, true, service).await;
+    let ended = seated(theirs, true, service).await;
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
@@ -67,7 +71,7 @@ async fn who_never_reads_or_never_speaks_is_dropped() {
 async fn who_may_not_change_things_may_ask() {
     let service = Told(broadcast::Sender::new(2));
     let (ours, theirs) = UnixStream::pair().unwrap();
-    tokio::spawn(serve(theirs, false, service));
+    tokio::spawn(seated(theirs, false, service));
     let (input, mut output) = ours.into_split();
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: String::new() };

@@ -113,7 +113,7 @@ fn what_is_kept_is_written_as_ever() {
         learned.history.iter().rev().for_each(|finished| store.record(finished));
         store.set_mounts(&learned.mounts);
         store.set_paused(true);
-        store.flush();
+        store.flush().unwrap();
     }
     let database = sled::open(dir.path()).unwrap();
     let mut names = database.tree_names();

@@ -16,7 +16,7 @@ fn keeps_what_was_learned() {
     let mut shapes = InUse::default();
     shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 7);
     {
-        let store = Disk::open(&path).unwrap();
+        let store = Disk::open(&path);
         store.remember(&STAMP, &outcome);
         store.remember(&other, &identified("a"));
         store.set_back(&engine, Some(&Setback::Removed));
@@ -24,9 +24,9 @@ fn keeps_what_was_learned() {
         store.set_mounts(&["/m/disk".into()].into());
         store.set_parameters(&engine, &parameters);
         store.set_shapes(&engine, Some(&shapes));
-        store.flush();
+        store.flush().unwrap();
     }
-    let store = Disk::open(&path).unwrap();
+    let store = Disk::open(&path);
     assert_eq!(store.outcome(&STAMP), Some(outcome));
     assert_eq!(store.outcome(&other), Some(identified("a")));
     assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
@@ -51,11 +51,11 @@ fn an_error_loses_nothing() {
     {
         let store = Disk::open(dir.path()).unwrap();
         store.remember(&STAMP, &outcome("before"));
-        store.flush();
+        store.flush().unwrap();
         store.note("as on a full disk");
         store.remember(&other, &outcome("after"));
         assert_eq!(store.outcome(&other), Some(outcome("after")));
-        store.flush();
+        store.flush().unwrap();
         assert!(!store.broken.load(Ordering::Relaxed));
     }
     let store = Disk::open(dir.path()).unwrap();
@@ -88,9 +88,50 @@ fn the_newest_of_the_history_is_kept() {
 fn a_broken_database_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
-    drop(Disk::open(&path).unwrap());
+    drop(Disk::open(&path));
     fs::write(path.join("conf"), "garbage").unwrap();
     fs::write(path.join("db"), [7; 4096]).unwrap();
-    let store = Disk::open(&path).unwrap();
+    let store = Disk::open(&path);
     assert_eq!(store.outcome(&STAMP), None);
+}
+
+#[test]
+fn what_failed_under_an_older_release_is_tried_again_and_what_was_removed_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let [failed, removed] =
+        ["failed", "removed"].map(|name| Id::from(blake3::hash(name.as_bytes())));
+    {
+        let database = sled::open(dir.path()).unwrap();
+        let older = database.open_tree("setbacks.3").unwrap();
+        for (engine, setback) in
+            [(failed, Setback::Failed("no disk".to_owned())), (removed, Setback::Removed)]
+        {
+            older.insert(engine.to_string(), serde_json::to_vec(&setback).unwrap()).unwrap();
+        }
+        database.flush().unwrap();
+    }
+    for _ in 0..2 {
+        let store = Disk::open(dir.path()).unwrap();
+        assert_eq!(store.setbacks(), [(removed, Setback::Removed)].into());
+        store.flush().unwrap();
+    }
+}
+
+#[test]
+fn whatever_lies_in_its_place_is_not_waited_for() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("learned");
+    fs::write(&path, "a file").unwrap();
+    drop(Disk::open(&path));
+    for name in ["db", "conf"] {
+        fs::remove_file(path.join(name)).unwrap();
+        mknodat(CWD, path.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let store = Disk::open(&path);
+        store.set_paused(true);
+        store.flush().unwrap();
+    }
+    fs::remove_dir_all(&path).unwrap();
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    Disk::open(&path);
 }

@@ -184,3 +184,23 @@ fn a_scan_that_does_not_see_a_file_outdoes_a_look_before_it() {
     );
     assert!(catalogue.is_all_read(), "what settled is gone");
 }
+
+#[test]
+fn a_file_that_stays_open_holds_nothing_else_up() {
+    let start = Instant::now();
+    let mut catalogue = Catalogue::new(SETTLE);
+    let two = [("/m/a", stamp(1, 0)), ("/m/b", stamp(2, 0))];
+    scan(&mut catalogue, files(&two), start, nothing);
+    assert!(!catalogue.is_read_but_for_open_files(), "nobody knows yet who has what open");
+    catalogue.settled(stamp(1, 0), true, start + SETTLE);
+    catalogue.settled(stamp(2, 0), false, start + SETTLE);
+    assert!(!catalogue.is_read_but_for_open_files(), "the other is yet to be read");
+    catalogue.start_reading();
+    catalogue.read(stamp(2, 0), Some(identified("b")), start);
+    assert!(catalogue.is_read_but_for_open_files() && !catalogue.is_all_read());
+    catalogue.settled(stamp(1, 0), false, start + SETTLE * 2);
+    assert!(!catalogue.is_read_but_for_open_files(), "it was closed");
+    catalogue.settled(stamp(1, 0), true, start + SETTLE * 3);
+    catalogue.looked(Path::new("/m/a"), None, start, nothing);
+    assert!(catalogue.is_read_but_for_open_files() && catalogue.is_all_read(), "it is gone");
+}

@@ -1,11 +1,12 @@
 use std::{
     fs::{self, Permissions},
     io::Write,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::PathBuf,
 };
 
 use anyhow::{Context, Result};
+use engine::read_regular;
 use tracing::warn;
 
 use super::Index;
@@ -16,12 +17,17 @@ pub struct IndexFile {
     path: PathBuf,
     last: Option<Index>,
     problem: Option<String>,
+    /// The file as it was when it was written.
+    seen: Option<Seen>,
 }
+
+/// What a file is known by: any change to it changes this.
+type Seen = (u64, u64, u64, (i64, i64));
 
 impl IndexFile {
     /// The one at `path`, whose folder must be there.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, last: None, problem: None }
+        Self { path, last: None, problem: None, seen: None }
     }
 
     /// Whether it was written in this life.
@@ -29,10 +35,25 @@ impl IndexFile {
         self.last.is_some()
     }
 
-    /// Writes the index if it is another than the last one. What can't be written is said once, and
+    /// Whether nobody has done anything to it since.
+    pub fn is_in_place(&self) -> bool {
+        self.seen.is_some() && self.look() == self.seen
+    }
+
+    /// Why it can't be written at present.
+    pub fn problem(&self) -> Option<&String> {
+        self.problem.as_ref()
+    }
+
+    fn look(&self) -> Option<Seen> {
+        let found = fs::symlink_metadata(&self.path).ok()?;
+        Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
+    }
+
+    /// Writes the index if it is another than the last one, or somebody did something to it. What can't be written is said once, and
     /// tried again at the next call.
     pub fn publish(&mut self, index: Index) {
-        if self.last.as_ref() == Some(&index) {
+        if self.last.as_ref() == Some(&index) && self.is_in_place() {
             return;
         }
         let written = self.write(&index);
@@ -41,13 +62,14 @@ impl IndexFile {
             warn!("the web UI does not learn which engines there are: {problem}");
         }
         self.problem = problem;
+        self.seen = written.is_ok().then(|| self.look()).flatten();
         self.last = written.is_ok().then_some(index);
     }
 
     /// Writes aside, syncs and renames.
     fn write(&self, index: &Index) -> Result<()> {
         let text = serde_json::to_vec_pretty(index)?;
-        if fs::read(&self.path).is_ok_and(|found| found == text) {
+        if read_regular(&self.path, text.len() as u64).is_ok_and(|found| found == text) {
             return Ok(());
         }
         let write = || -> Result<()> {

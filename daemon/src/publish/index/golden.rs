@@ -9,8 +9,8 @@ use unet::Precision;
 
 use super::{Checkpoint, Ids, Index, IndexFile, IndexedEngine};
 use engine::{
-    Accumulation, Built, EngineSpec, Findings, Limit, Manifest, Profile, Proof, Shapes, Speed,
-    Validation, Weights,
+    Accumulation, Built, EngineSpec, Findings, Inside, Limit, Manifest, Profile, Proof, Shapes,
+    Speed, Validation, Weights,
 };
 
 const GOLDEN: &str =
@@ -50,6 +50,8 @@ fn manifest(weights: Weights, presets: &[&str], profiles: Vec<Profile>) -> Manif
         peak_bytes: 900_000_000,
         binding: None,
         accumulation: Accumulation::Fp32,
+        weights: matches!(weights, Weights::Baked(_))
+            .then_some(Inside { unet: id(2), sample: id(8) }),
     };
     let presets = presets.iter().copied().map(str::to_owned).collect();
     Manifest::new(spec, presets, id(1), built, 1_795_000_000, 41.5)

@@ -6,6 +6,8 @@ mod golden;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use file::IndexFile;
 pub use schema::{Checkpoint, Ids, Index, IndexedEngine};
+pub(crate) use watch::watch;

@@ -77,6 +77,7 @@ struct Engine {
     profiles: Vec<Sizes>,
     limits: Vec<Limit>,
     speeds: Vec<Speed>,
+    sample: Option<Id>,
 }
 
 /// Where the weights are.
@@ -206,6 +207,7 @@ impl Engine {
             profiles: profiles.map(|(preset, profile)| Sizes::new(preset, profile)).collect(),
             limits: limits(&manifest.validations),
             speeds: speeds(&manifest.validations),
+            sample: manifest.sample,
         })
     }
 }

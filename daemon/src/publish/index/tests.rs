@@ -76,6 +76,7 @@ fn the_schema_is_what_the_web_ui_reads() {
             "profiles": profiles,
             "limits": [],
             "speeds": speeds,
+            "sample": null,
         })
     };
     let open = json!([

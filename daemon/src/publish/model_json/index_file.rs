@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use checkpoint::Id;
+use engine::read_regular;
 use protocol::ExtensionIndex;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ use super::{Index, Named, Owners, adopt, changes, parse, reconcile};
 
 /// What the index was before it was last written here.
 const BACKUP: &str = "model.json.before-sdtrt";
+
+/// More than what is remembered of one takes.
+const MEMORY_BYTES: u64 = 64 << 20;
 
 /// One web UI's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +84,8 @@ impl IndexFile {
         memory: &Path,
         report: &mut ExtensionIndex,
     ) -> Result<()> {
+        let is_file = fs::metadata(&self.path).is_ok_and(|found| found.is_file());
+        ensure!(is_file, "it is no regular file");
         let text = fs::read(&self.path).context("it can't be read")?;
         let index =
             parse(&text).context("it is not what the extension writes, and so is left alone")?;
@@ -102,7 +108,7 @@ impl IndexFile {
     fn owners(&self, index: &Index, named: &[Named], memory: &Path) -> Result<Owners> {
         let name = blake3::hash(self.path.as_os_str().as_encoded_bytes()).to_hex();
         let path = memory.join(format!("{}.json", &name[..16]));
-        let known: Memory = match fs::read(&path) {
+        let known: Memory = match read_regular(&path, MEMORY_BYTES) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
             Err(error) => return Err(error).context(format!("cannot read {}", path.display())),

@@ -1,7 +1,12 @@
 //! What failed, and when it may be tried again.
 
+mod attempts;
+mod pauses;
+
 use std::{
     collections::{HashMap, HashSet},
+    io,
+    path::Path,
     sync::Arc,
 };
 
@@ -9,9 +14,12 @@ use checkpoint::Id;
 use tokio::time::{Duration, Instant};
 use tracing::warn;
 
+use attempts::Attempts;
+use pauses::{OF_A_JOB, OF_THE_MACHINE, Waiting};
+
 use crate::{
     cache::Store,
-    planner::{BACK_OFF, Setback},
+    planner::{BACK_OFF, Deadly, Pause, Setback},
 };
 
 /// A worker that dies this often without a word is not started again by itself.
@@ -27,13 +35,30 @@ pub(crate) struct Retry {
     ran_out: HashMap<Id, Instant>,
     /// UNets whose weights engines can't compute with: others are taken for validations.
     unfit: HashSet<Id>,
+    /// What is wrong with the machine, so that no job is tried.
+    trouble: Option<Waiting>,
+    /// What is wrong for some jobs, and may pass.
+    pauses: HashMap<Id, Waiting>,
+    /// That there is no TensorRT.
+    no_runtime: Option<Waiting>,
+    attempts: Attempts,
+    /// The jobs that an earlier life ended with.
+    deadly: Deadly,
     store: Arc<dyn Store>,
 }
 
 impl Retry {
     /// As it was when the daemon ended last, as far as that outlives it.
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, data_dir: &Path) -> Self {
+        let attempts = Attempts::open(data_dir);
+        let deaths = attempts.deaths().iter();
+        let pauses = deaths.map(|(job, deaths)| (*job, Waiting::after_deaths(*deaths))).collect();
         Self {
+            trouble: None,
+            pauses,
+            no_runtime: None,
+            deadly: attempts.deaths().keys().copied().collect(),
+            attempts,
             setbacks: store.setbacks(),
             deaths: HashMap::new(),
             ran_out: HashMap::new(),
@@ -57,11 +82,80 @@ impl Retry {
         self.ran_out.iter().map(|(job, since)| (*job, since.elapsed())).collect()
     }
 
-    /// When the next job that ran out of memory may start.
+    /// What no job is tried for now for.
+    pub(crate) fn trouble(&self) -> Option<Pause> {
+        self.trouble.as_ref().map(Waiting::pause)
+    }
+
+    /// Jobs that failed for what may pass.
+    pub(crate) fn pauses(&self) -> HashMap<Id, Pause> {
+        self.pauses.iter().map(|(job, waiting)| (*job, waiting.pause())).collect()
+    }
+
+    /// The jobs that an earlier life of sdtrtd ended with.
+    pub(crate) fn deadly(&self) -> &Deadly {
+        &self.deadly
+    }
+
+    /// When the next job that had to wait may start.
     pub(crate) fn next(&self) -> Option<Instant> {
         let now = Instant::now();
-        let over = self.ran_out.values().map(|since| *since + BACK_OFF);
-        over.filter(|over| *over > now).min()
+        let memory = self.ran_out.values().map(|since| *since + BACK_OFF);
+        let others = self.trouble.iter().chain(self.pauses.values()).map(|waiting| waiting.until);
+        memory.chain(others).filter(|over| *over > now).min()
+    }
+
+    /// When TensorRT is to be looked for again.
+    pub(crate) fn runtime_deadline(&self) -> Option<Instant> {
+        self.no_runtime.as_ref().map(|waiting| waiting.until)
+    }
+
+    /// TensorRT is being looked for: until that is done it is not again.
+    pub(crate) fn record_sought(&mut self, now: Instant) -> bool {
+        let Some(waiting) = self.no_runtime.as_mut().filter(|waiting| waiting.until <= now) else {
+            return false;
+        };
+        waiting.until = now + OF_THE_MACHINE;
+        true
+    }
+
+    /// TensorRT was looked for, and this is why there is none.
+    pub(crate) fn record_runtime(&mut self, problem: Option<String>) {
+        self.no_runtime =
+            problem.map(|why| Waiting::after(self.no_runtime.as_ref(), why, OF_A_JOB));
+    }
+
+    /// A job is about to begin.
+    ///
+    /// # Errors
+    /// When that can't be written down; then it must not.
+    pub(crate) fn record_begin(&mut self, job: &Id) -> io::Result<()> {
+        self.attempts.begin(job)
+    }
+
+    /// A job is over, however it ended, and sdtrtd goes on.
+    pub(crate) fn record_over(&mut self, job: &Id) {
+        self.attempts.end(job);
+    }
+
+    /// No job is tried for a while: the machine is to blame.
+    pub(crate) fn record_trouble(&mut self, reason: String) {
+        if self.trouble.as_ref().is_none_or(|known| known.pause().reason != reason) {
+            warn!("{reason}; builds wait until this has passed");
+        }
+        self.trouble = Some(Waiting::after(self.trouble.as_ref(), reason, OF_THE_MACHINE));
+    }
+
+    /// A job showed that the machine does what it should.
+    pub(crate) fn record_no_trouble(&mut self) {
+        self.trouble = None;
+    }
+
+    /// This job is not tried for a while: it failed for what may pass.
+    pub(crate) fn record_pause(&mut self, job: Id, reason: String) {
+        warn!("{reason}; tried again later");
+        let waiting = Waiting::after(self.pauses.get(&job), reason, OF_A_JOB);
+        self.pauses.insert(job, waiting);
     }
 
     /// A job failed for good: it is not done until it is asked for.
@@ -79,6 +173,7 @@ impl Retry {
         if self.setbacks.contains_key(&job) {
             self.set_back(job, None);
         }
+        self.trouble = None;
         self.record_end(&job);
     }
 
@@ -89,6 +184,9 @@ impl Retry {
 
     /// A job went well.
     pub(crate) fn record_end(&mut self, job: &Id) {
+        self.pauses.remove(job);
+        self.deadly.remove(job);
+        self.attempts.forget(job);
         self.deaths.remove(job);
         self.ran_out.remove(job);
     }

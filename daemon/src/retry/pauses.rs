@@ -1,0 +1,96 @@
+//! How long what failed waits.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::planner::Pause;
+
+/// The first time; each further time twice as long.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// What the machine lacks is looked for at least so often.
+pub(super) const OF_THE_MACHINE: Duration = Duration::from_secs(60);
+
+/// What one job lacks.
+pub(super) const OF_A_JOB: Duration = Duration::from_secs(600);
+
+/// What sdtrtd ended with so often waits for long.
+pub(super) const DEADLY: u32 = 3;
+
+/// The first time that it is tried again, and at most.
+const AFTER_DEATHS: (Duration, Duration) =
+    (Duration::from_secs(600), Duration::from_secs(6 * 3600));
+
+/// Something that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    reason: String,
+    tries: u32,
+    pub(super) until: Instant,
+}
+
+impl Waiting {
+    /// After a failure; `before` is what waited already. What fails beside others for the same counts once.
+    pub(super) fn after(before: Option<&Self>, reason: String, longest: Duration) -> Self {
+        let now = Instant::now();
+        match before {
+            Some(before) if before.until > now => Self { reason, ..before.clone() },
+            _ => {
+                let tries = before.map_or(0, |before| before.tries);
+                let until = now + FIRST.saturating_mul(1 << tries.min(16)).min(longest);
+                Self { reason, tries: tries.saturating_add(1), until }
+            }
+        }
+    }
+
+    /// Of what sdtrtd ended with so often. The first times it only goes last.
+    pub(super) fn after_deaths(deaths: u32) -> Self {
+        let (first, longest) = AFTER_DEATHS;
+        let left = match deaths.checked_sub(DEADLY) {
+            None => Duration::ZERO,
+            Some(more) => first.saturating_mul(1 << more.min(16)).min(longest),
+        };
+        let reason = format!(
+            "sdtrtd itself ended {deaths} times while this was done, perhaps because memory ran out, as a container's \
+             limit counts both: all else comes first, and it is tried again about {} min after the start; \
+             `sdtrtctl retry` tries at once",
+            left.as_secs().div_ceil(60)
+        );
+        Self { reason, tries: deaths, until: Instant::now() + left }
+    }
+
+    pub(super) fn pause(&self) -> Pause {
+        let left = self.until.saturating_duration_since(Instant::now());
+        Pause { reason: self.reason.clone(), left }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_time_it_waits_longer_and_never_for_good() {
+        let mut waiting: Option<Waiting> = None;
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            let again = Waiting::after(waiting.as_ref(), "why".to_owned(), OF_THE_MACHINE);
+            waits.push(again.pause().left.as_secs());
+            let beside = Waiting::after(Some(&again), "another".to_owned(), OF_THE_MACHINE);
+            assert_eq!(beside.until, again.until, "they failed for the same");
+            advance(again.pause().left).await;
+            assert!(again.pause().left.is_zero());
+            waiting = Some(again);
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_sdtrtd_ended_with_waits_once_that_was_no_accident() {
+        let left = |deaths| Waiting::after_deaths(deaths).pause().left.as_secs();
+        assert_eq!([1, 2, 3, 4, 5, 99].map(left), [0, 0, 600, 1200, 2400, 21_600]);
+    }
+}
