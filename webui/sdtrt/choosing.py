@@ -63,7 +63,7 @@ class Chooser:
         error = self.place.proofs.error(entry.id, subject.id)
         if error is not None and not proofs.holds(error, index.bound):
             return f"it was {error:.1e} off PyTorch's results"
-        return self.failed.get(entry.id) or machine.obstacle(entry, here)
+        return self.failed.get(entry.id) or machine.obstacle(entry, here) or strange(entry, subject)
 
     def _failed_at(self, entry: Engine, subject: Subject, call: Call, here: Machine) -> Size | None:
         """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
@@ -107,6 +107,15 @@ class Chooser:
 
     def is_proven(self, entry: Engine, subject: Subject) -> bool:
         return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
+
+
+def strange(entry: Engine, subject: Subject) -> str | None:
+    """Why the weights inside an engine are not, or may not be, those that are loaded, for people."""
+    if entry.is_shared:
+        return None
+    if entry.sample is None:
+        return "an older sdtrtd built it, and nothing tells whether its weights are those that are loaded"
+    return None if entry.sample == subject.sample else "the weights inside are not those that are loaded"
 
 
 def failed(entry: Engine, call: Call, size: Size) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import binding, index, machine
+from . import binding, index, machine, sample
 from .engines import Engines
 from .place import Place
 
@@ -27,6 +27,10 @@ class Gpu:
         self._place, self._say = place, say
         # None before the first call.
         self._working: tuple[Engines, Weights] | None = None
+
+    def sample(self, places: Places) -> str:
+        """Of a UNet's weights as they are now."""
+        return sample.sample(places)
 
     def serve(
         self,

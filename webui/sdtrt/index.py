@@ -83,6 +83,8 @@ class Engine:
     # Past which size it gives NaN or infinity.
     limits: tuple[Limit, ...]
     speeds: tuple[Speed, ...]
+    # Of the weights inside; None if there are none, or a former daemon built it.
+    sample: str | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -196,6 +198,7 @@ def _engine(tree: dict[str, Any]) -> Engine:
         profiles=tuple(map(_profile, tree["profiles"])),
         limits=tuple(Limit(limit["gpu"], limit["pixels"]) for limit in tree["limits"]),
         speeds=tuple(map(_speed, tree["speeds"])),
+        sample=tree.get("sample"),
     )
 
 

@@ -1,6 +1,7 @@
 """The UNet that is computed."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -27,8 +28,18 @@ class Subject:
         self.fresh = True
         # Why no engine can read them, once that was found out.
         self.unfit: str | None = None
+        # Takes a sample of its weights, which takes a moment.
+        self.take_sample: Callable[[], str] | None = None
+        self._sample: str | None = None
         # The engine and the optimization profile that serve each call.
         self.answers: dict[Call, tuple[Engine, int]] = {}
+
+    @property
+    def sample(self) -> str | None:
+        """Of its weights as they are in memory, taken once."""
+        if self._sample is None and self.take_sample is not None:
+            self._sample = self.take_sample()
+        return self._sample
 
     @property
     def id(self) -> str:

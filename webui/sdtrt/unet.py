@@ -265,6 +265,8 @@ class Unet:
         subject.signature, subject.new = self.looks.at(unet)
         subject.checkpoint = self.catalogue.checkpoint(self.host.loaded_path())
         subject.with_loras = loras.touch_unet(networks)
+        places = self.looks.places(unet)
+        subject.take_sample = lambda: self.gpu.sample(places)
         self.subject = subject
         return subject
 

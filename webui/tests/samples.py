@@ -38,7 +38,7 @@ def engine(name="engine", kind="shared", **changes):
         "id": name, "kind": kind, "plan": f"/{name}.engine", "manifest": f"/{name}.json",
         "tensorrt": HERE.tensorrt, "compute_capabilities": ["7.5", HERE.compute_capability],
         "precision": "fp16", "state": "ready", "relative_error": 0.001, "profiles": profiles, "limits": [],
-        "speeds": [],
+        "speeds": [], "sample": "sample" if kind == "baked" else None,
     } | changes
 
 
@@ -96,6 +96,8 @@ class Gpu:
         # Engine, profile and whether the weights were looked at in detail, of each call.
         self.calls, self.said, self.done = [], [], []
         self.broken, self.unfit = set(), None
+        # The sample of the weights that are loaded.
+        self.weights = "sample"
         # Of engines that overflow the pixels from which on they do.
         self.overflows = {}
         # The GPU at work, and where each call was made.
@@ -134,6 +136,9 @@ class Gpu:
             return Latent(f"{entry.id}'s of its own", finite)
         loras = "".join(f" with {name}" for name in torch_unet.loras)
         return Latent(f"{entry.id}'s of {torch_unet.weights}{loras}", finite)
+
+    def sample(self, places):
+        return self.weights
 
     def restore(self, torch_unet):
         self.done.append("restore")

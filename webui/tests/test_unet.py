@@ -119,6 +119,23 @@ class Calls(Served):
         self.assert_torch(unet, "trained", x, timesteps, context)
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
+    def test_an_engine_with_weights_of_its_own_is_only_for_these_weights(self):
+        unet = self.start(samples.baked(), samples.engine("open", profiles=[samples.fixed()]))
+        self.gpu.weights = "another sample"
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "open's of a")
+        for engine, said in (
+            (samples.baked(), "the weights inside are not those that are loaded"),
+            (samples.baked(sample=None), "an older sdtrtd built it"),
+        ):
+            self.publish(engine)
+            self.webui.job()
+            self.assert_torch(unet, said)
+        self.gpu.weights = "sample"
+        self.publish(samples.baked())
+        self.webui.job()
+        self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
+
     def test_an_engine_with_weights_of_its_own_is_only_for_its_file(self):
         unet = self.start(samples.baked())
         self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
