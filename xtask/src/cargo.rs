@@ -28,6 +28,14 @@ impl Profile {
         }
     }
 
+    /// For people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "development",
+            Self::Release => "release",
+        }
+    }
+
     fn folder(self) -> &'static str {
         match self {
             Self::Dev => "debug",

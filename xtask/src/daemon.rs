@@ -29,6 +29,8 @@ pub(crate) struct Options<'a> {
     pub(crate) compute_capability: Option<&'a str>,
     /// The daemon's default if absent.
     pub(crate) settle_seconds: Option<f64>,
+    /// With the weights inside, where that is to be.
+    pub(crate) baked: bool,
 }
 
 /// A running daemon; dropping it stops the daemon.
@@ -59,6 +61,9 @@ impl Daemon {
         command.args(["--build", "always"]);
         if let Some(compute_capability) = options.compute_capability {
             command.args(["--compute-capability", compute_capability]);
+        }
+        if options.baked {
+            command.args(["--engines", "baked"]);
         }
         if let Some(seconds) = options.settle_seconds {
             command.args(["--settle-seconds", &seconds.to_string()]);

@@ -61,6 +61,12 @@ enum Command {
         /// Which figures; by default all that are quick and need no GPU
         #[arg(value_enum)]
         names: Vec<bench::Name>,
+        /// Unoptimised, to look for faults and not for figures
+        #[arg(long)]
+        dev: bool,
+        /// How often `kills` kills
+        #[arg(long, default_value_t = 200)]
+        kills: u64,
     },
     /// Pack a Debian package and a tarball into target/dist
     Dist {
@@ -100,7 +106,7 @@ fn run(command: Command) -> Result<()> {
         Command::Build { release } => cargo::build_programs(Profile::new(release)).map(drop),
         Command::Test { quick, args } => checks::test(quick, &args),
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
-        Command::Bench { names } => bench::run(&names),
+        Command::Bench { names, dev, kills } => bench::run(&names, Profile::new(!dev), kills),
         Command::Dist { dev } => dist::run(Profile::new(!dev)).map(drop),
         Command::CheckPackage { mirror } => dist::check::run(mirror.as_deref()),
         Command::Ci => checks::all(),

@@ -37,6 +37,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
         tensorrt: &lab.kit.tensorrt,
         compute_capability: None,
         settle_seconds: None,
+        baked: false,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let mut client = daemon.ready(&data)?;

@@ -21,15 +21,16 @@ use crate::{
 pub(super) struct Lab {
     pub(super) programs: Programs,
     pub(super) kit: Kit,
+    profile: Profile,
     folder: TempDir,
     small: OnceCell<small::Known>,
 }
 
 impl Lab {
-    pub(super) fn new() -> Result<Self> {
-        let (programs, kit) = cargo::build_programs(Profile::Release)?;
+    pub(super) fn new(profile: Profile) -> Result<Self> {
+        let (programs, kit) = cargo::build_programs(profile)?;
         let folder = folders::work("bench-")?;
-        Ok(Self { programs, kit, folder, small: OnceCell::new() })
+        Ok(Self { programs, kit, profile, folder, small: OnceCell::new() })
     }
 
     /// Creates an empty folder.
@@ -76,6 +77,11 @@ impl Lab {
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let model = model.map_or("an unknown CPU", |(_, model)| model);
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        format!("{} threads of {model}, Linux {}, release build", Self::threads(), kernel.trim())
+        format!(
+            "{} threads of {model}, Linux {}, {} build",
+            Self::threads(),
+            kernel.trim(),
+            self.profile.name()
+        )
     }
 }

@@ -20,6 +20,8 @@ mod table;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::cargo::Profile;
+
 use lab::Lab;
 use table::Row;
 
@@ -38,7 +40,7 @@ pub(crate) enum Name {
     Idle,
     /// 10,000 checkpoints, compared with find and b3sum; bursts of moves; 200 clients. Takes minutes: only if named
     Scale,
-    /// kill -9, 200 times while engines are built. Takes 15 minutes: only if named
+    /// kill -9 and other content under known names, 200 times while engines are built. Takes 30 minutes: only if named
     Kills,
     /// A disk that fills up at random points while engines are built. Takes minutes: only if named
     Full,
@@ -50,7 +52,7 @@ pub(crate) enum Name {
 
 /// Measures the named figures, or all that are quick and need no GPU, and prints one Markdown table. A failed
 /// measurement does not stop the others.
-pub(crate) fn run(names: &[Name]) -> Result<()> {
+pub(crate) fn run(names: &[Name], profile: Profile, kills: u64) -> Result<()> {
     let by_default = |name: &Name| match names.is_empty() {
         true => !matches!(name, Name::Gpu | Name::Scale | Name::Kills | Name::Full),
         false => names.contains(name),
@@ -59,12 +61,12 @@ pub(crate) fn run(names: &[Name]) -> Result<()> {
     if names.contains(&Name::Gpu) {
         gpu::check()?;
     }
-    let lab = Lab::new()?;
+    let lab = Lab::new(profile)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut failed = 0;
     for &name in &names {
         eprintln!("measuring: {name:?}");
-        match measure(name, &lab) {
+        match measure(name, &lab, kills) {
             Ok(measured) => rows.extend(measured),
             Err(error) => {
                 crate::process::go_on()?;
@@ -79,7 +81,7 @@ pub(crate) fn run(names: &[Name]) -> Result<()> {
     if failed > 0 { bail!("{failed} of {} could not be measured", names.len()) } else { Ok(()) }
 }
 
-fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
+fn measure(name: Name, lab: &Lab, kills: u64) -> Result<Vec<Row>> {
     match name {
         Name::Export => export::run(lab),
         Name::Identify => identify::run(lab),
@@ -89,7 +91,7 @@ fn measure(name: Name, lab: &Lab) -> Result<Vec<Row>> {
         Name::Scale => scale::run(lab),
         Name::Build => build::run(lab),
         Name::Full => mishaps::full::run(lab),
-        Name::Kills => mishaps::kills::run(lab),
+        Name::Kills => mishaps::kills::run(lab, kills),
         // It prints its own table.
         Name::Gpu => gpu::run(lab).map(|()| Vec::new()),
     }

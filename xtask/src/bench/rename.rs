@@ -40,6 +40,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         tensorrt: &lab.dir("rename/no-tensorrt")?,
         compute_capability: None,
         settle_seconds: None,
+        baked: false,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     daemon.ready(&data)?;

@@ -80,6 +80,7 @@ impl Known {
             tensorrt,
             compute_capability: None,
             settle_seconds,
+            baked: false,
         };
         Daemon::start(&lab.programs, &options)
     }

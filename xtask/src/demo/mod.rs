@@ -58,6 +58,7 @@ fn show(
         tensorrt,
         compute_capability: None,
         settle_seconds: None,
+        baked: false,
     };
     let mut daemon = Daemon::start(programs, &options)?;
     let mut client = daemon.ready(&data)?;

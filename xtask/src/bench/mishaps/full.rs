@@ -36,7 +36,7 @@ pub(in crate::bench) fn run(lab: &Lab) -> Result<Vec<Row>> {
     let Some(disk) = Disk::new(lab.dir("full")?.join("image"), data.clone(), DISK)? else {
         bail!("mounting a disk requires root");
     };
-    let mut builds = Builds::start(lab, models, disk.place().to_owned(), CHECKPOINTS)?;
+    let mut builds = Builds::start(lab, models, disk.place().to_owned(), CHECKPOINTS, false)?;
     let filler = Filler::new(&data.join("filler"))?;
     let started = Instant::now();
     let (mut fills, mut retried) = (0, 0);

@@ -1,5 +1,6 @@
 //! Disturbs the daemon while it builds engines. No published engine may be lost or damaged.
 
+mod exchanges;
 pub(super) mod full;
 pub(super) mod kills;
 
@@ -37,34 +38,39 @@ struct Builds<'a> {
     lab: &'a Lab,
     models: PathBuf,
     data: PathBuf,
+    baked: bool,
     daemon: Daemon,
     client: Client,
     published: BTreeMap<PathBuf, u64>,
 }
 
 impl<'a> Builds<'a> {
-    /// Starts a daemon with this many checkpoints.
-    fn start(lab: &'a Lab, models: PathBuf, data: PathBuf, checkpoints: u64) -> Result<Self> {
+    /// Of so many checkpoints.
+    fn start(
+        lab: &'a Lab,
+        models: PathBuf,
+        data: PathBuf,
+        checkpoints: u64,
+        baked: bool,
+    ) -> Result<Self> {
         for seed in 0..checkpoints {
-            let path = models.join(format!("{seed}.safetensors"));
-            let mut write = Command::new(&lab.programs.goldens);
-            process::run(write.args(["--seed", &seed.to_string(), "sd2"]).arg(path))?;
+            write(lab, seed, &models.join(format!("{seed}.safetensors")))?;
         }
-        let (daemon, client) = run(lab, &models, &data)?;
-        Ok(Self { lab, models, data, daemon, client, published: BTreeMap::new() })
+        let (daemon, client) = run(lab, &models, &data, baked)?;
+        Ok(Self { lab, models, data, baked, daemon, client, published: BTreeMap::new() })
     }
 
     /// Kills the daemon and starts it again.
     fn kill(mut self) -> Result<Self> {
         self.daemon.kill()?;
-        (self.daemon, self.client) = run(self.lab, &self.models, &self.data)?;
+        (self.daemon, self.client) = run(self.lab, &self.models, &self.data, self.baked)?;
         Ok(self)
     }
 
     /// Stops the daemon and starts it again.
     fn restart(mut self) -> Result<Self> {
         self.daemon.stop();
-        (self.daemon, self.client) = run(self.lab, &self.models, &self.data)?;
+        (self.daemon, self.client) = run(self.lab, &self.models, &self.data, self.baked)?;
         Ok(self)
     }
 
@@ -112,17 +118,24 @@ impl<'a> Builds<'a> {
     }
 }
 
-fn run(lab: &Lab, models: &Path, data: &Path) -> Result<(Daemon, Client)> {
+fn run(lab: &Lab, models: &Path, data: &Path, baked: bool) -> Result<(Daemon, Client)> {
     let options = Options {
         models,
         data,
         tensorrt: &lab.kit.tensorrt,
         compute_capability: Some("8.9"),
         settle_seconds: Some(0.1),
+        baked,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let client = daemon.ready(data)?;
     Ok((daemon, client))
+}
+
+/// Writes a checkpoint whose weights are drawn from `seed`; all have the same size.
+fn write(lab: &Lab, seed: u64, path: &Path) -> Result<()> {
+    let mut write = Command::new(&lab.programs.goldens);
+    process::run(write.args(["--seed", &seed.to_string(), "sd2"]).arg(path))
 }
 
 fn random(below: u64) -> u64 {
