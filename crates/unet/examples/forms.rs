@@ -1,5 +1,5 @@
-//! Writes a checkpoint's UNet in several forms, fp16, for the benchmark on a GPU:
-//! `forms CHECKPOINT FOLDER [FORM…]`, by default all that are worth measuring.
+//! Writes a checkpoint's UNet in several forms, in fp16, for the benchmark on a GPU: `forms CHECKPOINT FOLDER
+//! [FORM…]`; by default, all forms that are worth measuring.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use anyhow::{Context, Result};
 use checkpoint::Checkpoint;
 use unet::{Form, Graph, Precision};
 
-/// Before a form's name: with the weights as inputs, and the binding beside it.
+/// Prefix of a form's name: make the weights inputs, and write the binding beside the graph.
 const SHARED: &str = "shared:";
 
-/// Beside the forms that differ from the default in one choice.
+/// Measured in addition to the forms that differ from the default in one choice.
 const TOGETHER: [&str; 5] = [
     "attention-operator+fused",
     "fused+sums-linear-fp32",
     "fused+sums-linear-fp32+softmax-fp32",
     "fused+sums-fp32+softmax-fp32",
-    // As torch.onnx writes them.
+    // As torch.onnx writes it.
     "linear-matmul+norm-instance+gelu-erf+scale-scores",
 ];
 
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
     let (folder, mut names) = (PathBuf::from(folder), Vec::new());
     for name in arguments {
-        names.push(name.into_string().map_err(|name| anyhow::anyhow!("{name:?} is no form"))?);
+        names.push(name.into_string().map_err(|name| anyhow::anyhow!("{name:?} is not a form"))?);
     }
     if names.is_empty() {
         names.push("default".to_owned());
@@ -56,13 +56,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A link to the checkpoint beside the graphs, where they look for the weights. Its name.
+/// Creates a link to the checkpoint beside the graphs, where they look for the weights. Returns its name.
 fn link(checkpoint: &Path, folder: &Path) -> Result<String> {
     fs::create_dir_all(folder)?;
     let extension = checkpoint.extension().unwrap_or_default().to_string_lossy();
     let name = format!("weights.{extension}");
     let link = fs::canonicalize(folder)?.join(&name);
-    // Where the checkpoint is there itself, or linked to from an earlier time, all is well.
+    // The checkpoint itself or an earlier link to it may be there already.
     if fs::canonicalize(&link).ok().as_deref() != Some(checkpoint) {
         symlink(checkpoint, &link).with_context(|| link.display().to_string())?;
     }

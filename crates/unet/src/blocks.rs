@@ -6,12 +6,12 @@ use crate::form::Pointwise;
 use crate::layers::{Conditions, Features, Source};
 use crate::weights::missing;
 
-/// Epsilon of the group normalizations of residual blocks and of the output.
+/// Epsilon of group normalization in residual blocks and the output.
 pub(crate) const BLOCK_EPSILON: f32 = 1e-5;
-/// Epsilon of the group normalization of transformers.
+/// Epsilon of group normalization in transformers.
 const TRANSFORMER_EPSILON: f32 = 1e-6;
 
-/// The modules of one block, as their tensors' names tell.
+/// A module of a block, recognized by its tensors' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Module {
     Residual,
@@ -23,8 +23,7 @@ pub(crate) enum Module {
 }
 
 impl Builder<'_> {
-    /// The modules of a block, in order. Tensors of a kind that no module has are left over and
-    /// found in the end.
+    /// Returns the modules of a block, in order. Tensors that belong to none of them are reported at the end.
     pub(crate) fn modules(&self, block: &str) -> Vec<(String, Module)> {
         let modules = (0..self.weights.count(block)).filter_map(|index| {
             let at = format!("{block}.{index}");
@@ -119,8 +118,8 @@ impl Builder<'_> {
     ) -> Result<Features, Error> {
         let channels = x.channels;
         let [proj_in, proj_out] = ["proj_in", "proj_out"].map(|name| format!("{at}.{name}"));
-        // SD 1.x projects with 1×1 convolutions around the change of layout, the others with
-        // linear layers inside it.
+        // SD 1.x projects with 1×1 convolutions outside the layout change, the others with linear layers
+        // inside it.
         let pixels = self.weights.shape(&format!("{proj_in}.weight"))?.len() == 4;
         let convolutions = pixels && self.form.pointwise == Pointwise::Conv;
         let mut h = self.group_norm(&format!("{at}.norm"), x, TRANSFORMER_EPSILON)?;
@@ -152,7 +151,7 @@ impl Builder<'_> {
         Ok(Features { value, channels })
     }
 
-    /// A linear layer whose weight may be stored as that of a 1×1 convolution.
+    /// A linear layer whose weight may be stored as a 1×1 convolution's.
     fn projection(
         &mut self,
         at: &str,
@@ -170,7 +169,7 @@ impl Builder<'_> {
         Ok(self.multiply(at, rows, &weight, Some(&bias)))
     }
 
-    /// Attention to itself, attention to the text and a feed-forward layer, each added to `rows`.
+    /// Self-attention, cross-attention to the prompt and a feed-forward layer, each added to `rows`.
     fn transformer_block(
         &mut self,
         at: &str,

@@ -1,4 +1,4 @@
-//! Puts a graph together, operator by operator.
+//! Builds a graph, operator by operator.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,12 +24,12 @@ impl Value {
 /// Attributes of an operator.
 pub(crate) type Attributes<'a> = &'a [(&'static str, Attribute)];
 
-/// A graph in the making.
+/// A graph under construction.
 pub(crate) struct Builder<'a> {
     pub(crate) weights: Weights<'a>,
     pub(crate) precision: Precision,
     pub(crate) form: Form,
-    /// Weights are inputs, and none are in the graph.
+    /// Weights are inputs of the graph instead of initializers.
     pub(crate) shared: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) initializers: Vec<Initializer>,
@@ -62,7 +62,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds an operator with one output. `at` is the layer, without the UNet's prefix.
+    /// Adds an operator with one output. `at` is the layer's name, without the UNet's prefix.
     pub(crate) fn op(
         &mut self,
         at: &str,
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         Value(name)
     }
 
-    /// Splits a value evenly along its second dimension.
+    /// Splits a value into `N` equal parts along its second dimension.
     pub(crate) fn split<const N: usize>(&mut self, at: &str, value: &Value) -> [Value; N] {
         let count = i64::try_from(N).unwrap_or(i64::MAX);
         let attributes = [("axis", Attribute::Int(1)), ("num_outputs", Attribute::Int(count))];
@@ -117,7 +117,7 @@ impl<'a> Builder<'a> {
         if *uses == 1 { name } else { format!("{name}.{uses}") }
     }
 
-    /// The value made by `make` the first time it is asked for under this name.
+    /// Returns the value of this name; `make` builds it the first time.
     pub(crate) fn once(&mut self, name: &str, make: impl FnOnce(&mut Self) -> Value) -> Value {
         if let Some(value) = self.made.get(name) {
             return value.clone();
@@ -127,7 +127,7 @@ impl<'a> Builder<'a> {
         value
     }
 
-    /// A tensor of the model in the graph's precision, if its shape is the one wanted.
+    /// Adds a tensor of the model, cast to the graph's precision. Fails unless it has the shape `wanted`.
     pub(crate) fn weight(&mut self, name: &str, wanted: &[u64]) -> Result<Value, Error> {
         let tensor = self.weights.take(name, wanted)?;
         if self.shared {
@@ -155,7 +155,7 @@ impl<'a> Builder<'a> {
         self.op(at, "Cast", &[value], &[("to", Attribute::Int(to))])
     }
 
-    /// A constant of whole numbers, for shapes and indices.
+    /// A constant of integers, for shapes and indices.
     pub(crate) fn ints(&mut self, name: &str, values: &[i64]) -> Value {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, Dtype::I64, &[values.len() as u64], bytes)
@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
         self.constant(name, Dtype::F32, shape, bytes)
     }
 
-    /// Constants of one name have one value, so that a graph has few.
+    /// Adds a constant, once for each name.
     fn constant(&mut self, name: &str, dtype: Dtype, shape: &[u64], bytes: Vec<u8>) -> Value {
         let name = format!("constant.{name}");
         if self.constants.insert(name.clone()) {

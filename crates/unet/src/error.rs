@@ -2,17 +2,17 @@
 
 use checkpoint::Dtype;
 
-/// Why a checkpoint's tensors do not make a UNet. Names are full: with the UNet's prefix.
+/// Why a checkpoint's tensors do not make up a UNet. Names include the UNet's prefix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A tensor that the UNet needs is not there.
+    /// A tensor that the UNet needs is missing.
     #[error("the checkpoint lacks {name}")]
     Missing {
         /// The tensor's name.
         name: String,
     },
     /// A tensor's shape does not fit the layers around it.
-    #[error("{name} has the shape {found:?}, wanted {wanted:?}")]
+    #[error("{name} has the shape {found:?}, expected {wanted:?}")]
     Shape {
         /// The tensor's name.
         name: String,
@@ -21,16 +21,16 @@ pub enum Error {
         /// The shape that fits.
         wanted: Vec<u64>,
     },
-    /// There are more tensors than the graph would use, so it would not be this UNet.
-    #[error("the UNet has {count} tensors of no known use, the first of them {name}")]
+    /// Some tensors would not be used, so the graph would not be this UNet.
+    #[error("the UNet has {count} unknown tensors, the first of them {name}")]
     Unexpected {
         /// The first one's name, in name order.
         name: String,
         /// How many there are.
         count: usize,
     },
-    /// A tensor's type is not one that a graph computes from.
-    #[error("{name} is stored as {dtype}: F16, BF16 and F32 are usable")]
+    /// A tensor has a type that graphs can't compute with.
+    #[error("{name} is stored as {dtype}: only F16, BF16 and F32 are supported")]
     Dtype {
         /// The tensor's name.
         name: String,
@@ -38,7 +38,7 @@ pub enum Error {
         dtype: Dtype,
     },
     /// A layer's channels cannot be split evenly into its groups or heads.
-    #[error("{name}: {channels} channels are no multiple of {divisor}")]
+    #[error("{name}: {channels} channels are not divisible by {divisor}")]
     Indivisible {
         /// The layer's name.
         name: String,

@@ -1,4 +1,4 @@
-//! Forms by name, for the tests and measurements that go through them.
+//! Forms by name, for tests and measurements.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::form::{
 
 const DEFAULT: &str = "default";
 
-/// Something other than in the default form, by name.
+/// One difference from the default form: its name, and how to make it.
 type Change = (&'static str, fn(&mut Form));
 
 const CHANGES: [Change; 17] = [
@@ -32,7 +32,7 @@ const CHANGES: [Change; 17] = [
     ("values-native", |form| plain(form, |_, _, values| *values = Values::Native)),
 ];
 
-/// Has plain attention, changed so.
+/// Changes the choices of plain attention.
 fn plain(form: &mut Form, change: fn(&mut Scale, &mut Softmax, &mut Values)) {
     if form.attention == Attention::Operator {
         form.attention = Attention::default();
@@ -43,15 +43,15 @@ fn plain(form: &mut Form, change: fn(&mut Scale, &mut Softmax, &mut Values)) {
 }
 
 impl Form {
-    /// The names of the forms that differ from the default in one choice.
+    /// The names of all single differences from the default form.
     pub fn changes() -> impl Iterator<Item = &'static str> {
         CHANGES.iter().map(|(name, _)| *name)
     }
 }
 
-/// A part of the name was none of [`Form::changes`].
+/// A part of the name is not among [`Form::changes`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown form {0:?}: known are default and, joined by +, {changes}", changes = known())]
+#[error("unknown form {0:?}: expected default or, joined by +, {changes}", changes = known())]
 pub struct UnknownForm(String);
 
 fn known() -> String {
@@ -61,7 +61,7 @@ fn known() -> String {
 impl FromStr for Form {
     type Err = UnknownForm;
 
-    /// `default`, or what differs from it: `fused+attention-operator`.
+    /// `default`, or the differences from it: `fused+attention-operator`.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let mut form = Self::default();
         for part in name.split('+').filter(|part| *part != DEFAULT) {

@@ -1,4 +1,4 @@
-//! The graph itself: operators, weights and constants, as ONNX names them.
+//! The graph itself: operators, weights and constants, named as in ONNX.
 
 use checkpoint::{Architecture, Dtype, Tensor};
 
@@ -9,7 +9,7 @@ use crate::model;
 use crate::onnx;
 use crate::precision::Precision;
 
-/// A UNet as ONNX operators. The weights are not in it, only where they lie in their file.
+/// A UNet as ONNX operators. It has no weights, only their offsets in the checkpoint's file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     pub(crate) opset: i64,
@@ -23,8 +23,8 @@ pub struct Graph {
 /// An input or the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Name: `sample`, `timesteps`, `encoder_hidden_states`, `y`; `latent` for the output; of a weight that
-    /// is an input as [`Binding`] has it.
+    /// `sample`, `timesteps`, `encoder_hidden_states` or `y`; `latent` for the output; the name in
+    /// [`Binding`] for a weight input.
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
@@ -37,7 +37,7 @@ pub struct Input {
 pub enum Dimension {
     /// The same in every call.
     Fixed(u64),
-    /// May differ from call to call: `batch`, `height`, `width`, `tokens`.
+    /// Varies from call to call: `batch`, `height`, `width`, `tokens`.
     Dynamic(&'static str),
 }
 
@@ -48,9 +48,9 @@ pub struct Node {
     pub name: String,
     /// Operator, such as `Conv`.
     pub operator: &'static str,
-    /// Names of the values it takes.
+    /// Names of its input values.
     pub inputs: Vec<String>,
-    /// Names of the values it makes.
+    /// Names of its output values.
     pub outputs: Vec<String>,
     /// Attributes by name.
     pub attributes: Vec<(&'static str, Attribute)>,
@@ -69,10 +69,10 @@ pub enum Attribute {
     Text(&'static str),
 }
 
-/// A tensor that is part of the model: a weight of the checkpoint, or a constant of the graph.
+/// A tensor that is part of the model: one of the checkpoint's weights, or a constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initializer {
-    /// A weight's name in the checkpoint, or `constant.` and what it is.
+    /// The weight's name in the checkpoint, or `constant.` and a description.
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
@@ -92,16 +92,16 @@ pub enum Data {
         /// Number of bytes.
         bytes: u64,
     },
-    /// Here.
+    /// In the graph.
     Inline(Vec<u8>),
 }
 
 impl Graph {
-    /// The UNet among a checkpoint's `tensors`; the others are ignored.
+    /// Builds the UNet among a checkpoint's `tensors`; the others are ignored.
     ///
     /// # Errors
-    /// When the tensors are no UNet of this architecture: one is missing, has a shape or a type
-    /// that does not fit, or would not be used.
+    /// If the tensors are not a UNet of this architecture: one is missing, is unused, or has an unexpected
+    /// shape or type.
     pub fn new(
         architecture: &Architecture,
         tensors: &[Tensor],
@@ -110,8 +110,8 @@ impl Graph {
         model::build(architecture, tensors, precision, Form::default(), false)
     }
 
-    /// The same UNet in other operators, for measuring one form against another. An engine's key
-    /// does not tell forms apart, so engines that are kept come from [`Graph::new`] only.
+    /// Builds the same UNet in another form, for measurements. An engine's key does not include the form, so
+    /// engines that are kept must come from [`Graph::new`].
     ///
     /// # Errors
     /// As [`Graph::new`].
@@ -125,8 +125,8 @@ impl Graph {
         model::build(architecture, tensors, precision, form, false)
     }
 
-    /// The UNet that tensors of these names and shapes make, whatever they hold and are stored as: its
-    /// weights are inputs, which [`Self::binding`] tells of.
+    /// Builds the UNet of tensors with these names and shapes, whatever their values and types: its weights
+    /// are inputs, described by [`Self::binding`].
     ///
     /// # Errors
     /// As [`Graph::new`].
@@ -138,7 +138,7 @@ impl Graph {
         model::build(architecture, tensors, precision, Form::default(), true)
     }
 
-    /// The same in another form, as [`Graph::with_form`].
+    /// Builds the same in another form; see [`Graph::with_form`].
     ///
     /// # Errors
     /// As [`Graph::new`].
@@ -152,8 +152,8 @@ impl Graph {
         model::build(architecture, tensors, precision, form, true)
     }
 
-    /// The graph for this size alone of the dimension `name`, as [`Dimension::Dynamic`] has it. An engine
-    /// of a graph whose batch, height and width are fixed has its kernels chosen when it is built.
+    /// Fixes the dimension `name` at this size; see [`Dimension::Dynamic`]. With batch, height and width
+    /// fixed, TensorRT chooses an engine's kernels when it is built.
     #[must_use]
     pub fn fixed(mut self, name: &str, size: u64) -> Self {
         let dimensions = self.inputs.iter_mut().chain([&mut self.output]);
@@ -165,16 +165,16 @@ impl Graph {
         self
     }
 
-    /// How the weights that are inputs are made of a model's parameters; `None` where they are in the
+    /// How the weight inputs are derived from a model's parameters; `None` if the weights are in the
     /// checkpoint's file.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()
     }
 
-    /// The inputs: `sample` [batch, channels, height, width], `timesteps` `[batch]`,
-    /// `encoder_hidden_states` [batch, tokens, width], for models that take one, `y` [batch, width], and
-    /// the weights that are inputs. Height and width are the latent's, an eighth of the image's.
+    /// The inputs: `sample` [batch, channels, height, width], `timesteps` `[batch]`, `encoder_hidden_states`
+    /// [batch, tokens, width], `y` [batch, width] if the model has it, and the weight inputs. Height and
+    /// width are the latent's, an eighth of the image's.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
@@ -186,7 +186,7 @@ impl Graph {
         &self.output
     }
 
-    /// The operators, each after those whose values it takes.
+    /// The operators in topological order.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -198,8 +198,8 @@ impl Graph {
         &self.initializers
     }
 
-    /// The ONNX file. `weights_file` is the name of the checkpoint's `.safetensors` file, which
-    /// must lie in the same folder, or a link to it must.
+    /// Returns the ONNX file. `weights_file` is the name of the checkpoint's `.safetensors` file, which must
+    /// be in the same folder, or have a link there.
     #[must_use]
     pub fn to_onnx(&self, weights_file: &str) -> Vec<u8> {
         onnx::encode(self, weights_file)

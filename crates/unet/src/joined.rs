@@ -1,5 +1,5 @@
-//! Weights that are inputs: what is read by products of the same rows is one input, so that it is one
-//! product, as the engine builder makes of constants by itself.
+//! Weight inputs. The weights of linear layers with the same input rows are one input and one product; engine
+//! builders merge them by themselves only where weights are constants.
 
 use crate::binding::{Bound, Layout};
 use crate::builder::{Builder, Value};
@@ -7,18 +7,18 @@ use crate::error::Error;
 use crate::graph::{Attribute, Dimension, Input};
 use crate::weights::full;
 
-/// Linear layers of the same rows as one, and where in its outputs each has its own.
+/// Several linear layers with the same input, joined into one.
 pub(crate) struct Joined {
     /// The layers, without the UNet's prefix, in the order of their outputs.
     layers: Vec<String>,
-    /// The outputs of each.
+    /// Each layer's output.
     outputs: Vec<Value>,
-    /// Channels of each.
+    /// Each layer's output channels.
     channels: Vec<u64>,
 }
 
 impl Joined {
-    /// The outputs of one of the layers, if it is among them.
+    /// Returns the output of a layer, if it is one of these. Fails unless its weight has the shape `wanted`.
     pub(crate) fn output(&self, layer: &str, wanted: [u64; 2]) -> Result<Option<Value>, Error> {
         let Some(index) = self.layers.iter().position(|known| known == layer) else {
             return Ok(None);
@@ -31,7 +31,7 @@ impl Joined {
         Ok(Some(self.outputs[index].clone()))
     }
 
-    /// The outputs of all layers, each of which has so many.
+    /// Returns the outputs of all layers, each of which has the shape [outputs, inputs].
     pub(crate) fn all<const N: usize>(
         &self,
         outputs: u64,
@@ -45,7 +45,7 @@ impl Joined {
 }
 
 impl Builder<'_> {
-    /// An input that is made of these tensors, joined along the first dimension.
+    /// Adds a weight input that consists of these tensors, concatenated along the first dimension.
     pub(crate) fn bound(
         &mut self,
         name: &str,
@@ -62,7 +62,7 @@ impl Builder<'_> {
         value
     }
 
-    /// All `layers`, which read `rows` [rows, inputs], as one; `biased` if they have a bias.
+    /// Joins `layers`, whose input is `rows` [rows, inputs], into one; `biased` if they have biases.
     pub(crate) fn join(
         &mut self,
         at: &str,
@@ -92,7 +92,7 @@ impl Builder<'_> {
         Ok(Joined { layers, outputs, channels })
     }
 
-    /// Splits a value along its second dimension into `count` of these sizes.
+    /// Splits a value into `count` parts of these sizes along its second dimension.
     fn split_into(&mut self, at: &str, value: &Value, sizes: &Value, count: usize) -> Vec<Value> {
         if count == 1 {
             return vec![value.clone()];
@@ -101,7 +101,7 @@ impl Builder<'_> {
         self.op_of_many(at, "Split", &[value, sizes], count, &axis)
     }
 
-    /// The weight of a convolution, as it lies where weights are inputs.
+    /// Adds a convolution's weight, in the layout that it has as an input where weights are inputs.
     pub(crate) fn kernel(&mut self, name: &str, shape: &[u64; 4]) -> Result<Value, Error> {
         let [outputs, channels, height, width] = *shape;
         if !self.shared || height * width == 1 {

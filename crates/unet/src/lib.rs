@@ -1,12 +1,11 @@
-//! A checkpoint's UNet as a graph, and its ONNX form.
+//! Builds a checkpoint's UNet as a graph, and writes it as ONNX.
 //!
-//! [`Graph::new`] reads everything from the tensors' names and shapes: how many blocks there are,
-//! which of them have transformers and how deep, where the resolution changes. [`Graph::to_onnx`]
-//! writes the graph alone; the weights stay where they are, and the ONNX file points at them in
-//! the `.safetensors` file itself.
+//! [`Graph::new`] derives everything from the tensors' names and shapes: the number of blocks, which
+//! of them have transformers and how deep, where the resolution changes. [`Graph::to_onnx`] writes
+//! the graph alone; the ONNX file refers to the weights in the `.safetensors` file itself.
 //!
-//! [`Graph::shared`] makes the same of names and shapes alone: the weights are inputs, and
-//! [`Graph::binding`] says how each is made of a model's parameters.
+//! [`Graph::shared`] needs only names and shapes: the weights are inputs, and [`Graph::binding`]
+//! says how each is derived from a model's parameters.
 
 mod binding;
 mod blocks;
@@ -39,6 +38,6 @@ pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
 pub use precision::{Precision, UnknownPrecision};
 
-/// Version of the graph that this crate makes of a checkpoint. It is part of an engine's key, and
-/// is raised whenever the graph changes in any way that an engine could show.
+/// Version of the graph that this crate builds for a checkpoint. It is part of an engine's key, so
+/// raise it with every change to the graph that can change an engine.
 pub const RECIPE: u32 = 3;

@@ -1,4 +1,4 @@
-//! The UNet as a whole.
+//! The whole UNet.
 
 use checkpoint::{Architecture, Dtype, Tensor};
 
@@ -12,14 +12,14 @@ use crate::layers::{Conditions, Features};
 use crate::precision::Precision;
 use crate::weights::{Weights, missing};
 
-/// GroupNormalization with a weight per channel is of opset 21.
+/// GroupNormalization with one weight per channel came with opset 21.
 const OPSET: i64 = 21;
-/// Attention is of opset 23.
+/// Attention came with opset 23.
 const ATTENTION_OPSET: i64 = 23;
 
 const OUTPUT: &str = "latent";
 
-/// The graph of a checkpoint's UNet.
+/// Builds the graph of a checkpoint's UNet.
 pub(crate) fn build(
     architecture: &Architecture,
     tensors: &[Tensor],
@@ -50,7 +50,7 @@ fn inputs(architecture: &Architecture, precision: Precision) -> Vec<Input> {
     let batch = Dynamic("batch");
     let mut inputs = vec![
         picture("sample", precision, architecture.in_channels),
-        // fp32 always: the steps are fractions, which fp16 would round to halves.
+        // Always fp32: fp16 would round fractional timesteps to halves.
         Input { name: "timesteps".to_owned(), dtype: Dtype::F32, dimensions: vec![batch] },
         Input {
             name: "encoder_hidden_states".to_owned(),
@@ -71,7 +71,7 @@ fn picture(name: &str, precision: Precision, channels: u64) -> Input {
 }
 
 impl Builder<'_> {
-    /// What the blocks take beside the features, from the inputs other than `sample`.
+    /// Computes what the blocks take besides their features, from the inputs other than `sample`.
     fn conditions(&mut self, architecture: &Architecture) -> Result<Conditions, Error> {
         let steps = Value::new("timesteps");
         let batch = self.op("batch", "Shape", &[&steps], &[]);
@@ -85,7 +85,7 @@ impl Builder<'_> {
             let label = self.embedding_layers("label_emb.0", &y, width, embedding_width)?;
             embedding = self.add("label_emb", &embedding, &label);
         }
-        // Every residual block begins with this activation, so they share one.
+        // Every residual block starts with this activation, so they share it.
         let embedding = self.silu("embedding", &embedding);
         let context_width = architecture.context_width;
         let shape = self.rows_shape(context_width);
@@ -99,7 +99,7 @@ impl Builder<'_> {
         Ok(Conditions { batch, embedding, embedding_width, context, context_width, shifts, heads })
     }
 
-    /// Returns the last block's output, and every block's output for the way up.
+    /// Returns the last block's output, and all blocks' outputs for the skip connections.
     fn input_blocks(
         &mut self,
         sample: Features,
@@ -151,7 +151,7 @@ impl Builder<'_> {
         Ok(h)
     }
 
-    /// The last layers, whose result is the graph's output. Returns its channels.
+    /// The last layers. Returns the number of the output's channels.
     fn output(&mut self, h: &Features) -> Result<u64, Error> {
         let channels = self.weights.outputs("out.2")?;
         self.norm_silu_conv("out", ["0", "2"], h, channels)?;

@@ -1,4 +1,4 @@
-//! The arithmetic of a graph.
+//! The precision of a graph.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use checkpoint::Dtype;
 use serde::{Deserialize, Serialize};
 
-/// The type of a graph's inputs, output and arithmetic. `timesteps` is fp32 in both.
+/// The type of a graph's inputs, output and arithmetic. `timesteps` is always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -36,9 +36,9 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The text was neither `fp16` nor `fp32`.
+/// The text is neither `fp16` nor `fp32`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown precision {0:?}: fp16 and fp32 are known")]
+#[error("unknown precision {0:?}: expected fp16 or fp32")]
 pub struct UnknownPrecision(String);
 
 impl FromStr for Precision {

@@ -6,7 +6,7 @@ use checkpoint::{Tensor, UNET_PREFIX};
 
 use crate::error::Error;
 
-/// The UNet's tensors. Names here lack the UNet's prefix; those in errors have it.
+/// The UNet's tensors. Names here lack the UNet's prefix; names in errors have it.
 pub(crate) struct Weights<'a> {
     tensors: BTreeMap<&'a str, &'a Tensor>,
     unused: BTreeSet<&'a str>,
@@ -20,18 +20,18 @@ impl<'a> Weights<'a> {
         Self { tensors, unused }
     }
 
-    /// Whether any tensor's name begins so.
+    /// Whether any tensor's name starts with `prefix`.
     pub(crate) fn any(&self, prefix: &str) -> bool {
         let mut from = self.tensors.range(prefix..);
         from.next().is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
-    /// How many of `prefix.0.`, `prefix.1.` … there are without a gap.
+    /// Counts `prefix.0.`, `prefix.1.` … up to the first gap.
     pub(crate) fn count(&self, prefix: &str) -> usize {
         (0..).take_while(|index| self.any(&format!("{prefix}.{index}."))).count()
     }
 
-    /// The layers, in order of their names, whose names end so.
+    /// Returns the layers with a weight whose name ends with `ending`, in name order.
     pub(crate) fn layers(&self, ending: &str) -> Vec<String> {
         let layers = self.tensors.keys().filter_map(|name| name.strip_suffix(".weight"));
         layers.filter(|layer| layer.ends_with(ending)).map(str::to_owned).collect()
@@ -51,7 +51,7 @@ impl<'a> Weights<'a> {
         shape.first().copied().ok_or_else(scalar)
     }
 
-    /// A tensor for use in the graph, if its shape is the one wanted.
+    /// Returns a tensor and marks it as used. Fails unless it has the shape `wanted`.
     pub(crate) fn take(&mut self, name: &str, wanted: &[u64]) -> Result<&'a Tensor, Error> {
         let tensor = *self.tensors.get(name).ok_or_else(|| missing(name))?;
         if tensor.shape != wanted {
@@ -62,7 +62,7 @@ impl<'a> Weights<'a> {
         Ok(tensor)
     }
 
-    /// An error if a tensor was not used.
+    /// Fails if a tensor was not used.
     pub(crate) fn finish(self) -> Result<(), Error> {
         match self.unused.first() {
             None => Ok(()),
@@ -71,12 +71,12 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The error for a tensor that is not there.
+/// The error for a missing tensor.
 pub(crate) fn missing(name: &str) -> Error {
     Error::Missing { name: full(name) }
 }
 
-/// A name as the checkpoint has it.
+/// The name with the UNet's prefix, as in the checkpoint.
 pub(crate) fn full(name: &str) -> String {
     format!("{UNET_PREFIX}{name}")
 }

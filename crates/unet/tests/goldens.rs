@@ -1,4 +1,4 @@
-//! The graphs of the golden checkpoints compute what the original UNet code computed on them.
+//! The golden checkpoints' graphs compute the same as the original UNet code.
 
 mod common;
 
@@ -14,7 +14,7 @@ const FP32: f64 = 1e-4;
 /// The largest relative error of an fp16 graph.
 const FP16: f64 = 2e-2;
 
-/// Runs every case of a checkpoint in one form of its graph and compares.
+/// Runs all of a checkpoint's cases with one form of its graph, and compares the outputs.
 fn check(golden: &Golden, precision: Precision, form: Form, tolerance: f64) -> Result<()> {
     let name = &golden.manifest.name;
     let model = golden.write(&golden.graph(precision, form)?)?;
@@ -28,7 +28,7 @@ fn check(golden: &Golden, precision: Precision, form: Form, tolerance: f64) -> R
     Ok(())
 }
 
-/// How far a case's output is off where its fixture has it. What it leaves out must at least be finite.
+/// The relative error of a case's output where its fixture has values. The rest must at least be finite.
 fn error(golden: &Golden, index: usize, latent: Array, expected: &Array) -> Result<f64> {
     ensure!(latent.values.iter().all(|value| value.is_finite()), "case {index} is not finite");
     Ok(golden.manifest.kept(index, latent).relative_error(expected))
@@ -38,13 +38,13 @@ fn check_both(golden: &Golden) -> Result<()> {
     check_form(golden, "default")
 }
 
-/// With norms by InstanceNormalization: ONNX Runtime's GroupNormalization is wrong where the mean of a group is
-/// much larger than its deviation, as in flat latents.
+/// Uses InstanceNormalization: ONNX Runtime's GroupNormalization is inaccurate if a group's mean is much
+/// larger than its deviation, as in flat latents.
 fn check_flat(golden: &Golden) -> Result<()> {
     check_form(golden, "norm-instance")
 }
 
-/// In a form, with the weights in the graph and handed in.
+/// Checks one form, with the weights in the graph and as inputs.
 fn check_form(golden: &Golden, form: &str) -> Result<()> {
     for (precision, tolerance) in [(Precision::Fp32, FP32), (Precision::Fp16, FP16)] {
         check(golden, precision, form.parse()?, tolerance)?;
@@ -53,7 +53,7 @@ fn check_form(golden: &Golden, form: &str) -> Result<()> {
     Ok(())
 }
 
-/// The same with the weights handed in, as the binding says.
+/// Checks the graph whose weights are inputs, filled as the binding says.
 fn check_shared(golden: &Golden, precision: Precision, form: Form, tolerance: f64) -> Result<()> {
     let Checkpoint { architecture, tensors, .. } = &golden.checkpoint;
     let graph = Graph::shared_with_form(architecture, tensors, precision, form)?;
@@ -69,7 +69,7 @@ fn check_shared(golden: &Golden, precision: Precision, form: Form, tolerance: f6
     Ok(())
 }
 
-/// A test for each, so that they run side by side.
+/// Declares one test per golden, so that they run in parallel.
 macro_rules! goldens {
     ($($test:ident: $name:literal by $check:ident,)*) => {
         $(
@@ -116,7 +116,7 @@ fn weights_are_read_in_place_from_a_torch_file() -> Result<()> {
 #[test]
 #[ignore = "needs ONNX Runtime: cargo xtask test"]
 fn every_form_computes_the_same() -> Result<()> {
-    // Its latents are of odd sizes, and it projects by convolutions.
+    // Its latents have odd sizes, and it projects by convolutions.
     let golden = Golden::load("instruct-pix2pix")?;
     for name in Form::changes() {
         println!("{name}");
@@ -127,7 +127,7 @@ fn every_form_computes_the_same() -> Result<()> {
     Ok(())
 }
 
-/// A case of any size.
+/// Makes a case of any size.
 fn case(manifest: &Manifest, batch: usize, [height, width]: [usize; 2], tokens: usize) -> Case {
     let steps = Array { shape: vec![batch], values: vec![500.5; batch] };
     let context = [batch, tokens, 2048];
@@ -156,7 +156,7 @@ fn any_size_batch_and_token_count_runs() -> Result<()> {
 
 #[test]
 #[ignore = "needs ONNX Runtime: cargo xtask test"]
-fn the_images_of_a_batch_do_not_mix() -> Result<()> {
+fn images_of_a_batch_do_not_affect_each_other() -> Result<()> {
     let golden = Golden::load("sdxl")?;
     let model = golden.write(&golden.graph(Precision::Fp32, Form::default())?)?;
     let mut runtime = Runtime::load(&model)?;
@@ -170,7 +170,7 @@ fn the_images_of_a_batch_do_not_mix() -> Result<()> {
     Ok(())
 }
 
-/// One image's part of an array.
+/// Returns one image of a batch.
 fn image(array: &Array, index: usize) -> Array {
     let size = array.values.len() / array.shape[0];
     let mut shape = array.shape.clone();

@@ -1,4 +1,4 @@
-//! Attention with several heads.
+//! Multi-head attention.
 
 use checkpoint::Heads;
 
@@ -14,17 +14,17 @@ const HEADS_OUTWARD: [i64; 4] = [0, 2, 1, 3];
 /// [batch, positions, heads, width] to [batch, heads, width, positions].
 const HEADS_OUTWARD_TRANSPOSED: [i64; 4] = [0, 2, 3, 1];
 
-/// The input that keys and values come from.
+/// Where keys and values come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The features themselves.
+    /// The features themselves (self-attention).
     Same,
-    /// The text.
+    /// The prompt (cross-attention).
     Text,
 }
 
 impl Builder<'_> {
-    /// Attention of `rows` [rows, channels] to themselves or to the text, without the residual.
+    /// Attention from `rows` [rows, channels] to themselves or to the prompt, without the residual.
     pub(crate) fn attention(
         &mut self,
         at: &str,
@@ -50,7 +50,7 @@ impl Builder<'_> {
                 let scores = self.scores(at, [&q, &k], width, scale);
                 let shares = self.shares(at, &scores, scale, softmax);
                 let v = self.transpose(at, &v, HEADS_OUTWARD);
-                // Attention to the text sums up few values.
+                // Cross-attention to the prompt accumulates only a few values.
                 match (values, source) {
                     (Values::Fp32, Source::Same) => {
                         self.summed_in_fp32(at, "MatMul", &[&shares, &v], &[])
@@ -70,7 +70,7 @@ impl Builder<'_> {
         self.linear(&format!("{at}.to_out.0"), &mixed, channels, channels)
     }
 
-    /// The linear layers `names`, which have no bias and share their input.
+    /// Computes the linear layers `names`, which have no bias and share their input.
     fn project<const N: usize>(
         &mut self,
         at: &str,
@@ -103,8 +103,8 @@ impl Builder<'_> {
         }))
     }
 
-    /// The scaled scores: queries and keys [batch, positions, heads, width] in, [batch, heads, positions,
-    /// positions] out, of the graph's precision or, with [`Scale::ScoresFp32`], fp32.
+    /// Returns the scaled scores [batch, heads, positions, positions] of queries and keys [batch, positions,
+    /// heads, width], in the graph's precision or, with [`Scale::ScoresFp32`], in fp32.
     fn scores(&mut self, at: &str, [q, k]: [&Value; 2], width: u64, scale: Scale) -> Value {
         let factor = inverse_root(width);
         let mut q = self.transpose(at, q, HEADS_OUTWARD);
@@ -129,7 +129,7 @@ impl Builder<'_> {
         }
     }
 
-    /// How much of each value: softmax of the scores, in the type that `scale` left them in.
+    /// Returns the softmax of the scores, which have the type that `scale` gave them.
     fn shares(&mut self, at: &str, scores: &Value, scale: Scale, softmax: Softmax) -> Value {
         let axis = [("axis", Attribute::Int(-1))];
         let scores = match (scale, softmax) {
@@ -156,7 +156,7 @@ impl Builder<'_> {
         self.op(at, "Mul", &[x, &factor], &[])
     }
 
-    /// The shape [batch, −1, heads, width], one value for all layers that need it.
+    /// The shape [batch, −1, heads, width], as one constant for all layers that need it.
     fn heads_shape(&mut self, batch: &Value, count: u64, width: u64) -> Value {
         let name = format!("shape.heads.{count}.{width}");
         let rest = [-1, count.cast_signed(), width.cast_signed()];

@@ -8,7 +8,7 @@ use crate::graph::Attribute;
 use crate::precision::Precision;
 
 impl Builder<'_> {
-    /// A linear layer with a bias: [rows, inputs] to [rows, outputs].
+    /// A linear layer with a bias, from [rows, inputs] to [rows, outputs].
     pub(crate) fn linear(
         &mut self,
         at: &str,
@@ -21,7 +21,7 @@ impl Builder<'_> {
         Ok(self.multiply(at, rows, &weight, Some(&bias)))
     }
 
-    /// `rows` by the transpose of `weight`, plus `bias`.
+    /// `rows` · `weight`ᵀ + `bias`.
     pub(crate) fn multiply(
         &mut self,
         at: &str,
@@ -33,7 +33,7 @@ impl Builder<'_> {
         match self.form.linear {
             Linear::Gemm if self.form.sums != Sums::Native => {
                 let product = self.summed_in_fp32(at, "Gemm", &[rows, weight], &[transpose]);
-                // Inside, the casts would no longer stand next to the product.
+                // With the bias inside, the casts would no longer be next to the product.
                 match bias {
                     Some(bias) => self.add(at, &product, bias),
                     None => product,
@@ -63,7 +63,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A square convolution with a bias, padded so that stride 1 keeps the size.
+    /// A square convolution with a bias, padded to keep the size at stride 1.
     pub(crate) fn conv(
         &mut self,
         at: &str,
@@ -88,7 +88,7 @@ impl Builder<'_> {
         Ok(Features { value, channels: outputs })
     }
 
-    /// An operator on the same numbers in fp32, and what comes out in the graph's precision.
+    /// Applies an operator in fp32 to values in the graph's precision, and casts its output back.
     pub(crate) fn summed_in_fp32(
         &mut self,
         at: &str,
@@ -101,7 +101,7 @@ impl Builder<'_> {
         self.narrow(at, &wide)
     }
 
-    /// From the graph's precision to fp32.
+    /// Casts from the graph's precision to fp32.
     pub(crate) fn widen(&mut self, at: &str, x: &Value) -> Value {
         match self.precision {
             Precision::Fp32 => x.clone(),
@@ -109,7 +109,7 @@ impl Builder<'_> {
         }
     }
 
-    /// From fp32 to the graph's precision.
+    /// Casts from fp32 to the graph's precision.
     pub(crate) fn narrow(&mut self, at: &str, x: &Value) -> Value {
         match self.precision {
             Precision::Fp32 => x.clone(),

@@ -1,4 +1,4 @@
-//! The embedding of the time step and of `y`.
+//! The embeddings of the timestep and of `y`.
 
 use crate::builder::{Builder, Value};
 use crate::error::Error;
@@ -8,8 +8,8 @@ use crate::graph::Attribute;
 const MAX_PERIOD: f32 = 10_000.0;
 
 impl Builder<'_> {
-    /// `[batch]` time steps in fp32 to `[batch, channels]`: cosines, then sines. In fp32 up to here:
-    /// the steps are fractions of numbers up to 999, too fine for fp16.
+    /// Embeds timesteps `[batch]`, in fp32, as `[batch, channels]`: cosines, then sines. This must be fp32:
+    /// timesteps are fractional numbers up to 999, too fine for fp16.
     pub(crate) fn time_embedding(&mut self, at: &str, steps: &Value, channels: u64) -> Value {
         let half = channels / 2;
         let frequencies: Vec<f32> =

@@ -1,7 +1,7 @@
-//! The layers of a UNet, each a few operators.
+//! The layers of a UNet, of a few operators each.
 //!
-//! Features are of the shape [batch, channels, height, width] between blocks, and [rows,
-//! channels] inside transformers, where a row is one position of one image of the batch.
+//! Features have the shape [batch, channels, height, width] between blocks and [rows, channels] inside
+//! transformers, where a row is one position of one image of the batch.
 
 mod attention;
 mod basic;
@@ -22,19 +22,20 @@ pub(crate) struct Features {
     pub(crate) channels: u64,
 }
 
-/// What every block of the UNet takes beside its features.
+/// What every block takes besides its features.
 pub(crate) struct Conditions {
-    /// The number of images, shape `[1]`.
+    /// The batch size, shape `[1]`.
     pub(crate) batch: Value,
     /// The time embedding after its activation: [batch, `embedding_width`].
     pub(crate) embedding: Value,
     /// Width of the time embedding.
     pub(crate) embedding_width: u64,
-    /// The text's tokens as rows: [batch · tokens, `context_width`].
+    /// The prompt's tokens as rows: [batch · tokens, `context_width`].
     pub(crate) context: Value,
     /// Width of a token.
     pub(crate) context_width: u64,
-    /// The shifts of all residual blocks where weights are inputs: one product.
+    /// The time embedding's projections for all residual blocks, as one product; only where weights are
+    /// inputs.
     pub(crate) shifts: Option<Joined>,
     /// How attention is split into heads.
     pub(crate) heads: checkpoint::Heads,

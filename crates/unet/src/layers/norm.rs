@@ -11,7 +11,7 @@ use crate::weights::full;
 const GROUPS: u64 = 32;
 
 impl Builder<'_> {
-    /// Group normalization of [batch, channels, height, width], its sums in fp32.
+    /// Group normalization of [batch, channels, height, width], accumulated in fp32.
     pub(crate) fn group_norm(
         &mut self,
         at: &str,
@@ -50,7 +50,7 @@ impl Builder<'_> {
         Ok(Features { value, channels })
     }
 
-    /// Layer normalization of [rows, channels], epsilon 1e-5, its sums in fp32.
+    /// Layer normalization of [rows, channels] with epsilon 1e-5, accumulated in fp32.
     pub(crate) fn layer_norm(
         &mut self,
         at: &str,

@@ -1,4 +1,4 @@
-//! Changes of resolution.
+//! Downsampling and upsampling.
 
 use super::Features;
 use crate::builder::Builder;
@@ -14,7 +14,7 @@ impl Builder<'_> {
         self.conv(&at, x, outputs, 3, 2)
     }
 
-    /// Doubles height and width by repetition, then convolves.
+    /// Doubles height and width by repeating pixels, then convolves.
     pub(crate) fn upsample(&mut self, at: &str, x: &Features) -> Result<Features, Error> {
         let conv = format!("{at}.conv");
         let outputs = self.weights.outputs(&conv)?;
@@ -33,8 +33,8 @@ impl Builder<'_> {
         self.conv(&conv, &Features { value, channels: x.channels }, outputs, 3, 1)
     }
 
-    /// The same in one: of a pixel's four copies, those under one 3×3 kernel have their weights
-    /// added up.
+    /// The same as one transposed convolution: weights that a 3×3 kernel applies to copies of the same pixel
+    /// are added.
     fn upsample_transposed(
         &mut self,
         at: &str,
@@ -43,7 +43,7 @@ impl Builder<'_> {
     ) -> Result<Features, Error> {
         let weight = self.weight(&format!("{at}.weight"), &[outputs, x.channels, 3, 3])?;
         let bias = self.weight(&format!("{at}.bias"), &[outputs])?;
-        // Row by row, the weights that meet in a row of the new kernel.
+        // For each row of the new kernel, which rows of the old one are added.
         let sums = [[0., 0., 1.], [0., 1., 1.], [1., 1., 0.], [1., 0., 0.]];
         let rows = self.numbers("upsample.rows", &[4, 3], sums.as_flattened());
         let transposed: Vec<f32> = (0..3).flat_map(|column| sums.map(|row| row[column])).collect();
@@ -57,8 +57,8 @@ impl Builder<'_> {
         Ok(Features { value, channels: outputs })
     }
 
-    /// Drops what `x` has more in height and width than `like`: doubling what a downsample
-    /// rounded up gives a row or column too many.
+    /// Crops `x` to the height and width of `like`: upsampling what a downsample rounded up gives a
+    /// row or column too many.
     pub(crate) fn trim(&mut self, at: &str, x: &Features, like: &Features) -> Features {
         let range = [("start", Attribute::Int(2)), ("end", Attribute::Int(4))];
         let ends = self.op(at, "Shape", &[&like.value], &range);

@@ -1,4 +1,4 @@
-//! A graph as an ONNX file.
+//! Writes a graph as an ONNX file.
 
 mod proto;
 
@@ -12,10 +12,10 @@ use proto::{
     dimension,
 };
 
-/// Value of `data_location` for a tensor whose bytes lie in another file.
+/// `data_location` of a tensor whose bytes are in another file.
 const EXTERNAL: i32 = 1;
 
-/// The ONNX format version that came with an operator set.
+/// The version of the ONNX format that introduced an operator set.
 fn ir_version(opset: i64) -> i64 {
     if opset > 22 { 11 } else { 10 }
 }

@@ -1,6 +1,6 @@
 //! Golden checkpoints in a temporary folder, as tensors and as graphs.
 
-// Each test program uses a part of this.
+// Each test program uses only some of this.
 #![allow(dead_code)]
 
 pub(crate) mod runtime;
@@ -28,7 +28,7 @@ impl Golden {
         Self::in_file(manifest, "checkpoint.safetensors")
     }
 
-    /// In a file of this name, whose extension says in which format.
+    /// Writes the checkpoint to a file of this name, whose extension decides the format.
     pub(crate) fn in_file(manifest: Manifest, file: &'static str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join(file);
@@ -46,7 +46,7 @@ impl Golden {
         Ok(Graph::with_form(architecture, tensors, precision, form)?)
     }
 
-    /// The inputs that are weights, made of the checkpoint's tensors as the binding says.
+    /// Computes the weight inputs from the checkpoint's tensors, as the binding says.
     pub(crate) fn weights(&self, binding: &Binding) -> Result<Case> {
         let file = fs::read(self.folder.path().join(self.file))?;
         let inputs = binding.inputs.iter().map(|Bound { name, shape, parts, layout }| {
@@ -94,7 +94,7 @@ impl Golden {
     }
 }
 
-/// A manifest's tensors as if they lay in a file, which is not written.
+/// A manifest's tensors with the offsets that they would have in a file.
 pub(crate) fn tensors(manifest: &Manifest) -> Vec<Tensor> {
     let mut end = 0;
     let tensors = manifest.tensors.iter().map(|tensor| {

@@ -1,4 +1,4 @@
-//! ONNX Runtime, loaded from where `ORT_DYLIB_PATH` says.
+//! ONNX Runtime, loaded from `ORT_DYLIB_PATH`.
 
 use std::borrow::Cow;
 use std::env;
@@ -18,9 +18,8 @@ pub(crate) struct Runtime(Session);
 
 impl Runtime {
     pub(crate) fn load(model: &Path) -> Result<Self> {
-        // What ort says by itself when the library is not found is a panic that names no remedy.
-        env::var_os("ORT_DYLIB_PATH")
-            .context("ORT_DYLIB_PATH names no ONNX Runtime: run cargo xtask test")?;
+        // If the library is missing, ort itself panics and names no remedy.
+        env::var_os("ORT_DYLIB_PATH").context("ORT_DYLIB_PATH is not set: run cargo xtask test")?;
         let session = Session::builder(environment()?)
             .and_then(|builder| Ok(builder.with_intra_threads(2)?))
             .and_then(
@@ -30,8 +29,7 @@ impl Runtime {
         Ok(Self(session.map_err(|error| anyhow!("{error}"))?))
     }
 
-    /// Runs one case, rounding its inputs to the types that the model takes. Weights that are inputs are
-    /// among the case's.
+    /// Runs one case, rounding its inputs to the model's types. Weight inputs are part of the case.
     pub(crate) fn run(&mut self, case: &Case) -> Result<Array> {
         let mut inputs = Vec::new();
         for input in self.0.inputs() {

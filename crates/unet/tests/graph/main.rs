@@ -1,4 +1,4 @@
-//! What a graph is made of, and which checkpoints have none.
+//! The contents of a graph, and the checkpoints that have none.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -27,14 +27,14 @@ fn shared(tensors: &[Tensor], architecture: &Architecture) -> Result<Graph, Erro
     Graph::shared(architecture, tensors, Precision::Fp16)
 }
 
-/// A tensor of the UNet; its name without the UNet's prefix.
+/// A tensor of the UNet. `name` lacks the UNet's prefix.
 fn tensor(name: &str, shape: &[u64]) -> Tensor {
     let bytes = 2 * shape.iter().product::<u64>();
     let (name, shape) = (format!("{UNET_PREFIX}{name}"), shape.to_vec());
     Tensor { name, dtype: Dtype::F16, shape, offset: 0, bytes }
 }
 
-/// The tensors without those whose names begin so.
+/// The tensors except those whose names start with `prefix`.
 fn without(tensors: &[Tensor], prefix: &str) -> Vec<Tensor> {
     let prefix = format!("{UNET_PREFIX}{prefix}");
     tensors.iter().filter(|tensor| !tensor.name.starts_with(&prefix)).cloned().collect()
@@ -68,7 +68,7 @@ fn every_tensor_of_the_unet_is_one_initializer() -> Result<()> {
 }
 
 #[test]
-fn every_tensor_of_the_unet_is_part_of_one_input_where_weights_are_inputs() -> Result<()> {
+fn with_shared_weights_every_tensor_of_the_unet_is_part_of_one_input() -> Result<()> {
     let mut manifests = vec![full_size_sd15(0), full_size_sdxl(0)];
     for name in names()? {
         manifests.push(Manifest::load(&name)?);
@@ -106,23 +106,23 @@ fn every_tensor_of_the_unet_is_part_of_one_input_where_weights_are_inputs() -> R
 }
 
 #[test]
-fn what_reads_the_same_rows_is_one_input() -> Result<()> {
+fn layers_with_the_same_input_rows_share_one_weight_input() -> Result<()> {
     let manifest = full_size_sd15(0);
     let tensors = tensors(&manifest);
     let graph = shared(&tensors, &Architecture::of(&tensors)?)?;
     let inputs = &graph.binding().context("no binding")?.inputs;
     let joined = |parts: usize| inputs.iter().filter(|i| i.parts.len() == parts).count();
-    // Weights and biases of 22 time embeddings; of 16 attentions to the text keys and values; of 16 to
-    // themselves queries too.
+    // The weights and biases of 22 time embedding projections; keys and values of 16 cross-attentions;
+    // queries, keys and values of 16 self-attentions.
     assert_eq!((joined(22), joined(2), joined(3)), (2, 16, 16));
-    // Of every convolution that looks at more than one pixel.
+    // Every convolution larger than 1×1.
     assert_eq!(inputs.iter().filter(|input| input.layout == Layout::Ohwi).count(), 52);
     assert_eq!(graph.nodes().iter().filter(|node| node.operator == "Gemm").count(), 115);
     Ok(())
 }
 
 #[test]
-fn how_weights_are_stored_does_not_show_where_they_are_inputs() -> Result<()> {
+fn a_shared_graph_does_not_depend_on_the_types_of_the_weights() -> Result<()> {
     let (tensors, architecture) = golden("sd2")?;
     let wanted = shared(&tensors, &architecture)?;
     for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F8E4M3] {
@@ -150,7 +150,7 @@ fn a_dimension_can_be_fixed() -> Result<()> {
 }
 
 #[test]
-fn every_value_is_made_once_before_it_is_used() -> Result<()> {
+fn every_value_has_one_source_before_its_uses() -> Result<()> {
     for (name, is_shared) in
         names()?.into_iter().flat_map(|name| [(name.clone(), false), (name, true)])
     {
@@ -229,8 +229,8 @@ fn sd1_has_these_operators() -> Result<()> {
     }
     let wanted = BTreeMap::from([
         ("Add", 108),
-        // The embedded time steps; to fp32 and back each gate (2), each softmax (2), the product of each
-        // attention to itself (3) and each norm (4).
+        // The timestep embedding (1), then casts to fp32 and back: for each gate (2), softmax (2),
+        // self-attention product (3) and normalization (4).
         ("Cast", 1 + 16 * 2 + 32 * 2 + 16 * 3 + 109 * 4),
         ("Concat", 15),
         ("Conv", 97),
@@ -268,7 +268,7 @@ fn the_onnx_file_of_a_full_size_model_is_small() -> Result<()> {
 }
 
 #[test]
-fn precision_is_written_as_it_is_read() -> Result<()> {
+fn precision_parses_what_it_prints() -> Result<()> {
     for precision in [Precision::Fp16, Precision::Fp32] {
         assert_eq!(precision.to_string().parse::<Precision>()?, precision);
     }

@@ -49,7 +49,7 @@ fn a_missing_block_is_named() -> Result<()> {
 }
 
 #[test]
-fn tensors_that_would_be_ignored_are_an_error() -> Result<()> {
+fn unused_tensors_are_an_error() -> Result<()> {
     let (tensors, architecture) = golden("sd1")?;
     let extras = [
         "input_blocks.13.0.op.weight",
@@ -73,7 +73,7 @@ fn tensors_that_would_be_ignored_are_an_error() -> Result<()> {
 }
 
 #[test]
-fn only_floats_are_computed_from() -> Result<()> {
+fn only_floating_point_weights_are_supported() -> Result<()> {
     let (mut tensors, architecture) = golden("sd1")?;
     let index = tensors.iter().position(|tensor| is_unet(&tensor)).context("no UNet")?;
     let dtype = Dtype::F8E4M3;
