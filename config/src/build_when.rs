@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum BuildWhen {
-    /// `when-idle`: jobs that need a GPU or much of the CPU run while no one else needs them.
+    /// `when-idle`: jobs that need a GPU or much CPU time run while no one else needs them.
     #[serde(rename = "when-idle")]
     Idle,
     /// `always`: even on a busy machine.
@@ -18,7 +18,7 @@ pub enum BuildWhen {
     Never,
 }
 
-/// A text that is none of them.
+/// The text is none of these.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("invalid value '{0}': expected when-idle, always or never")]
 pub struct NotABuildWhen(String);

@@ -3,17 +3,17 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What an NVIDIA GPU can run, as NVIDIA numbers it: 8.9 is Ada, 12.0 is Blackwell.
+/// A GPU's compute capability, such as 8.9 (Ada) or 12.0 (Blackwell).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ComputeCapability {
-    /// The number before the point.
+    /// The number before the dot.
     pub major: u32,
-    /// The number after it.
+    /// The number after the dot.
     pub minor: u32,
 }
 
-/// A text that is not of the form `MAJOR.MINOR`.
+/// The text does not have the form `MAJOR.MINOR`.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("invalid compute capability '{0}': expected MAJOR.MINOR, such as 8.9")]
 pub struct NotAComputeCapability(String);

@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub enum EngineKind {
-    /// `baked`: inside; one engine for each UNet.
+    /// `baked`: in the engine; one engine for each UNet.
     #[serde(rename = "baked")]
     Baked,
     /// `shared`: in the loaded model; one engine per preset for all checkpoints of a kind.
@@ -15,7 +15,7 @@ pub enum EngineKind {
     Shared,
 }
 
-/// A text that is neither.
+/// The text is neither.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("invalid value '{0}': expected shared or baked")]
 pub struct NotAnEngineKind(String);

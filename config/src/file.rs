@@ -15,13 +15,13 @@ use crate::{
     mistake::listed, paths, size,
 };
 
-/// sdtrtd's configuration, from `sdtrtd.toml`, or variables or flags of the same names.
+/// sdtrtd's configuration: `sdtrtd.toml`, and variables and flags of the same names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Folders of checkpoints that get engines, including subfolders.
     pub models_dirs: Vec<PathBuf>,
-    /// Where engines and everything learned are stored.
+    /// Where engines and the cache are stored.
     pub data_dir: PathBuf,
     /// The socket for `sdtrtctl`.
     pub socket: PathBuf,
@@ -108,7 +108,7 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// Not TOML, or unknown keys or wrong types.
+    /// Invalid TOML, unknown keys or wrong types.
     #[error("{}", listed(.0))]
     Mistakes(Vec<Mistake>),
     /// A value that the daemon can't use.
@@ -124,14 +124,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Value`].
+    /// Makes an [`Error::Value`].
     pub fn value(key: impl Into<String>, value: impl ToString, wanted: impl Into<String>) -> Self {
         Self::Value { key: key.into(), value: value.to_string(), wanted: wanted.into() }
     }
 }
 
 impl Config {
-    /// Adds the web UIs' models folders to the watched ones.
+    /// Adds the web UIs' models folders to `models_dirs`.
     pub(crate) fn add_models_of_webuis(&mut self) {
         for webui in &self.webuis {
             let new = |dir: &&PathBuf| !self.models_dirs.contains(dir);
@@ -140,7 +140,7 @@ impl Config {
         }
     }
 
-    /// Makes every relative path absolute, starting at `base`.
+    /// Makes every relative path absolute, relative to `base`.
     pub fn make_absolute(&mut self, base: &Path) {
         for path in &mut self.models_dirs {
             *path = base.join(&*path);
@@ -155,10 +155,10 @@ impl Config {
         }
     }
 
-    /// Refuses what the daemon can't use.
+    /// Checks the values.
     ///
     /// # Errors
-    /// Names the key, its value and what it should be.
+    /// Names the key, its value and what was expected.
     pub fn check(&self) -> Result<(), Error> {
         if self.models_dirs.is_empty() {
             return Err(Error::value(
@@ -183,7 +183,7 @@ impl Config {
             let wanted = "expected 0 to 36500 days";
             return Err(Error::value("orphan_days", self.orphan_days, wanted));
         }
-        // Each takes space and time, and no more are remembered.
+        // Each takes disk space and build time, and sdtrtd tracks no more shapes than this.
         if self.fixed_engines > 64 {
             let wanted = "expected a number from 0 to 64";
             return Err(Error::value("fixed_engines", self.fixed_engines, wanted));
@@ -200,9 +200,9 @@ impl Config {
         self.check_presets()
     }
 
-    /// The keys whose values differ in `new`.
+    /// Returns the keys whose values differ in `new`.
     pub fn changes(&self, new: &Self) -> Vec<&'static Key> {
-        // Neither can fail: every value has a form in TOML, but for paths that are not UTF-8.
+        // Can't fail, except for paths that are not UTF-8: every other value has a TOML form.
         let [old, new] = [self, new].map(|config| Table::try_from(config).unwrap_or_default());
         KEYS.iter().filter(|key| old.get(key.name) != new.get(key.name)).collect()
     }

@@ -1,34 +1,34 @@
-//! Every key by name: its form in the environment, and whether a change needs a restart.
+//! Every configuration key: its environment variable, and whether a change needs a restart.
 
-/// How a variable's text is parsed.
+/// How an environment variable's value is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The text itself.
+    /// A string.
     Text,
-    /// The text itself, a path.
+    /// A path.
     Path,
     /// Paths, separated by colons.
     Paths,
-    /// Words, separated by commas.
+    /// Strings, separated by commas.
     Words,
-    /// What would follow `=` in the file.
+    /// A TOML value.
     Toml,
 }
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// As in the file.
+    /// The name in the file.
     pub name: &'static str,
-    /// Whether a change needs a restart of the daemon.
+    /// Whether a change takes effect only after a restart of the daemon.
     pub needs_restart: bool,
-    /// What applies if it has no value.
+    /// What happens if it is absent.
     pub absent: &'static str,
     pub(crate) form: Form,
 }
 
 impl Key {
-    /// The variable that overrides it, such as `SDTRT_QUOTA`.
+    /// The environment variable that overrides it, such as `SDTRT_QUOTA`.
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_uppercase())
     }
@@ -74,7 +74,7 @@ const fn at_start(name: &'static str, form: Form) -> Key {
     Key { needs_restart: true, ..key(name, form) }
 }
 
-/// The one of `known` that `typed` was probably meant to be.
+/// Returns the known key that `typed` most likely stands for.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &&str| strsim::jaro_winkler(typed, name);
     known
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_is_one_that_could_be_meant() {
+    fn only_similar_keys_are_suggested() {
         for (typed, expected) in [
             ("model_dir", Some("models_dirs")),
             ("qouta", Some("quota")),

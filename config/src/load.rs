@@ -1,4 +1,4 @@
-//! The layers of the configuration: defaults, the file, the environment.
+//! Loads the configuration: defaults, the file, the environment.
 
 use std::{
     collections::BTreeMap,
@@ -45,7 +45,7 @@ impl Loaded {
         }
     }
 
-    /// Applies `change` on top, as flags do.
+    /// Applies `change` on top, as command-line flags do.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         let before = self.config.clone();
         change(&mut self.config);
@@ -55,7 +55,7 @@ impl Loaded {
         self
     }
 
-    /// Refuses what the daemon can't use. `architectures` are those that rules may name.
+    /// Checks the values. `architectures` are those that rules may name.
     ///
     /// # Errors
     /// Names the key, its location, its value and what was expected.
@@ -71,10 +71,10 @@ impl Loaded {
     }
 }
 
-/// The configuration from `file` and the variables, which override it.
+/// Loads the configuration from `file` and the environment, which overrides it.
 ///
 /// # Errors
-/// If the file can't be read, and for each unknown key or value of another type.
+/// If the file can't be read, and for each unknown key or value of the wrong type.
 pub fn load(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -99,14 +99,14 @@ pub fn load(
         Error::Mistakes(vec![Mistake { origin: Origin::Default, message }])
     })?;
     if let Some(base) = file.and_then(Path::parent) {
-        // The paths in the web UIs' tables; all others are absolute by now.
+        // The paths in the web UIs' tables; all others are absolute already.
         config.make_absolute(base);
     }
     config.add_models_of_webuis();
     Ok(Loaded { config, file: file.map(Path::to_owned), origins })
 }
 
-/// The file's values, with the origin of each added to `origins`.
+/// Reads the file's values, and adds the origin of each to `origins`.
 fn read(
     path: &Path,
     text: &str,
@@ -144,7 +144,7 @@ fn read(
     toml::from_str(text).map_err(mistake)
 }
 
-/// The named tables of an array and their keys: `NAME` and `NAME.KEY`.
+/// Returns the named tables of an array and their keys: `NAME` and `NAME.KEY`.
 fn named(value: &Spanned<DeValue<'_>>) -> Vec<(String, Range<usize>)> {
     let DeValue::Array(entries) = value.get_ref() else { return Vec::new() };
     let mut found = Vec::new();
@@ -190,7 +190,7 @@ fn from_variables(
         }
     }
     if mistakes.is_empty() {
-        // A relative path in a variable starts where the program does.
+        // A relative path in a variable is relative to the working directory.
         make_absolute(&mut table, &env::current_dir().unwrap_or_default());
         Ok(table)
     } else {
@@ -198,7 +198,7 @@ fn from_variables(
     }
 }
 
-/// A variable's value, checked to be of the key's type.
+/// Parses a variable's value as the key's type.
 fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
     let text = text.to_str().ok_or("the value is not UTF-8; set it in the file instead")?;
     let parts = |separator| {
@@ -221,7 +221,7 @@ fn value(key: &Key, text: &OsStr) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Makes relative paths absolute: those that begin with `~/` start at the home, others at `base`.
+/// Makes relative paths absolute: those starting with `~/` are relative to the home folder, others to `base`.
 fn make_absolute(table: &mut Table, base: &Path) {
     for key in KEYS.iter().filter(|key| matches!(key.form, Form::Path | Form::Paths)) {
         match table.get_mut(key.name) {

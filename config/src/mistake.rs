@@ -1,4 +1,4 @@
-//! Mistakes in the configuration, and where they are.
+//! Mistakes in the configuration, with their locations.
 
 use std::{fmt, path::PathBuf};
 
@@ -7,16 +7,16 @@ use crate::key::nearest;
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// No one set it.
+    /// It is the default.
     Default,
-    /// A line of the file, counted from 1.
+    /// A line of the file, starting at 1.
     File {
         /// The configuration file.
         path: PathBuf,
         /// The line of the key.
         line: usize,
     },
-    /// A variable of this name.
+    /// An environment variable.
     Variable(String),
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
 /// A mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where it is.
+    /// Where it was made.
     pub origin: Origin,
     /// What is wrong, and what was expected.
     pub message: String,
@@ -48,12 +48,12 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// One line for each.
+/// Joins the messages, one per line.
 pub(crate) fn listed(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The message for a key that is not in `known`.
+/// Returns the message for a key that is not in `known`.
 pub(crate) fn unknown<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(typed, known) {
         Some(nearest) => format!("unknown key `{typed}`; did you mean `{nearest}`?"),
@@ -61,7 +61,7 @@ pub(crate) fn unknown<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// A message of the parser, with the closest known key if it is about an unknown one.
+/// Returns the parser's message; for an unknown key, with the nearest known one.
 pub(crate) fn reworded(message: &str) -> String {
     // serde: unknown field `widht`, expected one of `name`, `width`
     let mut quoted = message.split('`').skip(1).step_by(2);

@@ -1,4 +1,4 @@
-//! The libraries that are known to work, and where they are installed.
+//! The tested libraries, and where they are installed.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ pub const LIBRARY: &str = "libtensorrt_rtx.so.1";
 /// The ONNX parser's file name, in the same folder.
 pub const ONNX_PARSER: &str = "libtensorrt_onnxparser_rtx.so.1";
 
-/// Tested versions. The C++ interface follows the compiled-in headers, so another version may crash on the
-/// first call: it is not tried.
+/// Tested versions. The C++ interface is compiled in from headers, so another version may crash in the first
+/// call: it is not used.
 pub const TESTED: [&str; 2] = ["1.6.1.120", "1.7.1.116"];
 
-/// What TensorRT-RTX 1.6 and 1.7 can be told to build for (found by trying).
+/// The compute capabilities that TensorRT-RTX 1.6 and 1.7 can build for by name, found by testing.
 pub const BUILDABLE: [ComputeCapability; 6] = [
     ComputeCapability { major: 7, minor: 5 },
     ComputeCapability { major: 8, minor: 0 },
@@ -24,34 +24,34 @@ pub const BUILDABLE: [ComputeCapability; 6] = [
     ComputeCapability { major: 12, minor: 1 },
 ];
 
-/// A package on the Python package index, pinned to one file.
+/// A wheel on the Python package index, pinned by its checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wheel {
-    /// Name on the index.
+    /// The package's name.
     pub package: &'static str,
-    /// Version on the index, and of the libraries inside.
+    /// The version of the package and of its libraries.
     pub version: &'static str,
-    /// SHA-256 of the file for x86-64 Linux, lower-case hex.
+    /// SHA-256 of the wheel for x86-64 Linux, in lower-case hex.
     pub sha256: &'static str,
-    /// Approximate size of the file in MB.
+    /// Approximate size of the wheel in MB.
     pub download_mb: u32,
     /// Approximate size of the libraries in MB.
     pub installed_mb: u32,
-    /// The folder inside that contains the libraries.
+    /// The folder with the libraries in the wheel.
     pub folder: &'static str,
-    /// File names of the libraries in it.
+    /// The libraries' file names.
     pub libraries: &'static [&'static str],
-    /// Name of the folder that they are installed in.
+    /// The folder to install into, below the data folder.
     pub dir: &'static str,
 }
 
 impl Wheel {
-    /// Where its libraries are in a data folder.
+    /// The folder of its libraries below a data folder.
     pub fn installed_dir(&self, data_dir: &Path) -> PathBuf {
         installed_dir(data_dir, self.dir)
     }
 
-    /// Whether all of them are there.
+    /// Whether all of its libraries are installed.
     pub fn is_installed(&self, data_dir: &Path) -> bool {
         let dir = self.installed_dir(data_dir);
         self.libraries.iter().all(|name| dir.join(name).is_file())
@@ -70,8 +70,8 @@ pub const TENSORRT_RTX: Wheel = Wheel {
     dir: "1.7.1.116",
 };
 
-/// Computes on the CPU what engines are validated against. The file is for one version of Python, but the
-/// library in it is the same for all.
+/// Computes on the CPU what engines are validated against. The wheel is for one version of Python, but its
+/// library is the same in all.
 pub const ONNX_RUNTIME: Wheel = Wheel {
     package: "onnxruntime",
     version: "1.32.0",
@@ -83,12 +83,12 @@ pub const ONNX_RUNTIME: Wheel = Wheel {
     dir: "onnxruntime-1.32.0",
 };
 
-/// Where the TensorRT-RTX libraries of one version are in a data folder.
+/// The folder of one version's TensorRT-RTX libraries below a data folder.
 pub fn installed_dir(data_dir: &Path, version: &str) -> PathBuf {
     data_dir.join("runtime").join(version)
 }
 
-/// ONNX Runtime's library in a data folder, if it is there; otherwise the loader may find one.
+/// The path of ONNX Runtime's library below a data folder, if installed; otherwise the loader may find one.
 pub fn onnx_runtime(data_dir: &Path) -> Option<PathBuf> {
     let library = ONNX_RUNTIME.installed_dir(data_dir).join(ONNX_RUNTIME.libraries[0]);
     library.is_file().then_some(library)

@@ -1,9 +1,9 @@
-//! Sizes as people write them: `50 GB` or `46.5 GiB`.
+//! Human-readable sizes: `50 GB` or `46.5 GiB`.
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-/// From the largest.
+/// Largest first.
 const UNITS: [(&str, u64); 6] = [
     ("GB", 1_000_000_000),
     ("GiB", 1 << 30),
@@ -14,7 +14,7 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 /// # Errors
-/// If it is not written like that.
+/// If it has another form.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(|_| {
@@ -28,7 +28,7 @@ pub(crate) fn serialize<S: Serializer>(size: &ByteSize, to: S) -> Result<S::Ok, 
     to.serialize_str(&exact(*size))
 }
 
-/// In the largest unit that loses nothing with at most one digit behind the point.
+/// Formats a size exactly, in the largest unit that needs at most one decimal.
 fn exact(size: ByteSize) -> String {
     let bytes = size.as_u64();
     let fits =
@@ -39,7 +39,7 @@ fn exact(size: ByteSize) -> String {
     )
 }
 
-/// For a key that may be absent.
+/// For an optional key.
 pub(crate) mod optional {
     use super::{ByteSize, Deserializer, Serializer};
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_reads_the_same() {
+    fn sizes_parse_what_they_print() {
         for (bytes, written) in [
             (50_000_000_000, "50 GB"),
             (1_500_000_000, "1.5 GB"),

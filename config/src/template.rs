@@ -1,9 +1,9 @@
-//! The documented file.
+//! The documented configuration file.
 
-/// Every key with its default, commented out, and what it is for.
+/// Every key, documented and commented out, with its default.
 pub const TEMPLATE: &str = include_str!("../sdtrtd.toml");
 
-/// The documented file with some keys set; each value is written as TOML.
+/// Returns the documented file with some keys set to the given TOML values.
 pub fn filled<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut text = TEMPLATE.to_owned();
     for (key, value) in values {
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::{Config, KEYS};
 
-    /// The file with every commented-out key in effect.
+    /// The file with every key uncommented.
     fn uncommented() -> Table {
         let line = |line: &str| match line.strip_prefix('#') {
             Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
@@ -38,7 +38,7 @@ mod tests {
         let defaults = Table::try_from(Config::default()).unwrap();
         for key in KEYS {
             let value = documented.get(key.name).unwrap_or_else(|| panic!("{}", key.name));
-            // Those that go by the person, and the examples.
+            // Examples, and keys whose default depends on the user.
             let is_example =
                 ["models_dirs", "data_dir", "socket", "admins", "presets", "rules", "webuis"];
             if let Some(default) =
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn values_take_the_place_of_their_comment() {
+    fn values_replace_their_commented_out_line() {
         let models = Value::from(vec!["/m \"x\""]).to_string();
         let text = filled([("models_dirs", models), ("webui_url", "\"http://a:1\"".to_owned())]);
         let config: Config = toml::from_str(&text).unwrap();

@@ -1,14 +1,14 @@
-//! Sizes and times for people.
+//! Human-readable sizes and times.
 
 use std::time::Duration;
 
-/// Bytes to two digits, such as `1.7 GB`: in powers of ten, as disks and other programs' tables have them.
+/// Formats bytes with two digits, such as `1.7 GB`, in powers of ten, like disks and other tools.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     rounded(bytes, 2)
 }
 
-/// Bytes to three digits, such as `1.74 GB`: of a measurement.
+/// Formats measured bytes with three digits, such as `1.74 GB`.
 #[must_use]
 pub fn measured_size(bytes: u64) -> String {
     rounded(bytes, 3)
@@ -33,7 +33,7 @@ fn rounded(bytes: u64, digits: i32) -> String {
     format!("{value:.*} {unit}", decimals.unsigned_abs() as usize)
 }
 
-/// A span of time by its two greatest units, such as `1 h 2 min`.
+/// Formats a duration in its two largest units, such as `1 h 2 min`.
 #[must_use]
 pub fn duration(seconds: u64) -> String {
     let parts = [
@@ -48,7 +48,7 @@ pub fn duration(seconds: u64) -> String {
     if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
 }
 
-/// Seconds to the millisecond below 10 s, such as `0.213 s`: of a measurement.
+/// Formats a measured duration to the millisecond below 10 s, such as `0.213 s`.
 #[must_use]
 pub fn measured_time(time: Duration) -> String {
     let seconds = time.as_secs_f64();

@@ -52,7 +52,7 @@ fn every_key_is_read() {
         "#,
     );
     let expected = Config {
-        // A web UI's come to those named.
+        // The web UI's models folders are added to the configured ones.
         models_dirs: vec!["/m".into(), "/n".into(), "/w/models".into()],
         data_dir: "/d".into(),
         socket: "/s".into(),
@@ -94,7 +94,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_by_name() {
+fn invalid_values_are_refused_by_key() {
     for (text, said) in [
         ("models_dirs = []", "models_dirs"),
         ("models_dirs = ['/m']\nmodel_dir = 1", "unknown key `model_dir`"),

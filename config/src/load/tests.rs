@@ -13,7 +13,7 @@ fn loaded(text: &str, variables: &[(&str, &str)]) -> Result<(Loaded, PathBuf), S
 }
 
 #[test]
-fn variables_win_over_the_file_and_each_value_tells_where_it_is_from() {
+fn variables_override_the_file_and_each_value_has_its_origin() {
     let text = "models_dirs = ['m']\n\nquota = '1 GB'\nsettle_seconds = 1";
     let variables = [
         ("SDTRT_QUOTA", "2 GB"),
@@ -44,7 +44,7 @@ fn variables_win_over_the_file_and_each_value_tells_where_it_is_from() {
 }
 
 #[test]
-fn paths_start_at_the_file_the_working_folder_or_the_home() {
+fn paths_are_relative_to_the_file_the_working_directory_or_the_home() {
     let (loaded, path) =
         loaded("models_dirs = ['~/m', '/a']\ndata_dir = 'd'", &[("SDTRT_SOCKET", "s")]).unwrap();
     let home = env::home_dir().unwrap();
@@ -54,7 +54,7 @@ fn paths_start_at_the_file_the_working_folder_or_the_home() {
 }
 
 #[test]
-fn each_mistake_is_told_with_its_place_and_the_nearest_key() {
+fn each_mistake_is_reported_with_its_location_and_the_nearest_key() {
     let preset =
         "models_dirs = ['/m']\n[[presets]]\nname = 'p'\nheight = 512\nbatch = 1\ntokens = 75\n";
     for (text, variables, told) in [

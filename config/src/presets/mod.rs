@@ -1,4 +1,4 @@
-//! Which sizes engines are built for.
+//! Presets and rules: which sizes engines are built for.
 
 mod builtin;
 mod preset;
@@ -15,8 +15,8 @@ pub use rule::Rule;
 use crate::{Config, EngineKind, Error};
 
 impl Config {
-    /// The presets of a checkpoint of this architecture at this path: those of the first rule that
-    /// matches, or the usual ones. Empty if a rule excludes it.
+    /// Returns the presets of a checkpoint with this architecture at this path: those of the first matching
+    /// rule, or the default ones. Empty if a rule excludes it.
     pub fn presets_for(&self, architecture: &str, family: Family, path: &Path) -> Vec<Preset> {
         match self.rule_for(architecture, path) {
             Some(rule) => {
@@ -26,7 +26,7 @@ impl Config {
         }
     }
 
-    /// Where the weights of such a checkpoint's engine should be, if a rule says so.
+    /// Returns where such a checkpoint's engines should have their weights, if a rule says so.
     pub fn engine_kind_for(&self, architecture: &str, path: &Path) -> Option<EngineKind> {
         self.rule_for(architecture, path)?.engines
     }
@@ -40,7 +40,7 @@ impl Config {
         own.cloned().or_else(|| builtin::find(name, family))
     }
 
-    /// Refuses a rule that no checkpoint can match: a misspelled architecture.
+    /// Checks that every rule can match: an architecture may be misspelled.
     ///
     /// # Errors
     /// Names the architecture and the known ones.
@@ -57,7 +57,7 @@ impl Config {
         }
     }
 
-    /// Refuses presets with impossible sizes and rules that name unknown presets.
+    /// Checks the presets' sizes and the names of presets in rules.
     pub(crate) fn check_presets(&self) -> Result<(), Error> {
         let mut names: HashSet<&str> = builtin::names().collect();
         for preset in &self.presets {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_fits_decides() {
+    fn the_first_matching_rule_applies() {
         let config = config(
             r"
             [[presets]]
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_presets_go_by_the_family() {
+    fn the_default_presets_depend_on_the_family() {
         let config = config("");
         let widths = |family| -> Vec<Range> {
             let presets = config.presets_for("any", family, Path::new("/m/a"));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_preset_is_legal_and_found() {
+    fn every_built_in_preset_is_valid_and_found() {
         for name in builtin::names() {
             for family in [Family::Sd, Family::Sdxl] {
                 builtin::find(name, family).unwrap().check().unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_unet_can_be_given_is_refused_with_the_nearest_that_can() {
+    fn impossible_sizes_are_refused_with_the_nearest_possible_one() {
         let preset = |changed: &str| {
             let mut lines = vec!["name = 'p'", "width = 512", "height = 512", "batch = 1"];
             lines.push("tokens = 75");

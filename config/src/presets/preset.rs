@@ -3,20 +3,20 @@ use serde::{Deserialize, Serialize};
 use super::Range;
 use crate::Error;
 
-/// Widths and heights are multiples of this, as in the web UI's NVIDIA extension: the UNet halves
-/// the latent, an eighth of the image, three times.
+/// Widths and heights are multiples of this, as in the web UI's NVIDIA extension: the UNet halves the latent,
+/// which is an eighth of the image, three times.
 const PIXEL_STEP: u64 = 64;
 
-/// Greatest width and height. Nothing that A1111 offers is larger.
+/// The maximum width and height; A1111 offers no larger ones.
 const MOST_PIXELS: u64 = 4096;
 
-/// A1111 cuts prompts into chunks of this many tokens.
+/// A1111 splits prompts into chunks of this many tokens.
 const TOKEN_STEP: u64 = 75;
 
-/// Most tokens of a prompt.
+/// The maximum length of a prompt in tokens.
 const MOST_TOKENS: u64 = 750;
 
-/// Most images at once.
+/// The maximum number of images per batch.
 const MOST_IMAGES: u64 = 32;
 
 /// A named set of sizes, in the user's terms.
@@ -29,14 +29,14 @@ pub struct Preset {
     pub width: Range,
     /// Height of an image, in pixels.
     pub height: Range,
-    /// Images at once. The UNet sees each twice, with the prompt and without.
+    /// Images per batch. The UNet gets each twice: with the prompt and with the negative prompt.
     pub batch: Range,
     /// Tokens of the prompt, a multiple of 75.
     pub tokens: Range,
 }
 
 impl Preset {
-    /// Refuses sizes that the UNet can't be given.
+    /// Refuses sizes that the UNet can't compute.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.name.trim().is_empty() {
             return Err(Error::value("presets.name", "\"\"", "expected a name"));

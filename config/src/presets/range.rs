@@ -2,14 +2,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The minimum, optimum and maximum value of a profile. In the configuration, a single number sets all
-/// three.
+/// A dimension's minimum, optimum and maximum. In the configuration, a single number sets all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub struct Range {
     /// Minimum.
     pub min: u64,
-    /// The value that kernels are chosen for.
+    /// The optimum, which kernels are chosen for.
     pub opt: u64,
     /// Maximum.
     pub max: u64,
@@ -46,8 +45,8 @@ impl Range {
         Self::new(of(self.min), of(self.opt), of(self.max))
     }
 
-    /// Refuses values that are not multiples of `step`, larger than `most`, or not in order. `key`
-    /// is the range's name in the configuration.
+    /// Refuses values that are not multiples of `step`, larger than `most` or not in order. `key` is the
+    /// range's name in the configuration.
     pub(super) fn check(&self, key: &str, step: u64, most: u64) -> Result<(), Error> {
         let named = [("min", self.min), ("opt", self.opt), ("max", self.max)];
         for (name, value) in named {
@@ -71,7 +70,7 @@ impl Range {
     }
 }
 
-/// The multiple of `step` from `step` to `most` nearest to `value`; of two, the greater.
+/// Returns the multiple of `step` from `step` to `most` that is nearest to `value`; the larger of two.
 fn nearest(value: u64, step: u64, most: u64) -> u64 {
     let below = value / step * step;
     let rounded =

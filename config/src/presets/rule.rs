@@ -22,7 +22,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it matches a checkpoint of this architecture at `path`, below one of `models_dirs`.
+    /// Whether it matches a checkpoint with this architecture at `path`, below one of `models_dirs`.
     pub(super) fn fits(&self, architecture: &str, path: &Path, models_dirs: &[PathBuf]) -> bool {
         self.fits_architecture(architecture)
             && self.folder.as_deref().is_none_or(|folder| is_below(path, folder, models_dirs))
@@ -32,7 +32,7 @@ impl Rule {
             })
     }
 
-    /// Whether it can match a checkpoint of this architecture.
+    /// Whether it can match a checkpoint with this architecture.
     pub fn fits_architecture(&self, architecture: &str) -> bool {
         let pattern = self.architecture.as_deref();
         pattern.is_none_or(|pattern| WildMatch::new(pattern).matches(architecture))
@@ -40,7 +40,7 @@ impl Rule {
 }
 
 fn is_below(path: &Path, folder: &Path, models_dirs: &[PathBuf]) -> bool {
-    // An absolute folder replaces what it is joined to.
+    // Joining an absolute folder replaces the base.
     models_dirs.iter().any(|dir| path.starts_with(dir.join(folder)))
 }
 
