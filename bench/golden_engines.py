@@ -108,7 +108,7 @@ def main():
             if not check(options, path, Path(folder)):
                 bad.append(path.stem)
     if bad:
-        raise SystemExit(f"past {TOLERANCE:g}: {', '.join(bad)}")
+        raise SystemExit(f"above {TOLERANCE:g}: {', '.join(bad)}")
 
 
 if __name__ == "__main__":

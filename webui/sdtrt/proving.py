@@ -1,4 +1,4 @@
-"""Engines compared with PyTorch on the web UI's own calls."""
+"""Compares engines with PyTorch in the web UI's own calls."""
 from __future__ import annotations
 
 import time
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Prover:
-    """Compares an engine with PyTorch at its first call, unless this job has shown that it can't be done.
+    """Compares an engine with PyTorch in its first call, unless that proved impossible in this job.
 
-    `say` tells people."""
+    `say` prints a line for the user."""
 
     def __init__(self, catalogue: Catalogue, chooser: Chooser, host: Host, say: Callable[[str], None]) -> None:
         self.catalogue, self.chooser, self.host, self._say = catalogue, chooser, host, say
         self.is_on = True
 
     def start_job(self) -> None:
-        """What could not be compared is tried once more."""
+        """Lets what could not be compared be tried again."""
         self.is_on = True
 
     def prove(
@@ -42,28 +42,27 @@ class Prover:
         inputs: Inputs,
         in_torch: Callable[[Inputs], torch.Tensor],
     ) -> torch.Tensor:
-        """Computes the call `in_torch` too, and keeps how far they are apart and what PyTorch took. Returns the
-        result to go on with."""
+        """Computes the call `in_torch` too, and stores the error and PyTorch's time. Returns the result to use."""
         approximation = self.host.approximation(from_file=not entry.is_shared)
         if approximation is not None:
             self.is_on = False
-            self._say(f"the engine is not compared with PyTorch: {approximation}; tried at the next job")
+            self._say(f"the engine is not compared with PyTorch: {approximation}; it will be in the next job")
             return latent
         run = lambda: in_torch(inputs)
         try:
             expected = run()
             error = relative_error(latent, expected)
-            # Once more, as the first call is no measure of time.
+            # Once more: the first call is slower.
             milliseconds = machine.milliseconds(run)
         except RuntimeError as problem:
             # torch's OutOfMemoryError is one, and its message says so.
             if "out of memory" not in str(problem):
                 raise
             self.is_on = False
-            self._say("the engine is not compared with PyTorch: memory is short; tried at the next job")
+            self._say("the engine is not compared with PyTorch: out of memory; it will be in the next job")
             return latent
         if not is_finite(expected):
-            # PyTorch's own result is no measure.
+            # Nothing can be compared with PyTorch's own result.
             self.is_on = False
             return latent
         self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
@@ -78,18 +77,18 @@ class Prover:
     ) -> None:
         about, bound = machine.about(), self.catalogue.index.bound
         self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
-        # Whether it is faster can be told from now on.
+        # PyTorch may now be known to be faster.
         subject.answers.clear()
         more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
         try:
             self.chooser.place.proofs.record(entry.id, subject.id, error, bound, about | more)
         except OSError as problem:
-            self._say(f"the comparison with PyTorch could not be kept: {problem}")
-        used = "and used" if proofs.holds(error, bound) else f"past {bound:.0e}, and not used"
+            self._say(f"the comparison with PyTorch could not be saved: {problem}")
+        used = "and used" if proofs.holds(error, bound) else f"above {bound:.0e}, and not used"
         self._say(f"engine {entry.id[:12]} is {error:.1e} off PyTorch, {used}")
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """‖found − expected‖ / ‖expected‖, which is NaN where anything is. Waits for the GPU."""
+    """‖found − expected‖ / ‖expected‖; NaN if any value is. Waits for the GPU."""
     found, expected = found.float(), expected.float()
     return float(((found - expected).norm() / expected.norm()).item())

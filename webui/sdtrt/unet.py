@@ -31,54 +31,53 @@ if TYPE_CHECKING:
 
 
 class Unet:
-    """Computes whatever model is loaded by the engines that fit it. What they can't do, PyTorch does.
+    """Computes whatever model is loaded with the engines that fit it; what they can't compute, PyTorch does.
 
-    `catalogue` is what the daemon has, `place` where things are kept, `gpu` what works there, and `host` the
+    `catalogue` is what the daemon has, `place` where files are stored, `gpu` everything on the GPU, and `host` the
     module a1111."""
 
     def __init__(self, catalogue: Catalogue, place: Place, gpu: Gpu, host: Host) -> None:
         self.catalogue, self.gpu, self.host = catalogue, gpu, host
         self.looks, self.shapes = Looks(), Shapes()
         self.chooser = Chooser(place)
-        # Of a pass that can be computed anew, whose results are looked at one call later.
+        # Set during a pass that can be repeated, whose outputs are checked one call later.
         self.watch: Watch | None = None
-        # What serves the call that is computed, and where it is PyTorch instead of an engine that has failed.
+        # The engine for the current call, and whether PyTorch computes in place of an engine that has failed.
         self.entry: Engine | None = None
         self.barrier: tuple[Subject, Call] | None = None
         self.prover = Prover(catalogue, self.chooser, host, self._say)
         self.start_job()
 
     def start_job(self) -> None:
-        """What did not work is tried once more, and said once more."""
+        """Forgets failures and messages of the last job."""
         self.chooser.failed = {}
         self.said: set[str] = set()
-        # Sizes that engines failed at in a pass that was then computed anew, by UNet and variant, with what to say.
+        # Sizes at which engines failed in a pass that was then repeated, by UNet and variant, with the message.
         self.barred: dict[tuple[str, State | None], tuple[Call, str]] = {}
         self.prover.start_job()
         self.start_pass()
 
     def start_pass(self) -> None:
-        """What came before may have changed the web UI's own UNet, or moved it."""
+        """Forgets the UNet: it may have been changed or moved since."""
         self.subject: Subject | None = None
         self.looked_inside = False
         self.altered: str | None = None
 
     @on_its_gpu
     def activate(self) -> None:
-        """Has the web UI's UNet where engines read it; which of them is loaded, the first call decides. Never
-        raises."""
+        """Prepares the web UI's UNet for engines; the first call decides which are loaded. Never raises."""
         self.start_pass()
         self._try(self.host.wake_for_later)
 
     @on_its_gpu
     def deactivate(self) -> None:
-        """Leaves the web UI's UNet as it was, and gives memory back. Never raises."""
+        """Restores the web UI's UNet, and frees memory. Never raises."""
         self.subject = None
         self._try(self.gpu.rest)
 
     @on_its_gpu
     def step_aside(self) -> None:
-        """Has the web UI's own UNet as it was for an extension that works inside of it."""
+        """Restores the web UI's own UNet for an extension that works inside it."""
         self._say(f"{self.host.obstacle()}; PyTorch computes")
         self.subject = None
         self._try(self.gpu.rest)
@@ -86,19 +85,19 @@ class Unet:
 
     @on_its_gpu
     def end_job(self) -> dict[str, list[Shape]]:
-        """Keeps the kernels that were compiled, and tells the shapes of the job. Never raises."""
+        """Saves the compiled kernels, and returns the job's shapes. Never raises."""
         self._try(self.gpu.save)
         return self.shapes.take()
 
     @on_its_gpu
     def put_away(self) -> None:
-        """Has nothing loaded while the web UI computes without. Never raises."""
+        """Unloads everything while the web UI computes without engines. Never raises."""
         self._try(self.gpu.save)
         self._try(self.gpu.drop)
 
     @on_its_gpu
     def limits(self, checkpoint: Checkpoint, engines: tuple[Engine, ...]) -> dict[str, Size]:
-        """The size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
+        """Returns the size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
         gpu, driver = machine.here().gpu, machine.driver()
         least = lambda engine: self.chooser.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
         return {engine.id: size for engine in engines if (size := least(engine)) is not None}
@@ -107,8 +106,8 @@ class Unet:
     def forward(
         self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y
-        [batch, width] where the model has it. Returns [batch, 4, height, width]."""
+        """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y [batch,
+        width] if the model has it. Returns [batch, 4, height, width]."""
         self.entry = self.barrier = None
         try:
             self._look_back()
@@ -131,13 +130,13 @@ class Unet:
 
     @contextmanager
     def watched(self, watch: Watch | None) -> Iterator[None]:
-        """A pass whose results are looked at one call later: then Repeat may come out of it, and it is to be computed
-        anew. Without `watch` they are looked at, at once."""
+        """A pass whose outputs are checked one call later; it may raise Repeat, and must then be repeated. Without
+        `watch` outputs are checked at once."""
         before, self.watch = self.watch, watch
         try:
             yield
         except Exception:
-            # The web UI may have seen NaN itself.
+            # The web UI may have found the NaN itself.
             self._end_watch()
             raise
         else:
@@ -159,10 +158,10 @@ class Unet:
     ) -> torch.Tensor:
         obstacle = self.host.obstacle() or self._inside()
         if obstacle is None and getattr(context, "requires_grad", False):
-            obstacle = "the text is trained"
+            obstacle = "a textual inversion is being trained"
         if obstacle is not None or others:
             why = obstacle or f"{', '.join(others)} came with the call"
-            raise HandOver(f"{why}, which engines don't know; PyTorch computes it")
+            raise HandOver(f"{why}, which engines don't support; PyTorch computes it")
         unet = self.host.torch_unet()
         subject = self._look(unet)
         call = calls.Call.of(x.shape, context.shape)
@@ -195,7 +194,7 @@ class Unet:
         watch.last = Served(entry, subject, call, watch.calls), Look(x, latent)
 
     def _look_back(self) -> None:
-        """Looks at the call before this one, of which the GPU has been told long enough ago."""
+        """Checks the previous call, which the GPU finished some time ago."""
         watch = self.watch
         if watch is None:
             return
@@ -216,16 +215,16 @@ class Unet:
             self._say(f"{no_better(served.entry, served.call)} of inputs that have some")
 
     def _bar(self, entry: Engine, subject: Subject, call: Call) -> None:
-        """Has PyTorch compute what is as large, until that is known to be right or the job is over."""
+        """Lets PyTorch compute sizes from this one on, until that is known to be right or the job ends."""
         line = (
-            f"engine {entry.id[:12]} gave NaN or infinity at {call.width}×{call.height}; the pass is computed once "
-            "more, and by PyTorch from this size on"
+            f"engine {entry.id[:12]} gave NaN or infinity at {call.width}×{call.height}; the pass is repeated, "
+            "with PyTorch from this size on"
         )
         self._say(line)
         self.barred[subject.id, subject.variant] = call, line
 
     def _end_watch(self) -> None:
-        """Looks at the last call. What PyTorch could compute where an engine could not is marked."""
+        """Checks the last call. Records what PyTorch could compute but an engine could not."""
         watch = self.watch
         if watch is None:
             return
@@ -241,13 +240,13 @@ class Unet:
                 self._say(f"{no_better(entry, call)} as PyTorch does")
 
     def _inside(self) -> str | None:
-        """What another extension does inside of the web UI's UNet in this pass, for people."""
+        """Returns what another extension does inside the web UI's UNet in this pass, in words."""
         if not self.looked_inside:
             self.looked_inside, self.altered = True, self.host.altered()
         return f"another extension works at {self.altered} of the UNet" if self.altered else None
 
     def _look(self, unet: torch.nn.Module) -> Subject:
-        """The UNet that is loaded now, with the LoRAs that are on in its weights."""
+        """Returns the loaded UNet, with the active LoRAs in its weights."""
         networks = self.host.networks()
         state = loras.state(networks)
         subject = self.subject
@@ -271,7 +270,7 @@ class Unet:
         return subject
 
     def _serving(self, subject: Subject, call: Call) -> tuple[Engine, int]:
-        """The engine and the optimization profile for a call."""
+        """Returns the engine and the optimization profile for a call."""
         index = self.catalogue.index
         if subject.signature in index.signatures:
             self.shapes.note(subject.signature, call)
@@ -286,9 +285,9 @@ class Unet:
         return subject.answers[call]
 
     def _catch(self, entry: Engine, subject: Subject, call: Call, inputs: Inputs) -> torch.Tensor:
-        """PyTorch's result of a call that an engine gave numbers for that are not all finite. If PyTorch's are, the
-        engine does not serve this size any more."""
-        # Waits for each, which only such a call does. Numbers of steps may be integers.
+        """Returns PyTorch's result of a call for which an engine's was not finite. If PyTorch's is, the engine no
+        longer serves this size."""
+        # Waits for each, which only such a call does. Timesteps may be integers.
         known = all(is_finite(tensor.float()) for tensor in inputs.values())
         latent = self._in_torch(inputs)
         if known and is_finite(latent):
@@ -299,24 +298,24 @@ class Unet:
         return latent
 
     def _mark(self, entry: Engine, subject: Subject, call: Call) -> None:
-        """Has an engine not serve a size with these weights, on GPUs like this one with its driver."""
+        """Records that an engine does not serve a size with these weights, on this GPU model with this driver."""
         size = Size(machine.here().gpu or "", machine.driver(), *call, int(time.time()))
         self._say(failed(entry, call, size))
-        # Another engine may take it.
+        # Another engine may serve the size.
         subject.answers.clear()
         try:
             self.chooser.place.unusable.add(entry.id, subject.id, subject.variant, size)
         except OSError as problem:
-            self._say(f"what the engine can't compute could not be kept, and will be found out again: {problem}")
+            self._say(f"the size at which the engine failed could not be saved, so it will be tried again: {problem}")
 
     def _in_torch(self, inputs: Inputs) -> torch.Tensor:
-        """A call that was meant for an engine, by PyTorch."""
+        """Computes a call that was meant for an engine with PyTorch."""
         others = dict(inputs)
         first = [others.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
         return self._torch_forward(*first, **others)
 
     def _give_up(self, error: Exception) -> None:
-        """An engine that failed is not used for the rest of the job, and nothing of it stays."""
+        """Stops using a failed engine for the rest of the job, and unloads everything."""
         reason = str(error) or type(error).__name__
         if self.entry is not None:
             self.chooser.failed[self.entry.id] = f"it failed: {reason}"
@@ -331,12 +330,12 @@ class Unet:
             self._say(f"{type(error).__name__}: {error}")
 
     def _say(self, line: str) -> None:
-        """Once in a job, not once in a step."""
+        """Says a line once per job, not once per step."""
         if line not in self.said:
             self.said.add(line)
             self.host.say(line)
 
 
 def no_better(entry: Engine, call: Call) -> str:
-    """That an engine is not to blame, for people, but for why."""
+    """Says that an engine is not to blame; the reason is appended."""
     return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"

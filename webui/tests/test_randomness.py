@@ -1,4 +1,4 @@
-"""A pass that is computed once more draws the same numbers at random."""
+"""A repeated pass draws the same random numbers."""
 import unittest
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ except ImportError:
 
 
 class Hundred:
-    """Numbers like those of the web UI's own source."""
+    """A source of numbers like the web UI's own."""
 
     def __init__(self):
         self.offset = 0
@@ -22,7 +22,7 @@ class Hundred:
 
 
 class Random(unittest.TestCase):
-    def test_a_source_of_noise_draws_the_same_again(self):
+    def test_a_copied_source_of_noise_draws_the_same(self):
         noise = SimpleNamespace(is_first=True, generators=[Hundred()])
         saved = repeat.copied(noise)
         noise.is_first = False
@@ -32,7 +32,7 @@ class Random(unittest.TestCase):
             self.assertTrue(other.is_first)
             self.assertEqual(other.generators[0].next(), 1)
 
-    @unittest.skipIf(torch is None, "torch is not there")
+    @unittest.skipIf(torch is None, "torch is not installed")
     def test_torchs_generators_too(self):
         noise = SimpleNamespace(generators=[torch.Generator().manual_seed(3)])
         torch.randn(3, generator=noise.generators[0])
@@ -40,8 +40,8 @@ class Random(unittest.TestCase):
         draw = lambda of: torch.randn(4, generator=of.generators[0]).tolist()
         self.assertEqual([draw(repeat.copied(saved)) for _ in range(2)], [draw(noise)] * 2)
 
-    @unittest.skipIf(torch is None, "torch is not there")
-    def test_those_that_all_share(self):
+    @unittest.skipIf(torch is None, "torch is not installed")
+    def test_shared_generators_too(self):
         repeat.rng.nv_rng = Hundred()
         repeat.devices.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.addCleanup(delattr, repeat.rng, "nv_rng")

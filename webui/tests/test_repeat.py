@@ -1,4 +1,4 @@
-"""A pass that an engine is found to have failed in, a call later, is computed once more."""
+"""A pass is repeated if an engine is found, one call later, to have failed in it."""
 import types
 import unittest
 import unittest.mock
@@ -12,25 +12,25 @@ from .test_unusable import ENGINE, MEGAPIXEL, SECOND, TORCH, engine
 
 
 class Interrupted(BaseException):
-    """As the web UI has it."""
+    """The web UI's own class of this name."""
 
 
 class Denoiser:
-    """A1111 1.10's, which looks at nothing."""
+    """A1111 1.10's denoiser, which checks nothing."""
 
     def forward(self):
         return None
 
 
 class WaitingDenoiser:
-    """That of 1.9."""
+    """A1111 1.9's denoiser."""
 
     def forward(self):
         devices.test_for_nans(None, "unet")  # noqa: F821
 
 
 class Processing:
-    """What the web UI makes a picture of: passes through sizes, with a step at each."""
+    """Generates an image: passes at several sizes, with a step at each."""
 
     sampler_name = "Euler a"
     disable_extra_networks = False
@@ -40,7 +40,7 @@ class Processing:
         self.sizes, self.sampler, self.rng = sizes, None, SimpleNamespace(drawn=0)
         self.extra_generation_params = {"of": "the job"}
         self.c, self.extra_network_data = "text", "networks of the job"
-        # What is done in each step beside.
+        # What else is done in each step.
         self.steps = {}
 
     def get_token_merging_ratio(self):
@@ -96,7 +96,7 @@ class Watched(Served):
         setattr(module, name, value)
 
     def pass_of(self, *sizes, kind=Processing, engines=None):
-        """A pass at the start of a job."""
+        """Starts a job, and returns its pass."""
         self.start(*(engines or [engine()]))
         self.webui.shared.state = SimpleNamespace(
             job_no=1, sampling_step=0, sampling_steps=0, current_image_sampling_step=0, current_latent=None
@@ -110,14 +110,14 @@ class Watched(Served):
 
     def sampled(self, p):
         found = p.sample("text", seeds=[1])
-        self.assertNotIn("sample", vars(p), "for one pass alone")
+        self.assertNotIn("sample", vars(p), "only for one pass")
         self.assertIsNone(hooks.unet.watch)
         return found
 
     def marked(self):
         return len(list(self.folder.glob("unusable/*")))
 
-    def test_nothing_is_looked_at_before_the_next_call(self):
+    def test_no_output_is_checked_before_the_next_call(self):
         p = self.pass_of((512, 512), (512, 512))
         looked = []
         p.steps = {step: lambda: looked.append(samples.Look.read_so_far) for step in (0, 1)}
@@ -125,10 +125,10 @@ class Watched(Served):
         self.assertEqual((looked, samples.Look.read_so_far), ([0, 0], 2), "and the last when the pass ends")
         self.assertEqual(self.did, [])
 
-    def test_the_whole_pass_is_pytorchs_from_the_size_on_that_an_engine_fails_at(self):
+    def test_from_the_size_of_a_failure_on_pytorch_computes_the_whole_pass(self):
         p = self.pass_of((1024, 1024), (512, 512), (2048, 1024))
         self.assertEqual(self.sampled(p), [TORCH, ENGINE, TORCH])
-        self.assertEqual(len(self.gpu.calls), 2, "the first call, and the small one of the second time")
+        self.assertEqual(len(self.gpu.calls), 2, "the first call, and the small one of the repetition")
         self.assertEqual(self.marked(), 1)
         lines = [line for line in self.gpu.said if "with these weights" in line]
         self.assertEqual(len(lines), 1, self.gpu.said)
@@ -136,9 +136,9 @@ class Watched(Served):
         hooks.before_batch(p := Processing((1024, 1024)))
         self.webui.shared.state.job_no, self.did[:] = 1, []
         self.assertEqual(self.sampled(p), [TORCH])
-        self.assertEqual(self.did, [], "not tried once more")
+        self.assertEqual(self.did, [], "not tried again")
 
-    def test_the_steps_before_are_pytorchs_too(self):
+    def test_pytorch_computes_the_earlier_steps_too(self):
         p = self.pass_of(*[(768, 768)] * 4)
         self.gpu.overflows.clear()
         p.steps = {2: lambda: self.gpu.overflows.update(engine=0)}
@@ -150,7 +150,7 @@ class Watched(Served):
         self.assertEqual(self.sampled(p), [ENGINE, TORCH])
         self.assertEqual(self.marked(), 1)
 
-    def test_everything_is_as_the_pass_found_it(self):
+    def test_the_state_at_the_start_of_the_pass_is_restored(self):
         p = self.pass_of((512, 512), (512, 512), (1024, 1024), (1024, 1024))
         fresh = []
         p.steps = {0: lambda: fresh.append(hooks.unet.subject)}
@@ -158,10 +158,10 @@ class Watched(Served):
         self.assertEqual(self.did, [
             ("reload",), ("merging", 0.25), ("schedule", p), ("networks", "networks of the job"), ("states",),
         ])
-        self.assertEqual(fresh, [None, None], "the weights are looked at anew")
+        self.assertEqual(fresh, [None, None], "the weights are examined again")
         self.assertEqual((self.webui.shared.state.job_no, self.webui.shared.total_tqdm._tqdm.n), (5, 11))
 
-    def test_a_sampler_that_was_there_before_is_made_anew(self):
+    def test_a_sampler_from_before_the_pass_is_created_again(self):
         p = self.pass_of((1024, 1024))
         p.sampler, seen = "of its init", []
         kind = type(p)
@@ -170,7 +170,7 @@ class Watched(Served):
         self.sampled(p)
         self.assertEqual(seen, [(kind.sampler_name, kind.sd_model)])
 
-    def test_an_error_that_numbers_which_are_not_finite_lead_to_is_no_error(self):
+    def test_an_error_caused_by_output_that_is_not_finite_is_ignored(self):
         p = self.pass_of((1024, 1024), (512, 512))
         errors = [ValueError("A tensor with NaNs was produced in VAE.")]
 
@@ -186,7 +186,7 @@ class Watched(Served):
         with self.assertRaisesRegex(ValueError, "another"):
             self.sampled(p)
 
-    def test_an_interrupted_pass_ends_and_marks_nothing_that_pytorch_did_not_compute(self):
+    def test_an_interrupted_pass_records_only_what_pytorch_computed(self):
         p = self.pass_of((512, 512), (1024, 1024), (512, 512))
 
         def interrupt():
@@ -202,7 +202,7 @@ class Watched(Served):
         self.assertEqual(self.sampled(p), [TORCH])
         self.assertEqual(self.marked(), 0, "PyTorch's call before says nothing of this one")
 
-    def test_what_pytorch_was_not_seen_to_compute_marks_nothing(self):
+    def test_nothing_is_recorded_that_pytorch_did_not_compute(self):
         p = self.pass_of((1024, 1024), (512, 512))
         others = self.webui.shared.loaded_hypernetworks
         p.steps = {0: lambda: others.append("style") if self.did else None}
@@ -210,7 +210,7 @@ class Watched(Served):
         self.assertEqual(self.marked(), 0)
         self.assertNotIn("as PyTorch does", " ".join(self.gpu.said))
 
-    def test_an_error_of_pytorchs_in_place_of_an_engine_marks_nothing(self):
+    def test_nothing_is_recorded_after_an_error_of_pytorch(self):
         p = self.pass_of(*[(768, 768)] * 3)
         self.gpu.overflows.clear()
 
@@ -231,7 +231,7 @@ class Watched(Served):
         self.webui.shared.state.job_no = 1
         self.assertEqual(self.sampled(p), [SECOND])
 
-    def test_an_interrupt_of_a_good_pass_is_none_of_our_business(self):
+    def test_an_interrupted_pass_without_failures_is_not_repeated(self):
         p = self.pass_of((512, 512), (512, 512))
 
         def interrupt():
@@ -241,7 +241,7 @@ class Watched(Served):
         with self.assertRaises(KeyboardInterrupt):
             self.sampled(p)
 
-    def test_what_pytorch_can_not_do_either_marks_nothing_and_is_repeated_once_in_a_job(self):
+    def test_a_failure_of_pytorch_too_is_not_recorded_and_repeated_once_per_job(self):
         p = self.pass_of((1024, 1024), (1024, 1024))
         self.webui.torch_unet.finite = False
         self.assertEqual(self.sampled(p), [TORCH] * 2)
@@ -274,21 +274,21 @@ class Watched(Served):
         kept = hooks.unet.chooser.place.unusable._read("engine", "unet of a")
         self.assertEqual([size.width for size in kept], [1024, 512])
 
-    def test_where_it_never_ends_the_results_are_looked_at_at_once(self):
+    def test_after_too_many_repetitions_outputs_are_checked_at_once(self):
         p = self.pass_of((1024, 1024))
         self.put(repeat, "REPEATS", 2)
         p.steps = {0: lambda: hooks.unet.barred.clear()}
         self.assertEqual(self.sampled(p), [TORCH])
         self.assertEqual(len(self.gpu.calls), 3)
 
-    def test_the_first_comparison_is_looked_at_at_once(self):
+    def test_the_first_comparison_is_checked_at_once(self):
         self.start(engine(state="unproven"))
         self.webui.job()
         with hooks.unet.watched(watch.Watch()):
             self.assertEqual(hooks.unet.forward(*samples.call(1024, 1024)), TORCH)
         self.assertEqual((samples.Look.read_so_far, self.marked()), (0, 1))
 
-    def test_what_is_not_the_web_uis_own_is_left_alone(self):
+    def test_replaced_methods_are_not_watched(self):
         for kind in (WaitingDenoiser, types.SimpleNamespace(forward=len)):
             self.put(repeat.sd_samplers_cfg_denoiser, "CFGDenoiser", kind)
             self.assertNotIn("sample", vars(self.pass_of()), kind)
@@ -303,7 +303,7 @@ class Watched(Served):
         self.put(repeat.processing, "__file__", "elsewhere.py")
         self.assertNotIn("sample", vars(self.pass_of()), "patched in the class")
 
-    def test_without_it_results_are_looked_at_at_once(self):
+    def test_without_repetition_outputs_are_checked_at_once(self):
         self.put(repeat.sd_samplers_cfg_denoiser, "CFGDenoiser", WaitingDenoiser)
         p = self.pass_of((512, 512), (1024, 1024), (512, 512))
         self.assertEqual(p.sample("text", seeds=[1]), [ENGINE, TORCH, ENGINE])

@@ -191,7 +191,7 @@ class Unusable(Served):
         self.webui.job()
         for _ in range(2):
             self.assertEqual(self.served(), (TORCH, False))
-        self.assertEqual(sum("could not be kept" in line for line in self.gpu.said), 1, self.gpu.said)
+        self.assertEqual(sum("could not be saved" in line for line in self.gpu.said), 1, self.gpu.said)
 
     def test_no_comparison_is_made_of_what_is_not_finite(self):
         self.job(engine(state="unproven"))
