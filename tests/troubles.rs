@@ -142,7 +142,7 @@ fn a_second_daemon_is_kept_out_of_a_data_folder_whose_lock_file_was_deleted() {
     let w = Workplace::new();
     let _daemon = w.daemon();
     fs::remove_file(w.data().join("lock")).unwrap();
-    let second = w.sdtrtd().args(["--socket"]).arg(w.path("other")).output().unwrap();
+    let second = w.sdtrtd_on(&w.path("other")).output().unwrap();
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success() && said.contains("another sdtrtd is running"), "{said}");
 }
@@ -233,7 +233,7 @@ fn what_lies_among_engines_and_models_keeps_the_daemon_from_nothing() {
 
     let file = w.path("file");
     fs::write(&file, "mine").unwrap();
-    let refused = w.sdtrtd().arg("--socket").arg(&file).output().unwrap();
+    let refused = w.sdtrtd_on(&file).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("is no socket"), "{said}");
     assert_eq!(fs::read(file).unwrap(), b"mine");

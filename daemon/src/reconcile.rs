@@ -122,7 +122,6 @@ impl Owners {
 
     /// Tells other programs which engines there are and where checkpoints lie.
     fn publish(&mut self, queue: Vec<Want>) {
-        let is_all_read = self.inventory.is_all_read();
         let is_read = self.inventory.is_read_but_for_open_files();
         // Not before every file was read once: the index of an earlier life is better than half of one.
         let is_due = is_read || self.publisher.is_written();

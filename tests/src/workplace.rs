@@ -153,6 +153,11 @@ impl Workplace {
 
     /// Returns a command that starts `sdtrtd` in this workplace.
     pub fn sdtrtd(&self) -> Command {
+        self.sdtrtd_on(&self.socket())
+    }
+
+    /// The same with another socket.
+    pub fn sdtrtd_on(&self, socket: &Path) -> Command {
         let mut command = Command::new(programs::folder().join("sdtrtd"));
         command
             .env_clear()
@@ -165,13 +170,13 @@ impl Workplace {
             .arg("--data-dir")
             .arg(self.data())
             .arg("--socket")
-            .arg(self.socket())
+            .arg(socket)
             .args(["--settle-seconds", "0.2"])
             .stdin(Stdio::null());
         command
     }
 
-    /// Starts `sdtrtctl` on this workplace, and leaves what it prints to be read.
+    /// Starts `sdtrtctl` in this workplace with its output piped.
     pub fn start_ctl(&self, arguments: &[impl AsRef<OsStr>]) -> Child {
         self.ctl_command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }

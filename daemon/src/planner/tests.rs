@@ -1,5 +1,6 @@
 //! All that a snapshot may know, as a table changes it, and the plan in lines.
 
+mod pauses;
 mod plans;
 
 use std::{
@@ -34,6 +35,9 @@ struct Known {
     urgent: HashSet<Id>,
     paused: bool,
     setbacks: HashMap<Id, Setback>,
+    trouble: Option<Pause>,
+    pauses: HashMap<Id, Pause>,
+    deadly: Deadly,
     gpus: Vec<Gpu>,
     decisions: Vec<Decision>,
     readings: Vec<GpuReading>,
@@ -78,6 +82,9 @@ impl Known {
             urgent: HashSet::new(),
             paused: false,
             setbacks: HashMap::new(),
+            trouble: None,
+            pauses: HashMap::new(),
+            deadly: Deadly::new(),
             gpus: vec![gpu],
             decisions: vec![Decision::Start],
             readings: vec![GpuReading::default()],
@@ -118,6 +125,10 @@ impl Known {
             paused: self.paused,
             shapes,
             setbacks: &self.setbacks,
+            trouble: self.trouble.clone(),
+            pauses: self.pauses.clone(),
+            deadly: &self.deadly,
+            troubles: Vec::new(),
             ran_out: HashMap::new(),
             unfit,
             gpus: &self.gpus,

@@ -104,7 +104,7 @@ fn bytes(shown: &str) -> Vec<u8> {
 fn what_is_kept_is_written_as_ever() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let store = Disk::open(dir.path()).unwrap();
+        let store = Disk::open(dir.path());
         let learned = learned();
         learned.outcomes.iter().for_each(|(stamp, outcome)| store.remember(stamp, outcome));
         learned.setbacks.iter().for_each(|(engine, why)| store.set_back(engine, Some(why)));
@@ -142,7 +142,7 @@ fn what_was_kept_is_still_understood() {
         }
         database.flush().unwrap();
     }
-    let store = Disk::open(dir.path()).unwrap();
+    let store = Disk::open(dir.path());
     let learned = learned();
     for (stamp, outcome) in learned.outcomes {
         assert_eq!(store.outcome(&stamp), Some(outcome));

@@ -49,7 +49,7 @@ fn an_error_loses_nothing() {
     let outcome = |why: &str| Outcome::Rejected(why.to_owned());
     let other = Stamp { inode: 5, ..STAMP };
     {
-        let store = Disk::open(dir.path()).unwrap();
+        let store = Disk::open(dir.path());
         store.remember(&STAMP, &outcome("before"));
         store.flush().unwrap();
         store.note("as on a full disk");
@@ -58,7 +58,7 @@ fn an_error_loses_nothing() {
         store.flush().unwrap();
         assert!(!store.broken.load(Ordering::Relaxed));
     }
-    let store = Disk::open(dir.path()).unwrap();
+    let store = Disk::open(dir.path());
     assert_eq!(store.outcome(&STAMP), Some(outcome("before")));
     assert_eq!(store.outcome(&other), Some(outcome("after")));
 }
@@ -66,7 +66,7 @@ fn an_error_loses_nothing() {
 #[test]
 fn the_newest_of_the_history_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Disk::open(dir.path()).unwrap();
+    let store = Disk::open(dir.path());
     let ended = |ended_at| Finished {
         engine: [4; 32].into(),
         weights_id: [1; 32].into(),
@@ -111,7 +111,7 @@ fn what_failed_under_an_older_release_is_tried_again_and_what_was_removed_is_not
         database.flush().unwrap();
     }
     for _ in 0..2 {
-        let store = Disk::open(dir.path()).unwrap();
+        let store = Disk::open(dir.path());
         assert_eq!(store.setbacks(), [(removed, Setback::Removed)].into());
         store.flush().unwrap();
     }
