@@ -20,8 +20,11 @@ fn main() -> Result<()> {
         anyhow::bail!("usage: engines MODELS_DIR DATA_DIR TENSORRT_VERSION");
     };
     let runtime = Runtime { version: version.to_string_lossy().into_owned(), libraries: None };
-    let target =
-        Target::new(runtime, &Config::default(), &compute_capabilities(&Driver::default().list()));
+    let target = Target::new(
+        runtime,
+        &Config::default(),
+        &compute_capabilities(&Driver::default().list().gpus),
+    );
     let mut library = Library::open(Path::new(data))?;
     for entry in WalkDir::new(models) {
         let path = entry?.into_path();

@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let seconds = env::args().nth(1).context("usage: record SECONDS")?;
     let length = Duration::from_secs(seconds.parse().context("whole seconds are wanted")?);
     let (driver, mut cpu) = (Driver::default(), Cpu::default());
-    let gpus = driver.list();
+    let gpus = driver.list().gpus;
     let first = Instant::now();
     let mut due = first;
     while due <= first + length {
@@ -38,7 +38,8 @@ fn main() -> Result<()> {
         let look = Look {
             at: Duration::from_millis(u64::try_from(at)?).as_secs_f64(),
             sample: Sample {
-                gpus: driver.read(&gpus).map_err(|lost| lost.to_string()),
+                gpus: driver.read(&gpus).map_err(|problem| problem.to_string()),
+                ours: Vec::new(),
                 memory_free: memory::free(),
                 cpu: cpu.others_percent(),
                 webui: None,

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     api::{self, Line},
-    gate::{Sample, Sampler},
+    gate::{Found, Sample, Sampler},
     inventory,
     jobs::{Done, RuntimeProblem},
 };
@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Files(inventory::Event),
     /// The libraries were looked for, on behalf of a client or not.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
+    /// The GPUs were listed.
+    Gpus(Found),
     /// The machine was looked at.
     Sampled(Box<dyn Sampler>, Sample),
     /// This job goes on.

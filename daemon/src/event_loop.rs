@@ -126,6 +126,7 @@ impl Owners {
                     self.timers.now();
                 }
             }
+            Event::Gpus(found) => self.record_gpus(found),
             Event::Sampled(sampler, sample) => self.record_sample(sampler, sample),
             Event::Progress(job, progress) => self.jobs.record_progress(job, progress),
             Event::Ended(job, result) => self.record_ended(job, result),

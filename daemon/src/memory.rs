@@ -2,9 +2,11 @@
 
 use procfs::{Current, Meminfo};
 
-/// Bytes of the machine that are free or could be, where it tells.
+/// Bytes that are free or could be, of the machine and of what this process may use of it, where they tell.
 pub fn free() -> Option<u64> {
-    Meminfo::current().ok()?.mem_available
+    let machines = Meminfo::current().ok().and_then(|told| told.mem_available);
+    let ours = limits::of(None).memory.map(|memory| memory.free);
+    machines.into_iter().chain(ours).min()
 }
 
 /// Gives back to the system what is free: glibc keeps it after a burst of changes and clients. With 10,000

@@ -124,6 +124,7 @@ impl Owners {
             ran_out: retry.ran_out(),
             unfit: retry.unfit(),
             gpus: gate.gpus(),
+            gpu_problem: gate.problem(),
             decisions: gate.decisions(),
             readings: gate.readings(),
             memory_free: gate.memory_free(),

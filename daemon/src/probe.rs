@@ -1,29 +1,32 @@
+use std::path::Path;
+
 use config::Config;
 use engine::FLAVOUR;
 use protocol::{Gpu, Machine, Runtime};
+use tokio::task::spawn_blocking;
 
 use crate::{
-    gate::{Driver, Gpus},
+    gate::{Driver, Found, Gpus, Problem, Timed, module_version},
     jobs::find_runtime,
 };
 
 /// What there is to build with here, for `sdtrtctl doctor` and `setup`, which need no running
 /// daemon.
 pub async fn probe(config: &Config) -> Machine {
-    let driver = Driver::default();
-    let version = driver.version();
+    let gpus = spawn_blocking(gpus);
     let found = find_runtime(config).await;
-    let gpu = |gpu: crate::gate::Gpu| Gpu {
-        uuid: gpu.uuid,
-        name: gpu.name,
-        compute_capability: gpu.compute_capability.to_string(),
-        reading: None,
-    };
+    let (listed, gpus) = gpus.await.unwrap_or_default();
+    let driver = listed.gpus.first().map(|gpu| gpu.driver.clone()).filter(|told| !told.is_empty());
+    let problem = listed.problem.as_ref();
     Machine {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        driver_problem: version.as_ref().err().cloned(),
-        driver: version.ok(),
-        gpus: driver.list().into_iter().map(gpu).collect(),
+        driver: driver.or_else(|| module_version(Path::new("/"))).or_else(|| {
+            // Without a GPU it tells no more of itself.
+            problem.is_none().then(|| "installed".to_owned())
+        }),
+        driver_problem: problem.map(ToString::to_string),
+        driver_broken: problem.is_some_and(|problem| !matches!(problem, Problem::Absent(_))),
+        gpus,
         runtime_problem: found.as_ref().err().map(ToString::to_string),
         runtime: found.ok().map(|runtime| Runtime {
             flavour: FLAVOUR.to_owned(),
@@ -31,4 +34,20 @@ pub async fn probe(config: &Config) -> Machine {
             version: runtime.version,
         }),
     }
+}
+
+/// The GPUs as they are listed, and how they are used.
+fn gpus() -> (Found, Vec<Gpu>) {
+    let driver = Timed::new(Driver::default());
+    let listed = driver.list();
+    let readings = driver.read(&listed.gpus).unwrap_or_default();
+    let mut readings = readings.into_iter();
+    let shown = listed.gpus.iter().map(|gpu| Gpu {
+        uuid: gpu.uuid.clone(),
+        name: gpu.name.clone(),
+        compute_capability: gpu.compute_capability.to_string(),
+        reading: readings.next(),
+    });
+    let shown = shown.collect();
+    (listed, shown)
 }

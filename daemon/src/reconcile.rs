@@ -21,6 +21,9 @@ use crate::{
 /// How often it is looked whether there is room again.
 const ROOM: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether there is memory again.
+const MEMORY: Duration = Duration::from_secs(1);
+
 /// Brings everything to where it should be, if it is time to: jobs end, engines go, jobs begin, and others are
 /// told. Nothing else does any of this, and nothing but the loop calls it.
 pub(crate) fn reconcile(owners: &mut Owners) {
@@ -199,9 +202,12 @@ impl Owners {
         }
     }
 
-    /// Looks again before long when something waits for nothing but room, and once a job that ran out of memory
-    /// may start.
+    /// Looks again before long when something waits for nothing but room or memory, and once a job that ran out of
+    /// memory may start.
     fn look_again(&mut self) {
+        if self.snapshot().is_crowded(self.clients.queue()) {
+            self.timers.at(Instant::now() + MEMORY);
+        }
         let waits_for_room = self.snapshot().no_room(self.clients.queue()).is_some();
         let has_unwritten = self.publisher.problem().is_some() || self.library.problem().is_some();
         if waits_for_room || has_unwritten {

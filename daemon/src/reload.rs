@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result};
 use config::Config;
-use engine::Target;
 use protocol::Reloaded;
 use tracing::{info, warn};
 
-use crate::{gate::gpu::compute_capabilities, owners::Owners};
+use crate::owners::Owners;
 
 impl Owners {
     /// Reads the configuration again and applies what a running daemon can. A broken one changes
@@ -55,17 +54,16 @@ impl Owners {
         if moved || old.keep_model_json != new.keep_model_json {
             self.publisher.record_other_folders(new);
         }
-        if let Ok(target) = self.desired.target() {
-            let runtime = target.runtime.clone();
-            let target = Target::new(runtime, new, &compute_capabilities(self.gate.gpus()));
-            self.desired.record_target(Ok(target));
-        }
         if old.idle_seconds != new.idle_seconds {
             self.gate.close(new.idle());
         }
+        // The GPUs are listed anew in either case.
         if moved || old.tensorrt_dir != new.tensorrt_dir {
             self.look_for_runtime(None);
+        } else {
+            self.look_for_gpus();
         }
+        self.renew_target();
         self.news.reconfigured = true;
         self.inventory.scan_now();
         self.timers.now();

@@ -16,7 +16,7 @@ use crate::{
     cache::Disk,
     claim::Claim,
     event::{Event, Mailbox},
-    gate::{Driver, Machine},
+    gate::{Driver, Machine, Timed},
     jobs::WorkerProcess,
     metrics::Metrics,
     owners::{Owners, Settings},
@@ -41,7 +41,7 @@ pub async fn run(settings: Settings) -> Result<()> {
 
     let (sender, receiver) = mpsc::unbounded_channel();
     let mailbox = Mailbox(sender);
-    let gpus = Arc::new(Driver::default());
+    let gpus = Arc::new(Timed::new(Driver::default()));
     let sampler = Box::new(Machine::new(gpus.clone(), config.webui_url.as_deref()));
     let metrics = Arc::new(Metrics::default());
     if let Some(address) = config.metrics {

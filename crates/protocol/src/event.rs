@@ -39,6 +39,8 @@ pub enum Event {
     Hashing(Hashing),
     /// The GPUs, or their use.
     Gpus(Vec<Gpu>),
+    /// [`Status::gpu_problem`].
+    GpuProblem(Option<String>),
     /// The models folders, or their problems.
     ModelsDirs(Vec<ModelsDir>),
     /// TensorRT was found, replaced or lost.
@@ -84,6 +86,7 @@ impl Overview {
             Event::Counts(counts) => status.counts = counts,
             Event::Hashing(hashing) => status.hashing = hashing,
             Event::Gpus(gpus) => status.gpus = gpus,
+            Event::GpuProblem(problem) => status.gpu_problem = problem,
             Event::ModelsDirs(models_dirs) => status.models_dirs = models_dirs,
             Event::Runtime { runtime, runtime_problem } => {
                 status.runtime = runtime;
@@ -115,6 +118,9 @@ impl Status {
         });
         note(self.troubles != before.troubles, |now| Event::Troubles(now.troubles.clone()));
         note(self.gpus != before.gpus, |now| Event::Gpus(now.gpus.clone()));
+        note(self.gpu_problem != before.gpu_problem, |now| {
+            Event::GpuProblem(now.gpu_problem.clone())
+        });
         note(self.models_dirs != before.models_dirs, |now| {
             Event::ModelsDirs(now.models_dirs.clone())
         });

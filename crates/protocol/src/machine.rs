@@ -10,9 +10,11 @@ pub struct Machine {
     pub version: String,
     /// Version of NVIDIA's driver.
     pub driver: Option<String>,
-    /// Why it is missing.
+    /// Why it is missing, or what is wrong with it or with a GPU.
     pub driver_problem: Option<String>,
-    /// NVIDIA GPUs, without readings.
+    /// Whether a driver is installed but can't be used, as after an update without a restart.
+    pub driver_broken: bool,
+    /// NVIDIA GPUs, and how they are used.
     pub gpus: Vec<Gpu>,
     /// The TensorRT that would be used.
     pub runtime: Option<Runtime>,

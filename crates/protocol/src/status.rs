@@ -20,6 +20,8 @@ pub struct Status {
     pub troubles: Vec<String>,
     /// NVIDIA GPUs of this machine.
     pub gpus: Vec<Gpu>,
+    /// What is wrong with the driver or a GPU, and what to do; absent on a machine that has no driver.
+    pub gpu_problem: Option<String>,
     /// The watched folders.
     pub models_dirs: Vec<ModelsDir>,
     /// Whether `sdtrtctl pause` is in effect.

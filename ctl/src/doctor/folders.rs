@@ -16,9 +16,6 @@ use crate::render::text;
 /// What the engine of an SDXL checkpoint takes, roughly.
 const ENGINE_BYTES: u64 = 5_500_000_000;
 
-/// What building an SD 1.5 engine held at most (measured: 5.8 GB).
-const MEMORY_BYTES: u64 = 7_000_000_000;
-
 /// Folders are counted up to here: more take too long, and show the problem as well.
 const MOST_FOLDERS: usize = 2_000_000;
 
@@ -37,7 +34,6 @@ pub(super) fn all(config: &Config, is_own: bool) -> Vec<Finding> {
     let place = nearest_existing(&config.data_dir);
     let free = statvfs(&place).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     findings.push(disk(&place, free.map_err(io::Error::from), config.min_free));
-    findings.push(memory(&fs::read_to_string("/proc/meminfo").unwrap_or_default()));
     findings
 }
 
@@ -152,22 +148,6 @@ fn disk(place: &Path, free: io::Result<u64>, min_free: ByteSize) -> Finding {
     }
 }
 
-fn memory(meminfo: &str) -> Finding {
-    const TOPIC: &str = "memory";
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kilobytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse().ok());
-    let Some(bytes) = kilobytes.map(|kilobytes: u64| kilobytes * 1024) else {
-        return Finding::ok(TOPIC, "unknown");
-    };
-    let found = text::size(bytes);
-    if bytes >= MEMORY_BYTES {
-        Finding::ok(TOPIC, found)
-    } else {
-        let advice = "building a baked engine takes 6 GB for SD, more for SDXL: leave `engines` at shared, or add swap";
-        Finding::warning(TOPIC, found, advice)
-    }
-}
-
 fn count(dir: &Path) -> usize {
     let entries = WalkDir::new(dir).follow_links(true).into_iter().flatten();
     entries.filter(|entry| entry.file_type().is_dir()).take(MOST_FOLDERS).count()
@@ -195,8 +175,6 @@ mod tests {
             (watches(1 << 30, None).verdict, Verdict::Ok),
             (free(6_000_000_000), Verdict::Ok),
             (free(5_999_999_999), Verdict::Warning),
-            (memory("MemTotal:       16384000 kB\nMemFree: 1 kB").verdict, Verdict::Ok),
-            (memory("MemTotal:       4096000 kB").verdict, Verdict::Warning),
             (instances(Some(0)).verdict, Verdict::Warning),
             (models(Path::new("/nonexistent")).verdict, Verdict::Warning),
             (models(Path::new("/etc/passwd")).verdict, Verdict::Bad),

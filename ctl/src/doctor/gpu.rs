@@ -10,9 +10,13 @@ use protocol::{Gpu, Machine, Runtime};
 
 use super::{Finding, Verdict};
 
+/// Up to this much use a GPU counts as idle.
+const IDLE_PERCENT: u32 = 10;
+
 pub(super) fn all(machine: &Machine, data_dir: &Path) -> Vec<Finding> {
     let mut findings = vec![driver(machine)];
     findings.extend(machine.gpus.iter().enumerate().map(|(index, gpu)| capability(index, gpu)));
+    findings.extend(machine.gpus.iter().enumerate().filter_map(|(index, gpu)| used(index, gpu)));
     findings.push(tensorrt(machine));
     findings.extend(machine.runtime.as_ref().map(libraries));
     // Without a GPU no engine is validated.
@@ -22,6 +26,16 @@ pub(super) fn all(machine: &Machine, data_dir: &Path) -> Vec<Finding> {
 
 fn driver(machine: &Machine) -> Finding {
     const TOPIC: &str = "NVIDIA driver";
+    if machine.driver_broken {
+        let found = machine.driver_problem.as_deref().unwrap_or("it can't be asked");
+        let version = machine.driver.iter().map(|version| format!("{version}: "));
+        let found = version.collect::<String>() + found;
+        return Finding::bad(
+            TOPIC,
+            found,
+            "`nvidia-smi` should list every GPU; `sdtrtctl reload` looks again",
+        );
+    }
     match &machine.driver {
         Some(version) if machine.gpus.is_empty() => Finding::bad(
             TOPIC,
@@ -55,6 +69,31 @@ fn capability(index: usize, gpu: &Gpu) -> Finding {
              `tensorrt_dir`",
         ),
     }
+}
+
+/// What is strange about a GPU's use, if anything is.
+fn used(index: usize, gpu: &Gpu) -> Option<Finding> {
+    let topic = format!("GPU {index} use");
+    let reading = gpu.reading.as_ref()?;
+    if let Some(why) = &reading.lost {
+        let advice = "`sudo dmesg` says more; a restart of the machine may bring it back";
+        return Some(Finding::bad(topic, format!("it can't be used: {why}"), advice));
+    }
+    if let Some(percent) = reading.utilisation.filter(|percent| *percent > 100) {
+        let found = format!("it reports {percent} %, which can't be");
+        return Some(Finding::warning(
+            topic,
+            found,
+            "sdtrtd ignores the figure; update the driver",
+        ));
+    }
+    let percent = reading.used_by_nobody().filter(|percent| *percent > IDLE_PERCENT)?;
+    Some(Finding::warning(
+        topic,
+        format!("it reports {percent} %, but no process that uses it"),
+        "in a container or WSL2 it may be used from outside; once the figure has not changed for a minute, sdtrtd \
+         counts the GPU as idle",
+    ))
 }
 
 fn tensorrt(machine: &Machine) -> Finding {
@@ -101,6 +140,7 @@ mod tests {
     use std::fs;
 
     use config::runtime::ONNX_RUNTIME;
+    use protocol::GpuReading;
 
     use super::*;
 
@@ -109,6 +149,7 @@ mod tests {
             version: "0.1.0".into(),
             driver: Some("580.95".into()),
             driver_problem: None,
+            driver_broken: false,
             gpus: vec![gpu("8.9")],
             runtime: Some(Runtime {
                 flavour: "tensorrt-rtx".into(),
@@ -162,6 +203,29 @@ mod tests {
             gpus: vec![],
             ..machine()
         };
+        let mismatch = Machine {
+            driver: Some("550.54.14".into()),
+            driver_problem: Some("libraries and kernel module are of different versions".into()),
+            driver_broken: true,
+            gpus: vec![],
+            ..machine()
+        };
+        let one_lost = Machine {
+            driver_problem: Some("GPU 1 can't be used: it has fallen off the bus".into()),
+            driver_broken: true,
+            ..machine()
+        };
+        let reporting = |percent| Machine {
+            gpus: vec![Gpu {
+                reading: Some(GpuReading {
+                    utilisation: Some(percent),
+                    processes: Some(vec![]),
+                    ..GpuReading::default()
+                }),
+                ..gpu("8.9")
+            }],
+            ..machine()
+        };
         let no_gpu = Machine { gpus: vec![], ..machine() };
         let old = Machine { gpus: vec![gpu("6.1")], ..machine() };
         let data_centre = Machine { gpus: vec![gpu("9.0")], ..machine() };
@@ -176,6 +240,10 @@ mod tests {
         for (machine, topic, verdict) in [
             (no_driver, "NVIDIA driver", Verdict::Warning),
             (no_gpu, "NVIDIA driver", Verdict::Bad),
+            (mismatch, "NVIDIA driver", Verdict::Bad),
+            (one_lost, "NVIDIA driver", Verdict::Bad),
+            (reporting(100), "GPU 0 use", Verdict::Warning),
+            (reporting(u32::MAX), "GPU 0 use", Verdict::Warning),
             (old, "GPU 0", Verdict::Bad),
             (data_centre, "GPU 0", Verdict::Warning),
             (no_runtime, "TensorRT-RTX", Verdict::Bad),

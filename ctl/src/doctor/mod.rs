@@ -2,6 +2,7 @@
 
 mod folders;
 mod gpu;
+mod machine;
 mod service;
 mod webui;
 
@@ -68,8 +69,10 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
         }
         Err(error) => findings.push(service::no_program(&error)),
     }
-    findings.extend(service::daemon(global));
+    let (running, told) = service::daemon(global);
+    findings.extend(told);
     findings.extend(folders::all(&config, is_own));
+    findings.extend(machine::all(running));
     for webui in around(&config.models_dirs) {
         findings.extend(webui::all(&webui, &config));
     }

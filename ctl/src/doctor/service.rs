@@ -50,8 +50,8 @@ pub(super) fn no_program(error: &anyhow::Error) -> Finding {
     Finding::bad("programs", exit::describe(error), advice)
 }
 
-/// Whether it answers, and which folders it can't access, though this user perhaps can.
-pub(super) fn daemon(global: &Global) -> Vec<Finding> {
+/// The process id of a daemon that answers, whether it does, and which folders it can't access, though this user perhaps can.
+pub(super) fn daemon(global: &Global) -> (Option<u32>, Vec<Finding>) {
     const TOPIC: &str = "sdtrtd";
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));
     match status {
@@ -60,11 +60,13 @@ pub(super) fn daemon(global: &Global) -> Vec<Finding> {
             let problems = status.models_dirs.into_iter().filter_map(|dir| dir.problem);
             let problems = problems.chain(status.troubles);
             let told = |problem| Finding { advice: None, ..Finding::warning(TOPIC, problem, "") };
-            std::iter::once(answers).chain(problems.map(told)).collect()
+            let findings = std::iter::once(answers).chain(problems.map(told));
+            (Some(status.daemon.pid), findings.collect())
         }
         Err(error) => {
             let advice = is_down(&error).then(|| JOURNAL.to_owned());
-            vec![Finding { advice, ..Finding::warning(TOPIC, exit::describe(&error), "") }]
+            let finding = Finding { advice, ..Finding::warning(TOPIC, exit::describe(&error), "") };
+            (None, vec![finding])
         }
     }
 }

@@ -68,6 +68,9 @@ impl Known {
             Event::Troubles(troubles) => {
                 Some(line("trouble", &text::clean(&troubles.join("; ")), ""))
             }
+            Event::GpuProblem(problem) => {
+                problem.as_ref().map(|problem| line("GPUs", &text::clean(problem), ""))
+            }
             Event::Queue(_)
             | Event::Gate(_)
             | Event::Counts(_)

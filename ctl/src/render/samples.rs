@@ -155,8 +155,10 @@ pub(crate) fn status() -> Status {
                     },
                     GpuProcess { pid: 1204, name: Some("Xorg".into()), ..GpuProcess::default() },
                 ]),
+                lost: None,
             }),
         }],
+        gpu_problem: None,
         models_dirs: vec![
             ModelsDir { path: "/models".into(), problem: None },
             ModelsDir { path: "/mnt/nas".into(), problem: Some("does not exist".into()) },

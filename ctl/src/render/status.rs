@@ -16,6 +16,9 @@ pub(crate) fn render(status: &Status) -> String {
     );
     fields.add("TensorRT", runtime(status));
     fields.all("GPUs", status.gpus.iter().map(gpu));
+    if let Some(problem) = &status.gpu_problem {
+        fields.add("", problem);
+    }
     fields.all("trouble", status.troubles.iter().map(|trouble| text::clean(trouble).into_owned()));
     fields.all("models", status.models_dirs.iter().map(models_dir));
     fields.add("data", &daemon.data_dir);
@@ -56,8 +59,12 @@ fn gpu(gpu: &Gpu) -> String {
 /// The GPU's use, as it reports it.
 fn used(reading: &GpuReading) -> String {
     let mut told = String::new();
+    if let Some(why) = &reading.lost {
+        told += &format!(", can't be used: {why}");
+    }
     if let Some(percent) = reading.utilisation {
-        told += &format!(", {percent} %");
+        let note = if percent > 100 { ", which can't be" } else { "" };
+        told += &format!(", {percent} %{note}");
     }
     if let (Some(free), Some(total)) = (reading.memory_free, reading.memory_total) {
         told += &format!(", {} of {} free", text::size(free), text::size(total));

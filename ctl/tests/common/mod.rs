@@ -165,6 +165,7 @@ pub(crate) fn status() -> Status {
         runtime_problem: Some("not found".into()),
         troubles: Vec::new(),
         gpus: vec![],
+        gpu_problem: None,
         models_dirs: vec![],
         paused: false,
         gate: None,

@@ -45,6 +45,7 @@ pub(crate) fn status(
             .enumerate()
             .map(|(index, gpu)| shown_gpu(snapshot, index, gpu))
             .collect(),
+        gpu_problem: snapshot.gpu_problem.clone(),
         models_dirs: snapshot
             .config
             .models_dirs

@@ -46,6 +46,7 @@ impl Owners {
         if self.retry.record_sought(now) {
             self.look_for_runtime(None);
         }
+        self.look_for_gpus_if_due(now);
         self.look_at_machine(now);
     }
 }

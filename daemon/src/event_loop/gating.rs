@@ -9,7 +9,7 @@ use crate::{
     event::Event,
     gate::{LOOK, Sample, Sampler},
     owners::Owners,
-    planner::{Closed, Place},
+    planner::{Closed, Place, Work},
 };
 
 impl Owners {
@@ -36,11 +36,19 @@ impl Owners {
         !self.gate.gpus().is_empty() && !work.all(|work| work.want.takes.place == Place::Aside)
     }
 
+    /// The GPUs that jobs of ours use, by UUID.
+    fn on_gpus(&self) -> Vec<String> {
+        let uses = |work: &&Work| work.want.takes.gpu_bytes > 0;
+        self.jobs.work().filter(uses).filter_map(|work| work.gpu.clone()).collect()
+    }
+
     pub(super) fn record_sample(&mut self, sampler: Box<dyn Sampler>, sample: Sample) {
         let before = self.snapshot().all_awaited();
         let is_waiting =
             matches!(self.snapshot().closed(self.clients.queue()), Some(Closed::Busy(_)));
-        let Some(look) = self.gate.record_sample(sampler, sample) else { return };
+        let problem = self.gate.problem();
+        let at_work = self.on_gpus();
+        let Some(look) = self.gate.record_sample(sampler, sample, &at_work) else { return };
         if is_waiting {
             self.metrics.wait.inc_by(LOOK.as_secs_f64());
         }
@@ -52,6 +60,8 @@ impl Owners {
         // Figures alone are no news.
         let snapshot = self.snapshot();
         let memory_changed = snapshot.memory_changed(self.clients.queue());
+        let is_other_problem = self.gate.problem() != problem;
+        let used = used || is_other_problem;
         if used || look.is_first || memory_changed || snapshot.all_awaited() != before {
             self.timers.now();
         }

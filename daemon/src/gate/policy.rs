@@ -2,8 +2,11 @@ use std::time::Duration;
 
 use protocol::GpuReading;
 
-use crate::gate::users;
-use crate::gate::{Reason, Sample, users::Use};
+use crate::gate::{
+    Reason, Sample,
+    stuck::Stuck,
+    users::{self, Use},
+};
 
 /// Below this much use by others, in percent, a GPU counts as idle: a desktop that shows something
 /// stays below, most of the time.
@@ -40,13 +43,16 @@ pub enum Decision {
 /// Opens once a GPU has been idle for a window, and closes at the first sample that says it is not. Times
 /// count from any fixed moment.
 ///
-/// - Without a GPU there is nobody to disturb, and no window.
+/// - Without a GPU there is nobody to disturb, and no window: jobs run at the lowest priority.
 /// - A GPU is idle below 10 % use by others, and busy again above 30 %.
 /// - A web UI that answers is idle when it makes no images; otherwise it does so on any GPU where others
 ///   compute, or which does not tell. One that does not answer says nothing.
 /// - The CPU decides only without a GPU that tells of its use: idle below 50 %, busy above 80 %. It
 ///   never stops a build, and holds up none for longer than half a minute.
-/// - While GPUs that were there can't be read, nothing starts and nothing is stopped.
+/// - What a GPU reports while a job of ours is on it and no other process is seen there is ours. What it reports by
+///   nobody counts as nothing once it has been exactly the same for a minute.
+/// - While GPUs that were there can't be read, nothing starts and nothing is stopped; one of several that can't be
+///   read is alone in that.
 #[derive(Clone, Debug)]
 struct Policy {
     gpu: Option<usize>,
@@ -55,12 +61,21 @@ struct Policy {
     idle_since: Option<Duration>,
     cpu_busy_since: Option<Duration>,
     sampled: Option<Duration>,
+    stuck: Stuck,
 }
 
 impl Policy {
     /// A closed one: of the GPU at this place in the list, or of a machine without any.
     fn new(gpu: Option<usize>, window: Duration) -> Self {
-        Self { gpu, window, open: false, idle_since: None, cpu_busy_since: None, sampled: None }
+        Self {
+            gpu,
+            window,
+            open: false,
+            idle_since: None,
+            cpu_busy_since: None,
+            sampled: None,
+            stuck: Stuck::default(),
+        }
     }
 
     /// Why it is closed before the first sample.
@@ -74,7 +89,8 @@ impl Policy {
             *self = Self::new(self.gpu, self.window);
         }
         self.sampled = Some(now);
-        let busy = self.busy(sample);
+        let stuck = self.stuck_since(sample, now);
+        let busy = self.busy(sample, stuck.is_some());
         let out_of_patience = match &busy {
             Some(Decision::Wait(Reason::Cpu(_))) => {
                 now.saturating_sub(*self.cpu_busy_since.get_or_insert(now)) >= CPU_PATIENCE
@@ -91,7 +107,7 @@ impl Policy {
                 busy
             }
             _ => {
-                let since = *self.idle_since.get_or_insert(now);
+                let since = *self.idle_since.get_or_insert(stuck.unwrap_or(now));
                 let long_enough = self.gpu.is_none() || now.saturating_sub(since) >= self.window;
                 self.open |= long_enough || out_of_patience;
                 if out_of_patience {
@@ -103,8 +119,22 @@ impl Policy {
         }
     }
 
-    /// What speaks against building now.
-    fn busy(&self, sample: &Sample) -> Option<Decision> {
+    /// Since when the GPU has reported the same by nobody, where that means nothing.
+    fn stuck_since(&mut self, sample: &Sample, now: Duration) -> Option<Duration> {
+        let index = self.gpu?;
+        let reading = sample.gpus.as_ref().ok()?.get(index)?;
+        if sample.ours.contains(&index) {
+            return None;
+        }
+        let by_nobody = reading.used_by_nobody().filter(|percent| *percent > GPU_STARTS);
+        if by_nobody.is_none() {
+            self.stuck.forget();
+        }
+        self.stuck.take(by_nobody, now)
+    }
+
+    /// What speaks against building now. A GPU whose figure `is_stuck` is idle.
+    fn busy(&self, sample: &Sample, is_stuck: bool) -> Option<Decision> {
         let gpus = match &sample.gpus {
             Ok(gpus) => gpus,
             Err(why) => return Some(Decision::Wait(Reason::Lost(why.clone()))),
@@ -118,21 +148,29 @@ impl Policy {
         let Some(reading) = gpus.get(index) else {
             return Some(Decision::Wait(Reason::Lost(format!("GPU {index} is gone"))));
         };
+        if let Some(why) = &reading.lost {
+            return Some(Decision::Wait(Reason::LostGpu { index, why: why.clone() }));
+        }
         let webui = at_work && users::may_be_there(reading);
-        let gpu = self.busy_gpu(index, reading).or(webui.then_some(Reason::WebUi));
+        let is_ours = sample.ours.contains(&index);
+        let others = if is_stuck { Use::Nothing } else { users::others(reading, is_ours) };
+        let gpu = self.busy_gpu(index, reading, others).or(webui.then_some(Reason::WebUi));
         gpu.map(Decision::Stop).or_else(|| {
-            let is_mute = users::others(reading) == Use::Unknown;
+            let is_mute = others == Use::Unknown;
             self.busy_cpu(sample).filter(|_| is_mute).map(Decision::Wait)
         })
     }
 
-    fn busy_gpu(&self, index: usize, reading: &GpuReading) -> Option<Reason> {
+    fn busy_gpu(&self, index: usize, reading: &GpuReading, others: Use) -> Option<Reason> {
         let limit = if self.open { GPU_STOPS } else { GPU_STARTS };
-        let percent = match users::others(reading) {
+        let percent = match others {
             Use::Percent(percent) if percent > limit => Some(percent),
             Use::Some => None,
             Use::Percent(_) | Use::Nothing | Use::Unknown => return None,
         };
+        if let Some(percent) = percent.filter(|_| reading.used_by_nobody().is_some()) {
+            return Some(Reason::Nobody { index, percent });
+        }
         Some(Reason::Gpu { index, percent, users: users::names(reading) })
     }
 

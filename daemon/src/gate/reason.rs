@@ -1,5 +1,7 @@
 use std::{fmt, time::Duration};
 
+use super::stuck::STUCK;
+
 /// Why nothing is built at present. Shown, it has the figures of the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -12,12 +14,26 @@ pub enum Reason {
         /// Who, for people, where it tells.
         users: Vec<String>,
     },
+    /// A GPU reports so much use, but nobody that uses it.
+    Nobody {
+        /// Its place in the list of GPUs, from 0.
+        index: usize,
+        /// How much.
+        percent: u32,
+    },
     /// The web UI makes images.
     WebUi,
     /// Others use so many percent of the CPU.
     Cpu(u32),
     /// GPUs can't be read any more, and why.
     Lost(String),
+    /// One GPU can't be read any more.
+    LostGpu {
+        /// Its place in the list of GPUs, from 0.
+        index: usize,
+        /// Why.
+        why: String,
+    },
     /// Nothing speaks against building, but not for long enough yet.
     TooSoon {
         /// How long it must be so.
@@ -32,6 +48,10 @@ impl Reason {
             Self::Gpu { index, users, .. } if users.is_empty() => {
                 format!("waits until GPU {index} is idle")
             }
+            Self::Nobody { index, .. } => {
+                format!("waits until GPU {index} is idle: it reports use by no process")
+            }
+            Self::LostGpu { index, .. } => format!("waits until GPU {index} is back"),
             Self::Gpu { index, users, .. } => {
                 format!("waits until GPU {index} is idle: used by {}", users.join(", "))
             }
@@ -59,6 +79,16 @@ impl fmt::Display for Reason {
                     (None, _) => write!(f, "used by {}", users.join(", ")),
                 }
             }
+            Self::Nobody { index, percent } => write!(
+                f,
+                "GPU {index} reports {percent} % by no process; once that has not changed for {} s it counts as idle",
+                STUCK.as_secs()
+            ),
+            Self::LostGpu { index, why } => write!(
+                f,
+                "GPU {index} can't be used: {why}; `sudo dmesg` says more, and a restart of the machine may bring it \
+                 back"
+            ),
             Self::WebUi => f.write_str("the web UI makes images"),
             Self::Cpu(percent) => write!(f, "other programs use {percent} % of the CPU"),
             Self::Lost(why) => f.write_str(why),

@@ -30,7 +30,8 @@ impl Machine {
 impl Sampler for Machine {
     fn sample(&mut self, gpus: &[Gpu]) -> Sample {
         Sample {
-            gpus: self.gpus.read(gpus).map_err(|lost| lost.to_string()),
+            gpus: self.gpus.read(gpus).map_err(|problem| problem.to_string()),
+            ours: Vec::new(),
             memory_free: memory::free(),
             cpu: self.cpu.others_percent(),
             webui: self.webui.as_mut().and_then(WebUi::read),

@@ -24,17 +24,21 @@ pub(crate) enum Use {
 ///
 /// Without its utilisation (as with MIG) another process that computes there counts as use, and
 /// without processes too nothing is known. While our own worker is on the GPU the utilisation is both
-/// of it and of others; then that of each process decides, and where that is not supported
-/// there is no way to tell others from ourselves, so they don't count.
-pub(crate) fn others(reading: &GpuReading) -> Use {
+/// of it and of others; then that of each process decides, and where that is not supported there is no
+/// way to tell others from ourselves, so they don't count. That it is there its process says, or, where no
+/// process at all is named, `are_we_there`.
+pub(crate) fn others(reading: &GpuReading, are_we_there: bool) -> Use {
     if reading.performance_state.is_some_and(|state| state >= RESTING) {
         return Use::Nothing;
     }
+    let utilisation = reading.plausible_utilisation();
     let Some(processes) = &reading.processes else {
-        return reading.utilisation.map_or(Use::Unknown, Use::Percent);
+        let percent = utilisation.map_or(Use::Unknown, Use::Percent);
+        return if are_we_there { Use::Nothing } else { percent };
     };
-    let are_we_there = processes.iter().any(|process| process.ours);
-    match reading.utilisation {
+    let is_alone = others_of(processes).next().is_none();
+    let are_we_there = are_we_there && is_alone || processes.iter().any(|process| process.ours);
+    match utilisation {
         Some(percent) if !are_we_there => Use::Percent(percent),
         None if others_of(processes).any(|process| process.compute) => Use::Some,
         None => Use::Nothing,
@@ -102,13 +106,32 @@ mod tests {
             (reading(None, Some(&[drawing, ours(None)])), Use::Nothing),
             (reading(None, Some(&[])), Use::Nothing),
             (reading(None, None), Use::Unknown),
+            (reading(Some(u32::MAX), None), Use::Unknown),
+            (reading(Some(101), Some(&[])), Use::Nothing),
         ];
         for (reading, expected) in table {
-            assert_eq!(others(&reading), expected, "{reading:?}");
+            assert_eq!(others(&reading, false), expected, "{reading:?}");
             let resting = GpuReading { performance_state: Some(8), ..reading.clone() };
-            assert_eq!(others(&resting), Use::Nothing);
+            assert_eq!(others(&resting, false), Use::Nothing);
             let at_work = GpuReading { performance_state: Some(2), ..reading };
-            assert_eq!(others(&at_work), expected);
+            assert_eq!(others(&at_work, false), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_gpu_does_while_our_job_is_there_is_ours_unless_another_is_seen() {
+        let reading = |processes: Option<&[GpuProcess]>| GpuReading {
+            utilisation: Some(99),
+            processes: processes.map(<[_]>::to_vec),
+            ..GpuReading::default()
+        };
+        for (processes, expected) in [
+            (None, Use::Nothing),
+            (Some(&[] as &[_]), Use::Percent(0)),
+            (Some(&[other(Some(40))]), Use::Percent(99)),
+            (Some(&[other(None)]), Use::Percent(99)),
+        ] {
+            assert_eq!(others(&reading(processes), true), expected, "{processes:?}");
         }
     }
 

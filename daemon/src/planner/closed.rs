@@ -83,13 +83,16 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether how the machine is used decides when this is done.
+    /// Whether how the GPUs or the CPU are used decides when this is done: not where it lacks something else.
     pub(crate) fn needs_a_look(&self, want: &Want) -> bool {
-        let waits = want
-            .obstacle
-            .as_ref()
-            .is_some_and(|obstacle| !obstacle.is_lasting() && !obstacle.is_trouble());
-        !self.is_off(&want.engine) && (waits || want.takes.place != Place::Aside)
+        let lacks = want.obstacle.as_ref().is_some_and(|obstacle| !obstacle.is_of_memory());
+        !lacks && !self.is_off(&want.engine) && want.takes.place != Place::Aside
+    }
+
+    /// Whether something beside the GPUs waits for memory of the machine.
+    pub(crate) fn is_crowded(&self, queue: &[Want]) -> bool {
+        let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Memory { .. }));
+        queue.iter().any(|want| waits(want) && !self.needs_a_look(want))
     }
 
     /// What each slot waits for that is not open to all.

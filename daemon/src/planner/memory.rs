@@ -64,6 +64,9 @@ pub(crate) fn shortage(
         return Some(Obstacle::RanOut { gpu });
     }
     let reading = reading?;
+    if let Some(why) = &reading.lost {
+        return Some(Obstacle::Lost { gpu, why: why.clone() });
+    }
     if let Some(free) = reading.memory_free.filter(|free| *free < needed) {
         return Some(Obstacle::GpuMemory { gpu, needed, free });
     }
@@ -98,6 +101,8 @@ mod tests {
             let processes = Some([vec![drawing], vec![python; others]].concat());
             Some(GpuReading { memory_free, processes, ..GpuReading::default() })
         };
+        let lost = Some("it has fallen off the bus".to_owned());
+        let lost = Some(GpuReading { lost, ..GpuReading::default() });
         let needed = gpu_bytes(860_000_000);
         assert_eq!(needed, 2 * GIB + 1_720_000_000);
         let s = |seconds| Some(Duration::from_secs(seconds));
@@ -114,6 +119,7 @@ mod tests {
             ("later, not alone", reading(Some(9 * GIB), 1), s(60), Some(alone)),
             ("later, too little", reading(Some(3 * GIB), 1), s(60), Some(lacking)),
             ("later, not looked at", None, s(60), None),
+            ("lost", lost, None, Some("waits until GPU 1 is back: it has fallen off the bus")),
         ] {
             let found = shortage(needed, 1, reading.as_ref(), ran_out);
             let found = found.map(|why| why.to_string());

@@ -35,6 +35,8 @@ pub(crate) enum Obstacle {
     Memory { needed: u64, running: u64, free: u64 },
     /// A GPU has too little memory. GPUs are numbered as in their list, from 0.
     GpuMemory { gpu: usize, needed: u64, free: u64 },
+    /// A GPU can't be used, and why.
+    Lost { gpu: usize, why: String },
     /// The checkpoint's content, which goes into the engine, is not known yet.
     Unhashed,
     /// The job ran out of a GPU's memory just now.
@@ -91,6 +93,18 @@ pub(crate) enum Grounds {
 }
 
 impl Obstacle {
+    /// Whether memory of the machine or of a GPU, or a GPU itself, is all that it lacks.
+    pub(crate) fn is_of_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Memory { .. }
+                | Self::GpuMemory { .. }
+                | Self::Lost { .. }
+                | Self::RanOut { .. }
+                | Self::Shared { .. }
+        )
+    }
+
     /// Whether it stays until somebody does something about it.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Quota { .. } | Self::Disk { .. } | Self::UnknownDisk(_))
@@ -164,6 +178,7 @@ impl fmt::Display for Obstacle {
                 size(needed),
                 size(free)
             ),
+            Self::Lost { gpu, why } => write!(f, "waits until GPU {gpu} is back: {why}"),
             Self::RanOut { gpu } => {
                 write!(f, "GPU {gpu}'s memory has run out; tried once more in a minute")
             }
@@ -249,6 +264,7 @@ mod tests {
             (Obstacle::UnknownDisk(String::new()), true),
             (Obstacle::Memory { needed: 2, running: 1, free: 1 }, false),
             (Obstacle::GpuMemory { gpu, needed: 2, free: 1 }, false),
+            (Obstacle::Lost { gpu, why: String::new() }, false),
             (Obstacle::RanOut { gpu }, false),
             (Obstacle::Shared { gpu, users: Vec::new() }, false),
         ] {

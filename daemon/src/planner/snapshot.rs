@@ -72,6 +72,8 @@ pub(crate) struct Snapshot<'a> {
     /// UNets whose weights engines can't compute with: others are taken for validations.
     pub(crate) unfit: &'a HashSet<Id>,
     pub(crate) gpus: &'a [Gpu],
+    /// What is wrong with the driver or a GPU.
+    pub(crate) gpu_problem: Option<String>,
     /// Whether each GPU is idle, where that counts.
     pub(crate) decisions: &'a [Decision],
     /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.

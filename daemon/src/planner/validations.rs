@@ -64,6 +64,7 @@ mod tests {
             name: "a GPU".to_owned(),
             compute_capability: "8.9".parse().unwrap(),
             driver: "3".to_owned(),
+            pci: None,
         };
         let driver = |from: &str| Some(Due::Driver { from: from.to_owned(), to: "3".to_owned() });
         type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], Option<Due>);

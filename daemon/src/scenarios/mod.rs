@@ -1,7 +1,9 @@
 //! The whole daemon on a stage: what becomes of checkpoints and engines as events come.
 
+mod cards;
 mod coverage;
 mod gate;
+mod gpus;
 mod hashing;
 mod index;
 mod measure;

@@ -25,11 +25,12 @@ use tokio::{
 use crate::{
     cache::Memory,
     event::{Event, Mailbox},
-    gate::{Gpu, Gpus, Lost, Sample, Sampler, WebUiReading},
+    gate::{Gpu, Gpus, Sample, Sampler, WebUiReading},
     inventory::{self, Recall, Scan, Stamp},
     jobs::{Builder, Doing, Done, Failure, Hear, RunningJob},
     owners::Owners,
     samples::{findings, identified, leave_plan, signature},
+    scenarios::cards::Cards,
 };
 
 /// Between two looks at the machine.
@@ -62,27 +63,6 @@ impl Builder for Workers {
             std::future::pending().await
         })
     }
-}
-
-/// GPUs of these names, with a driver of this version.
-struct Cards(Mutex<Vec<String>>, Mutex<String>);
-
-impl Gpus for Cards {
-    fn list(&self) -> Vec<Gpu> {
-        let gpu = |(index, name): (usize, &String)| Gpu {
-            uuid: format!("GPU-{index}"),
-            name: name.clone(),
-            compute_capability: "8.9".parse().unwrap(),
-            driver: self.1.lock().unwrap().clone(),
-        };
-        self.0.lock().unwrap().iter().enumerate().map(gpu).collect()
-    }
-
-    fn read(&self, _: &[Gpu]) -> Result<Vec<GpuReading>, Lost> {
-        unreachable!("the sampler is a test's own")
-    }
-
-    fn rest(&self) {}
 }
 
 struct Told(Arc<Mutex<Sample>>);
@@ -142,8 +122,7 @@ impl Stage {
         let build = config.build;
         let (sender, messages) = mpsc::unbounded_channel();
         let (store, workers) = (Arc::new(Memory::default()), Arc::new(Workers::default()));
-        let cards =
-            Arc::new(Cards(Mutex::new(vec!["a GPU".to_owned(); gpus]), Mutex::new("1".to_owned())));
+        let cards = Arc::new(Cards::new(gpus));
         let told = Arc::new(Mutex::new(busy(0, None)));
         let parameters = [Parameter { name: "a".to_owned(), shape: vec![1] }];
         store.set_parameters(&signature(), &parameters);
@@ -168,6 +147,7 @@ impl Stage {
         // What the machine that runs the tests has decides nothing.
         owners.gate.set_free_memory(|| None);
         owners.jobs.set_builders(1);
+        owners.step(Event::Gpus(cards.list()));
         owners.step(runtime());
         owners.step(Event::Files(inventory::Event::Found(files)));
         owners.step(Event::Files(inventory::Event::Scanned(Scan::default())));
@@ -184,9 +164,16 @@ impl Stage {
     pub(crate) async fn look(&mut self, sample: &Sample) {
         *self.told.lock().unwrap() = sample.clone();
         self.owners.begin_due(Instant::now());
-        // Time that only passes when nothing else is to come.
-        let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
-        self.owners.step(message.unwrap());
+        loop {
+            // Time that only passes when nothing else is to come.
+            let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
+            let message = message.unwrap();
+            let is_it = matches!(message, Event::Sampled(..));
+            self.owners.step(message);
+            if is_it {
+                break;
+            }
+        }
         advance(LOOK).await;
         yield_now().await;
     }
@@ -232,16 +219,28 @@ impl Stage {
 
     /// Has the driver be of another version, and the machine looked at anew.
     pub(crate) fn update_driver(&mut self, version: &str) {
-        version.clone_into(&mut self.cards.1.lock().unwrap());
-        self.owners.step(runtime());
+        self.cards.update(version);
+        self.list_gpus();
         self.refresh();
     }
 
     /// Has a GPU be of another model.
     pub(crate) fn name_gpu(&mut self, index: usize, name: &str) {
-        self.cards.0.lock().unwrap()[index] = name.to_owned();
-        self.owners.step(runtime());
+        self.cards.name(index, name);
+        self.list_gpus();
         self.refresh();
+    }
+
+    /// Has one more GPU be there.
+    pub(crate) fn plug_in(&mut self, name: &str) {
+        self.cards.plug_in(name);
+        self.list_gpus();
+        self.refresh();
+    }
+
+    fn list_gpus(&mut self) {
+        self.owners.step(Event::Gpus(self.cards.list()));
+        self.owners.step(runtime());
     }
 
     /// Ends the job that began last of those under way.
@@ -346,5 +345,5 @@ pub(crate) fn readings(percents: &[u32]) -> Sample {
         ..GpuReading::default()
     };
     let gpus = Ok(percents.iter().map(reading).collect());
-    Sample { gpus, memory_free: None, cpu: Some(0), webui: None }
+    Sample { gpus, ours: Vec::new(), memory_free: None, cpu: Some(0), webui: None }
 }

@@ -20,6 +20,7 @@ fn status() -> Status {
         runtime_problem: Some("not found".into()),
         troubles: Vec::new(),
         gpus: Vec::new(),
+        gpu_problem: None,
         models_dirs: Vec::new(),
         paused: false,
         gate: None,
@@ -81,6 +82,7 @@ fn changes() -> Vec<(&'static str, Change)> {
                 reading: Some(GpuReading::default()),
             }];
         }),
+        ("gpu_problem", |s| s.gpu_problem = Some("lost".into())),
         ("models_dirs", |s| s.models_dirs = vec![ModelsDir { path: "/m".into(), problem: None }]),
         ("troubles", |s| s.troubles = vec!["the disk is read-only".into()]),
         ("paused", |s| s.paused = true),
@@ -130,6 +132,7 @@ fn no_field_of_a_status_is_forgotten() {
         runtime_problem,
         troubles,
         gpus,
+        gpu_problem,
         models_dirs,
         paused,
         gate,
@@ -143,6 +146,7 @@ fn no_field_of_a_status_is_forgotten() {
     });
     let before = status();
     assert_ne!((runtime, runtime_problem), (before.runtime, before.runtime_problem));
+    assert_ne!(gpu_problem, before.gpu_problem);
     assert!(gpus != before.gpus && models_dirs != before.models_dirs && paused != before.paused);
     assert!(gate != before.gate && queue != before.queue && building != before.building);
     assert!(counts != before.counts && hashing != before.hashing);

@@ -88,6 +88,7 @@ fn events() {
         Event::Counts(status().counts),
         Event::Hashing(status().hashing),
         Event::Gpus(status().gpus),
+        Event::GpuProblem(status().gpu_problem),
         Event::ModelsDirs(status().models_dirs),
         Event::Runtime { runtime: status().runtime, runtime_problem: None },
         Event::Troubles(status().troubles),

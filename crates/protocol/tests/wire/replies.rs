@@ -78,6 +78,7 @@ fn machines() {
         version: "0.1.0".into(),
         driver: Some("580.95.05".into()),
         driver_problem: Some("it is old".into()),
+        driver_broken: true,
         gpus,
         runtime: status().runtime,
         runtime_problem: Some("it was moved".into()),
@@ -85,6 +86,7 @@ fn machines() {
     let bare = Machine {
         driver: None,
         driver_problem: None,
+        driver_broken: false,
         gpus: Vec::new(),
         runtime: None,
         runtime_problem: None,

@@ -158,6 +158,7 @@ pub(crate) fn status() -> Status {
         runtime_problem: Some("it was moved".into()),
         troubles: vec!["/data is read-only".into()],
         gpus: vec![gpu()],
+        gpu_problem: Some("GPU 1 can't be used".into()),
         models_dirs: vec![
             ModelsDir { path: "/m".into(), problem: None },
             ModelsDir { path: "/away".into(), problem: Some("it is not there".into()) },
@@ -198,6 +199,7 @@ fn gpu() -> Gpu {
                 memory: Some(2 << 30),
                 utilisation: Some(90),
             }]),
+            lost: Some("it has fallen off the bus".into()),
         }),
     }
 }
@@ -208,6 +210,7 @@ pub(crate) fn bare_status() -> Status {
         runtime: None,
         runtime_problem: None,
         troubles: Vec::new(),
+        gpu_problem: None,
         gpus: vec![
             Gpu { reading: None, ..gpu() },
             Gpu { reading: Some(GpuReading::default()), ..gpu() },

@@ -1,29 +1,29 @@
 use std::{
-    collections::{BTreeMap, HashMap},
-    process,
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use config::ComputeCapability;
-use nvml_wrapper::{
-    Device, Nvml,
-    enum_wrappers::device::PerformanceState,
-    enums::device::UsedGpuMemory,
-    error::NvmlError,
-    struct_wrappers::device::{ProcessInfo, ProcessUtilizationSample},
-};
-use procfs::process::Process;
-use protocol::{GpuProcess, GpuReading};
+use nvml_wrapper::{Device, Nvml, enum_wrappers::device::PerformanceState, error::NvmlError};
+use protocol::GpuReading;
 use tracing::debug;
 
-use crate::gate::{Gpu, Gpus, Lost};
+use super::{
+    asleep::{self, is_asleep, kernels},
+    processes::processes,
+    signs::Signs,
+};
+use crate::gate::gpu::{Found, Gpu, Gpus, Problem};
 
-/// NVIDIA's driver, asked through NVML.
-///
-/// Processes are told apart by their ids, so in a container with process ids of its own sdtrtd's
-/// worker may look like somebody else's.
-#[derive(Debug, Default)]
-pub struct Driver(Mutex<Connection>);
+/// NVIDIA's driver, asked through NVML. A question may take for ever: `Timed` asks it.
+#[derive(Debug)]
+pub struct Driver {
+    connection: Mutex<Connection>,
+    /// As they were when the GPUs were listed, and how many those were.
+    listed: Mutex<(Signs, Option<u32>)>,
+    root: PathBuf,
+}
 
 #[derive(Debug, Default)]
 struct Connection {
@@ -32,73 +32,132 @@ struct Connection {
     newest_samples: HashMap<String, u64>,
 }
 
-impl Driver {
-    /// Version of the driver.
-    ///
-    /// # Errors
-    /// Why there is none to ask.
-    pub fn version(&self) -> Result<String, String> {
-        let version = self.ask(|nvml, _| nvml.sys_driver_version());
-        self.rest();
-        version.map_err(|error| match error {
-            NvmlError::LibloadingError(error) => error.to_string(),
-            error => error.to_string(),
-        })
+impl Default for Driver {
+    fn default() -> Self {
+        Self { connection: Mutex::default(), listed: Mutex::default(), root: PathBuf::from("/") }
     }
+}
 
+impl Driver {
     fn ask<T>(
         &self,
         question: impl FnOnce(&Nvml, &mut HashMap<String, u64>) -> Result<T, NvmlError>,
-    ) -> Result<T, NvmlError> {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<T, Problem> {
+        let mut connection = locked(&self.connection);
         let Connection { nvml, newest_samples } = &mut *connection;
         let opened = match nvml.take() {
             Some(open) => open,
-            None => Nvml::init()?,
+            None => Nvml::init().map_err(problem)?,
         };
         // Kept after a success only: a driver that was replaced answers a new connection alone.
-        let answer = question(&opened, newest_samples)?;
+        let answer = question(&opened, newest_samples).map_err(problem)?;
         *nvml = Some(opened);
         Ok(answer)
     }
 }
 
 impl Gpus for Driver {
-    fn list(&self) -> Vec<Gpu> {
-        let gpus = self.ask(|nvml, _| list(nvml)).unwrap_or_else(|error| {
-            debug!("no NVIDIA driver: {error}");
-            Vec::new()
-        });
+    fn list(&self) -> Found {
+        *locked(&self.listed) = (Signs::at(&self.root), None);
+        let found = self.ask(|nvml, _| Ok((list(nvml)?, nvml.device_count().ok())));
         self.rest();
-        gpus
+        match found {
+            Ok((found, count)) => {
+                locked(&self.listed).1 = count;
+                found
+            }
+            Err(problem) => {
+                debug!("{problem}");
+                Found { gpus: Vec::new(), problem: Some(problem) }
+            }
+        }
     }
 
-    fn read(&self, gpus: &[Gpu]) -> Result<Vec<GpuReading>, Lost> {
-        if gpus.is_empty() {
-            return Ok(Vec::new());
+    fn may_differ(&self) -> bool {
+        let listed = locked(&self.listed);
+        listed.1.is_none() || listed.0 != Signs::at(&self.root)
+    }
+
+    fn read(&self, gpus: &[Gpu]) -> Result<Vec<GpuReading>, Problem> {
+        let devices = self.root.join("sys/bus/pci/devices");
+        let sleeps = |gpu: &Gpu| is_asleep(&devices, gpu);
+        if gpus.iter().all(sleeps) {
+            return Ok(vec![asleep::reading(); gpus.len()]);
         }
-        let readings = self.ask(|nvml, newest_samples| {
+        self.ask(|nvml, newest_samples| {
+            if nvml.device_count().ok() != locked(&self.listed).1 {
+                locked(&self.listed).1 = None;
+            }
             let read = |gpu: &Gpu| {
-                let device = nvml.device_by_uuid(gpu.uuid.as_str())?;
+                if sleeps(gpu) {
+                    return Ok(asleep::reading());
+                }
                 let newest = newest_samples.entry(gpu.uuid.clone()).or_default();
-                read(&device, newest)
+                let device = nvml.device_by_uuid(gpu.uuid.as_str());
+                unless_lost(device.and_then(|device| read(&device, newest)))
             };
             gpus.iter().map(read).collect()
-        });
-        readings.map_err(|error| Lost(error.to_string()))
+        })
     }
 
     fn rest(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Connection::default();
+        *locked(&self.connection) = Connection::default();
     }
 }
 
-fn list(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an error of NVML's means to people.
+fn problem(error: NvmlError) -> Problem {
+    match error {
+        NvmlError::LibloadingError(error) => Problem::Absent(error.to_string()),
+        NvmlError::DriverNotLoaded | NvmlError::LibraryNotFound => {
+            Problem::Absent(error.to_string())
+        }
+        NvmlError::LibRmVersionMismatch => Problem::Mismatch(error.to_string()),
+        error => Problem::Other(error.to_string()),
+    }
+}
+
+/// Whether no GPU can be asked after this error.
+fn is_drivers(error: &NvmlError) -> bool {
+    matches!(
+        error,
+        NvmlError::Uninitialized | NvmlError::DriverNotLoaded | NvmlError::LibRmVersionMismatch
+    )
+}
+
+/// A GPU that fails by itself does not keep others from being read.
+fn unless_lost(reading: Result<GpuReading, NvmlError>) -> Result<GpuReading, NvmlError> {
+    match reading {
+        Err(error) if !is_drivers(&error) => {
+            Ok(GpuReading { lost: Some(lost(&error)), ..GpuReading::default() })
+        }
+        reading => reading,
+    }
+}
+
+fn lost(error: &NvmlError) -> String {
+    match error {
+        NvmlError::GpuLost => format!("it has fallen off the bus ({error})"),
+        error => error.to_string(),
+    }
+}
+
+fn list(nvml: &Nvml) -> Result<Found, NvmlError> {
     let driver = told(nvml.sys_driver_version())?.unwrap_or_default();
-    let devices =
-        (0..nvml.device_count()?).map(|index| describe(&nvml.device_by_index(index)?, &driver));
-    // A card that does not say what it is, or has fallen off the bus, is as good as none.
-    Ok(devices.filter_map(|gpu| gpu.inspect_err(|error| debug!("a GPU: {error}")).ok()).collect())
+    let (mut gpus, mut lost_ones) = (Vec::new(), Vec::new());
+    for index in 0..nvml.device_count()? {
+        match nvml.device_by_index(index).and_then(|device| describe(&device, &driver)) {
+            Ok(gpu) => gpus.push(gpu),
+            Err(error) if is_drivers(&error) => return Err(error),
+            Err(error) => lost_ones.push(format!("GPU {index} can't be used: {}", lost(&error))),
+        }
+    }
+    let problem = (!lost_ones.is_empty()).then(|| Problem::LostGpu(lost_ones.join("; ")));
+    Ok(Found { gpus, problem })
 }
 
 fn describe(device: &Device<'_>, driver: &str) -> Result<Gpu, NvmlError> {
@@ -111,6 +170,7 @@ fn describe(device: &Device<'_>, driver: &str) -> Result<Gpu, NvmlError> {
             minor: u32::try_from(capability.minor).unwrap_or(0),
         },
         driver: driver.to_owned(),
+        pci: told(device.pci_info())?.map(|info| kernels(&info.bus_id)),
     })
 }
 
@@ -123,20 +183,16 @@ fn read(device: &Device<'_>, newest_sample: &mut u64) -> Result<GpuReading, Nvml
         memory_free: memory.as_ref().map(|memory| memory.free),
         memory_total: memory.as_ref().map(|memory| memory.total),
         processes: processes(device, newest_sample)?,
+        lost: None,
     })
 }
 
 /// An answer, or `None` where the GPU or this user's rights don't have it. All else is an error:
-/// the GPU is lost.
-fn told<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlError> {
+/// the GPU or the driver is lost.
+pub(super) fn told<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(
-            error @ (NvmlError::GpuLost
-            | NvmlError::Uninitialized
-            | NvmlError::DriverNotLoaded
-            | NvmlError::LibRmVersionMismatch),
-        ) => Err(error),
+        Err(error) if is_drivers(&error) || matches!(error, NvmlError::GpuLost) => Err(error),
         Err(error) => {
             debug!("not told: {error}");
             Ok(None)
@@ -144,88 +200,20 @@ fn told<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlError> {
     }
 }
 
-fn processes(
-    device: &Device<'_>,
-    newest_sample: &mut u64,
-) -> Result<Option<Vec<GpuProcess>>, NvmlError> {
-    let Some(computing) = told(device.running_compute_processes())? else { return Ok(None) };
-    let drawing = told(device.running_graphics_processes())?.unwrap_or_default();
-    let mut processes: BTreeMap<u32, GpuProcess> = BTreeMap::new();
-    let mut add = |info: &ProcessInfo, compute| {
-        let process = processes.entry(info.pid).or_insert_with(|| describe_process(info.pid));
-        process.compute |= compute;
-        if let UsedGpuMemory::Used(bytes) = info.used_gpu_memory {
-            process.memory = Some(bytes);
-        }
-    };
-    computing.iter().for_each(|info| add(info, true));
-    drawing.iter().for_each(|info| add(info, false));
-
-    let samples = device.process_utilization_stats((*newest_sample > 0).then_some(*newest_sample));
-    let samples = match samples {
-        // Nobody ran since.
-        Err(NvmlError::NotFound) => Some(Vec::new()),
-        samples => told(samples)?,
-    };
-    if let Some(samples) = samples {
-        let use_by_process = latest_use(&samples, newest_sample);
-        for pid in use_by_process.keys() {
-            processes.entry(*pid).or_insert_with(|| describe_process(*pid));
-        }
-        for process in processes.values_mut() {
-            process.utilisation = Some(use_by_process.get(&process.pid).copied().unwrap_or(0));
-        }
-    }
-    Ok(Some(processes.into_values().collect()))
+/// Version of the kernel's module, which tells even where NVML can't be asked.
+pub fn module_version(root: &Path) -> Option<String> {
+    let told = std::fs::read_to_string(root.join("proc/driver/nvidia/version")).ok()?;
+    let is_version = |word: &&str| word.contains('.') && word.split('.').all(is_number);
+    told.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
 }
 
-/// A second, in which NVML's sample times count.
-const SECOND_US: u64 = 1_000_000;
-
-/// Percent by process in the newest second of these samples. NVML may hand out what it gathered over
-/// the last minute.
-fn latest_use(samples: &[ProcessUtilizationSample], newest: &mut u64) -> HashMap<u32, u32> {
-    let last = samples.iter().map(|sample| sample.timestamp).max().unwrap_or(0);
-    *newest = last.max(*newest);
-    let mut latest: HashMap<u32, &ProcessUtilizationSample> = HashMap::new();
-    for sample in samples.iter().filter(|sample| sample.timestamp + SECOND_US > last) {
-        let known = latest.entry(sample.pid).or_insert(sample);
-        if known.timestamp < sample.timestamp {
-            *known = sample;
-        }
-    }
-    latest.into_iter().map(|(pid, sample)| (pid, sample.sm_util.min(100))).collect()
-}
-
-fn describe_process(pid: u32) -> GpuProcess {
-    let stat = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()?.stat().ok());
-    let us = i32::try_from(process::id()).ok();
-    GpuProcess {
-        pid,
-        ours: pid == process::id() || stat.as_ref().is_some_and(|stat| Some(stat.ppid) == us),
-        name: stat.map(|stat| stat.comm),
-        ..GpuProcess::default()
-    }
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sample(pid: u32, timestamp: u64, sm_util: u32) -> ProcessUtilizationSample {
-        ProcessUtilizationSample { pid, timestamp, sm_util, mem_util: 0, enc_util: 0, dec_util: 0 }
-    }
-
-    #[test]
-    fn only_the_newest_second_of_samples_counts() {
-        let mut newest = 0;
-        let samples =
-            [sample(1, 9_000_000, 90), sample(2, 9_500_000, 20), sample(2, 10_000_000, 30)];
-        assert_eq!(latest_use(&samples, &mut newest), HashMap::from([(2, 30)]));
-        assert_eq!(newest, 10_000_000);
-        assert_eq!(latest_use(&[], &mut newest), HashMap::new());
-        assert_eq!(newest, 10_000_000);
-    }
 
     #[test]
     fn what_is_not_supported_is_absent_and_a_lost_gpu_is_an_error() {
@@ -238,10 +226,34 @@ mod tests {
     }
 
     #[test]
-    fn our_own_process_is_known_as_ours() {
-        let us = describe_process(process::id());
-        assert!(us.ours && us.name.is_some(), "{us:?}");
-        let first = describe_process(1);
-        assert!(!first.ours, "{first:?}");
+    fn one_gpu_that_fails_is_lost_alone_and_a_driver_with_all() {
+        for error in [NvmlError::GpuLost, NvmlError::NotFound, NvmlError::Unknown] {
+            let reading = unless_lost(Err(error)).unwrap();
+            assert!(reading.lost.is_some(), "{reading:?}");
+        }
+        assert!(unless_lost(Err(NvmlError::GpuLost)).unwrap().lost.unwrap().contains("the bus"));
+        for error in [NvmlError::LibRmVersionMismatch, NvmlError::DriverNotLoaded] {
+            assert!(unless_lost(Err(error)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_mismatch_is_named_with_what_to_do() {
+        let told = problem(NvmlError::LibRmVersionMismatch).to_string();
+        assert!(told.contains("different versions") && told.contains("modprobe -r"), "{told}");
+        assert!(matches!(problem(NvmlError::DriverNotLoaded), Problem::Absent(_)));
+        assert!(matches!(problem(NvmlError::Unknown), Problem::Other(_)));
+    }
+
+    #[test]
+    fn the_kernel_module_says_its_version() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(module_version(root.path()), None);
+        let driver = root.path().join("proc/driver/nvidia");
+        std::fs::create_dir_all(&driver).unwrap();
+        let text = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\n\
+                    GCC version:  gcc version 12.2.0\n";
+        std::fs::write(driver.join("version"), text).unwrap();
+        assert_eq!(module_version(root.path()).as_deref(), Some("550.54.14"));
     }
 }
