@@ -36,6 +36,17 @@ fn the_service_manager_is_notified_of_every_state() {
 }
 
 #[test]
+fn a_socket_that_somebody_deletes_is_made_again() {
+    let w = Workplace::new();
+    let daemon = w.daemon();
+    let is_served = || while w.ctl(&["status"]).code != 0 {};
+    fs::remove_file(w.socket()).unwrap();
+    is_served();
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!w.socket().exists());
+}
+
+#[test]
 fn an_inherited_socket_is_served_and_not_removed() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);

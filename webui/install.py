@@ -1,6 +1,7 @@
 """Installs the TensorRT-RTX bindings, and nothing else. The web UI runs this at each start."""
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -27,11 +28,14 @@ def main() -> None:
     print("sdtrt: installing TensorRT-RTX, about 90 MB")
     # Neither torch nor anything else is touched: these two need nothing.
     pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    run = subprocess.run(
-        [*pip, "--disable-pip-version-check", "--quiet", "-r", str(REQUIREMENTS)],
-        capture_output=True,
-        text=True,
-    )
+    # Python looks for `pip` in the current folder first, which may be anybody's.
+    with tempfile.TemporaryDirectory() as folder:
+        run = subprocess.run(
+            [*pip, "--disable-pip-version-check", "--quiet", "-r", str(REQUIREMENTS)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
     if run.returncode != 0:
         # The web UI works without.
         print(f"sdtrt: TensorRT-RTX could not be installed, PyTorch computes:\n{run.stderr.strip()}")

@@ -23,7 +23,7 @@ pub use file::{Config, Error};
 pub use key::{KEYS, Key, nearest};
 pub use load::{Loaded, load};
 pub use mistake::{Mistake, Origin};
-pub use paths::{SYSTEM_FILE, config_file, data_dir, socket};
+pub use paths::{SYSTEM_FILE, config_file, data_dir, is_private, socket, sockets};
 pub use presets::{Family, Preset, Range, Rule};
 pub use template::{TEMPLATE, filled};
 pub use webui::WebUi;

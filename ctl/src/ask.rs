@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 /// What is typed, or `default` for an empty line.
 pub(crate) fn text(question: &str, default: &str) -> Result<String> {
-    eprint!("{question} [{default}]: ");
+    eprint!("{question} [{}]: ", terminal::clean(default));
     io::stderr().flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("cannot read the answer")?;

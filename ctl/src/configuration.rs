@@ -19,7 +19,7 @@ pub(crate) fn file(global: &Global) -> PathBuf {
     }
     let (users, systems) = (config::config_file(), Path::new(SYSTEM_FILE));
     // A daemon of the user's own that was told all by flags comes before the system's.
-    let has_own = users.exists() || config::socket().exists();
+    let has_own = users.exists() || config::sockets().iter().any(|socket| socket.exists());
     if has_own || !systems.exists() { users } else { systems.to_owned() }
 }
 

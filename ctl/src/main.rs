@@ -9,6 +9,8 @@ mod daemon;
 mod doctor;
 mod exit;
 mod output;
+mod redact;
+mod reference;
 mod render;
 mod runtime;
 mod sdtrtd;

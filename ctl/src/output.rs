@@ -27,9 +27,8 @@ pub(crate) fn say_on(text: &str) -> Result<ControlFlow<()>> {
 
 /// One value as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String> {
-    let mut line = serde_json::to_string(value).context("cannot convert the answer to JSON")?;
-    line.push('\n');
-    Ok(line)
+    let line = serde_json::to_string(value).context("cannot convert the answer to JSON")?;
+    Ok(terminal::clean_json(&line).into_owned() + "\n")
 }
 
 /// Prints `value` as JSON, as `human` renders it, or not at all.

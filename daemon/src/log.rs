@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::Result;
+use terminal::CleanWriter;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::{
@@ -43,7 +44,9 @@ fn standard_error<S>() -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal())
+    tracing_subscriber::fmt::layer()
+        .with_writer(|| CleanWriter(io::stderr()))
+        .with_ansi(io::stderr().is_terminal())
 }
 
 impl Level {

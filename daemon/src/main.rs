@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use checkpoint::Kind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use config::{BuildWhen, ByteSize, ComputeCapability, Config, EngineKind};
+use rustix::fs::Mode;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
 ///
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sdtrtd: {error:#}");
+            eprintln!("sdtrtd: {}", terminal::clean_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -111,6 +112,9 @@ fn manual() -> Result<()> {
 
 fn run(options: Options) -> Result<()> {
     let level = sdtrtd::log::start();
+    // Nobody else writes what this writes, whatever the umask of whoever starts it.
+    let umask = rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    rustix::process::umask(umask | Mode::WGRP | Mode::WOTH);
     // Two threads: one for the loop, one for clients. What is slow has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,12 +1,17 @@
 //! The daemon put together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Result;
 use engine::Library;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 use tracing::info;
 
@@ -30,12 +35,17 @@ use crate::{
 /// When it can't start: a broken configuration, another daemon on the same data or socket, a data
 /// folder that can't be written.
 pub async fn run(settings: Settings) -> Result<()> {
-    let config = settings()?;
+    let mut config = settings()?;
     let claim = Claim::take(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
-    let store = Arc::new(Disk::open(&config.data_dir.join("learned")));
+    let learned = config.data_dir.join("learned");
+    let store = Arc::new(Disk::open(&learned));
+    // Whoever may open its files may hold their locks, too.
+    let _ = fs::set_permissions(&learned, Permissions::from_mode(0o700));
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
-    let (listener, socket) = api::Socket::open(&config.socket)?;
+    let (listener, socket) = api::Socket::open(places(&config.socket))?;
+    // Front ends are told of it.
+    config.socket = socket.path().map_or(config.socket, Path::to_owned);
     let access = api::Access::new(&config.admins);
     let path = config.socket.clone();
 
@@ -52,19 +62,31 @@ pub async fn run(settings: Settings) -> Result<()> {
     owners.metrics = metrics;
     owners.claim = Some(claim);
     watch_index(mailbox.clone(), owners.config.data_dir.clone());
-    let server = tokio::spawn(api::serve(listener, access, mailbox.clone()));
+    let serve = {
+        let mailbox = mailbox.clone();
+        move |listener| tokio::spawn(api::serve(listener, access.clone(), mailbox.clone()))
+    };
+    let (stop, stopped) = oneshot::channel();
+    let keeper = tokio::spawn(api::keep(socket, listener, serve, stopped));
     heed_signals(mailbox)?;
     info!(socket = %path.display(), "sdtrtd {} started", env!("CARGO_PKG_VERSION"));
     owners.run(receiver).await;
 
-    server.abort();
-    socket.close();
+    drop(stop);
+    let _ = keeper.await;
     info!("stopped");
     Ok(())
 }
 
 fn watch_index(mailbox: Mailbox, data_dir: PathBuf) {
     publish::watch(data_dir, move || mailbox.send(Event::IndexTouched));
+}
+
+/// Where the socket may be: where the configuration has it, or at any of the usual places.
+fn places(configured: &Path) -> Vec<PathBuf> {
+    let usual = config::sockets();
+    let is_usual = usual.first().is_some_and(|first| first == configured);
+    if is_usual { usual } else { vec![configured.to_owned()] }
 }
 
 fn heed_signals(mailbox: Mailbox) -> Result<()> {

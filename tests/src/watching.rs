@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{Building, Checkpoint, Client, EntryKey, Event, Overview};
+use protocol::{Building, Checkpoint, Client, EntryKey, Event, Overview, Status};
 
 use crate::workplace::PATIENCE_S;
 
@@ -52,6 +52,11 @@ impl Watching {
     /// The entries of `list` by key.
     pub fn checkpoints(&self) -> &BTreeMap<EntryKey, Checkpoint> {
         &self.overview.checkpoints
+    }
+
+    /// What `status` shows.
+    pub fn status(&self) -> &Status {
+        self.overview.status.as_ref().unwrap()
     }
 
     /// The first running job.

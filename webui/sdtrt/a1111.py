@@ -6,6 +6,8 @@ import sys
 
 from modules import devices, sd_hijack, sd_models, shared
 
+from .plain import visible
+
 # Settings of A1111's own extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
 
@@ -20,7 +22,7 @@ if not LOG.handlers:
 
 
 def say(line):
-    LOG.info("%s", line)
+    LOG.info("%s", visible(line))
 
 
 def loaded_path():

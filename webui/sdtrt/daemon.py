@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 PROTOCOL = 2
 TIMEOUT_S = 5.0
+# Of a path, in bytes.
+LONGEST = 107
 
 
 class NoAnswer(Exception):
@@ -41,7 +44,7 @@ class Connection:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.socket.settimeout(TIMEOUT_S)
-            self.socket.connect(str(path))
+            connect(self.socket, str(path))
             self.lines = self.socket.makefile("r", encoding="utf-8")
             self.send({"protocol": PROTOCOL, "version": "webui"})
             hello = self.receive()
@@ -66,6 +69,19 @@ class Connection:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def connect(to: socket.socket, path: str) -> None:
+    """Connects to the socket at a path, which may be longer than the kernel takes."""
+    if len(os.fsencode(path)) <= LONGEST:
+        to.connect(path)
+        return
+    folder, name = os.path.split(path)
+    opened = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        to.connect(f"/proc/self/fd/{opened}/{name}")
+    finally:
+        os.close(opened)
 
 
 def _complaint(failure: dict[str, str]) -> str:

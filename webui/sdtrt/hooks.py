@@ -17,6 +17,7 @@ unet: Unet
 teller: Teller
 # What the web UI's list of UNets was made of: its checkpoints, the index, and the model that is loaded.
 _listed: tuple | None = None
+_said = False
 
 
 def start(folder):
@@ -74,7 +75,23 @@ def list_unets(unets):
     if a1111.is_lowvram():
         a1111.say("with --lowvram the weights are never all on the GPU, where engines read them; PyTorch computes")
         return
+    say_strangers(index, [path for path, _ in known])
     unets.extend(map(EngineOption, options.choices(index, catalogue.files, known, loaded)))
+
+
+def say_strangers(index, paths):
+    """Says once why engines with weights of their own are not used for files that the daemon sees elsewhere."""
+    global _said
+    unknown = catalogue.files.checkpoints(index, paths)
+    strangers = options.elsewhere(index, catalogue.files, [path for path in paths if path not in unknown])
+    if not strangers or _said:
+        return
+    _said = True
+    path, known = next(iter(strangers.items()))
+    a1111.say(
+        f"sdtrtd knows {path} as {known}, which leads nowhere here: shared engines serve it, and those with weights "
+        "inside do not, as nobody can tell that it is the same file. Have both see the models at one path"
+    )
 
 
 def is_current():

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,26 @@ def parse(text: str) -> Index:
         raise Unreadable(f"the daemon's index is damaged: {error!r}") from error
 
 
+def beside(index: Index, folder: Path) -> Index:
+    """The index with plans and manifests below this folder, where it lies, if the daemon's paths lead nowhere here:
+    in a container its data folder may be another."""
+    shared = [engine for signature in index.signatures.values() for engine in signature.engines]
+    engines = shared + [engine for checkpoint in index.checkpoints for engine in checkpoint.engines]
+    folders = {engine.plan.parent for engine in engines}
+    here = folder / "engines"
+    if not folders or here in folders or any(each.is_dir() for each in folders) or not here.is_dir():
+        return index
+
+    def moved(engine: Engine) -> Engine:
+        return replace(engine, plan=here / engine.plan.name, manifest=here / engine.manifest.name)
+
+    signatures = {
+        key: replace(each, engines=tuple(map(moved, each.engines))) for key, each in index.signatures.items()
+    }
+    checkpoints = tuple(replace(each, engines=tuple(map(moved, each.engines))) for each in index.checkpoints)
+    return replace(index, signatures=signatures, checkpoints=checkpoints)
+
+
 def _signature(tree: dict[str, Any]) -> Signature:
     return Signature(tree["id"], tree["architecture"], tuple(map(_engine, tree["engines"])))
 
@@ -228,7 +248,8 @@ class IndexFile:
             return
         self._stamp = stamp
         try:
-            self.index, self.problem = parse(self.path.read_text("utf-8")), None
+            read = parse(self.path.read_text("utf-8"))
+            self.index, self.problem = beside(read, self.path.parent), None
         except FileNotFoundError:
             self.problem = f"{self.path} is not there: is sdtrtd running?"
         except (OSError, UnicodeDecodeError, Unreadable) as error:

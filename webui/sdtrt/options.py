@@ -87,6 +87,23 @@ class Catalogue:
         return next((found for found in self.index.checkpoints if found.is_called(key)), None)
 
 
+def elsewhere(index: Index, files: Files, known: Iterable[str]) -> dict[str, str]:
+    """Of these files those that the daemon knows by name alone, at a path that leads nowhere here, and that path: in a
+    container the models may lie elsewhere. Which content they have nobody can tell, so only shared engines serve."""
+    by_name: dict[str, list[Checkpoint]] = {}
+    for checkpoint in index.checkpoints:
+        for name in {os.path.basename(location) for location in checkpoint.locations}:
+            by_name.setdefault(name, []).append(checkpoint)
+    found = {}
+    for path in known:
+        alike = by_name.get(os.path.basename(path), [])
+        if len(alike) == 1 and index.shared(alike[0].signature):
+            places = [place for place in alike[0].locations if os.path.basename(place) == os.path.basename(path)]
+            if all(files.identity(place) is None for place in places):
+                found[path] = places[0]
+    return found
+
+
 def choices(
     index: Index, files: Files, known: Iterable[tuple[str, str]], loaded: str | None = None
 ) -> list[Choice]:
@@ -94,6 +111,11 @@ def choices(
     model_name of a model that is loaded and has engines, whatever its file holds now."""
     known = list(known)
     checkpoints = files.checkpoints(index, [path for path, _ in known])
-    names = [name for path, name in known if path in checkpoints and index.engines(checkpoints[path])]
+    strangers = elsewhere(index, files, [path for path, _ in known if path not in checkpoints])
+    names = [
+        name
+        for path, name in known
+        if path in strangers or (path in checkpoints and index.engines(checkpoints[path]))
+    ]
     names += [loaded] if loaded else []
     return [Choice(name, f"[sdtrt] {name}") for name in dict.fromkeys(names)]

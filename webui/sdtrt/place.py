@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from . import kernels
@@ -16,12 +17,16 @@ POINTER = Path(__file__).parent.parent / "sdtrt.json"
 
 
 def data_folder(pointer: Path = POINTER, environment: Mapping[str, str] = os.environ) -> Path:
-    """The daemon's data folder: what `install` wrote down, or else the one by default."""
-    try:
-        return Path(json.loads(pointer.read_text("utf-8"))["data_dir"])
-    except (OSError, ValueError, KeyError, TypeError):
-        home = environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", "/"), ".local/share")
-        return Path(home, "sdtrt")
+    """The daemon's data folder: what the environment says, what `install` wrote down, or else the one by default.
+    In a container the daemon's path may lead nowhere, and then the next of them counts that leads somewhere."""
+    folders = []
+    if environment.get("SDTRT_DATA_DIR"):
+        folders.append(Path(environment["SDTRT_DATA_DIR"]))
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        folders.append(Path(json.loads(pointer.read_text("utf-8"))["data_dir"]))
+    home = environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", "/"), ".local/share")
+    folders.append(Path(home, "sdtrt"))
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 class Place:

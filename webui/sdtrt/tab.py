@@ -64,7 +64,7 @@ def status():
     try:
         return view.status(watch.status(socket()))
     except NoAnswer as why:
-        return str(why)
+        return view.message(why)
 
 
 def entries():
@@ -117,4 +117,4 @@ def do(request, done, **arguments):
         ask(socket(), request, **arguments)
         return done
     except NoAnswer as why:
-        return str(why)
+        return view.message(why)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .index import Engine, Profile
 from .overview import key, short
+from .plain import markdown, visible
 from .unusable import Size
 
 GB = 1e9
@@ -14,9 +15,11 @@ GB = 1e9
 
 def status(daemon: dict[str, Any]) -> str:
     """The daemon's `status`."""
-    rows = [("TensorRT", daemon["runtime_problem"] or _runtime(daemon["runtime"]))]
+    rows: list[tuple[str, str]] = [("TensorRT", daemon["runtime_problem"] or _runtime(daemon["runtime"]))]
     gpus = ", ".join(f"{gpu['name']} ({gpu['compute_capability']})" for gpu in daemon["gpus"])
     rows.append(("GPUs", gpus or "none"))
+    if daemon.get("gpu_problem"):
+        rows.append(("GPUs", daemon["gpu_problem"]))
     counts = ", ".join(f"{count} {state}" for state, count in daemon["counts"].items())
     rows.append(("Checkpoints", counts or "none"))
     hashing = daemon.get("hashing")
@@ -35,18 +38,24 @@ def status(daemon: dict[str, Any]) -> str:
     return _table(("", f"sdtrtd {daemon['daemon']['version']}"), rows)
 
 
+def message(text: object) -> str:
+    """What a person is told."""
+    return markdown(text)
+
+
 def _runtime(runtime: dict[str, str] | None) -> str:
     return f"{runtime['flavour']} {runtime['version']}" if runtime else "none yet"
 
 
 def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping[str, Size]) -> str:
     """One entry of the daemon's `list`, its engines in the index, and the sizes from which on they fail here."""
-    lines = [f"**{name(shown)}** is {shown['state']}" + (f": {shown['reason']}" if shown["reason"] else "")]
+    reason = f": {markdown(shown['reason'])}" if shown["reason"] else ""
+    lines = [f"**{markdown(name(shown))}** is {markdown(shown['state'])}{reason}"]
     by_id = {engine.id: engine for engine in indexed}
-    rows = []
+    rows: list[tuple[str | list[str], ...]] = []
     for engine in shown["engines"]:
         profiles = by_id[engine["key"]].profiles if engine["key"] in by_id else ()
-        sizes = "<br>".join(map(profile, profiles)) or ", ".join(engine["presets"])
+        sizes = [profile(each) for each in profiles] or [", ".join(engine["presets"])]
         notes = [engine["state"]]
         notes += [f"outdated: {engine['outdated']}"] if engine["outdated"] else []
         notes += ["pinned"] if engine["pinned"] else []
@@ -72,17 +81,18 @@ def profile(profile: Profile) -> str:
 
 def name(shown: dict[str, Any]) -> str:
     """How the list calls an entry."""
-    where = os.path.basename(shown["locations"][0]) if shown["locations"] else "no file"
+    where = visible(os.path.basename(shown["locations"][0])) if shown["locations"] else "no file"
     return f"{where} ({key(shown)[:12]})" if shown["weights_id"] else where
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str | list[str]]]) -> str:
+    """Of texts, which are shown as they are; a list's texts are below each other."""
+    def line(cells: Sequence[str | list[str]]) -> str:
         return "| " + " | ".join(map(_cell, cells)) + " |"
 
     return "\n".join([line(head), "|" + " --- |" * len(head), *map(line, rows)])
 
 
-def _cell(text: str) -> str:
-    # A cell is one line, and a bar ends it.
-    return str(text).replace("|", "\\|").replace("\n", " ")
+def _cell(text: str | list[str]) -> str:
+    texts = text if isinstance(text, list) else [text]
+    return "<br>".join(map(markdown, texts))

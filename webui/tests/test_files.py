@@ -2,16 +2,20 @@
 import io
 import itertools
 import json
+import os
+import re
 import socket
 import tempfile
 import threading
 import unittest
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import install
-from sdtrt import a1111, index, place, shapes, view
+from sdtrt import a1111, index, place, plain, shapes, view
 from sdtrt.calls import Call
-from sdtrt.daemon import NoAnswer, Refused, ask
+from sdtrt.daemon import NoAnswer, Refused, ask, connect
 from sdtrt.overview import Overview, Watch
 from sdtrt.unusable import Size
 
@@ -195,6 +199,71 @@ class Files(unittest.TestCase):
         for task in ("build", "validate", "materialize"):
             job = status["building"][0] | {"task": task}
             self.assertIn(task[:5].capitalize(), view.status(status | {"building": [job]}))
+
+    def test_names_from_elsewhere_are_shown_as_they_are(self):
+        for text, shown in (
+            ("plain ü 模型.ckpt", "plain ü 模型.ckpt"),
+            ("<img src=x onerror=alert(1)>", "&lt;img src\\=x onerror\\=alert\\(1\\)&gt;"),
+            ("[a](http://x) ![b](c)", "\\[a\\]\\(http:&#47;/x\\) \\!\\[b\\]\\(c\\)"),
+            ("**a** __b__ `c` ~~d~~ $e$ a|b", "\\*\\*a\\*\\* \\_\\_b\\_\\_ \\`c\\` \\~\\~d\\~\\~ \\$e\\$ a\\|b"),
+            ("&amp;", "&amp;amp;"),
+        ):
+            self.assertEqual(plain.markdown(text), shown)
+        for hidden in "\u061c\u200b\ufeff\u202e\u2066\x1b\x9b\u00ad\u2060\U000e0000\U000e0041\u3164\ue000":
+            self.assertEqual(plain.visible(f"a{hidden}b"), f"a\\u{{{ord(hidden):x}}}b")
+            self.assertNotIn(hidden, plain.markdown(f"a{hidden}b"))
+        self.assertNotIn("\n", plain.markdown("a\n# b"))
+        shown = {
+            "weights_id": None, "state": "rejected", "reason": "<b>no</b>", "engines": [],
+            "locations": ["/m/<script>\u202e|x.ckpt"],
+        }
+        told = view.checkpoint(shown, (), {})
+        self.assertIn("**&lt;script&gt;\\\\u\\{202e\\}\\|x.ckpt** is rejected: &lt;b&gt;no&lt;/b&gt;", told)
+        self.assertEqual(view.message("no <x>"), "no &lt;x&gt;")
+
+    def test_in_a_container_the_data_folder_may_be_elsewhere(self):
+        engines = [samples.baked(), samples.engine("shared")]
+        text = samples.text(samples.checkpoint("a", ["/m/a.ckpt"], engines[:1]), shared=engines[1:])
+        text = re.sub(r"(\"(?:plan|manifest)\": \")", r"\1/nonexistent/", text)
+        (self.folder / "index.json").write_text(text)
+        file = index.IndexFile(self.folder / "index.json")
+        file.refresh()
+        before = {engine.plan.parent for engine in file.index.engines(file.index.checkpoints[0])}
+        (self.folder / "engines").mkdir()
+        moved = index.beside(file.index, self.folder)
+        for engine in moved.engines(moved.checkpoints[0]):
+            self.assertEqual({engine.plan.parent, engine.manifest.parent}, {self.folder / "engines"})
+        self.assertNotEqual(before, {self.folder / "engines"})
+        pointer = self.folder / "sdtrt.json"
+        pointer.write_text(json.dumps({"data_dir": "/nonexistent/sdtrt"}))
+        home = {"HOME": str(self.folder)}
+        self.assertEqual(place.data_folder(pointer, home), Path("/nonexistent/sdtrt"), "nothing else is there")
+        (self.folder / ".local/share/sdtrt").mkdir(parents=True)
+        self.assertEqual(place.data_folder(pointer, home), self.folder / ".local/share/sdtrt")
+        self.assertEqual(place.data_folder(pointer, home | {"SDTRT_DATA_DIR": str(self.folder)}), self.folder)
+
+    def test_a_socket_with_a_long_path_is_met(self):
+        long = self.folder / ("long/" * 40)
+        long.mkdir(parents=True)
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(server.close)
+        server.bind(str(self.folder / "s"))
+        (self.folder / "s").rename(long / "s")
+        server.listen()
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(client.close)
+        connect(client, str(long / "s"))
+
+    def test_the_installation_runs_no_module_of_the_current_folder(self):
+        (self.folder / "pip.py").write_text(f"open({str(self.folder / 'ran')!r}, 'w')")
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.folder)
+        requirements = self.folder / "requirements.txt"
+        requirements.write_text("no-such-package==0\n")
+        with mock.patch.object(install, "REQUIREMENTS", requirements), redirect_stdout(io.StringIO()):
+            install.main()
+        self.assertFalse((self.folder / "ran").exists())
 
     def test_the_console_shows_what_is_said(self):
         (console,) = a1111.LOG.handlers

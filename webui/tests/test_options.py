@@ -110,6 +110,23 @@ class Options(unittest.TestCase):
         webui.load(merged, width=8)
         self.assertIsNone(webui.unet.current_unet, "of another signature")
 
+    def test_in_a_container_names_are_known_where_paths_are_not(self):
+        here = self.models / "a.safetensors"
+        self.write(here, self.models / "b.safetensors")
+        elsewhere = Path("/nonexistent/host/a.safetensors")
+        self.publish({"a": [elsewhere]}, shared=[samples.engine("shared")])
+        webui = WebUi(self.models)
+        webui.list_unets()
+        self.assertEqual([option.model_name for option in webui.unet.unet_options], ["a"])
+        files = options.Files()
+        paths = [str(here), str(self.models / "b.safetensors")]
+        found = options.elsewhere(hooks.index_file.index, files, paths)
+        self.assertEqual(found, {str(here): str(elsewhere)})
+        self.assertIsNone(hooks.catalogue.checkpoint(str(here)), "its content may be another")
+        self.publish({"a": [elsewhere]})
+        hooks.index_file.refresh()
+        self.assertEqual(options.elsewhere(hooks.index_file.index, files, paths), {}, "nothing shared serves it")
+
     def test_no_path_decides_which_weights_are_painted_with(self):
         one, two = self.models / "one.safetensors", self.models / "two.safetensors"
         aside = self.folder / "aside.safetensors"

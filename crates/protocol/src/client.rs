@@ -8,7 +8,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Event, Failure, Hello, Question, Reply, Request, VERSION};
+use crate::{Address, Event, Failure, Hello, Question, Reply, Request, VERSION};
 
 /// Time for the daemon's hello.
 const GREETING: Duration = Duration::from_secs(10);
@@ -94,7 +94,9 @@ impl Client {
     /// # Errors
     /// If nothing listens, or what listens does not use this protocol.
     pub fn connect(socket: &Path) -> Result<Self, ConnectError> {
-        let stream = UnixStream::connect(socket).map_err(|source| {
+        let address = Address::of(socket);
+        let stream = address.and_then(|address| UnixStream::connect(address.path()));
+        let stream = stream.map_err(|source| {
             let socket = socket.to_owned();
             match source.kind() {
                 io::ErrorKind::PermissionDenied => ConnectError::Forbidden { socket },

@@ -32,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod checkpoint;
 mod client;
 mod coverage;
@@ -53,6 +54,7 @@ mod status;
 mod webui;
 
 pub use ::checkpoint::Id;
+pub use address::Address;
 pub use checkpoint::{Checkpoint, Coming, State};
 pub use client::{AskError, Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -94,7 +94,11 @@ impl DownloadError {
 /// # Errors
 /// If Python or pip is missing, or pip fails.
 pub fn download(package: &Package<'_>, into: &Path) -> Result<PathBuf, DownloadError> {
+    let into = path::absolute(into)?;
+    let into = into.as_path();
     let run = Command::new("python3")
+        // Python looks for `pip` in the current folder first, which may be anybody's; this one is new.
+        .current_dir(into)
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"])
         .args(["--disable-pip-version-check", "--no-input", "--quiet"])
         // The same file whatever Python and system this machine has: none of it is run.
@@ -127,6 +131,20 @@ pub fn download(package: &Package<'_>, into: &Path) -> Result<PathBuf, DownloadE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_of_the_current_folder_is_not_run() {
+        let here = PathBuf::from("pip.py");
+        let (into, ran) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let marker = ran.path().join("ran");
+        // Tests start in their crate's folder.
+        fs::write(&here, format!("open({marker:?}, 'w')")).unwrap();
+        let package = Package { name: "no-such-package", version: "0", platform: "any" };
+        let downloaded = download(&package, into.path());
+        fs::remove_file(&here).unwrap();
+        assert!(downloaded.is_err());
+        assert!(!marker.exists());
+    }
 
     #[test]
     fn every_failure_is_classified() {

@@ -8,12 +8,7 @@ use std::{
 use anyhow::Result;
 use protocol::{Engine, Question, question};
 
-use crate::{
-    args::Global,
-    daemon::{Daemon, reference},
-    output,
-    render::disk,
-};
+use crate::{args::Global, daemon::Daemon, output, reference::reference, render::disk};
 
 pub(super) fn disk(global: &Global) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -22,15 +17,21 @@ pub(super) fn disk(global: &Global) -> Result<()> {
 }
 
 pub(super) fn pin(global: &Global, typed: &OsStr) -> Result<()> {
-    engines(global, question::pin(reference(typed)?))
+    engines(global, typed, question::pin)
 }
 
 pub(super) fn unpin(global: &Global, typed: &OsStr) -> Result<()> {
-    engines(global, question::unpin(reference(typed)?))
+    engines(global, typed, question::unpin)
 }
 
-fn engines(global: &Global, question: Question<Vec<Engine>>) -> Result<()> {
-    let engines = Daemon::connect(global)?.ask(question)?;
+fn engines(
+    global: &Global,
+    typed: &OsStr,
+    question: impl FnOnce(String) -> Question<Vec<Engine>>,
+) -> Result<()> {
+    let mut daemon = Daemon::connect(global)?;
+    let reference = reference(&mut daemon, typed)?;
+    let engines = daemon.ask(question(reference))?;
     output::answer(global, &engines, |engines| disk::pins(engines))
 }
 

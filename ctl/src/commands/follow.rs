@@ -6,14 +6,17 @@ use protocol::{Checkpoint, EntryKey, Event, State, question};
 use super::watch::Screen;
 use crate::{
     args::{Build, Global},
-    daemon::{Daemon, reference},
+    daemon::Daemon,
     output,
+    reference::reference,
     render::change,
 };
 
 pub(super) fn run(global: &Global, build: &Build) -> Result<()> {
-    let reference = reference(&build.which.reference)?;
-    let asked = Daemon::connect(global)?.ask(question::build(reference, build.now))?;
+    let mut daemon = Daemon::connect(global)?;
+    let reference = reference(&mut daemon, &build.which.reference)?;
+    let asked = daemon.ask(question::build(reference, build.now))?;
+    drop(daemon);
     let is_told = !is_ended(&asked);
     let ended = if is_told { follow(global, &asked.key())? } else { asked };
     output::answer(global, &ended, |ended| match is_told {

@@ -10,14 +10,16 @@ use protocol::question;
 
 use crate::{
     args::Global,
-    daemon::{Daemon, reference},
+    daemon::Daemon,
     output,
+    reference::reference,
     render::{history, text},
 };
 
 pub(super) fn log(global: &Global, typed: Option<&OsStr>) -> Result<()> {
-    let reference = typed.map(reference).transpose()?;
-    let log = Daemon::connect(global)?.ask(question::log(reference))?;
+    let mut daemon = Daemon::connect(global)?;
+    let reference = typed.map(|typed| reference(&mut daemon, typed)).transpose()?;
+    let log = daemon.ask(question::log(reference))?;
     output::answer(global, &log, |log| {
         let beginning = if log.is_cut { format!("… {}\n", log.path) } else { String::new() };
         text::clean_lines(&(beginning + &log.text)).into_owned()

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::{
     args::{Check, Global, Size},
-    daemon::{Daemon, reference},
+    daemon::Daemon,
     output,
+    reference::reference,
     render::{bench, change, coverage, list, show, status, text, verify, webui},
 };
 
@@ -26,14 +27,16 @@ pub(super) fn list(global: &Global) -> Result<()> {
 }
 
 pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
-    checkpoint(global, question::show(reference(typed)?), show::render)
+    checkpoint(global, typed, question::show, show::render)
 }
 
 pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
-    let reference = check.reference.as_deref().map(reference).transpose()?;
+    let mut daemon = Daemon::connect(global)?;
+    let typed = check.reference.as_deref();
+    let reference = typed.map(|typed| reference(&mut daemon, typed)).transpose()?;
     let Check { size: Size { width, height }, batch, tokens, hires, .. } = *check;
     let image = Image { width, height, batch, tokens, hires };
-    let coverage = Daemon::connect(global)?.ask(question::check(reference, image))?;
+    let coverage = daemon.ask(question::check(reference, image))?;
     output::answer(global, &coverage, |all| coverage::render(all, output::look()))?;
     match coverage::complaint(&coverage) {
         Some(complaint) => bail!(complaint),
@@ -42,19 +45,21 @@ pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
 }
 
 pub(super) fn build(global: &Global, typed: &OsStr, now: bool) -> Result<()> {
-    let question = question::build(reference(typed)?, now);
-    checkpoint(global, question, |checkpoint| change::one(checkpoint) + "\n")
+    let question = |reference| question::build(reference, now);
+    checkpoint(global, typed, question, |checkpoint| change::one(checkpoint) + "\n")
 }
 
 pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
-    let question = question::retry(reference(typed)?);
-    checkpoint(global, question, |checkpoint| change::one(checkpoint) + "\n")
+    checkpoint(global, typed, question::retry, |checkpoint| change::one(checkpoint) + "\n")
 }
 
 pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
     let mut daemon = Daemon::connect(global)?;
     let checkpoints = match typed {
-        Some(typed) => vec![daemon.ask(question::show(reference(typed)?))?],
+        Some(typed) => {
+            let reference = reference(&mut daemon, typed)?;
+            vec![daemon.ask(question::show(reference))?]
+        }
         None => daemon.ask(question::list())?,
     };
     let validated = bench::engines(&checkpoints);
@@ -67,8 +72,8 @@ pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Resu
     let Some(path) = absolute.to_str() else {
         bail!("the path {} is not UTF-8; choose another one", absolute.display());
     };
-    let question = question::materialize(reference(typed)?, path.to_owned());
     let mut daemon = Daemon::connect(global)?;
+    let question = question::materialize(reference(&mut daemon, typed)?, path.to_owned());
     let spinner = ProgressBar::new_spinner();
     spinner.set_message("building; `sdtrtctl status` shows the progress");
     spinner.enable_steady_tick(Duration::from_millis(100));
@@ -92,10 +97,13 @@ pub(super) fn resume(global: &Global) -> Result<()> {
 
 fn checkpoint(
     global: &Global,
-    question: Question<Checkpoint>,
+    typed: &OsStr,
+    question: impl FnOnce(String) -> Question<Checkpoint>,
     human: impl FnOnce(&Checkpoint) -> String,
 ) -> Result<()> {
-    let checkpoint = Daemon::connect(global)?.ask(question)?;
+    let mut daemon = Daemon::connect(global)?;
+    let reference = reference(&mut daemon, typed)?;
+    let checkpoint = daemon.ask(question(reference))?;
     output::answer(global, &checkpoint, human)
 }
 

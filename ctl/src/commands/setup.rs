@@ -81,9 +81,12 @@ pub(super) fn run(global: &Global, setup: &Setup) -> Result<()> {
 
 /// Asks for the models folders, and writes the documented file with what it found.
 fn write(file: &Path, setup: &Setup) -> Result<()> {
-    let found = installed(&env::home_dir().unwrap_or_default());
+    let installed = installed(&env::home_dir().unwrap_or_default());
+    for error in &installed.unclear {
+        eprintln!("sdtrtctl: {}", text::clean_lines(&exit::describe(error)));
+    }
     let dirs = match setup.models_dirs.as_slice() {
-        [] => models_dirs(&found, setup.yes)?,
+        [] => models_dirs(&installed.found, setup.yes)?,
         named => named.iter().map(std::path::absolute).collect::<Result<_, _>>()?,
     };
     for dir in &dirs {
@@ -91,7 +94,7 @@ fn write(file: &Path, setup: &Setup) -> Result<()> {
             bail!("{} is not a folder; choose one with --models-dir DIR", dir.display());
         }
     }
-    let text = filled(&dirs, around(&dirs).iter().any(|webui| webui.has_flag("--api")))?;
+    let text = filled(&dirs, around(&dirs).found.iter().any(|webui| webui.has_flag("--api")))?;
     replace(file, &text).with_context(|| format!("cannot write {}", file.display()))
 }
 

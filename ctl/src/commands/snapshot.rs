@@ -2,6 +2,7 @@
 //! manifests. No weights, no engines, no passwords.
 
 use std::{
+    env,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -15,7 +16,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{args::Global, configuration, daemon::Daemon, doctor, exit, output, render::text};
+use crate::{
+    args::Global,
+    configuration,
+    daemon::Daemon,
+    doctor, exit, output,
+    redact::{in_text, redact},
+    render::text,
+};
 
 /// Maximum taken from one file, from its end.
 const MOST_BYTES: usize = 1 << 20;
@@ -79,7 +87,7 @@ fn contents(global: &Global) -> Vec<Content> {
     ];
     let file = configuration::file(global);
     if let Ok(text) = fs::read_to_string(&file) {
-        contents.push(("sdtrtd.toml".to_owned(), without_passwords(&text)));
+        contents.push(("sdtrtd.toml".to_owned(), text));
     }
     contents.extend(told(global));
     let data_dir = data_dir(global);
@@ -91,7 +99,10 @@ fn contents(global: &Global) -> Vec<Content> {
         said("journalctl", &["--user", "--unit=sdtrtd", "--lines=2000", "--no-pager"]),
     ));
     contents.push(("nvidia-smi.txt".to_owned(), said("nvidia-smi", &[])));
-    contents
+    // What is a password in one file is one in all.
+    let configured = fs::read_to_string(&file).unwrap_or_default();
+    let known = in_text(&(configured + "\n" + &env::var("SDTRT_WEBUI_URL").unwrap_or_default()));
+    contents.into_iter().map(|(name, text)| (name, redact(&text, &known))).collect()
 }
 
 /// The running daemon's, or else the configured one.
@@ -164,18 +175,6 @@ fn said(program: &str, arguments: &[&str]) -> String {
     }
 }
 
-/// Without the part between `//` and `@` of URLs.
-fn without_passwords(text: &str) -> String {
-    let line = |line: &str| match line.split_once("://") {
-        Some((before, rest)) => match rest.split_once('@') {
-            Some((_, host)) => format!("{before}://…@{host}\n"),
-            None => format!("{line}\n"),
-        },
-        None => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +191,17 @@ mod tests {
             files(&engines, &["json", "usage"]).into_iter().map(|(name, _)| name).collect();
         names.sort();
         assert_eq!(names, ["engines/a.json", "engines/a.usage"]);
-        let told = without_passwords("webui_url = \"http://me:secret@host:7860\"\nquota = 1");
-        assert_eq!(told, "webui_url = \"http://…@host:7860\"\nquota = 1\n");
+        let file = dir.path().join("sdtrtd.toml");
+        fs::write(&file, "webui_url = \"http://me:sec@ret@host:7860\"\nquota = 1 # sec@ret")
+            .unwrap();
+        let global = Global {
+            socket: Some(dir.path().join("s")),
+            config: Some(file),
+            json: false,
+            quiet: false,
+        };
+        for (name, text) in contents(&global) {
+            assert!(!text.contains("sec@ret") && !text.contains("ret@host"), "{name}: {text}");
+        }
     }
 }

@@ -7,14 +7,16 @@ use protocol::{Checkpoint, State, question};
 
 use crate::{
     args::Global,
-    daemon::{Daemon, reference},
+    daemon::Daemon,
     output,
+    reference::reference,
     render::{list, text},
 };
 
 pub(super) fn run(global: &Global, typed: Option<&OsStr>, timeout_s: f64) -> Result<()> {
-    let reference = typed.map(reference).transpose()?;
-    let waited_for = Daemon::connect(global)?.ask(question::wait(reference, timeout_s))?;
+    let mut daemon = Daemon::connect(global)?;
+    let reference = typed.map(|typed| reference(&mut daemon, typed)).transpose()?;
+    let waited_for = daemon.ask(question::wait(reference, timeout_s))?;
     output::answer(global, &waited_for, |all| list::render(all, output::look()))?;
     match complaint(&waited_for, typed.is_some()) {
         Some(complaint) => bail!(complaint),

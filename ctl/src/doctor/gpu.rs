@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use config::{
-    ComputeCapability,
+    ComputeCapability, Config,
     runtime::{BUILDABLE, ONNX_PARSER, onnx_runtime},
 };
 use protocol::{Gpu, Machine, Runtime};
@@ -13,14 +13,15 @@ use super::{Finding, Verdict};
 /// Up to this much use a GPU counts as idle.
 const IDLE_PERCENT: u32 = 10;
 
-pub(super) fn all(machine: &Machine, data_dir: &Path) -> Vec<Finding> {
+pub(super) fn all(machine: &Machine, config: &Config) -> Vec<Finding> {
     let mut findings = vec![driver(machine)];
+    findings.extend(idle(machine, config));
     findings.extend(machine.gpus.iter().enumerate().map(|(index, gpu)| capability(index, gpu)));
     findings.extend(machine.gpus.iter().enumerate().filter_map(|(index, gpu)| used(index, gpu)));
     findings.push(tensorrt(machine));
     findings.extend(machine.runtime.as_ref().map(libraries));
     // Without a GPU no engine is validated.
-    findings.extend((!machine.gpus.is_empty()).then(|| proofs(data_dir)));
+    findings.extend((!machine.gpus.is_empty()).then(|| proofs(&config.data_dir)));
     findings
 }
 
@@ -69,6 +70,19 @@ fn capability(index: usize, gpu: &Gpu) -> Finding {
              `tensorrt_dir`",
         ),
     }
+}
+
+/// A setting that means nothing on a machine without a GPU.
+fn idle(machine: &Machine, config: &Config) -> Option<Finding> {
+    let is_set = config.idle() != Config::default().idle();
+    (machine.gpus.is_empty() && is_set).then(|| {
+        Finding::warning(
+            "idle_seconds",
+            format!("{} has no effect without a GPU", config.idle_seconds),
+            "jobs start as soon as other programs leave half of the CPU, at the lowest priority; `sdtrtctl pause` \
+             holds them up",
+        )
+    })
 }
 
 /// What is strange about a GPU's use, if anything is.
@@ -169,6 +183,19 @@ mod tests {
         }
     }
 
+    fn config(data_dir: &Path) -> Config {
+        Config { data_dir: data_dir.to_owned(), ..Config::default() }
+    }
+
+    #[test]
+    fn a_setting_that_means_nothing_here_is_told() {
+        let slow = Config { idle_seconds: 600.0, ..Config::default() };
+        let none = Machine { gpus: vec![], ..machine() };
+        assert_eq!(idle(&none, &slow).unwrap().verdict, Verdict::Warning);
+        assert_eq!(idle(&machine(), &slow), None);
+        assert_eq!(idle(&none, &Config::default()), None);
+    }
+
     /// A data folder with ONNX Runtime in it.
     fn data_dir() -> tempfile::TempDir {
         let data = tempfile::tempdir().unwrap();
@@ -180,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_machine_as_it_should_be_has_nothing_to_do() {
-        let findings = all(&machine(), data_dir().path());
+        let data = data_dir();
+        let findings = all(&machine(), &config(data.path()));
         assert!(findings.iter().all(|finding| finding.advice.is_none()), "{findings:?}");
     }
 
@@ -188,7 +216,7 @@ mod tests {
     fn what_proves_engines_is_asked_for_where_there_is_a_gpu() {
         let empty = tempfile::tempdir().unwrap();
         let told = |machine: &Machine| {
-            let findings = all(machine, empty.path());
+            let findings = all(machine, &config(empty.path()));
             findings.into_iter().find(|finding| finding.topic == "ONNX Runtime")
         };
         assert_eq!(told(&machine()).unwrap().verdict, Verdict::Warning);
@@ -249,7 +277,7 @@ mod tests {
             (no_runtime, "TensorRT-RTX", Verdict::Bad),
             (no_parser, "libraries", Verdict::Bad),
         ] {
-            let findings = all(&machine, data.path());
+            let findings = all(&machine, &config(data.path()));
             let told: Vec<_> = findings.iter().filter(|f| f.verdict != Verdict::Ok).collect();
             assert_eq!(told.len(), 1, "{told:?}");
             assert_eq!((told[0].topic.as_str(), told[0].verdict), (topic, verdict));

@@ -65,7 +65,7 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     match sdtrtd::probe(global) {
         Ok(machine) => {
             findings.push(service::program(&machine));
-            findings.extend(gpu::all(&machine, &config.data_dir));
+            findings.extend(gpu::all(&machine, &config));
         }
         Err(error) => findings.push(service::no_program(&error)),
     }
@@ -73,8 +73,10 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     findings.extend(told);
     findings.extend(folders::all(&config, is_own));
     findings.extend(machine::all(running));
-    for webui in around(&config.models_dirs) {
-        findings.extend(webui::all(&webui, &config));
+    let webuis = around(&config.models_dirs);
+    for webui in &webuis.found {
+        findings.extend(webui::all(webui, &config));
     }
+    findings.extend(webuis.unclear.iter().map(webui::unclear));
     findings
 }

@@ -4,7 +4,7 @@ use config::Config;
 use serde_json::Value;
 
 use super::Finding;
-use crate::webui::Found;
+use crate::{exit, webui::Found};
 
 const NVIDIAS: &str = "Stable-Diffusion-WebUI-TensorRT";
 
@@ -28,6 +28,13 @@ pub(super) fn all(webui: &Found, config: &Config) -> Vec<Finding> {
         })
         .collect();
     if found.is_empty() { vec![Finding::ok(topic, "can use engines")] } else { found }
+}
+
+/// One whose settings are not understood.
+pub(super) fn unclear(error: &anyhow::Error) -> Finding {
+    let advice =
+        "its folders and flags are not known; list its checkpoints' folder in `models_dirs`";
+    Finding::warning("web UI", exit::describe(error), advice)
 }
 
 fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {

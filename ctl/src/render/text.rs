@@ -1,41 +1,10 @@
-//! Small pieces: ids, sizes, times, names that must not reach a terminal as they are.
+//! Small pieces: ids, sizes, times, names.
 
 use std::borrow::Cow;
 
 pub(crate) use config::units::{duration, size};
 use protocol::Checkpoint;
-
-/// With control characters written out: a file name could otherwise move the cursor, retitle the
-/// window or reverse what follows.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    escape(text, is_hidden)
-}
-
-/// As [`clean`], with the line breaks kept.
-pub(crate) fn clean_lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c != '\n' && is_hidden(c))
-}
-
-fn escape(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_hidden(c) {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Control characters, and those that break lines or turn the direction of writing.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+pub(crate) use terminal::{clean, clean_lines};
 
 /// A checkpoint's name: its file's, or its id if no file is left.
 pub(crate) fn name(checkpoint: &Checkpoint) -> Cow<'_, str> {
@@ -98,20 +67,6 @@ fn take_columns(characters: impl Iterator<Item = char>, columns: usize) -> Vec<c
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_reaches_the_terminal_unseen() {
-        for (text, expected) in [
-            ("plain ü 模型", "plain ü 模型"),
-            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
-            ("a\nb\tc\r", "a\\nb\\tc\\r"),
-            ("csi\u{9b}x\u{7f}", "csi\\u{9b}x\\u{7f}"),
-            ("gpj\u{202e}x", "gpj\\u{202e}x"),
-        ] {
-            assert_eq!(clean(text), expected);
-        }
-        assert_eq!(clean_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
-    }
 
     #[test]
     fn long_paths_lose_their_middle() {

@@ -4,8 +4,9 @@ mod pip;
 mod unpack;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, Permissions, TryLockError},
     io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -88,7 +89,10 @@ fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
 /// Held until the file is closed, which the system does even if this program is killed.
 fn lock(parent: &Path) -> Result<File> {
     let path = parent.join(".lock");
-    let file = File::create(&path).with_context(|| in_folder("write to", parent))?;
+    // Whoever may open it may hold it, too.
+    let file = File::options().create(true).append(true).mode(0o600).open(&path);
+    let file = file.with_context(|| in_folder("write to", parent))?;
+    let _ = file.set_permissions(Permissions::from_mode(0o600));
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -154,6 +158,8 @@ mod tests {
         assert_eq!(first.dir, runtime.join("9.9"));
         assert_eq!(names(&first.dir), [ONNX_PARSER, LIBRARY]);
         assert_eq!(names(&runtime), [".lock", "9.9"]);
+        let mode = fs::metadata(runtime.join(".lock")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "nobody else may hold it");
 
         assert!(install(&data, &wheel, None).unwrap().already);
         fs::remove_file(first.dir.join(LIBRARY)).unwrap();

@@ -1,12 +1,14 @@
 //! A web UI's folders, from the flags that it is started with.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use config::WebUi;
+
+use super::shell;
 
 /// Has been there since 1.6, the first version that this works with.
 const MARK: &str = "modules/sd_unet.py";
@@ -27,10 +29,15 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
+    /// Whether a web UI is in `path`.
+    pub(crate) fn are_in(path: &Path) -> bool {
+        path.join(MARK).is_file()
+    }
+
     /// Those of the web UI in `path`.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-        if !path.join(MARK).is_file() {
+        if !Self::are_in(&path) {
             bail!(
                 "{} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer: {MARK} is \
                  missing",
@@ -39,8 +46,13 @@ impl Folders {
         }
         let settings = path.join(SETTINGS);
         let flags = match fs::read_to_string(&settings) {
-            Ok(text) => flags(&text)
-                .with_context(|| format!("cannot parse {VARIABLE} in {}", settings.display()))?,
+            Ok(text) => flags(&text, &path).with_context(|| {
+                format!(
+                    "cannot tell what {} sets {VARIABLE} to: write it as one line, \
+                     export {VARIABLE}=\"--flag value\"",
+                    settings.display()
+                )
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).context(settings.display().to_string()),
         };
@@ -77,18 +89,14 @@ fn value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
     found
 }
 
-/// The flags that the settings file of a shell has set last; a line that begins with `#` sets none.
-fn flags(settings: &str) -> Result<Vec<String>> {
-    let mut assignments = settings.lines().filter_map(|line| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        line.strip_prefix(VARIABLE)?.strip_prefix('=')
-    });
-    let Some(assigned) = assignments.next_back() else { return Ok(Vec::new()) };
-    let unclosed = "unclosed quote";
-    // Once as the shell reads the line, and once as the web UI splits the value.
-    let value = shlex::split(assigned).context(unclosed)?.into_iter().next().unwrap_or_default();
-    shlex::split(&value).context(unclosed)
+/// The flags that the settings file leaves for the web UI in `path`.
+fn flags(settings: &str, path: &Path) -> Result<Vec<String>> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let home = env::home_dir().map(|home| ("HOME", text(&home)));
+    let known: Vec<_> = [("PWD", text(path))].into_iter().chain(home).collect();
+    let value = shell::variable(settings, VARIABLE, &known)?.unwrap_or_default();
+    // As the web UI splits it.
+    shlex::split(&value).context("its value has an unclosed quote")
 }
 
 #[cfg(test)]
@@ -96,7 +104,7 @@ mod tests {
     use super::*;
 
     fn folders(settings: &str) -> Folders {
-        Folders::with_flags(Path::new("/w"), &flags(settings).unwrap())
+        Folders::with_flags(Path::new("/w"), &flags(settings, Path::new("/w")).unwrap())
     }
 
     fn paths(names: &[&str]) -> Vec<PathBuf> {
@@ -125,6 +133,6 @@ mod tests {
         assert_eq!(found.extensions, Path::new("/w/data/extensions"));
         let found = folders("  COMMANDLINE_ARGS=\"--models-dir /m --models-dir /n\"");
         assert_eq!(found.webui.models_dirs, paths(&["/n/Stable-diffusion"]));
-        assert!(flags("COMMANDLINE_ARGS=\"--api").is_err());
+        assert!(flags("COMMANDLINE_ARGS=\"--api", Path::new("/w")).is_err());
     }
 }

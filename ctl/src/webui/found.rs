@@ -6,15 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::{Error, Result};
 use serde_json::Value;
 
-use super::Folders;
-
-/// Depth of the search for web UIs below a home: enough for `~/ai/webui`, and quick.
-const DEPTH: usize = 2;
-
-/// Other common places for programs.
-const ELSEWHERE: [&str; 3] = ["/opt", "/srv", "/usr/local"];
+use super::{Folders, places::search};
 
 /// A web UI, its extensions and its settings.
 #[derive(Debug, PartialEq)]
@@ -27,11 +22,15 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn at(dir: &Path) -> Option<Self> {
-        let folders = Folders::of(dir).ok()?;
+    /// The one in this folder, if there is one; its settings may not be understood.
+    fn at(dir: &Path) -> Option<Result<Self>> {
+        Folders::are_in(dir).then(|| Self::with(Folders::of(dir)?))
+    }
+
+    fn with(folders: Folders) -> Result<Self> {
         let entries = fs::read_dir(&folders.extensions).into_iter().flatten().flatten();
         let settings = fs::read(folders.data.join("config.json")).unwrap_or_default();
-        Some(Self {
+        Ok(Self {
             extensions: entries
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
                 .collect(),
@@ -45,36 +44,45 @@ impl Found {
     }
 }
 
-/// The web UIs that these folders of checkpoints belong to.
-pub(crate) fn around(models_dirs: &[PathBuf]) -> Vec<Found> {
-    let above = models_dirs.iter().flat_map(|dir| dir.ancestors());
-    let dirs: BTreeSet<&Path> = above.collect();
-    dirs.into_iter().filter_map(Found::at).collect()
+/// Web UIs, and why others could not be understood.
+#[derive(Debug, Default)]
+pub(crate) struct All {
+    pub(crate) found: Vec<Found>,
+    pub(crate) unclear: Vec<Error>,
 }
 
-/// Web UIs where people put them.
-pub(crate) fn installed(home: &Path) -> Vec<Found> {
-    let mut found = Vec::new();
-    look_below(home, DEPTH, &mut found);
-    for dir in ELSEWHERE {
-        look_below(Path::new(dir), 1, &mut found);
-    }
-    found.sort_by(|a: &Found, b| a.folders.webui.path.cmp(&b.folders.webui.path));
-    found
-}
-
-fn look_below(dir: &Path, depth: usize, found: &mut Vec<Found>) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if !is_dir || entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        match Found::at(&entry.path()) {
-            Some(webui) => found.push(webui),
-            None if depth > 1 => look_below(&entry.path(), depth - 1, found),
+impl All {
+    /// Whether there is one in this folder.
+    fn take(&mut self, dir: &Path) -> bool {
+        let webui = Found::at(dir);
+        let is_it = webui.is_some();
+        match webui {
+            Some(Ok(found)) => self.found.push(found),
+            Some(Err(error)) => self.unclear.push(error),
             None => {}
         }
+        is_it
     }
+}
+
+/// The web UIs that these folders of checkpoints belong to.
+pub(crate) fn around(models_dirs: &[PathBuf]) -> All {
+    let above = models_dirs.iter().flat_map(|dir| dir.ancestors());
+    let dirs: BTreeSet<&Path> = above.collect();
+    let mut all = All::default();
+    for dir in dirs {
+        all.take(dir);
+    }
+    all
+}
+
+/// Web UIs where people and launchers put them.
+pub(crate) fn installed(home: &Path) -> All {
+    let mut all = All::default();
+    search(home, |dir| all.take(dir));
+    all.found.sort_by(|a, b| a.folders.webui.path.cmp(&b.folders.webui.path));
+    all.found.dedup_by(|a, b| a.folders.webui.path == b.folders.webui.path);
+    all
 }
 
 #[cfg(test)]
@@ -92,12 +100,22 @@ mod tests {
         fs::write(dir.join("modules/sd_unet.py"), "").unwrap();
         fs::write(dir.join("webui-user.sh"), "export COMMANDLINE_ARGS=\"--api\"").unwrap();
         fs::write(dir.join("config.json"), "{\"sd_unet\": \"None\"}").unwrap();
-        let found: Vec<_> =
-            installed(&home).into_iter().filter(|webui| webui.folders.webui.path == dir).collect();
+        let found: Vec<_> = installed(&home)
+            .found
+            .into_iter()
+            .filter(|webui| webui.folders.webui.path == dir)
+            .collect();
         assert_eq!(found.len(), 1);
         assert!(found[0].extensions.contains("sd-webui-controlnet"));
         assert_eq!(found[0].settings["sd_unet"], "None");
         assert!(found[0].has_flag("--api") && !found[0].has_flag("--lowvram"));
-        assert_eq!(around(&found[0].folders.webui.models_dirs), found);
+        assert_eq!(around(&found[0].folders.webui.models_dirs).found, found);
+        fs::write(dir.join("webui-user.sh"), "COMMANDLINE_ARGS=$(cat flags)").unwrap();
+        let unclear = installed(&home).unclear.into_iter().map(|error| format!("{error:#}"));
+        let [unclear] = &unclear.collect::<Vec<_>>()[..] else { panic!("not one") };
+        assert!(
+            unclear.contains("ai/webui/webui-user.sh") && unclear.contains("line 1"),
+            "{unclear}"
+        );
     }
 }

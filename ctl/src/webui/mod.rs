@@ -4,7 +4,9 @@
 mod extension;
 mod folders;
 mod found;
+mod places;
 mod record;
+mod shell;
 
 pub(crate) use extension::{link, source, unlink};
 pub(crate) use folders::Folders;

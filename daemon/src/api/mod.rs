@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod clients;
 pub(crate) mod connection;
 pub(crate) mod coverage;
+pub(crate) mod keeper;
 pub(crate) mod line;
 pub(crate) mod outlook;
 mod reason;
@@ -18,6 +19,7 @@ pub(crate) mod waiters;
 
 pub use access::Access;
 pub(crate) use clients::{About, Asked, Clients};
+pub use keeper::keep;
 pub use line::{Line, line};
 pub use server::{Service, serve};
 pub use socket::{Lock, Socket, lock};

@@ -80,7 +80,10 @@ impl Policy {
 
     /// Why it is closed before the first sample.
     fn too_soon(&self) -> Reason {
-        Reason::TooSoon { window: self.window }
+        match self.gpu {
+            Some(_) => Reason::TooSoon { window: self.window },
+            None => Reason::Unseen,
+        }
     }
 
     /// Takes in what was read at `now`, and decides.

@@ -34,6 +34,8 @@ pub enum Reason {
         /// Why.
         why: String,
     },
+    /// Without a GPU the CPU decides, and was not looked at yet.
+    Unseen,
     /// Nothing speaks against building, but not for long enough yet.
     TooSoon {
         /// How long it must be so.
@@ -58,6 +60,7 @@ impl Reason {
             Self::WebUi => "waits until the web UI has made its images".to_owned(),
             Self::Cpu(_) => "waits until the CPU is idle".to_owned(),
             Self::Lost(_) => "waits until the NVIDIA driver answers".to_owned(),
+            Self::Unseen => "waits until the CPU has been looked at".to_owned(),
             Self::TooSoon { window } => {
                 format!("waits until the machine has been idle for {} s", window.as_secs_f64())
             }
@@ -92,6 +95,7 @@ impl fmt::Display for Reason {
             Self::WebUi => f.write_str("the web UI makes images"),
             Self::Cpu(percent) => write!(f, "other programs use {percent} % of the CPU"),
             Self::Lost(why) => f.write_str(why),
+            Self::Unseen => f.write_str("the CPU has not been looked at yet"),
             Self::TooSoon { window } => {
                 write!(f, "the machine has not been idle for {} s yet", window.as_secs_f64())
             }

@@ -134,6 +134,14 @@ async fn a_driver_that_comes_later_is_used_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_gpu_nobody_is_disturbed_and_idle_seconds_means_nothing() {
+    let mut stage = Stage::new(0, BuildWhen::Idle, &["a.safetensors"]).await;
+    assert_eq!(stage.shown().1, "waits until the CPU has been looked at");
+    stage.look(&readings(&[])).await;
+    assert_eq!(stage.workers(), (1, 0), "not after {WINDOW_S} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_asks_the_gpus_while_what_waits_lacks_room() {
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Baked, &["a.safetensors"]).await;
     stage.look(&busy(0, None)).await;
