@@ -40,6 +40,8 @@ fn installed() -> Result<PathBuf> {
         folders::make(&python)?;
         let fresh = tempfile::tempdir_in(&python)?;
         let mut pip = Command::new("python3");
+        // Python looks for `pip` in the current folder first.
+        pip.current_dir(fresh.path());
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
         // Captures the output: a machine without a network is not a failure.
         process::output(pip.args(TOOLS).arg("--target").arg(fresh.path()))?;

@@ -2,12 +2,14 @@
 //! what depends on anything else is refused by its line.
 
 mod lexer;
+mod word;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use lexer::{Otherwise, Part, Token, Word, tokens};
+use lexer::tokens;
+use word::{Otherwise, Part, Token, Word};
 
 /// A line that is not followed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -192,7 +192,8 @@ fn read(device: &Device<'_>, newest_sample: &mut u64) -> Result<GpuReading, Nvml
 pub(super) fn told<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if is_drivers(&error) || matches!(error, NvmlError::GpuLost) => Err(error),
+        Err(error @ (NvmlError::GpuLost | NvmlError::ResetRequired)) => Err(error),
+        Err(error) if is_drivers(&error) => Err(error),
         Err(error) => {
             debug!("not told: {error}");
             Ok(None)
@@ -220,7 +221,8 @@ mod tests {
         for error in [NvmlError::NotSupported, NvmlError::NoPermission, NvmlError::Unknown] {
             assert!(matches!(told::<()>(Err(error)), Ok(None)));
         }
-        for error in [NvmlError::GpuLost, NvmlError::LibRmVersionMismatch] {
+        for error in [NvmlError::GpuLost, NvmlError::ResetRequired, NvmlError::LibRmVersionMismatch]
+        {
             assert!(told::<()>(Err(error)).is_err());
         }
     }
