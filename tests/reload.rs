@@ -59,6 +59,20 @@ fn valid_changes_are_applied_and_an_invalid_file_changes_nothing() {
     assert!(refused.stderr.contains(":2: unknown key `qouta`"), "{refused:?}");
     assert_eq!(w.ctl(&["disk", "--json"]).json()["quota"], 2_000_000_000_u64);
 
+    // An ignored folder's checkpoints disappear, as if deleted, and return.
+    w.write_checkpoint("old/a.safetensors", 1);
+    assert_eq!(w.settled_list().len(), 1);
+    for (ignore, listed) in [("ignore = ['/old/']", 0), ("ignore = ['/old/', '!old/']", 1)] {
+        write(ignore);
+        assert!(reload().json()["applied"].as_array().unwrap().contains(&"ignore".into()));
+        assert_eq!(w.settled_list().len(), listed, "{ignore}");
+    }
+    write("ignore = ['{old']");
+    assert!(reload().stderr.contains("gitignore"));
+    write("quota = '2 GB'");
+    reload();
+    fs::remove_dir_all(w.model("old")).unwrap();
+
     // A removed folder: its checkpoints disappear, and the daemon no longer watches it.
     w.write_checkpoint(more.join("b.safetensors"), 2);
     assert_eq!(w.settled_list().len(), 1);

@@ -60,6 +60,30 @@ fn an_unfinished_download_is_ignored() {
         fs::copy(&whole, w.model(name)).unwrap();
         assert_eq!(w.settled_list(), [], "{name}");
     }
+    for left in ["a.safetensors.crdownload", "a.safetensors.aria2"] {
+        fs::remove_file(w.model(left)).unwrap();
+    }
     fs::rename(w.model("a.safetensors.part"), w.model("a.safetensors")).unwrap();
     assert!(w.only().weights_id.is_some());
+}
+
+#[test]
+fn a_download_that_looks_whole_is_read_once_its_control_file_is_gone() {
+    let w = Workplace::new();
+    let control = w.model("a.safetensors.aria2");
+    fs::write(&control, "x").unwrap();
+    let path = w.write_checkpoint("a.safetensors", 1);
+    // As does a browser that keeps a place.
+    fs::write(w.model("place.safetensors"), "").unwrap();
+    let _daemon = w.daemon();
+    let mut watching = w.watch();
+    watching.until("it says what it waits for", |seen| {
+        let reason = seen.at(&path).and_then(|entry| entry.reason.as_deref());
+        reason.is_some_and(|why| why.contains("a.safetensors.aria2"))
+    });
+    assert_eq!(watching.checkpoints().len(), 1);
+    assert_eq!(watching.at(&path).unwrap().state, State::Settling);
+    fs::remove_file(control).unwrap();
+    watching
+        .until("it is read", |seen| seen.at(&path).is_some_and(|entry| entry.weights_id.is_some()));
 }

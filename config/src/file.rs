@@ -11,7 +11,7 @@ use thiserror::Error;
 use toml::Table;
 
 use crate::{
-    BuildWhen, ComputeCapability, EngineKind, KEYS, Key, Mistake, Preset, Rule, WebUi,
+    BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Preset, Rule, WebUi,
     mistake::listed, paths, size,
 };
 
@@ -36,6 +36,9 @@ pub struct Config {
     /// Seconds between full scans of the models folders, for changes that cause no event: on network
     /// disks and behind links.
     pub rescan_seconds: f64,
+    /// What in the models folders is ignored, in gitignore's form, in addition to [`crate::IGNORED`]; `!` before a
+    /// pattern gives back.
+    pub ignore: Vec<String>,
     /// Maximum size of all engines together; if absent, only the disk is the limit.
     #[serde(with = "size::optional")]
     pub quota: Option<ByteSize>,
@@ -80,6 +83,7 @@ impl Default for Config {
             engines: None,
             settle_seconds: 3.0,
             rescan_seconds: 300.0,
+            ignore: Vec::new(),
             quota: None,
             min_free: ByteSize::mb(500),
             fixed_engines: 12,
@@ -197,7 +201,17 @@ impl Config {
                 "expected an address that only this machine can reach, such as 127.0.0.1:9101";
             return Err(Error::value("metrics", address, wanted));
         }
+        if let Err((line, why)) = Ignored::new(&self.ignore) {
+            let wanted = format!("expected a pattern in gitignore's form ({why})");
+            return Err(Error::value("ignore", line, wanted));
+        }
         self.check_presets()
+    }
+
+    /// What in the models folders is ignored; lines that [`Self::check`] refuses are not.
+    pub fn ignored(&self) -> Ignored {
+        let all = Ignored::new(&self.ignore);
+        all.or_else(|_| Ignored::new(&[])).unwrap_or_else(|_| Ignored::nothing())
     }
 
     /// Returns the keys whose values differ in `new`.

@@ -42,7 +42,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
-pub const KEYS: [Key; 21] = [
+pub const KEYS: [Key; 22] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
@@ -51,6 +51,7 @@ pub const KEYS: [Key; 21] = [
     key("engines", Form::Text).absent("shared"),
     key("settle_seconds", Form::Toml),
     key("rescan_seconds", Form::Toml),
+    key("ignore", Form::Toml),
     key("quota", Form::Text),
     key("min_free", Form::Text),
     key("fixed_engines", Form::Toml),

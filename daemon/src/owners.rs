@@ -1,6 +1,6 @@
 //! All owners, and what is known through them.
 
-use std::{path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use anyhow::Result;
 use checkpoint::Id;
@@ -74,7 +74,7 @@ impl Owners {
         };
         Self {
             settings: None,
-            inventory: Inventory::new(config.settle(), store.clone(), tell),
+            inventory: Inventory::new(&config, store.clone(), tell),
             library: EngineLibrary::new(library, &config.data_dir),
             intent: Intent::new(store.clone()),
             retry: Retry::new(store.clone(), &config.data_dir),
@@ -102,9 +102,11 @@ impl Owners {
             config,
             now_s: seconds_since_1970(),
             catalogue: inventory.catalogue(),
+            aliases: inventory.aliases(),
             problems: inventory.problems(),
             incomplete: inventory.is_incomplete(),
             surveyed: inventory.is_surveyed(),
+            hashed: inventory.was_hashed(),
             library: library.engines(),
             free: library.free(),
             condemned: library.condemned(),
@@ -161,7 +163,14 @@ impl Owners {
     /// The entry of `list` that `reference` names.
     pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
         let list = self.clients.list(&self.snapshot());
-        resolve(reference, &list.values().collect::<Vec<_>>()).cloned()
+        let reference = self.listed(reference);
+        resolve(&reference, &list.values().collect::<Vec<_>>()).cloned()
+    }
+
+    /// A reference that is a path, as `list` has it: where links lead there the path may be another.
+    pub(crate) fn listed<'a>(&self, reference: &'a str) -> Cow<'a, str> {
+        let listed = self.inventory.aliases().listed(Path::new(reference));
+        listed.map_or(reference.into(), |path| text(&path).into())
     }
 
     /// The weights id of an entry of `list`, or what stands for it until its content is known.

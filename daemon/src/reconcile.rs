@@ -69,7 +69,8 @@ impl Owners {
     /// Brings what is known of engines, their disk and the memory up to the present.
     fn observe(&mut self) {
         self.inventory.record_survey();
-        let changes = self.snapshot().orphan_changes(self.inventory.is_all_known());
+        let (headers, contents) = (self.inventory.is_all_seen(), self.inventory.is_all_known());
+        let changes = self.snapshot().orphan_changes(headers, contents);
         changes.into_iter().for_each(|(engine, usage): (Id, Usage)| {
             self.library.record_usage(&engine, usage);
         });

@@ -47,6 +47,7 @@ impl Owners {
         let old = std::mem::replace(&mut self.config, new);
         let new = &self.config;
         self.inventory.set_settle(new.settle());
+        self.inventory.set_ignored(new.ignored());
         let moved = old.models_dirs != new.models_dirs;
         if moved {
             self.inventory.watch_anew();

@@ -24,6 +24,7 @@ fn every_key_is_read() {
         engines = "shared"
         settle_seconds = 1.5
         rescan_seconds = 60
+        ignore = ["/old/", "!.models/"]
         quota = "50 GB"
         min_free = "1.5GiB"
         orphan_days = 0.5
@@ -61,6 +62,7 @@ fn every_key_is_read() {
         engines: Some(EngineKind::Shared),
         settle_seconds: 1.5,
         rescan_seconds: 60.0,
+        ignore: vec!["/old/".into(), "!.models/".into()],
         quota: Some(ByteSize::b(50_000_000_000)),
         min_free: ByteSize::b(1_610_612_736),
         orphan_days: 0.5,
@@ -97,6 +99,7 @@ fn every_key_is_read() {
 fn invalid_values_are_refused_by_key() {
     for (text, said) in [
         ("models_dirs = []", "models_dirs"),
+        ("models_dirs = ['/m']\nignore = ['ok/', '{a']", "ignore = {a: expected a pattern"),
         ("models_dirs = ['/m']\nmodel_dir = 1", "unknown key `model_dir`"),
         ("models_dirs = ['/m']\ncompute_capabilities = ['sm_89']", "MAJOR.MINOR"),
         ("models_dirs = ['/m']\nsettle_seconds = -1", "settle_seconds"),

@@ -6,7 +6,7 @@ use checkpoint::Id;
 use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
 use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
-use super::{reason::Gap, text, view::key};
+use super::{reason::Gap, text};
 use crate::{
     gate::Gpu,
     inventory::{Held, Identity},
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) -> Coverage {
     let identity = held.identity;
     Coverage {
-        weights_id: key(snapshot, &identity.ids.weights),
+        weights_id: snapshot.key(&identity.ids.weights),
         architecture: identity.architecture.kind.to_string(),
         location: held.paths.first().map(|path| text(path)),
         passes: passes(image).map(|(name, pass)| served(snapshot, held, name, pass)).collect(),

@@ -6,7 +6,7 @@ use checkpoint::Id;
 use engine::Manifest;
 use protocol::{Coming, State};
 
-use super::{reason::Reason, view::key};
+use super::reason::Reason;
 use crate::{
     inventory::{Content, Held, Outcome},
     planner::{NoRuntime, Place, Setback, Snapshot, Wait, Want},
@@ -18,7 +18,9 @@ pub(crate) fn unread<'a>(
 ) -> impl Iterator<Item = (&'a Path, State, Option<Reason<'a>>)> {
     let unread = snapshot.catalogue.files().filter_map(|file| {
         let (state, reason) = match &file.content {
-            Content::Settling { .. } => (State::Settling, None),
+            Content::Settling { waits, .. } => {
+                (State::Settling, waits.as_ref().map(Reason::Settling))
+            }
             Content::Unread => (State::Identifying, Some(Reason::Unread)),
             Content::Reading => (State::Identifying, None),
             Content::Read(Outcome::Rejected(why) | Outcome::Unreadable(why)) => {
@@ -74,7 +76,7 @@ impl<'a> Outlook<'a> {
         match snapshot.setbacks.get(engine) {
             Some(Setback::Failed(why)) => (State::Failed, Some(Reason::Failed(why))),
             Some(Setback::Removed) => {
-                let key = key(snapshot, &held.identity.ids.weights);
+                let key = snapshot.key(&held.identity.ids.weights);
                 (State::Off, Some(Reason::Removed(key)))
             }
             None => (
@@ -133,7 +135,7 @@ fn published<'a>(
         return (State::Failed, Some(Reason::Wrong(wrong)));
     }
     let failure = snapshot.validation_failure(&engine);
-    let key = || key(snapshot, &held.identity.ids.weights);
+    let key = || snapshot.key(&held.identity.ids.weights);
     let unvalidated = failure.map(|(gpu, why)| Reason::ValidationFailed(key(), gpu, why));
     (State::Ready, unvalidated)
 }

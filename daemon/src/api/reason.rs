@@ -8,6 +8,7 @@ use protocol::{EntryKey, Unusable};
 
 use crate::{
     gate::Gpu,
+    inventory::Waits,
     planner::{Judgement, NoRuntime, Wait},
 };
 
@@ -17,6 +18,8 @@ const STEP: u64 = 64;
 /// Why a checkpoint or one of its engines is in the state that it is in; its text is what people are shown.
 #[derive(Clone)]
 pub(crate) enum Reason<'a> {
+    /// The file does not change, and is not read yet.
+    Settling(&'a Waits),
     /// The file has settled, and others are read before it.
     Unread,
     /// The file is no checkpoint, or can't be read: why, in words.
@@ -71,6 +74,7 @@ pub(crate) enum Outdated {
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Settling(waits) => waits.fmt(f),
             Self::Unread => f.write_str("waits to be read"),
             Self::Rejected(why) | Self::Failed(why) => f.write_str(why),
             Self::NoRuntime(problem) => problem.fmt(f),

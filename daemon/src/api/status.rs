@@ -9,7 +9,7 @@ use protocol::{
 
 use super::{
     outlook::{turns, waits_for},
-    text, view,
+    text,
 };
 use crate::{
     planner::{Errand, Snapshot, Want, Work},
@@ -105,7 +105,7 @@ fn models_dir(snapshot: &Snapshot<'_>, dir: &Path) -> ModelsDir {
 
 fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
     Queued {
-        weights_id: view::key(snapshot, &want.weights),
+        weights_id: snapshot.key(&want.weights),
         preset: want.label(),
         why: want.why.to_string(),
         reason: waits_for(snapshot, turn, want).to_string(),
@@ -121,7 +121,7 @@ pub(crate) fn building(snapshot: &Snapshot<'_>) -> Vec<Building> {
             Errand::Validate => protocol::Task::Validate,
             Errand::Materialize => protocol::Task::Materialize,
         },
-        weights_id: view::key(snapshot, &want.weights),
+        weights_id: snapshot.key(&want.weights),
         preset: want.label(),
         phase: progress.phase.to_string(),
         percent: progress.percent,

@@ -50,12 +50,6 @@ pub(crate) fn checkpoints(
     live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
-/// The key of the entry of `list` for this checkpoint: where its file lies as long as its content is not known.
-pub(crate) fn key(snapshot: &Snapshot<'_>, weights: &Id) -> EntryKey {
-    let path = snapshot.catalogue.provisional(weights);
-    path.map_or(EntryKey::Weights(*weights), |path| EntryKey::Path(text(path)))
-}
-
 /// How many entries of `list` there are in each state.
 pub(crate) fn counts(
     snapshot: &Snapshot<'_>,

@@ -19,7 +19,7 @@ impl Owners {
             Event::Found(files) => return self.inventory.record_found(files),
             Event::Scanned(scan) => self.record_scan(scan),
             Event::Looked(found) => self.inventory.record_look(found),
-            Event::Settled(due, writers) => self.inventory.record_settled(&due, &writers),
+            Event::Settled(due) => self.inventory.record_settled(due),
             Event::Read(learned) => {
                 let lesson = self.inventory.record_read(learned);
                 self.record_lesson(&lesson);
@@ -46,6 +46,9 @@ impl Owners {
     }
 
     fn record_scan(&mut self, scan: Scan) {
+        if *self.inventory.aliases() != scan.aliases {
+            self.desired.forget();
+        }
         if self.inventory.record_scan(scan, self.config.rescan()) {
             self.timers.learned();
         }

@@ -32,6 +32,7 @@ impl Owners {
         });
         match ordered {
             Ok(weights) => {
+                self.inventory.hash_first(&weights);
                 self.jobs.record_order(Order { weights, output }, client);
                 self.timers.now();
             }

@@ -51,7 +51,7 @@ impl Owners {
 
     /// What was written about engines that are neither there nor to come once those in `gone` are.
     pub(crate) fn leftovers(&self, gone: &[Eviction]) -> Vec<Leftover> {
-        if !self.inventory.is_surveyed() {
+        if !self.inventory.was_hashed() {
             return Vec::new();
         }
         self.library.leftovers(&self.snapshot().files_in_use(gone))

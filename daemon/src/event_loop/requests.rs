@@ -67,6 +67,7 @@ impl Owners {
     ) {
         let seconds = if timeout_s.is_nan() { 0.0 } else { timeout_s };
         let timeout = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT_S));
+        let reference = reference.map(|reference| self.listed(&reference).into_owned());
         let scan = self.inventory.scan_now();
         let seen = reference.as_deref().and_then(|name| self.entry(name).ok());
         let seen = seen.map(|entry| entry.key());
@@ -78,6 +79,9 @@ impl Owners {
         let entry = self.entry(reference)?;
         let content = "its engine is built as soon as its content is known";
         if entry.weights_id.is_none() && self.wants_baked(&entry) {
+            if let Some(weights) = self.weights_of(&entry) {
+                self.inventory.hash_first(&weights);
+            }
             return Err(other(&format!("'{reference}' is {}; {content}", entry.state)));
         }
         self.library.record_use(&engine_keys(&entry), seconds_since_1970());

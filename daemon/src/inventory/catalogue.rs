@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::Id;
 
-use super::{FileId, Identity, Outcome, Stamp, unhashed::Unhashed};
+use super::{FileId, Identity, OPEN_LIMIT, Outcome, Stamp, Waits, unhashed::Unhashed};
 
 /// Small files are read so many at once, as handing each over would cost more than reading it.
 const BATCH_FILES: usize = 64;
@@ -21,10 +21,10 @@ const BATCH_BYTES: u64 = 16 << 20;
 pub struct Catalogue {
     files: HashMap<FileId, File>,
     locations: HashMap<Arc<Path>, Location>,
-    /// Files that settle, by the time since when they have not changed.
+    /// Files that settle, by the time since when they have not changed, or since they were looked at to no avail.
     settling: BTreeSet<(Instant, FileId)>,
-    /// Those of them that somebody has open for writing, which may take for ever.
-    held_open: HashSet<FileId>,
+    /// Those of them that a program has open for writing, or downloads, which may take for ever.
+    held_up: HashSet<FileId>,
     /// Files that wait to be read, in the order in which a disk has them, more or less.
     unread: BTreeSet<Stamp>,
     /// Files that are being read.
@@ -60,6 +60,10 @@ pub enum Content {
     Settling {
         /// When it was last seen to change.
         unchanged_since: Instant,
+        /// When that was, or when it was found that it can't be read yet.
+        looked: Instant,
+        /// What for.
+        waits: Option<Waits>,
     },
     /// It has settled and waits to be read.
     Unread,
@@ -67,6 +71,13 @@ pub enum Content {
     Reading,
     /// It was read, now or in an earlier life.
     Read(Outcome),
+}
+
+impl Content {
+    /// It has changed just now.
+    fn changed(now: Instant) -> Self {
+        Self::Settling { unchanged_since: now, looked: now, waits: None }
+    }
 }
 
 /// One content and everywhere it lies.
@@ -87,7 +98,7 @@ impl Catalogue {
             files: HashMap::new(),
             locations: HashMap::new(),
             settling: BTreeSet::new(),
-            held_open: HashSet::new(),
+            held_up: HashSet::new(),
             unread: BTreeSet::new(),
             reading: 0,
             unhashed: Unhashed::default(),
@@ -147,7 +158,7 @@ impl Catalogue {
         // Its permissions may be what was done.
         let known = self.files.get(&stamp.file()).map(|file| &file.content);
         if matches!(known, Some(Content::Read(Outcome::Unreadable(_)))) {
-            self.know(stamp, Content::Settling { unchanged_since: now });
+            self.know(stamp, Content::changed(now));
         }
         self.found(path, stamp, false, now, &recall);
     }
@@ -163,8 +174,7 @@ impl Catalogue {
     ) {
         let id = stamp.file();
         if self.files.get(&id).is_none_or(|file| file.stamp != stamp) {
-            let settling = Content::Settling { unchanged_since: now };
-            self.know(stamp, recall(&stamp).map_or(settling, Content::Read));
+            self.know(stamp, recall(&stamp).map_or(Content::changed(now), Content::Read));
         }
         if let Some(location) = self.locations.get_mut(path).filter(|known| known.file == id) {
             location.seen |= seen;
@@ -195,8 +205,11 @@ impl Catalogue {
         let id = stamp.file();
         self.strike(&id);
         match &content {
-            Content::Settling { unchanged_since } => {
-                self.settling.insert((*unchanged_since, id));
+            Content::Settling { looked, waits, .. } => {
+                self.settling.insert((*looked, id));
+                if waits.is_some() {
+                    self.held_up.insert(id);
+                }
             }
             Content::Unread => {
                 self.unread.insert(stamp);
@@ -220,9 +233,9 @@ impl Catalogue {
     fn strike(&mut self, id: &FileId) {
         let Some(File { stamp, content, .. }) = self.files.get(id) else { return };
         match content {
-            Content::Settling { unchanged_since } => {
-                self.settling.remove(&(*unchanged_since, *id));
-                self.held_open.remove(id);
+            Content::Settling { looked, .. } => {
+                self.settling.remove(&(*looked, *id));
+                self.held_up.remove(id);
             }
             Content::Unread => {
                 self.unread.remove(stamp);
@@ -238,28 +251,28 @@ impl Catalogue {
         self.settling.first().map(|(since, _)| *since + self.settle)
     }
 
-    /// Files that have had their time to settle. Each is to be reported through [`Self::settled`].
-    pub fn due(&self, now: Instant) -> Vec<Stamp> {
+    /// Files that have had their time to settle, and where they lie. Each is to be reported through
+    /// [`Self::settled`].
+    pub fn due(&self, now: Instant) -> Vec<(Stamp, Vec<Arc<Path>>)> {
         let settled = self.settling.iter().take_while(|(since, _)| *since + self.settle <= now);
-        settled.filter_map(|(_, id)| Some(self.files.get(id)?.stamp)).collect()
+        let files = settled.filter_map(|(_, id)| self.files.get(id));
+        files.map(|file| (file.stamp, file.paths.clone())).collect()
     }
 
-    /// Takes in that the time of this file to settle is up. While somebody has it open for writing it is
-    /// not settled. Whether it has changed without an event is seen when it is opened.
-    pub fn settled(&mut self, stamp: Stamp, being_written: bool, now: Instant) {
-        let Some(file) = self.files.get(&stamp.file()) else { return };
-        if !matches!(file.content, Content::Settling { .. }) || file.stamp != stamp {
+    /// Takes in that the time of this file to settle is up, and what is waited for nevertheless. Whether it has
+    /// changed without an event is seen when it is opened.
+    pub fn settled(&mut self, stamp: Stamp, waits: Option<Waits>, now: Instant) {
+        let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
             return;
-        }
-        let content = if being_written {
-            Content::Settling { unchanged_since: now }
-        } else {
+        };
+        let Content::Settling { unchanged_since, .. } = file.content else { return };
+        let is_long_open = waits == Some(Waits::Writer) && now >= unchanged_since + OPEN_LIMIT;
+        let content = if waits.is_none() || is_long_open {
             Content::Unread
+        } else {
+            Content::Settling { unchanged_since, looked: now, waits }
         };
         self.know(stamp, content);
-        if being_written {
-            self.held_open.insert(stamp.file());
-        }
     }
 
     /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
@@ -290,7 +303,7 @@ impl Catalogue {
         match outcome {
             Some(outcome) => self.know(stamp, Content::Read(outcome)),
             None if file.content == Content::Reading => {
-                self.know(stamp, Content::Settling { unchanged_since: now });
+                self.know(stamp, Content::changed(now));
             }
             None => {}
         }
@@ -308,9 +321,9 @@ impl Catalogue {
         self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
     }
 
-    /// The same, files left out that somebody has had open for writing for longer than files settle.
+    /// The same, files left out that a program has held up for longer than files settle.
     pub fn is_read_but_for_open_files(&self) -> bool {
-        self.settling.len() == self.held_open.len() && self.unread.is_empty() && self.reading == 0
+        self.settling.len() == self.held_up.len() && self.unread.is_empty() && self.reading == 0
     }
 
     /// Whether a file waits to be read, or is being read: that goes before hashing what others hold.

@@ -13,7 +13,8 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 use super::{
     Event, Hint, Inventory, Notifier, Scan, Stamp, Tell, reading,
-    watch::{open_for_writing, scan},
+    waits::Looks,
+    watch::{look_at, open_for_writing, scan},
 };
 use crate::timers::{passed, sooner};
 
@@ -136,10 +137,10 @@ impl Inventory {
         }
         if passed(self.due.written, now) {
             self.due.written = None;
-            self.look_at_written();
+            self.look_at_written(dirs.to_vec());
         }
         if passed(self.next_settled(settle), now) && !self.settling {
-            self.check_settling(now);
+            self.check_settling(now, dirs.to_vec());
         }
         let begins = self.start_reading();
         if passed(self.due.hash, now) {
@@ -161,30 +162,37 @@ impl Inventory {
         self.scans_begun += 1;
         let (notifier, tell, mounts) =
             (self.notifier.clone(), self.tell.clone(), self.mounts.clone());
+        let ignored = self.ignored.clone();
         spawn_blocking(move || {
             let mut notifier = notifier.lock().unwrap_or_else(PoisonError::into_inner);
-            let scan = scan(&dirs, &mounts, &mut notifier, |files| tell(Event::Found(files)));
+            let found = |files| tell(Event::Found(files));
+            let scan = scan(&dirs, &ignored, &mounts, &mut notifier, found);
             tell(Event::Scanned(scan));
         });
     }
 
-    fn look_at_written(&mut self) {
+    fn look_at_written(&mut self, dirs: Vec<PathBuf>) {
         let paths = mem::take(&mut self.due.written_paths);
-        let tell = self.tell.clone();
+        let (tell, ignored) = (self.tell.clone(), self.ignored.clone());
         spawn_blocking(move || {
             let look = |path: PathBuf| {
-                let stamp = Stamp::of(&path).ok();
+                let stamp = look_at(&path, &dirs, &ignored);
                 (path, stamp)
             };
             tell(Event::Looked(paths.into_iter().map(look).collect()));
         });
     }
 
-    fn check_settling(&mut self, now: Instant) {
+    fn check_settling(&mut self, now: Instant, dirs: Vec<PathBuf>) {
         self.settling = true;
         let due = self.catalogue.due(now.into_std());
         let tell = self.tell.clone();
-        spawn_blocking(move || tell(Event::Settled(due, open_for_writing())));
+        spawn_blocking(move || {
+            let writers = open_for_writing();
+            let mut looks = Looks::new(&dirs, &writers);
+            let look = |(stamp, paths): (Stamp, Vec<_>)| (stamp, looks.at(&stamp, &paths));
+            tell(Event::Settled(due.into_iter().map(look).collect()));
+        });
     }
 
     fn start_hashing(&mut self) -> bool {

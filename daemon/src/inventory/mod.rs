@@ -1,5 +1,6 @@
 //! What lies in the models folders, and what is known of it.
 
+mod aliases;
 mod catalogue;
 mod idle;
 mod looking;
@@ -7,6 +8,7 @@ mod outcome;
 mod reading;
 mod recall;
 mod unhashed;
+mod waits;
 mod watch;
 
 use std::{
@@ -17,14 +19,17 @@ use std::{
 };
 
 use checkpoint::{Id, Ids};
+use config::{Config, Ignored};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+pub use aliases::Aliases;
 pub use catalogue::{Catalogue, Content, File, Held};
 pub use checkpoint::{FileId, Identity, Stamp};
 pub use outcome::Outcome;
 pub(crate) use reading::{Learned, folder_bytes};
 pub use recall::Recall;
+pub use waits::{OPEN_LIMIT, Waits};
 pub use watch::{Hint, Notifier, Scan, Unwatched};
 
 /// What is heard of files.
@@ -37,8 +42,8 @@ pub(crate) enum Event {
     Scanned(Scan),
     /// Some files were looked at because something was done to them.
     Looked(Vec<(PathBuf, Option<Stamp>)>),
-    /// The time of these files to settle is up, and those are open for writing.
-    Settled(Vec<Stamp>, HashSet<FileId>),
+    /// The time of these files to settle is up, and this is what is waited for nevertheless.
+    Settled(Vec<(Stamp, Option<Waits>)>),
     /// Some files, or their headers, were read.
     Read(Vec<Learned>),
     /// All of a file was read whose header was known.
@@ -55,8 +60,10 @@ pub(crate) struct Inventory {
     problems: BTreeMap<PathBuf, String>,
     /// Some folder or disk could not be looked at, so that more may lie there.
     incomplete: bool,
-    /// Once since the start, every folder was seen and the content of every file known.
+    /// Once since the start, every folder was seen and the header of every file known.
     surveyed: bool,
+    /// The same with the content of every file.
+    was_hashed: bool,
     notifier: Arc<Mutex<Notifier>>,
     scans_begun: u64,
     scans_done: u64,
@@ -68,6 +75,10 @@ pub(crate) struct Inventory {
     reading: usize,
     /// Where disks are mounted below the models folders, or were and may be again.
     mounts: BTreeSet<PathBuf>,
+    /// What in the models folders is ignored.
+    ignored: Arc<Ignored>,
+    /// Other names of folders than those under which they are listed.
+    aliases: Aliases,
     due: looking::Due,
     recall: Arc<dyn Recall>,
     tell: Tell,
@@ -85,13 +96,16 @@ pub(crate) struct Lesson {
 }
 
 impl Inventory {
-    /// Knows nothing yet. A file counts as settled once unchanged for `settle`.
-    pub(crate) fn new(settle: std::time::Duration, recall: Arc<dyn Recall>, tell: Tell) -> Self {
+    /// Knows nothing yet.
+    pub(crate) fn new(config: &Config, recall: Arc<dyn Recall>, tell: Tell) -> Self {
         Self {
-            catalogue: Catalogue::new(settle),
+            catalogue: Catalogue::new(config.settle()),
+            ignored: Arc::new(config.ignored()),
+            aliases: Aliases::default(),
             problems: BTreeMap::new(),
             incomplete: false,
             surveyed: false,
+            was_hashed: false,
             notifier: looking::notifier(&tell),
             scans_begun: 0,
             scans_done: 0,
@@ -109,6 +123,11 @@ impl Inventory {
         &self.catalogue
     }
 
+    /// Other names of folders than those under which they are listed.
+    pub(crate) fn aliases(&self) -> &Aliases {
+        &self.aliases
+    }
+
     /// What is wrong with a models folder.
     pub(crate) fn problems(&self) -> &BTreeMap<PathBuf, String> {
         &self.problems
@@ -119,9 +138,14 @@ impl Inventory {
         self.incomplete
     }
 
-    /// Whether, once since the start, every folder was seen and the content of every file known.
+    /// Whether, once since the start, every folder was seen and the header of every file known.
     pub(crate) fn is_surveyed(&self) -> bool {
         self.surveyed
+    }
+
+    /// Whether, once since the start, every folder was seen and the content of every file known.
+    pub(crate) fn was_hashed(&self) -> bool {
+        self.was_hashed
     }
 
     /// Full scans that were taken in.
@@ -150,18 +174,23 @@ impl Inventory {
         self.scans_done > 0 && self.catalogue.is_all_hashed()
     }
 
-    /// Whether a content that no file is known to have is really gone: no file's is unknown, and no
-    /// folder unseen.
-    pub(crate) fn is_all_known(&self) -> bool {
-        self.is_all_hashed()
+    /// Whether a signature that no file is known to have is really gone: no file is unread, and no folder unseen.
+    pub(crate) fn is_all_seen(&self) -> bool {
+        self.is_all_read()
             && self.scans_done == self.scans_begun
             && !self.incomplete
             && !self.due.is_unsettled()
     }
 
+    /// Whether a content that no file is known to have is really gone, too.
+    pub(crate) fn is_all_known(&self) -> bool {
+        self.is_all_seen() && self.is_all_hashed()
+    }
+
     /// Takes in whether everything is known.
     pub(crate) fn record_survey(&mut self) {
-        self.surveyed |= self.is_all_known();
+        self.surveyed |= self.is_all_seen();
+        self.was_hashed |= self.is_all_known();
     }
 
     /// A scan has found these files.
@@ -197,6 +226,7 @@ impl Inventory {
         }
         self.problems = scan.problems;
         self.incomplete = scan.incomplete;
+        self.aliases = scan.aliases;
         have_changed
     }
 
@@ -207,11 +237,11 @@ impl Inventory {
         }
     }
 
-    /// The time of these files to settle is up, and those are open for writing.
-    pub(crate) fn record_settled(&mut self, due: &[Stamp], writers: &HashSet<FileId>) {
+    /// The time of these files to settle is up, and this is what is waited for nevertheless.
+    pub(crate) fn record_settled(&mut self, due: Vec<(Stamp, Option<Waits>)>) {
         self.settling = false;
-        for stamp in due {
-            self.catalogue.settled(*stamp, writers.contains(&stamp.file()), now());
+        for (stamp, waits) in due {
+            self.catalogue.settled(stamp, waits, now());
         }
     }
 
@@ -255,7 +285,7 @@ impl Inventory {
     /// looked at nothing counts as deleted.
     pub(crate) fn record_moved(&mut self, path: &Path, found: Option<Stamp>) {
         self.record_hint(Hint::Moved);
-        self.record_look(vec![(path.to_owned(), found)]);
+        self.record_look(vec![(path.to_owned(), found.filter(|stamp| stamp.size > 0))]);
     }
 
     /// Has the files at these paths read again.
@@ -272,9 +302,19 @@ impl Inventory {
         self.reread(&paths);
     }
 
+    /// Has the file that this id stands for hashed before all others, as somebody waits for it.
+    pub(crate) fn hash_first(&mut self, weights: &Id) {
+        self.catalogue.hash_first(weights);
+    }
+
     /// Has files count as settled once unchanged for `settle`.
     pub(crate) fn set_settle(&mut self, settle: std::time::Duration) {
         self.catalogue.set_settle(settle);
+    }
+
+    /// Has other things ignored.
+    pub(crate) fn set_ignored(&mut self, ignored: Ignored) {
+        self.ignored = Arc::new(ignored);
     }
 
     /// Watches other folders: what is no longer watched is not heard of any more.

@@ -11,6 +11,8 @@ pub(super) struct Unhashed {
     files: BTreeSet<(Reverse<i128>, FileId)>,
     /// Of all of them.
     bytes: u64,
+    /// What somebody waits for.
+    first: Option<FileId>,
     /// By disk: reading two at once takes a disk longer than one after the other.
     started: BTreeMap<u64, FileId>,
 }
@@ -32,13 +34,19 @@ impl Unhashed {
     /// Starts with one file of each disk that is not busy.
     pub(super) fn start(&mut self) -> Vec<FileId> {
         let mut started = Vec::new();
-        for (_, file) in &self.files {
+        let first = self.first.filter(|first| self.files().any(|file| file == first));
+        for file in first.iter().chain(self.files.iter().map(|(_, file)| file)) {
             if let std::collections::btree_map::Entry::Vacant(disk) = self.started.entry(file.0) {
                 disk.insert(*file);
                 started.push(*file);
             }
         }
         started
+    }
+
+    /// This file comes before all others.
+    pub(super) fn put_first(&mut self, file: FileId) {
+        self.first = Some(file);
     }
 
     /// This file is not being hashed any more.

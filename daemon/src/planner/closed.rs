@@ -1,12 +1,15 @@
 //! What keeps jobs from starting, as people are told.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use checkpoint::Id;
 use config::BuildWhen;
 
 use super::{NoRuntime, Obstacle, Place, Slot, Snapshot, Want};
-use crate::gate::{Decision, Reason, is_titled};
+use crate::{
+    gate::{Decision, Reason, is_titled},
+    inventory::Held,
+};
 
 /// What keeps builds from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +107,10 @@ impl Snapshot<'_> {
     /// The checkpoints that the web UI calls so.
     pub(crate) fn titled(&self, title: &str) -> Vec<Id> {
         let held = self.catalogue.held();
-        let is_it =
-            |paths: &[&Path]| paths.iter().any(|path| is_titled(&path.to_string_lossy(), title));
-        let titled = held.iter().filter(|(_, held)| is_it(&held.paths));
+        let is_it = |held: &Held<'_>| {
+            self.names(held).iter().any(|path| is_titled(&path.to_string_lossy(), title))
+        };
+        let titled = held.iter().filter(|(_, held)| is_it(held));
         let mut titled: Vec<Id> = titled.map(|(weights, _)| *weights).collect();
         titled.sort_unstable();
         titled

@@ -90,15 +90,16 @@ impl DesiredEngines {
         self.memo = Memo::default();
     }
 
-    /// What this checkpoint should have; nothing as long as there is nothing to build with. `shapes` tells those
-    /// that get an engine of their own.
+    /// What this checkpoint should have; nothing as long as there is nothing to build with. `names` tells all its
+    /// paths, and `shapes` those that get an engine of their own.
     pub(super) fn of(
         &self,
         held: &Held<'_>,
+        names: impl FnOnce() -> Vec<PathBuf>,
         shapes: impl FnOnce() -> Vec<Shape>,
     ) -> Arc<[Desired]> {
         match &self.target {
-            Ok(target) => self.memo.ask(target, held, shapes),
+            Ok(target) => self.memo.ask(target, held, names, shapes),
             Err(_) => Arc::default(),
         }
     }
@@ -128,12 +129,12 @@ struct Answer {
 }
 
 impl Memo {
-    /// What `target` says of this checkpoint; nothing if rules want no engine for it. `shapes` tells those
-    /// that get an engine of their own.
+    /// What `target` says of this checkpoint; nothing if rules want no engine for it.
     fn ask(
         &self,
         target: &Target,
         held: &Held<'_>,
+        names: impl FnOnce() -> Vec<PathBuf>,
         shapes: impl FnOnce() -> Vec<Shape>,
     ) -> Arc<[Desired]> {
         let mut answers = self.answers.borrow_mut();
@@ -143,7 +144,9 @@ impl Memo {
         {
             return known.desired.clone();
         }
-        let choice = target.choice(held.identity.architecture.kind, &held.paths);
+        let names = names();
+        let names: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
+        let choice = target.choice(held.identity.architecture.kind, &names);
         let unet = (choice.kind == EngineKind::Baked).then_some(ids.unet);
         let mut engines = self.engines.borrow_mut();
         let desired = engines

@@ -68,12 +68,20 @@ impl Snapshot<'_> {
                     bytes: manifest.bytes,
                     last_used: usage.last_used,
                     pinned: usage.pinned,
-                    orphaned_since: usage.orphaned_since.filter(|_| self.surveyed),
+                    orphaned_since: usage.orphaned_since.filter(|_| self.is_surveyed_for(manifest)),
                     serves: self.may_serve(manifest),
                     retired: manifest.is_retired().then(|| self.successor(manifest)),
                 }
             })
             .collect()
+    }
+
+    /// Whether, once since the start, enough of every file was known to tell that none takes up this engine.
+    fn is_surveyed_for(&self, manifest: &Manifest) -> bool {
+        match manifest.spec.weights {
+            Weights::Shared(_) => self.surveyed,
+            Weights::Baked(_) => self.hashed,
+        }
     }
 
     /// A new engine of a retired one's architecture, if there is one.
@@ -98,16 +106,22 @@ impl Snapshot<'_> {
         Holdings::new(&stored, &standings, self.config.quota.map(|quota| quota.as_u64()))
     }
 
-    /// How engines are used that are taken up again and, if the content of every file is known at present,
-    /// those that no file belongs to any more.
-    pub(crate) fn orphan_changes(&self, all_known: bool) -> Vec<(Id, Usage)> {
+    /// How engines are used that are taken up again and, if enough of every file is known at present, those that no
+    /// file belongs to any more: the headers for shared ones, the contents for baked ones.
+    pub(crate) fn orphan_changes(&self, headers: bool, contents: bool) -> Vec<(Id, Usage)> {
         let (wanted, now) = (self.wanted_engines(), self.now_s);
+        let all_known = |manifest: &Manifest| match manifest.spec.weights {
+            Weights::Shared(_) => headers,
+            Weights::Baked(_) => contents,
+        };
         let changes = self.library.manifests().values().filter_map(|manifest| {
             let usage = self.usage(manifest);
             let usage =
                 match (wanted.contains_key(manifest.spec.weights.id()), usage.orphaned_since) {
                     (true, Some(_)) => Usage { orphaned_since: None, last_used: now, ..usage },
-                    (false, None) if all_known => Usage { orphaned_since: Some(now), ..usage },
+                    (false, None) if all_known(manifest) => {
+                        Usage { orphaned_since: Some(now), ..usage }
+                    }
                     _ => return None,
                 };
             Some((manifest.key, usage))

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf};
 use checkpoint::Id;
 use config::ByteSize;
 use engine::Removal;
+use protocol::EntryKey;
 
 use super::{Closed, Due, NoRuntime};
 use crate::gate;
@@ -56,7 +57,7 @@ pub(crate) enum Wait<'a> {
     /// Its slot may not work.
     Closed(Closed<'a>),
     /// Its slot does a job for this checkpoint.
-    After(Id),
+    After(EntryKey),
     /// Nothing.
     Next,
     /// So many other jobs.
@@ -198,7 +199,7 @@ impl fmt::Display for Wait<'_> {
         match self {
             Self::Obstacle(obstacle) => obstacle.fmt(f),
             Self::Closed(closed) => f.write_str(&closed.awaited()),
-            Self::After(weights) => write!(f, "next, after {}", weights.short()),
+            Self::After(key) => write!(f, "next, after {}", key.short()),
             Self::Next => f.write_str("next"),
             Self::Turn(others) => write!(f, "{others} more before it"),
         }
@@ -247,7 +248,7 @@ mod tests {
         for (wait, text) in [
             (Wait::Obstacle(&full), "no such disk"),
             (Wait::Closed(Closed::Paused), "waits for `sdtrtctl resume`"),
-            (Wait::After(weights), "next, after abababababab"),
+            (Wait::After(weights.into()), "next, after abababababab"),
             (Wait::Next, "next"),
             (Wait::Turn(2), "2 more before it"),
         ] {

@@ -84,7 +84,7 @@ impl Snapshot<'_> {
         let occupied = self.slots(place).find_map(|slot| self.work_at(slot));
         match (occupied, closed) {
             (_, Some(closed @ (Closed::Paused | Closed::Never))) => Wait::Closed(closed),
-            (Some(work), _) => Wait::After(work.want.weights),
+            (Some(work), _) => Wait::After(self.key(&work.want.weights)),
             (None, Some(closed)) => Wait::Closed(closed),
             (None, None) => Wait::Next,
         }

@@ -9,7 +9,7 @@ use std::{
 use checkpoint::{Id, Identity};
 use config::Config;
 use engine::{Library, Progress, Removal, Target};
-use protocol::{GpuReading, Shape};
+use protocol::{EntryKey, GpuReading, Shape};
 use tokio::time::Instant;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     gate::{Decision, Gpu},
-    inventory::{Catalogue, Held},
+    inventory::{Aliases, Catalogue, Held},
     library::{Proofs, Unusables},
 };
 
@@ -28,13 +28,17 @@ pub(crate) struct Snapshot<'a> {
     /// Seconds since 1970.
     pub(crate) now_s: u64,
     pub(crate) catalogue: &'a Catalogue,
+    /// Other names of folders than those under which they are listed.
+    pub(crate) aliases: &'a Aliases,
     /// What is wrong with a models folder.
     pub(crate) problems: &'a BTreeMap<PathBuf, String>,
     /// Some folder or disk could not be looked at, so that more may lie there.
     pub(crate) incomplete: bool,
-    /// Once since the start, every folder was seen and the content of every file known: an orphan
+    /// Once since the start, every folder was seen and the header of every file known: an orphan
     /// of an earlier life is still one if no file took it up by then.
     pub(crate) surveyed: bool,
+    /// The same with the content of every file, by which baked engines are taken up.
+    pub(crate) hashed: bool,
     pub(crate) library: &'a Library,
     /// Bytes that were free for engines when last looked at while none was built, or why that is
     /// not known.
@@ -117,7 +121,20 @@ impl Snapshot<'_> {
     /// The engines that this checkpoint should have, those of its presets first; none as long as there is
     /// nothing to build them with, and where rules want none.
     pub(crate) fn desired(&self, held: &Held<'_>) -> Arc<[Desired]> {
-        self.desired.of(held, || self.chosen_shapes(held.identity))
+        self.desired.of(held, || self.names(held), || self.chosen_shapes(held.identity))
+    }
+
+    /// The key of the entry of `list` for this checkpoint: where its file lies as long as its content is not known.
+    pub(crate) fn key(&self, weights: &Id) -> EntryKey {
+        let path = self.catalogue.provisional(weights);
+        path.map_or(EntryKey::Weights(*weights), |path| {
+            EntryKey::Path(path.to_string_lossy().into_owned())
+        })
+    }
+
+    /// All paths by which a person may know a checkpoint.
+    pub(crate) fn names(&self, held: &Held<'_>) -> Vec<PathBuf> {
+        self.aliases.names_of(held.paths.iter().copied())
     }
 
     /// The shapes of such UNets that get an engine of their own.

@@ -17,7 +17,7 @@ use protocol::GpuReading;
 use super::*;
 use crate::{
     gate::{Decision, Gpu},
-    inventory::{Catalogue, Held},
+    inventory::{Aliases, Catalogue, Held},
     library::{Proofs, Unusables},
     samples::{identified, manifest, validation},
 };
@@ -28,6 +28,7 @@ const NOW_S: u64 = 1_795_000_000;
 struct Known {
     config: Config,
     catalogue: Catalogue,
+    aliases: Aliases,
     library: Library,
     free: Result<u64, String>,
     condemned: BTreeMap<Id, Removal>,
@@ -75,6 +76,7 @@ impl Known {
         };
         let mut known = Self {
             catalogue,
+            aliases: Aliases::default(),
             library: Library::in_memory(&config.data_dir, []),
             free: Ok(u64::MAX),
             condemned: BTreeMap::new(),
@@ -110,9 +112,11 @@ impl Known {
             config: &self.config,
             now_s: NOW_S,
             catalogue: &self.catalogue,
+            aliases: &self.aliases,
             problems,
             incomplete: false,
             surveyed: true,
+            hashed: true,
             library: &self.library,
             free: &self.free,
             condemned: &self.condemned,

@@ -19,6 +19,14 @@ impl Catalogue {
         files.filter_map(|file| Some((file.paths.iter().min()?.clone(), file.stamp))).collect()
     }
 
+    /// Has the file that this id stands for hashed before all others.
+    pub fn hash_first(&mut self, weights: &Id) {
+        let file = self.provisional(weights).and_then(|path| self.at(path));
+        if let Some(file) = file.map(|file| file.stamp.file()) {
+            self.unhashed.put_first(file);
+        }
+    }
+
     /// Takes in what hashing this file taught; `None` when it changed or went meanwhile, which a look tells.
     /// Gives the ids that it had until now, and those that it has.
     pub fn hashed(&mut self, stamp: Stamp, outcome: Option<Outcome>) -> Option<(Ids, Ids)> {
@@ -121,11 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_waits_for_comes_before_what_is_newer() {
+        let (old, new) = (stamp(1, 1, 10), stamp(1, 2, 20));
+        let mut catalogue = catalogue(&[("/m/old", old), ("/m/new", new)]);
+        catalogue.hash_first(&Ids::provisional(&old).weights);
+        assert_eq!(started(&mut catalogue), ["/m/old"]);
+        catalogue.hashed(old, Some(identified("old")));
+        assert_eq!(started(&mut catalogue), ["/m/new"]);
+    }
+
+    #[test]
     fn whatever_is_to_be_read_at_all_goes_before() {
         let mut catalogue = catalogue(&[("/m/a", stamp(1, 1, 0))]);
         let (new, now) = (stamp(1, 2, 0), Instant::now());
         catalogue.looked(Path::new("/m/b"), Some(new), now, |_| None);
-        catalogue.settled(new, false, now);
+        catalogue.settled(new, None, now);
         assert_eq!(started(&mut catalogue), [""; 0]);
         catalogue.start_reading();
         assert_eq!(started(&mut catalogue), [""; 0]);

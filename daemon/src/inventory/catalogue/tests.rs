@@ -50,11 +50,12 @@ fn a_file_is_read_once_it_has_not_changed_for_the_settle_time() {
     assert!(catalogue.due(start + SETTLE).is_empty(), "it changed meanwhile");
 
     let due = written + SETTLE;
-    assert_eq!(catalogue.due(due), [stamp(1, 5)]);
-    catalogue.settled(stamp(1, 5), true, due);
+    let at = vec![Path::new("/m/a").into()];
+    assert_eq!(catalogue.due(due), [(stamp(1, 5), at)]);
+    catalogue.settled(stamp(1, 5), Some(Waits::Writer), due);
     assert_eq!(catalogue.start_reading(), [], "somebody still has it open");
 
-    catalogue.settled(stamp(1, 5), false, due + SETTLE);
+    catalogue.settled(stamp(1, 5), None, due + SETTLE);
     assert_eq!(catalogue.start_reading(), [(Path::new("/m/a").into(), stamp(1, 5))]);
     assert_eq!(catalogue.start_reading(), [], "once");
     catalogue.read(stamp(1, 5), Some(identified("a")), due);
@@ -67,13 +68,13 @@ fn a_file_that_changes_while_it_is_read_settles_anew() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
     scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, nothing);
-    catalogue.settled(stamp(1, 0), false, now);
+    catalogue.settled(stamp(1, 0), None, now);
     catalogue.start_reading();
     catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), now, nothing);
     catalogue.read(stamp(1, 0), Some(identified("old")), now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 
-    catalogue.settled(stamp(1, 1), false, now);
+    catalogue.settled(stamp(1, 1), None, now);
     catalogue.start_reading();
     catalogue.read(stamp(1, 1), None, now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
@@ -120,7 +121,7 @@ fn one_reading_serves_every_name_of_a_file() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
     scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, nothing);
-    catalogue.settled(stamp(1, 0), false, now);
+    catalogue.settled(stamp(1, 0), None, now);
     catalogue.start_reading();
     scan(&mut catalogue, files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
     catalogue.read(stamp(1, 0), Some(identified("a")), now);
@@ -139,7 +140,7 @@ fn small_files_are_read_together_and_big_ones_alone() {
     scan(&mut catalogue, files.clone(), now, nothing);
     assert!(!catalogue.is_all_read());
     for (_, stamp) in &files {
-        catalogue.settled(*stamp, false, now);
+        catalogue.settled(*stamp, None, now);
     }
     let mut batches = Vec::new();
     loop {
@@ -192,15 +193,46 @@ fn a_file_that_stays_open_holds_nothing_else_up() {
     let two = [("/m/a", stamp(1, 0)), ("/m/b", stamp(2, 0))];
     scan(&mut catalogue, files(&two), start, nothing);
     assert!(!catalogue.is_read_but_for_open_files(), "nobody knows yet who has what open");
-    catalogue.settled(stamp(1, 0), true, start + SETTLE);
-    catalogue.settled(stamp(2, 0), false, start + SETTLE);
+    catalogue.settled(stamp(1, 0), Some(Waits::Writer), start + SETTLE);
+    catalogue.settled(stamp(2, 0), None, start + SETTLE);
     assert!(!catalogue.is_read_but_for_open_files(), "the other is yet to be read");
     catalogue.start_reading();
     catalogue.read(stamp(2, 0), Some(identified("b")), start);
     assert!(catalogue.is_read_but_for_open_files() && !catalogue.is_all_read());
-    catalogue.settled(stamp(1, 0), false, start + SETTLE * 2);
+    catalogue.settled(stamp(1, 0), None, start + SETTLE * 2);
     assert!(!catalogue.is_read_but_for_open_files(), "it was closed");
-    catalogue.settled(stamp(1, 0), true, start + SETTLE * 3);
+    catalogue.settled(stamp(1, 0), Some(Waits::Writer), start + SETTLE * 3);
     catalogue.looked(Path::new("/m/a"), None, start, nothing);
     assert!(catalogue.is_read_but_for_open_files() && catalogue.is_all_read(), "it is gone");
+}
+
+#[test]
+fn what_stays_open_is_read_once_it_has_not_changed_for_long_and_again_when_it_changes() {
+    let start = Instant::now();
+    let mut catalogue = Catalogue::new(SETTLE);
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), start, nothing);
+    let late = start + OPEN_LIMIT;
+    for (now, is_read) in [(start + SETTLE, false), (late - SETTLE, false), (late, true)] {
+        catalogue.settled(stamp(1, 0), Some(Waits::Writer), now);
+        assert_eq!(!catalogue.start_reading().is_empty(), is_read, "{:?}", now - start);
+    }
+    catalogue.read(stamp(1, 0), Some(identified("a")), late);
+    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), late, nothing);
+    catalogue.settled(stamp(1, 1), Some(Waits::Writer), late + SETTLE);
+    assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
+}
+
+#[test]
+fn what_is_being_downloaded_is_not_read_however_long_that_takes() {
+    let start = Instant::now();
+    let mut catalogue = Catalogue::new(SETTLE);
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), start, nothing);
+    let late = start + OPEN_LIMIT * 9;
+    let waits = Some(Waits::Download("/m/a.aria2".into()));
+    catalogue.settled(stamp(1, 0), waits.clone(), late);
+    let expected = Content::Settling { unchanged_since: start, looked: late, waits };
+    assert_eq!(content(&catalogue, "/m/a"), Some(&expected));
+    assert_eq!(catalogue.next_settled(), Some(late + SETTLE), "it is looked at again");
+    catalogue.settled(stamp(1, 0), None, late + SETTLE);
+    assert_eq!(catalogue.start_reading().len(), 1);
 }

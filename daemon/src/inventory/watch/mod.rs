@@ -7,11 +7,13 @@ mod file_system;
 mod limits;
 mod mounts;
 mod notifier;
+mod place;
 mod scan;
 mod walk;
 mod writers;
 
 pub use notifier::{Hint, Notifier, Unwatched};
+pub(crate) use place::look_at;
 pub use scan::Scan;
 pub(crate) use scan::scan;
 pub(crate) use writers::open_for_writing;

@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use config::Ignored;
+
 use crate::inventory::{
-    Notifier, Stamp,
+    Aliases, Notifier, Stamp,
     watch::{mounts, walk::walk},
 };
 
@@ -24,17 +26,20 @@ pub struct Scan {
     pub problems: BTreeMap<PathBuf, String>,
     /// Some folder could not be listed, so more may lie there.
     pub incomplete: bool,
+    /// Other ways to folders than those by which they were walked through.
+    pub aliases: Aliases,
     /// Something may change without telling.
     pub is_silent: bool,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Looks at everything below `models_dirs`, and has every folder watched. `mounts` are those of the
+/// Looks at everything below `models_dirs` but what is ignored, and has every folder watched. `mounts` are those of the
 /// last scan. Every checkpoint is handed to `found` with its path, links followed, many at a time; one
-/// that is reached twice is handed over twice.
+/// that has two names is handed over twice.
 pub(crate) fn scan(
     models_dirs: &[PathBuf],
+    ignored: &Ignored,
     mounts: &BTreeSet<PathBuf>,
     notifier: &mut Notifier,
     mut found: impl FnMut(Vec<(PathBuf, Stamp)>),
@@ -43,7 +48,7 @@ pub(crate) fn scan(
     let mut scan = Scan::default();
     let mut files = Vec::with_capacity(HANDFUL);
     for dir in models_dirs {
-        scan_dir(dir, &mut scan, notifier, |file| {
+        scan_dir(dir, ignored, &mut scan, notifier, |file| {
             files.push(file);
             if files.len() == HANDFUL {
                 found(mem::replace(&mut files, Vec::with_capacity(HANDFUL)));
@@ -80,11 +85,12 @@ fn note_absent_disk(place: &Path, models_dirs: &[PathBuf], scan: &mut Scan) {
 
 fn scan_dir(
     dir: &Path,
+    ignored: &Ignored,
     scan: &mut Scan,
     notifier: &mut Notifier,
     found: impl FnMut((PathBuf, Stamp)),
 ) {
-    walk(dir, scan, notifier, found);
+    walk(dir, ignored, scan, notifier, found);
     if !dir.is_dir() {
         scan.missing.insert(dir.to_owned());
         scan.incomplete = true;
@@ -105,12 +111,17 @@ mod tests {
 
     use super::*;
 
+    fn ignored(own: &[&str]) -> Ignored {
+        Ignored::new(&own.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
     fn scan(models_dirs: &[PathBuf]) -> (Scan, BTreeMap<PathBuf, Stamp>) {
         let mut files = BTreeMap::new();
         let mut notifier = Notifier::new(|_| {});
-        let scan = super::scan(models_dirs, &BTreeSet::new(), &mut notifier, |found| {
-            files.extend(found);
-        });
+        let scan =
+            super::scan(models_dirs, &ignored(&[]), &BTreeSet::new(), &mut notifier, |found| {
+                files.extend(found);
+            });
         (scan, files)
     }
 
@@ -122,7 +133,8 @@ mod tests {
         let look = || {
             let dirs = std::slice::from_ref(&models);
             let mut notifier = Notifier::new(|_| {});
-            let scan = super::scan(dirs, &[disk.clone()].into(), &mut notifier, drop);
+            let scan =
+                super::scan(dirs, &ignored(&[]), &[disk.clone()].into(), &mut notifier, drop);
             (scan.incomplete, scan.mounts.contains(&disk), scan.problems.contains_key(&models))
         };
         assert_eq!(look(), (true, true, true));
@@ -183,5 +195,76 @@ mod tests {
         assert!(scan.problems[&gone].contains("does not exist"));
         assert!(scan.problems[&hidden].contains("can't be listed"));
         assert!(scan.incomplete);
+    }
+
+    /// What is found below `models`, as seen from there.
+    fn found(models: &Path, own: &[&str]) -> (Vec<String>, Aliases) {
+        let mut files = Vec::new();
+        let (dirs, mut notifier) = ([models.to_owned()], Notifier::new(|_| {}));
+        let scan = super::scan(&dirs, &ignored(own), &BTreeSet::new(), &mut notifier, |found| {
+            files.extend(found.into_iter().map(|(path, _)| {
+                path.strip_prefix(models).unwrap().to_string_lossy().into_owned()
+            }));
+        });
+        files.sort_unstable();
+        (files, scan.aliases)
+    }
+
+    #[test]
+    fn trash_and_versions_are_left_out_unless_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let models = dir.path();
+        for name in [
+            "a.safetensors",
+            ".Trash-1000/files/b.safetensors",
+            ".stversions/c.safetensors",
+            "sub/@eaDir/d.safetensors",
+            "sub/._e.safetensors",
+            "sub/f.safetensors",
+            "old/g.safetensors",
+        ] {
+            let path = models.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        fs::write(models.join("empty.safetensors"), "").unwrap();
+        symlink("a.safetensors", models.join("._link.safetensors")).unwrap();
+        symlink("old", models.join(".link")).unwrap();
+        let all = |own: &[&str]| found(models, own).0;
+        assert_eq!(all(&[]), ["a.safetensors", "old/g.safetensors", "sub/f.safetensors"]);
+        assert_eq!(all(&["/old/", "f.*"]), ["a.safetensors"]);
+        let given_back = ["a.safetensors", "old/g.safetensors", "sub/@eaDir/d.safetensors"];
+        assert_eq!(all(&["!@eaDir/", "/sub/f.*"]), given_back);
+    }
+
+    #[test]
+    fn links_among_folders_multiply_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let models = dir.path();
+        fs::create_dir_all(models.join("deep/er/real")).unwrap();
+        fs::create_dir_all(models.join("b")).unwrap();
+        fs::write(models.join("deep/er/real/a.safetensors"), "x").unwrap();
+        fs::write(models.join("b/b.safetensors"), "x").unwrap();
+        for (link, to) in [
+            ("b/around", ".."),
+            ("b/self", "."),
+            ("long-link", "deep/er/real"),
+            ("link", "deep/er/real"),
+            ("deep/to-b", "../b"),
+            ("deep/er/real/back", "../../.."),
+        ] {
+            symlink(to, models.join(link)).unwrap();
+        }
+        let (files, aliases) = found(models, &[]);
+        assert_eq!(files, ["b/b.safetensors", "link/a.safetensors"]);
+        for (path, listed) in [
+            ("deep/er/real/a.safetensors", "link/a.safetensors"),
+            ("long-link/a.safetensors", "link/a.safetensors"),
+            ("b/around/b/self/b.safetensors", "b/b.safetensors"),
+            ("deep/er/real/back/deep/to-b/b.safetensors", "b/b.safetensors"),
+        ] {
+            assert_eq!(aliases.listed(&models.join(path)), Some(models.join(listed)), "{path}");
+        }
+        assert_eq!(aliases.listed(&models.join("b/b.safetensors")), None);
     }
 }

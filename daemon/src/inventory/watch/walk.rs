@@ -1,30 +1,39 @@
 use std::{
+    collections::HashMap,
     fs::{self, DirEntry, Metadata},
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use config::Ignored;
 use rustix::io::Errno;
 use tracing::debug;
 
 use crate::inventory::{FileId, Notifier, Scan, Stamp, watch::file_system};
 
-/// Walks through the models folder `dir`, links followed.
+/// Walks through the models folder `dir`, links followed, and leaves out what is ignored.
+///
+/// A folder that can be reached in several ways is walked through once, by the way through the fewest folders, and
+/// of those by the shortest: links that lead around, or several to one folder, would list its files over and over.
+/// The other ways are [aliases](Scan::aliases).
 ///
 /// Not with a library: those that follow links ask for each file by its whole path, which the kernel walks
 /// anew each time.
 pub(super) fn walk(
     dir: &Path,
+    ignored: &Ignored,
     scan: &mut Scan,
     notifier: &mut Notifier,
     found: impl FnMut((PathBuf, Stamp)),
 ) {
     let outside = dir.parent().and_then(|parent| parent.metadata().ok());
-    let outside = outside.map(|outside| outside.dev());
-    let mut walk = Walk { dir, scan, notifier, found, outside, around: Vec::new() };
+    let around = outside.map(|outside| outside.dev());
+    let mut walk = Walk { dir, ignored, scan, notifier, found, visited: HashMap::new() };
     match dir.metadata() {
-        Ok(metadata) if metadata.is_dir() => walk.visit(dir, &metadata),
+        Ok(metadata) if metadata.is_dir() => {
+            walk.from(Folder { path: dir.to_owned(), metadata, around });
+        }
         Ok(_) => {}
         Err(error) => walk.note(dir, &error),
     }
@@ -32,40 +41,53 @@ pub(super) fn walk(
 
 struct Walk<'a, F> {
     dir: &'a Path,
+    ignored: &'a Ignored,
     scan: &'a mut Scan,
     notifier: &'a mut Notifier,
     found: F,
-    /// The device around the models folder.
-    outside: Option<u64>,
-    /// The folders around the one that is visited, from the models folder on.
-    around: Vec<FileId>,
+    /// Where each folder was walked through.
+    visited: HashMap<FileId, PathBuf>,
+}
+
+struct Folder {
+    path: PathBuf,
+    metadata: Metadata,
+    /// The device of the folder around it.
+    around: Option<u64>,
 }
 
 impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
-    fn visit(&mut self, folder: &Path, metadata: &Metadata) {
+    /// All folders that are equally deep come before those in them.
+    fn from(&mut self, folder: Folder) {
+        let mut level = vec![folder];
+        while !level.is_empty() {
+            level.sort_by(|a, b| length(&a.path).cmp(&length(&b.path)).then(a.path.cmp(&b.path)));
+            level = level.into_iter().flat_map(|folder| self.visit(folder)).collect();
+        }
+    }
+
+    /// Returns the folders in it.
+    fn visit(&mut self, folder: Folder) -> Vec<Folder> {
+        let Folder { path, metadata, around } = folder;
         let id @ (device, _) = (metadata.dev(), metadata.ino());
-        // Reached by a link to a folder around it.
-        if self.around.contains(&id) {
-            return;
-        }
-        self.notifier.watch(folder, metadata);
-        let around = self.around.last().map(|(device, _)| *device).or(self.outside);
         if around != Some(device) {
-            self.scan.mounts.insert(folder.to_owned());
+            self.scan.mounts.insert(path.clone());
         }
-        if around != Some(device) || self.around.is_empty() {
-            self.scan.is_silent |= file_system::changes_silently(folder);
+        if around != Some(device) || self.visited.is_empty() {
+            self.scan.is_silent |= file_system::changes_silently(&path);
         }
-        self.around.push(id);
-        // Listed to its end first: only so many folders can be open at once.
-        for (path, metadata) in self.list(folder) {
-            self.visit(&path, &metadata);
+        if let Some(known) = self.visited.get(&id) {
+            self.scan.aliases.insert(path, known.clone());
+            return Vec::new();
         }
-        self.around.pop();
+        self.notifier.watch(&path, &metadata);
+        let folders = self.list(&path, device);
+        self.visited.insert(id, path);
+        folders
     }
 
     /// Hands over the checkpoints in a folder, and returns the folders in it.
-    fn list(&mut self, folder: &Path) -> Vec<(PathBuf, Metadata)> {
+    fn list(&mut self, folder: &Path, device: u64) -> Vec<Folder> {
         let mut folders = Vec::new();
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -74,6 +96,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
                 return folders;
             }
         };
+        let below = folder.strip_prefix(self.dir).unwrap_or(folder);
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -82,8 +105,11 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
                     break;
                 }
             };
-            match look(&entry) {
-                Ok(Some(metadata)) if metadata.is_dir() => folders.push((entry.path(), metadata)),
+            match self.look(&entry, below) {
+                Ok(Some(metadata)) if metadata.is_dir() => {
+                    let around = Some(device);
+                    folders.push(Folder { path: entry.path(), metadata, around });
+                }
                 Ok(Some(metadata)) => {
                     let path = entry.path();
                     let stamp = Stamp::at(&path, &metadata);
@@ -94,6 +120,25 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
             }
         }
         folders
+    }
+
+    /// A folder or a checkpoint in the folder `below` the models folder; `None` for anything else.
+    fn look(&self, entry: &DirEntry, below: &Path) -> io::Result<Option<Metadata>> {
+        let kind = entry.file_type()?;
+        let name = entry.file_name();
+        let is_checkpoint = checkpoint::is_checkpoint_name(name.as_ref());
+        if kind.is_file() && !is_checkpoint {
+            return Ok(None);
+        }
+        let is_link = kind.is_symlink();
+        let is_hidden = |is_folder| self.ignored.hides(&below.join(&name), is_folder);
+        // What is ignored is not looked at: it may be a snapshot on a disk that hangs.
+        if is_hidden(kind.is_dir()) && (!is_link || is_hidden(true)) {
+            return Ok(None);
+        }
+        let metadata = if is_link { entry.path().metadata()? } else { entry.metadata()? };
+        let is_wanted = metadata.is_dir() || is_checkpoint && is_checkpoint_file(&metadata);
+        Ok((is_wanted && !(is_link && is_hidden(metadata.is_dir()))).then_some(metadata))
     }
 
     fn note(&mut self, path: &Path, error: &io::Error) {
@@ -109,14 +154,11 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     }
 }
 
-/// A folder or a checkpoint; `None` for anything else.
-fn look(entry: &DirEntry) -> io::Result<Option<Metadata>> {
-    let kind = entry.file_type()?;
-    let is_checkpoint = checkpoint::is_checkpoint_name(entry.file_name().as_ref());
-    if kind.is_file() && !is_checkpoint {
-        return Ok(None);
-    }
-    let metadata = if kind.is_symlink() { entry.path().metadata()? } else { entry.metadata()? };
-    let is_wanted = metadata.is_dir() || (metadata.is_file() && is_checkpoint);
-    Ok(is_wanted.then_some(metadata))
+/// Browsers put an empty file where their download will be.
+fn is_checkpoint_file(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.len() > 0
+}
+
+fn length(path: &Path) -> usize {
+    path.as_os_str().len()
 }
