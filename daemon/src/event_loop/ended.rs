@@ -198,7 +198,7 @@ impl Owners {
             }
             Failure::Changed(reason) => {
                 if let Some((path, _)) = running.job.file() {
-                    self.inventory.reread(&[path.clone()]);
+                    self.inventory.reread(std::slice::from_ref(path));
                 }
                 // Until that is done.
                 self.retry.record_pause(job, reason);

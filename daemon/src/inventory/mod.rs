@@ -158,13 +158,8 @@ impl Inventory {
         self.reading > 0 || self.settling
     }
 
-    /// Whether every file was seen, and read as far as it takes to use it.
-    pub(crate) fn is_all_read(&self) -> bool {
-        self.scans_done > 0 && self.catalogue.is_all_read()
-    }
-
-    /// The same, files left out that somebody has had open for writing for longer than files settle: one that stays
-    /// open holds nothing else up.
+    /// Whether every file was seen, and read as far as it takes to use it, files left out that somebody has had open
+    /// for writing for longer than files settle: one that stays open holds nothing else up.
     pub(crate) fn is_read_but_for_open_files(&self) -> bool {
         self.scans_done > 0 && self.catalogue.is_read_but_for_open_files()
     }

@@ -187,7 +187,7 @@ async fn log_overflows(log: &Path) {
     }
     // One that is gone takes no room.
     if !log.exists() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -134,7 +134,7 @@ async fn weights_that_are_not_those_that_the_key_names_are_not_published() {
         stage.end(Ok(crate::jobs::Done::Built(done)));
         assert!(stage.owners.library.engines().manifests().is_empty());
         assert!(stage.owners.retry.setbacks().is_empty(), "its file is to blame");
-        assert!(!stage.owners.inventory.is_all_read(), "it is read again");
+        assert!(!stage.owners.inventory.catalogue().is_all_read(), "it is read again");
         assert!(stage.owners.jobs.is_idle());
     }
 }

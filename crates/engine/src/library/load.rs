@@ -43,7 +43,7 @@ impl Library {
                 _ => {}
             }
         }
-        parts.iter().for_each(|part| remove_without_manifest(part));
+        parts.iter().for_each(remove_without_manifest);
         self.usages = self.manifests.values().map(|m| (m.key, self.read_usage(m))).collect();
         Ok(())
     }
