@@ -73,6 +73,7 @@ impl Known {
             name: "a GPU".to_owned(),
             compute_capability: "8.9".parse().unwrap(),
             driver: "1".to_owned(),
+            pci: None,
         };
         let mut known = Self {
             catalogue,
@@ -136,6 +137,7 @@ impl Known {
             ran_out: HashMap::new(),
             unfit,
             gpus: &self.gpus,
+            gpu_problem: None,
             decisions: &self.decisions,
             readings: Some(&self.readings),
             memory_free: None,
