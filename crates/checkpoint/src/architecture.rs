@@ -22,7 +22,7 @@ pub enum Kind {
     Sd2Depth,
     /// SD 2.x unCLIP: takes an image embedding as `y`.
     Sd2Unclip,
-    /// SDXL base, its Turbo, LCM and Lightning variants and its pruned depths (SSD-1B) included.
+    /// SDXL base, including Turbo, LCM and Lightning variants and SSD-1B.
     Sdxl,
     /// SDXL inpainting: 9 input channels.
     SdxlInpaint,
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 10] = [
         Self::Sd1,
         Self::Sd1Inpaint,
@@ -46,7 +46,7 @@ impl Kind {
     ];
 }
 
-/// How attention is split into heads; shapes do not tell.
+/// How attention is split into heads; tensor shapes do not show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Heads {
@@ -56,7 +56,7 @@ pub enum Heads {
     Width(u64),
 }
 
-/// What decides a UNet's graph beside the names and shapes of its tensors.
+/// What determines a UNet's graph besides its tensors' names and shapes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Architecture {
     /// The kind of model.

@@ -1,4 +1,4 @@
-//! A checkpoint file, opened and understood.
+//! A checkpoint file whose header has been read.
 
 use std::{
     fs::{File, Metadata},
@@ -15,30 +15,30 @@ use crate::{
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// A checkpoint file, opened and understood; of a big one nothing but its start has been read.
+/// A checkpoint file whose header has been read.
 #[derive(Debug)]
 pub struct Checkpoint {
     source: Source,
     /// All tensors, sorted by canonical name.
     pub tensors: Vec<Tensor>,
-    /// What the tensors' names and shapes say it is.
+    /// Its kind and dimensions, derived from the tensors' names and shapes.
     pub architecture: Architecture,
 }
 
 impl Checkpoint {
-    /// Opens a safetensors file or a torch file (`.ckpt`); told apart by content, not by name.
+    /// Opens a safetensors or torch file (`.ckpt`), whichever the content is, regardless of its name.
     ///
     /// # Errors
-    /// Anything but [`Rejection::ChangedWhileRead`] means that this content is of no use, or that
-    /// the system would not let it be read.
+    /// [`Rejection::ChangedWhileRead`] if the file changed meanwhile; any other means that this content can't
+    /// be used, or that the system can't read it.
     pub fn open(path: &Path) -> Result<Self, Rejection> {
         Self::open_if(path, |_| true)
     }
 
-    /// As [`open`](Self::open), where the file is as expected when it is open.
+    /// Opens a file like [`open`](Self::open), if it still has the expected stamp.
     ///
     /// # Errors
-    /// [`Rejection::ChangedWhileRead`] if it is not; the others as well.
+    /// [`Rejection::ChangedWhileRead`] if it does not; and those of [`open`](Self::open).
     pub fn open_if(
         path: &Path,
         is_expected: impl FnOnce(&Metadata) -> bool,
@@ -63,8 +63,8 @@ impl Checkpoint {
     /// Reads every tensor once, on all of rayon's threads, and computes the ids.
     ///
     /// # Errors
-    /// [`Rejection::ChangedWhileRead`] if size or modification time are no longer those of
-    /// [`open`](Self::open); [`Rejection::Unreadable`].
+    /// [`Rejection::ChangedWhileRead`] if size or modification time have changed since [`open`](Self::open);
+    /// [`Rejection::Unreadable`].
     pub fn ids(&self) -> Result<Ids, Rejection> {
         let ids = hash::ids(&self.source, &self.tensors)?;
         self.source.check_unchanged()?;

@@ -1,17 +1,17 @@
-//! What ids are computed over.
+//! The input of the ids' hashes.
 
 use crate::id::Id;
 
-/// Texts with their length before them, all integers as 64-bit little-endian.
+/// Strings with their lengths before them, and integers, as 64-bit little-endian.
 ///
-/// Gathered to be hashed at once: BLAKE3 takes longer to be called for each part than to hash it.
+/// Collected and hashed in one call: many small calls of BLAKE3 take longer than the hashing.
 pub(crate) struct Encoded(Vec<u8>);
 
-/// Bytes that a tensor takes, more or less.
+/// The approximate bytes of a tensor's entry.
 const TENSOR: usize = 192;
 
 impl Encoded {
-    /// Nothing yet, with room for so many tensors.
+    /// Returns an empty buffer with capacity for this many tensors.
     pub(crate) fn with_room_for(tensors: usize) -> Self {
         Self(Vec::with_capacity(tensors * TENSOR))
     }
@@ -31,7 +31,7 @@ impl Encoded {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The BLAKE3 digest.
+    /// Returns the BLAKE3 digest.
     pub(crate) fn hash(&self) -> Id {
         Id::from(blake3::hash(&self.0))
     }

@@ -1,4 +1,4 @@
-//! Reading at a position, and noticing that a file changed.
+//! Reads a file at any position, and notices if it changes.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use crate::rejection::Rejection;
 
-/// Bytes that are read at once when a file is opened: all of a small one, and what tells others apart.
+/// Bytes read when a file is opened: all of a small file, and enough to recognize the format of others.
 const START: u64 = 64 << 10;
 
 /// An open file.
@@ -24,8 +24,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Opens a regular file that is as expected. The type is asked for first: opening a pipe would wait
-    /// for its writer.
+    /// Opens a regular file, if it has the expected stamp. The type is checked first: opening a pipe would
+    /// block until a writer opens it.
     pub(crate) fn open(
         path: &Path,
         is_expected: impl FnOnce(&Metadata) -> bool,
@@ -54,14 +54,14 @@ impl Source {
         &self.file
     }
 
-    /// Bytes of the file.
+    /// The file's size in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.metadata.len()
     }
 
     /// Fails if the file changed since it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<(), Rejection> {
-        // Not the ctime: a rename or a new hard link changes it, and costs no second read.
+        // Without the ctime, which a rename or a new hard link changes too.
         let stamp = |of: &Metadata| (of.len(), of.mtime(), of.mtime_nsec());
         if stamp(&metadata(&self.file)?) == stamp(&self.metadata) {
             Ok(())
@@ -70,7 +70,7 @@ impl Source {
         }
     }
 
-    /// Fills the buffer from `offset`; the caller knows that the file was long enough.
+    /// Fills the buffer from `offset`; the caller has checked that the file is long enough.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {
         match self.read_already(offset, buffer.len()) {
             Some(bytes) => buffer.copy_from_slice(bytes),
@@ -79,7 +79,7 @@ impl Source {
         Ok(())
     }
 
-    /// The `len` bytes from `offset`; the caller has bounded `len`.
+    /// Returns `len` bytes from `offset`; the caller has limited `len`.
     pub(crate) fn bytes(&self, offset: u64, len: usize) -> Result<Cow<'_, [u8]>, Rejection> {
         if let Some(bytes) = self.read_already(offset, len) {
             return Ok(bytes.into());
@@ -95,7 +95,7 @@ impl Source {
 }
 
 fn metadata(file: &File) -> Result<Metadata, Rejection> {
-    file.metadata().map_err(|source| Rejection::Unreadable { doing: "ask for its size", source })
+    file.metadata().map_err(|source| Rejection::Unreadable { doing: "read its size", source })
 }
 
 fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {

@@ -1,12 +1,11 @@
-//! Which files are worth opening.
+//! Which files may be checkpoints, by name.
 
 use std::{ffi::OsStr, path::Path};
 
-/// Whether A1111 would list the file as a checkpoint, by its name alone.
+/// Whether A1111 would list the file as a checkpoint, judging by its name alone.
 ///
-/// True for `.safetensors` and `.ckpt` in any case, but not for a VAE that lies beside its
-/// checkpoint (`.vae.safetensors`, `.vae.ckpt`). A download in progress has another extension
-/// (`.part`, `.tmp`, `.crdownload`, …) and so is none yet.
+/// True for `.safetensors` and `.ckpt` in any case, except a VAE beside its checkpoint (`.vae.safetensors`,
+/// `.vae.ckpt`). A download in progress has another extension (`.part`, `.tmp`, `.crdownload`, …).
 pub fn is_checkpoint_name(path: &Path) -> bool {
     let is = |extension: Option<&OsStr>, name: &str| {
         extension.is_some_and(|extension| extension.eq_ignore_ascii_case(name))

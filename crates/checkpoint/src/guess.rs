@@ -1,7 +1,7 @@
-//! The architecture, from names and shapes.
+//! Derives the architecture from names and shapes.
 //!
-//! A1111 looks at the text encoder's tensors; the widths of the UNet's own inputs tell the same
-//! kinds apart and are there in UNet-only files as well.
+//! A1111 looks at the text encoder's tensors; the widths of the UNet's inputs distinguish the same kinds, and
+//! files with only a UNet have them too.
 
 use crate::{
     architecture::{Architecture, Heads, Kind},
@@ -12,15 +12,14 @@ use crate::{
 };
 
 impl Architecture {
-    /// Reads the architecture off a checkpoint's tensors, given under their canonical names.
+    /// Derives the architecture from a checkpoint's tensors, given by their canonical names.
     ///
     /// # Errors
-    /// Says what the file is if it is no checkpoint ([`Rejection::Lora`], …), and what is wrong
-    /// with its UNet if that is clearly not whole. Whether all of its blocks fit together is not
-    /// looked at.
+    /// Says what the file is if it is not a checkpoint ([`Rejection::Lora`], …), and what is wrong with its
+    /// UNet if that is clearly incomplete. Does not check that all blocks fit together.
     pub fn of(tensors: &[Tensor]) -> Result<Self, Rejection> {
         let unet = Unet(tensors);
-        // What lacks its first convolution has no UNet to complain about.
+        // Without its first convolution, there is no UNet to complain about.
         let stem = unet.tensor("input_blocks.0.0.weight", 4);
         if (stem.is_err() || unet.tensor("out.2.weight", 4).is_err())
             && let Some(rejection) = other::what_it_is(tensors)
@@ -69,7 +68,7 @@ fn kind(in_channels: u64, context_width: u64, y_width: Option<u64>) -> Option<Ki
 struct Unet<'a>(&'a [Tensor]);
 
 impl<'a> Unet<'a> {
-    /// All tensors, by their names without the prefix.
+    /// Returns all tensors with their names without the prefix.
     fn tensors(&self) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
         self.0.iter().filter_map(|tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor)))
     }
@@ -84,7 +83,7 @@ impl<'a> Unet<'a> {
         if tensor.shape.len() == rank { Ok(tensor) } else { Err(bad("has the wrong rank")) }
     }
 
-    /// The input dimension of a weight.
+    /// Returns the input dimension of a weight.
     fn dimension(&self, tensor: &Tensor) -> Result<u64, Rejection> {
         tensor.shape.get(1).copied().ok_or_else(|| Rejection::BadUnet {
             tensor: tensor.name.clone(),

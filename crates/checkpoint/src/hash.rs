@@ -1,4 +1,4 @@
-//! Ids from tensors' bytes.
+//! Computes ids from tensors' bytes.
 //!
 //! Both ids have the same encoding, hashed with BLAKE3. For each tensor, in byte order of the
 //! canonical names, with all integers as 64-bit little-endian:
@@ -22,22 +22,22 @@ use crate::{
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// Tensors that lie within fewer bytes than this are read at once and hashed by one thread: waking
-/// others takes longer.
+/// Tensors in less than this many bytes are read at once and hashed by one thread: waking others takes
+/// longer.
 const AT_ONCE: u64 = 1 << 20;
 
-/// Bytes per read, which stay in a core's L2 cache between the kernel's copy and the hash.
+/// Bytes per read: they stay in a core's L2 cache between the kernel's copy and the hash.
 ///
-/// Measured on 1.8 GB in the page cache with two threads: 64 KiB is 9 % slower, since system calls
-/// tell and BLAKE3 gets short runs; from 256 KiB to 1 MiB all are as fast as b3sum.
+/// Measured on 1.8 GB in the page cache with two threads: 64 KiB is 9 % slower because of system calls and
+/// short BLAKE3 runs; 256 KiB to 1 MiB are all as fast as b3sum.
 const BUFFER: usize = 256 << 10;
 
 type Digest = [u8; 32];
 type Range = (u64, u64);
 
-/// Reads every tensor once. `tensors` is sorted by name.
+/// Reads every tensor once. `tensors` must be sorted by name.
 pub(crate) fn ids(file: &Source, tensors: &[Tensor]) -> Result<Ids, Rejection> {
-    // A torch file may hold one tensor under two names: read it once.
+    // A torch file can have one tensor under two names: read it only once.
     let mut ranges: Vec<Range> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
     ranges.sort_unstable_by_key(|&(offset, bytes)| (Reverse(bytes), offset));
     ranges.dedup();
@@ -48,7 +48,7 @@ pub(crate) fn ids(file: &Source, tensors: &[Tensor]) -> Result<Ids, Rejection> {
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
     } else {
-        // Biggest first and handed out one by one, so that no thread is left alone with a big one.
+        // Largest first, one at a time, so that no thread is left with a large one at the end.
         ranges
             .into_iter()
             .par_bridge()
@@ -68,7 +68,7 @@ fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Di
     let mut hasher = blake3::Hasher::new();
     let mut done = 0;
     while done < bytes {
-        // The range lies within the file, so neither sum nor cast can overflow.
+        // The range is within the file, so neither the sum nor the cast can overflow.
         let len = (bytes - done).min(buffer.len() as u64);
         let part = &mut buffer[..len as usize];
         file.read(part, offset + done)?;
@@ -78,13 +78,13 @@ fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Di
     Ok(hasher.finalize().into())
 }
 
-/// The UNet id of tensors that somebody else has read, each with the BLAKE3 digest of its bytes as they lie in the
-/// file. They are sorted by name, and all of them are the UNet's.
+/// Computes the UNet id of tensors that the caller has read, each with the BLAKE3 digest of its bytes in the file.
+/// They must be sorted by name, and all be the UNet's.
 pub fn unet_id<'a>(read: impl ExactSizeIterator<Item = (&'a Tensor, &'a [u8; 32])>) -> Id {
     id(read.len(), read)
 }
 
-/// Of at most `count` tensors.
+/// Computes an id over at most `count` tensors.
 fn id<'a>(count: usize, tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
     let mut encoded = Encoded::with_room_for(count);
     for (tensor, digest) in tensors {

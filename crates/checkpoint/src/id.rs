@@ -1,4 +1,4 @@
-//! Ids: what a checkpoint is known by, wherever it lies.
+//! Ids, which identify a checkpoint wherever its file is.
 
 use std::{fmt, str::FromStr};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{encoded::Encoded, stamp::Stamp};
 
-/// How a provisional id ends; a digest that does is not to be expected.
+/// The last bytes of a provisional id; no digest ends like this by chance.
 const PROVISIONAL: [u8; 8] = [0; 8];
 
-/// A digest of 32 bytes; written as 64 lower-case hex digits, in binary forms as its 32 bytes.
+/// A 32-byte digest: 64 lower-case hex digits in text, 32 bytes in binary forms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id([u8; 32]);
 
 /// The ids of one checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ids {
-    /// Over all tensors.
+    /// Weights id: over all tensors.
     pub weights: Id,
-    /// Over the tensors under [`UNET_PREFIX`](crate::UNET_PREFIX).
+    /// UNet id: over the tensors under [`UNET_PREFIX`](crate::UNET_PREFIX).
     pub unet: Id,
 }
 
 impl Ids {
-    /// Stand for the ids of a file whose content was not read yet. A rename keeps them, and every write changes
-    /// them.
+    /// Returns placeholder ids for a file whose content was not read yet. A rename keeps them; every write
+    /// changes them.
     pub fn provisional(file: &Stamp) -> Self {
         let id = |what| {
             let mut encoded = Encoded::with_room_for(1);
@@ -38,19 +38,19 @@ impl Ids {
         Self { weights: id("weights"), unet: id("UNet") }
     }
 
-    /// Whether they stand for those of a file whose content was not read yet.
+    /// Whether they are the placeholder ids of a file whose content was not read yet.
     pub fn are_provisional(&self) -> bool {
         self.weights.is_provisional()
     }
 }
 
-/// The text is not an id.
+/// The text is not a valid id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 64 lower-case hex digits")]
 pub struct NotAnId;
 
 impl Id {
-    /// The first 12 hex digits: what people are shown.
+    /// The first 12 hex digits, for display.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
@@ -75,7 +75,7 @@ impl From<blake3::Hash> for Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Lists show thousands of them: formatting byte by byte takes five times as long.
+        // Lists have thousands of ids: formatting byte by byte takes five times as long.
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {

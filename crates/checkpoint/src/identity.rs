@@ -1,15 +1,15 @@
 use crate::{Architecture, Id, Ids};
 use serde::{Deserialize, Serialize};
 
-/// What reading a checkpoint taught.
+/// What reading a checkpoint's file yields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Who it is, by content; [provisional](Ids::provisional) until that was read.
+    /// Its ids; [provisional](Ids::provisional) until its content was read.
     pub ids: Ids,
-    /// Which Stable Diffusion it is.
+    /// Its kind and dimensions.
     pub architecture: Architecture,
-    /// [`crate::signature()`] of the UNet: those with the same one can share an engine.
+    /// The UNet's [`crate::signature()`]: UNets with the same signature can share engines.
     pub signature: Id,
-    /// Numbers in the UNet, which decide how big an engine gets.
+    /// The number of the UNet's parameters, which determines a baked engine's size.
     pub unet_parameters: u64,
 }

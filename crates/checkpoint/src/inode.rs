@@ -1,19 +1,19 @@
-//! Which file systems number a file once and for all.
+//! On which file systems inode numbers are permanent.
 
 use std::path::Path;
 
 /// Linux's `magic.h`.
 const FUSE: u64 = 0x6573_5546;
 
-/// Whether a file keeps its inode, and no other gets it, for as long as it is there. `device` is that of
-/// the file at `path`.
+/// Whether a file keeps its inode number, and no other file gets it, as long as the file exists. `device` is
+/// that of the file at `path`.
 pub(crate) fn lasts(path: &Path, device: u64) -> bool {
     lasts_on(device, || rustix::fs::statfs(path).ok().map(|stat| stat.f_type as u64))
 }
 
-/// sshfs and the like number files as they are asked for, so that another has the number after the next
-/// mount; where times are whole seconds too, nothing else would tell files of one size apart. What is
-/// on a disk of this machine, which has a driver's number, is not asked for its `kind`.
+/// FUSE file systems without a disk, such as sshfs, number files on demand, so another file has the number
+/// after the next mount; if times are whole seconds too, nothing distinguishes files of equal size. A device
+/// with a driver's number is a local disk, so its `kind` is not queried.
 fn lasts_on(device: u64, kind: impl FnOnce() -> Option<u64>) -> bool {
     rustix::fs::major(device) != 0 || kind().is_none_or(|kind| kind & 0xffff_ffff != FUSE)
 }

@@ -1,9 +1,8 @@
-//! Reads checkpoints: tensors, ids by content, architecture.
+//! Reads checkpoints: their tensors, ids and architecture.
 //!
-//! [`Checkpoint::open`] reads a file's header only and says what the file is, or why it is of no
-//! use ([`Rejection`]). [`Checkpoint::ids`] reads every tensor once. Nothing here trusts the file:
-//! sizes are checked before memory is asked for, arithmetic is checked, and a pickle's code is
-//! never run.
+//! [`Checkpoint::open`] reads only a file's header and says what the file is, or why it can't be used
+//! ([`Rejection`]). [`Checkpoint::ids`] reads every tensor once. Nothing here trusts the file: sizes are
+//! checked before memory is allocated, arithmetic is checked, and a pickle's code is never run.
 
 mod architecture;
 mod checkpoint;

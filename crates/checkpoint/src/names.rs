@@ -1,21 +1,21 @@
-//! Canonical names: a tensor is called the same however its file was saved.
+//! Canonical names: a tensor has the same name however its file was saved.
 
 use crate::{
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// What the names in a UNet-only file begin with.
+/// Prefixes of the names in a file with only a UNet.
 const BARE: [&str; 6] =
     ["input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out."];
 
-/// Gives every tensor its canonical name and sorts by it.
+/// Gives every tensor its canonical name and sorts the tensors by it.
 ///
-/// - A leading `state_dict.` goes.
-/// - If nothing lies under [`UNET_PREFIX`], the file may be a UNet alone: `diffusion_model.` and
-///   bare UNet names (`input_blocks.0.0.weight`) get the prefix.
+/// - A leading `state_dict.` is removed.
+/// - If no name starts with [`UNET_PREFIX`], the file may have only a UNet: `diffusion_model.` and bare UNet
+/// names (`input_blocks.0.0.weight`) get the prefix.
 ///
-/// Everything else, EMA copies (`model_ema.`) included, keeps its name.
+/// All other names stay, including EMA copies (`model_ema.`).
 ///
 /// # Errors
 /// [`Rejection::DuplicateName`].
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_a_name_are_refused() {
+    fn duplicate_names_are_refused() {
         let error = named(&["out.0.bias", "diffusion_model.out.0.bias"]).unwrap_err();
         assert!(
             matches!(&error, Rejection::DuplicateName { name } if name == "model.diffusion_model.out.0.bias")

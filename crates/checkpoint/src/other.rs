@@ -1,11 +1,11 @@
-//! What a file is that is no checkpoint.
+//! Recognizes files that are not checkpoints.
 
 use crate::{
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// Names the thing that the tensors make up; `None` if they look like a UNet after all.
+/// Says what the tensors are; `None` if they look like a UNet after all.
 pub(crate) fn what_it_is(tensors: &[Tensor]) -> Option<Rejection> {
     let all = |test: fn(&str) -> bool| tensors.iter().all(|tensor| test(&tensor.name));
     let any = |test: fn(&str) -> bool| tensors.iter().any(|tensor| test(&tensor.name));
@@ -33,7 +33,7 @@ pub(crate) fn what_it_is(tensors: &[Tensor]) -> Option<Rejection> {
     })
 }
 
-/// The name without what different programs put before a diffusion model's own names.
+/// Strips the prefixes that different programs give a diffusion model.
 fn strip(name: &str) -> &str {
     let prefixes = [UNET_PREFIX, "unet.", "model.", "transformer."];
     prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
@@ -43,7 +43,7 @@ fn starts(name: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// LoRA, LoHa, LoKr, OFT, IA3 and their kin.
+/// LoRA, LoHa, LoKr, OFT, IA3 and similar.
 fn lora(name: &str) -> bool {
     const PARTS: [&str; 8] = [
         ".lora_up.",

@@ -1,38 +1,38 @@
-//! Why a file is of no use, said so that its owner knows what to do.
+//! Why a file can't be used, and what its owner can do about it.
 
 use std::io;
 
 use crate::tensor::Dtype;
 
-/// Why a file is not a checkpoint that an engine can be built for.
+/// Why no engine can be built for a file.
 ///
-/// `Display` says what is wrong and what to do about it, without the file's path: the caller knows
-/// it, and the same file may lie at several.
+/// `Display` says what is wrong and what to do about it, without the file's path: the caller knows it, and
+/// the same file may have several.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The operating system refused.
+    /// The operating system refused access.
     #[error("could not {doing}: {source}; check the file's permissions and its disk")]
     Unreadable {
-        /// What was being done, as in "could not …".
+        /// The failed action, to follow "could not".
         doing: &'static str,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
     /// A folder, a pipe or a device.
     #[error("not a regular file; put the checkpoint itself here, or a link to it")]
     NotAFile,
-    /// Size, time or content changed between opening and the end of reading.
+    /// Size, times or content changed between opening the file and the end of reading.
     #[error("the file changed while it was read; wait until it is complete and try again")]
     ChangedWhileRead,
 
-    /// No bytes.
+    /// The file has no bytes.
     #[error("the file is empty; copy or download it again")]
     Empty,
-    /// The text that git leaves in place of a large file.
+    /// git's placeholder for a large file.
     #[error("a git-LFS pointer, not the file itself; run `git lfs pull` in its folder")]
     GitLfsPointer,
-    /// A page or message that a server sent instead of the file.
+    /// A page or message that a server sent in place of the file.
     #[error("a web page, not a checkpoint; download it again, logged in if the site asks for it")]
     WebPage,
     /// Neither safetensors nor a torch file.
@@ -45,23 +45,23 @@ pub enum Rejection {
     #[error("a torch file in the pickle format of before torch 1.6; {CONVERT}")]
     LegacyPickle,
 
-    /// The data ends before the header says.
+    /// The file is shorter than its header says.
     #[error("cut short: {expected} bytes expected, {actual} present; copy or download it again")]
     Truncated {
-        /// Bytes that the header promises, itself included.
+        /// The bytes that the header declares, including itself.
         expected: u64,
         /// Bytes of the file.
         actual: u64,
     },
-    /// Bytes follow the last tensor.
+    /// The file is longer than its header says.
     #[error("too long: {expected} bytes expected, {actual} present; copy or download it again")]
     TooLong {
-        /// Bytes that the header promises, itself included.
+        /// The bytes that the header declares, including itself.
         expected: u64,
         /// Bytes of the file.
         actual: u64,
     },
-    /// The header would end after the file.
+    /// The header is longer than the file.
     #[error(
         "cut short: its header alone takes {header} bytes, {actual} present; \
          copy or download it again"
@@ -79,43 +79,43 @@ pub enum Rejection {
     HeaderTooLong {
         /// Bytes of the header.
         header: u64,
-        /// The most that is read.
+        /// The longest header that is read.
         limit: u64,
     },
-    /// The header is not what safetensors prescribes; offsets that overlap or overflow included.
+    /// The header is malformed, which includes offsets that overlap or overflow.
     #[error("damaged safetensors header: {reason}; copy or download it again")]
     BadHeader {
-        /// The parser's words.
+        /// The parser's message.
         reason: String,
     },
-    /// A dtype that no checkpoint has.
+    /// A dtype that no checkpoint uses.
     #[error("tensor {tensor} has dtype {dtype}, which is not supported; save it as fp16")]
     UnsupportedDtype {
-        /// Its name in the file.
+        /// The tensor's name in the file.
         tensor: String,
-        /// The dtype as the file calls it.
+        /// The dtype's name in the file.
         dtype: String,
     },
-    /// Two tensors mean the same thing.
+    /// Two tensors have the same canonical name.
     #[error("two tensors are called {name}; save the checkpoint again in A1111")]
     DuplicateName {
         /// The canonical name.
         name: String,
     },
 
-    /// The end of the zip archive, which holds its table of contents, is missing.
+    /// The zip archive's end, which has its directory, is missing.
     #[error("a torch file cut short at {actual} bytes; copy or download it again")]
     TruncatedZip {
         /// Bytes of the file.
         actual: u64,
     },
-    /// The archive contradicts itself or uses what torch never writes.
+    /// The archive is inconsistent, or has features that torch never uses.
     #[error("damaged torch file: {reason}; copy or download it again")]
     BadZip {
         /// What is wrong.
         reason: String,
     },
-    /// An entry cannot be read in place.
+    /// An entry can't be read in place.
     #[error("torch file with compressed or encrypted entry {entry}; {CONVERT}")]
     Compressed {
         /// The entry's name.
@@ -124,13 +124,13 @@ pub enum Rejection {
     /// Written by a big-endian machine.
     #[error("a torch file written by a big-endian machine; {CONVERT}")]
     BigEndian,
-    /// The pickle names code that no checkpoint needs: it may be malicious.
+    /// The pickle asks for code that no checkpoint needs: it may be malicious.
     #[error("its pickle asks for {name}, which is not allowed; if you trust the file, {CONVERT}")]
     ForbiddenGlobal {
         /// Module and name, as in `os.system`.
         name: String,
     },
-    /// The pickle holds an instruction that torch does not write.
+    /// The pickle has an instruction that torch never writes.
     #[error(
         "its pickle uses {opcode} at byte {at}, which is not allowed; if you trust the file, {CONVERT}"
     )]
@@ -140,7 +140,7 @@ pub enum Rejection {
         /// Position in the pickle.
         at: u64,
     },
-    /// The pickle breaks its own rules.
+    /// The pickle is malformed.
     #[error("damaged pickle at byte {at}: {reason}; copy or download it again")]
     BadPickle {
         /// Position in the pickle.
@@ -148,36 +148,36 @@ pub enum Rejection {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The pickle is larger than a checkpoint's can be.
+    /// The pickle exceeds a limit that no checkpoint reaches.
     #[error("its pickle has more than {limit} {what}; {CONVERT}")]
     PickleTooLarge {
-        /// What there is too much of.
+        /// What there are too many of.
         what: &'static str,
-        /// The most that is read.
+        /// The limit.
         limit: u64,
     },
-    /// A tensor whose elements do not follow each other: it cannot be read in place.
+    /// A tensor with non-contiguous elements, which can't be read in place.
     #[error("tensor {tensor} is a strided view; {CONVERT}")]
     Strided {
-        /// Its name in the file.
+        /// The tensor's name in the file.
         tensor: String,
     },
-    /// A tensor that the file does not hold, or not in full.
+    /// A tensor that the file lacks, at least in part.
     #[error("tensor {tensor} {reason}; copy or download it again")]
     BadTensor {
-        /// Its name in the file.
+        /// The tensor's name in the file.
         tensor: String,
         /// What is wrong.
         reason: &'static str,
     },
-    /// A well-formed file that holds no tensors.
-    #[error("it holds no tensors; it is no checkpoint")]
+    /// A well-formed file without tensors.
+    #[error("it has no tensors, so it is not a checkpoint")]
     NoTensors,
 
-    /// A LoRA or one of its kin.
+    /// A LoRA or similar.
     #[error("a LoRA, not a checkpoint; move it to models/Lora")]
     Lora,
-    /// A VAE alone.
+    /// Only a VAE.
     #[error("a VAE, not a checkpoint; move it to models/VAE")]
     Vae,
     /// A textual-inversion embedding.
@@ -186,7 +186,7 @@ pub enum Rejection {
     /// A ControlNet.
     #[error("a ControlNet, not a checkpoint; move it to models/ControlNet")]
     ControlNet,
-    /// A text encoder alone.
+    /// Only a text encoder.
     #[error("a text encoder, not a checkpoint; move it out of the checkpoints' folder")]
     TextEncoder,
     /// Stable Diffusion 3.
@@ -195,16 +195,16 @@ pub enum Rejection {
     /// Flux.
     #[error("a Flux model: it has no UNet; not supported")]
     Flux,
-    /// Tensors named as the diffusers library names them.
+    /// Tensors with diffusers' names.
     #[error(
         "a UNet with diffusers' tensor names; convert it to the original layout \
          (diffusers' convert_diffusers_to_original_*.py), which A1111 needs as well"
     )]
     Diffusers,
-    /// Nothing that is known.
-    #[error("no Stable Diffusion UNet in it; not supported")]
+    /// Something unknown.
+    #[error("it has no Stable Diffusion UNet; not supported")]
     NoUnet,
-    /// A UNet, but of no kind that A1111 runs.
+    /// A UNet of a kind that A1111 does not run.
     #[error(
         "an unknown kind of UNet: {in_channels} input channels, context {context_width} wide, \
          y {}; not supported", y_width.map_or_else(|| "absent".into(), |width| format!("{width} wide"))
@@ -217,19 +217,19 @@ pub enum Rejection {
         /// Width of the `y` input.
         y_width: Option<u64>,
     },
-    /// A UNet with more parts than any has: to make a graph of it could take minutes.
+    /// A UNet with too many parts: building its graph could take minutes.
     #[error(
         "its UNet has {count} {what}, and none that is supported has more than {limit}; not supported"
     )]
     TooLarge {
         /// What there are too many of.
         what: &'static str,
-        /// How many there are, at least.
+        /// Their number, at least.
         count: u64,
-        /// How many there may be.
+        /// The limit.
         limit: u64,
     },
-    /// A UNet that lacks a part, or has a misshapen one.
+    /// A UNet that lacks a tensor, or has one of the wrong shape.
     #[error("damaged UNet: {tensor} {reason}; copy or download it again")]
     BadUnet {
         /// The canonical name.
@@ -237,7 +237,7 @@ pub enum Rejection {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A UNet stored in a type that engines are not built from.
+    /// A UNet stored in a type that engines can't be built from.
     #[error("its UNet is stored as {dtype} ({tensor}), which is not supported; save it as fp16")]
     UnetDtype {
         /// The first such tensor's canonical name.
@@ -247,5 +247,5 @@ pub enum Rejection {
     },
 }
 
-/// What to do about a torch file that is not read in place.
+/// The remedy for a torch file that can't be read in place.
 const CONVERT: &str = "load it once in A1111 and save it as safetensors (Checkpoint Merger)";

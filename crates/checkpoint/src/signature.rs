@@ -1,4 +1,4 @@
-//! What two UNets must have in common to run in one engine.
+//! The signature: what two UNets must have in common to share an engine.
 
 use sha2::{Digest, Sha256};
 
@@ -8,16 +8,16 @@ use crate::{
     tensor::{Tensor, UNET_PREFIX},
 };
 
-/// How the name of a weight of an attention's queries ends, after the attention's own.
+/// The suffix of the name of an attention layer's query weight.
 const QUERIES: &str = ".to_q.weight";
 
-/// What decides a UNet's graph but for the numbers in it: names and shapes of its parameters, and how
-/// many heads each attention has. In which type they are stored does not count. Whoever has the UNet in
-/// memory gets the same, whatever file it came from.
+/// Returns the signature: what determines a UNet's graph except the weights' values, that is names and shapes
+/// of its parameters and each attention layer's number of heads. Storage types do not count, so front ends
+/// compute the same from the UNet in memory, whatever file it came from.
 ///
-/// The SHA-256 of this text, each line ended by a line feed: `sdtrt signature 1`; for each parameter in byte
-/// order of the names, which lack the checkpoint's prefix, `NAME 320x4x3x3`; for each attention, in byte order
-/// of its module's name, `heads NAME 8`.
+/// It is the SHA-256 of this text, each line ending in a line feed: `sdtrt signature 1`; for each parameter
+/// in byte order of the names, without the checkpoint's prefix, `NAME 320x4x3x3`; for each attention layer in
+/// byte order of its name, `heads NAME 8`.
 pub fn signature(architecture: &Architecture, tensors: &[Tensor]) -> Id {
     let unet = |tensor: &'_ Tensor| tensor.name.starts_with(UNET_PREFIX);
     let mut parameters: Vec<(&str, &[u64])> = tensors
@@ -54,7 +54,7 @@ pub fn signature(architecture: &Architecture, tensors: &[Tensor]) -> Id {
     Id::from(<[u8; 32]>::from(Sha256::digest(&text)))
 }
 
-/// Bytes that a line takes, more or less.
+/// The approximate bytes of a line.
 const LINE: usize = 80;
 
 #[cfg(test)]
@@ -81,9 +81,9 @@ mod tests {
         vec![tensor("b.attn1.to_q.weight", &[64, 32]), tensor("a", &[4]), tensor("b", &[])]
     }
 
-    /// The web UI's extension has the same value in a test of its own.
+    /// A test of the web UI's extension has the same value.
     #[test]
-    fn it_is_the_hash_of_a_text_that_anybody_can_write() {
+    fn it_is_the_hash_of_a_documented_text() {
         let text = "sdtrt signature 1\na 4\nb \nb.attn1.to_q.weight 64x32\nheads b.attn1 8\n";
         let wanted = Id::from(<[u8; 32]>::from(Sha256::digest(text)));
         assert_eq!(signature(&architecture(), &tensors()), wanted);
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(wanted.to_string(), pinned);
     }
 
-    /// What A1111's own UNet of this checkpoint gave in Python.
+    /// Computed in Python from A1111's own UNet of this checkpoint.
     #[test]
     fn a_real_one_has_the_same_in_the_web_ui() {
         let golden = goldens::Manifest::load("sd1").unwrap();

@@ -4,29 +4,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::inode;
 
-/// A file on a disk, whatever it is called and holds: device and inode, as [`Stamp`] has them.
+/// Identifies a file on a disk, whatever its name and content: device and inode, as in [`Stamp`].
 pub type FileId = (u64, u64);
 
-/// What a file is known by without reading it. Renaming, moving within a disk and hard-linking
-/// keep it; every write changes it. Where inodes don't last, a file is known by its path instead of
-/// disk and inode, and every name is a file of its own.
+/// What identifies a file's content without reading it. Renaming, moving within a disk and hard-linking keep
+/// it; every write changes it. If inode numbers are not permanent, the path takes the place of device and
+/// inode, so every name is a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stamp {
-    /// The disk; 0 where inodes don't last.
+    /// The device; 0 if inode numbers are not permanent.
     pub device: u64,
-    /// The file on that disk; a hash of its path where inodes don't last.
+    /// The inode on that device; a hash of the path if inode numbers are not permanent.
     pub inode: u64,
-    /// Length in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970.
+    /// The modification time, in nanoseconds since 1970.
     pub mtime_ns: i128,
 }
 
 impl Stamp {
-    /// The stamp of the file at `path`, links followed.
+    /// Returns the stamp of the file at `path`, following links.
     ///
     /// # Errors
-    /// When there is none, as a folder is none, or it can't be looked at.
+    /// If there is none, it is a folder, or its metadata can't be read.
     pub fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         if metadata.is_file() {
@@ -36,12 +36,12 @@ impl Stamp {
         }
     }
 
-    /// What tells the file from others, whatever is in it.
+    /// Identifies the file, whatever its content.
     pub fn file(&self) -> FileId {
         (self.device, self.inode)
     }
 
-    /// The stamp of the file at `path`, which has this `metadata`.
+    /// Returns the stamp of the file at `path` with this `metadata`.
     pub fn at(path: &Path, metadata: &fs::Metadata) -> Self {
         let inodes_last = inode::lasts(path, metadata.dev());
         let (device, inode) =
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_tell_files_apart() {
+    fn files_are_distinguished_by_path() {
         let [a, b] = ["/net/a.safetensors", "/net/b.safetensors"].map(|path| hash(Path::new(path)));
         assert!(a != b && a == hash(Path::new("/net/a.safetensors")));
         assert!(a > u64::from(u32::MAX) && b > u64::from(u32::MAX), "all of its bits count");

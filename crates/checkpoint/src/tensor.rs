@@ -1,4 +1,4 @@
-//! Where a tensor lies in its file, and what its bytes are.
+//! A tensor's type, and its position in its file.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Bytes per element.
     pub fn size(self) -> u64 {
         match self {
             Self::F64 | Self::I64 | Self::U64 => 8,
@@ -48,7 +48,7 @@ impl Dtype {
         }
     }
 
-    /// The name that safetensors headers use, which the ids are computed over.
+    /// The name in safetensors headers, which the ids are computed over.
     pub fn name(self) -> &'static str {
         match self {
             Self::F64 => "F64",
@@ -76,20 +76,20 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// One tensor of a checkpoint: contiguous, row-major, little-endian.
+/// A tensor of a checkpoint: contiguous, row-major, little-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// The canonical name: as A1111 sees it, the UNet's under [`UNET_PREFIX`].
+    /// The canonical name: A1111's, with the UNet's tensors under [`UNET_PREFIX`].
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
     /// Dimensions, outermost first; empty for a scalar.
     pub shape: Vec<u64>,
-    /// Position of the first byte, from the start of the file.
+    /// The position of the first byte in the file.
     pub offset: u64,
-    /// Bytes: the product of the dimensions times the element size.
+    /// The size in bytes: the product of the dimensions and the element size.
     pub bytes: u64,
 }
 
-/// What the names of a UNet's tensors begin with in the files that A1111 loads.
+/// The prefix of the UNet's tensors in the files that A1111 loads.
 pub const UNET_PREFIX: &str = "model.diffusion_model.";

@@ -1,4 +1,4 @@
-//! File formats, told apart by their first bytes.
+//! File formats, recognized by their first bytes.
 
 mod safetensors;
 mod torch;
@@ -6,12 +6,12 @@ mod zip;
 
 use crate::{file::Source, rejection::Rejection, tensor::Tensor};
 
-/// Enough to see a tar header's magic, which ends at byte 262.
+/// Enough to contain a tar header's magic, which ends at byte 262.
 const PEEK: u64 = 512;
 
-/// Lists a file's tensors, under the names that the file gives them.
+/// Lists a file's tensors by their names in the file.
 ///
-/// Every range lies within the file.
+/// Every range is within the file.
 pub(crate) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
     let start = file.bytes(0, file.len().min(PEEK) as usize)?;
     if let Some(rejection) = what_else(&start) {
@@ -23,12 +23,12 @@ pub(crate) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
     safetensors::tensors(file)
 }
 
-/// Recognises files that are neither safetensors nor zip archives.
+/// Recognizes files that are neither safetensors nor zip archives.
 fn what_else(start: &[u8]) -> Option<Rejection> {
     if start.is_empty() {
         return Some(Rejection::Empty);
     }
-    // A safetensors header begins with '{'; its length may look like anything.
+    // A safetensors header starts with '{'; its length can be any bytes.
     if start.get(8) == Some(&b'{') {
         return None;
     }
@@ -43,7 +43,7 @@ fn what_else(start: &[u8]) -> Option<Rejection> {
     }
     let text = start.trim_ascii_start();
     let page = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first();
-    // A server's error message may come as JSON.
+    // A server may send its error message as JSON.
     (matches!(page, Some(b'<' | b'{')) && text.iter().take(64).all(|byte| *byte >= b'\t'))
         .then_some(Rejection::WebPage)
 }

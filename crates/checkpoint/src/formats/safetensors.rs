@@ -16,8 +16,8 @@ use crate::{
     tensor::{Dtype, Tensor},
 };
 
-/// Most bytes of a header. SDXL's takes 300 KB, and a preview picture may come on top; read, one
-/// takes several times as much memory.
+/// The longest header that is read. SDXL's takes 300 KB, plus perhaps a preview picture; parsing takes
+/// several times as much memory.
 const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Bytes of the header's length.
@@ -61,8 +61,8 @@ pub(super) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
     if tensors.is_empty() { Err(Rejection::NoTensors) } else { Ok(tensors) }
 }
 
-/// Bytes of all tensors, which must follow each other from 0 without gap or overlap, each as long as its
-/// shape says. They are sorted by where they lie.
+/// Returns the bytes of all tensors, which must follow each other without gaps or overlaps, each as long as
+/// its shape says. They are sorted by offset.
 fn data_len(entries: &[(String, TensorInfo)]) -> Result<u64, Rejection> {
     let mut len = 0;
     for (name, info) in entries {
@@ -82,8 +82,8 @@ fn data_len(entries: &[(String, TensorInfo)]) -> Result<u64, Rejection> {
     Ok(len as u64)
 }
 
-/// The tensors that a header lists. The format's own library reads it through serde's `flatten`, which
-/// takes twice as long.
+/// The tensors in a header. The format's own library parses it through serde's `flatten`, which takes twice
+/// as long.
 struct Header(Vec<(String, TensorInfo)>);
 
 impl<'de> Deserialize<'de> for Header {
@@ -124,7 +124,7 @@ fn header(file: &Source) -> Result<Cow<'_, [u8]>, Rejection> {
     if rest > 0 {
         file.read(&mut first, PREFIX)?;
     }
-    // Anything may lie where the length should be; only with this byte is it a length.
+    // Other formats have other bytes here; only before this byte is there a length.
     if first != *b"{" {
         return Err(Rejection::NotACheckpoint);
     }

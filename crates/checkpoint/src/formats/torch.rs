@@ -10,10 +10,10 @@ use crate::{
     tensor::Tensor,
 };
 
-/// Most bytes of the pickle: some twenty times what SDXL's needs.
+/// The largest pickle that is read: some twenty times SDXL's.
 const PICKLE_LIMIT: u64 = 8 << 20;
 
-/// Most dimensions; torch's own limit is 64, checkpoints have 4.
+/// The most dimensions; torch allows 64, checkpoints have 4.
 const RANK_LIMIT: usize = 16;
 
 /// Lists the tensors; see [`super::tensors`].
@@ -36,7 +36,8 @@ pub(super) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
         let place = Place { pickle: &pickle, entries: &entries, folder, name };
         tensors.push(place.tensor(view)?);
     }
-    // Honest views lie apart; without this a small file could stand for any amount of reading.
+    // The views of real files do not overlap; without this check a small file could cause any amount of
+    // reading.
     let mut ranges: Vec<_> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
     ranges.sort_unstable();
     ranges.dedup();
@@ -47,7 +48,7 @@ pub(super) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
     if tensors.is_empty() { Err(Rejection::NoTensors) } else { Ok(tensors) }
 }
 
-/// The folder that everything lies in, with its slash, and where the pickle is.
+/// Returns the folder that contains everything, with its slash, and the range of the pickle.
 fn find_pickle(entries: &Entries) -> Result<(&str, Range<u64>), Rejection> {
     let mut found = entries.iter().filter_map(|(name, range)| {
         let folder = name.strip_suffix("data.pkl")?;
@@ -61,7 +62,7 @@ fn find_pickle(entries: &Entries) -> Result<(&str, Range<u64>), Rejection> {
     }
 }
 
-/// The tensors of the state dict, by name; no name appears twice.
+/// Returns the state dict's tensors by name, without repeated names.
 fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p View<'a>)>, Rejection> {
     let Some(top) = pickle.dict(pickle.top) else { return Err(Rejection::NoTensors) };
     let named = |wanted: &str| {
@@ -82,11 +83,11 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p View<'
                 let tensor = "without a name".into();
                 return Err(Rejection::BadTensor { tensor, reason: "cannot be told apart" });
             }
-            // Step counters and the like.
+            // Step counters and similar entries.
             (_, None) => {}
         }
     }
-    // Before any name is copied: the pickle may repeat a long one cheaply.
+    // Before any name is copied: a pickle can repeat a long name at little cost.
     tensors.sort_unstable_by_key(|(name, _)| *name);
     match tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         Some(pair) => Err(Rejection::DuplicateName { name: pair[0].0.to_owned() }),
@@ -94,7 +95,7 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p View<'
     }
 }
 
-/// One tensor's surroundings.
+/// The context of one tensor, for error messages and lookups.
 struct Place<'a> {
     pickle: &'a Pickle<'a>,
     entries: &'a Entries,
@@ -127,7 +128,7 @@ impl Place<'_> {
         let declared = storage.count.checked_mul(storage.dtype.map_or(1, |dtype| dtype.size()));
         let entry = self.entries.get(&format!("{}data/{}", self.folder, storage.key));
         let entry = entry.ok_or_else(|| self.bad("has no data in the archive"))?;
-        // torch reads as many bytes as the pickle declares; both must hold the tensor.
+        // torch reads as many bytes as the pickle declares; both sizes must be large enough.
         let room = declared.ok_or_else(overflow)?.min(entry.end - entry.start);
         if skipped.checked_add(bytes).is_none_or(|end| end > room) {
             return Err(self.bad("reaches beyond its storage"));
@@ -152,7 +153,7 @@ impl Place<'_> {
     }
 }
 
-/// Whether the elements follow each other in row-major order. Dimensions of 1 may have any stride.
+/// Whether the elements are contiguous in row-major order. Dimensions of 1 may have any stride.
 fn contiguous(shape: &[u64], strides: &[u64]) -> bool {
     let mut expected = 1u64;
     shape.iter().zip(strides).rev().all(|(dimension, stride)| {

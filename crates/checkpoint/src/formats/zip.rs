@@ -1,23 +1,23 @@
 //! The table of contents of a zip archive whose entries are stored, not compressed.
 //!
-//! Only what torch writes is read, and nothing is allocated on the archive's word: the directory's
-//! size is bounded before it is read. Source: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
+//! Reads only what torch writes, and allocates nothing that the archive demands unchecked: the directory's
+//! size is limited before it is read. Source: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
 
 use std::{collections::HashMap, ops::Range};
 
 use crate::{file::Source, rejection::Rejection};
 
-/// Most bytes of the directory: some ten times what SDXL's needs.
+/// The largest directory that is read: some ten times SDXL's.
 const DIRECTORY_LIMIT: u64 = 4 << 20;
 
-/// Bytes of the end record, without the comment that may follow it.
+/// Bytes of the end record, without the comment.
 const END: usize = 22;
-/// Bytes of the zip64 locator that stands before the end record.
+/// Bytes of the zip64 locator before the end record.
 const LOCATOR: u64 = 20;
 const MASKED_16: u64 = u16::MAX as u64;
 const MASKED_32: u64 = u32::MAX as u64;
 
-/// Where each entry's data lies in the file, by the entry's name.
+/// The range of each entry's data in the file, by the entry's name.
 pub(super) type Entries = HashMap<String, Range<u64>>;
 
 /// Reads the directory and every entry's local header.
@@ -37,14 +37,14 @@ pub(super) fn entries(file: &Source) -> Result<Entries, Rejection> {
     Ok(entries)
 }
 
-/// Finds the directory through the end record, at the file's end.
+/// Finds the directory through the end record at the file's end.
 fn directory(file: &Source) -> Result<Range<u64>, Rejection> {
     let len = file.len();
     let tail = len.min(END as u64 + MASKED_16);
     let tail_start = len - tail;
     let bytes = file.bytes(tail_start, tail as usize)?;
     let found = (0..=bytes.len().saturating_sub(END)).rev().find(|&at| {
-        // The comment must reach exactly to the end: a signature within it does not count.
+        // The comment must reach exactly to the end of the file: a signature inside it does not count.
         bytes[at..].starts_with(b"PK\x05\x06")
             && Fields(&bytes[at..]).skip(20).and_then(|mut fields| fields.u16()).ok()
                 == Some((bytes.len() - at).saturating_sub(END) as u64)
@@ -60,15 +60,15 @@ fn directory(file: &Source) -> Result<Range<u64>, Rejection> {
     if size > DIRECTORY_LIMIT {
         return Err(bad("its directory is too large"));
     }
-    // No slack: bytes before the archive or between the records are nothing torch writes, and two
-    // readers could disagree about what the archive holds.
+    // No gaps: torch writes nothing before the archive or between the records, and two readers could disagree
+    // about what such an archive contains.
     match start.checked_add(size) {
         Some(end) if end == limit => Ok(start..end),
         _ => Err(bad("its directory is not where the end record says")),
     }
 }
 
-/// Size, start and limit of the directory as the zip64 end record has them, if there is one.
+/// Returns size, start and limit of the directory from the zip64 end record, if there is one.
 fn zip64_end(file: &Source, end_record: u64) -> Result<Option<(u64, u64, u64)>, Rejection> {
     let Some(locator) = end_record.checked_sub(LOCATOR) else { return Ok(None) };
     let bytes = file.bytes(locator, LOCATOR as usize)?;
@@ -91,10 +91,10 @@ fn zip64_end(file: &Source, end_record: u64) -> Result<Option<(u64, u64, u64)>, 
     Ok(Some((size, start, at)))
 }
 
-/// One entry as the directory has it.
+/// A directory entry.
 struct Entry {
     name: String,
-    /// Bytes of the data.
+    /// The size of the data in bytes.
     size: u64,
     /// Position of the local header.
     header: u64,
@@ -119,7 +119,7 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
         let (tag, len) = (extra.u16()?, extra.u16()?);
         let mut field = Fields(extra.take(len as usize)?);
         if tag == 1 {
-            // Holds only the fields that are masked outside, in this order.
+            // It contains only the fields that are masked outside, in this order.
             for value in [&mut size, &mut packed, &mut header] {
                 if *value == MASKED_32 {
                     *value = field.u64()?;
@@ -134,7 +134,7 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
     Ok(Entry { name: name.to_owned(), size, header })
 }
 
-/// Where the entry's data lies: after its local header, before the directory.
+/// Returns the range of the entry's data, which must be after its local header and before the directory.
 fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
     const LOCAL: u64 = 30;
     let outside = || Rejection::BadZip {
@@ -159,7 +159,7 @@ fn bad(reason: &str) -> Rejection {
     Rejection::BadZip { reason: reason.to_owned() }
 }
 
-/// Little-endian fields, read from the front.
+/// Reads little-endian fields from the front.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

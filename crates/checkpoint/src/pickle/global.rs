@@ -1,30 +1,30 @@
-//! The names that a checkpoint's pickle may use.
+//! The global names that a checkpoint's pickle may use.
 
 use crate::tensor::Dtype;
 
-/// What a name stands for here.
+/// The meaning of a global name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Global {
     /// `collections.OrderedDict`.
     OrderedDict,
     /// `torch._utils._rebuild_tensor_v2`.
     RebuildTensor,
-    /// `torch._utils._rebuild_tensor_v3`: as v2, with the dtype at its end.
+    /// `torch._utils._rebuild_tensor_v3`: like v2, with the dtype as its last argument.
     RebuildTyped,
     /// `torch._utils._rebuild_parameter`.
     RebuildParameter,
-    /// A storage class; `None` for storages of bytes.
+    /// A storage class; `None` for an untyped one.
     Storage(Option<Dtype>),
     /// A dtype.
     Dtype(Dtype),
-    /// Allowed beside the weights, and of no interest: calling it yields a value that nobody reads.
+    /// Allowed but irrelevant: calling it yields a value that is never read.
     Inert,
 }
 
-/// Looks up a name. `None`: not allowed.
+/// Looks up a global name; `None` if it is not allowed.
 ///
-/// The list is A1111's (`modules/safe.py`) without what would build a tensor from numpy's memory,
-/// and with torch's storages and dtypes in full.
+/// The list is A1111's (`modules/safe.py`), without what would build tensors from numpy's memory, and with
+/// all of torch's storages and dtypes.
 pub(crate) fn lookup(module: &str, name: &str) -> Option<Global> {
     Some(match (module, name) {
         ("collections", "OrderedDict") => Global::OrderedDict,

@@ -1,12 +1,12 @@
-//! The bytes of a pickle, read from the front.
+//! A pickle's bytes, read from the front.
 
 use crate::rejection::Rejection;
 
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
-    /// Position of the next byte.
+    /// The position of the next byte.
     at: usize,
-    /// Position of the current instruction.
+    /// The position of the current instruction.
     start: usize,
 }
 
@@ -20,12 +20,12 @@ impl<'a> Input<'a> {
         self.start = self.at;
     }
 
-    /// Position of the current instruction.
+    /// The position of the current instruction.
     pub(super) fn start(&self) -> u64 {
         self.start as u64
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     pub(super) fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Rejection> {
         let found = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk);
         let found = found.ok_or_else(|| self.bad("it ends early"))?;
@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         Ok(found)
     }
 
-    /// Bytes after their own number, which is `width` bytes wide, 8 at most.
+    /// Reads a length of `width` bytes, at most 8, and returns as many bytes.
     pub(super) fn counted(&mut self, width: usize) -> Result<&'a [u8], Rejection> {
         let mut len = [0; 8];
         for byte in &mut len[..width] {
@@ -47,7 +47,7 @@ impl<'a> Input<'a> {
         Ok(found)
     }
 
-    /// A text up to the end of its line.
+    /// Returns the text up to the end of the line.
     pub(super) fn line(&mut self) -> Result<&'a str, Rejection> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let len = rest.iter().position(|byte| *byte == b'\n');
@@ -56,7 +56,7 @@ impl<'a> Input<'a> {
         std::str::from_utf8(line).map_err(|_| self.bad("a name that is not UTF-8"))
     }
 
-    /// Blames the current instruction.
+    /// An error at the current instruction.
     pub(super) fn bad(&self, reason: &'static str) -> Rejection {
         Rejection::BadPickle { at: self.start(), reason }
     }

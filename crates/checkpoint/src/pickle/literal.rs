@@ -1,9 +1,9 @@
-//! Instructions that carry their value: numbers, texts, bytes.
+//! Instructions that contain their value: numbers, strings, bytes.
 
 use super::{input::Input, opcode as op, value::Value};
 use crate::rejection::Rejection;
 
-/// Reads a value; an instruction that carries none is not allowed, as all others were tried before.
+/// Reads a value. Any other instruction is not allowed: the caller has tried the rest.
 pub(super) fn literal<'a>(input: &mut Input<'a>, opcode: u8) -> Result<Value<'a>, Rejection> {
     Ok(match opcode {
         op::NONE => Value::None,
@@ -48,7 +48,7 @@ fn text<'a>(input: &mut Input<'a>, width: usize) -> Result<Value<'a>, Rejection>
     std::str::from_utf8(bytes).map(Value::Text).map_err(|_| input.bad("text that is not UTF-8"))
 }
 
-/// Python 2's strings, which may be texts or bytes.
+/// A string of Python 2, which can be text or bytes.
 fn old_text<'a>(input: &mut Input<'a>, width: usize) -> Result<Value<'a>, Rejection> {
     let bytes = input.counted(width)?;
     Ok(std::str::from_utf8(bytes).map_or(Value::Opaque, Value::Text))

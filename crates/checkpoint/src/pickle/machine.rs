@@ -9,13 +9,13 @@ use super::{
 };
 use crate::rejection::Rejection;
 
-/// Most values within tuples, lists and dicts. SDXL with its optimizer's state has 200,000.
+/// The most values in tuples, lists and dicts. SDXL with its optimizer's state has 200,000.
 const ITEMS: usize = 1 << 19;
-/// Most values remembered for later.
+/// The most values in the memo.
 const MEMO: usize = 1 << 18;
-/// Most lists, dicts, storages and tensors, each.
+/// The most lists, dicts, storages and tensors, each.
 const OBJECTS: usize = 1 << 16;
-/// Most values and marks on the stack, each.
+/// The most values and marks on the stack, each.
 const STACK: usize = 1 << 17;
 
 /// Reads a pickle, from its first byte to its STOP.
@@ -49,10 +49,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Rejection> {
 struct Machine<'a> {
     input: Input<'a>,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack at which marks lie.
+    /// The stack heights at the marks.
     marks: Vec<usize>,
     memo: Vec<Option<Value<'a>>>,
-    /// Values within containers so far.
+    /// Values in containers so far.
     items: usize,
     made: Pickle<'a>,
 }
@@ -71,7 +71,7 @@ impl<'a> Machine<'a> {
             op::GLOBAL | op::STACK_GLOBAL => self.global(opcode),
             op::REDUCE | op::NEWOBJ => self.call(),
             op::BINPERSID => self.storage(),
-            // An object's state: attributes, which no weights live in.
+            // An object's attributes, which contain no weights.
             op::BUILD => self.pop().map(drop),
             op::EMPTY_TUPLE | op::TUPLE | op::TUPLE1 | op::TUPLE2 | op::TUPLE3 => {
                 self.tuple(opcode)
@@ -115,10 +115,10 @@ impl<'a> Machine<'a> {
         };
         if matches!(opcode, op::BINGET | op::LONG_BINGET) {
             let value = self.memo.get(index).copied().flatten();
-            let value = value.ok_or_else(|| self.bad("nothing was remembered there"))?;
+            let value = value.ok_or_else(|| self.bad("no memo entry"))?;
             return self.push(value);
         }
-        limit(index, MEMO, "remembered values")?;
+        limit(index, MEMO, "memo entries")?;
         let value = self.top()?;
         if self.memo.len() <= index {
             self.memo.resize(index + 1, None);
@@ -133,11 +133,11 @@ impl<'a> Machine<'a> {
         } else {
             match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => (module, name),
-                _ => return Err(self.bad("a name that is no text")),
+                _ => return Err(self.bad("a name that is not a string")),
             }
         };
         let Some(global) = global::lookup(module, name) else {
-            // A name as long as the file would help nobody.
+            // Cut short: it may be as long as the file.
             let name = format!("{module}.{name}").chars().take(200).collect();
             return Err(Rejection::ForbiddenGlobal { name });
         };
@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
     fn call(&mut self) -> Done {
         let arguments = self.pop()?;
         let Value::Global(called) = self.pop()? else {
-            return Err(self.bad("a call of what is no function"));
+            return Err(self.bad("a call of something that is not a function"));
         };
         let arguments = match arguments {
             Value::Tuple(..) => self.made.sequence(arguments).unwrap_or_default(),
@@ -179,7 +179,7 @@ impl<'a> Machine<'a> {
         let dtype = match dtype {
             Value::Global(Global::Dtype(dtype)) => Some(dtype),
             Value::None => None,
-            _ => return Err(self.bad("a dtype that is none")),
+            _ => return Err(self.bad("a dtype of the wrong type")),
         };
         let (Value::Storage(storage), Value::Int(offset)) = (storage, offset) else {
             return Err(self.bad("a tensor without storage"));
@@ -191,7 +191,7 @@ impl<'a> Machine<'a> {
         self.push(Value::Tensor(handle))
     }
 
-    /// `('storage', class, key, location, count)`: torch's persistent ids have no other form.
+    /// `('storage', class, key, location, count)`: the only form of torch's persistent ids.
     fn storage(&mut self) -> Done {
         let id = self.pop()?;
         let fields = self.made.sequence(id).unwrap_or_default();
@@ -203,7 +203,7 @@ impl<'a> Machine<'a> {
             Value::Int(count),
         ] = fields
         else {
-            return Err(self.bad("a persistent id that names no storage"));
+            return Err(self.bad("a persistent id without a storage"));
         };
         let count = u64::try_from(count).map_err(|_| self.bad("a storage of negative size"))?;
         let handle = handle(self.made.storages.len(), "storages")?;
@@ -220,7 +220,7 @@ impl<'a> Machine<'a> {
         self.count(items.len())?;
         let start = self.made.pool.len();
         self.made.pool.extend(items);
-        // The pool is no longer than ITEMS.
+        // The pool is at most ITEMS long.
         self.push(Value::Tuple(start as u32, self.made.pool.len() as u32))
     }
 
@@ -230,7 +230,7 @@ impl<'a> Machine<'a> {
         self.push(Value::Dict(handle))
     }
 
-    /// An OrderedDict as Python 2 wrote it: from a list of pairs.
+    /// An OrderedDict as Python 2 writes it: from a list of pairs.
     fn dict_of(&mut self, pairs: Value<'a>) -> Done {
         let len = self.made.sequence(pairs).unwrap_or_default().len();
         self.count(len.saturating_mul(2))?;
@@ -239,7 +239,7 @@ impl<'a> Machine<'a> {
             _ => None,
         };
         let items = self.made.sequence(pairs).and_then(|pairs| pairs.iter().map(pair).collect());
-        let items = items.ok_or_else(|| self.bad("a dict of what are no pairs"))?;
+        let items = items.ok_or_else(|| self.bad("a dict from something other than pairs"))?;
         self.dict(items)
     }
 
@@ -257,7 +257,7 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Value::Opaque => Ok(()),
-            _ => Err(self.bad("items for what is no dict")),
+            _ => Err(self.bad("items for something that is not a dict")),
         }
     }
 
@@ -276,7 +276,7 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Value::Opaque => Ok(()),
-            _ => Err(self.bad("items for what is no list")),
+            _ => Err(self.bad("items for something that is not a list")),
         }
     }
 
@@ -293,7 +293,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The lowest value that belongs to the latest mark.
+    /// The index of the first value above the latest mark.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -316,7 +316,7 @@ impl<'a> Machine<'a> {
 
     fn since_mark(&mut self) -> Result<Vec<Value<'a>>, Rejection> {
         let mark = self.marks.pop().ok_or_else(|| self.bad("a mark is missing"))?;
-        // Nothing is popped below a mark, so it lies within the stack.
+        // Nothing is popped below a mark, so it is within the stack.
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
@@ -338,7 +338,7 @@ fn limit(count: usize, limit: usize, what: &'static str) -> Done {
     }
 }
 
-/// The handle of the next object of its sort.
+/// The handle of the next object of its type.
 fn handle(len: usize, what: &'static str) -> Result<u32, Rejection> {
     limit(len, OBJECTS, what)?;
     Ok(len as u32)

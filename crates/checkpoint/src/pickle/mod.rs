@@ -1,12 +1,11 @@
 //! A reader for the pickles that torch writes.
 //!
-//! A pickle is a program for a stack machine, and Python's machine may call anything. This one
-//! calls nothing: it knows the few names that checkpoints use, keeps what describes tensors and
-//! forgets the rest. Values are small and hold handles instead of each other, so that neither
-//! nesting nor cycles cost recursion, and every count is limited: with the bytes of the pickle
-//! (8 MiB at most) a reading stays below 64 MB.
+//! A pickle is a program for a stack machine, and Python's machine may call anything. This one calls nothing:
+//! it knows the few names that checkpoints use, keeps what describes tensors and drops the rest. Values are
+//! small and have handles instead of references, so neither nesting nor cycles cause recursion, and every
+//! count is limited: with the pickle itself (8 MiB at most), reading takes less than 64 MB.
 //!
-//! Source: CPython's `Lib/pickletools.py` for the instructions.
+//! Source of the instructions: CPython's `Lib/pickletools.py`.
 
 mod global;
 mod input;

@@ -1,10 +1,10 @@
-//! Names of the instructions.
+//! The instructions' names.
 
 macro_rules! opcodes {
     ($($name:ident = $byte:literal)*) => {
         $(pub(super) const $name: u8 = $byte;)*
 
-        /// What Python calls the instruction.
+        /// Returns Python's name of the instruction.
         pub(super) fn name(byte: u8) -> String {
             match byte {
                 $($name => stringify!($name).to_owned(),)*

@@ -1,4 +1,4 @@
-//! The machine alone: instructions, limits, and input that nobody wrote.
+//! The stack machine alone: instructions, limits, and hostile input.
 
 use proptest::prelude::*;
 
@@ -91,19 +91,19 @@ fn broken_pickles_are_refused() {
         (b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff", "ends early"),
         (b"X\x01\0\0\0\xff.", "UTF-8"),
         (b"cos", "ends early"),
-        (b"h\x00.", "nothing was remembered"),
+        (b"h\x00.", "no memo entry"),
         (b"t.", "mark is missing"),
         (b"N(0.", "stack is empty"),
         (b"N(\x85.", "stack is empty"),
         (b"}(Nu.", "key without a value"),
-        (b"N(NNu.", "no dict"),
-        (b"NNa.", "no list"),
-        (b"N)R.", "no function"),
+        (b"N(NNu.", "not a dict"),
+        (b"NNa.", "not a list"),
+        (b"N)R.", "not a function"),
         (b"ccollections\nOrderedDict\nNR.", "without arguments"),
         (b"ctorch\nFloatStorage\n)R.", "wrong arguments"),
-        (b"ccollections\nOrderedDict\nN\x85R.", "no pairs"),
-        (b"NQ.", "no storage"),
-        (b"NN\x93.", "no text"),
+        (b"ccollections\nOrderedDict\nN\x85R.", "other than pairs"),
+        (b"NQ.", "without a storage"),
+        (b"NN\x93.", "not a string"),
     ] {
         let text = message(pickle);
         assert!(text.contains(words), "{pickle:?}: {text}");
@@ -120,12 +120,9 @@ fn every_count_is_limited() {
         (many(b"", b"}0", 1 << 17), "dicts"),
         (many(b"]", b"Na", 1 << 20), "items"),
         (many(b"", b"N\x850", 1 << 20), "items"),
-        (many(b"Nr\xff\xff\xff\x7f", b"", 0), "remembered values"),
-        (many(b"N", b"\x94", 1 << 19), "remembered values"),
-        (
-            many(b"U\x07storagectorch\nByteStorage\nU\x010NK\x01(h\x00", b"", 0),
-            "nothing was remembered",
-        ),
+        (many(b"Nr\xff\xff\xff\x7f", b"", 0), "memo entries"),
+        (many(b"N", b"\x94", 1 << 19), "memo entries"),
+        (many(b"U\x07storagectorch\nByteStorage\nU\x010NK\x01(h\x00", b"", 0), "no memo entry"),
         (
             many(b"(U\x07storagectorch\nByteStorage\nU\x010NK\x01tq\x00", b"h\x00Q0", 1 << 17),
             "storages",

@@ -1,16 +1,16 @@
-//! What a pickle describes.
+//! The values in a pickle.
 
 use std::ops::Range;
 
 use super::global::Global;
 use crate::tensor::Dtype;
 
-/// A value: small, and copied freely. Containers are handles into [`Pickle`].
+/// A value: small and `Copy`. Containers are handles into [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     /// `None`.
     None,
-    /// A whole number of at most 64 bits, `True` and `False` included.
+    /// An integer of at most 64 bits, or a boolean.
     Int(i64),
     /// A text.
     Text(&'a str),
@@ -20,46 +20,46 @@ pub(crate) enum Value<'a> {
     List(u32),
     /// A dict.
     Dict(u32),
-    /// A name from the allowed list.
+    /// A global name from the allowed list.
     Global(Global),
     /// A storage.
     Storage(u32),
     /// A tensor.
     Tensor(u32),
-    /// Anything that does not matter: floats, bytes, sets, large numbers, objects.
+    /// Anything irrelevant: floats, bytes, sets, large integers, objects.
     Opaque,
 }
 
-/// A stretch of typed memory, kept in an entry of the archive.
+/// A storage: typed memory in an entry of the archive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Storage<'a> {
-    /// Type of the elements; `None` for bytes.
+    /// The type of the elements; `None` for bytes.
     pub(crate) dtype: Option<Dtype>,
-    /// Name of the entry under `data/`.
+    /// The entry's name under `data/`.
     pub(crate) key: &'a str,
-    /// Number of elements.
+    /// The number of elements.
     pub(crate) count: u64,
 }
 
-/// A tensor: a view of a storage. Nothing has been checked.
+/// A tensor: a view of a storage. Nothing in it has been checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct View<'a> {
-    /// Handle of the storage.
+    /// The handle of the storage.
     pub(crate) storage: u32,
-    /// Its own type, where it is not the storage's.
+    /// The element type, if it differs from the storage's.
     pub(crate) dtype: Option<Dtype>,
-    /// Elements before the first.
+    /// The number of elements before the first.
     pub(crate) offset: u64,
-    /// Dimensions.
+    /// The dimensions.
     pub(crate) shape: Value<'a>,
-    /// Elements from one to the next along each dimension.
+    /// The number of elements from one to the next, for each dimension.
     pub(crate) strides: Value<'a>,
 }
 
-/// Everything that a pickle described.
+/// The contents of a pickle.
 #[derive(Debug)]
 pub(crate) struct Pickle<'a> {
-    /// What it was a pickle of.
+    /// The pickled value itself.
     pub(crate) top: Value<'a>,
     pub(super) pool: Vec<Value<'a>>,
     pub(super) lists: Vec<Vec<Value<'a>>>,
@@ -69,7 +69,7 @@ pub(crate) struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// The items of a dict, in the order in which they were set.
+    /// The items of a dict, in insertion order.
     pub(crate) fn dict(&self, value: Value<'_>) -> Option<&[(Value<'a>, Value<'a>)]> {
         let Value::Dict(handle) = value else { return None };
         self.dicts.get(handle as usize).map(Vec::as_slice)
@@ -86,13 +86,13 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// A tensor.
+    /// Returns a tensor.
     pub(crate) fn tensor(&self, value: Value<'_>) -> Option<&View<'a>> {
         let Value::Tensor(handle) = value else { return None };
         self.tensors.get(handle as usize)
     }
 
-    /// A storage.
+    /// Returns a storage.
     pub(crate) fn storage(&self, handle: u32) -> Option<&Storage<'a>> {
         self.storages.get(handle as usize)
     }

@@ -1,4 +1,4 @@
-//! What well-formed files hold: kinds of checkpoints, and what is none.
+//! Well-formed files: the kinds of checkpoints, and files that are not checkpoints.
 
 use checkpoint::{Architecture, Dtype, Heads, Kind, Rejection, Tensor};
 
@@ -50,9 +50,9 @@ fn unknown_kinds_are_refused() {
     refused(&safetensors(&unet(4, 2048, Some(5))), "y 5 wide");
 }
 
-/// The manifests' names and shapes are those of every kind.
+/// The manifests cover every kind.
 #[test]
-fn the_golden_checkpoints_are_what_they_are() {
+fn the_golden_checkpoints_are_recognized() {
     #[derive(serde::Deserialize)]
     struct Manifest {
         tensors: Vec<(String, Vec<u64>)>,
@@ -83,7 +83,7 @@ fn the_golden_checkpoints_are_what_they_are() {
 }
 
 #[test]
-fn unet_only_files_are_known_by_any_name() {
+fn unet_only_files_are_recognized_under_every_naming() {
     let plain = open(&safetensors(&unet(4, 768, None))).unwrap().ids().unwrap();
     for prefix in ["", "diffusion_model.", "state_dict.model.diffusion_model.", "state_dict."] {
         let specs = renamed(&unet(4, 768, None), |name| name.replace(PREFIX, prefix));
@@ -104,7 +104,7 @@ fn two_tensors_of_one_canonical_name_are_refused() {
 }
 
 #[test]
-fn what_is_no_checkpoint_is_named() {
+fn other_files_are_named() {
     type Test = fn(&Rejection) -> bool;
     let cases: &[(&[&str], &str, Test)] = &[
         (&["lora_unet_down_blocks_0.lora_up.weight"], "a LoRA", |r| matches!(r, Rejection::Lora)),
@@ -171,7 +171,7 @@ fn what_is_no_checkpoint_is_named() {
 }
 
 #[test]
-fn a_checkpoint_with_more_in_it_is_still_one() {
+fn a_checkpoint_may_have_additional_tensors() {
     let mut specs = sd1();
     specs.push(spec("control_model.input_blocks.0.0.weight", "F16", &[1]));
     specs.push(spec("bundle_emb.x.string_to_param.*", "F16", &[1]));
@@ -212,7 +212,7 @@ fn damaged_unets_are_refused() {
 }
 
 #[test]
-fn a_unet_is_made_of_floats() {
+fn a_unet_must_have_floating_point_weights() {
     for (dtype, usable) in [
         ("F16", true),
         ("BF16", true),

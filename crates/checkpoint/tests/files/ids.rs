@@ -1,4 +1,4 @@
-//! Ids: what they depend on and what not.
+//! What ids depend on, and what they do not depend on.
 
 use std::{fs::OpenOptions, io::Write, time::SystemTime};
 
@@ -16,7 +16,7 @@ fn ids(bytes: &[u8]) -> Ids {
     Checkpoint::open(&file.path).unwrap().ids().unwrap()
 }
 
-/// The documented encoding, written a second time.
+/// A second implementation of the documented encoding.
 fn expected(specs: &[Spec]) -> String {
     let mut specs: Vec<_> = specs.iter().collect();
     specs.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
@@ -36,7 +36,7 @@ fn expected(specs: &[Spec]) -> String {
 #[test]
 fn ids_are_as_documented() {
     let mut specs = sd1();
-    // Longer than the read buffer, and no multiple of it.
+    // Longer than the read buffer, and not a multiple of it.
     specs.push(spec("big", "U8", &[(1 << 20) + 12_345]));
     let found = ids(&safetensors(&specs));
     assert_eq!(found.weights.to_string(), expected(&specs));
@@ -44,7 +44,7 @@ fn ids_are_as_documented() {
     assert_eq!(found.unet.to_string(), expected(&specs));
 }
 
-/// Ids are kept on disk: this one may change only together with a migration.
+/// Ids are stored on disk: change this one only together with a migration.
 #[test]
 fn ids_never_change() {
     let found = ids(&safetensors(&sd1()));
@@ -59,7 +59,7 @@ fn ids_never_change() {
 }
 
 #[test]
-fn order_padding_metadata_and_format_do_not_count() {
+fn ids_ignore_order_padding_metadata_and_format() {
     let specs = sd1();
     let plain = ids(&safetensors(&specs));
     let turned: Vec<_> = specs.iter().rev().cloned().collect();

@@ -1,7 +1,7 @@
-//! Whole files, good and bad, through the public API. Every rejection is seen here or in the unit
+//! Whole files, valid and invalid, through the public API. Every rejection is tested here or in the unit
 //! tests beside the code.
 
-// clippy.toml allows it in functions marked as tests; here, everything is one.
+// clippy.toml allows it in functions marked as tests; here, everything is a test.
 #![allow(clippy::unwrap_used)]
 
 mod content;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use checkpoint::{Checkpoint, Rejection};
 
-/// A file in a folder of its own, gone when dropped.
+/// A file in its own temporary folder, deleted when dropped.
 struct Scratch {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -33,7 +33,7 @@ fn open(content: &[u8]) -> Result<Checkpoint, Rejection> {
     Checkpoint::open(&scratch(content).path)
 }
 
-/// Asserts that the content is refused in these words.
+/// Asserts that the content is refused with these words.
 #[track_caller]
 fn refused(content: &[u8], words: &str) -> Rejection {
     let rejection = open(content).unwrap_err();

@@ -1,4 +1,4 @@
-//! Torch files: a pickle and a zip archive around it.
+//! Writes torch files: a pickle in a zip archive.
 
 use std::io::{Cursor, Write};
 
@@ -7,7 +7,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::specs::Spec;
 
-/// A state dict as torch pickles one.
+/// A state dict in torch's form.
 pub(crate) fn state_dict(specs: &[Spec]) -> Node {
     pickle::state_dict(specs.iter().map(|spec| (&spec.name[..], spec.dtype, &spec.shape[..])))
 }
@@ -34,12 +34,12 @@ pub(crate) fn archive(entries: &[(String, Vec<u8>)], method: CompressionMethod) 
     writer.finish().unwrap().into_inner()
 }
 
-/// A torch file of these storages.
+/// A torch file with these storages.
 pub(crate) fn torch(top: &Node, storages: &[&[u8]]) -> Vec<u8> {
     archive(&entries(top, storages), CompressionMethod::Stored)
 }
 
-/// A torch file of these tensors.
+/// A torch file with these tensors.
 pub(crate) fn torch_of(specs: &[Spec]) -> Vec<u8> {
     let storages: Vec<_> = specs.iter().map(|spec| spec.data.as_slice()).collect();
     torch(&state_dict(specs), &storages)

@@ -8,7 +8,7 @@ use crate::{
     specs::{safetensors, sd1, with_header},
 };
 
-/// A good file with a few bytes changed and perhaps its end missing.
+/// A valid file with a few bytes changed and perhaps its end missing.
 fn damaged(file: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let len = file.len();
     let changes = prop::collection::vec((0..len, any::<u8>()), 0..6);
@@ -20,14 +20,14 @@ fn damaged(file: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Reads everything that can be read; the result does not matter.
+/// Reads everything; the result does not matter.
 fn read(bytes: &[u8]) {
     if let Ok(checkpoint) = open(bytes) {
         let _ = checkpoint.ids();
     }
 }
 
-/// The part of a torch file that its records and pickle lie in, small enough to be hit.
+/// A torch file's records and pickle without weights: small enough for random changes to hit them.
 fn small_torch() -> Vec<u8> {
     torch_of(&sd1()[6..])
 }

@@ -1,4 +1,4 @@
-//! The safetensors format and what is mistaken for it.
+//! The safetensors format, and files that are mistaken for it.
 
 use checkpoint::{Architecture, Checkpoint, Dtype, Heads, Kind, Rejection, Tensor};
 
@@ -139,7 +139,7 @@ fn other_files_are_named() {
 }
 
 #[test]
-fn what_the_system_refuses() {
+fn system_errors_are_reported() {
     let file = scratch(b"");
     let folder = file.path.parent().unwrap();
     assert!(matches!(Checkpoint::open(folder).unwrap_err(), Rejection::NotAFile));

@@ -1,6 +1,6 @@
 //! Tensors for test files.
 
-/// A tensor to be written.
+/// A tensor to write.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub(crate) name: String,
@@ -18,7 +18,7 @@ pub(crate) fn size(dtype: &str) -> u64 {
     }
 }
 
-/// A tensor whose bytes follow from its name.
+/// A tensor whose bytes are derived from its name.
 pub(crate) fn spec(name: &str, dtype: &'static str, shape: &[u64]) -> Spec {
     let len = shape.iter().product::<u64>() * size(dtype);
     let mut data = vec![0; len as usize];
@@ -28,7 +28,7 @@ pub(crate) fn spec(name: &str, dtype: &'static str, shape: &[u64]) -> Spec {
 
 pub(crate) const PREFIX: &str = "model.diffusion_model.";
 
-/// The least that passes for a UNet.
+/// The smallest set of tensors that counts as a UNet.
 pub(crate) fn unet(in_channels: u64, context: u64, y: Option<u64>) -> Vec<Spec> {
     let mut shapes = vec![
         ("input_blocks.0.0.weight", vec![8, in_channels, 3, 3]),
@@ -46,7 +46,7 @@ pub(crate) fn unet(in_channels: u64, context: u64, y: Option<u64>) -> Vec<Spec> 
     shapes.iter().map(|(name, shape)| spec(&format!("{PREFIX}{name}"), "F16", shape)).collect()
 }
 
-/// An SD 1.x checkpoint with a bit of everything.
+/// A small SD 1.x checkpoint with a bit of everything.
 pub(crate) fn sd1() -> Vec<Spec> {
     let mut specs = unet(4, 768, None);
     specs.push(spec("betas", "F64", &[10]));
@@ -77,12 +77,12 @@ pub(crate) fn safetensors(specs: &[Spec]) -> Vec<u8> {
     with_header(&header, &data)
 }
 
-/// A file with this header, well-formed or not.
+/// A file with this header, valid or not.
 pub(crate) fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-/// The same under other names.
+/// The same tensors under other names.
 pub(crate) fn renamed(specs: &[Spec], rename: impl Fn(&str) -> String) -> Vec<Spec> {
     specs.iter().map(|spec| Spec { name: rename(&spec.name), ..spec.clone() }).collect()
 }

@@ -1,4 +1,4 @@
-//! torch's zip format, and what hides in it.
+//! torch's zip format, and malicious or unusual files in it.
 
 use checkpoint::{Kind, Rejection};
 use goldens::pickle::{Node, call, numbers, storage, tensor, text};
@@ -46,11 +46,11 @@ fn a_training_checkpoint_opens() {
     assert_eq!(
         checkpoint.ids().unwrap(),
         open(&torch_of(&specs)).unwrap().ids().unwrap(),
-        "what lies beside the state dict counts for nothing"
+        "everything besides the state dict is ignored"
     );
 }
 
-/// A UNet, and one more tensor of this form over a storage of 16 halves.
+/// A UNet with one more tensor of this form, over a storage of 16 fp16 values.
 fn with(extra: Node) -> Vec<u8> {
     let specs = unet(4, 768, None);
     let Node::Built(dict, mut items, state) = state_dict(&specs) else { unreachable!() };
@@ -146,7 +146,7 @@ fn tied_tensors_are_read_and_overlaps_refused() {
 }
 
 #[test]
-fn state_dicts_that_are_none() {
+fn files_without_a_state_dict() {
     let empty = call("collections", "OrderedDict", vec![]);
     for top in [empty, Node::None, Node::Dict(vec![(text("state_dict"), Node::Dict(vec![]))])] {
         assert!(matches!(refused(&torch(&top, &[]), "no tensors"), Rejection::NoTensors));
@@ -161,7 +161,7 @@ fn state_dicts_that_are_none() {
         refused(&torch(&twice, &[&[0; 2]]), "called a"),
         Rejection::DuplicateName { .. }
     ));
-    // As Python 2 pickled it.
+    // As Python 2 pickles it.
     let pairs = Node::List(vec![Node::Tuple(vec![text("clip_l"), view])]);
     let old = call("collections", "OrderedDict", vec![pairs]);
     assert!(matches!(refused(&torch(&old, &[&[0; 2]]), "embedding"), Rejection::Embedding));
@@ -225,7 +225,7 @@ fn damaged_archives_are_refused() {
     refused(&good[..len / 2], "cut short");
     refused(&good[..4], "cut short");
     refused(&[&good[..], b"x"].concat(), "cut short");
-    // Bytes before the archive shift everything: the end record is then wrong.
+    // Bytes before the archive shift everything, so the end record is wrong.
     let shifted = [b"PK--", &good[..]].concat();
     assert!(matches!(refused(&shifted, "not where"), Rejection::BadZip { .. }));
 
@@ -241,7 +241,7 @@ fn damaged_archives_are_refused() {
         (end + 16, &[0; 4], "not where"),
         (directory, b"XX", "directory is damaged"),
         (directory + 28, &[0xff, 0xff], "cut short"),
-        // An entry of 4 GB: a bomb's declaration.
+        // An entry that claims 4 GB, as in a zip bomb.
         (directory + 20, &[0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f], "outside the file"),
         (directory + 42, &[0xff, 0xff, 0xff, 0x7f], "outside the file"),
         (directory + 42, &[1, 0, 0, 0], "header is missing"),
@@ -253,7 +253,7 @@ fn damaged_archives_are_refused() {
     }
 }
 
-/// torch always writes the zip64 records; entries past 4 GB need them.
+/// torch always writes zip64 records; entries above 4 GB need them.
 #[test]
 fn zip64_archives_open() {
     let specs = sd1();

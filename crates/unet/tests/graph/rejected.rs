@@ -1,4 +1,4 @@
-//! Tensors that are no UNet.
+//! Tensors that are not a UNet.
 
 use anyhow::{Context, Result};
 use checkpoint::{Dtype, Heads, Tensor, UNET_PREFIX};
