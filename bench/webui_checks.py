@@ -220,7 +220,7 @@ def errors(bench, inputs):
     with contextlib.suppress(RuntimeError, NotImplementedError):
         bench(**inputs)
     held["weight"] = weight
-    said = ("no engine for UNets", "is no array", "can't be made ready")
+    said = ("no engine for UNets", "is not a plain", "can't be made ready")
     refused = any(word in line for line in bench.lines for word in said)
     bench.table.row("a weight without data is not read", refused)
     bench.unet.start_job()

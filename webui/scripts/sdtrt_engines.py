@@ -8,7 +8,7 @@ script_callbacks.on_ui_tabs(tab.on_ui_tabs)
 
 
 class EnginesScript(scripts.Script):
-    """Tells of jobs; shows nothing."""
+    """Passes on the start and end of jobs; shows nothing."""
 
     def title(self):
         return "sdtrt"

@@ -1,5 +1,6 @@
-"""How the inputs of a shared engine are made of a UNet's parameters, from the engine's manifest. Its schema
-is docs/index.md."""
+"""How a shared engine's inputs are derived from a UNet's parameters, as the engine's manifest says. docs/index.md
+has its schema.
+"""
 from __future__ import annotations
 
 import json
@@ -8,37 +9,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 VERSION = 1
-# `plain`: as the parameter lies, or several joined along their first dimension. `ohwi`: a convolution's
-# weight with its input channels last, which is how torch's `channels_last` lays it out.
+# `plain`: the parameter's own layout, or several parameters concatenated along their first dimension. `ohwi`: a
+# convolution's weight with its input channels last, torch's `channels_last`.
 LAYOUTS = ("plain", "ohwi")
 
 
 class Unreadable(Exception):
-    """A manifest that this extension can't follow, for people."""
+    """A manifest that this extension can't use, and why."""
 
 
 class Unfit(Exception):
-    """Why an engine can't read a UNet's weights, for people."""
+    """Why an engine can't read a UNet's weights."""
 
 
 class OutOfMemory(Unfit):
-    """There is no memory for them."""
+    """There is too little GPU memory for the weights."""
 
 
 class Input(NamedTuple):
     name: str
     shape: tuple[int, ...]
-    # Names of the UNet's parameters.
+    # Names of UNet parameters.
     parts: tuple[str, ...]
     layout: str
 
     def misfit(self, shapes: Sequence[Sequence[int]]) -> str | None:
-        """What is wrong with parts of these shapes, or None."""
+        """Returns why parts of these shapes don't fit, or None."""
         if self.layout == "ohwi":
             (shape,) = shapes
             fitting = len(shape) == 4 and (shape[0], *shape[2:], shape[1]) == self.shape
         else:
-            # A scalar can't be joined.
+            # A scalar can't be concatenated.
             rows = sum(shape[0] if shape else 0 for shape in shapes)
             fitting = (
                 tuple(shapes[0]) == self.shape
@@ -49,7 +50,7 @@ class Input(NamedTuple):
 
 
 def parse(text: str) -> tuple[Input, ...]:
-    """The inputs that a manifest tells of."""
+    """Returns the inputs listed in a manifest."""
     try:
         tree = json.loads(text)["binding"]
         if tree["version"] != VERSION:
@@ -62,7 +63,7 @@ def parse(text: str) -> tuple[Input, ...]:
         raise Unreadable(f"its binding is damaged: {error!r}") from error
     parts = [part for each in inputs for part in each.parts]
     if not inputs or len(set(parts)) != len(parts):
-        raise Unreadable("its binding is damaged: every parameter has to be read once")
+        raise Unreadable("its binding is damaged: every parameter must be read exactly once")
     return inputs
 
 

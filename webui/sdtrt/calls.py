@@ -1,4 +1,4 @@
-"""What one call asks of an engine, and which optimization profile serves it."""
+"""What a call needs from an engine, and which optimization profile serves it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from .index import Profile
 
 PIXELS_PER_LATENT = 8
-# A1111 cuts prompts into pieces of 75 tokens and adds a begin and an end mark to each.
+# A1111 splits prompts into chunks of 75 tokens and adds a begin and an end token to each.
 TOKENS_PER_PIECE = 75
 POSITIONS_PER_PIECE = 77
 
 
 class Call(NamedTuple):
-    """Pixels of the image, and batch and tokens as the UNet sees them."""
+    """Pixels of the image, and the UNet's batch and tokens."""
 
     width: int
     height: int
@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 
 def serving(profiles: Sequence[Profile], call: Call) -> int | None:
-    """Index of the first profile that covers the call, or None."""
+    """Returns the index of the first profile that covers the call, or None."""
     for number, profile in enumerate(profiles):
         if not misfits(profile, call):
             return number
@@ -41,12 +41,12 @@ def serving(profiles: Sequence[Profile], call: Call) -> int | None:
 
 
 def misfits(profile: Profile, call: Call) -> list[str]:
-    """What of the call lies outside the profile."""
+    """Returns the dimensions of the call that are outside the profile."""
     return [name for name in Call._fields if getattr(call, name) not in getattr(profile, name)]
 
 
 def outside(profiles: Sequence[Profile], call: Call) -> str:
-    """Why no profile covers the call, for people."""
+    """Returns why no profile covers the call, in words."""
     why = (
         f"{profile.preset} takes "
         + " and ".join(f"{name} {getattr(profile, name)}" for name in misfits(profile, call))
@@ -56,8 +56,8 @@ def outside(profiles: Sequence[Profile], call: Call) -> str:
 
 
 def advice(call: Call, architecture: str, checkpoint: str | None = None) -> str:
-    """The command that says what to build for such a call, for one checkpoint or for all."""
-    # With the prompt and without; instruct-pix2pix also without the picture.
+    """Returns the command that says what to build for such a call, for one checkpoint or for all."""
+    # With the prompt and the negative prompt; instruct-pix2pix adds a third.
     copies = 3 if architecture == "instruct-pix2pix" else 2
     images = -(-call.batch // copies)
     tokens = -(-call.tokens // POSITIONS_PER_PIECE) * TOKENS_PER_PIECE

@@ -1,4 +1,4 @@
-"""Which engine serves a call of the UNet that is loaded, and why none does."""
+"""Chooses the engine that serves a call of the loaded UNet, or says why none does."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from .unusable import Size
 
 
 class HandOver(Exception):
-    """Why PyTorch computes a call, for people."""
+    """Why PyTorch computes a call."""
 
 
 class Chooser:
-    """Chooses by the index, by what is kept in `place`, and by what happened in this job."""
+    """Chooses by the index, by the files in `place`, and by what happened in this job."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.torch_speeds: list[Speed] = []
-        # Why engines are not used for the rest of the job, by id.
+        # Why engines are not used for the rest of the job, by engine id.
         self.failed: dict[str, str] = {}
 
     def choose(self, index: Index, subject: Subject, call: Call) -> tuple[Engine, int]:
-        """The engine and the optimization profile for a call. Raises HandOver where PyTorch is to compute it."""
+        """Returns the engine and the optimization profile for a call. Raises HandOver if PyTorch is to compute it."""
         here = machine.here()
         usable = self._usable(index, subject, here)
         entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
@@ -39,7 +39,7 @@ class Chooser:
         return best.engine, best.profile
 
     def _usable(self, index: Index, subject: Subject, here: Machine) -> list[Engine]:
-        """The engines that can be used here, in the daemon's order."""
+        """Returns the engines that can be used here, in the daemon's order."""
         shared = index.shared(subject.signature)
         baked = subject.checkpoint.engines if subject.checkpoint else ()
         entries, obstacles = [], []
@@ -59,19 +59,20 @@ class Chooser:
         raise HandOver(f"{why}; PyTorch computes it")
 
     def _obstacle(self, index: Index, entry: Engine, subject: Subject, here: Machine) -> str | None:
-        """Why an engine can't be used, or None."""
+        """Returns why an engine can't be used, or None."""
         error = self.place.proofs.error(entry.id, subject.id)
         if error is not None and not proofs.holds(error, index.bound):
             return f"it was {error:.1e} off PyTorch's results"
         return self.failed.get(entry.id) or machine.obstacle(entry, here) or strange(entry, subject)
 
     def _failed_at(self, entry: Engine, subject: Subject, call: Call, here: Machine) -> Size | None:
-        """The size at which an engine was seen to fail with these weights, if the call is as large; or None."""
+        """Returns the smallest size at which an engine failed with these weights, if the call is at least as
+        large; or None."""
         size = self.place.unusable.least(entry.id, subject.id, subject.variant, here.gpu, machine.driver())
         return size if size is not None and size.pixels <= call.width * call.height else None
 
     def _nobody(self, index: Index, subject: Subject, entries: list[Engine], call: Call, here: Machine) -> str:
-        """Why none of these engines serves a call, for people."""
+        """Returns why none of these engines serves a call, in words."""
         able = serving.best(entries, call, here.gpu)
         if able is None:
             takes = lambda entry: calls.serving(entry.profiles, call) is not None
@@ -88,7 +89,7 @@ class Chooser:
 
     def _outside(self, index: Index, subject: Subject, entries: list[Engine], call: Call) -> str:
         profiles = [profile for entry in entries for profile in entry.profiles]
-        # What the open ones take says more than a list of single sizes.
+        # The open engines' ranges say more than a list of single sizes.
         profiles = [profile for profile in profiles if not profile.is_fixed] or profiles
         checkpoint = subject.checkpoint
         known = checkpoint or index.signatures[subject.signature]
@@ -100,8 +101,8 @@ class Chooser:
         return [*self.torch_speeds, *filter(None, seen)]
 
     def is_measured(self, entry: Engine, subject: Subject, call: Call) -> bool:
-        """Whether PyTorch's time for about such a call is known, or the engine's is not: nobody is to wait longer
-        for having an engine."""
+        """Whether PyTorch's time for a similar call is known, or the engine's is not: an engine must not make
+        anyone wait longer."""
         torch, gpu = self._all_torch_speeds([entry], subject), machine.here().gpu
         return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
 
@@ -119,7 +120,7 @@ def strange(entry: Engine, subject: Subject) -> str | None:
 
 
 def failed(entry: Engine, call: Call, size: Size) -> str:
-    """That an engine does not serve a call, as it failed at this size; for people."""
+    """Says that an engine does not serve a call because it failed at this size."""
     return (
         f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "
         "PyTorch did not; PyTorch computes it"

@@ -1,4 +1,4 @@
-"""Asks the daemon over its socket, a line of JSON each way."""
+"""Queries the daemon over its socket, with one line of JSON in each direction."""
 from __future__ import annotations
 
 import json
@@ -15,15 +15,15 @@ LONGEST = 107
 
 
 class NoAnswer(Exception):
-    """The daemon can't be asked, or refuses; for people."""
+    """The daemon can't be reached, or refuses; says why."""
 
 
 class Refused(NoAnswer):
-    """It was asked, and refuses."""
+    """The daemon refused the request."""
 
 
 def ask(path: str | Path | None, request: str, **arguments: Any) -> Any:
-    """The value of the daemon's reply."""
+    """Returns the value of the daemon's reply."""
     try:
         with closing(Connection(path)) as connection:
             connection.send({"request": request, **arguments})
@@ -36,7 +36,7 @@ def ask(path: str | Path | None, request: str, **arguments: Any) -> Any:
 
 
 class Connection:
-    """A daemon that has said hello. Raises NoAnswer, OSError or ValueError where there is none."""
+    """A connection whose daemon has sent its hello. Raises NoAnswer, OSError or ValueError if there is none."""
 
     def __init__(self, path: str | Path | None) -> None:
         if path is None:

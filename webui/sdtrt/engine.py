@@ -1,4 +1,4 @@
-"""A plan on the GPU, run on torch's tensors."""
+"""Runs a plan on the GPU with torch's tensors."""
 from __future__ import annotations
 
 import mmap
@@ -10,23 +10,23 @@ from .kernels import KernelCache
 from .tensorrt import LOGGER, dtype_of, trt
 
 OUTPUT = "latent"
-# What TensorRT-RTX takes of the GPU beside a plan's own size, generously.
+# The GPU memory that TensorRT-RTX needs beyond a plan's own size, generously.
 SPARE = 512 << 20
 
 
 class EngineError(Exception):
-    """TensorRT-RTX refuses something, for people."""
+    """TensorRT-RTX refused something; says what."""
 
 
 class Lent:
-    """Memory for activations, torch's, which all engines take turns in: one call is over before the next.
-    It stays where it is, as a CUDA graph knows its address."""
+    """torch memory for activations, shared by all engines: one call ends before the next starts. Its address is
+    stable, because CUDA graphs refer to it."""
 
     def __init__(self):
         self.buffer = None
 
     def of(self, size):
-        """At least so many bytes."""
+        """Returns at least `size` bytes."""
         if self.buffer is None or self.buffer.numel() < size:
             self.buffer = None
             self.buffer = torch.empty(max(size, 1), dtype=torch.uint8, device="cuda")
@@ -37,25 +37,25 @@ class Lent:
 
 
 class Engine:
-    """One execution context."""
+    """An engine with one execution context."""
 
     def __init__(self, plan, cache, lent, weights=frozenset()):
-        """Loads a plan. `cache` is the file of its kernels, `lent` the memory for activations, `weights` the
-        names of the inputs that are weights. It runs as a CUDA graph where TensorRT-RTX can: up to 1 ms less a call."""
+        """Loads a plan. `cache` is the file of its kernels, `lent` the memory for activations, `weights` the names
+        of the weight inputs. Runs as a CUDA graph if TensorRT-RTX can, which saves up to 1 ms per call."""
         with open(plan, "rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # TensorRT-RTX allocates beside torch, which may hold all of the memory for later use.
+        # TensorRT-RTX allocates outside of torch, which may have reserved all of the memory.
         if torch.cuda.mem_get_info()[0] < len(data) + SPARE:
             torch.cuda.empty_cache()
         self.runtime = trt.Runtime(LOGGER)
         self.engine = self.runtime.deserialize_cuda_engine(data)
         if self.engine is None:
-            raise EngineError(f"TensorRT-RTX can't load {plan} on this GPU: {LOGGER.last}")
+            raise EngineError(f"TensorRT-RTX cannot load {plan} on this GPU: {LOGGER.last}")
         config = self.engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(
             trt.ExecutionContextAllocationStrategy.USER_MANAGED
         )
-        # One kernel for a shape from the first call on, so that an image can be made again.
+        # One kernel for a shape from the first call on, so that images are reproducible.
         config.dynamic_shapes_kernel_specialization_strategy = (
             trt.DynamicShapesKernelSpecializationStrategy.EAGER
         )
@@ -65,32 +65,32 @@ class Engine:
         self.cache = KernelCache(config, cache)
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
-            raise EngineError(f"TensorRT-RTX has no execution context for {plan}: {LOGGER.last}")
+            raise EngineError(f"TensorRT-RTX cannot create an execution context for {plan}: {LOGGER.last}")
         names = [self.engine.get_tensor_name(n) for n in range(self.engine.num_io_tensors)]
         absent = weights - set(names)
         if absent:
-            raise EngineError(f"{plan} does not read {min(absent)}, which its manifest names")
+            raise EngineError(f"{plan} has no input {min(absent)}, which its manifest lists")
         self.dtypes = {
             name: dtype_of(self.engine.get_tensor_dtype(name)) for name in names if name not in weights
         }
         self.inputs = self.dtypes.keys() - {OUTPUT}
         self._lent = lent
         self._side = torch.cuda.Stream()
-        # What the context was told of last: shapes, addresses by input, and where its memory is.
+        # What the context was last set to: shapes, addresses by input, and the address of its memory.
         self._prepared, self._addresses, self._weights, self._memory = None, {}, None, None
-        # Of a graph: tensors that calls are copied into and out of.
+        # For a CUDA graph: tensors that calls are copied into and out of.
         self._still = {}
 
     def __del__(self):
-        # Nothing of it may be under way, and the context goes before what it was made with.
+        # No work may be pending, and the context is freed before what it was created from.
         torch.cuda.synchronize()
         self.context = None
 
     def __call__(self, profile, inputs, weights=None):
-        """Puts one call on torch's current stream, and returns where its output will be. `weights` are the
-        addresses of the inputs that are weights; a dictionary that was seen before is not read again."""
+        """Enqueues one call on torch's current stream, and returns the tensor that its output will be in.
+        `weights` are the addresses of the weight inputs; a dictionary that was set before is not read again."""
         current = torch.cuda.current_stream()
-        # On the default stream TensorRT waits for the GPU before and after each call.
+        # On the default stream TensorRT would wait for the GPU before and after each call.
         stream = self._side if current.cuda_stream == 0 else current
         shapes = (profile, *((name, tuple(tensor.shape)) for name, tensor in inputs.items()))
         try:
@@ -98,7 +98,7 @@ class Engine:
                 self._prepare(profile, inputs, stream)
                 self._prepared = shapes
             latent = self._still[OUTPUT] if self.is_graph else self._new_latent()
-            # Held until the call is on the stream.
+            # Kept alive until the call is enqueued.
             held = {name: self._placed(name, tensor) for name, tensor in inputs.items()}
             for name, tensor in (held | {OUTPUT: latent}).items():
                 self._address(name, tensor.data_ptr())
@@ -116,7 +116,7 @@ class Engine:
         return latent.clone() if self.is_graph else latent
 
     def _placed(self, name, tensor):
-        """An input as the engine takes it."""
+        """Returns an input in the type and place that the engine reads."""
         if not self.is_graph:
             return tensor.to(self.dtypes[name]).contiguous()
         return self._still[name].copy_(tensor)
@@ -128,7 +128,7 @@ class Engine:
         if self._addresses.get(name) == address:
             return
         if not self.context.set_tensor_address(name, address):
-            raise EngineError(f"TensorRT-RTX takes no address of {name}: {LOGGER.last}")
+            raise EngineError(f"TensorRT-RTX refuses the address of {name}: {LOGGER.last}")
         self._addresses[name] = address
 
     def _lend(self):
@@ -138,7 +138,7 @@ class Engine:
             self._memory = memory
 
     def _prepare(self, profile, inputs, stream):
-        """Tells the context of new shapes."""
+        """Sets new shapes."""
         self._prepared = self._memory = None
         is_other = self.context.active_optimization_profile != profile
         if is_other and not self.context.set_optimization_profile_async(profile, stream.cuda_stream):
@@ -146,10 +146,10 @@ class Engine:
         for name, tensor in inputs.items():
             if not self.context.set_input_shape(name, tuple(tensor.shape)):
                 raise EngineError(
-                    f"the engine takes no {name} of the shape {tuple(tensor.shape)}: {LOGGER.last}"
+                    f"the engine does not accept the shape {tuple(tensor.shape)} for {name}: {LOGGER.last}"
                 )
         self._shape = tuple(self.context.get_tensor_shape(OUTPUT))
-        # Bytes for the activations of a call.
+        # Bytes for a call's activations.
         self.needs = self.context.update_device_memory_size_for_shapes()
         self.cache.stale = True
         if self.is_graph:
@@ -160,8 +160,8 @@ class Engine:
 
 @contextmanager
 def behind(current, stream):
-    """Work put on `stream` inside comes after what is on `current`, and before what is put there later.
-    So what torch frees on `current` meanwhile is not used too early."""
+    """Orders work enqueued on `stream` inside after what is on `current`, and before what is enqueued there later,
+    so that memory which torch frees on `current` meanwhile is not reused too early."""
     if stream is current:
         yield
         return

@@ -1,4 +1,4 @@
-"""The engines that are loaded: those used last. The web UI changes between them at the cost of a look-up."""
+"""The loaded engines: the most recently used ones. Switching between them costs a look-up."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,26 +10,26 @@ from .binding import Input
 if TYPE_CHECKING:
     from .engine import Engine, Lent
 
-    # An engine, and the inputs that are its weights.
+    # An engine and its weight inputs.
     Loaded = tuple[Engine, tuple[Input, ...]]
 
-# Without weights an engine takes some tens of MB; one that is open takes more than one that is fixed.
+# Without weights an engine takes some tens of MB; an open one more than a fixed one.
 FIXED, OPEN = 6, 2
 
 
 class Engines:
-    """`load(entry, lent)` loads one and says how it reads its weights; `lent` is the memory for activations that
-    all of them take turns in."""
+    """`load(entry, lent)` loads an engine and returns it with its weight inputs; `lent` is the memory for
+    activations that all of them share."""
 
     def __init__(
         self, load: Callable[[index.Engine, Lent], Loaded], lent: Lent, say: Callable[[str], None]
     ) -> None:
         self._load, self._lent, self._say = load, lent, say
-        # The one used last is last.
+        # Ordered by last use, the most recent last.
         self._loaded: dict[str, tuple[index.Engine, Loaded]] = {}
 
     def get(self, entry: index.Engine) -> Loaded:
-        """The engine of an entry of the index, and the inputs that are its weights."""
+        """Returns the engine for an entry of the index, with its weight inputs."""
         loaded = self._loaded.pop(entry.id, None)
         if loaded is None:
             self._make_room(entry)
@@ -45,7 +45,7 @@ class Engines:
             self._save(engine)
 
     def save(self) -> None:
-        """Keeps the kernels that were compiled."""
+        """Saves the compiled kernels."""
         for _, (engine, _) in self._loaded.values():
             self._save(engine)
 
@@ -53,10 +53,10 @@ class Engines:
         try:
             engine.cache.save()
         except OSError as error:
-            self._say(f"the compiled kernels could not be kept: {error}")
+            self._say(f"the compiled kernels could not be saved: {error}")
 
     def rest(self) -> None:
-        """Gives back the GPU memory that counts: activations, and weights of baked engines."""
+        """Frees the GPU memory that matters: activations, and the weights of baked engines."""
         self._lent.release()
         for entry, (engine, _) in list(self._loaded.values()):
             if not entry.is_shared:
@@ -64,6 +64,6 @@ class Engines:
                 del self._loaded[entry.id]
 
     def drop(self) -> None:
-        """Nothing stays loaded."""
+        """Unloads all engines."""
         self._loaded.clear()
         self._lent.release()

@@ -1,4 +1,4 @@
-"""What works on the GPU: the engines that are loaded, the weights that they read, and memory for activations."""
+"""Everything on the GPU: the loaded engines, the weights that they read, and memory for activations."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from .signature import Places
     from .weights import Weights
 
-# Nothing that needs torch is imported before an engine fits: TensorRT-RTX may be missing, and then nothing else
-# must fail.
+# Nothing that needs torch is imported before an engine fits: if TensorRT-RTX is missing, nothing else may fail.
 
 
 class Gpu:
-    """`place` keeps the compiled kernels, `say` tells a person."""
+    """`place` stores the compiled kernels, `say` prints a line for the user."""
 
     def __init__(self, place: Place, say: Callable[[str], None]) -> None:
         self._place, self._say = place, say
@@ -41,12 +40,12 @@ class Gpu:
         places: Places,
         fresh: bool,
     ) -> torch.Tensor:
-        """The latent that an engine makes of a UNet's weights, which are looked at in all detail where `fresh`.
-        Raises Unfit where it can't read them, and then reads none."""
+        """Returns the latent that an engine computes with a UNet's weights, which are examined in detail if
+        `fresh`. Raises Unfit if it can't read them, and then reads none."""
         engines, weights = self._start()
         engine, table = engines.get(entry)
         if inputs.keys() != engine.inputs:
-            raise binding.Unfit(f"the engine takes {', '.join(sorted(engine.inputs))}, and the model has other inputs")
+            raise binding.Unfit(f"the engine's inputs {', '.join(sorted(engine.inputs))} differ from the model's")
         addresses = None
         if table:
             try:
@@ -65,7 +64,7 @@ class Gpu:
         return self._working
 
     def _load(self, entry: index.Engine, lent: Lent) -> Loaded:
-        """An engine, and the inputs that are its weights; none for one with weights of its own."""
+        """Returns an engine and its weight inputs; none for a baked one."""
         from .engine import Engine
 
         table = binding.read(entry.manifest) if entry.is_shared else ()
@@ -74,27 +73,27 @@ class Gpu:
         return Engine(entry.plan, cache, lent, names), table
 
     def restore(self, unet: torch.nn.Module) -> None:
-        """Lays a UNet's weights out as they were, for PyTorch."""
+        """Restores the layout of a UNet's weights, for PyTorch."""
         if self._working:
             _, weights = self._working
             weights.restore(unet)
 
     def rest(self) -> None:
-        """Reads no weights any more, and gives back the memory that counts."""
+        """Stops reading weights, and frees the memory that matters."""
         if self._working:
             engines, weights = self._working
             weights.release()
             engines.rest()
 
     def drop(self) -> None:
-        """After an error: reads nothing, and has nothing loaded."""
+        """After an error: stops reading weights, and unloads all engines."""
         if self._working:
             engines, weights = self._working
             engines.drop()
             weights.release()
 
     def save(self) -> None:
-        """Keeps the kernels that were compiled."""
+        """Saves the compiled kernels."""
         if self._working:
             engines, _ = self._working
             engines.save()

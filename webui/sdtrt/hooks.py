@@ -1,4 +1,4 @@
-"""What the web UI calls: its list of UNets, and before and after each job."""
+"""What the web UI calls: for its list of UNets, and before and after each job."""
 from __future__ import annotations
 
 from modules import sd_models, sd_unet
@@ -15,13 +15,13 @@ index_file: IndexFile
 catalogue: options.Catalogue
 unet: Unet
 teller: Teller
-# What the web UI's list of UNets was made of: its checkpoints, the index, and the model that is loaded.
+# What the web UI's list of UNets was made from: its checkpoints, the index and the loaded model.
 _listed: tuple | None = None
 _said = False
 
 
 def start(folder):
-    """Works with this data folder of the daemon's."""
+    """Uses this data folder of the daemon."""
     global place, index_file, catalogue, unet, teller, _listed
     place = Place(folder)
     index_file = IndexFile(place.index)
@@ -35,7 +35,7 @@ start(data_folder())
 
 
 class EngineOption(sd_unet.SdUnetOption):
-    """An entry of the web UI's list. All of them mean the engines of the model that is loaded."""
+    """An entry in the web UI's list. All entries stand for the engines of the loaded model."""
 
     def __init__(self, choice):
         self.model_name = choice.model_name
@@ -44,7 +44,7 @@ class EngineOption(sd_unet.SdUnetOption):
     def create_unet(self):
         return unet
 
-    # The web UI loads again what is not equal.
+    # The web UI reloads an option that is not equal.
     def __eq__(self, other):
         return isinstance(other, EngineOption) and self.label == other.label
 
@@ -56,9 +56,9 @@ def is_ours(option):
 
 
 def seen():
-    """What the entries follow from: the file and the name of each checkpoint that the web UI has in its list, the
-    index, and the name of the model that is loaded if there are engines for what it is."""
-    # A copy: while it loads a checkpoint, another thread changes its title in there.
+    """Returns what the entries depend on: the file and name of each checkpoint in the web UI's list, the index,
+    and the name of the loaded model if there are engines for it."""
+    # A copy: while the web UI loads a checkpoint, another thread changes its title there.
     known = [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
     loaded = a1111.torch_unet()
     served = loaded is not None and catalogue.index.shared(unet.looks.signature(loaded))
@@ -99,21 +99,21 @@ def is_current():
 
 
 def follow():
-    """Has the web UI's list as it should be before it chooses from it."""
-    # Not whether the index has changed just now: the tab looks at it too.
+    """Updates the web UI's list before it chooses from it."""
+    # Not whether the index has just changed: the tab refreshes it too.
     if seen() != _listed:
         sd_unet.list_unets()
 
 
 def before_job():
-    """Takes up engines that have come since."""
+    """Picks up new engines."""
     index_file.refresh()
     unet.start_job()
 
 
 def before_pass():
-    """Has engines for the checkpoint that is loaded: after a refiner, or for a hires checkpoint, the web UI may
-    have loaded it without choosing any. Makes way for an extension that works inside of the UNet."""
+    """Uses engines for the loaded checkpoint: the web UI may have loaded it without choosing any, after a refiner
+    or for the hires pass. Gives way to an extension that works inside the UNet."""
     sd_unet.apply_unet()
     if not is_current():
         return
@@ -123,7 +123,7 @@ def before_pass():
 
 
 def before_batch(p):
-    """The pass that comes can be computed anew, should an engine fail in it."""
+    """Prepares the coming pass to be computed again, should an engine fail in it."""
     before_pass()
     repeat.watch(p, unet, before_pass)
 

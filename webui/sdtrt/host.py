@@ -1,4 +1,4 @@
-"""What is asked of a front end while it works; the module a1111 answers for AUTOMATIC1111's web UI."""
+"""What engines need from a front end while they work; the module a1111 implements it for AUTOMATIC1111's web UI."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -16,43 +16,43 @@ Result = TypeVar("Result")
 
 class Host(Protocol):
     def say(self, line: str) -> None:
-        """Tells a person."""
+        """Prints a line for the user."""
 
     def loaded_path(self) -> str | None:
-        """The file of the checkpoint that is loaded."""
+        """Returns the file of the loaded checkpoint."""
 
     def torch_unet(self) -> torch.nn.Module:
-        """The UNet of the model that is loaded."""
+        """Returns the loaded model's UNet."""
 
     def torch_forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """A call computed by the front end's own UNet."""
+        """Computes a call with the front end's own UNet."""
 
     def gpu(self) -> int | None:
-        """The number of the GPU that it works on; None for CUDA's current one."""
+        """Returns the number of the GPU that it uses; None for CUDA's current one."""
 
     def is_awake(self) -> bool:
         """Whether its UNet is on the GPU."""
 
     def wake(self) -> None:
-        """Moves it there."""
+        """Moves its UNet to the GPU."""
 
     def wake_for_later(self) -> None:
-        """Moves it there for calls to come, if nothing else will."""
+        """Moves its UNet to the GPU for later calls, if nothing else will."""
 
     def networks(self) -> Sequence[Any]:
-        """The LoRAs that are on."""
+        """Returns the active LoRAs."""
 
     def apply_networks(self) -> None:
-        """Puts them into the UNet's weights."""
+        """Applies them to the UNet's weights."""
 
     def obstacle(self) -> str | None:
-        """What is on that no engine has in it, for people."""
+        """Returns what is active that no engine includes, in words."""
 
     def altered(self) -> str | None:
-        """The part of the UNet that another extension has changed."""
+        """Returns the part of the UNet that another extension has changed."""
 
     def approximation(self, from_file: bool) -> str | None:
-        """Why PyTorch's result is no measure of an engine, for people."""
+        """Returns why an engine can't be compared with PyTorch's result, in words."""
 
 
 class Hosted(Protocol):
@@ -63,7 +63,7 @@ Self = TypeVar("Self", bound=Hosted)
 
 
 def on_its_gpu(method: Callable[Concatenate[Self, Args], Result]) -> Callable[Concatenate[Self, Args], Result]:
-    """Has the front end's GPU as CUDA's current one meanwhile."""
+    """Makes the front end's GPU CUDA's current one during the call."""
 
     @wraps(method)
     def there(self: Self, /, *args: Args.args, **kwargs: Args.kwargs) -> Result:

@@ -1,4 +1,4 @@
-"""The daemon's index: the engines that are there, by signature and by checkpoint. Its schema is docs/index.md."""
+"""The daemon's index: the available engines, by signature and by checkpoint. docs/index.md has its schema."""
 from __future__ import annotations
 
 import json
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 2
-# How an id ends that stands for a file whose content the daemon has not read yet.
+# The end of an id whose file the daemon has not read yet.
 PROVISIONAL = "0" * 16
-# What a daemon means that does not say it.
+# The bound if the daemon gives none.
 DEFAULT_BOUND = 2e-2
 
 
 class Unreadable(Exception):
-    """The index is not there, or not one that this extension understands."""
+    """The index is missing, or this extension can't read it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Profile:
-    """An optimization profile: pixels of the image, and batch and tokens as the UNet sees them."""
+    """An optimization profile: pixels of the image, and the UNet's batch and tokens."""
 
     preset: str
     width: Range
@@ -49,7 +49,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Speed:
-    """Milliseconds of one call on a GPU, in the terms of a profile."""
+    """The milliseconds of one call on a GPU, for a shape in a profile's terms."""
 
     gpu: str
     width: int
@@ -61,7 +61,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Limit:
-    """Pixels of the largest image that an engine computes on a GPU."""
+    """Pixels of the largest image that an engine computes correctly on a GPU."""
 
     gpu: str
     pixels: int
@@ -80,7 +80,7 @@ class Engine:
     state: str
     relative_error: float | None
     profiles: tuple[Profile, ...]
-    # Past which size it gives NaN or infinity.
+    # The sizes above which it gives NaN or infinity.
     limits: tuple[Limit, ...]
     speeds: tuple[Speed, ...]
     # Of the weights inside; None if there are none, or a former daemon built it.
@@ -99,7 +99,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Signature:
-    """What every UNet of a signature can be computed by."""
+    """A signature, and the engines for all of its UNets."""
 
     id: str
     architecture: str
@@ -113,18 +113,18 @@ class Checkpoint:
     signature: str
     architecture: str
     locations: tuple[str, ...]
-    # Those with its own weights inside.
+    # The baked ones.
     engines: tuple[Engine, ...]
 
     @property
     def reference(self) -> str | None:
-        """What `sdtrtctl` knows it by."""
+        """The reference of this checkpoint for `sdtrtctl`."""
         if not self.id.endswith(PROVISIONAL):
             return self.id[:12]
         return shlex.quote(self.locations[0]) if self.locations else None
 
     def is_called(self, key: str) -> bool:
-        """Whether the daemon knows it by this."""
+        """Whether this is the daemon's key of this checkpoint."""
         return self.id == key or key in self.locations
 
 
@@ -133,16 +133,16 @@ class Index:
     socket: str | None
     signatures: dict[str, Signature]
     checkpoints: tuple[Checkpoint, ...]
-    # Relative error past which an engine is not used.
+    # The largest relative error of an engine that is used.
     bound: float = DEFAULT_BOUND
 
     def shared(self, signature: str) -> tuple[Engine, ...]:
-        """The engines for every UNet of this signature."""
+        """Returns the engines for every UNet with this signature."""
         found = self.signatures.get(signature)
         return found.engines if found else ()
 
     def engines(self, checkpoint: Checkpoint) -> tuple[Engine, ...]:
-        """All engines that a checkpoint can have."""
+        """Returns all engines that a checkpoint can use."""
         return (*self.shared(checkpoint.signature), *checkpoint.engines)
 
 
@@ -150,7 +150,7 @@ EMPTY = Index(None, {}, ())
 
 
 def parse(text: str) -> Index:
-    """The index that a file's text is. Keys that are not known are left alone."""
+    """Parses the index. Unknown keys are ignored."""
     try:
         tree = json.loads(text)
         if tree["version"] != VERSION:
@@ -232,17 +232,17 @@ def _profile(tree: dict[str, Any]) -> Profile:
 
 
 class IndexFile:
-    """The index on disk, read again whenever it is another file than before."""
+    """The index on disk, read again whenever the file changes."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.index = EMPTY
-        # Why there is none, for people.
+        # Why there is none, in words.
         self.problem: str | None = None
         self._stamp: object = None
 
     def refresh(self) -> None:
-        """Reads it again if it has changed. One that can't be read leaves the last one in force."""
+        """Reads it again if it has changed. If it can't be read, the last one stays in force."""
         stamp = self._look()
         if stamp == self._stamp:
             return
@@ -251,7 +251,7 @@ class IndexFile:
             read = parse(self.path.read_text("utf-8"))
             self.index, self.problem = beside(read, self.path.parent), None
         except FileNotFoundError:
-            self.problem = f"{self.path} is not there: is sdtrtd running?"
+            self.problem = f"{self.path} does not exist: is sdtrtd running?"
         except (OSError, UnicodeDecodeError, Unreadable) as error:
             self.problem = f"{self.path}: {error}"
 

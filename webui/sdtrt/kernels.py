@@ -1,4 +1,4 @@
-"""TensorRT-RTX's runtime cache in a file: the kernels of an engine, as compiled for one GPU and driver."""
+"""TensorRT-RTX's runtime cache in a file: an engine's kernels, compiled for one GPU model and driver."""
 from __future__ import annotations
 
 import fcntl
@@ -16,7 +16,7 @@ VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
 def folder(gpu: str, driver: str, tensorrt: str) -> str:
-    """The name of the folder for these, such as NVIDIA_H200-580.159.04-1.6.1.120."""
+    """Returns the name of the folder of these kernels, such as NVIDIA_H200-580.159.04-1.6.1.120."""
     return "-".join(re.sub(r"[^A-Za-z0-9._]", "_", part) for part in (gpu, driver, tensorrt))
 
 
@@ -36,19 +36,19 @@ def driver(path: Path = DRIVER, run: Callable[..., Any] = subprocess.run) -> str
 
 
 class KernelCache:
-    """The cache of an execution context, and its file."""
+    """An execution context's runtime cache, and its file."""
 
     def __init__(self, config: Any, path: str | Path | None) -> None:
         self.path = Path(path) if path else None
         self.cache = config.create_runtime_cache()
         self._take_in()
         config.set_runtime_cache(self.cache)
-        # Whether there may be more in it than in the file.
+        # Whether it may have kernels that the file lacks.
         self.stale = False
 
     def save(self) -> None:
-        """Puts into the file what may have come, beside what others have put there. One who writes at this
-        very moment is not waited for: then it is done after the next job. Raises OSError."""
+        """Writes new kernels to the file, and keeps those that others have written. If another process is writing
+        at the moment, this waits for the next job instead. Raises OSError."""
         if not (self.path and self.stale):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,8 @@ class KernelCache:
             self.stale = False
 
     def _take_in(self) -> bytes | None:
-        """Adds what the file holds, and returns it. Of another GPU, driver or version it is refused."""
+        """Adds the file's kernels, and returns its content. TensorRT rejects those of another GPU, driver or
+        version."""
         try:
             data = self.path.read_bytes() if self.path else None
         except OSError:
@@ -74,7 +75,7 @@ class KernelCache:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Whether the lock could be had at once."""
+    """Takes the lock if it is free, and yields whether it was."""
     with open(path, "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

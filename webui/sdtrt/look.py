@@ -1,4 +1,4 @@
-"""Whether what was computed is finite, at once or later."""
+"""Checks whether computed values are finite, at once or later."""
 from __future__ import annotations
 
 import math
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def is_finite(tensor: torch.Tensor) -> bool:
-    """Whether no number of a tensor is NaN or infinite. One reduction, which overflows at no size, and one wait."""
+    """Whether all values of a tensor are finite. One reduction, which can't overflow, and one wait."""
     return math.isfinite(tensor.norm(math.inf).item())
 
 
 class Look:
-    """The same of several tensors, read when it is asked for: nothing waits before. On the CPU it is there at once."""
+    """Checks several tensors, and waits only when the result is read. On the CPU it is there at once."""
 
     def __init__(self, *tensors: torch.Tensor) -> None:
         import torch
@@ -29,7 +29,7 @@ class Look:
         self._norms = norms
 
     def read(self) -> list[bool]:
-        """Of each tensor whether it is finite."""
+        """Returns for each tensor whether it is finite."""
         if self._event is not None:
             self._event.synchronize()
         return [math.isfinite(norm) for norm in self._norms.tolist()]

@@ -1,15 +1,15 @@
-"""The LoRAs that are on, as the web UI's own extension holds them. It puts them into its own weights."""
+"""The active LoRAs, as the web UI's built-in extension has them. It applies them to its own weights."""
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-# What decides the weights that LoRAs make.
+# What determines the weights with LoRAs applied.
 State = tuple[tuple[Any, ...], ...]
 
 
 def state(networks: Iterable[Any]) -> State:
-    """What decides the weights. `networks` are those the web UI has loaded, in its order."""
+    """Returns what determines the weights. `networks` are those that the web UI has loaded, in its order."""
     return tuple(
         (network.name, getattr(network, "mtime", None), network.te_multiplier, network.unet_multiplier, network.dyn_dim)
         for network in networks

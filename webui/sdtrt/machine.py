@@ -11,7 +11,7 @@ from .index import Engine
 
 
 class Machine(NamedTuple):
-    # Version of the bindings that are installed; None without any.
+    # The version of the installed bindings; None if there are none.
     tensorrt: str | None
     # Such as 8.9; None without a GPU.
     compute_capability: str | None
@@ -19,7 +19,7 @@ class Machine(NamedTuple):
 
 
 def here() -> Machine:
-    """This machine. Without torch or TensorRT-RTX there is none to speak of."""
+    """Returns this machine; everything is None without torch or TensorRT-RTX."""
     try:
         import torch
 
@@ -34,12 +34,12 @@ def here() -> Machine:
 
 @cache
 def driver() -> str:
-    """The version of the GPU's driver, which stays while it is in use."""
+    """Returns the driver's version, which does not change while it is in use."""
     return kernels.driver()
 
 
 def on(gpu: int | None) -> AbstractContextManager[object]:
-    """Within it the GPU of this number is CUDA's current one, where TensorRT-RTX works. None leaves it."""
+    """Makes the GPU with this number CUDA's current one, where TensorRT-RTX works. None changes nothing."""
     if gpu is None:
         return nullcontext()
     import torch
@@ -49,14 +49,14 @@ def on(gpu: int | None) -> AbstractContextManager[object]:
 
 
 def about() -> dict[str, Any]:
-    """What a comparison with PyTorch was made with."""
+    """Returns what a comparison with PyTorch was made with."""
     import torch
 
     return here()._asdict() | {"torch": torch.__version__}
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """What a call takes on the GPU. Waits for it."""
+    """Returns the time that a call takes on the GPU. Waits for it."""
     import torch
 
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -68,22 +68,22 @@ def milliseconds(run: Callable[[], object]) -> float:
 
 
 def obstacle(engine: Engine, machine: Machine) -> str | None:
-    """Why this engine can't be used on this machine, or None."""
+    """Returns why this engine can't be used on this machine, or None."""
     if machine.tensorrt is None:
         return (
-            "the Python package of TensorRT-RTX is missing: start the web UI once more with its network on, "
+            "the Python package of TensorRT-RTX is missing: restart the web UI with network access "
             "and without --skip-install"
         )
     if machine.compute_capability is None:
         return "torch sees no NVIDIA GPU"
     if engine.state == "failed":
-        return "sdtrtd has found its numbers to be wrong"
+        return "sdtrtd found its output to be wrong"
     if engine.tensorrt != machine.tensorrt:
-        return f"it was built with TensorRT-RTX {engine.tensorrt}, and {machine.tensorrt} is installed here"
+        return f"it was built with TensorRT-RTX {engine.tensorrt}, but {machine.tensorrt} is installed here"
     capabilities = engine.compute_capabilities
     if capabilities and machine.compute_capability not in capabilities:
         return (
             f"it was built for compute capability {', '.join(capabilities)}, "
-            f"and this GPU has {machine.compute_capability}"
+            f"but this GPU has {machine.compute_capability}"
         )
     return None

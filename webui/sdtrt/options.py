@@ -1,4 +1,4 @@
-"""Which entries the web UI's list 'SD Unet' gets, and whose content each file holds."""
+"""Which entries the web UI's list 'SD Unet' gets, and which checkpoint each file holds."""
 from __future__ import annotations
 
 import os
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from .index import Checkpoint, Index, IndexFile
 
-# The device and the inode of a file.
+# A file's device and inode.
 Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry. It only says that there are engines: which of them serve, the model that is loaded decides."""
+    """An entry of the list. It only says that there are engines: the loaded model decides which ones are used."""
 
     model_name: str
     label: str
 
 
 class Files:
-    """Tells files apart, and remembers whose content each path last held: a checkpoint that is moved
-    while the web UI has it loaded is still the same one."""
+    """Identifies files, and remembers the checkpoint that each path last held: a checkpoint that is moved while
+    the web UI has it loaded stays the same."""
 
     def __init__(self, stat: Callable[[str], os.stat_result] = os.stat) -> None:
         self._stat = stat
@@ -31,7 +31,7 @@ class Files:
         self._by_file: dict[Identity, Checkpoint] = {}
 
     def identity(self, path: str) -> Identity | None:
-        """The same for two paths that lead to one file, whatever links lie between."""
+        """Returns the same for two paths to one file, whatever links are between."""
         try:
             stat = self._stat(path)
             return stat.st_dev, stat.st_ino
@@ -39,18 +39,18 @@ class Files:
             return None
 
     def checkpoints(self, index: Index, paths: Iterable[str]) -> dict[str, Checkpoint]:
-        """The checkpoint of each of these paths that the index knows."""
+        """Returns the checkpoints that the index has for these paths, by path."""
         if index is not self._index:
             self._read(index)
         found = {}
         for path in paths:
             identity = self.identity(path)
             checkpoint = self._by_file.get(identity) if identity else None
-            # Its inode may be another file's by now.
+            # Another file may have its inode by now.
             if checkpoint and any(self.identity(location) == identity for location in checkpoint.locations):
                 self._last[path] = checkpoint.id
             elif identity is not None:
-                # Another file now.
+                # It is another file now.
                 self._last.pop(path, None)
             checkpoint = self._by_id.get(self._last.get(path, ""))
             if checkpoint is not None:
@@ -69,7 +69,7 @@ class Files:
 
 
 class Catalogue:
-    """What the daemon has for the model that is loaded, by the index as it is now."""
+    """What the daemon has for the loaded model, by the current index."""
 
     def __init__(self, file: IndexFile) -> None:
         self.file, self.files = file, Files()
@@ -79,11 +79,11 @@ class Catalogue:
         return self.file.index
 
     def checkpoint(self, path: str | None) -> Checkpoint | None:
-        """Whose content the file at this path holds, or None."""
+        """Returns the checkpoint in the file at this path, or None."""
         return self.files.checkpoints(self.index, [path]).get(path) if path else None
 
     def by_key(self, key: str) -> Checkpoint | None:
-        """The checkpoint that the daemon knows by this, or None."""
+        """Returns the checkpoint with this key of the daemon, or None."""
         return next((found for found in self.index.checkpoints if found.is_called(key)), None)
 
 
@@ -107,8 +107,8 @@ def elsewhere(index: Index, files: Files, known: Iterable[str]) -> dict[str, str
 def choices(
     index: Index, files: Files, known: Iterable[tuple[str, str]], loaded: str | None = None
 ) -> list[Choice]:
-    """The entries for the files that the web UI knows, `known` being (path, model_name) of each. `loaded` is the
-    model_name of a model that is loaded and has engines, whatever its file holds now."""
+    """Returns the entries for the web UI's files; `known` has (path, model_name) of each. `loaded` is the
+    model_name of a loaded model that has engines, whatever its file holds now."""
     known = list(known)
     checkpoints = files.checkpoints(index, [path for path, _ in known])
     strangers = elsewhere(index, files, [path for path, _ in known if path not in checkpoints])

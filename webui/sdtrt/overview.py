@@ -1,4 +1,4 @@
-"""What the daemon shows in `status` and `list`, kept up by its events."""
+"""The daemon's `status` and `list`, kept up to date by its events."""
 from __future__ import annotations
 
 import os
@@ -9,19 +9,19 @@ from typing import Any
 
 from .daemon import Connection, NoAnswer
 
-# Once nobody has looked for so long, the next event ends the connection.
+# The connection ends with the first event after this many seconds without a request.
 UNSEEN_S = 30.0
 
 
 class Overview:
-    """All that was told so far. Pure."""
+    """The state so far. Pure."""
 
     def __init__(self) -> None:
         self.status: dict[str, Any] = {}
         self.entries: dict[str, dict[str, Any]] = {}
 
     def apply(self, event: str, value: Any) -> None:
-        """Takes an event in; one of a newer daemon that is not known here changes nothing."""
+        """Applies an event; an unknown one, from a newer daemon, changes nothing."""
         if event == "state":
             self.status = value["status"]
             self.entries = {key(entry): entry for entry in value["checkpoints"]}
@@ -32,12 +32,12 @@ class Overview:
         elif event == "runtime":
             self.status.update(value)
         elif event in self.status:
-            # The others are called as the part of the status that they bring.
+            # The others are named after the part of the status that they replace.
             self.status[event] = value
 
 
 def key(entry: dict[str, Any]) -> str:
-    """What the daemon knows an entry by."""
+    """Returns the daemon's key of an entry."""
     found: str = entry["weights_id"] or entry["locations"][0]
     return found
 
@@ -48,7 +48,7 @@ def short(key: str) -> str:
 
 
 class Watch:
-    """Listens to the daemon from the first look until nobody has looked for a while."""
+    """Listens to the daemon from the first request until there have been none for a while."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,12 +57,12 @@ class Watch:
         self.listener: threading.Thread | None = None
 
     def status(self, path: str | Path | None) -> dict[str, Any]:
-        """The status; raises NoAnswer."""
+        """Returns the status; raises NoAnswer."""
         with self._lock:
             return dict(self._now(path).status)
 
     def entries(self, path: str | Path | None) -> list[dict[str, Any]]:
-        """The entries of the list; raises NoAnswer."""
+        """Returns the list's entries; raises NoAnswer."""
         with self._lock:
             return list(self._now(path).entries.values())
 

@@ -1,4 +1,4 @@
-"""Where the daemon's index is, and what is kept beside it."""
+"""Where the daemon's index and the files beside it are."""
 from __future__ import annotations
 
 import json
@@ -17,8 +17,8 @@ POINTER = Path(__file__).parent.parent / "sdtrt.json"
 
 
 def data_folder(pointer: Path = POINTER, environment: Mapping[str, str] = os.environ) -> Path:
-    """The daemon's data folder: what the environment says, what `install` wrote down, or else the one by default.
-    In a container the daemon's path may lead nowhere, and then the next of them counts that leads somewhere."""
+    """Returns the daemon's data folder: the environment's, the one that `install` recorded, or the default one.
+    Inside a container the daemon's path may not exist: the first of them that exists is used."""
     folders = []
     if environment.get("SDTRT_DATA_DIR"):
         folders.append(Path(environment["SDTRT_DATA_DIR"]))
@@ -40,8 +40,8 @@ class Place:
         self.unusable = Unusable(self.folder / "unusable")
 
     def cache(self, engine: str, machine: Machine) -> Path:
-        """The file of an engine's kernels, as compiled for this machine's GPU and driver."""
-        # An engine is at work, so there are a GPU and the bindings.
+        """Returns the file of an engine's kernels for this machine's GPU and driver."""
+        # An engine is running, so there are a GPU and the bindings.
         assert machine.gpu and machine.tensorrt
         name = kernels.folder(machine.gpu, kernels.driver(), machine.tensorrt)
         return self.folder / "kernels" / name / f"{engine}.cache"

@@ -1,5 +1,6 @@
-"""What engines were seen to compute: one file for each engine and UNet, for the daemon to read. A UNet that
-no file holds has its signature for an id."""
+"""Comparisons of engines with PyTorch: one file for each engine and UNet, which the daemon reads. A UNet that is
+in no file has its signature as id.
+"""
 from __future__ import annotations
 
 import json
@@ -16,7 +17,7 @@ VERSION = 1
 
 
 class Proofs:
-    """The folder `proofs` beside the index. What can't be written is remembered until the end."""
+    """The folder `proofs` beside the index. What can't be written is kept until the web UI ends."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -26,12 +27,12 @@ class Proofs:
         return self.folder / f"{engine}-{unet[:12]}.json"
 
     def error(self, engine: str, unet: str) -> float | None:
-        """The relative error seen, or None if it was never looked at."""
+        """Returns the measured relative error, or None if there is none."""
         seen = self._seen(engine, unet)
         return seen["relative_error"] if seen else None
 
     def torch_speed(self, engine: str, unet: str) -> Speed | None:
-        """What PyTorch took for the call that both computed, or None."""
+        """Returns PyTorch's time for the call that both computed, or None."""
         seen = self._seen(engine, unet)
         if seen is None:
             return None
@@ -53,15 +54,14 @@ class Proofs:
             tree: dict[str, Any] = json.loads(self.path(engine, unet).read_text("utf-8"))
             if tree["unet"] != unet:
                 return None
-            # JSON has no NaN: what was not a number is written as null.
+            # JSON has no NaN: it is written as null.
             error = tree["relative_error"]
             return tree | {"relative_error": math.nan if error is None else error}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def record(self, engine: str, unet: str, error: float, bound: float, about: dict[str, Any]) -> None:
-        """Keeps an error, the bound of those that are used, and what else is known of it; raises OSError if the
-        folder can't be written."""
+        """Stores an error, the bound and other figures; raises OSError if the folder can't be written."""
         self.known[engine, unet] = about | {"relative_error": error}
         number = error if math.isfinite(error) else None
         tree = {"version": VERSION, "engine": engine, "unet": unet, "relative_error": number}
@@ -69,12 +69,12 @@ class Proofs:
 
 
 def holds(error: float, bound: float) -> bool:
-    """Whether an engine of this relative error against PyTorch may be used. NaN may not."""
+    """Whether an engine with this relative error against PyTorch may be used. One with NaN may not."""
     return error <= bound
 
 
 def write(path: str | Path, data: bytes) -> None:
-    """Writes a file aside, syncs and renames it."""
+    """Writes a temporary file, syncs it and renames it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".")
@@ -83,7 +83,7 @@ def write(path: str | Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # Readable like any other file; temporary ones are private.
+        # Readable like any other file; temporary files are private.
         os.chmod(aside, 0o644)
         os.replace(aside, path)
     except BaseException:

@@ -8,21 +8,21 @@ from . import calls
 from .calls import Call
 from .index import Engine, Speed
 
-# How far apart in pixels two sizes may be, and still take about the same time for each.
+# By which factor two sizes may differ and still take about the same time per pixel.
 ALIKE = 1.25
 
 
 class Served(NamedTuple):
     engine: Engine
-    # The optimization profile.
+    # The number of the optimization profile.
     profile: int
-    # Of a call of about this shape, where that is known.
+    # The latency of a similar call, if known.
     milliseconds: float | None
 
 
 def best(engines: Sequence[Engine], call: Call, gpu: str | None) -> Served | None:
-    """The fastest of those that take the call, or None. Unless speeds tell otherwise a fixed engine is faster
-    than an open one, and then the daemon's order counts."""
+    """Returns the fastest engine that accepts the call, or None. Unless known speeds say otherwise, a fixed engine
+    is faster than an open one, and then the daemon's order counts."""
     able = [
         Served(engine, profile, known(engine.speeds, call, gpu))
         for engine in engines
@@ -30,7 +30,7 @@ def best(engines: Sequence[Engine], call: Call, gpu: str | None) -> Served | Non
     ]
     if not able:
         return None
-    # The first of equals.
+    # The first among equals.
     likely = min(able, key=lambda served: not served.engine.is_fixed)
     if likely.milliseconds is None:
         return likely
@@ -39,12 +39,12 @@ def best(engines: Sequence[Engine], call: Call, gpu: str | None) -> Served | Non
 
 
 def is_beyond(engine: Engine, call: Call, gpu: str | None) -> bool:
-    """Whether the call is larger than the engine computes on this GPU."""
+    """Whether the call is larger than what the engine computes correctly on this GPU."""
     return any(limit.gpu == gpu and call.width * call.height > limit.pixels for limit in engine.limits)
 
 
 def known(speeds: Sequence[Speed], call: Call, gpu: str | None) -> float | None:
-    """Milliseconds of the speed on this GPU that is the likeliest to be the call's, or None."""
+    """Returns the milliseconds of the speed on this GPU whose shape is nearest to the call's, or None."""
     def distance(speed: Speed) -> float:
         ratio = speed.width * speed.height / (call.width * call.height)
         return max(ratio, 1 / ratio)
@@ -59,11 +59,11 @@ def known(speeds: Sequence[Speed], call: Call, gpu: str | None) -> float | None:
 
 
 def slower(served: Served, torch_speeds: Sequence[Speed], call: Call, gpu: str | None) -> str | None:
-    """Why PyTorch should compute a call though an engine could, for people; None if it should not."""
+    """Returns why PyTorch should compute a call though an engine could, in words; None if it should not."""
     torch = known(torch_speeds, call, gpu)
     if served.milliseconds is None or torch is None or served.milliseconds <= torch:
         return None
     return (
         f"{call}: engine {served.engine.id[:12]} takes {served.milliseconds:.1f} ms for a call like this on "
-        f"this GPU, and PyTorch {torch:.1f} ms"
+        f"this GPU, but PyTorch {torch:.1f} ms"
     )

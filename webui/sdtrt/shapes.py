@@ -1,4 +1,4 @@
-"""Tells the daemon which shapes were asked for, so that it has engines fixed to those in use."""
+"""Tells the daemon which shapes were requested, so that it builds fixed engines for those in use."""
 from __future__ import annotations
 
 import json
@@ -18,7 +18,7 @@ Shape = dict[str, int]
 
 
 class Shapes:
-    """The shapes of a job, each once, the one used last being last."""
+    """The distinct shapes of a job, the most recently used last."""
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[tuple[int, int, int], Shape]] = {}
@@ -30,17 +30,17 @@ class Shapes:
         of_signature[shape] = {"width": call.width, "height": call.height, "batch": call.batch}
 
     def take(self) -> dict[str, list[Shape]]:
-        """What was noted since it was last taken, by signature."""
+        """Returns the shapes since the last call, by signature."""
         seen, self._seen = self._seen, {}
         return {signature: list(shapes.values()) for signature, shapes in seen.items()}
 
 
 class Teller:
-    """Tells of shapes in the background: nobody waits for a daemon."""
+    """Sends shapes in the background: no one waits for the daemon."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # One file for each signature, however long the daemon is away.
+        # One file per signature, however long the daemon is away.
         self._name = secrets.token_hex(4)
         self._left: dict[str, list[Shape]] = {}
 
@@ -53,16 +53,16 @@ class Teller:
             try:
                 ask(socket, "shapes", signature=signature, shapes=shapes)
             except Refused:
-                # It has heard it, and knows better.
+                # The daemon received and refused it.
                 pass
             except NoAnswer:
                 self._leave(signature, shapes)
 
     def _leave(self, signature: str, shapes: list[Shape]) -> None:
-        """Leaves them for the daemon's next start."""
+        """Leaves them in a file for the daemon's next start."""
         left = [shape for shape in self._left.get(signature, []) if shape not in shapes] + shapes
         self._left[signature] = left
         tree = {"version": VERSION, "signature": signature, "shapes": left}
-        # The next job tells of its own.
+        # The next job sends its own.
         with suppress(OSError):
             write(self._folder / f"{signature}-{self._name}.json", json.dumps(tree).encode())

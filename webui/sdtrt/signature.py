@@ -1,5 +1,6 @@
-"""What a UNet is to an engine: the names and shapes of its parameters, and its heads. The daemon computes
-the same signature from a checkpoint's header."""
+"""A UNet's signature: the names and shapes of its parameters, and its heads. The daemon computes the same
+signature from a checkpoint's header.
+"""
 from __future__ import annotations
 
 import hashlib
@@ -10,16 +11,16 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import torch
 
-# Of each parameter the dictionary that it hangs in, and its name there.
+# The dictionary that each parameter is in, and its key there.
 Places = dict[str, tuple[dict[str, Any], str]]
-# Shapes by parameter, and heads by attention.
+# Shapes by parameter, and heads by attention layer.
 Form = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 HEADER = "sdtrt signature 1"
 
 
 def text(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str:
-    """What a signature is the hash of: shapes by parameter, and heads by attention."""
+    """Returns the text that a signature is the hash of, from shapes by parameter and heads by attention layer."""
     lines = [HEADER]
     lines += [f"{name} {'x'.join(map(str, shapes[name]))}" for name in sorted(shapes, key=str.encode)]
     lines += [f"heads {name} {heads[name]}" for name in sorted(heads, key=str.encode)]
@@ -31,19 +32,18 @@ def signature(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -
 
 
 class Look(NamedTuple):
-    """A UNet of the web UI's, as it was when it was looked at."""
+    """The web UI's UNet at the time of a look."""
 
     signature: str
-    # Parameters that were not there at the first look, such as a bias of a LoRA.
+    # Parameters that were missing at the first look, such as a LoRA's bias.
     new: tuple[str, ...]
 
 
 class Looks:
-    """Looks at UNets, and computes a signature only where names, shapes or heads have changed. Keeps none of them
-    alive."""
+    """Looks at UNets, and computes a signature only if names, shapes or heads have changed. Keeps no UNet alive."""
 
     def __init__(self) -> None:
-        # Names of the parameters at the first look, what was there at the last one, and its signature.
+        # The names of the parameters at the first look, the UNet's form at the last one, and its signature.
         self._seen: WeakKeyDictionary[torch.nn.Module, tuple[set[str], Form, str]] = WeakKeyDictionary()
         self._places: WeakKeyDictionary[torch.nn.Module, Places] = WeakKeyDictionary()
 
@@ -64,12 +64,12 @@ class Looks:
         return Look(found, tuple(sorted(shapes.keys() - first)))
 
     def signature(self, unet: torch.nn.Module) -> str:
-        """As of the last look, or else the first."""
+        """Returns the signature at the last look, or else the first."""
         if unet not in self._seen:
             self.at(unet)
         return self._seen[unet][2]
 
     def places(self, unet: torch.nn.Module) -> Places:
-        """Where each parameter hung at the last look: its module's own dictionary, and its name there. So what
-        was put in its place since is seen."""
+        """Returns where each parameter was at the last look: its module's own dictionary and its key there, so
+        that a later replacement is noticed."""
         return self._places[unet]

@@ -1,5 +1,6 @@
-"""A1111's choice of a UNet. Its own moves the web UI's UNet to the CPU before it takes another, which for SDXL
-costs seconds, and our engines read its weights where they are."""
+"""Replaces A1111's choice of a UNet. The original moves the web UI's UNet to the CPU before it activates another,
+which takes seconds with SDXL; but our engines read its weights on the GPU.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from typing import Any
 def install(
     sd_unet: Any, is_ours: Callable[[Any], bool], follow: Callable[[], None], log: Callable[[str], None] = print
 ) -> None:
-    """Puts ours in the place of `sd_unet.apply_unet`, once. `is_ours` tells our options, and `follow` has the list
-    of them follow the model that is loaded."""
+    """Replaces `sd_unet.apply_unet`, once. `is_ours` recognizes our options, and `follow` updates their list to
+    the loaded model."""
     original = sd_unet.apply_unet
     if hasattr(original, "sdtrt_original"):
         return
@@ -28,7 +29,7 @@ def install(
         sd_unet.current_unet_option = chosen
         sd_unet.current_unet = chosen.create_unet()
         sd_unet.current_unet.option = chosen
-        # In the web UI's own words.
+        # The web UI's own message.
         log(f"Activating unet: {chosen.label}")
         sd_unet.current_unet.activate()
 

@@ -1,4 +1,4 @@
-"""The tab 'TensorRT': what the daemon does, and what it is told to do."""
+"""The tab 'TensorRT': shows what the daemon does, and sends it requests."""
 from __future__ import annotations
 
 import gradio as gr
@@ -7,14 +7,14 @@ from . import a1111, hooks, view
 from .daemon import NoAnswer, ask
 from .overview import Watch, key
 
-# Between two looks of the page at what the daemon has told.
+# Seconds between two updates of the page.
 SECONDS = 2
 
 watch = Watch()
 
 
 def on_ui_tabs():
-    """The tab, as the web UI wants it."""
+    """Returns the tab in the web UI's form."""
     with gr.Blocks(analytics_enabled=False) as tab:
         shown = gr.Markdown(elem_id="sdtrt_status")
         with gr.Row():
@@ -44,12 +44,12 @@ def on_ui_tabs():
         )
         refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)
         chosen.change(show, chosen, engines)
-        # The page asks, not its components: those that do are asked twice inside of the web UI's own page.
-        # Without gradio's queue it may be asked once only.
+        # The page polls instead of its components: those would poll twice inside the web UI's own page.
+        # Without gradio's queue it may ask only once.
         tab.load(status, outputs=shown, every=SECONDS if a1111.has_queue() else None)
         tab.load(opened, outputs=[chosen, engines])
         for field in (chosen, engine):
-            # A choice is none of the web UI's defaults.
+            # A choice must not become one of the web UI's defaults.
             field.do_not_save_to_config = True
     return [(tab, "TensorRT", "sdtrt")]
 
@@ -60,7 +60,7 @@ def socket():
 
 
 def status():
-    """The daemon's status, or why there is none."""
+    """Returns the daemon's status, or why there is none."""
     try:
         return view.status(watch.status(socket()))
     except NoAnswer as why:
@@ -68,7 +68,7 @@ def status():
 
 
 def entries():
-    """The daemon's list by the names that the tab shows."""
+    """Returns the daemon's list by the names that the tab shows."""
     try:
         return {view.name(entry): entry for entry in watch.entries(socket())}
     except NoAnswer:
@@ -80,14 +80,14 @@ def names():
 
 
 def loaded():
-    """The entry of the checkpoint that the web UI has loaded."""
+    """Returns the entry of the checkpoint that the web UI has loaded."""
     checkpoint = hooks.catalogue.checkpoint(a1111.loaded_path())
     found = (name for name, entry in entries().items() if checkpoint and checkpoint.is_called(key(entry)))
     return next(found, None)
 
 
 def opened():
-    """The checkpoints with the one that the web UI has loaded chosen, and its engines."""
+    """Returns the checkpoints, with the loaded one selected, and its engines."""
     name = loaded()
     return gr.update(choices=names(), value=name), show(name)
 
@@ -98,7 +98,7 @@ def reference(name):
 
 
 def show(name):
-    """The engines of a checkpoint."""
+    """Returns a checkpoint's engines."""
     entry = entries().get(name)
     if entry is None:
         return "Choose a checkpoint."
@@ -110,7 +110,7 @@ def show(name):
 
 
 def do(request, done, **arguments):
-    """Tells the daemon, and says what came of it."""
+    """Sends a request to the daemon, and returns its outcome."""
     if not all(value for name, value in arguments.items() if name != "now"):
         return "Choose one first."
     try:

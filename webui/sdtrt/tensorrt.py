@@ -1,4 +1,4 @@
-"""TensorRT-RTX under either of its names, and what of it torch calls differently."""
+"""TensorRT-RTX under either of its package names, and where torch's names differ."""
 from __future__ import annotations
 
 import torch
@@ -12,11 +12,11 @@ except ImportError:
 
 
 class Logger(trt.ILogger):
-    """Keeps the last complaint, for the error that it leads to."""
+    """Keeps the last error, for the exception that follows."""
 
     def __init__(self):
         super().__init__()
-        self.last = "it says nothing more"
+        self.last = "no further message"
 
     def log(self, severity, message):
         if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
@@ -38,7 +38,7 @@ DTYPES = {
 
 
 def dtype_of(kind):
-    """torch's type for TensorRT's."""
+    """Returns torch's type for TensorRT's."""
     if kind not in DTYPES:
         raise TypeError(f"torch has no type for TensorRT's {kind}")
     return DTYPES[kind]

@@ -1,5 +1,6 @@
-"""Sizes that an engine gave no finite numbers for where PyTorch did: one file for each engine and UNet, for the
-daemon to read too."""
+"""Sizes at which an engine's output was not finite though PyTorch's was: one file for each engine and UNet, which
+the daemon reads too.
+"""
 from __future__ import annotations
 
 import json
@@ -13,7 +14,7 @@ VERSION = 1
 
 
 class Size(NamedTuple):
-    """A call that failed, where, and when."""
+    """A call that failed: where and when."""
 
     gpu: str
     driver: str
@@ -25,7 +26,7 @@ class Size(NamedTuple):
 
     @classmethod
     def of(cls, tree: dict[str, Any]) -> Size:
-        """From what a file holds."""
+        """Makes one from a file's entry."""
         number = lambda name: int(tree[name])
         shape = map(number, ("width", "height", "batch", "tokens", "time"))
         return cls(str(tree["gpu"]), str(tree["driver"]), *shape)
@@ -36,10 +37,10 @@ class Size(NamedTuple):
 
 
 class Unusable:
-    """The folder `unusable` beside the index. What can't be written is remembered until the end.
+    """The folder `unusable` beside the index. What can't be written is kept until the web UI ends.
 
-    `variant` is what weights are known by beside their UNet. None are those that a file holds: those alone are the
-    same next time, and kept."""
+    `variant` distinguishes weights of the same UNet. It is None for those in a file: only they are the same next
+    time, so only their sizes are stored."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -51,18 +52,18 @@ class Unusable:
     def least(
         self, engine: str, unet: str, variant: State | None, gpu: str | None, driver: str
     ) -> Size | None:
-        """The smallest size that failed on such a GPU with this driver, or None. Those at least as large count as
-        failed too, whatever their batch and tokens: what overflows are sums over the positions of an image."""
+        """Returns the smallest size that failed on this GPU model with this driver, or None. Larger sizes count as
+        failed too, whatever their batch and tokens: what overflows are sums over an image's positions."""
         here = (size for size in self._sizes(engine, unet, variant) if (size.gpu, size.driver) == (gpu, driver))
         return min(here, key=lambda size: size.pixels, default=None)
 
     def add(self, engine: str, unet: str, variant: State | None, size: Size) -> None:
-        """Remembers a size that failed; raises OSError if it can't be kept."""
+        """Adds a size that failed; raises OSError if it can't be stored."""
         sizes = [*self._sizes(engine, unet, variant), size]
         self._known[engine, unet, variant] = sizes
         if variant is not None:
             return
-        # Another web UI may have left its own there meanwhile.
+        # Another web UI may have written its own meanwhile.
         kept = dict.fromkeys([*self._read(engine, unet), *sizes])
         tree = {"version": VERSION, "engine": engine, "unet": unet, "sizes": [each._asdict() for each in kept]}
         write(self.path(engine, unet), json.dumps(tree, indent=1).encode())

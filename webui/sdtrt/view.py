@@ -1,4 +1,4 @@
-"""What the tab shows, as Markdown, from the daemon's answers and its index. Pure."""
+"""Formats the daemon's replies and index as Markdown for the tab. Pure."""
 from __future__ import annotations
 
 import os
@@ -14,7 +14,7 @@ GB = 1e9
 
 
 def status(daemon: dict[str, Any]) -> str:
-    """The daemon's `status`."""
+    """Formats the daemon's `status`."""
     rows: list[tuple[str, str]] = [("TensorRT", daemon["runtime_problem"] or _runtime(daemon["runtime"]))]
     gpus = ", ".join(f"{gpu['name']} ({gpu['compute_capability']})" for gpu in daemon["gpus"])
     rows.append(("GPUs", gpus or "none"))
@@ -48,7 +48,8 @@ def _runtime(runtime: dict[str, str] | None) -> str:
 
 
 def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping[str, Size]) -> str:
-    """One entry of the daemon's `list`, its engines in the index, and the sizes from which on they fail here."""
+    """Formats an entry of the daemon's `list` with its engines in the index, and the sizes from which on they fail
+    here."""
     reason = f": {markdown(shown['reason'])}" if shown["reason"] else ""
     lines = [f"**{markdown(name(shown))}** is {markdown(shown['state'])}{reason}"]
     by_id = {engine.id: engine for engine in indexed}
@@ -70,7 +71,7 @@ def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping
 
 
 def profile(profile: Profile) -> str:
-    """An optimization profile as a person thinks of it."""
+    """Formats an optimization profile in the user's terms."""
     images = max(1, profile.batch.most // 2)
     tokens = profile.tokens.most // 77 * 75
     sizes = str(profile.width)
@@ -80,7 +81,7 @@ def profile(profile: Profile) -> str:
 
 
 def name(shown: dict[str, Any]) -> str:
-    """How the list calls an entry."""
+    """Returns an entry's name in the list."""
     where = visible(os.path.basename(shown["locations"][0])) if shown["locations"] else "no file"
     return f"{where} ({key(shown)[:12]})" if shown["weights_id"] else where
 

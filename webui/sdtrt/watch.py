@@ -1,4 +1,4 @@
-"""A pass whose results are looked at one call later, and that can be computed anew."""
+"""A pass whose outputs are checked one call later, and that can be computed again."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class Served(NamedTuple):
-    """A call that was computed, to be looked at later."""
+    """A computed call, to be checked later."""
 
     # None if PyTorch computed it.
     entry: Engine | None
     subject: Subject
     call: Call
-    # Which of the pass it is.
+    # Its number in the pass.
     number: int
 
 
 class Repeat(BaseException):
-    """That a pass is to be computed anew. Not an Exception: the web UI goes on after some of those. `found` has each
-    call that an engine has failed at so far."""
+    """Demands that a pass be computed again. Not an Exception: the web UI ignores some of those. `found` has each
+    call at which an engine has failed so far."""
 
     def __init__(self, found: tuple[Served, ...]) -> None:
         super().__init__("an engine gave NaN or infinity")
@@ -33,12 +33,12 @@ class Repeat(BaseException):
 
 
 class Watch:
-    """A pass that can be computed anew, with what an engine has `found` to fail at when it was computed before."""
+    """A pass that can be computed again, with the failures that were `found` in earlier attempts."""
 
     def __init__(self, found: Iterable[Served] = ()) -> None:
         self.found = tuple(found)
         self.calls = 0
-        # The call before this one, and the look at it.
+        # The previous call and its check.
         self.last: tuple[Served, Look] | None = None
-        # The last call of those that PyTorch computed in place of an engine, and whether all of them are finite.
+        # The last of the calls that PyTorch computed in place of an engine, and whether all of them are finite.
         self.in_torch, self.torch_is_finite = 0, True

@@ -1,5 +1,6 @@
-"""An engine's weights where torch has them: the UNet's own parameters, laid out as the engine reads them, or
-copies in fp16 of those that can't be."""
+"""An engine's weights where torch has them: the UNet's own parameters in the layout that the engine reads, or fp16
+copies of those that can't be read there.
+"""
 from __future__ import annotations
 
 import math
@@ -9,43 +10,43 @@ import torch
 
 from .binding import OutOfMemory, Unfit
 
-# Of an address that TensorRT takes.
+# The alignment in bytes that TensorRT requires of addresses.
 ALIGNMENT = 256
-# From here on a number rounds to infinity in fp16.
+# From here on, values round to infinity in fp16.
 FP16_END = 65520.0
 
 
 class Bound:
-    """A UNet's parameters as engines of one binding read them."""
+    """A UNet's parameters in the form that engines of one binding read."""
 
     def __init__(self, table, device):
         self.table, self.device = table, device
-        # In fp16, by input: what can't be read where torch has it.
+        # fp16 copies, by input: what can't be read where torch has it.
         self.copies = {}
         self.places, self.pointers, self.addresses = [], None, None
 
 
 class Weights:
-    """What engines read at the moment: the weights of one UNet.
+    """What engines currently read: the weights of one UNet.
 
-    Nothing here keeps a UNet or its memory alive: parameters are looked up where they hang, and one that was
-    moved to the CPU is gone from the GPU."""
+    Nothing here keeps a UNet or its memory alive: parameters are looked up in their modules, and one that is moved
+    to the CPU is freed on the GPU."""
 
     def __init__(self):
         self._bound: WeakKeyDictionary[torch.nn.Module, Bound] = WeakKeyDictionary()
-        # Of each UNet the parameters whose layout is not what it was, and which it was.
+        # For each UNet, the parameters whose layout was changed, and their original layout.
         self._turned: WeakKeyDictionary[torch.nn.Module, dict] = WeakKeyDictionary()
 
     def release(self):
-        """Engines read nothing any more, and what is on the GPU is laid out as it was."""
+        """Stops reading, and restores the layout of what is on the GPU."""
         self._bound.clear()
         for unet in list(self._turned):
             self.restore(unet)
 
     def follow(self, unet, places, table, fresh):
-        """Where each input of the table lies: another dictionary whenever that is another. `fresh` looks at
-        everything and not only at whether something has moved: to be asked for whenever weights may have
-        changed. Raises Unfit, and then nothing is bound."""
+        """Returns each input's address in a dictionary, which is a new one whenever an address changes. `fresh`
+        examines everything, not only whether something moved: set it whenever weights may have changed. Raises
+        Unfit, and then nothing is bound."""
         bound = self._bound.get(unet)
         if bound is None or bound.table != table:
             self._bound.clear()
@@ -68,8 +69,8 @@ class Weights:
         return bound.addresses
 
     def restore(self, unet):
-        """Lays a UNet's weights out as they were, for PyTorch's very bits. What is on the CPU stays as it is:
-        the values are the same, and turning it takes a second."""
+        """Restores the layout of a UNet's weights, so that PyTorch's results are the same bit for bit. What is on
+        the CPU stays as it is: the values are the same, and converting takes a second."""
         turned, device = self._turned.get(unet, {}), here()
         with torch.inference_mode(False), torch.no_grad():
             for name, (held, key, layout) in list(turned.items()):
@@ -105,8 +106,8 @@ class Weights:
         return addresses
 
     def _arrange(self, bound, unet, places, each, parts):
-        """Makes parameters of the UNet lie as an engine reads them, if nobody else looks for them where they
-        are. Whatever fails, each is whole."""
+        """Converts parameters of the UNet to the layout that an engine reads, if nothing else relies on their
+        addresses. Whatever fails, each stays valid."""
         if not are_free(parts):
             return False
         if len(parts) > 1:
@@ -126,12 +127,12 @@ class Weights:
 
 
 def here():
-    """The device that engines are on."""
+    """Returns the engines' device."""
     return torch.device("cuda", torch.cuda.current_device())
 
 
 def pointers(places):
-    """Where the parameters at these places are now. None if one of them is gone."""
+    """Returns the addresses of the parameters at these places; None if one is gone."""
     try:
         return [held[key].data_ptr() for held, key in places]
     except (KeyError, AttributeError):
@@ -139,7 +140,7 @@ def pointers(places):
 
 
 def sound(name, places, device):
-    """The parameter of this name, if its memory is what it says it is."""
+    """Returns the parameter of this name, if an engine can read its memory."""
     held, key = places.get(name, ({}, None))
     found = held.get(key)
     if found is None:
@@ -147,18 +148,18 @@ def sound(name, places, device):
     if type(found) not in (torch.nn.Parameter, torch.Tensor):
         raise Unfit(f"{name} is a {type(found).__name__}, which only its own code can read")
     if found.is_meta or found.layout != torch.strided or not found.is_floating_point():
-        raise Unfit(f"{name} is no array of numbers ({found.dtype}, {found.layout}, on {found.device})")
+        raise Unfit(f"{name} is not a plain floating-point tensor ({found.dtype}, {found.layout}, on {found.device})")
     if found.device != device:
-        raise Unfit(f"{name} is on {found.device} and not on the engine's GPU")
+        raise Unfit(f"{name} is on {found.device}, not on the engine's GPU")
     steps = zip(found.shape, found.stride(), strict=True)
     last = found.storage_offset() + sum((size - 1) * step for size, step in steps)
     if found.numel() == 0 or (last + 1) * found.element_size() > found.untyped_storage().nbytes():
-        raise Unfit(f"the memory of {name} was given back")
+        raise Unfit(f"the memory of {name} was freed")
     return found
 
 
 def lie_ready(each, parts):
-    """Whether these parameters lie as an engine reads them."""
+    """Whether these parameters are in the layout that an engine reads."""
     first = parts[0]
     if first.data_ptr() % ALIGNMENT or any(part.dtype != torch.float16 for part in parts):
         return False
@@ -187,7 +188,7 @@ def are_free(parts):
 
 
 def copy(bound, each, parts):
-    """A copy of what torch has in another type, or where others look for it, by torch's own casts."""
+    """Returns a copy of what has another type, or whose address others rely on, by torch's own casts."""
     if each.name not in bound.copies:
         bound.copies[each.name] = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
     found = bound.copies[each.name]
@@ -198,15 +199,15 @@ def copy(bound, each, parts):
 
 
 def is_wide(parameter):
-    """Whether its type has room for more than fp16 has."""
+    """Whether its type has a larger range than fp16."""
     return torch.finfo(parameter.dtype).max > FP16_END
 
 
 def check_range(parameters):
-    """Refuses numbers that fp16 has no room for. Waits for the GPU."""
+    """Refuses values outside fp16's range. Waits for the GPU."""
     if not parameters:
         return
     largest = [torch.linalg.vector_norm(each, math.inf, dtype=torch.float32) for each in parameters.values()]
     for name, value in zip(parameters, torch.stack(largest).tolist(), strict=True):
         if FP16_END <= value < math.inf:
-            raise Unfit(f"{name} goes up to {value:.3g}, which fp16 has no room for")
+            raise Unfit(f"{name} goes up to {value:.3g}, which is outside fp16's range")

@@ -1,5 +1,6 @@
-"""The extension without a GPU, TensorRT or torch: `python3 -m unittest discover -s webui/tests -t webui`.
-Of A1111 there are stand-ins; everything else is the extension's own."""
+"""Tests the extension without a GPU, TensorRT or torch: `python3 -m unittest discover -s webui/tests -t webui`.
+Only A1111 has stand-ins; everything else is the extension's own.
+"""
 from .web_ui import put_stand_ins
 
 put_stand_ins()

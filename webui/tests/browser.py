@@ -1,8 +1,7 @@
-"""The tab in a real browser, on a real daemon: clicks build, sees it finish, and takes a picture.
-
-`python3 -m tests.browser PROGRAMS CHECKPOINT TENSORRT CHROMIUM PICTURE` in `webui/`, where PROGRAMS is the
-folder of sdtrtd, sdtrtctl and sdtrt-worker, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
-gradio 3.41.2, which is the web UI's, and playwright.
+"""Tests the tab in a real browser with a real daemon: clicks build, waits for the end, and takes a screenshot.
+`python3 -m tests.browser PROGRAMS CHECKPOINT TENSORRT CHROMIUM PICTURE` in `webui/`, where PROGRAMS is the folder
+of sdtrtd, sdtrtctl and sdtrt-worker, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
+gradio 3.41.2, the web UI's version, and playwright.
 """
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from sdtrt import hooks
 
 from .web_ui import WebUi
 
-# Milliseconds; far more than anything here takes.
+# Milliseconds; far longer than anything here takes.
 PATIENCE = 1_500_000
 
 # The web UI adds it to its page by itself.
@@ -34,7 +33,7 @@ def main():
         daemon = subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
         try:
             ctl = [programs / "sdtrtctl", "--socket", data / "socket"]
-            # The socket is there before it answers; then nothing is to be built but by the click.
+            # The socket exists before the daemon replies. Then only the click may start a build.
             while subprocess.run([*ctl, "pause"], capture_output=True).returncode != 0:
                 assert daemon.poll() is None, "sdtrtd has ended"
             subprocess.run([*ctl, "wait"], capture_output=True)
@@ -45,12 +44,12 @@ def main():
 
 
 def serve(models, data):
-    """The tab's address."""
+    """Serves the tab, and returns its address."""
     WebUi(models).list_unets()
     hooks.start(data)
     from sdtrt import tab
 
-    # Before the page, as the web UI does: inside of it they would be shown at once.
+    # Before the page, as in the web UI: inside the page they would be shown at once.
     tabs = tab.on_ui_tabs()
     with gradio.Blocks(title="Stable Diffusion", css=STYLE.read_text()) as page, gradio.Tabs():
         for interface, title, name in tabs:

@@ -1,4 +1,4 @@
-"""An index, its file, and the web UI's UNet on stand-ins for engines."""
+"""An index, its file, and the web UI's UNet with stand-ins for engines."""
 import json
 from contextlib import contextmanager
 
@@ -17,7 +17,7 @@ LARGE = {"preset": "dynamic", "width": [512, 1024, 2048], "height": [512, 1024, 
 
 
 def signature_of(width=4):
-    """Of the stand-in for the web UI's UNet."""
+    """The signature of the stand-in for the web UI's UNet."""
     return signature.Looks().at(TorchUnet("any", width)).signature
 
 
@@ -59,7 +59,7 @@ def text(*checkpoints, shared=(), width=4):
 
 
 class Shaped:
-    """A tensor, as far as it is looked at."""
+    """A stand-in for a tensor."""
 
     finite = True
 
@@ -71,12 +71,12 @@ class Shaped:
 
 
 def call(width=512, height=512, batch=2, tokens=77):
-    """What the web UI hands over for a call."""
+    """The web UI's arguments of a call."""
     return Shaped(batch, 4, height // 8, width // 8), Shaped(batch), Shaped(batch, tokens, 768)
 
 
 class Look:
-    """A look at such things, which counts when it is read."""
+    """A stand-in for a check of outputs, which counts when it is read."""
 
     read_so_far = 0
 
@@ -89,18 +89,18 @@ class Look:
 
 
 class Gpu:
-    """A stand-in for what works on the GPU, with what was done on it. A latent says which engine computed it, of
+    """A stand-in for everything on the GPU, which records its calls. A latent says which engine computed it, with
     which weights."""
 
     def __init__(self, test, folder):
-        # Engine, profile and whether the weights were looked at in detail, of each call.
+        # Each call's engine, profile, and whether the weights were examined in detail.
         self.calls, self.said, self.done = [], [], []
         self.broken, self.unfit = set(), None
-        # The sample of the weights that are loaded.
+        # The sample of the loaded weights.
         self.weights = "sample"
-        # Of engines that overflow the pixels from which on they do.
+        # The pixels from which on engines overflow.
         self.overflows = {}
-        # The GPU at work, and where each call was made.
+        # The current GPU, and the GPU of each call.
         self.number, self.numbers = None, []
         for module, name, stand_in in (
             (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
@@ -126,7 +126,7 @@ class Gpu:
             raise RuntimeError("it is broken")
         if self.unfit:
             raise Unfit(self.unfit)
-        assert torch_unet.place == "cuda", "its weights are not where the engine reads them"
+        assert torch_unet.place == "cuda", "the engine can't read weights on the CPU"
         self.calls.append((entry.id, profile, fresh))
         self.numbers.append(self.number)
         x = inputs["sample"]

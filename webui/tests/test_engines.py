@@ -1,4 +1,4 @@
-"""Which engines stay loaded, what they read, and the kernels that are kept of them."""
+"""Which engines stay loaded, what they read, and which kernels are stored."""
 import fcntl
 import tempfile
 import unittest
@@ -54,21 +54,21 @@ class Case(unittest.TestCase):
 
 
 class Pool(Case):
-    def test_those_used_last_stay_loaded(self):
+    def test_the_most_recently_used_stay_loaded(self):
         entries = [fixed(str(number)) for number in range(FIXED + 1)]
         opened = [entry(f"open {number}") for number in range(OPEN)]
         for each in (*opened, *entries[:FIXED], entries[0], *opened):
             self.engines.get(each)
         self.assertEqual(self.log, [f"load {each.id}" for each in (*opened, *entries[:FIXED])], "each once")
         self.engines.get(entries[FIXED])
-        self.assertEqual(self.log[-2:], ["save 1", f"load {FIXED}"], "its kernels are kept before it goes")
+        self.assertEqual(self.log[-2:], ["save 1", f"load {FIXED}"], "its kernels are saved before it is unloaded")
         for each in (entries[0], *opened):
             self.engines.get(each)
-        self.assertEqual(self.log[-1], f"load {FIXED}", "they are loaded still")
+        self.assertEqual(self.log[-1], f"load {FIXED}", "they are still loaded")
         self.engines.get(entries[1])
         self.assertEqual(self.log[-1], "load 1")
 
-    def test_what_goes_where_no_model_is_computed(self):
+    def test_what_is_freed_while_no_model_computes(self):
         baked = entry("baked", kind="baked")
         for each in (fixed("a"), baked):
             self.engines.get(each)
@@ -81,14 +81,14 @@ class Pool(Case):
         self.engines.get(fixed("a"))
         self.assertEqual((self.lent.released, self.log[-1]), (2, "load a"))
 
-    def test_kernels_that_can_not_be_kept_are_said(self):
+    def test_kernels_that_can_not_be_saved_are_reported(self):
         self.engines.get(fixed("a"))[0].cache.save = lambda: Path("/nowhere/a").write_bytes(b"")
         self.engines.save()
-        self.assertIn("could not be kept", self.said[0])
+        self.assertIn("could not be saved", self.said[0])
 
 
 class Weights:
-    """A stand-in for what reads weights."""
+    """A stand-in for the reader of weights."""
 
     problem = None
 
@@ -134,7 +134,7 @@ class Gpus(Case):
                 self.serve(entry("a"), object())
             self.weights.problem = None
             self.serve(entry("a"), object())
-            self.assertEqual(self.log.count("load a"), loads, "where memory is short nothing stays loaded")
+            self.assertEqual(self.log.count("load a"), loads, "without enough memory nothing stays loaded")
 
     def test_nothing_stays_bound_after_an_error(self):
         self.serve(entry("a"), object())
@@ -173,7 +173,7 @@ class Kernels(unittest.TestCase):
         cache.stale = bool(found)
         return cache
 
-    def test_two_who_write_keep_each_others(self):
+    def test_two_writers_keep_each_others_kernels(self):
         one, two = self.cache("a", "b"), self.cache("c")
         one.save()
         two.save()
@@ -184,7 +184,7 @@ class Kernels(unittest.TestCase):
         self.assertEqual(self.file.stat().st_ino, before, "nothing new, nothing written")
         self.assertEqual(sorted(path.name for path in self.file.parent.iterdir()), ["a.cache", "a.cache.lock"])
 
-    def test_one_who_writes_is_not_waited_for(self):
+    def test_it_does_not_wait_for_another_writer(self):
         self.cache("a").save()
         cache = self.cache("b")
         with open(self.file.with_name("a.cache.lock"), "ab") as lock:
@@ -199,7 +199,7 @@ class Kernels(unittest.TestCase):
         self.assertEqual(found, "NVIDIA_H200-580.159.04-1.6.1.120")
         self.assertEqual(kernels.folder("a/b (c)-d", "unknown", "1.7"), "a_b__c__d-unknown-1.7")
 
-    def test_the_driver_tells_its_version(self):
+    def test_the_drivers_version_is_found(self):
         version = self.file.parent.parent / "version"
         smi = lambda *_, **__: SimpleNamespace(stdout="570.1.2\n")
 

@@ -1,4 +1,4 @@
-"""What is read and written beside the engines, and what is shown of it."""
+"""What is read and written beside the engines, and what is shown."""
 import io
 import itertools
 import json
@@ -30,7 +30,7 @@ class Files(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def test_the_index_is_read_again_when_it_is_another(self):
+    def test_the_index_is_read_again_when_it_changes(self):
         path = self.folder / "index.json"
         file = index.IndexFile(path)
         file.refresh()
@@ -82,7 +82,7 @@ class Files(unittest.TestCase):
         self.assertEqual(opened.speeds[0], index.Speed("NVIDIA H200", 512, 768, 2, 154, 14.35))
         self.assertEqual([speed.gpu for speed in opened.speeds], ["NVIDIA H200", "NVIDIA L4"])
 
-    def test_the_data_folder_is_the_one_that_was_noted(self):
+    def test_the_data_folder_is_the_recorded_one(self):
         note = self.folder / "sdtrt.json"
         home = {"HOME": "/home/me"}
         self.assertEqual(place.data_folder(note, home), Path("/home/me/.local/share/sdtrt"))
@@ -90,13 +90,13 @@ class Files(unittest.TestCase):
         note.write_text('{"data_dir": "/srv/sdtrt"}')
         self.assertEqual(place.data_folder(note, home), Path("/srv/sdtrt"))
 
-    def test_the_bindings_are_of_one_version(self):
+    def test_both_bindings_have_one_version(self):
         pinned = install.pinned(install.REQUIREMENTS.read_text())
         self.assertEqual([name for name, _ in pinned], ["tensorrt-rtx-cu12-bindings", "tensorrt-rtx-cu12-libs"])
         self.assertEqual(len({version for _, version in pinned}), 1)
 
     def daemon(self, heard, numbers):
-        """A function that starts a stand-in for the daemon, which gives these replies, and returns its socket."""
+        """Returns a function that starts a stand-in for the daemon with these replies, and returns its socket."""
 
         def answer(*replies):
             path = str(self.folder / f"socket{next(numbers)}")
@@ -110,7 +110,7 @@ class Files(unittest.TestCase):
                     hello, *others = replies
                     connection.sendall(json.dumps(hello).encode() + b"\n")
                     heard.append(json.loads(lines.readline()))
-                    # Empty from one who has hung up.
+                    # Empty after a disconnect.
                     heard.append(json.loads(lines.readline() or "null"))
                     for reply in others:
                         connection.sendall(json.dumps(reply).encode() + b"\n")
@@ -120,7 +120,7 @@ class Files(unittest.TestCase):
 
         return answer
 
-    def test_shapes_are_told_to_the_daemon_or_left_for_it(self):
+    def test_shapes_are_sent_to_the_daemon_or_left_for_it(self):
         heard = []
         answer = self.daemon(heard, itertools.count())
         hello = {"protocol": 2, "version": "0.1.0"}
@@ -136,7 +136,7 @@ class Files(unittest.TestCase):
         self.assertEqual(heard[1], {"request": "shapes", "signature": "signature", "shapes": [first, second]})
         refusal = {"reply": "failed", "value": {"kind": "other", "message": "none of yours"}}
         teller.tell_now(answer(hello, refusal), noted)
-        self.assertEqual(left(), [], "it has heard them")
+        self.assertEqual(left(), [], "it has received them")
         teller.tell_now(self.folder / "nobody", noted)
         teller.tell_now(None, {"signature": [first]})
         self.assertEqual(left(), [{"version": 1, "signature": "signature", "shapes": [second, first]}])
@@ -163,7 +163,7 @@ class Files(unittest.TestCase):
             ask(self.folder / "nobody", "status")
 
     def test_what_the_daemon_shows_is_kept_up_by_its_events(self):
-        """As the daemon writes them."""
+        """With the events that the daemon writes."""
         lines = (ROOT / "crates/protocol/tests/wire/events.jsonl").read_text().splitlines()
         golden = [json.loads(line) for line in lines]
         state = golden[0]["value"]
@@ -173,14 +173,14 @@ class Files(unittest.TestCase):
         overview.apply("state", {"status": state["status"] | idle, "checkpoints": []})
         for event in golden[1:]:
             overview.apply(event["event"], event["value"])
-        # The last gate that it tells is none, and the checkpoint that it tells is gone.
+        # The last gate event clears the gate, and the checkpoint in the last one is gone.
         self.assertEqual(overview.status, state["status"] | {"gate": None, "paused": True, "runtime_problem": None})
         self.assertEqual(overview.entries, {})
         overview.apply("checkpoint", state["checkpoints"][0])
         overview.apply("of a newer daemon", 1)
         self.assertEqual(list(overview.entries.values()), state["checkpoints"])
 
-    def test_a_daemon_that_ends_is_looked_for_again(self):
+    def test_it_reconnects_to_a_daemon_that_ended(self):
         heard, numbers = [], itertools.count()
         answer = self.daemon(heard, numbers)
         hello = {"protocol": 2, "version": "0.1.0"}
@@ -193,7 +193,7 @@ class Files(unittest.TestCase):
             watch.status(self.folder / "nobody")
         self.assertEqual(watch.entries(answer(hello, state)), [])
 
-    def test_every_job_has_words_in_the_tab(self):
+    def test_every_job_has_a_text_in_the_tab(self):
         lines = (ROOT / "crates/protocol/tests/wire/events.jsonl").read_text().splitlines()
         status = json.loads(lines[0])["value"]["status"]
         for task in ("build", "validate", "materialize"):

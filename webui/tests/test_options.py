@@ -1,4 +1,4 @@
-"""The web UI's list of UNets, and what 'Automatic' takes from it."""
+"""The web UI's list of UNets, and what 'Automatic' chooses from it."""
 import os
 import tempfile
 import unittest
@@ -27,7 +27,7 @@ class Options(unittest.TestCase):
             path.write_text(str(path))
 
     def publish(self, locations, shared=(), **more):
-        """An index in which every checkpoint has an engine of its own, by `locations`, unless there are shared
+        """Writes an index in which every checkpoint has its own engine, by `locations`, unless there are shared
         ones."""
         own = lambda name: [] if shared else [samples.baked(f"engine of {name}")]
         checkpoints = [samples.checkpoint(name, paths, own(name), **more) for name, paths in locations.items()]
@@ -36,7 +36,7 @@ class Options(unittest.TestCase):
         aside.rename(self.folder / "index.json")
 
     def used(self, webui, path):
-        """Whose engine serves once this checkpoint is loaded."""
+        """Returns whose engine serves once this checkpoint is loaded."""
         webui.load(path)
         unet = webui.unet.current_unet
         return None if unet is None else unet.forward(*samples.call())
@@ -83,7 +83,7 @@ class Options(unittest.TestCase):
             found = self.used(webui, self.models / f"{path}.safetensors")
             self.assertEqual(found, f"engine of {name}'s of its own", path)
 
-    def test_engines_that_come_are_taken_up_before_the_next_job(self):
+    def test_new_engines_are_used_from_the_next_job_on(self):
         path = self.models / "a.safetensors"
         self.write(path)
         webui = WebUi(self.models)
@@ -110,7 +110,7 @@ class Options(unittest.TestCase):
         webui.load(merged, width=8)
         self.assertIsNone(webui.unet.current_unet, "of another signature")
 
-    def test_in_a_container_names_are_known_where_paths_are_not(self):
+    def test_in_a_container_files_are_recognized_by_name(self):
         here = self.models / "a.safetensors"
         self.write(here, self.models / "b.safetensors")
         elsewhere = Path("/nonexistent/host/a.safetensors")
@@ -127,7 +127,7 @@ class Options(unittest.TestCase):
         hooks.index_file.refresh()
         self.assertEqual(options.elsewhere(hooks.index_file.index, files, paths), {}, "nothing shared serves it")
 
-    def test_no_path_decides_which_weights_are_painted_with(self):
+    def test_no_path_decides_which_weights_are_used(self):
         one, two = self.models / "one.safetensors", self.models / "two.safetensors"
         aside = self.folder / "aside.safetensors"
         self.write(one, two)
@@ -155,7 +155,7 @@ class Options(unittest.TestCase):
                 webui.job()
                 self.assertEqual(webui.unet.current_unet.forward(*samples.call()), "shared's of one")
 
-    def test_a_refiner_and_what_comes_back_after_it_have_their_engines(self):
+    def test_a_refiner_and_the_base_after_it_have_their_engines(self):
         paths = {name: self.models / f"{name}.safetensors" for name in ("base", "refiner")}
         self.write(*paths.values())
         self.publish({name: [path] for name, path in paths.items()}, shared=[samples.engine("shared")])
@@ -165,7 +165,7 @@ class Options(unittest.TestCase):
         webui.job()
         forward = lambda: webui.unet.current_unet.forward(*samples.call())
         self.assertEqual(forward(), "shared's of base")
-        # In the midst of a pass.
+        # In the middle of a pass.
         webui.load(paths["refiner"])
         self.assertEqual(forward(), "shared's of refiner")
         webui.swap(paths["base"])
@@ -201,7 +201,7 @@ class Options(unittest.TestCase):
         self.assertEqual((webui.torch_unet.moves, webui.torch_unet.place), (0, "cuda"))
         self.assertIn("rest", self.gpu.done, "what was read is given back")
 
-    def test_what_another_unet_has_moved_to_the_cpu_is_brought_back(self):
+    def test_a_unet_that_another_one_moved_to_the_cpu_is_moved_back(self):
         path = self.models / "a.safetensors"
         self.write(path)
         self.publish({"a": [path]}, shared=[samples.engine("shared")])
@@ -210,7 +210,7 @@ class Options(unittest.TestCase):
         webui.load(path)
         option = webui.unet.current_unet_option
         webui.choose("None")
-        # Without our switch, as another extension may have it.
+        # Without our switch, as if another extension had replaced it.
         webui.setting = option.label
         webui.apply_unet()
         self.assertEqual(webui.torch_unet.place, "cuda")
@@ -232,7 +232,7 @@ class Options(unittest.TestCase):
         webui.job()
         self.assertIsNone(webui.unet.current_unet, "another file now")
 
-    def test_an_inode_that_another_file_has_by_now_is_not_the_checkpoints(self):
+    def test_an_inode_reused_by_another_file_is_not_the_checkpoints(self):
         inodes = {"/a": 5}
 
         def stat(path):
@@ -258,7 +258,7 @@ class Options(unittest.TestCase):
         self.assertIsNone(webui.unet.current_unet)
         self.assertEqual(sum("--lowvram" in line for line in self.gpu.said), 1, self.gpu.said)
 
-    def test_an_index_that_is_not_there_or_damaged(self):
+    def test_a_missing_or_damaged_index(self):
         path = self.models / "a.safetensors"
         self.write(path)
         webui = WebUi(self.models)

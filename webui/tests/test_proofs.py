@@ -1,4 +1,4 @@
-"""Engines are compared with PyTorch, in what they compute and in what it takes."""
+"""Engines are compared with PyTorch, in output and in speed."""
 import json
 
 from sdtrt import hooks, machine, place, proofs, proving
@@ -22,18 +22,18 @@ class Proofs(Served):
     def proof(self, of="unet of a"):
         return json.loads(hooks.place.proofs.path("engine", of).read_text())
 
-    def test_the_first_call_is_pytorchs_too_and_what_it_took_is_kept(self):
+    def test_the_first_call_is_computed_by_pytorch_too_and_its_time_stored(self):
         unet = self.start(samples.engine(state="unproven"))
         self.webui.job()
         for _ in range(3):
             self.assertEqual(unet.forward(*samples.call()), "engine's of a")
         self.assertEqual(self.webui.torch_calls, 2, "once to compare, and once to time it when it is warm")
-        self.assertIn("restore", self.gpu.done, "by weights that lie as PyTorch has them")
+        self.assertIn("restore", self.gpu.done, "with the weights in PyTorch's layout")
         kept = self.proof()
         self.assertEqual((kept["relative_error"], kept["torch_milliseconds"]), (0.004, 30.0))
         self.assertEqual((kept["shape"], kept["tokens"]), ([2, 4, 64, 64], 77))
 
-    def test_what_no_file_holds_is_known_by_its_signature(self):
+    def test_a_unet_that_is_in_no_file_is_known_by_its_signature(self):
         unet = self.start(samples.engine(state="unproven"))
         self.publish(samples.engine(state="unproven"))
         merged = self.folder / "models/merged.safetensors"
@@ -51,7 +51,7 @@ class Proofs(Served):
         for _ in range(2):
             self.assertEqual(unet.forward(*samples.call()), "PyTorch's of a")
         self.assertIn("3.0e-01 off", " ".join(self.gpu.said))
-        # At another start of the web UI, with another engine beside it.
+        # After a restart of the web UI, with another engine.
         hooks.unet.chooser.place = place.Place(self.folder)
         self.publish(samples.engine(), samples.engine("second"))
         self.webui.job()
@@ -73,7 +73,7 @@ class Proofs(Served):
                     self.assertEqual(unet.forward(*samples.call()), computed)
                 self.assertEqual(self.proof()["bound"], bound or 0.02, "an older daemon does not say it")
 
-    def test_what_pytorch_approximates_is_no_measure(self):
+    def test_no_comparison_with_what_pytorch_approximates(self):
         unet = self.start(samples.engine(state="unproven"))
         model = self.webui.models.model_data.sd_model
         for holder, name, said in (
@@ -89,7 +89,7 @@ class Proofs(Served):
         self.assertEqual(self.webui.torch_calls, 0)
         self.assertIsNone(hooks.place.proofs.error("engine", "unet of a"))
 
-    def test_weights_in_fp8_are_a_measure_of_an_engine_that_reads_them(self):
+    def test_weights_in_fp8_are_compared_with_an_engine_that_reads_them(self):
         for engine, calls in ((samples.baked(state="unproven"), 0), (samples.engine(state="unproven"), 2)):
             unet = self.start(engine)
             self.webui.devices.fp8 = True
@@ -119,7 +119,7 @@ class Proofs(Served):
                 self.webui.job()
                 self.assertEqual(unet.forward(*samples.call()), expected)
 
-    def test_pytorch_is_timed_beside_an_engine_whose_numbers_are_known(self):
+    def test_pytorch_is_timed_for_an_engine_that_was_compared_before(self):
         for milliseconds, expected in ((40.0, "PyTorch's of a"), (20.0, "engine's of a")):
             with self.subTest(milliseconds):
                 for path in self.folder.glob("proofs/*"):
@@ -131,7 +131,7 @@ class Proofs(Served):
                 self.assertEqual(self.webui.torch_calls, 2)
                 self.assertEqual(unet.forward(*samples.call()), expected)
 
-    def test_what_an_engine_computed_is_remembered(self):
+    def test_comparisons_are_stored(self):
         for error, holds in ((0.019, True), (0.021, False), (float("nan"), False), (float("inf"), False)):
             self.assertEqual(proofs.holds(error, 0.02), holds)
             seen = proofs.Proofs(self.folder / "proofs")
@@ -143,4 +143,4 @@ class Proofs(Served):
             self.assertEqual(proofs.holds(again.error("engine", "unet"), 0.02), holds)
             self.assertIsNone(again.error("engine", "other"))
             self.assertIsNone(again.torch_speed("engine", "unet"), "of an older version")
-            self.assertEqual(len(list(self.folder.glob("proofs/*"))), 1, "nothing is left aside")
+            self.assertEqual(len(list(self.folder.glob("proofs/*"))), 1, "no temporary file is left")

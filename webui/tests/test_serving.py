@@ -27,7 +27,7 @@ class Serving(unittest.TestCase):
             ("too many tokens", (engine("a", profiles=fixed), engine("b")), {"tokens": 231}, None),
             ("no engine", (), {}, None),
             ("its limit", (engine("a", limits=[{"gpu": GPU, "pixels": 512 * 512}]),), {}, "a"),
-            ("past its limit", (engine("a", profiles=[samples.LARGE], limits=[{"gpu": GPU, "pixels": 512 * 512}]),
+            ("above its limit", (engine("a", profiles=[samples.LARGE], limits=[{"gpu": GPU, "pixels": 512 * 512}]),
                                 engine("b", profiles=[samples.LARGE])), {"width": 576}, "b"),
             ("a limit elsewhere", (engine("a", profiles=[samples.LARGE], limits=[{"gpu": "another", "pixels": 1}]),),
              {"width": 576}, "a"),
@@ -40,7 +40,7 @@ class Serving(unittest.TestCase):
                 best = serving.best(parsed(*engines), CALL._replace(**call), GPU)
                 self.assertEqual(best and best.engine.id, served)
 
-    def test_the_profile_is_the_first_that_takes_the_call(self):
+    def test_the_profile_is_the_first_that_accepts_the_call(self):
         engines = parsed(samples.engine(profiles=[samples.SMALL, samples.LARGE]))
         self.assertEqual(serving.best(engines, CALL, GPU).profile, 0)
         self.assertEqual(serving.best(engines, CALL._replace(width=1024), GPU).profile, 1)
@@ -54,7 +54,7 @@ class Serving(unittest.TestCase):
         ):
             self.assertEqual(serving.known(speeds, CALL._replace(**call), GPU), milliseconds, call)
 
-    def test_pytorch_is_taken_where_both_speeds_are_known(self):
+    def test_pytorch_is_chosen_only_if_both_speeds_are_known(self):
         torch = [index.Speed(GPU, 512, 512, 2, 77, 10.0)]
         for speeds, torch_speeds, slower in (
             ([samples.speed(11.0)], torch, True), ([samples.speed(10.0)], torch, False),

@@ -1,4 +1,4 @@
-"""What a UNet is to an engine, and how the engine's inputs are made of it."""
+"""A UNet's signature, and how an engine's inputs are derived from it."""
 import gc
 import hashlib
 import json
@@ -18,7 +18,7 @@ def tree(name="a", shape=(4, 4), parts=("a",), layout="plain"):
 
 
 class Signatures(unittest.TestCase):
-    def test_the_text_that_the_daemon_hashes_too(self):
+    def test_the_text_is_the_daemons(self):
         shapes = {"out.0.bias": (320,), "input_blocks.0.0.weight": (320, 4, 3, 3), "Z": (), "é": (1,)}
         heads = {"b.attn1": 8, "a.attn2": 16}
         text = (
@@ -33,7 +33,7 @@ class Signatures(unittest.TestCase):
         self.assertEqual(signature.text(shapes, heads), text)
         self.assertEqual(signature.signature(shapes, heads), hashlib.sha256(text.encode()).hexdigest())
 
-    def test_the_daemon_has_the_same_value_in_a_test_of_its_own(self):
+    def test_the_value_is_the_same_in_a_test_of_the_daemon(self):
         shapes = {"a": (4,), "b": (), "b.attn1.to_q.weight": (64, 32)}
         pinned = "04116fd7e2fa7874337e71aad1a6f5a19226a7a473fc281c80c1699233a1b97d"
         self.assertEqual(signature.signature(shapes, {"b.attn1": 8}), pinned)
@@ -77,7 +77,7 @@ class Signatures(unittest.TestCase):
 
 
 class Bindings(unittest.TestCase):
-    def test_a_manifest_tells_the_inputs(self):
+    def test_a_manifest_lists_the_inputs(self):
         found = binding.parse(manifest(tree(), tree("q+k", [8, 4], ["q", "k"])))
         self.assertEqual(found[1], binding.Input("q+k", (8, 4), ("q", "k"), "plain"))
 
@@ -88,14 +88,14 @@ class Bindings(unittest.TestCase):
             (manifest(tree(layout="packed")), "packed"),
             (manifest(tree(parts=[])), "0 parts"),
             (manifest(tree(parts=["a", "b"], layout="ohwi")), "ohwi of 2 parts"),
-            (manifest(tree(), tree("b")), "read once"),
+            (manifest(tree(), tree("b")), "read exactly once"),
         ):
             with self.assertRaisesRegex(binding.Unreadable, said):
                 binding.parse(text)
         with self.assertRaisesRegex(binding.Unreadable, "can't be read"):
             binding.read("/nowhere.json")
 
-    def test_parts_make_an_input_by_their_shapes(self):
+    def test_the_parts_shapes_must_fit_the_input(self):
         for layout, shape, parts, fits in (
             ("plain", (4, 4), [(4, 4)], True), ("plain", (4, 4), [(4, 5)], False), ("plain", (), [()], True),
             ("plain", (6, 4), [(2, 4), (4, 4)], True), ("plain", (6, 4), [(2, 4), (4, 5)], False),

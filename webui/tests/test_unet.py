@@ -22,7 +22,7 @@ TEXT_LORA = lora("transformer_text_model_encoder_layers_0_mlp_fc1", name="text")
 
 
 class Served(unittest.TestCase):
-    """What a web UI's calls are served by."""
+    """What serves a web UI's calls."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -31,7 +31,7 @@ class Served(unittest.TestCase):
         self.gpu = samples.Gpu(self, self.folder)
 
     def start(self, *engines):
-        """A web UI with a checkpoint that has these engines."""
+        """Starts a web UI with a checkpoint that has these engines."""
         path = self.folder / "models/a.safetensors"
         path.parent.mkdir(exist_ok=True)
         path.touch()
@@ -52,7 +52,7 @@ class Served(unittest.TestCase):
         self.assertEqual(unet.forward(*(shapes or samples.call()), **others), "PyTorch's of a")
         self.assertEqual(self.webui.torch_calls, before + 1)
         self.assertIn(said, " ".join(self.gpu.said))
-        self.assertEqual(self.gpu.done[-1], "restore", "PyTorch's layout is put back first")
+        self.assertEqual(self.gpu.done[-1], "restore", "PyTorch's layout is restored first")
 
 
 class Calls(Served):
@@ -81,7 +81,7 @@ class Calls(Served):
         self.assertTrue(self.gpu.calls[-1][2], "something may have changed since")
         self.assertEqual(self.webui.torch_calls, 0)
 
-    def test_outside_of_the_profiles_torch_computes_and_says_what_to_build_once(self):
+    def test_outside_of_the_profiles_pytorch_computes_and_it_says_once_what_to_build(self):
         unet = self.start(samples.baked(), samples.engine("fixed", profiles=[samples.fixed()]))
         for call, check in (
             ({"width": 2056}, "sdtrtctl check 2056x512 --batch 1 --tokens 75 a"),
@@ -95,7 +95,7 @@ class Calls(Served):
                 self.assert_torch(unet, check, *samples.call(**call))
             self.assertEqual(len(self.gpu.said), 1, self.gpu.said)
 
-    def test_past_its_limit_torch_computes_and_says_why(self):
+    def test_above_its_limit_pytorch_computes_and_it_says_why(self):
         limit = {"gpu": samples.HERE.gpu, "pixels": 512 * 512}
         other = samples.engine("other", profiles=[samples.fixed()], limits=[limit | {"pixels": 1}])
         unet = self.start(other, samples.engine("limited", profiles=[samples.LARGE], limits=[limit]))
@@ -104,7 +104,7 @@ class Calls(Served):
         self.assertEqual(self.gpu.calls[-1][0], "limited")
         self.assert_torch(unet, "engine limited gave NaN or infinity for images as large", *samples.call(width=576))
 
-    def test_what_an_engine_does_not_know_is_torchs(self):
+    def test_unknown_arguments_are_computed_by_pytorch(self):
         unet = self.start(samples.engine())
         hijack, shared = hooks.a1111.sd_hijack, self.webui.shared
         hijack.model_hijack.circular_enabled = True
@@ -119,7 +119,7 @@ class Calls(Served):
         self.assert_torch(unet, "trained", x, timesteps, context)
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def test_an_engine_with_weights_of_its_own_is_only_for_these_weights(self):
+    def test_a_baked_engine_is_only_for_its_own_weights(self):
         unet = self.start(samples.baked(), samples.engine("open", profiles=[samples.fixed()]))
         self.gpu.weights = "another sample"
         self.webui.job()
@@ -136,7 +136,7 @@ class Calls(Served):
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
 
-    def test_an_engine_with_weights_of_its_own_is_only_for_its_file(self):
+    def test_a_baked_engine_is_only_for_its_checkpoint(self):
         unet = self.start(samples.baked())
         self.assertEqual(unet.forward(*samples.call()), "baked's of its own")
         other = self.folder / "models/b.safetensors"
@@ -146,10 +146,10 @@ class Calls(Served):
         self.assertEqual(unet.forward(*samples.call()), "PyTorch's of b")
         self.assertIn("no engine for UNets of this signature", " ".join(self.gpu.said))
 
-    def test_weights_that_no_engine_can_read_are_torchs_for_the_pass(self):
+    def test_weights_that_no_engine_can_read_are_computed_by_pytorch_for_the_pass(self):
         unet = self.start(samples.engine())
         self.webui.torch_unet.to("cpu")
-        self.gpu.unfit = "out.0.bias goes up to 7e+04, which fp16 has no room for"
+        self.gpu.unfit = "out.0.bias goes up to 7e+04, which is outside fp16's range"
         self.assert_torch(unet, "out.0.bias goes up to 7e+04")
         self.gpu.unfit = None
         self.assert_torch(unet, "out.0.bias")
@@ -176,7 +176,7 @@ class Calls(Served):
             unet.forward(*samples.call())
             self.assertEqual(self.gpu.numbers, [gpu])
 
-    def test_what_works_inside_of_the_unet_is_torchs(self):
+    def test_with_extensions_inside_the_unet_pytorch_computes(self):
         unet = self.start(samples.engine())
         parts = self.webui.torch_unet.parts
         part = parts["middle_block"]
@@ -185,7 +185,7 @@ class Calls(Served):
         self.assert_torch(unet, "works at middle_block")
         # What it leaves behind.
         part.forward = type(part).forward.__get__(part)
-        # What stays when HyperTile was once on, and what token merging does.
+        # What remains after HyperTile was used, and what token merging does.
         hypertile = parts["output_blocks"]
         hypertile.forward = lambda *args: None
         setattr(hypertile, "__webui_hypertile_params", None)
@@ -194,11 +194,11 @@ class Calls(Served):
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
         motion = {"__module__": "motion_module", "to": lambda *_: None, "place": "cuda", "_parameters": {}}
         parts["motion"] = type("Motion", (), motion)()
-        self.assertEqual(unet.forward(*samples.call()), "engine's of a", "looked at once in a pass")
+        self.assertEqual(unet.forward(*samples.call()), "engine's of a", "checked once per pass")
         self.webui.start_pass()
         self.assert_torch(unet, "works at motion")
 
-    def test_medvram_brings_the_unet_and_we_do_not_move_it_back(self):
+    def test_medvram_moves_the_unet_and_we_do_not_move_it_back(self):
         unet = self.start(samples.engine())
         self.webui.lowvram = self.webui.models.model_data.sd_model.lowvram = True
         torch_unet = self.webui.torch_unet
@@ -206,13 +206,13 @@ class Calls(Served):
             torch_unet.to("cpu")
             self.webui.start_pass()
             self.assertEqual(unet.forward(*samples.call()), "engine's of a")
-            self.assertTrue(self.gpu.calls[-1][2], "its weights lie elsewhere now")
+            self.assertTrue(self.gpu.calls[-1][2], "its weights are elsewhere now")
             self.assertEqual(torch_unet.place, "cuda")
         torch_unet.to("cpu")
         unet.activate()
-        self.assertEqual(torch_unet.place, "cpu", "until the web UI brings it")
+        self.assertEqual(torch_unet.place, "cpu", "until the web UI moves it")
 
-    def test_an_engine_that_fails_is_left_for_the_job_and_tried_at_the_next(self):
+    def test_a_failed_engine_is_not_used_until_the_next_job(self):
         unet = self.start(samples.engine())
         self.webui.job()
         self.gpu.broken.add("engine")
@@ -229,15 +229,15 @@ class Calls(Served):
         self.assert_torch(unet, "it is broken")
         self.assertEqual(unet.forward(*samples.call()), "second's of a")
 
-    def test_what_can_not_be_used_here(self):
+    def test_engines_that_can_not_be_used_here(self):
         for changes, said in (
             ({"tensorrt": "1.6.1.120"}, "TensorRT-RTX 1.6.1.120"),
             ({"compute_capabilities": ["12.0"]}, "compute capability 12.0"),
-            ({"state": "failed"}, "numbers to be wrong"),
+            ({"state": "failed"}, "output to be wrong"),
         ):
             self.assert_torch(self.start(samples.engine(**changes)), said)
 
-    def test_shapes_are_told_once_for_each_job_whoever_served_them(self):
+    def test_shapes_are_sent_once_per_job_whoever_computed_them(self):
         unet = self.start(samples.engine(), samples.engine("fixed", profiles=[samples.fixed()]))
         self.webui.job()
         for call in ({}, {"width": 2048}, {}, {"batch": 1}, {"tokens": 154, "batch": 1}):
@@ -250,11 +250,11 @@ class Calls(Served):
         self.assertEqual(self.gpu.done[-1], "save")
         self.webui.choose("None")
         hooks.after_job()
-        self.assertEqual(self.gpu.done[-1], "drop", "nothing stays loaded where it is not wanted")
+        self.assertEqual(self.gpu.done[-1], "drop", "nothing stays loaded once deselected")
 
 
 class Loras(Served):
-    def test_the_web_uis_own_code_puts_them_into_the_weights_before_the_call(self):
+    def test_the_web_uis_own_code_applies_them_before_the_call(self):
         unet = self.start(samples.engine())
         self.webui.job()
         forward = lambda: unet.forward(*samples.call())
@@ -264,13 +264,13 @@ class Loras(Served):
         forward()
         self.assertEqual(self.webui.applied, applied, "not at each step")
         self.webui.networks.loaded_networks = [UNET_LORA]
-        self.assertEqual(forward(), "engine's of a with spice", "in the midst of a pass too")
+        self.assertEqual(forward(), "engine's of a with spice", "in the middle of a pass too")
         self.assertTrue(self.gpu.calls[-1][2])
         self.webui.networks.loaded_networks = []
         self.webui.start_pass()
         self.assertEqual(forward(), "engine's of a")
 
-    def test_another_model_gets_them_too(self):
+    def test_they_are_applied_to_another_model_too(self):
         unet = self.start(samples.engine())
         self.webui.networks.loaded_networks = [UNET_LORA]
         self.webui.job()
@@ -278,7 +278,7 @@ class Loras(Served):
         self.webui.keep(self.path)
         self.assertEqual(unet.forward(*samples.call()), "engine's of a with spice")
 
-    def test_what_changes_no_weights_is_torchs(self):
+    def test_with_loras_outside_the_weights_pytorch_computes(self):
         unet = self.start(samples.engine())
         self.webui.shared.opts.lora_functional = True
         self.webui.networks.loaded_networks = [UNET_LORA]
@@ -287,7 +287,7 @@ class Loras(Served):
         self.webui.networks.loaded_networks = []
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def test_one_that_adds_a_bias_is_torchs_by_name_until_it_is_off(self):
+    def test_one_that_adds_a_bias_is_computed_by_pytorch(self):
         unet = self.start(samples.engine())
         self.webui.networks.loaded_networks = [lora("diffusion_model_out", name="biased", adds_bias=True)]
         self.webui.job()
@@ -296,7 +296,7 @@ class Loras(Served):
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
-    def test_one_that_the_web_ui_can_not_apply_is_torchs(self):
+    def test_one_that_the_web_ui_can_not_apply_is_computed_by_pytorch(self):
         unet = self.start(samples.engine())
 
         def fail(module):
@@ -305,7 +305,7 @@ class Loras(Served):
         self.webui.networks.network_apply_weights = fail
         self.assert_torch(unet, "no backup weights found")
 
-    def test_weights_inside_of_an_engine_take_none(self):
+    def test_baked_engines_are_not_used_with_loras(self):
         unet = self.start(samples.baked())
         self.webui.networks.loaded_networks = [TEXT_LORA]
         self.assertEqual(unet.forward(*samples.call()), "baked's of its own")

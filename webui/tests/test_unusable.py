@@ -1,4 +1,4 @@
-"""What is not finite never reaches the web UI, and is not computed twice."""
+"""Output that is not finite never reaches the web UI, and is not computed twice."""
 import json
 
 from sdtrt import hooks, place, unet, unusable
@@ -11,30 +11,30 @@ TORCH, ENGINE, SECOND = "PyTorch's of a", "engine's of a", "second's of a"
 
 
 def engine(name="engine", **changes):
-    """One that takes up to 2048 × 2048."""
+    """An engine for sizes up to 2048 × 2048."""
     return samples.engine(name, profiles=[samples.SMALL, samples.LARGE], **changes)
 
 
 class Unusable(Served):
     def setUp(self):
         super().setUp()
-        # From there on it gives no finite numbers.
+        # From this size on its output is not finite.
         self.gpu.overflows["engine"] = MEGAPIXEL
 
     def job(self, *engines):
-        """A web UI at the start of a job."""
+        """Starts a job."""
         found = self.start(*engines)
         self.webui.job()
         return found
 
     def again(self):
-        """The next job of a web UI that was started again."""
+        """Starts a job after a restart of the web UI."""
         hooks.unet.chooser.place = place.Place(self.folder)
         self.webui.job()
         del self.gpu.calls[:], self.gpu.said[:]
 
     def served(self, width=1024, height=1024, **call):
-        """What a call is served by, and whether an engine was tried."""
+        """Returns who computed a call, and whether an engine was tried."""
         before = len(self.gpu.calls)
         latent = hooks.unet.forward(*samples.call(width, height, **call))
         return latent, len(self.gpu.calls) > before
@@ -60,7 +60,7 @@ class Unusable(Served):
         self.assertEqual(self.served(), (TORCH, False))
         self.assertIn("at 1024×1024", self.gpu.said[0], "once in each job")
 
-    def test_what_is_as_large_is_not_tried_and_what_is_smaller_is_served(self):
+    def test_larger_sizes_are_not_tried_and_smaller_ones_are_served(self):
         self.job(engine())
         self.served()
         for size, expected in (
@@ -72,7 +72,7 @@ class Unusable(Served):
             for call in ({}, {"batch": 1}, {"tokens": 154}):
                 self.assertEqual(self.served(*size, **call), expected, (size, call))
 
-    def test_the_least_of_several_sizes_counts(self):
+    def test_the_smallest_of_several_sizes_counts(self):
         self.job(engine())
         self.served(2048, 2048)
         self.assertEqual(self.served(1536, 1024), (TORCH, True))
@@ -90,7 +90,7 @@ class Unusable(Served):
 
     def test_another_engine_takes_over(self):
         self.job(engine(), engine("second"))
-        self.assertEqual(self.served(), (TORCH, True), "what is not looked at yet is no better")
+        self.assertEqual(self.served(), (TORCH, True), "an engine that was not checked yet is not tried")
         self.assertEqual(self.served(), (SECOND, True))
         self.gpu.overflows["second"] = MEGAPIXEL
         self.assertEqual(self.served(), (TORCH, True))
@@ -98,7 +98,7 @@ class Unusable(Served):
         self.assertEqual(self.served(512, 512), (ENGINE, True))
         self.assertEqual(len(self.gpu.said), 2, self.gpu.said)
 
-    def test_what_pytorch_can_not_do_either_marks_nothing(self):
+    def test_nothing_is_recorded_if_pytorch_fails_too(self):
         self.job(engine())
         self.webui.torch_unet.finite = False
         for _ in range(2):
@@ -110,7 +110,7 @@ class Unusable(Served):
         self.assertEqual(self.served(), (ENGINE, True))
         self.assertIsNone(self.kept())
 
-    def test_inputs_that_are_not_finite_mark_nothing(self):
+    def test_inputs_that_are_not_finite_record_nothing(self):
         self.gpu.overflows.clear()
         self.job(engine())
         x, timesteps, context = samples.call()
@@ -124,7 +124,7 @@ class Unusable(Served):
         self.assertEqual(self.served(512, 512), (ENGINE, True))
         self.assertIsNone(self.kept())
 
-    def test_weights_with_loras_are_others_and_not_kept(self):
+    def test_weights_with_loras_are_distinct_and_not_stored(self):
         self.job(engine())
         self.webui.networks.loaded_networks = [UNET_LORA]
         self.assertEqual(self.served(), (TORCH, True))
@@ -139,7 +139,7 @@ class Unusable(Served):
         self.again()
         self.assertEqual(self.served(), ("engine's of a with spice", True))
 
-    def test_weights_that_no_file_holds_are_not_kept(self):
+    def test_weights_that_are_in_no_file_are_not_stored(self):
         self.job(engine())
         self.publish(engine())
         merged = self.folder / "models/merged.safetensors"
@@ -184,7 +184,7 @@ class Unusable(Served):
                 self.again()
                 self.assertEqual(self.served(), (TORCH, False))
 
-    def test_a_folder_that_can_not_be_written_is_said_once_and_the_size_remembered(self):
+    def test_a_folder_that_can_not_be_written_is_reported_once_and_the_size_kept(self):
         self.job(engine())
         (self.folder / "unusable").write_text("no folder")
         self.assertEqual(self.served(), (TORCH, True))
@@ -193,13 +193,13 @@ class Unusable(Served):
             self.assertEqual(self.served(), (TORCH, False))
         self.assertEqual(sum("could not be saved" in line for line in self.gpu.said), 1, self.gpu.said)
 
-    def test_no_comparison_is_made_of_what_is_not_finite(self):
+    def test_no_comparison_with_output_that_is_not_finite(self):
         self.job(engine(state="unproven"))
         self.assertEqual(self.served(), (TORCH, True))
         self.assertEqual(self.webui.torch_calls, 1)
         self.assertEqual(list(self.folder.glob("proofs/*")), [], "it is right at other sizes")
 
-    def test_an_error_of_pytorchs_meanwhile_leaves_room_and_is_tried_once_more(self):
+    def test_after_an_error_of_pytorch_memory_is_freed_and_it_tries_again(self):
         self.job(engine())
         forward, errors = hooks.a1111.torch_forward, [RuntimeError("CUDA out of memory")]
         self.addCleanup(setattr, hooks.a1111, "torch_forward", forward)
@@ -213,7 +213,7 @@ class Unusable(Served):
         self.assertEqual(self.served(), (TORCH, True))
         self.assertIn("drop", self.gpu.done)
 
-    def test_what_others_wrote_is_kept_beside_and_what_is_no_file_of_ours_is_left_out(self):
+    def test_others_entries_are_kept_and_invalid_files_ignored(self):
         where = self.folder / "unusable"
         size = unusable.Size("GPU", "1.2", 1024, 512, 2, 77, 1)
         least = lambda of: of.least("engine", "unet", None, "GPU", "1.2")
@@ -225,7 +225,7 @@ class Unusable(Served):
         path = one.path("engine", "unet")
         tree = json.loads(path.read_text())
         self.assertEqual(len(tree["sizes"]), 2)
-        self.assertEqual(len(list(where.iterdir())), 1, "nothing is left aside")
+        self.assertEqual(len(list(where.iterdir())), 1, "no temporary file is left")
         for damage in (
             tree | {"version": 2}, tree | {"unet": "unetwo"}, tree | {"sizes": [{"gpu": "GPU"}]},
             tree | {"sizes": None}, [],

@@ -1,4 +1,4 @@
-"""A UNet's weights as engines read them. Needs torch, with or without a GPU: without it is left out."""
+"""A UNet's weights as engines read them. Needs torch, with or without a GPU; skipped without torch."""
 import ctypes
 import gc
 import unittest
@@ -7,7 +7,7 @@ import weakref
 try:
     import torch
 except ImportError:
-    raise unittest.SkipTest("torch is not there") from None
+    raise unittest.SkipTest("torch is not installed") from None
 
 from sdtrt import weights
 from sdtrt.binding import Input, OutOfMemory, Unfit
@@ -32,7 +32,7 @@ class Block(torch.nn.Module):
 
 
 def read(address, shape):
-    """What an engine would read at an address."""
+    """Returns what an engine would read at an address."""
     count = torch.Size(shape).numel()
     return torch.frombuffer((ctypes.c_char * (count * 2)).from_address(address), dtype=torch.float16).reshape(shape)
 
@@ -52,7 +52,7 @@ class Weights(unittest.TestCase):
         return self.weights.follow(unet, self.looks.places(unet), table, fresh)
 
     def assert_read(self, addresses, unet=None, table=TABLE):
-        """Every input is what the UNet has now."""
+        """Asserts that every input equals the UNet's current parameters."""
         parameters = {name: each.detach().half() for name, each in (unet or self.unet).named_parameters()}
         for each in table:
             expected = torch.cat([parameters[part] for part in each.parts])
@@ -65,9 +65,9 @@ class Weights(unittest.TestCase):
         self.assert_read(addresses)
         for name, each in self.unet.named_parameters():
             self.assertTrue(torch.equal(each, before[name]), name)
-        self.assertEqual(addresses["conv.weight"], self.unet.conv.weight.data_ptr(), "nothing is held twice")
+        self.assertEqual(addresses["conv.weight"], self.unet.conv.weight.data_ptr(), "nothing is copied")
         self.assertEqual(addresses["qkv"], self.unet.to_q.weight.data_ptr())
-        # As a LoRA of the web UI's does.
+        # As a LoRA does.
         with torch.no_grad():
             self.unet.to_k.weight += 1
             self.unet.conv.weight.copy_(self.unet.conv.weight * 2)
@@ -76,7 +76,7 @@ class Weights(unittest.TestCase):
         self.assertIs(self.follow(), addresses, "the engine is told of nothing")
         self.assert_read(addresses)
 
-    def test_what_moved_or_was_replaced_is_bound_again_before_the_next_call(self):
+    def test_moved_or_replaced_weights_are_bound_again_before_the_next_call(self):
         conv = lambda: torch.nn.Parameter(torch.randn(64, 32, 3, 3).half())
 
         def move():
@@ -93,7 +93,7 @@ class Weights(unittest.TestCase):
         ):
             with self.subTest(what):
                 before = self.follow()
-                # So that nothing new lies where they did.
+                # Kept alive, so that nothing new gets their addresses.
                 held = [each.data for each in self.unet.parameters()]
                 change()
                 addresses = self.follow(fresh=False)
@@ -103,7 +103,7 @@ class Weights(unittest.TestCase):
                     self.assertIsNot(addresses, before)
                 self.assertFalse(self.weights._bound[self.unet].copies, "in place")
 
-    def test_pytorch_has_its_layout_back(self):
+    def test_pytorchs_layout_is_restored(self):
         for layout in (torch.contiguous_format, torch.channels_last):
             self.unet.to(memory_format=layout)
             stride = self.unet.conv.weight.stride()
@@ -120,7 +120,7 @@ class Weights(unittest.TestCase):
         for dtype in types:
             with self.subTest(dtype):
                 unet = Block().to(dtype)
-                # As the web UI leaves norms.
+                # As the web UI leaves its norms.
                 unet.norm.half()
                 addresses = self.follow(unet)
                 self.assert_read(addresses, unet)
@@ -131,7 +131,7 @@ class Weights(unittest.TestCase):
                 self.assert_read(addresses, unet)
                 self.assertEqual(unet.conv.weight.dtype, dtype)
 
-    def test_scattered_weights_are_copied_and_left_where_others_look_for_them(self):
+    def test_scattered_weights_are_copied_and_stay_where_they_are(self):
         flat = torch.randn(3 * 64 * 64 + 8).half()
         for number, name in enumerate("qkv"):
             getattr(self.unet, f"to_{name}").weight.data = flat[4 + number * 4096:][:4096].view(64, 64).t()
@@ -139,9 +139,9 @@ class Weights(unittest.TestCase):
         self.assertEqual(list(self.weights._bound[self.unet].copies), ["qkv"])
         self.assertEqual(self.unet.to_q.weight.untyped_storage().data_ptr(), flat.data_ptr())
 
-    def test_what_no_engine_can_read_is_named(self):
+    def test_weights_that_no_engine_can_read_are_named(self):
         class Quantised(torch.nn.Parameter):
-            """One that only its own code can read."""
+            """A parameter that only its own code can read."""
 
         def with_norm(weight):
             return lambda unet: unet.norm._parameters.update(weight=weight)
@@ -155,8 +155,8 @@ class Weights(unittest.TestCase):
         for said, change in (
             ("has no to_q.weight", lambda unet: unet.to_q._parameters.update(weight=None)),
             ("norm.weight is a Quantised", with_norm(Quantised(torch.ones(64)))),
-            ("norm.weight is no array", with_norm(torch.ones(64, device="meta"))),
-            ("norm.weight is no array", with_norm(torch.ones(64).int())),
+            ("norm.weight is not a plain", with_norm(torch.ones(64, device="meta"))),
+            ("norm.weight is not a plain", with_norm(torch.ones(64).int())),
             ("can't make norm.weight", with_norm(torch.ones(32).half())),
             ("memory of norm.weight", gone),
             ("conv.bias goes up to 7e\\+04", wide),
@@ -172,12 +172,12 @@ class Weights(unittest.TestCase):
         unet.conv.bias.data[3] = float("inf")
         self.follow(unet)
 
-    def test_the_device_is_looked_at(self):
+    def test_the_device_is_checked(self):
         weights.here = lambda: torch.device("cuda", 0)
-        with self.assertRaisesRegex(Unfit, "is on cpu and not on the engine's GPU"):
+        with self.assertRaisesRegex(Unfit, "is on cpu, not on the engine's GPU"):
             self.follow()
 
-    def test_where_memory_is_short_every_weight_stays_whole(self):
+    def test_without_enough_memory_every_weight_stays_intact(self):
         names = [name for name, _ in self.unet.named_parameters()]
         before = {name: each.detach().clone() for name, each in self.unet.named_parameters()}
         empty = torch.empty
@@ -196,7 +196,7 @@ class Weights(unittest.TestCase):
         self.assertEqual(names, [name for name, _ in self.unet.named_parameters()])
         self.assert_read(self.follow())
 
-    def test_two_models_in_turn_and_none_is_kept_alive(self):
+    def test_two_models_alternate_and_none_is_kept_alive(self):
         other = Block().half()
         for unet in (self.unet, other, self.unet):
             self.assert_read(self.follow(unet, fresh=False), unet)

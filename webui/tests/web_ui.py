@@ -1,4 +1,4 @@
-"""Stand-ins for A1111's `modules`, 1.10: how it names checkpoints, and how it chooses a UNet."""
+"""Stand-ins for A1111's `modules`, 1.10: its names of checkpoints, and its choice of a UNet."""
 import os
 import sys
 from types import ModuleType, SimpleNamespace
@@ -10,7 +10,7 @@ NAMES = (
 
 
 def put_stand_ins():
-    """Makes `from modules import …` find them. Their contents are WebUi's."""
+    """Makes `from modules import …` find them. WebUi fills them."""
     sys.modules["modules"] = package = ModuleType("modules")
     for name in NAMES:
         module = ModuleType(f"modules.{name}")
@@ -21,7 +21,7 @@ def put_stand_ins():
 
 
 class Parameter:
-    """A weight, as far as it is looked at."""
+    """A stand-in for a weight."""
 
     def __init__(self, part, *shape):
         self.part, self.shape = part, shape
@@ -32,7 +32,7 @@ class Parameter:
 
 
 class Part:
-    """A module, as far as it is moved about and has weights."""
+    """A stand-in for a module that can be moved and has weights."""
 
     __module__ = "ldm.modules.attention"
 
@@ -40,7 +40,7 @@ class Part:
         self.place = "cuda"
         self.network_layer_name = f"diffusion_model_{name}"
         self._parameters = {"weight": Parameter(self, 4, 4), "bias": None}
-        # What LoRAs have made of it.
+        # The LoRAs applied to it.
         self.loras = ()
 
     @property
@@ -48,7 +48,7 @@ class Part:
         return self._parameters["weight"]
 
     def forward(self):
-        """As the class has it."""
+        """The class's own method."""
 
     def to(self, place):
         self.place = place
@@ -56,7 +56,7 @@ class Part:
 
 
 class Latent(str):
-    """What was computed, and whether it is finite."""
+    """A computed latent, and whether it is finite."""
 
     def __new__(cls, text, finite=True):
         latent = super().__new__(cls, text)
@@ -65,7 +65,7 @@ class Latent(str):
 
 
 class TorchUnet:
-    """The web UI's own, with the weights of a checkpoint."""
+    """The web UI's own UNet, with a checkpoint's weights."""
 
     __module__ = "ldm.modules.diffusionmodules.openaimodel"
 
@@ -77,7 +77,7 @@ class TorchUnet:
         self.parts["middle_block"].to_q, self.parts["middle_block"].heads = None, 8
         self.parts["out"]._parameters["weight"].shape = (width, 4)
         self.moves = 0
-        # Whether what it computes is.
+        # Whether its output is finite.
         self.finite = True
 
     @property
@@ -119,7 +119,7 @@ class WebUi:
         self.unet, self.models, self.networks = modules.sd_unet, modules.sd_models, sys.modules["networks"]
         self.shared, self.devices = modules.shared, modules.devices
         self.unet.unet_options, self.unet.current_unet, self.unet.current_unet_option = [], None, None
-        # Whether --medvram is on.
+        # Whether --medvram is active.
         self.lowvram = False
         self.setting = "Automatic"
         self.unet.list_unets, self.unet.get_unet_option = self.list_unets, self.get_unet_option
@@ -143,12 +143,12 @@ class WebUi:
         return self.models.model_data.sd_model.model.diffusion_model
 
     def torch_forward(self, unet, *args, **kwargs):
-        assert unet.place == "cuda", "its weights are not where it computes"
+        assert unet.place == "cuda", "it can't compute with weights on the CPU"
         self.torch_calls += 1
         return TorchUnet.forward(unet, *args, **kwargs)
 
     def network_apply_weights(self, module):
-        """As the web UI's own extension does in each layer's forward."""
+        """As the web UI's built-in extension does in each layer's forward."""
         assert module.place == "cuda", "on the CPU it takes seconds"
         self.applied += 1
         module.loras = tuple(network.name for network in self.networks.loaded_networks)
@@ -168,7 +168,7 @@ class WebUi:
         self.models.checkpoints_list = {info.filename: info for info in infos}
 
     def model_name(self, path):
-        """The path below its root, with underscores for slashes, without the extension."""
+        """The path below its root without its extension, with underscores for slashes."""
         roots = [root for root in (self.ckpt_dir, self.model_path) if root and path.startswith(root)]
         name = path.replace(roots[0], "") if roots else os.path.basename(path)
         return os.path.splitext(name.lstrip("/").replace("/", "_"))[0]
@@ -181,18 +181,18 @@ class WebUi:
         self.unet.unet_options[:] = found
 
     def load(self, path, width=4):
-        """Loads a checkpoint into the model that is there, and has an engine chosen."""
+        """Loads a checkpoint into the existing model, and lets it choose an engine."""
         self.swap(path, width)
         self.unet.apply_unet()
 
     def swap(self, path, width=4):
-        """Loads a checkpoint of another architecture than the one before: no engine is chosen then."""
+        """Loads a checkpoint of another architecture: no engine is chosen then."""
         if self.models.model_data.sd_model is not None:
             self.unet.apply_unet("None")
         self.keep(path, width)
 
     def keep(self, path, width=4):
-        """Loads a checkpoint beside the one before, and chooses nothing, as with sd_checkpoints_limit."""
+        """Loads a checkpoint beside the previous one, and chooses nothing, as with sd_checkpoints_limit."""
         info = self.models.checkpoints_list[str(path)]
         unet = TorchUnet(f"{info.model_name}", width)
         self.models.model_data.sd_model = SimpleNamespace(
@@ -208,7 +208,7 @@ class WebUi:
         return next((each for each in self.unet.unet_options if each.label == option), None)
 
     def apply_unet(self, option=None):
-        """As the web UI has it, line by line."""
+        """The web UI's own code, line by line."""
         new_option = self.get_unet_option(option)
         if new_option == self.unet.current_unet_option:
             return
@@ -226,12 +226,12 @@ class WebUi:
         self.unet.current_unet.activate()
 
     def choose(self, setting):
-        """Another setting 'SD Unet', and a job with it."""
+        """Changes the setting 'SD Unet', and runs a job."""
         self.setting = setting
         self.unet.apply_unet()
 
     def job(self):
-        """What comes before the first call of a job."""
+        """What happens before a job's first call."""
         from sdtrt import hooks
 
         hooks.before_job()
@@ -239,10 +239,10 @@ class WebUi:
         self.start_pass()
 
     def start_pass(self):
-        """What comes before the first call of each batch, and of the hires pass."""
+        """What happens before the first call of each batch, and of the hires pass."""
         from sdtrt import hooks
 
         hooks.before_pass()
         if self.lowvram:
-            # What --medvram does when the model is called.
+            # --medvram does this when the model is called.
             self.torch_unet.to("cuda")
