@@ -1,4 +1,4 @@
-"""Has A1111 1.10 compute a pass once more, by PyTorch, when an engine is found to have failed in it a call later."""
+"""Makes A1111 1.10 repeat a pass when a check, one call later, shows that an engine failed in it."""
 from __future__ import annotations
 
 from copy import copy, deepcopy
@@ -7,14 +7,14 @@ from modules import devices, extra_networks, processing, rng, sd_models, sd_samp
 
 from .watch import Repeat, Watch
 
-# How often a pass is begun anew before each result is looked at, at once.
+# How often a pass is repeated before each output is checked at once.
 REPEATS = 3
 PROGRESS = ("job_no", "sampling_step", "sampling_steps", "current_image_sampling_step", "current_latent")
 
 
 def waits():
-    """Whether the web UI waits for the GPU in each step. Up to 1.9 its denoiser looks for NaN itself. Of one that is
-    not the web UI's own nobody knows."""
+    """Whether the web UI waits for the GPU in each step. Up to 1.9 its denoiser checks for NaN itself. A denoiser
+    that is not the web UI's own may wait too."""
     forward = sd_samplers_cfg_denoiser.CFGDenoiser.forward
     return not is_of(forward, sd_samplers_cfg_denoiser) or "test_for_nans" in forward.__code__.co_names
 
@@ -26,7 +26,7 @@ def is_of(function, module):
 
 
 def watch(p, unet, before_pass):
-    """Has the next `p.sample` begun anew where it must be. Leaves alone what is not the web UI's own."""
+    """Lets the next `p.sample` be repeated if necessary. Does nothing if it is not the web UI's own."""
     sample = type(p).sample
     there = vars(p).get("sample")
     is_others = there is not None and not hasattr(there, "sdtrt_watches")
@@ -34,7 +34,7 @@ def watch(p, unet, before_pass):
         return
 
     def watched(*args, **kwargs):
-        # For this pass alone: objects of the kind are copied, and used again.
+        # Only for this pass: such objects are copied and reused.
         if vars(p).get("sample") is watched:
             del p.sample
         saved = Saved(p)
@@ -45,16 +45,16 @@ def watch(p, unet, before_pass):
                     return sample(p, *args, **kwargs)
             except Repeat as repeat:
                 found = repeat.found
-            # Here nothing of that pass is held any more.
+            # Nothing refers to that pass's tensors any more.
             saved.restore(before_pass)
-        raise AssertionError("without a watch nothing asks for the pass once more")
+        raise AssertionError("nothing demands a repetition without a watch")
 
     watched.sdtrt_watches = True  # type: ignore[attr-defined]
     p.sample = watched
 
 
 class Saved:
-    """What a pass starts from."""
+    """The state at the start of a pass."""
 
     def __init__(self, p):
         self.p = p
@@ -66,7 +66,7 @@ class Saved:
         self.bar = getattr(bar(), "n", 0)
 
     def restore(self, before_pass):
-        """All of it, as often as one likes."""
+        """Restores all of it; may be called repeatedly."""
         p = self.p
         with_hires_networks = getattr(p, "is_hr_pass", False) and not p.disable_extra_networks
         for name in vars(p).keys() - self.own.keys() - {"sample"}:
@@ -88,18 +88,18 @@ class Saved:
             setattr(shared.state, name, value)
         if bar() is not None:
             bar().n = self.bar
-        # Last, as what is above may draw numbers.
+        # Last, because the code above may draw random numbers.
         p.rng = copied(self.rng)
         put_random_states(self.random)
 
 
 def bar():
-    """That of the total progress on the console, or None."""
+    """Returns the console's progress bar of the whole job, or None."""
     return getattr(shared.total_tqdm, "_tqdm", None)
 
 
 def copied(noise):
-    """An ImageRNG that will draw the same numbers."""
+    """Returns an ImageRNG that will draw the same numbers."""
     other = copy(noise)
     if hasattr(noise, "generators"):
         other.generators = [twin(generator) for generator in noise.generators]
@@ -107,7 +107,7 @@ def copied(noise):
 
 
 def twin(generator):
-    """A generator of torch's, which Python can't copy, or of the web UI's own."""
+    """Copies a generator: torch's, which Python can't copy, or the web UI's own."""
     if not hasattr(generator, "get_state"):
         return deepcopy(generator)
     other = type(generator)(generator.device)
@@ -116,7 +116,7 @@ def twin(generator):
 
 
 def random_states():
-    """Those that all share: torch's for the CPU and the web UI's GPU, and the web UI's own."""
+    """Returns the shared random states: torch's for the CPU and the web UI's GPU, and the web UI's own."""
     import torch
 
     gpu = torch.cuda.get_rng_state(devices.device) if torch.device(devices.device).type == "cuda" else None

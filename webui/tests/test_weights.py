@@ -73,7 +73,7 @@ class Weights(unittest.TestCase):
             self.unet.conv.weight.copy_(self.unet.conv.weight * 2)
             self.unet.norm.weight.zero_()
         self.assertIs(self.follow(fresh=False), addresses)
-        self.assertIs(self.follow(), addresses, "the engine is told of nothing")
+        self.assertIs(self.follow(), addresses, "nothing changes for the engine")
         self.assert_read(addresses)
 
     def test_moved_or_replaced_weights_are_bound_again_before_the_next_call(self):

@@ -31,9 +31,9 @@ pub(super) struct Memory(CudaSlice<u8>);
 impl Cuda {
     pub(super) fn new() -> Result<Self> {
         // cudarc ends the process if the library is missing.
-        ensure!(is_there(), "no NVIDIA driver: cannot load libcuda");
-        let context = CudaContext::new(0).map_err(told).context("CUDA finds no GPU")?;
-        let stream = context.new_stream().map_err(told)?;
+        ensure!(is_installed(), "no NVIDIA driver: cannot load libcuda");
+        let context = CudaContext::new(0).map_err(cuda_error).context("CUDA finds no GPU")?;
+        let stream = context.new_stream().map_err(cuda_error)?;
         Ok(Self { context, stream })
     }
 
@@ -46,16 +46,16 @@ impl Cuda {
     pub(super) fn reserve(&self, bytes: usize) -> Result<Memory> {
         // TensorRT may ask for 0 bytes, which CUDA refuses to allocate.
         let zeros = self.stream.alloc_zeros(bytes.max(1));
-        zeros.map(Memory).map_err(|error| lacking(error, bytes))
+        zeros.map(Memory).map_err(|error| out_of_memory(error, bytes))
     }
 
     pub(super) fn upload(&self, bytes: &[u8]) -> Result<Memory> {
-        self.stream.clone_htod(bytes).map(Memory).map_err(|error| lacking(error, bytes.len()))
+        self.stream.clone_htod(bytes).map(Memory).map_err(|error| out_of_memory(error, bytes.len()))
     }
 
     /// Waits for the stream, then copies the buffer to host memory.
     pub(super) fn download(&self, memory: &Memory) -> Result<Vec<u8>> {
-        self.stream.clone_dtoh(&memory.0).map_err(told)
+        self.stream.clone_dtoh(&memory.0).map_err(cuda_error)
     }
 
     /// The buffer's device address, for TensorRT.
@@ -70,35 +70,36 @@ impl Cuda {
 
     /// Waits until all work on the stream is done.
     pub(super) fn finish(&self) -> Result<()> {
-        self.stream.synchronize().map_err(told)
+        self.stream.synchronize().map_err(cuda_error)
     }
 
     /// Returns the milliseconds that the GPU takes for the work that `work` enqueues on the stream.
     pub(super) fn milliseconds(&self, work: impl FnOnce() -> Result<()>) -> Result<f64> {
-        let event = || self.context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(told);
+        let event =
+            || self.context.new_event(Some(CUevent_flags::CU_EVENT_DEFAULT)).map_err(cuda_error);
         let (start, end) = (event()?, event()?);
-        start.record(&self.stream).map_err(told)?;
+        start.record(&self.stream).map_err(cuda_error)?;
         work()?;
-        end.record(&self.stream).map_err(told)?;
-        start.elapsed_ms(&end).map(f64::from).map_err(told)
+        end.record(&self.stream).map_err(cuda_error)?;
+        start.elapsed_ms(&end).map(f64::from).map_err(cuda_error)
     }
 }
 
 #[expect(unsafe_code, reason = "loads the driver's library to see whether it exists")]
-fn is_there() -> bool {
+fn is_installed() -> bool {
     // SAFETY: loading libcuda only runs its initialisers.
     unsafe { sys::is_culib_present() }
 }
 
-fn told(error: DriverError) -> anyhow::Error {
+fn cuda_error(error: DriverError) -> anyhow::Error {
     anyhow!("CUDA says {error}")
 }
 
-fn lacking(error: DriverError, bytes: usize) -> anyhow::Error {
+fn out_of_memory(error: DriverError, bytes: usize) -> anyhow::Error {
     match error.0 {
         sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
             OutOfMemory { needed: Some(bytes as u64), said: error.to_string() }.into()
         }
-        _ => told(error),
+        _ => cuda_error(error),
     }
 }

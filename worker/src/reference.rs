@@ -32,7 +32,7 @@ pub(super) fn run(
     let environment = ort::init_from(library).map_err(|error| {
         anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
-    let environment = environment.build().map_err(said)?;
+    let environment = environment.build().map_err(ort_error)?;
     // The open file's current path: it may have been renamed since.
     let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
     let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
@@ -49,21 +49,21 @@ pub(super) fn run(
         .and_then(|builder| Ok(builder.with_optimization_level(GraphOptimizationLevel::Disable)?))
         .and_then(|builder| Ok(builder.with_config_entry(WEIGHTS_FOLDER, folder)?))
         .and_then(|mut builder| builder.commit_from_memory(&model));
-    let mut session = session.map_err(said)?;
+    let mut session = session.map_err(ort_error)?;
     let mut given = Vec::new();
     for (name, Array { shape, values }) in inputs {
         let shape: Vec<i64> =
             shape.iter().map(|size| i64::try_from(*size)).collect::<Result<_, _>>()?;
-        let tensor = Tensor::from_array((shape, values.clone())).map_err(said)?;
+        let tensor = Tensor::from_array((shape, values.clone())).map_err(ort_error)?;
         given.push((Cow::from(name.clone()), SessionInputValue::from(tensor)));
     }
-    let outputs = session.run(given).map_err(said)?;
-    let (shape, values) = outputs["latent"].try_extract_tensor::<f32>().map_err(said)?;
+    let outputs = session.run(given).map_err(ort_error)?;
+    let (shape, values) = outputs["latent"].try_extract_tensor::<f32>().map_err(ort_error)?;
     let shape = shape.iter().map(|size| u64::try_from(*size)).collect::<Result<_, _>>()?;
     Ok(Array { shape, values: values.to_vec() })
 }
 
-fn said<R>(error: ort::Error<R>) -> anyhow::Error {
+fn ort_error<R>(error: ort::Error<R>) -> anyhow::Error {
     anyhow!("ONNX Runtime said: {error}")
 }
 

@@ -96,7 +96,7 @@ fn check(file: &Path, wheel: &Wheel) -> Result<()> {
 }
 
 fn unpack(file: &Path, wheel: &Wheel, library: &Path) -> Result<()> {
-    fs::create_dir_all(library.parent().context("a library lies in a folder")?)?;
+    fs::create_dir_all(library.parent().context("a library is in a folder")?)?;
     let member = Member { path: wheel.member.to_owned(), target: library.to_owned() };
     wheel::unpack(File::open(file)?, &[member], |_, _| ())?;
     process::go_on()?;

@@ -79,7 +79,7 @@ fn zip64_end(file: &Source, end_record: u64) -> Result<Option<(u64, u64, u64)>, 
     let at = fields.skip(4)?.u64()?;
     const RECORD: u64 = 56;
     if at.checked_add(RECORD).is_none_or(|end| end > locator) {
-        return Err(bad("its zip64 record lies outside the file"));
+        return Err(bad("its zip64 record is outside the file"));
     }
     let bytes = file.bytes(at, RECORD as usize)?;
     let mut fields = Fields(&bytes);
@@ -138,7 +138,7 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
 fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
     const LOCAL: u64 = 30;
     let outside = || Rejection::BadZip {
-        reason: format!("entry {} of {} bytes lies outside the file", entry.name, entry.size),
+        reason: format!("entry {} of {} bytes is outside the file", entry.name, entry.size),
     };
     let fixed = entry.header.checked_add(LOCAL).filter(|end| *end <= directory);
     let fixed = fixed.ok_or_else(outside)?;

@@ -284,7 +284,7 @@ fn zip64_archives_open() {
 
     let mut bad = file.clone();
     bad[locator + 8..locator + 16].copy_from_slice(&u64::MAX.to_le_bytes());
-    refused(&bad, "zip64 record lies outside");
+    refused(&bad, "zip64 record is outside");
     bad[locator + 8..locator + 16].copy_from_slice(&7u64.to_le_bytes());
     refused(&bad, "zip64 record is missing");
     let mut bad = file;

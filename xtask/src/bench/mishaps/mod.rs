@@ -110,7 +110,7 @@ impl<'a> Builds<'a> {
         let list = daemon::list(&mut self.client)?;
         let mut retried = 0;
         for failed in list.iter().filter(|checkpoint| checkpoint.state == State::Failed) {
-            let path = failed.locations.first().context("a checkpoint lies somewhere")?;
+            let path = failed.locations.first().context("a checkpoint has a location")?;
             process::run(self.daemon.ctl(["retry", "--quiet", path]).stdout(Stdio::null()))?;
             retried += 1;
         }
