@@ -171,7 +171,8 @@ impl Inventory {
 
     /// Whether a signature that no file is known to have is really gone: no file is unread, and no folder unseen.
     pub(crate) fn is_all_seen(&self) -> bool {
-        self.is_all_read()
+        self.scans_done > 0
+            && self.catalogue.is_all_read()
             && self.scans_done == self.scans_begun
             && !self.incomplete
             && !self.due.is_unsettled()
