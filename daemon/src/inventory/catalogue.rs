@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::Id;
 
-use super::{FileId, Identity, OPEN_LIMIT, Outcome, Stamp, Waits, unhashed::Unhashed};
+use super::{FileId, Identity, Outcome, Stamp, Waits, unhashed::Unhashed};
 
 /// Small files are read so many at once, as handing each over would cost more than reading it.
 const BATCH_FILES: usize = 64;
@@ -246,35 +246,6 @@ impl Catalogue {
         }
     }
 
-    /// When the next file will have settled, if nothing happens to it.
-    pub fn next_settled(&self) -> Option<Instant> {
-        self.settling.first().map(|(since, _)| *since + self.settle)
-    }
-
-    /// Files that have had their time to settle, and where they lie. Each is to be reported through
-    /// [`Self::settled`].
-    pub fn due(&self, now: Instant) -> Vec<(Stamp, Vec<Arc<Path>>)> {
-        let settled = self.settling.iter().take_while(|(since, _)| *since + self.settle <= now);
-        let files = settled.filter_map(|(_, id)| self.files.get(id));
-        files.map(|file| (file.stamp, file.paths.clone())).collect()
-    }
-
-    /// Takes in that the time of this file to settle is up, and what is waited for nevertheless. Whether it has
-    /// changed without an event is seen when it is opened.
-    pub fn settled(&mut self, stamp: Stamp, waits: Option<Waits>, now: Instant) {
-        let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
-            return;
-        };
-        let Content::Settling { unchanged_since, .. } = file.content else { return };
-        let is_long_open = waits == Some(Waits::Writer) && now >= unchanged_since + OPEN_LIMIT;
-        let content = if waits.is_none() || is_long_open {
-            Content::Unread
-        } else {
-            Content::Settling { unchanged_since, looked: now, waits }
-        };
-        self.know(stamp, content);
-    }
-
     /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
     /// is nothing to read.
     pub fn start_reading(&mut self) -> Vec<(Arc<Path>, Stamp)> {
@@ -352,5 +323,6 @@ impl Catalogue {
 }
 
 mod hashing;
+mod settling;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::inventory::OPEN_LIMIT;
 use crate::samples::identified;
 
 const SETTLE: Duration = Duration::from_secs(3);
