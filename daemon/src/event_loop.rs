@@ -9,6 +9,7 @@ mod pins;
 mod questions;
 mod requests;
 mod runtime;
+mod verifying;
 
 use engine::{Phase, Progress};
 use protocol::{Event as Change, Request};

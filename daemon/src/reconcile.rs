@@ -158,7 +158,7 @@ impl Owners {
         }
         self.notify_manager();
         let mut clients = std::mem::take(&mut self.clients);
-        clients.serve_waiters(&self.snapshot(), self.inventory.scans_done());
+        clients.serve_waiters(&self.snapshot(), self.inventory.scans_understood());
         self.clients = clients;
         for Asked { about, reply } in self.clients.take_asked() {
             let _ = reply.send(self.answer_to(about, garbage).unwrap_or_else(Reply::Failed));

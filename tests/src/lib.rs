@@ -7,6 +7,7 @@ mod notices;
 mod programs;
 mod stand_in;
 mod watching;
+pub mod ways;
 mod webui;
 mod workplace;
 

@@ -143,7 +143,7 @@ fn unchanged(path: &Path, stamp: &Stamp, checkpoint: &fs::File) -> Result<()> {
     let shown = path.display();
     let now =
         checkpoint.metadata().with_context(|| format!("cannot read the metadata of {shown}"))?;
-    if Stamp::at(path, &now) != *stamp {
+    if !Stamp::at(path, &now).is_same_version(stamp) {
         bail!(Changed(format!("{shown} has changed since it was identified")));
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     architecture::Architecture,
+    excerpt::Excerpt,
     file::Source,
     formats, hash,
     id::Ids,
@@ -69,5 +70,17 @@ impl Checkpoint {
         let ids = hash::ids(&self.source, &self.tensors)?;
         self.source.check_unchanged()?;
         Ok(ids)
+    }
+
+    /// Reads what tells, later and most likely, whether the file still holds the same.
+    ///
+    /// # Errors
+    /// [`Rejection::Unreadable`]; [`Rejection::ChangedWhileRead`] if size or modification time are no longer
+    /// those of [`open`](Self::open).
+    pub fn excerpt(&self) -> Result<Excerpt, Rejection> {
+        let source = &self.source;
+        let excerpt = Excerpt::take(source.len(), |buffer, at| source.read(buffer, at))?;
+        source.check_unchanged()?;
+        Ok(excerpt)
     }
 }

@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_file_has_ids_before_its_content_is_known() {
-        let stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: 4 };
+        let stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: 4, ..Stamp::default() };
         let ids = Ids::provisional(&stamp);
         assert!(ids.weights.is_provisional() && ids.unet.is_provisional() && ids.are_provisional());
         assert_eq!(Ids::provisional(&stamp), ids);

@@ -7,14 +7,15 @@
 mod architecture;
 mod checkpoint;
 mod encoded;
+mod excerpt;
 mod file;
 mod file_name;
+mod file_system;
 mod formats;
 mod guess;
 mod hash;
 mod id;
 mod identity;
-mod inode;
 mod names;
 mod other;
 mod pickle;
@@ -27,7 +28,9 @@ mod tensor;
 
 pub use architecture::{Architecture, Heads, Kind};
 pub use checkpoint::Checkpoint;
+pub use excerpt::Excerpt;
 pub use file_name::is_checkpoint_name;
+pub use file_system::{FileSystem, Inodes};
 pub use hash::unet_id;
 pub use id::{Id, Ids, NotAnId};
 pub use identity::Identity;

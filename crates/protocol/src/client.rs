@@ -194,6 +194,7 @@ fn time_for(request: &Request) -> Option<Duration> {
             Duration::try_from_secs_f64(*timeout_s).ok()?.checked_add(ANSWER)
         }
         Request::Verify
+        | Request::VerifyCheckpoints
         | Request::Disk
         | Request::Gc { .. }
         | Request::Materialize { .. }

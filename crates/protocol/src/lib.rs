@@ -70,7 +70,7 @@ pub use machine::Machine;
 pub use path::shown_path;
 pub use question::Question;
 pub use reload::Reloaded;
-pub use request::{Failure, Hello, Reply, Request, Verdict};
+pub use request::{CheckpointVerdict, Failure, Hello, Reply, Request, Verdict};
 pub use shape::Shape;
 pub use status::{Building, Daemon, Gpu, ModelsDir, Queued, Runtime, Status, Task};
 pub use webui::ExtensionIndex;

@@ -3,8 +3,8 @@
 use checkpoint::Id;
 
 use crate::{
-    Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog,
-    Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
+    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage,
+    Image, JobLog, Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
 };
 
 /// A request, and how to extract its answer from the reply. [`crate::Client::ask`] asks it.
@@ -68,6 +68,9 @@ questions! {
         Request::Wait { reference, timeout_s }, Reply::List(list) => list.0;
     /// [`Request::Verify`].
     verify() -> Vec<Verdict> = Request::Verify, Reply::Verified(verdicts) => verdicts;
+    /// [`Request::VerifyCheckpoints`].
+    verify_checkpoints() -> Vec<CheckpointVerdict> =
+        Request::VerifyCheckpoints, Reply::VerifiedCheckpoints(verdicts) => verdicts;
     /// [`Request::WebUis`].
     webuis() -> Vec<ExtensionIndex> = Request::WebUis, Reply::WebUis(indexes) => indexes;
     /// [`Request::Disk`].

@@ -84,6 +84,9 @@ pub enum Request {
     Watch,
     /// Reads every engine and compares it with its manifest; [`Reply::Verified`].
     Verify,
+    /// Reads every checkpoint as a whole and compares it with what is known of it, which may take hours;
+    /// [`Reply::VerifiedCheckpoints`].
+    VerifyCheckpoints,
     /// The web UIs around the models folders; [`Reply::WebUis`].
     WebUis,
     /// Disk usage; [`Reply::Disk`].
@@ -158,6 +161,8 @@ pub enum Reply {
     Removed(Id),
     /// To [`Request::Verify`].
     Verified(Vec<Verdict>),
+    /// To [`Request::VerifyCheckpoints`].
+    VerifiedCheckpoints(Vec<CheckpointVerdict>),
     /// To [`Request::WebUis`].
     WebUis(Vec<ExtensionIndex>),
     /// To [`Request::Disk`].
@@ -195,6 +200,18 @@ pub struct Verdict {
     /// The plan.
     pub path: String,
     /// What is wrong with it; absent if it matches its manifest.
+    pub problem: Option<String>,
+}
+
+/// The result of reading one checkpoint again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CheckpointVerdict {
+    /// Where it lies.
+    pub location: String,
+    /// What it was known as.
+    pub weights_id: Id,
+    /// What it is instead, or why it can't be told; absent if it is what it was known as.
     pub problem: Option<String>,
 }
 

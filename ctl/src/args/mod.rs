@@ -106,7 +106,11 @@ pub(crate) enum Command {
         limit: usize,
     },
     /// Read every engine and compare it with its manifest
-    Verify,
+    Verify {
+        /// Read every checkpoint instead, and compare it with what is known of it; may take hours
+        #[arg(long)]
+        checkpoints: bool,
+    },
     /// Show disk usage, engine by engine
     Disk,
     /// Never delete these engines

@@ -130,6 +130,15 @@ pub(super) fn verify(global: &Global) -> Result<()> {
     }
 }
 
+pub(super) fn verify_checkpoints(global: &Global) -> Result<()> {
+    let verdicts = Daemon::connect(global)?.ask(question::verify_checkpoints())?;
+    output::answer(global, &verdicts, |all| verify::render_checkpoints(all, output::look()))?;
+    match verify::checkpoints_complaint(&verdicts) {
+        Some(complaint) => bail!(complaint),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn webuis(global: &Global) -> Result<()> {
     let indexes = Daemon::connect(global)?.ask(question::webuis())?;
     output::answer(global, &indexes, |all| webui::render(all))

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use protocol::{
-    Checkpoint, Coverage, Disk, Engine, Event, ExtensionIndex, Finished, Garbage, JobLog,
-    Materialized, Reloaded, Status, Verdict,
+    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, Event, ExtensionIndex, Finished,
+    Garbage, JobLog, Materialized, Reloaded, Status, Verdict,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -49,6 +49,7 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
         ("log", of::<JobLog>(generator)),
         ("history", of::<Vec<Finished>>(generator)),
         ("verify", of::<Vec<Verdict>>(generator)),
+        ("verify --checkpoints", of::<Vec<CheckpointVerdict>>(generator)),
         ("disk", of::<Disk>(generator)),
         ("pin, unpin", of::<Vec<Engine>>(generator)),
         ("gc", of::<Vec<Garbage>>(generator)),

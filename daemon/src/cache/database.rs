@@ -8,7 +8,7 @@ use crate::planner::Setback;
 
 /// Raised when the readers or the form of what is kept change, so that older lessons are learned
 /// again: a file that was rejected may be understood now.
-const LESSONS: &str = "3";
+const LESSONS: &str = "4";
 
 /// Raised when what is wrong with the machine is told better from what is wrong with a checkpoint: what failed under
 /// an older one is tried again.
@@ -22,6 +22,7 @@ const CACHE_BYTES: u64 = 4 << 20;
 pub(super) struct Database {
     db: Db,
     outcomes: Tree,
+    places: Tree,
     setbacks: Tree,
     history: Tree,
     parameters: Tree,
@@ -34,6 +35,8 @@ pub(super) enum Part {
     /// Its own, which outlives older lessons.
     Own,
     Outcomes,
+    /// By a hash of the path: the key of the outcome of what lay there last.
+    Places,
     Setbacks,
     /// By a number that grows, 8 bytes, big-endian.
     History,
@@ -58,6 +61,7 @@ impl Database {
                 .map_err(told)?;
             let current = [
                 format!("outcomes.{LESSONS}"),
+                format!("places.{LESSONS}"),
                 format!("setbacks.{SETBACKS}"),
                 "history".to_owned(),
                 format!("parameters.{LESSONS}"),
@@ -71,10 +75,11 @@ impl Database {
                     db.drop_tree(name)?;
                 }
             }
-            let [outcomes, setbacks, history, parameters, shapes] =
+            let [outcomes, places, setbacks, history, parameters, shapes] =
                 current.map(|name| db.open_tree(name));
             Ok(Self {
                 outcomes: outcomes?,
+                places: places?,
                 setbacks: setbacks?,
                 history: history?,
                 parameters: parameters?,
@@ -89,6 +94,7 @@ impl Database {
         match part {
             Part::Own => &self.db,
             Part::Outcomes => &self.outcomes,
+            Part::Places => &self.places,
             Part::Setbacks => &self.setbacks,
             Part::History => &self.history,
             Part::Parameters => &self.parameters,
@@ -141,7 +147,7 @@ impl Part {
     /// a third of the room.
     pub(super) fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>> {
         match self {
-            Self::Outcomes | Self::Parameters => Ok(postcard::to_allocvec(value)?),
+            Self::Outcomes | Self::Places | Self::Parameters => Ok(postcard::to_allocvec(value)?),
             Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
                 Ok(serde_json::to_vec(value)?)
             }
@@ -151,7 +157,7 @@ impl Part {
     /// `None` for what does not parse.
     pub(super) fn decode<T: DeserializeOwned>(self, value: &[u8]) -> Option<T> {
         match self {
-            Self::Outcomes | Self::Parameters => postcard::from_bytes(value).ok(),
+            Self::Outcomes | Self::Places | Self::Parameters => postcard::from_bytes(value).ok(),
             Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
                 serde_json::from_slice(value).ok()
             }

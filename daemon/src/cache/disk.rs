@@ -22,7 +22,7 @@ use crate::{
         Store,
         database::{Database, Part},
     },
-    inventory::{Outcome, Recall, Stamp},
+    inventory::{Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
@@ -181,12 +181,22 @@ fn is_full(dir: &Path) -> bool {
 }
 
 impl Recall for Disk {
-    fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
-        self.get(Part::Outcomes, &key(stamp))
+    fn known(&self, path: &Path, stamp: &Stamp) -> Option<Known> {
+        let key = Key::of(stamp);
+        self.get(Part::Outcomes, &key.0).or_else(|| {
+            let before = Key(self.get(Part::Places, &place(path))?);
+            before.may_be(&key).then(|| self.get(Part::Outcomes, &before.0))?
+        })
     }
 
-    fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
-        self.put(Part::Outcomes, &key(stamp), Some(outcome));
+    fn remember(&self, path: &Path, stamp: &Stamp, known: &Known) {
+        let key = Key::of(stamp);
+        self.put(Part::Outcomes, &key.0, Some(known));
+        self.put(Part::Places, &place(path), Some(&key.0));
+    }
+
+    fn forget(&self, stamp: &Stamp) {
+        self.put::<Known>(Part::Outcomes, &Key::of(stamp).0, None);
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
@@ -298,13 +308,8 @@ fn by_id<T: DeserializeOwned, C: FromIterator<(Id, T)>>(
     parsed.collect()
 }
 
-fn key(stamp: &Stamp) -> Vec<u8> {
-    let mut key = Vec::with_capacity(40);
-    for field in [stamp.device, stamp.inode, stamp.size] {
-        key.extend(field.to_be_bytes());
-    }
-    key.extend(stamp.mtime_ns.to_be_bytes());
-    key
+fn place(path: &Path) -> Vec<u8> {
+    blake3::hash(path.as_os_str().as_bytes()).as_bytes()[..16].to_vec()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -11,14 +11,15 @@ use protocol::Finished;
 
 use crate::{
     cache::Store,
-    inventory::{Outcome, Recall, Stamp},
+    inventory::{Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
 /// Forgets everything when it goes.
 #[derive(Debug, Default)]
 pub struct Memory {
-    outcomes: Mutex<HashMap<Stamp, Outcome>>,
+    known: Mutex<HashMap<Key, Known>>,
+    places: Mutex<HashMap<PathBuf, Key>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
     history: Mutex<Vec<Finished>>,
     paused: Mutex<bool>,
@@ -36,12 +37,20 @@ impl Memory {
 }
 
 impl Recall for Memory {
-    fn outcome(&self, stamp: &Stamp) -> Option<Outcome> {
-        self.outcomes.lock().unwrap().get(stamp).cloned()
+    fn known(&self, path: &Path, stamp: &Stamp) -> Option<Known> {
+        let (key, known) = (Key::of(stamp), self.known.lock().unwrap());
+        let places = self.places.lock().unwrap();
+        let before = || places.get(path).filter(|before| before.may_be(&key));
+        known.get(&key).or_else(|| known.get(before()?)).cloned()
     }
 
-    fn remember(&self, stamp: &Stamp, outcome: &Outcome) {
-        self.outcomes.lock().unwrap().insert(*stamp, outcome.clone());
+    fn remember(&self, path: &Path, stamp: &Stamp, known: &Known) {
+        self.known.lock().unwrap().insert(Key::of(stamp), known.clone());
+        self.places.lock().unwrap().insert(path.to_owned(), Key::of(stamp));
+    }
+
+    fn forget(&self, stamp: &Stamp) {
+        self.known.lock().unwrap().remove(&Key::of(stamp));
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {

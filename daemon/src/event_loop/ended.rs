@@ -220,7 +220,7 @@ impl Owners {
     fn has_moved(&mut self, job: &Job) -> bool {
         let Some((path, stamp)) = job.file() else { return false };
         let found = Stamp::of(path).ok();
-        let has_moved = found != Some(*stamp);
+        let has_moved = found.is_none_or(|found| !found.is_same_version(stamp));
         if has_moved {
             self.inventory.record_moved(path, found);
         }

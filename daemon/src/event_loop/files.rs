@@ -15,10 +15,26 @@ use crate::{
 impl Owners {
     pub(super) fn record_files(&mut self, event: Event) {
         match event {
-            Event::Hint(hint) => return self.inventory.record_hint(hint),
+            Event::Hint(hint) => {
+                if self.inventory.record_hint(hint) {
+                    self.timers.learned();
+                }
+                return;
+            }
             Event::Found(files) => return self.inventory.record_found(files),
             Event::Scanned(scan) => self.record_scan(scan),
-            Event::Looked(found) => self.inventory.record_look(found),
+            Event::Looked(looks) => {
+                if self.inventory.record_look(looks) {
+                    self.timers.learned();
+                }
+            }
+            Event::Polled(on, changed, took) => {
+                return self.inventory.record_poll(on, changed, took);
+            }
+            Event::Compared(compared) => {
+                self.inventory.record_compared(compared);
+                self.timers.learned();
+            }
             Event::Settled(due) => self.inventory.record_settled(due),
             Event::Read(learned) => {
                 let lesson = self.inventory.record_read(learned);

@@ -31,6 +31,7 @@ impl Owners {
             Request::History => Ok(Reply::History(self.store.history())),
             Request::Gc { .. } => Ok(Reply::Garbage(self.garbage())),
             Request::Verify => return self.verify(reply),
+            Request::VerifyCheckpoints => return self.verify_checkpoints(reply),
             Request::WebUis => return self.report_webuis(reply),
             Request::Disk => return self.measure_disk(reply),
             Request::Log { reference } => return self.find_log(reference.as_deref(), reply),

@@ -1,3 +1,6 @@
+mod doubt;
+mod reading;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     mem,
@@ -9,12 +12,7 @@ use std::{
 use checkpoint::Id;
 
 use super::{FileId, Identity, Outcome, Stamp, Waits, unhashed::Unhashed};
-
-/// Small files are read so many at once, as handing each over would cost more than reading it.
-const BATCH_FILES: usize = 64;
-
-/// And no more bytes than this beside the first, so that all threads get some.
-const BATCH_BYTES: u64 = 16 << 20;
+use crate::inventory::Known;
 
 /// Every checkpoint file, where it lies, and what is known of its content.
 #[derive(Debug)]
@@ -31,7 +29,26 @@ pub struct Catalogue {
     reading: usize,
     /// Files of which no more than the header was read.
     unhashed: Unhashed,
+    /// Files that may have changed without a sign, by the time since when.
+    doubted: BTreeSet<(Instant, FileId)>,
+    /// Files that are being compared.
+    comparing: usize,
+    /// Files of which only an excerpt was compared, by the time at which they are to be read as a whole.
+    whole: BTreeSet<(Instant, FileId)>,
+    /// Files that somebody reads or compares, and whether what that teaches is out of date already.
+    at_work: HashMap<FileId, bool>,
+    /// The same of files that are hashed.
+    hashing: HashMap<FileId, bool>,
     settle: Duration,
+}
+
+/// A file to read, by one of its paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Where it lies.
+    pub path: Arc<Path>,
+    /// As it was seen last.
+    pub stamp: Stamp,
 }
 
 /// A file, whatever it is called.
@@ -43,6 +60,7 @@ pub struct File {
     pub content: Content,
     /// Where it lies: at one path at least.
     pub paths: Vec<Arc<Path>>,
+    assurance: doubt::Assurance,
 }
 
 /// What lies at a path.
@@ -102,6 +120,11 @@ impl Catalogue {
             unread: BTreeSet::new(),
             reading: 0,
             unhashed: Unhashed::default(),
+            doubted: BTreeSet::new(),
+            comparing: 0,
+            whole: BTreeSet::new(),
+            at_work: HashMap::new(),
+            hashing: HashMap::new(),
             settle,
         }
     }
@@ -121,16 +144,22 @@ impl Catalogue {
         self.files.get(&self.locations.get(path)?.file)
     }
 
-    /// Takes in what a full scan found. `recall` tells what was once learned of a file.
+    /// Takes in what a full scan found. `recall` tells what was once learned of a file. Returns those that may
+    /// have been looked at later than by the scan, and are to be looked at once more.
     pub fn seen(
         &mut self,
         files: Vec<(PathBuf, Stamp)>,
         now: Instant,
-        recall: impl Fn(&Stamp) -> Option<Outcome>,
-    ) {
+        recall: impl Fn(&Path, &Stamp) -> Option<Known>,
+    ) -> Vec<PathBuf> {
+        let mut stale = Vec::new();
         for (path, stamp) in files {
-            self.found(&path, stamp, true, now, &recall);
+            let known = self.files.get(&stamp.file()).map(|file| file.stamp);
+            let known = known.filter(|known| known.changed_ns > stamp.changed_ns);
+            self.found(&path, known.unwrap_or(stamp), true, now, &recall);
+            stale.extend(known.map(|_| path));
         }
+        stale
     }
 
     /// Ends a full scan: what it has not seen is gone.
@@ -147,13 +176,10 @@ impl Catalogue {
         path: &Path,
         found: Option<Stamp>,
         now: Instant,
-        recall: impl Fn(&Stamp) -> Option<Outcome>,
+        recall: impl Fn(&Path, &Stamp) -> Option<Known>,
     ) {
         let Some(stamp) = found else {
-            if let Some(location) = self.locations.remove(path) {
-                self.leave(path, location.file);
-            }
-            return;
+            return self.remove(path);
         };
         // Its permissions may be what was done.
         let known = self.files.get(&stamp.file()).map(|file| &file.content);
@@ -170,11 +196,16 @@ impl Catalogue {
         stamp: Stamp,
         seen: bool,
         now: Instant,
-        recall: &impl Fn(&Stamp) -> Option<Outcome>,
+        recall: &impl Fn(&Path, &Stamp) -> Option<Known>,
     ) {
         let id = stamp.file();
-        if self.files.get(&id).is_none_or(|file| file.stamp != stamp) {
-            self.know(stamp, recall(&stamp).map_or(Content::changed(now), Content::Read));
+        match self.files.get(&id).map(|file| file.stamp) {
+            Some(known) if known == stamp => {}
+            Some(known) if known.is_same_version(&stamp) => self.doubt(stamp, false, now),
+            _ => match recall(path, &stamp) {
+                Some(known) => self.know_again(stamp, known, now),
+                None => self.know(stamp, Content::changed(now)),
+            },
         }
         if let Some(location) = self.locations.get_mut(path).filter(|known| known.file == id) {
             location.seen |= seen;
@@ -187,6 +218,13 @@ impl Catalogue {
         let location = Location { file: id, seen };
         if let Some(before) = self.locations.insert(path.clone(), location) {
             self.leave(&path, before.file);
+        }
+    }
+
+    /// Takes in that nothing lies at `path`.
+    fn remove(&mut self, path: &Path) {
+        if let Some(location) = self.locations.remove(path) {
+            self.leave(path, location.file);
         }
     }
 
@@ -204,6 +242,10 @@ impl Catalogue {
     fn know(&mut self, stamp: Stamp, content: Content) {
         let id = stamp.file();
         self.strike(&id);
+        if !matches!(content, Content::Unread | Content::Reading) {
+            let under_way = [self.at_work.get_mut(&id), self.hashing.get_mut(&id)];
+            under_way.into_iter().flatten().for_each(|is_tainted| *is_tainted = true);
+        }
         match &content {
             Content::Settling { looked, waits, .. } => {
                 self.settling.insert((*looked, id));
@@ -222,16 +264,21 @@ impl Catalogue {
             Entry::Occupied(mut file) => {
                 let file = file.get_mut();
                 (file.stamp, file.content) = (stamp, content);
+                file.assurance = doubt::Assurance::default();
             }
             Entry::Vacant(place) => {
-                place.insert(File { stamp, content, paths: Vec::new() });
+                let assurance = doubt::Assurance::default();
+                place.insert(File { stamp, content, paths: Vec::new(), assurance });
             }
         }
     }
 
     /// What was known of a file holds no more.
     fn strike(&mut self, id: &FileId) {
-        let Some(File { stamp, content, .. }) = self.files.get(id) else { return };
+        let Some(File { stamp, content, assurance, .. }) = self.files.get(id) else { return };
+        let (doubted, whole) = assurance.times();
+        doubted.map(|since| self.doubted.remove(&(since, *id)));
+        whole.map(|due| self.whole.remove(&(due, *id)));
         match content {
             Content::Settling { looked, .. } => {
                 self.settling.remove(&(*looked, *id));
@@ -243,47 +290,6 @@ impl Catalogue {
             Content::Reading => self.reading -= 1,
             Content::Read(outcome) if outcome.is_provisional() => self.unhashed.remove(stamp),
             Content::Read(_) => {}
-        }
-    }
-
-    /// The next files to read, each by one of its paths: a big one, or several small ones. None when there
-    /// is nothing to read.
-    pub fn start_reading(&mut self) -> Vec<(Arc<Path>, Stamp)> {
-        let mut files = Vec::new();
-        let mut bytes = 0;
-        while files.len() < BATCH_FILES
-            && let Some(stamp) = self.unread.first().copied()
-        {
-            bytes += stamp.size;
-            if !files.is_empty() && bytes > BATCH_BYTES {
-                break;
-            }
-            self.know(stamp, Content::Reading);
-            let file = self.files.get(&stamp.file());
-            let path = file.and_then(|file| file.paths.iter().min());
-            files.extend(path.map(|path| (path.clone(), stamp)));
-        }
-        files
-    }
-
-    /// Takes in what reading this file, or its header, taught; `None` when it changed meanwhile.
-    pub fn read(&mut self, stamp: Stamp, outcome: Option<Outcome>, now: Instant) {
-        let Some(file) = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp) else {
-            return;
-        };
-        match outcome {
-            Some(outcome) => self.know(stamp, Content::Read(outcome)),
-            None if file.content == Content::Reading => {
-                self.know(stamp, Content::changed(now));
-            }
-            None => {}
-        }
-    }
-
-    /// Has the file at `path` read again.
-    pub fn reread(&mut self, path: &Path) {
-        if let Some(File { stamp, content: Content::Read(_), .. }) = self.at(path) {
-            self.know(*stamp, Content::Unread);
         }
     }
 

@@ -1,8 +1,9 @@
 //! When folders and files are looked at.
 
 use std::{
-    collections::BTreeSet,
-    mem,
+    collections::BTreeMap,
+    fs, mem,
+    os::unix::fs::MetadataExt,
     path::PathBuf,
     sync::{Arc, LazyLock, Mutex, PoisonError},
     thread::available_parallelism,
@@ -42,11 +43,46 @@ pub(super) struct Due {
     scan: Option<Instant>,
     /// One more scan after the last event of a burst.
     second_look: Option<Instant>,
-    /// Look at [`Self::written_paths`].
-    written: Option<Instant>,
-    written_paths: BTreeSet<PathBuf>,
+    /// Look at [`Self::paths`].
+    look: Option<Instant>,
+    /// Where something was done to a file, and what.
+    paths: BTreeMap<PathBuf, Cause>,
     /// Nothing is hashed before.
     hash: Option<Instant>,
+}
+
+/// What was done to a file that is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// It was written to, whatever its size and time are.
+    pub(crate) is_written: bool,
+    /// It came from another path at which it was seen to leave.
+    pub(crate) renamed_from: Option<PathBuf>,
+}
+
+/// What lies at a path.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) path: PathBuf,
+    /// `None` if no file is there.
+    pub(crate) stamp: Option<Stamp>,
+    /// How many names it has.
+    pub(crate) links: u64,
+    pub(crate) cause: Cause,
+}
+
+impl Visit {
+    /// Looks there.
+    pub(crate) fn at(path: PathBuf, cause: Cause) -> Self {
+        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file);
+        let stamp = metadata.as_ref().map(|metadata| Stamp::at(&path, metadata));
+        Self { path, stamp, links: metadata.map_or(1, |metadata| metadata.nlink()), cause }
+    }
+
+    /// No checkpoint lies there.
+    fn nothing(path: PathBuf, cause: Cause) -> Self {
+        Self { path, stamp: None, links: 1, cause }
+    }
 }
 
 impl Due {
@@ -89,19 +125,43 @@ pub(super) fn notifier(tell: &Tell) -> Arc<Mutex<Notifier>> {
 }
 
 impl Inventory {
-    /// It is time to look.
-    pub(crate) fn record_hint(&mut self, hint: Hint) {
+    /// It is time to look; whether something was learned that is to outlive the daemon.
+    pub(crate) fn record_hint(&mut self, hint: Hint) -> bool {
         let now = Instant::now();
         match hint {
+            // At once, as it may have another name by the time that it is looked at.
             Hint::Written(path) => {
-                self.due.written_paths.insert(path);
-                self.due.written = sooner(self.due.written, now + GATHER);
+                let outdated = self.catalogue.written(&path, now.into_std());
+                outdated.iter().for_each(|stamp| self.recall.forget(stamp));
+                self.look_at(path, |cause| cause.is_written = true);
+                return outdated.is_some();
+            }
+            Hint::Touched(path) => {
+                self.catalogue.touched(&path);
+                self.look_at(path, |_| {});
+            }
+            Hint::Left(path) => self.catalogue.touched(&path),
+            Hint::Renamed { from, to } => {
+                for (from, to) in self.catalogue.renamed_with(from, to) {
+                    self.look_at(to, |cause| cause.renamed_from = Some(from));
+                }
+            }
+            Hint::Unmounted => {
+                self.catalogue.unmounted(now.into_std());
+                self.record_hint(Hint::Moved);
             }
             Hint::Moved => {
                 self.due.scan = sooner(self.due.scan, now + GATHER);
                 self.due.second_look = Some(now + LOOK_AGAIN);
             }
         }
+        false
+    }
+
+    /// Has a look be taken at this path before long.
+    pub(super) fn look_at(&mut self, path: PathBuf, note: impl FnOnce(&mut Cause)) {
+        note(self.due.paths.entry(path).or_default());
+        self.due.look = sooner(self.due.look, Instant::now() + GATHER);
     }
 
     /// Has a scan begin now, and returns its number.
@@ -116,9 +176,12 @@ impl Inventory {
         let times = [
             self.due.scan.filter(|_| !scanning),
             self.due.second_look.filter(|_| !scanning),
-            self.due.written,
+            self.due.look,
             self.due.hash,
             self.next_settled(settle).filter(|_| !self.settling),
+            self.next_comparison(),
+            self.catalogue.next_whole().map(Instant::from_std).filter(|_| self.due.hash.is_none()),
+            self.next_poll(),
         ];
         times.into_iter().flatten().min()
     }
@@ -135,9 +198,13 @@ impl Inventory {
                 self.begin_scan(dirs.to_vec());
             }
         }
-        if passed(self.due.written, now) {
-            self.due.written = None;
-            self.look_at_written(dirs.to_vec());
+        if passed(self.due.look, now) {
+            self.due.look = None;
+            self.look(dirs.to_vec());
+        }
+        self.poll(now);
+        if passed(self.next_comparison(), now) {
+            self.compare(now);
         }
         if passed(self.next_settled(settle), now) && !self.settling {
             self.check_settling(now, dirs.to_vec());
@@ -171,16 +238,30 @@ impl Inventory {
         });
     }
 
-    fn look_at_written(&mut self, dirs: Vec<PathBuf>) {
-        let paths = mem::take(&mut self.due.written_paths);
+    fn look(&mut self, dirs: Vec<PathBuf>) {
+        let paths = mem::take(&mut self.due.paths);
         let (tell, ignored) = (self.tell.clone(), self.ignored.clone());
         spawn_blocking(move || {
-            let look = |path: PathBuf| {
-                let stamp = look_at(&path, &dirs, &ignored);
-                (path, stamp)
+            let look = |(path, cause): (PathBuf, Cause)| {
+                let is_one = look_at(&path, &dirs, &ignored).is_some();
+                if is_one { Visit::at(path, cause) } else { Visit::nothing(path, cause) }
             };
             tell(Event::Looked(paths.into_iter().map(look).collect()));
         });
+    }
+
+    fn next_comparison(&self) -> Option<Instant> {
+        self.catalogue.next_doubt().map(Instant::from_std).filter(|_| !self.comparing)
+    }
+
+    fn compare(&mut self, now: Instant) {
+        let files = self.catalogue.start_comparing(now.into_std());
+        if files.is_empty() {
+            return;
+        }
+        self.comparing = true;
+        let tell = self.tell.clone();
+        spawn_blocking(move || tell(Event::Compared(reading::compare(files))));
     }
 
     fn check_settling(&mut self, now: Instant, dirs: Vec<PathBuf>) {
@@ -199,11 +280,11 @@ impl Inventory {
         if self.due.hash.is_some() || self.scans_done == 0 {
             return false;
         }
-        let files = self.catalogue.start_hashing();
+        let files = self.catalogue.start_hashing(Instant::now().into_std());
         let begins = !files.is_empty();
-        for (path, stamp) in files {
+        for file in files {
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
-            spawn_blocking(move || tell(Event::Hashed(reading::hash(path, stamp, &*recall))));
+            spawn_blocking(move || tell(Event::Hashed(reading::hash(file, &*recall))));
         }
         begins
     }
@@ -212,7 +293,10 @@ impl Inventory {
         let mut begins = false;
         // One file keeps all cores busy, but many small ones only together.
         while self.reading < *READERS {
-            let files = self.catalogue.start_reading();
+            let mut files = self.catalogue.start_reading();
+            if files.is_empty() {
+                files = self.catalogue.start_reading_again(Instant::now().into_std());
+            }
             if files.is_empty() {
                 break;
             }

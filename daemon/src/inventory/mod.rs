@@ -3,18 +3,21 @@
 mod aliases;
 mod catalogue;
 mod idle;
+mod learning;
 mod looking;
 mod outcome;
+mod polling;
 mod reading;
 mod recall;
 mod unhashed;
+mod verifying;
 mod waits;
 mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     mem,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -24,11 +27,14 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 pub use aliases::Aliases;
-pub use catalogue::{Catalogue, Content, File, Held};
+pub use catalogue::{Catalogue, Content, File, Held, Sighting};
 pub use checkpoint::{FileId, Identity, Stamp};
+pub(crate) use looking::{Cause, Visit};
 pub use outcome::Outcome;
-pub(crate) use reading::{Learned, folder_bytes};
-pub use recall::Recall;
+pub(crate) use reading::{Compared, Learned, folder_bytes};
+pub(crate) use recall::Key;
+pub use recall::{Known, Recall};
+pub(crate) use verifying::verify;
 pub use waits::{OPEN_LIMIT, Waits};
 pub use watch::{Hint, Notifier, Scan, Unwatched};
 
@@ -41,7 +47,11 @@ pub(crate) enum Event {
     /// A full scan is done.
     Scanned(Scan),
     /// Some files were looked at because something was done to them.
-    Looked(Vec<(PathBuf, Option<Stamp>)>),
+    Looked(Vec<Visit>),
+    /// The files on this file system were looked at: at these paths something has changed.
+    Polled(u64, Vec<PathBuf>, std::time::Duration),
+    /// Some files were compared with their excerpts.
+    Compared(Vec<Compared>),
     /// The time of these files to settle is up, and this is what is waited for nevertheless.
     Settled(Vec<(Stamp, Option<Waits>)>),
     /// Some files, or their headers, were read.
@@ -73,6 +83,9 @@ pub(crate) struct Inventory {
     settling: bool,
     /// Files being read.
     reading: usize,
+    /// Files are being compared with their excerpts.
+    comparing: bool,
+    polling: polling::Polling,
     /// Where disks are mounted below the models folders, or were and may be again.
     mounts: BTreeSet<PathBuf>,
     /// What in the models folders is ignored.
@@ -112,6 +125,8 @@ impl Inventory {
             found: Vec::new(),
             settling: false,
             reading: 0,
+            comparing: false,
+            polling: polling::Polling::default(),
             mounts: recall.mounts(),
             due: looking::Due::at_once(),
             recall,
@@ -146,6 +161,11 @@ impl Inventory {
     /// Whether, once since the start, every folder was seen and the content of every file known.
     pub(crate) fn was_hashed(&self) -> bool {
         self.was_hashed
+    }
+
+    /// Full scans all of whose findings are beyond doubt.
+    pub(crate) fn scans_understood(&self) -> u64 {
+        if self.catalogue.is_in_doubt() { 0 } else { self.scans_done }
     }
 
     /// Full scans that were taken in.
@@ -196,7 +216,13 @@ impl Inventory {
             self.found.extend(files);
             return;
         }
-        self.catalogue.seen(files, now(), |stamp| self.recall.outcome(stamp));
+        self.take_in(files);
+    }
+
+    fn take_in(&mut self, files: Vec<(PathBuf, Stamp)>) {
+        let recall = self.recall.clone();
+        let stale = self.catalogue.seen(files, now(), |path, stamp| recall.known(path, stamp));
+        stale.into_iter().for_each(|path| self.look_at(path, |_| {}));
     }
 
     /// A scan is done, the next of which begins after `rescan`; whether something was learned that is to outlive
@@ -204,7 +230,7 @@ impl Inventory {
     pub(crate) fn record_scan(&mut self, scan: Scan, rescan: std::time::Duration) -> bool {
         self.scans_done += 1;
         let files = mem::take(&mut self.found);
-        self.catalogue.seen(files, now(), |stamp| self.recall.outcome(stamp));
+        self.take_in(files);
         self.catalogue.forget_unseen();
         if self.scans_done == 1 {
             info!(files = self.catalogue.files().count(), "first scan done");
@@ -224,64 +250,6 @@ impl Inventory {
         self.incomplete = scan.incomplete;
         self.aliases = scan.aliases;
         have_changed
-    }
-
-    /// These files were looked at.
-    pub(crate) fn record_look(&mut self, found: Vec<(PathBuf, Option<Stamp>)>) {
-        for (path, stamp) in found {
-            self.catalogue.looked(&path, stamp, now(), |stamp| self.recall.outcome(stamp));
-        }
-    }
-
-    /// The time of these files to settle is up, and this is what is waited for nevertheless.
-    pub(crate) fn record_settled(&mut self, due: Vec<(Stamp, Option<Waits>)>) {
-        self.settling = false;
-        for (stamp, waits) in due {
-            self.catalogue.settled(stamp, waits, now());
-        }
-    }
-
-    /// These files, or their headers, were read.
-    pub(crate) fn record_read(&mut self, learned: Vec<Learned>) -> Lesson {
-        self.reading -= 1;
-        let mut lesson = Lesson::default();
-        for learned in learned {
-            self.record_learned(&learned, &mut lesson);
-            self.catalogue.read(learned.stamp, learned.outcome, now());
-        }
-        lesson
-    }
-
-    /// All of this file was read.
-    pub(crate) fn record_hashed(&mut self, learned: Learned) -> Lesson {
-        let mut lesson = Lesson::default();
-        self.record_learned(&learned, &mut lesson);
-        if learned.outcome.is_none() {
-            // The look comes first.
-            self.due.hash_later();
-        }
-        lesson.hashed = self.catalogue.hashed(learned.stamp, learned.outcome);
-        lesson
-    }
-
-    fn record_learned(&mut self, learned: &Learned, lesson: &mut Lesson) {
-        match &learned.outcome {
-            Some(outcome) => {
-                lesson.bytes += if outcome.is_provisional() { 0 } else { learned.stamp.size };
-                if let Outcome::Identified(identity) = outcome {
-                    lesson.weights.insert(identity.ids.weights);
-                }
-            }
-            // It is not what was seen last, or not there.
-            None => self.record_hint(Hint::Written(learned.path.to_path_buf())),
-        }
-    }
-
-    /// A file is not where or what it was, but was `found` there. Its disk may be away: before everything was
-    /// looked at nothing counts as deleted.
-    pub(crate) fn record_moved(&mut self, path: &Path, found: Option<Stamp>) {
-        self.record_hint(Hint::Moved);
-        self.record_look(vec![(path.to_owned(), found.filter(|stamp| stamp.size > 0))]);
     }
 
     /// Has the files at these paths read again.

@@ -1,14 +1,19 @@
 //! What reads files, away from the loop.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::Path,
+    sync::Arc,
+};
 
-use checkpoint::{Checkpoint, Ids, Rejection, Tensor};
+use checkpoint::{Checkpoint, Excerpt, Ids, Rejection, Tensor};
 use engine::Parameter;
 use rustix::io::Errno;
 use tracing::debug;
 use walkdir::WalkDir;
 
-use super::{Identity, Outcome, Recall, Stamp, idle};
+use super::{Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
 
 /// Of files up to this size all is read at once: on a slow disk that takes little longer than the header. Others
 /// are usable by their headers, and hashed later.
@@ -19,54 +24,93 @@ pub(crate) struct Learned {
     pub(crate) path: Arc<Path>,
     pub(crate) stamp: Stamp,
     /// `None` if it changed before it was read whole.
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) known: Option<Known>,
+}
+
+/// A file whose excerpt was compared.
+pub(crate) struct Compared {
+    pub(crate) sighting: Sighting,
+    /// As it is now; `None` if it is not there.
+    pub(crate) found: Option<Stamp>,
+    /// Whether it is as it was, for all that an excerpt tells.
+    pub(crate) is_same: bool,
 }
 
 /// What to read of a checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(super) enum Depth {
     /// No more than it takes to use it.
     Header,
     Content,
 }
 
 /// Reads these files, of big ones the headers, says what each is, and keeps what will be the same the next time.
-pub(super) fn learn(files: Vec<(Arc<Path>, Stamp)>, store: &dyn Recall) -> Vec<Learned> {
+pub(super) fn learn(files: Vec<Sighting>, store: &dyn Recall) -> Vec<Learned> {
     let depth = |stamp: Stamp| if stamp.size <= SMALL { Depth::Content } else { Depth::Header };
-    let learned = files.into_iter().map(|(path, stamp)| one(path, stamp, depth(stamp), store));
+    let learned = files.into_iter().map(|file| {
+        let depth = depth(file.stamp);
+        one(file, depth, store)
+    });
     learned.collect()
 }
 
 /// The same with all of one file, while nobody else wants the disk or the CPU.
-pub(super) fn hash(path: Arc<Path>, stamp: Stamp, store: &dyn Recall) -> Learned {
-    idle::run(|| one(path, stamp, Depth::Content, store))
+pub(super) fn hash(file: Sighting, store: &dyn Recall) -> Learned {
+    idle::run(|| one(file, Depth::Content, store))
 }
 
-fn one(path: Arc<Path>, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Learned {
+fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {
     debug!("reading {}", path.display());
-    let outcome = read(&path, stamp, depth, store);
-    match &outcome {
+    let known = read(&path, stamp, depth, store);
+    match &known {
         // Reading it may go better another time.
-        Some(Outcome::Unreadable(_)) | None => {}
-        Some(outcome) => store.remember(&stamp, outcome),
+        Some(Known { outcome: Outcome::Unreadable(_), .. }) | None => {}
+        // Something was done to it meanwhile, and it is still to be found out what.
+        Some(known) if known.changed_ns != stamp.changed_ns => {}
+        Some(known) => store.remember(&path, &stamp, known),
     }
-    Learned { path, stamp, outcome }
+    Learned { path, stamp, known }
+}
+
+/// Compares these files with their excerpts.
+pub(super) fn compare(files: Vec<(Sighting, Arc<Excerpt>)>) -> Vec<Compared> {
+    let compared = files.into_iter().map(|(sighting, excerpt)| {
+        debug!("comparing {}", sighting.path.display());
+        let is_same = match File::open(&sighting.path).and_then(|file| excerpt.matches(&file)) {
+            Ok(is_same) => is_same,
+            Err(error) => {
+                debug!("{}: {error}", sighting.path.display());
+                false
+            }
+        };
+        // After that: what changes in between is seen.
+        let found = match Stamp::of(&sighting.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found.unwrap_or_default()),
+        };
+        Compared { sighting, found, is_same }
+    });
+    compared.collect()
 }
 
 /// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Option<Outcome> {
-    match try_read(path, stamp, depth, store) {
-        Ok(identity) => Some(Outcome::Identified(identity)),
-        Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => None,
+pub(super) fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Option<Known> {
+    let outcome = match try_read(path, stamp, depth, store) {
+        Ok(known) => return Some(known),
+        Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => return None,
         // None of the file's: it waits its turn once more.
-        Err(Rejection::Unreadable { source, .. }) if is_passing(&source) => None,
+        Err(Rejection::Unreadable { source, .. }) if is_passing(&source) => return None,
         Err(error @ Rejection::Unreadable { .. }) => {
             // It went or was renamed: the next look tells.
-            let gone = Stamp::of(path).ok() != Some(stamp);
-            (!gone).then(|| Outcome::Unreadable(error.to_string()))
+            let gone = Stamp::of(path).ok().is_none_or(|now| !now.is_same_version(&stamp));
+            if gone {
+                return None;
+            }
+            Outcome::Unreadable(error.to_string())
         }
-        Err(rejection) => Some(Outcome::Rejected(brief(&rejection.to_string()))),
-    }
+        Err(rejection) => Outcome::Rejected(brief(&rejection.to_string())),
+    };
+    Some(Known { outcome, changed_ns: stamp.changed_ns, excerpt: None, is_compared: false })
 }
 
 /// Whether the system has too little of something, such as of open files or memory.
@@ -89,19 +133,23 @@ fn try_read(
     stamp: Stamp,
     depth: Depth,
     store: &dyn Recall,
-) -> Result<Identity, Rejection> {
-    let checkpoint = Checkpoint::open_if(path, |metadata| Stamp::at(path, metadata) == stamp)?;
+) -> Result<Known, Rejection> {
+    let on = |metadata: &Metadata| Stamp::on(stamp.file_system, path, metadata);
+    let checkpoint = Checkpoint::open_if(path, |metadata| on(metadata).is_same_version(&stamp))?;
     let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
-    let ids = match depth {
-        Depth::Header => Ids::provisional(&stamp),
-        Depth::Content => checkpoint.ids()?,
+    let (ids, excerpt) = match depth {
+        Depth::Header => (Ids::provisional(&stamp), None),
+        Depth::Content => (checkpoint.ids()?, Some(Arc::new(checkpoint.excerpt()?))),
     };
+    let changed_ns = checkpoint.file().metadata().map_or(0, |metadata| on(&metadata).changed_ns);
     let Checkpoint { architecture, tensors, .. } = &checkpoint;
     let signature = checkpoint::signature(architecture, tensors);
     if !store.knows_parameters(&signature) {
         store.set_parameters(&signature, &parameters(&checkpoint));
     }
-    Ok(Identity { ids, architecture: architecture.clone(), signature, unet_parameters })
+    let architecture = architecture.clone();
+    let outcome = Outcome::Identified(Identity { ids, architecture, signature, unet_parameters });
+    Ok(Known { outcome, changed_ns, excerpt, is_compared: false })
 }
 
 /// What an engine of its signature is built from.
@@ -129,20 +177,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         let store = Memory::default();
-        let outcome = |stamp| {
-            let learned = learn(vec![(path.as_path().into(), stamp)], &store);
-            learned.into_iter().next().unwrap().outcome
+        let known = |stamp| {
+            let learned = learn(vec![Sighting { path: path.as_path().into(), stamp }], &store);
+            learned.into_iter().next().unwrap().known
         };
         fs::write(&path, "half of it").unwrap();
         let seen = Stamp::of(&path).unwrap();
         fs::write(&path, "all of it").unwrap();
-        assert_eq!(outcome(seen), None);
-        assert_eq!(store.outcome(&seen), None);
+        assert_eq!(known(seen), None);
+        assert_eq!(store.known(&path, &seen), None);
         let now = Stamp::of(&path).unwrap();
-        assert!(matches!(outcome(now), Some(Outcome::Rejected(_))));
-        assert_eq!(store.outcome(&now), outcome(now));
+        assert!(matches!(known(now).unwrap().outcome, Outcome::Rejected(_)));
+        assert_eq!(store.known(&path, &now), known(now));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert_eq!(outcome(now), None, "a folder in its place");
+        assert_eq!(known(now), None, "a folder in its place");
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use checkpoint::{Id, Stamp};
+use checkpoint::Id;
 use config::{BuildWhen, Config, EngineKind, Rule};
 use engine::{Library, Manifest, Phase, Progress, Removal, Runtime, Target};
 use protocol::GpuReading;
@@ -19,7 +19,7 @@ use crate::{
     gate::{Decision, Gpu},
     inventory::{Aliases, Catalogue, Held},
     library::{Proofs, Unusables},
-    samples::{identified, manifest, validation},
+    samples::{identified, known, manifest, stamp, validation},
 };
 
 const NOW_S: u64 = 1_795_000_000;
@@ -64,9 +64,11 @@ impl Known {
         };
         let mut catalogue = Catalogue::new(Duration::ZERO);
         for (inode, name) in (1..).zip(names) {
-            let stamp = Stamp { device: 1, inode, size: 1, mtime_ns: inode.into() };
+            let stamp = stamp(inode, inode.into());
             let path = Path::new("/m").join(name);
-            catalogue.seen(vec![(path, stamp)], Instant::now(), |_| Some(identified(name)));
+            catalogue.seen(vec![(path, stamp)], Instant::now(), |_, stamp| {
+                Some(known(stamp, identified(name)))
+            });
         }
         let gpu = Gpu {
             uuid: "GPU-0".to_owned(),

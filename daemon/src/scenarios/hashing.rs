@@ -1,5 +1,6 @@
 //! Checkpoints that are usable by their headers, and known by their content later.
 
+use checkpoint::FileSystem;
 use config::{BuildWhen, EngineKind};
 use engine::Task;
 use protocol::{EntryKey, Hashing, Reply, Request, State};
@@ -7,12 +8,20 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::{
     event::Event,
-    inventory::{self, Learned, Outcome, Stamp},
-    samples::{identified, identity, provisional},
+    inventory::{self, Cause, Learned, Outcome, Stamp, Visit},
+    samples::{identified, identity, known, provisional},
     scenarios::stage::Stage,
 };
 
-const NEW: Stamp = Stamp { device: 1, inode: 77, size: 6_500_000_000, mtime_ns: 77 };
+const NEW: Stamp = Stamp {
+    device: 1,
+    inode: 77,
+    size: 6_500_000_000,
+    mtime_ns: 77,
+    changed_ns: 77,
+    born_ns: 0,
+    file_system: FileSystem { kind: 0xef53, id: 1, has_driver: true },
+};
 
 fn path(path: &str) -> EntryKey {
     EntryKey::Path(path.to_owned())
@@ -26,16 +35,21 @@ async fn stage(engines: EngineKind) -> Stage {
 }
 
 fn lies_at(stage: &mut Stage, path: &str, stamp: Stamp) {
-    stage.owners.store.remember(&stamp, &provisional(&stamp));
-    let found = vec![(path.into(), Some(stamp))];
+    let header = known(&stamp, provisional(&stamp));
+    stage.owners.store.remember(path.as_ref(), &stamp, &header);
+    let found = vec![visit(path, Some(stamp))];
     stage.owners.step(Event::Files(inventory::Event::Looked(found)));
     stage.refresh();
 }
 
+fn visit(path: &str, stamp: Option<Stamp>) -> Visit {
+    Visit { path: path.into(), stamp, links: 1, cause: Cause::default() }
+}
+
 /// All of the file was read.
 fn hash(stage: &mut Stage, path: &str, stamp: Stamp, outcome: Outcome) {
-    let learned =
-        Learned { path: std::path::Path::new(path).into(), stamp, outcome: Some(outcome) };
+    let known = Some(known(&stamp, outcome));
+    let learned = Learned { path: std::path::Path::new(path).into(), stamp, known };
     stage.owners.step(Event::Files(inventory::Event::Hashed(learned)));
     stage.refresh();
 }
@@ -113,7 +127,7 @@ async fn a_rename_before_the_content_is_known_changes_nothing_but_the_name() {
     let mut stage = stage(EngineKind::Shared).await;
     stage.end_build();
     let moved =
-        vec![("/m/new.safetensors".into(), None), ("/m/sub/other.safetensors".into(), Some(NEW))];
+        vec![visit("/m/new.safetensors", None), visit("/m/sub/other.safetensors", Some(NEW))];
     stage.owners.step(Event::Files(inventory::Event::Looked(moved)));
     stage.refresh();
     assert_eq!(stage.list().keys().collect::<Vec<_>>(), [&path("/m/sub/other.safetensors")]);

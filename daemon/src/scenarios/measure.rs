@@ -13,11 +13,7 @@ use procfs::{page_size, process::Process};
 use tokio::sync::oneshot;
 
 use super::stage::Stage;
-use crate::{
-    event::Event,
-    inventory::{self, Stamp},
-    memory,
-};
+use crate::{event::Event, inventory, memory, samples};
 
 const CHECKPOINTS: usize = 10_000;
 const WATCHERS: usize = 200;
@@ -48,7 +44,7 @@ async fn showing_while_files_are_read() {
         let _watcher = watched.then(|| begin_to_watch(&mut stage));
         let (mut took, steps) = (Duration::ZERO, 20);
         for number in 0..steps {
-            let stamp = Stamp { device: 1, inode: 1 << 40 | number, size: 1, mtime_ns: 1 };
+            let stamp = samples::stamp(1 << 40 | number, 1);
             let path = format!("/m/new-{number}.safetensors");
             stage.owners.step(Event::Files(inventory::Event::Found(vec![(path.into(), stamp)])));
             stage.owners.timers.now();

@@ -6,12 +6,7 @@ use engine::{Task, Weights};
 use protocol::State;
 
 use crate::inventory;
-use crate::{
-    event::Event,
-    inventory::{Scan, Stamp},
-    samples,
-    scenarios::stage::Stage,
-};
+use crate::{event::Event, inventory::Scan, samples, scenarios::stage::Stage};
 
 /// What a scan finds of the only checkpoint.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +127,7 @@ async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
 }
 
 fn look(stage: &mut Stage, seen: Seen) {
-    let stamp = Stamp { device: 1, inode: 1, size: 1, mtime_ns: 1 };
+    let stamp = samples::stamp(1, 1);
     let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
     let incomplete = matches!(seen, Seen::PartOfAll);
     stage.owners.inventory.pretend_scan();

@@ -29,7 +29,7 @@ use crate::{
     inventory::{self, Recall, Scan, Stamp},
     jobs::{Builder, Doing, Done, Failure, Hear, RunningJob},
     owners::Owners,
-    samples::{findings, identified, leave_plan, signature},
+    samples::{findings, identified, known, leave_plan, signature, stamp},
     scenarios::cards::Cards,
 };
 
@@ -130,9 +130,8 @@ impl Stage {
         for (number, name) in (1_u64..).zip(names) {
             let path = PathBuf::from("/m").join(name);
             // Files that are there, with times in the order of their names.
-            let stamp = Stamp { device: 1, inode: number, size: 1, mtime_ns: number.into() };
-            let stamp = Stamp::of(&path).unwrap_or(stamp);
-            store.remember(&stamp, &identified(name));
+            let stamp = Stamp::of(&path).unwrap_or_else(|_| stamp(number, number.into()));
+            store.remember(&path, &stamp, &known(&stamp, identified(name)));
             files.push((path, stamp));
         }
         let mut owners = Owners::new(

@@ -49,7 +49,7 @@ fn spec() -> EngineSpec {
 fn jobs() -> [Job; 4] {
     let checkpoint = || Source::Checkpoint {
         path: "/m/a.safetensors".into(),
-        stamp: Stamp { device: 66_305, inode: 12, size: 4 << 30, mtime_ns: -1 },
+        stamp: Stamp { device: 66_305, inode: 12, size: 4 << 30, mtime_ns: -1, ..Stamp::default() },
     };
     let published = Published {
         plan: "/data/engines/0.engine".into(),

@@ -42,6 +42,7 @@ fn requests() {
         Request::Wait { reference: None, timeout_s: 60.0 },
         Request::Watch,
         Request::Verify,
+        Request::VerifyCheckpoints,
         Request::WebUis,
         Request::Disk,
         Request::Pin { reference: "01a268".into() },

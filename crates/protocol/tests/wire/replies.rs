@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use protocol::{
-    Coverage, Disk, Engine, ExtensionIndex, Failure, Finished, Garbage, JobLog, List, Machine,
-    Materialized, Outcome, PassCoverage, Reloaded, Reply, State, Sums, Task, Verdict,
+    CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Failure, Finished, Garbage, JobLog,
+    List, Machine, Materialized, Outcome, PassCoverage, Reloaded, Reply, State, Sums, Task,
+    Verdict,
 };
 
 use crate::samples::{bare_status, checkpoint, engine, id, status, unread};
@@ -21,6 +22,14 @@ fn replies() {
         Reply::Verified(vec![
             verdict(None),
             verdict(Some("the plan has 3 bytes and not 4".into())),
+        ]),
+        Reply::VerifiedCheckpoints(vec![
+            CheckpointVerdict { location: "/m/a".into(), weights_id: id('1'), problem: None },
+            CheckpointVerdict {
+                location: "/m/b".into(),
+                weights_id: id('2'),
+                problem: Some("it holds 333333333333 now".into()),
+            },
         ]),
         Reply::WebUis(vec![ExtensionIndex {
             path: "/webui/models/Unet-trt/model.json".into(),

@@ -1,16 +1,22 @@
 //! What is kept, byte for byte: the next release, and the one after a downgrade, read the same.
 
-use checkpoint::{Architecture, Heads, Identity, Ids, Kind};
+use std::sync::Arc;
+
+use checkpoint::{Architecture, Excerpt, FileSystem, Heads, Identity, Ids, Kind};
 use protocol::Shape;
 
 use super::*;
+use crate::inventory::Outcome;
 
 /// A line for each entry: its tree, its key and its value; what is not text stands in hex after `#`.
 const GOLDEN: &str = include_str!("learned.txt");
 
+/// Where all files lay.
+const AT: &str = "/m/a";
+
 /// All that a store can keep, each enum in every variant.
 struct Learned {
-    outcomes: Vec<(Stamp, Outcome)>,
+    known: Vec<(Stamp, Known)>,
     setbacks: HashMap<Id, Setback>,
     parameters: Vec<Parameter>,
     shapes: InUse,
@@ -40,11 +46,32 @@ fn learned() -> Learned {
     });
     let others = [Outcome::Rejected("a LoRA".into()), Outcome::Unreadable("not allowed".into())];
     let outcomes = identified.into_iter().chain(others).zip(1..);
-    let stamp =
-        |inode| Stamp { device: 66_305, inode, size: 4 << 30, mtime_ns: 1_795_000_000_123_456_789 };
-    let mut outcomes: Vec<_> = outcomes.map(|(outcome, inode)| (stamp(inode), outcome)).collect();
-    let before_1970 = Stamp { device: 0, inode: u64::MAX, size: 0, mtime_ns: -1 };
-    outcomes.push((before_1970, Outcome::Rejected("é".into())));
+    let file_system = FileSystem { kind: 0xef53, id: 0xdead_beef, has_driver: true };
+    let stamp = |inode| Stamp {
+        device: 66_305,
+        inode,
+        size: 4 << 30,
+        mtime_ns: 1_795_000_000_123_456_789,
+        changed_ns: 1_795_000_001_000_000_000,
+        born_ns: 1_794_000_000_000_000_000,
+        file_system,
+    };
+    let known = |outcome, changed_ns, excerpt| Known {
+        outcome,
+        changed_ns,
+        excerpt,
+        is_compared: changed_ns < 0,
+    };
+    let excerpt: Excerpt =
+        serde_json::from_str(r#"{"len":4096,"head":1,"blocks":[[300,2],[70000,3]]}"#).unwrap();
+    let excerpt = Some(Arc::new(excerpt));
+    let known_of = |(outcome, inode)| {
+        let stamp = stamp(inode);
+        (stamp, known(outcome, stamp.changed_ns, excerpt.clone()))
+    };
+    let mut all: Vec<_> = outcomes.map(known_of).collect();
+    let before_1970 = Stamp { inode: u64::MAX, mtime_ns: -1, ..Stamp::default() };
+    all.push((before_1970, known(Outcome::Rejected("é".into()), -1, None)));
 
     let mut shapes = InUse::default();
     shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 1_795_000_000);
@@ -62,7 +89,7 @@ fn learned() -> Learned {
     };
     use protocol::Outcome::{Abandoned, Built, Failed, Validated};
     Learned {
-        outcomes,
+        known: all,
         setbacks: [(id(4), Setback::Failed("no room".into())), (id(5), Setback::Removed)].into(),
         parameters: vec![
             Parameter { name: "model.diffusion_model.out.2.bias".into(), shape: vec![4] },
@@ -106,7 +133,7 @@ fn what_is_kept_is_written_as_ever() {
     {
         let store = Disk::open(dir.path());
         let learned = learned();
-        learned.outcomes.iter().for_each(|(stamp, outcome)| store.remember(stamp, outcome));
+        learned.known.iter().for_each(|(stamp, known)| store.remember(AT.as_ref(), stamp, known));
         learned.setbacks.iter().for_each(|(engine, why)| store.set_back(engine, Some(why)));
         store.set_parameters(&id(3), &learned.parameters);
         store.set_shapes(&id(3), Some(&learned.shapes));
@@ -144,8 +171,8 @@ fn what_was_kept_is_still_understood() {
     }
     let store = Disk::open(dir.path());
     let learned = learned();
-    for (stamp, outcome) in learned.outcomes {
-        assert_eq!(store.outcome(&stamp), Some(outcome));
+    for (stamp, known) in learned.known {
+        assert_eq!(store.known(AT.as_ref(), &stamp), Some(known));
     }
     assert_eq!(store.setbacks(), learned.setbacks);
     assert_eq!(store.parameters(&id(3)), Some(learned.parameters));

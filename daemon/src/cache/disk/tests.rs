@@ -1,24 +1,31 @@
+use checkpoint::FileSystem;
 use protocol::Shape;
 
 use super::*;
-use crate::samples::identified;
+use crate::{inventory::Outcome, samples::identified};
 
-const STAMP: Stamp = Stamp { device: 1, inode: 2, size: 3, mtime_ns: -4 };
+fn stamp(inode: u64) -> Stamp {
+    Stamp { device: 1, inode, size: 3, mtime_ns: -4, ..Stamp::default() }
+}
+
+fn known(outcome: Outcome) -> Known {
+    Known { outcome, changed_ns: 5, excerpt: None, is_compared: false }
+}
 
 #[test]
 fn keeps_what_was_learned() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
     let outcome = Outcome::Rejected("a LoRA".into());
-    let other = Stamp { inode: 3, ..STAMP };
+    let at = Path::new("/m/a");
     let engine = Id::from(blake3::hash(b"engine"));
     let parameters = vec![Parameter { name: "out.2.bias".into(), shape: vec![4] }];
     let mut shapes = InUse::default();
     shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 7);
     {
         let store = Disk::open(&path);
-        store.remember(&STAMP, &outcome);
-        store.remember(&other, &identified("a"));
+        store.remember(at, &stamp(2), &known(outcome.clone()));
+        store.remember(at, &stamp(3), &known(identified("a")));
         store.set_back(&engine, Some(&Setback::Removed));
         store.set_paused(true);
         store.set_mounts(&["/m/disk".into()].into());
@@ -27,9 +34,13 @@ fn keeps_what_was_learned() {
         store.flush().unwrap();
     }
     let store = Disk::open(&path);
-    assert_eq!(store.outcome(&STAMP), Some(outcome));
-    assert_eq!(store.outcome(&other), Some(identified("a")));
-    assert_eq!(store.outcome(&Stamp { inode: 5, ..STAMP }), None);
+    assert_eq!(store.known(at, &stamp(2)), Some(known(outcome)));
+    assert_eq!(store.known(at, &stamp(3)), Some(known(identified("a"))));
+    assert_eq!(store.known(at, &stamp(5)), None);
+    let file_system = FileSystem { id: 7, ..FileSystem::default() };
+    let remounted = Stamp { file_system, inode: 5, ..stamp(5) };
+    assert_eq!(store.known(at, &remounted), Some(known(identified("a"))), "what lay there last");
+    assert_eq!(store.known(Path::new("/m/b"), &remounted), None);
     assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
     assert!(store.is_paused());
     assert_eq!(store.parameters(&engine), Some(parameters));
@@ -37,6 +48,8 @@ fn keeps_what_was_learned() {
     store.set_shapes(&engine, None);
     assert!(store.shapes().is_empty());
     assert_eq!(store.mounts(), ["/m/disk".into()].into());
+    store.forget(&stamp(3));
+    assert_eq!(store.known(at, &stamp(3)), None);
     store.set_paused(false);
     assert!(!store.is_paused());
     store.set_back(&engine, None);
@@ -46,21 +59,21 @@ fn keeps_what_was_learned() {
 #[test]
 fn an_error_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let outcome = |why: &str| Outcome::Rejected(why.to_owned());
-    let other = Stamp { inode: 5, ..STAMP };
+    let outcome = |why: &str| known(Outcome::Rejected(why.to_owned()));
+    let at = Path::new("/m/a");
     {
         let store = Disk::open(dir.path());
-        store.remember(&STAMP, &outcome("before"));
+        store.remember(at, &stamp(2), &outcome("before"));
         store.flush().unwrap();
         store.note("as on a full disk");
-        store.remember(&other, &outcome("after"));
-        assert_eq!(store.outcome(&other), Some(outcome("after")));
+        store.remember(at, &stamp(5), &outcome("after"));
+        assert_eq!(store.known(at, &stamp(5)), Some(outcome("after")));
         store.flush().unwrap();
         assert!(!store.broken.load(Ordering::Relaxed));
     }
     let store = Disk::open(dir.path());
-    assert_eq!(store.outcome(&STAMP), Some(outcome("before")));
-    assert_eq!(store.outcome(&other), Some(outcome("after")));
+    assert_eq!(store.known(at, &stamp(2)), Some(outcome("before")));
+    assert_eq!(store.known(at, &stamp(5)), Some(outcome("after")));
 }
 
 #[test]
@@ -92,7 +105,7 @@ fn a_broken_database_is_made_anew() {
     fs::write(path.join("conf"), "garbage").unwrap();
     fs::write(path.join("db"), [7; 4096]).unwrap();
     let store = Disk::open(&path);
-    assert_eq!(store.outcome(&STAMP), None);
+    assert_eq!(store.known(Path::new("/m/a"), &stamp(2)), None);
 }
 
 #[test]

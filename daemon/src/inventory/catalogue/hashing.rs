@@ -1,22 +1,27 @@
 //! The content of files that are usable by their headers, and is hashed when nothing else is to be read.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, time::Instant};
 
 use checkpoint::{Id, Ids};
 
-use super::{Catalogue, Content, File, Identity};
-use crate::inventory::{Outcome, Stamp};
+use super::{Catalogue, Content, File, Identity, Sighting};
+use crate::inventory::{Known, Outcome, Stamp};
 
 impl Catalogue {
-    /// The next files to hash, each by one of its paths, the newest first: one for each disk that no other
-    /// is read from. None as long as a file waits to be read at all.
-    pub fn start_hashing(&mut self) -> Vec<(Arc<Path>, Stamp)> {
+    /// The next files to hash, the newest first: one for each disk that no other is read from. None as long as a
+    /// file waits to be read at all. When none is left, one that is known but was only compared since.
+    pub fn start_hashing(&mut self, now: Instant) -> Vec<Sighting> {
         if self.is_reading() {
             return Vec::new();
         }
-        let started = self.unhashed.start();
+        let mut started = self.unhashed.start();
+        started.extend(self.start_whole(now));
+        self.hashing.extend(started.iter().map(|file| (*file, false)));
         let files = started.iter().filter_map(|file| self.files.get(file));
-        files.filter_map(|file| Some((file.paths.iter().min()?.clone(), file.stamp))).collect()
+        let sighting = |file: &File| {
+            Some(Sighting { path: file.paths.iter().min()?.clone(), stamp: file.stamp })
+        };
+        files.filter_map(sighting).collect()
     }
 
     /// Has the file that this id stands for hashed before all others.
@@ -28,18 +33,30 @@ impl Catalogue {
     }
 
     /// Takes in what hashing this file taught; `None` when it changed or went meanwhile, which a look tells.
-    /// Gives the ids that it had until now, and those that it has.
-    pub fn hashed(&mut self, stamp: Stamp, outcome: Option<Outcome>) -> Option<(Ids, Ids)> {
+    /// Gives the ids that it had until now if they were provisional, and those that it has.
+    pub fn hashed(
+        &mut self,
+        stamp: Stamp,
+        known: Option<Known>,
+        now: Instant,
+    ) -> Option<(Ids, Ids)> {
         self.unhashed.end(&stamp);
-        let file = self.files.get(&stamp.file()).filter(|file| file.stamp == stamp)?;
-        let before = identity(file)?.ids;
-        let outcome = outcome?;
-        let now = match &outcome {
+        let is_tainted = self.hashing.remove(&stamp.file()).unwrap_or(false);
+        let file = self.files.get(&stamp.file()).filter(|_| !is_tainted);
+        let file = file.filter(|file| file.stamp.is_same_version(&stamp))?;
+        let (before, seen) = (identity(file)?.ids, file.stamp);
+        let Some(known) = known else {
+            if !before.are_provisional() {
+                self.doubt(seen, true, now);
+            }
+            return None;
+        };
+        let ids = match &known.outcome {
             Outcome::Identified(identity) => Some(identity.ids),
             Outcome::Rejected(_) | Outcome::Unreadable(_) => None,
         };
-        self.know(stamp, Content::Read(outcome));
-        Some((before, now?))
+        self.know_read(seen, known, now);
+        before.are_provisional().then_some((before, ids?))
     }
 
     /// Files of which no more than the header was read, and their bytes.
@@ -77,16 +94,13 @@ fn identity(file: &File) -> Option<&Identity> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        path::PathBuf,
-        time::{Duration, Instant},
-    };
+    use std::{path::PathBuf, time::Duration};
 
     use super::*;
-    use crate::samples::{identified, provisional};
+    use crate::samples::{self, identified, known, provisional};
 
     fn stamp(device: u64, inode: u64, mtime_ns: i128) -> Stamp {
-        Stamp { device, inode, size: 100, mtime_ns }
+        Stamp { device, ..samples::stamp(inode, mtime_ns) }
     }
 
     /// Files whose headers are known.
@@ -98,13 +112,17 @@ mod tests {
 
     fn see(catalogue: &mut Catalogue, files: &[(&str, Stamp)]) {
         let files = files.iter().map(|(path, stamp)| (PathBuf::from(path), *stamp)).collect();
-        catalogue.seen(files, Instant::now(), |stamp| Some(provisional(stamp)));
+        catalogue.seen(files, Instant::now(), |_, stamp| Some(known(stamp, provisional(stamp))));
         catalogue.forget_unseen();
     }
 
     fn started(catalogue: &mut Catalogue) -> Vec<String> {
-        let started = catalogue.start_hashing();
-        started.iter().map(|(path, _)| path.display().to_string()).collect()
+        let started = catalogue.start_hashing(Instant::now());
+        started.iter().map(|file| file.path.display().to_string()).collect()
+    }
+
+    fn hashed(catalogue: &mut Catalogue, stamp: Stamp, outcome: Outcome) -> Option<(Ids, Ids)> {
+        catalogue.hashed(stamp, Some(known(&stamp, outcome)), Instant::now())
     }
 
     #[test]
@@ -117,13 +135,13 @@ mod tests {
         assert_eq!(started(&mut catalogue), [""; 0]);
         assert_eq!(catalogue.hashing().collect::<Vec<_>>().len(), 2);
 
-        let (before, now) = catalogue.hashed(new, Some(identified("new"))).unwrap();
+        let (before, now) = hashed(&mut catalogue, new, identified("new")).unwrap();
         assert_eq!(before, Ids::provisional(&new));
         assert!(!now.are_provisional());
         assert_eq!(catalogue.unhashed(), (2, 200));
         assert_eq!(started(&mut catalogue), ["/m/old"]);
-        catalogue.hashed(other, Some(identified("other")));
-        catalogue.hashed(old, Some(identified("old")));
+        hashed(&mut catalogue, other, identified("other"));
+        hashed(&mut catalogue, old, identified("old"));
         assert!(catalogue.is_all_hashed());
         assert_eq!((catalogue.unhashed(), started(&mut catalogue)), ((0, 0), vec![]));
     }
@@ -134,7 +152,7 @@ mod tests {
         let mut catalogue = catalogue(&[("/m/old", old), ("/m/new", new)]);
         catalogue.hash_first(&Ids::provisional(&old).weights);
         assert_eq!(started(&mut catalogue), ["/m/old"]);
-        catalogue.hashed(old, Some(identified("old")));
+        hashed(&mut catalogue, old, identified("old"));
         assert_eq!(started(&mut catalogue), ["/m/new"]);
     }
 
@@ -142,12 +160,12 @@ mod tests {
     fn whatever_is_to_be_read_at_all_goes_before() {
         let mut catalogue = catalogue(&[("/m/a", stamp(1, 1, 0))]);
         let (new, now) = (stamp(1, 2, 0), Instant::now());
-        catalogue.looked(Path::new("/m/b"), Some(new), now, |_| None);
+        catalogue.looked(Path::new("/m/b"), Some(new), now, |_, _| None);
         catalogue.settled(new, None, now);
         assert_eq!(started(&mut catalogue), [""; 0]);
         catalogue.start_reading();
         assert_eq!(started(&mut catalogue), [""; 0]);
-        catalogue.read(new, Some(provisional(&new)), now);
+        catalogue.read(new, Some(known(&new, provisional(&new))), now);
         assert_eq!(started(&mut catalogue).len(), 1);
     }
 
@@ -157,11 +175,11 @@ mod tests {
         let mut catalogue = catalogue(&[("/m/a", it)]);
         let ids = Ids::provisional(&it);
         assert_eq!(catalogue.provisional(&ids.weights), Some(Path::new("/m/a")));
-        catalogue.start_hashing();
+        catalogue.start_hashing(Instant::now());
         see(&mut catalogue, &[("/m/sub/b", it)]);
         assert_eq!(catalogue.provisional(&ids.weights), Some(Path::new("/m/sub/b")));
         assert_eq!(catalogue.held()[&ids.weights].paths, [Path::new("/m/sub/b")]);
-        let (before, now) = catalogue.hashed(it, Some(identified("b"))).unwrap();
+        let (before, now) = hashed(&mut catalogue, it, identified("b")).unwrap();
         assert_eq!(before, ids);
         assert_eq!(catalogue.provisional(&before.weights), None);
         assert_eq!(catalogue.held()[&now.weights].paths, [Path::new("/m/sub/b")]);
@@ -172,9 +190,9 @@ mod tests {
         let (one, other) = (stamp(1, 1, 0), stamp(1, 2, 0));
         let mut catalogue = catalogue(&[("/m/a", one), ("/m/b", other)]);
         assert_eq!(catalogue.held().len(), 2);
-        catalogue.hashed(one, Some(identified("same")));
+        hashed(&mut catalogue, one, identified("same"));
         assert_eq!(catalogue.held().len(), 2);
-        catalogue.hashed(other, Some(identified("same")));
+        hashed(&mut catalogue, other, identified("same"));
         let held = catalogue.held();
         assert_eq!(held.values().next().map(|held| held.paths.len()), Some(2));
     }
@@ -183,18 +201,18 @@ mod tests {
     fn what_changed_or_went_while_it_was_hashed_teaches_nothing() {
         let (before, after) = (stamp(1, 1, 0), stamp(1, 1, 9));
         let mut catalogue = catalogue(&[("/m/a", before)]);
-        catalogue.start_hashing();
-        catalogue.looked(Path::new("/m/a"), Some(after), Instant::now(), |_| None);
+        catalogue.start_hashing(Instant::now());
+        catalogue.looked(Path::new("/m/a"), Some(after), Instant::now(), |_, _| None);
         assert_eq!(catalogue.unhashed(), (0, 0));
-        assert_eq!(catalogue.hashed(before, Some(identified("old"))), None);
+        assert_eq!(hashed(&mut catalogue, before, identified("old")), None);
         assert!(matches!(
             catalogue.at(Path::new("/m/a")).unwrap().content,
             Content::Settling { .. }
         ));
-        catalogue.read(after, Some(provisional(&after)), Instant::now());
+        catalogue.read(after, Some(known(&after, provisional(&after))), Instant::now());
         assert_eq!(started(&mut catalogue), ["/m/a"], "the disk is free again");
         see(&mut catalogue, &[]);
-        assert_eq!(catalogue.hashed(after, Some(identified("new"))), None);
+        assert_eq!(hashed(&mut catalogue, after, identified("new")), None);
         assert!(catalogue.is_all_hashed());
     }
 
@@ -202,9 +220,9 @@ mod tests {
     fn what_cannot_be_hashed_says_why() {
         let it = stamp(1, 1, 0);
         let mut catalogue = catalogue(&[("/m/a", it)]);
-        catalogue.start_hashing();
+        catalogue.start_hashing(Instant::now());
         let broken = Outcome::Unreadable("I/O error".to_owned());
-        assert_eq!(catalogue.hashed(it, Some(broken.clone())), None);
+        assert_eq!(hashed(&mut catalogue, it, broken.clone()), None);
         assert_eq!(catalogue.at(Path::new("/m/a")).unwrap().content, Content::Read(broken));
         assert!(catalogue.is_all_hashed());
     }

@@ -1,15 +1,24 @@
 use super::*;
 use crate::inventory::OPEN_LIMIT;
-use crate::samples::identified;
+use crate::samples::{identified, known as known_of, stamp};
 
 const SETTLE: Duration = Duration::from_secs(3);
 
-fn stamp(inode: u64, mtime_ns: i128) -> Stamp {
-    Stamp { device: 1, inode, size: 100, mtime_ns }
+fn nothing(_: &Path, _: &Stamp) -> Option<Known> {
+    None
 }
 
-fn nothing(_: &Stamp) -> Option<Outcome> {
-    None
+fn is(outcome: Outcome) -> impl Fn(&Path, &Stamp) -> Option<Known> {
+    move |_, stamp| Some(known_of(stamp, outcome.clone()))
+}
+
+fn sighting(path: &str, stamp: Stamp) -> Sighting {
+    Sighting { path: Path::new(path).into(), stamp }
+}
+
+/// Takes in that this file was read.
+fn read(catalogue: &mut Catalogue, stamp: Stamp, outcome: Option<Outcome>, now: Instant) {
+    catalogue.read(stamp, outcome.map(|outcome| known_of(&stamp, outcome)), now);
 }
 
 fn files(files: &[(&str, Stamp)]) -> Vec<(PathBuf, Stamp)> {
@@ -21,7 +30,7 @@ fn scan(
     catalogue: &mut Catalogue,
     files: Vec<(PathBuf, Stamp)>,
     now: Instant,
-    recall: impl Fn(&Stamp) -> Option<Outcome>,
+    recall: impl Fn(&Path, &Stamp) -> Option<Known>,
 ) {
     catalogue.seen(files, now, recall);
     catalogue.forget_unseen();
@@ -34,7 +43,7 @@ fn content<'a>(catalogue: &'a Catalogue, path: &str) -> Option<&'a Content> {
 /// One file at `/m/a`, read as `identified("a")`.
 fn known(now: Instant) -> Catalogue {
     let mut catalogue = Catalogue::new(SETTLE);
-    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, |_| Some(identified("a")));
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, is(identified("a")));
     catalogue
 }
 
@@ -57,9 +66,9 @@ fn a_file_is_read_once_it_has_not_changed_for_the_settle_time() {
     assert_eq!(catalogue.start_reading(), [], "somebody still has it open");
 
     catalogue.settled(stamp(1, 5), None, due + SETTLE);
-    assert_eq!(catalogue.start_reading(), [(Path::new("/m/a").into(), stamp(1, 5))]);
+    assert_eq!(catalogue.start_reading(), [sighting("/m/a", stamp(1, 5))]);
     assert_eq!(catalogue.start_reading(), [], "once");
-    catalogue.read(stamp(1, 5), Some(identified("a")), due);
+    read(&mut catalogue, stamp(1, 5), Some(identified("a")), due);
     assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(identified("a"))));
     assert_eq!(catalogue.next_settled(), None);
 }
@@ -72,19 +81,20 @@ fn a_file_that_changes_while_it_is_read_settles_anew() {
     catalogue.settled(stamp(1, 0), None, now);
     catalogue.start_reading();
     catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), now, nothing);
-    catalogue.read(stamp(1, 0), Some(identified("old")), now);
+    read(&mut catalogue, stamp(1, 0), Some(identified("old")), now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 
     catalogue.settled(stamp(1, 1), None, now);
     catalogue.start_reading();
-    catalogue.read(stamp(1, 1), None, now);
+    read(&mut catalogue, stamp(1, 1), None, now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 }
 
 #[test]
 fn a_known_file_is_never_read_again_wherever_it_goes() {
     let now = Instant::now();
-    let recall = |seen: &Stamp| (*seen == stamp(1, 0)).then(|| identified("a"));
+    let recall =
+        |_: &Path, seen: &Stamp| (*seen == stamp(1, 0)).then(|| known_of(seen, identified("a")));
     for (what, after) in [
         ("renamed", vec![("/m/b", stamp(1, 0))]),
         ("hard-linked or linked", vec![("/m/a", stamp(1, 0)), ("/n/b", stamp(1, 0))]),
@@ -110,7 +120,7 @@ fn what_is_written_under_one_name_changes_under_all() {
     let now = Instant::now();
     let mut catalogue = Catalogue::new(SETTLE);
     let both = files(&[("/m/a", stamp(1, 0)), ("/m/b", stamp(1, 0))]);
-    scan(&mut catalogue, both, now, |_| Some(identified("a")));
+    scan(&mut catalogue, both, now, is(identified("a")));
     catalogue.looked(Path::new("/m/a"), Some(stamp(1, 9)), now, nothing);
     for path in ["/m/a", "/m/b"] {
         assert!(matches!(content(&catalogue, path), Some(Content::Settling { .. })), "{path}");
@@ -125,7 +135,7 @@ fn one_reading_serves_every_name_of_a_file() {
     catalogue.settled(stamp(1, 0), None, now);
     catalogue.start_reading();
     scan(&mut catalogue, files(&[("/m/renamed", stamp(1, 0))]), now, nothing);
-    catalogue.read(stamp(1, 0), Some(identified("a")), now);
+    read(&mut catalogue, stamp(1, 0), Some(identified("a")), now);
     assert_eq!(content(&catalogue, "/m/renamed"), Some(&Content::Read(identified("a"))));
 }
 
@@ -135,7 +145,7 @@ fn small_files_are_read_together_and_big_ones_alone() {
     let mut catalogue = Catalogue::new(SETTLE);
     let sized = |inode, size| Stamp { size, ..stamp(inode, 0) };
     let small = (0..100).map(|n| (format!("/m/small{n:02}"), sized(n, 10)));
-    let big = (100..102).map(|n| (format!("/m/big{n}"), sized(n, BATCH_BYTES)));
+    let big = (100..102).map(|n| (format!("/m/big{n}"), sized(n, reading::BATCH_BYTES)));
     let files: Vec<(PathBuf, Stamp)> =
         small.chain(big).map(|(path, stamp)| (path.into(), stamp)).collect();
     scan(&mut catalogue, files.clone(), now, nothing);
@@ -150,9 +160,9 @@ fn small_files_are_read_together_and_big_ones_alone() {
             break;
         }
         batches.push(batch.len());
-        for (_, stamp) in batch {
+        for Sighting { stamp, .. } in batch {
             assert!(!catalogue.is_all_read());
-            catalogue.read(stamp, Some(identified("a")), now);
+            read(&mut catalogue, stamp, Some(identified("a")), now);
         }
     }
     assert_eq!(batches, [64, 36, 1, 1]);
@@ -165,7 +175,7 @@ fn an_unreadable_file_is_tried_again_when_something_is_done_to_it() {
     let mut catalogue = Catalogue::new(SETTLE);
     let unreadable = Outcome::Unreadable("no permission".into());
     let seen = || files(&[("/m/a", stamp(1, 0))]);
-    scan(&mut catalogue, seen(), now, |_| Some(unreadable.clone()));
+    scan(&mut catalogue, seen(), now, is(unreadable.clone()));
     scan(&mut catalogue, seen(), now, nothing);
     assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(unreadable)));
     catalogue.looked(Path::new("/m/a"), Some(stamp(1, 0)), now, nothing);
@@ -198,7 +208,7 @@ fn a_file_that_stays_open_holds_nothing_else_up() {
     catalogue.settled(stamp(2, 0), None, start + SETTLE);
     assert!(!catalogue.is_read_but_for_open_files(), "the other is yet to be read");
     catalogue.start_reading();
-    catalogue.read(stamp(2, 0), Some(identified("b")), start);
+    read(&mut catalogue, stamp(2, 0), Some(identified("b")), start);
     assert!(catalogue.is_read_but_for_open_files() && !catalogue.is_all_read());
     catalogue.settled(stamp(1, 0), None, start + SETTLE * 2);
     assert!(!catalogue.is_read_but_for_open_files(), "it was closed");
@@ -217,7 +227,7 @@ fn what_stays_open_is_read_once_it_has_not_changed_for_long_and_again_when_it_ch
         catalogue.settled(stamp(1, 0), Some(Waits::Writer), now);
         assert_eq!(!catalogue.start_reading().is_empty(), is_read, "{:?}", now - start);
     }
-    catalogue.read(stamp(1, 0), Some(identified("a")), late);
+    read(&mut catalogue, stamp(1, 0), Some(identified("a")), late);
     catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), late, nothing);
     catalogue.settled(stamp(1, 1), Some(Waits::Writer), late + SETTLE);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));

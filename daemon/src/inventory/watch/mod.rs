@@ -3,16 +3,18 @@
 //! Events only say that it is time to look; what is there is always read from the disk, so a
 //! lost, doubled or reordered event costs nothing but a look.
 
-mod file_system;
+mod hint;
 mod limits;
 mod mounts;
+mod moves;
 mod notifier;
 mod place;
 mod scan;
 mod walk;
 mod writers;
 
-pub use notifier::{Hint, Notifier, Unwatched};
+pub use hint::Hint;
+pub use notifier::{Notifier, Unwatched};
 pub(crate) use place::look_at;
 pub use scan::Scan;
 pub(crate) use scan::scan;

@@ -21,16 +21,7 @@ use rustix::{
 };
 use tracing::warn;
 
-use crate::inventory::watch::limits;
-
-/// Why it is time to look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// This file was written to.
-    Written(PathBuf),
-    /// Something came, went or moved, or events were lost: only a scan tells.
-    Moved,
-}
+use crate::inventory::watch::{hint::Hint, limits, moves::Moves};
 
 /// Room for many events at once.
 const BUFFER: usize = 64 << 10;
@@ -45,9 +36,6 @@ const EVENTS: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::MOVE)
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
-
-/// Those of them that are about the content of one file.
-const WRITES: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::ATTRIB).union(ReadFlags::CLOSE_WRITE);
 
 /// The folders behind each watch: one may be reached by several paths.
 type Paths = Arc<Mutex<HashMap<i32, Vec<PathBuf>>>>;
@@ -120,6 +108,11 @@ impl Notifier {
             watch.round = self.round;
             return;
         }
+        // Another folder lies here now: what the old one tells from now on is not of this path. Its watch stays,
+        // as it may lie elsewhere.
+        if let Some(watch) = self.watched.remove(path) {
+            self.unlabel(path, watch.descriptor);
+        }
         match inotify::add_watch(inotify, path, EVENTS) {
             Ok(descriptor) => {
                 let mut paths = lock(&self.paths);
@@ -141,9 +134,15 @@ impl Notifier {
     /// no more. Returns what is wrong with watching, if anything is.
     pub fn finish(&mut self) -> Option<Unwatched> {
         let gone = self.watched.extract_if(|_, watch| watch.round != self.round);
-        let gone: Vec<_> = gone.map(|(path, watch)| (path, watch.descriptor)).collect();
-        for (path, descriptor) in gone {
-            self.forget(&path, descriptor);
+        for (path, watch) in gone.collect::<Vec<_>>() {
+            self.unlabel(&path, watch.descriptor);
+        }
+        // A folder that moved has the same watch under its new path, which stays.
+        for (descriptor, _) in lock(&self.paths).extract_if(|_, paths| paths.is_empty()) {
+            if let Ok(inotify) = &self.inotify {
+                // It went with its folder, usually.
+                let _ = inotify::remove_watch(inotify, descriptor);
+            }
         }
         self.round += 1;
         let left_out = mem::take(&mut self.left_out);
@@ -154,17 +153,10 @@ impl Notifier {
         problem.map(|problem| Unwatched { problem, folders: left_out })
     }
 
-    /// A folder that moved has the same watch under its new path, which stays.
-    fn forget(&self, path: &Path, descriptor: i32) {
-        let mut paths = lock(&self.paths);
-        let Some(others) = paths.get_mut(&descriptor) else { return };
-        others.retain(|other| other != path);
-        if others.is_empty() {
-            paths.remove(&descriptor);
-            if let Ok(inotify) = &self.inotify {
-                // It went with its folder, usually.
-                let _ = inotify::remove_watch(inotify, descriptor);
-            }
+    /// This watch is no longer of the folder at this path.
+    fn unlabel(&self, path: &Path, descriptor: i32) {
+        if let Some(paths) = lock(&self.paths).get_mut(&descriptor) {
+            paths.retain(|other| other != path);
         }
     }
 }
@@ -186,10 +178,12 @@ fn lock(paths: &Paths) -> std::sync::MutexGuard<'_, HashMap<i32, Vec<PathBuf>>> 
 fn listen(inotify: Arc<OwnedFd>, end: &PipeReader, paths: &Paths, hear: &impl Fn(Hint)) {
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
     let mut reader = Reader::new(&inotify, &mut buffer);
+    let mut moves = Moves::default();
     loop {
         if reader.is_buffer_empty() {
             let mut both = [PollFd::new(&inotify, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
-            match poll(&mut both, None) {
+            match poll(&mut both, moves.patience()) {
+                Ok(0) => moves.give_up().for_each(hear),
                 Ok(_) if !both[1].revents().is_empty() => return,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return deaf(error),
@@ -198,12 +192,13 @@ fn listen(inotify: Arc<OwnedFd>, end: &PipeReader, paths: &Paths, hear: &impl Fn
         match reader.next() {
             Ok(event) => {
                 let folder = || lock(paths).get(&event.wd())?.first().cloned();
+                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                moves
+                    .take(event.events(), event.cookie(), name, &folder)
+                    .into_iter()
+                    .for_each(hear);
                 if event.events().contains(ReadFlags::IGNORED) {
                     lock(paths).remove(&event.wd());
-                }
-                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-                if let Some(hint) = hint_of(event.events(), name, folder) {
-                    hear(hint);
                 }
             }
             Err(Errno::INTR | Errno::AGAIN) => {}
@@ -216,52 +211,11 @@ fn deaf(error: Errno) {
     warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
 }
 
-/// What an event about `name` in a folder means.
-fn hint_of(
-    events: ReadFlags,
-    name: Option<&OsStr>,
-    folder: impl FnOnce() -> Option<PathBuf>,
-) -> Option<Hint> {
-    if events.contains(ReadFlags::IGNORED) {
-        return None;
-    }
-    if !events.intersects(WRITES) {
-        return Some(Hint::Moved);
-    }
-    let name = name.filter(|name| checkpoint::is_checkpoint_name(Path::new(name)))?;
-    Some(folder().map_or(Hint::Moved, |folder| Hint::Written(folder.join(name))))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, sync::mpsc, time::Duration};
 
     use super::*;
-
-    #[test]
-    fn events_become_hints() {
-        let written = || Some(Hint::Written("/m/a.safetensors".into()));
-        let (file, other) = (Some("a.safetensors"), Some("a.png"));
-        for (events, name, hint) in [
-            (ReadFlags::MODIFY, file, written()),
-            (ReadFlags::CLOSE_WRITE, file, written()),
-            (ReadFlags::ATTRIB, file, written()),
-            (ReadFlags::MODIFY, other, None),
-            (ReadFlags::ATTRIB | ReadFlags::ISDIR, None, None),
-            (ReadFlags::CREATE, file, Some(Hint::Moved)),
-            (ReadFlags::CREATE | ReadFlags::ISDIR, Some("folder"), Some(Hint::Moved)),
-            (ReadFlags::MOVED_FROM, file, Some(Hint::Moved)),
-            (ReadFlags::MOVE_SELF, None, Some(Hint::Moved)),
-            (ReadFlags::UNMOUNT, None, Some(Hint::Moved)),
-            (ReadFlags::QUEUE_OVERFLOW, None, Some(Hint::Moved)),
-            (ReadFlags::IGNORED, None, None),
-        ] {
-            let found = hint_of(events, name.map(OsStr::new), || Some("/m".into()));
-            assert_eq!(found, hint, "{events:?} {name:?}");
-        }
-        let unknown = hint_of(ReadFlags::MODIFY, file.map(OsStr::new), || None);
-        assert_eq!(unknown, Some(Hint::Moved));
-    }
 
     /// What has not come by then will not come.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -317,6 +271,45 @@ mod tests {
         fs::remove_file(&one).unwrap();
         look(&mut notifier, &[&other]);
         heard.writing(&other.join("a.safetensors"));
+    }
+
+    /// Whatever way two folders change places, each is heard of by the path that it has then.
+    #[test]
+    fn folders_that_change_places_are_watched_under_their_new_paths() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let exchange = |one: &Path, other: &Path| {
+            renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+        };
+        let by_turns = |one: &Path, other: &Path| {
+            let aside = one.with_extension("aside");
+            fs::rename(one, &aside).unwrap();
+            fs::rename(other, one).unwrap();
+            fs::rename(aside, other).unwrap();
+        };
+        let ways: [&dyn Fn(&Path, &Path); 2] = [&exchange, &by_turns];
+        for (number, way) in ways.iter().enumerate() {
+            let root = tempfile::tempdir().unwrap();
+            let (one, other) = (root.path().join("one"), root.path().join("other"));
+            let folders = || {
+                [one.clone(), one.join("sub"), other.clone(), other.join("sub")].map(|folder| {
+                    fs::create_dir_all(&folder).unwrap();
+                    folder
+                })
+            };
+            let (mut notifier, heard) = Heard::notifier();
+            look(&mut notifier, &folders().each_ref().map(PathBuf::as_path));
+            way(&one, &other);
+            look(&mut notifier, &folders().each_ref().map(PathBuf::as_path));
+            for folder in folders() {
+                let labels = lock(&notifier.paths);
+                let labels: Vec<_> =
+                    labels.values().filter(|paths| paths.contains(&folder)).cloned().collect();
+                assert_eq!(labels, [vec![folder.clone()]], "way {number}");
+            }
+            for folder in folders() {
+                heard.writing(&folder.join("a.safetensors"));
+            }
+        }
     }
 
     #[test]

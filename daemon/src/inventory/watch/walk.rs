@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use checkpoint::FileSystem;
 use config::Ignored;
 use rustix::io::Errno;
 use tracing::debug;
 
-use crate::inventory::{FileId, Notifier, Scan, Stamp, watch::file_system};
+use crate::inventory::{FileId, Notifier, Scan, Stamp};
 
 /// Walks through the models folder `dir`, links followed, and leaves out what is ignored.
 ///
@@ -74,7 +75,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
             self.scan.mounts.insert(path.clone());
         }
         if around != Some(device) || self.visited.is_empty() {
-            self.scan.is_silent |= file_system::changes_silently(&path);
+            self.scan.is_silent |= FileSystem::of(&path, device).is_silent();
         }
         if let Some(known) = self.visited.get(&id) {
             self.scan.aliases.insert(path, known.clone());
@@ -89,6 +90,8 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     /// Hands over the checkpoints in a folder, and returns the folders in it.
     fn list(&mut self, folder: &Path, device: u64) -> Vec<Folder> {
         let mut folders = Vec::new();
+        // Asked for once for all the files that are on it.
+        let mut file_system: Option<(u64, FileSystem)> = None;
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => {
@@ -112,7 +115,14 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
                 }
                 Ok(Some(metadata)) => {
                     let path = entry.path();
-                    let stamp = Stamp::at(&path, &metadata);
+                    let device = metadata.dev();
+                    let (_, on) = *file_system
+                        .take_if(|(known, _)| *known == device)
+                        .get_or_insert_with(|| (device, FileSystem::of(&path, device)));
+                    file_system = Some((device, on));
+                    // A link's target may lie where nothing tells of changes.
+                    self.scan.is_silent |= on.is_silent();
+                    let stamp = Stamp::on(on, &path, &metadata);
                     (self.found)((path, stamp));
                 }
                 Ok(None) => {}

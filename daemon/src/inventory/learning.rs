@@ -1,0 +1,102 @@
+//! What looks, comparisons and readings teach.
+
+use std::path::Path;
+
+use super::{
+    Cause, Compared, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits, now,
+};
+
+impl Inventory {
+    /// These files were looked at; whether something was learned that is to outlive the daemon.
+    pub(crate) fn record_look(&mut self, looks: Vec<Visit>) -> bool {
+        let mut has_learned = false;
+        let recall = self.recall.clone();
+        let known = |path: &Path, stamp: &Stamp| recall.known(path, stamp);
+        for Visit { path, stamp, links, cause } in looks {
+            if let Some((from, stamp)) = cause.renamed_from.zip(stamp) {
+                let kept = self.catalogue.renamed(&from, &path, stamp, links, now(), &known);
+                if let Some(known) = kept {
+                    recall.remember(&path, &stamp, &known);
+                    has_learned = true;
+                }
+            } else {
+                self.catalogue.looked(&path, stamp, now(), known);
+            }
+            if cause.is_written
+                && let Some(outdated) = self.catalogue.written(&path, now())
+            {
+                recall.forget(&outdated);
+                has_learned = true;
+            }
+        }
+        has_learned
+    }
+
+    /// These files were compared with their excerpts.
+    pub(crate) fn record_compared(&mut self, compared: Vec<Compared>) {
+        self.comparing = false;
+        for Compared { sighting: Sighting { path, stamp }, found, is_same } in compared {
+            let kept = self.catalogue.compared(stamp, found, is_same, now());
+            if let Some((stamp, known)) = found.zip(kept) {
+                self.recall.remember(&path, &stamp, &known);
+            }
+        }
+    }
+
+    /// The time of these files to settle is up, and this is what is waited for nevertheless.
+    pub(crate) fn record_settled(&mut self, due: Vec<(Stamp, Option<Waits>)>) {
+        self.settling = false;
+        for (stamp, waits) in due {
+            self.catalogue.settled(stamp, waits, now());
+        }
+    }
+
+    /// These files, or their headers, were read.
+    pub(crate) fn record_read(&mut self, learned: Vec<Learned>) -> Lesson {
+        self.reading -= 1;
+        let mut lesson = Lesson::default();
+        for learned in learned {
+            self.record_learned(&learned, &mut lesson);
+            self.catalogue.read(learned.stamp, learned.known, now());
+        }
+        lesson
+    }
+
+    /// All of this file was read.
+    pub(crate) fn record_hashed(&mut self, learned: Learned) -> Lesson {
+        let mut lesson = Lesson::default();
+        self.record_learned(&learned, &mut lesson);
+        if learned.known.is_none() {
+            // The look comes first.
+            self.due.hash_later();
+        }
+        lesson.hashed = self.catalogue.hashed(learned.stamp, learned.known, now());
+        lesson
+    }
+
+    fn record_learned(&mut self, learned: &Learned, lesson: &mut Lesson) {
+        match learned.known.as_ref().map(|known| &known.outcome) {
+            Some(outcome) => {
+                lesson.bytes += if outcome.is_provisional() { 0 } else { learned.stamp.size };
+                if let Outcome::Identified(identity) = outcome {
+                    lesson.weights.insert(identity.ids.weights);
+                }
+            }
+            // It is not what was seen last, or not there.
+            None => self.look_at(learned.path.to_path_buf(), |_| {}),
+        }
+    }
+
+    /// A file is not where or what it was, but was `found` there. Its disk may be away: before everything was
+    /// looked at nothing counts as deleted.
+    pub(crate) fn record_moved(&mut self, path: &Path, found: Option<Stamp>) {
+        self.record_hint(Hint::Moved);
+        let cause = Cause::default();
+        self.record_look(vec![Visit {
+            path: path.to_owned(),
+            stamp: found.filter(|stamp| stamp.size > 0),
+            links: 1,
+            cause,
+        }]);
+    }
+}
