@@ -159,7 +159,12 @@ impl Library {
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         // Whoever cleans up may have taken it for leftovers.
         fs::create_dir_all(&self.scratch)?;
-        tempfile::tempdir_in(&self.scratch)
+        tempfile::tempdir_in(&self.scratch).map_err(|error| {
+            // Without the random name, so that the same problem reads the same.
+            let said = error.to_string();
+            let what = said.split(" at path ").next().unwrap_or(&said);
+            io::Error::new(error.kind(), format!("{what}: {}", self.scratch.display()))
+        })
     }
 
     /// The free bytes on the engines' disk.
