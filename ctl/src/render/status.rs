@@ -19,7 +19,12 @@ pub(crate) fn render(status: &Status) -> String {
     if let Some(problem) = &status.gpu_problem {
         fields.add("", problem);
     }
-    fields.all("trouble", status.troubles.iter().map(|trouble| text::clean(trouble).into_owned()));
+    if !status.troubles.is_empty() {
+        fields.all(
+            "trouble",
+            status.troubles.iter().map(|trouble| text::clean(trouble).into_owned()),
+        );
+    }
     fields.all("models", status.models_dirs.iter().map(models_dir));
     fields.add("data", &daemon.data_dir);
     fields.add("checkpoints", counts(status));
