@@ -60,9 +60,18 @@ def seen():
     and the name of the loaded model if there are engines for it."""
     # A copy: while the web UI loads a checkpoint, another thread changes its title there.
     known = [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
+    return known, catalogue.index, a1111.loaded_name() if is_served() else None
+
+
+def is_served():
+    """Whether there are engines for the model that is loaded."""
     loaded = a1111.torch_unet()
-    served = loaded is not None and catalogue.index.shared(unet.looks.signature(loaded))
-    return known, catalogue.index, a1111.loaded_name() if served else None
+    if loaded is None:
+        return False
+    if catalogue.index.shared(unet.looks.signature(loaded)):
+        return True
+    checkpoint = catalogue.checkpoint(a1111.loaded_path())
+    return checkpoint is not None and bool(checkpoint.engines)
 
 
 def list_unets(unets):
@@ -82,15 +91,14 @@ def list_unets(unets):
 def say_strangers(index, paths):
     """Says once why engines with weights of their own are not used for files that the daemon sees elsewhere."""
     global _said
-    unknown = catalogue.files.checkpoints(index, paths)
-    strangers = options.elsewhere(index, catalogue.files, [path for path in paths if path not in unknown])
+    strangers = options.elsewhere(index, [path for path in paths if not catalogue.files.named(index, path)])
     if not strangers or _said:
         return
     _said = True
     path, known = next(iter(strangers.items()))
     a1111.say(
-        f"sdtrtd knows {path} as {known}, which leads nowhere here: shared engines serve it, and those with weights "
-        "inside do not, as nobody can tell that it is the same file. Have both see the models at one path"
+        f"sdtrtd has no {path}, but {known}: shared engines serve it, and those with weights inside do not unless "
+        "links lead from one to the other. Have both see the models at one path"
     )
 
 

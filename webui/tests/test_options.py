@@ -1,11 +1,13 @@
 """The web UI's list of UNets, and what 'Automatic' chooses from it."""
 import os
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
-from sdtrt import hooks, index, options
+from sdtrt import files, hooks, index, options
 
 from . import samples
 from .web_ui import WebUi
@@ -118,14 +120,13 @@ class Options(unittest.TestCase):
         webui = WebUi(self.models)
         webui.list_unets()
         self.assertEqual([option.model_name for option in webui.unet.unet_options], ["a"])
-        files = options.Files()
         paths = [str(here), str(self.models / "b.safetensors")]
-        found = options.elsewhere(hooks.index_file.index, files, paths)
+        found = options.elsewhere(hooks.index_file.index, paths)
         self.assertEqual(found, {str(here): str(elsewhere)})
         self.assertIsNone(hooks.catalogue.checkpoint(str(here)), "its content may be another")
         self.publish({"a": [elsewhere]})
         hooks.index_file.refresh()
-        self.assertEqual(options.elsewhere(hooks.index_file.index, files, paths), {}, "nothing shared serves it")
+        self.assertEqual(options.elsewhere(hooks.index_file.index, paths), {}, "nothing shared serves it")
 
     def test_no_path_decides_which_weights_are_used(self):
         one, two = self.models / "one.safetensors", self.models / "two.safetensors"
@@ -240,12 +241,59 @@ class Options(unittest.TestCase):
                 raise FileNotFoundError(path)
             return SimpleNamespace(st_dev=1, st_ino=inodes[path])
 
-        files = options.Files(stat)
+        known = files.Files(stat)
         found = index.parse(samples.text(samples.checkpoint("a", ["/a"])))
-        self.assertEqual(list(files.checkpoints(found, ["/a"])), ["/a"])
+        self.assertEqual(known.held(found, "/a").id, "a")
         inodes.clear()
         inodes["/b"] = 5
-        self.assertEqual(files.checkpoints(found, ["/b"]), {})
+        self.assertIsNone(known.held(found, "/b"))
+
+    def test_a_file_that_is_overwritten_is_another_until_the_index_says_whose(self):
+        path = self.models / "a.safetensors"
+        self.write(path)
+        found = lambda: index.parse(samples.text(samples.checkpoint("a", [path])))
+        known, first = files.Files(), found()
+        self.assertEqual(known.held(first, str(path)).id, "a")
+        path.write_text("another, which is longer or shorter")
+        self.assertIsNone(known.held(first, str(path)))
+        self.assertEqual(known.held(found(), str(path)).id, "a")
+
+    def test_no_location_but_the_loaded_models_own_is_touched(self):
+        path, dead = self.models / "a.safetensors", self.other / "dead.safetensors"
+        self.write(path, dead)
+        self.publish({"a": [path, self.other / "a.safetensors"], "dead": [dead]})
+        webui = WebUi(self.models, self.other)
+        touched = []
+        note = lambda name, real: mock.patch.object(
+            os, name, lambda path, *more, **rest: touched.append(str(path)) or real(path, *more, **rest))
+        with note("stat", os.stat), note("lstat", os.lstat), note("readlink", os.readlink):
+            hooks.catalogue.files = files.Files(os.stat)
+            webui.list_unets()
+            self.assertEqual(self.used(webui, path), "engine of a's of its own")
+            webui.job()
+            self.publish({"a": [path], "dead": [dead]}, shared=[samples.engine("shared")])
+            webui.job()
+        self.assertEqual([path for path in touched if path.startswith(str(self.other))], [])
+        self.assertIn(str(path), touched)
+
+    def test_a_disk_that_hangs_does_not_hold_up_the_next_picture(self):
+        answers, asked = threading.Event(), []
+        self.addCleanup(answers.set)
+        found = lambda paths: index.parse(samples.text(samples.checkpoint("a", paths)))
+
+        def stat(path):
+            asked.append(path)
+            if len(asked) > 1:
+                answers.wait()
+            return SimpleNamespace(st_dev=1, st_ino=5)
+
+        known = files.Files(stat, patience=0.01)
+        self.assertEqual(known.held(found(["/a"]), "/a").id, "a")
+        # The daemon has found the disk to hang as well.
+        for _ in range(3):
+            self.assertEqual(known.held(found([]), "/a").id, "a", "its weights are loaded")
+        self.assertEqual(len(asked), 2, "and nobody asks it again")
+        answers.set()
 
     def test_lowvram_has_no_entries(self):
         path = self.models / "a.safetensors"
