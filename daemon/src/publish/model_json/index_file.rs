@@ -1,6 +1,7 @@
 //! An index on disk, and what is remembered of it.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
@@ -12,9 +13,9 @@ use engine::read_regular;
 use protocol::ExtensionIndex;
 use serde::{Deserialize, Serialize};
 
-use super::{Index, Named, Owners, adopt, changes, parse, reconcile};
+use super::{Index, Named, Owners, adopt, around::Found, changes, parse, reconcile};
 
-/// What the index was before it was last written here.
+/// What the index was before it was last written here, or before it lost an engine.
 const BACKUP: &str = "model.json.before-sdtrt";
 
 /// More than what is remembered of one takes.
@@ -36,20 +37,15 @@ struct Memory {
 }
 
 impl IndexFile {
-    /// Those of the web UIs whose checkpoints are in `models_dirs`. A folder of checkpoints outside
+    /// Those of the web UIs whose checkpoints are in these models folders. A folder of checkpoints outside
     /// of any web UI may be given to all with `--ckpt-dir`.
-    pub(super) fn of(models_dirs: &[PathBuf]) -> Vec<Self> {
-        let webui = |dir: &PathBuf| {
-            dir.ancestors()
-                .find(|dir| dir.join("Unet-trt/model.json").is_file())
-                .map(Path::to_owned)
-        };
-        let mut webuis: Vec<PathBuf> = models_dirs.iter().filter_map(webui).collect();
-        webuis.sort();
-        webuis.dedup();
-        let shared = || models_dirs.iter().filter(|dir| webui(dir).is_none()).cloned();
+    pub(super) fn of(found: &[Found]) -> Vec<Self> {
+        let webuis: BTreeSet<&PathBuf> =
+            found.iter().filter_map(|(_, webui)| webui.as_ref()).collect();
+        let shared =
+            || found.iter().filter(|(_, webui)| webui.is_none()).map(|(dir, _)| dir.clone());
         webuis
-            .iter()
+            .into_iter()
             .map(|models| Self {
                 path: models.join("Unet-trt/model.json"),
                 roots: std::iter::once(models.join("Stable-diffusion")).chain(shared()).collect(),
@@ -95,11 +91,11 @@ impl IndexFile {
             .collect();
         let owners = self.owners(&index, &named, memory)?;
         let folder = self.path.parent().context("it lies in no folder")?;
-        let wanted = reconcile(&index, &named, &owners, |file| folder.join(file).exists());
+        let wanted = reconcile(&index, &named, &owners, |file| !is_gone(&folder.join(file)));
         report.engines = index.values().flatten().map(|(_, entries)| entries.len()).sum();
         report.changes = changes(&index, &wanted);
         if report.kept && wanted != index {
-            self.write(&text, &wanted, folder)?;
+            self.write((&text, &index), &wanted, folder)?;
         }
         Ok(())
     }
@@ -123,13 +119,34 @@ impl IndexFile {
         Ok(owners)
     }
 
-    fn write(&self, before: &[u8], wanted: &Index, folder: &Path) -> Result<()> {
-        replace(&folder.join(BACKUP), before, folder)?;
+    fn write(&self, (before, index): (&[u8], &Index), wanted: &Index, folder: &Path) -> Result<()> {
+        let backup = folder.join(BACKUP);
+        let kept = fs::read(&backup).ok().and_then(|text| parse(&text).ok());
+        // One that lists what the index has lost since is the only one that does.
+        if kept.is_none_or(|kept| files(&kept).is_subset(&files(index))) {
+            replace(&backup, before, folder)?;
+        }
         ensure!(fs::read(&self.path)? == before, "it is being written by another program");
         replace(&self.path, &serde_json::to_vec_pretty(wanted)?, folder)?;
         tracing::info!("{} lists the engines under their checkpoints' names", self.path.display());
         Ok(())
     }
+}
+
+/// Whether an engine's file is certainly not there any more. A link to it that leads nowhere may wait for a disk, and
+/// so may a folder that is not there, or empty.
+fn is_gone(path: &Path) -> bool {
+    let is_missing = fs::symlink_metadata(path).is_err_and(|error| {
+        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    });
+    let others = || path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    is_missing && others().is_some_and(|mut others| others.next().is_some())
+}
+
+/// The files of all engines that are listed.
+fn files(index: &Index) -> BTreeSet<&str> {
+    let entries = index.values().flatten().flat_map(|(_, entries)| entries);
+    entries.map(|entry| entry.filepath.as_str()).collect()
 }
 
 /// Writes aside, syncs and renames.
@@ -143,4 +160,63 @@ fn replace(path: &Path, content: &[u8], folder: &Path) -> Result<()> {
     aside.as_file().sync_all()?;
     aside.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, os::unix::fs::symlink};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// An index that lists these files, each under its name.
+    fn text(files: &[&str]) -> String {
+        let config = json!({
+            "profile": {}, "static_shapes": false, "fp32": false, "inpaint": false, "refit": true, "lora": false,
+            "vram": 0, "unet_hidden_dim": 4,
+        });
+        let entry = |file| (file, json!([{"filepath": file, "config": config}]));
+        let models: BTreeMap<_, _> = files.iter().copied().map(entry).collect();
+        json!({ "cc89": models }).to_string()
+    }
+
+    #[test]
+    fn what_may_wait_for_a_disk_stays_and_what_was_lost_stays_in_the_backup() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("Unet-trt");
+        for sub in ["full", "bare"] {
+            fs::create_dir_all(folder.join(sub)).unwrap();
+        }
+        fs::write(folder.join("full/other.trt"), "x").unwrap();
+        fs::write(folder.join("there.trt"), "x").unwrap();
+        symlink("/mnt/away/a.trt", folder.join("link.trt")).unwrap();
+        symlink("/mnt/away", folder.join("linked")).unwrap();
+        let away = ["bare/a.trt", "gone/a.trt", "link.trt", "linked/a.trt", "there.trt"];
+        let all = [&away[..], &["full/gone.trt", "gone.trt"]].concat();
+        let index = IndexFile { path: folder.join("model.json"), roots: Vec::new() };
+        let keep = || {
+            let report = index.keep(&[], &dir.path().join("memory"), true);
+            assert_eq!(report.problem, None);
+        };
+        let listed = |name: &str| {
+            let index = parse(&fs::read(folder.join(name)).unwrap()).unwrap();
+            files(&index).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        fs::write(&index.path, text(&all)).unwrap();
+        keep();
+        assert_eq!(listed("model.json"), away);
+        let before = listed(BACKUP);
+        assert_eq!(before.len(), all.len());
+        // The next loss does not take the first with it.
+        fs::remove_file(folder.join("there.trt")).unwrap();
+        keep();
+        assert_eq!(listed("model.json"), away[..4]);
+        assert_eq!(listed(BACKUP), before);
+        // Where nothing is lost the backup is the last one.
+        let more = [&all[..], &["new.trt"]].concat();
+        fs::write(&index.path, text(&more)).unwrap();
+        keep();
+        assert_eq!(listed(BACKUP).len(), more.len());
+    }
 }

@@ -1,5 +1,5 @@
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::Duration,
@@ -10,7 +10,7 @@ use protocol::ExtensionIndex;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::index_file::IndexFile;
+use super::{around::Around, index_file::IndexFile};
 
 /// Between two looks at what the web UI may have written.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ enum Message {
 /// What the thread works with.
 struct Work {
     models_dirs: Vec<PathBuf>,
+    around: Around<fn(&Path) -> Option<PathBuf>>,
     memory: PathBuf,
     write: bool,
     checkpoints: Option<Vec<(Id, PathBuf)>>,
@@ -38,7 +39,9 @@ impl Keeper {
     /// Nothing of a web UI is written unless `write` is set.
     pub fn new(models_dirs: Vec<PathBuf>, memory: PathBuf, write: bool) -> Self {
         let (sender, messages) = mpsc::channel();
-        let work = Work { models_dirs, memory, write, checkpoints: None, problems: Vec::new() };
+        let around = Around::new();
+        let work =
+            Work { models_dirs, around, memory, write, checkpoints: None, problems: Vec::new() };
         thread::spawn(move || work.run(&messages));
         Self(sender)
     }
@@ -73,7 +76,7 @@ impl Work {
 
     fn look(&mut self) -> Vec<ExtensionIndex> {
         let Some(checkpoints) = &self.checkpoints else { return Vec::new() };
-        let reports: Vec<_> = IndexFile::of(&self.models_dirs)
+        let reports: Vec<_> = IndexFile::of(&self.around.find(&self.models_dirs))
             .iter()
             .map(|index| index.keep(checkpoints, &self.memory, self.write))
             .collect();

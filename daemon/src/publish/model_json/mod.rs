@@ -5,6 +5,7 @@
 //! may be undone at any time; whose engine each file is, is therefore remembered beside our own
 //! engines.
 
+mod around;
 mod changes;
 mod index_file;
 mod keeper;
