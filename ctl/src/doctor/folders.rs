@@ -4,6 +4,9 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use config::{ByteSize, Config};
@@ -16,18 +19,25 @@ use crate::render::text;
 /// What the engine of an SDXL checkpoint takes, roughly.
 const ENGINE_BYTES: u64 = 5_500_000_000;
 
+/// How long a models folder may take to answer: a disk that was asleep needs less.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// Folders are counted up to here: more take too long, and show the problem as well.
 const MOST_FOLDERS: usize = 2_000_000;
 
 /// `is_own`: this user's daemon is meant; what the system's may write, others may not.
 pub(super) fn all(config: &Config, is_own: bool) -> Vec<Finding> {
-    let mut findings: Vec<_> = config.models_dirs.iter().map(|dir| models(dir)).collect();
+    let looked = config.models_dirs.iter().map(|dir| (dir, look(dir.clone(), ANSWER)));
+    let looked: Vec<_> = looked.collect();
+    let mut findings: Vec<_> =
+        looked.iter().map(|(dir, found)| models(dir, found.as_ref())).collect();
     if is_own {
         findings.push(data(&config.data_dir));
         findings.push(socket(&config.socket));
     }
     if !config.models_dirs.is_empty() {
-        let folders = config.models_dirs.iter().map(|dir| count(dir)).sum();
+        let answering = looked.iter().filter(|(_, found)| found.is_some());
+        let folders = answering.map(|(dir, _)| count(dir)).sum();
         findings.push(watches(folders, number("/proc/sys/fs/inotify/max_user_watches")));
     }
     findings.push(instances(number("/proc/sys/fs/inotify/max_user_instances")));
@@ -37,17 +47,30 @@ pub(super) fn all(config: &Config, is_own: bool) -> Vec<Finding> {
     findings
 }
 
-fn models(dir: &Path) -> Finding {
+/// Whether a folder can be listed; `None` if it does not say so in time. A disk that hangs would hold up the caller for
+/// ever.
+fn look(dir: PathBuf, patience: Duration) -> Option<io::Result<()>> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    thread::spawn(move || drop(sender.send(fs::read_dir(dir).map(drop))));
+    answer.recv_timeout(patience).ok()
+}
+
+fn models(dir: &Path, found: Option<&io::Result<()>>) -> Finding {
     const TOPIC: &str = "models folder";
     let shown = dir.display().to_string();
-    match fs::read_dir(dir) {
-        Ok(_) => Finding::ok(TOPIC, shown),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding::warning(
+    match found {
+        None => Finding::bad(
+            TOPIC,
+            format!("{shown} does not answer: its disk hangs, or its server is away"),
+            "check the disk or its server; sdtrtd goes on without it, and uses it again once it answers",
+        ),
+        Some(Ok(())) => Finding::ok(TOPIC, shown),
+        Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Finding::warning(
             TOPIC,
             format!("{shown} does not exist"),
             "mount its disk, or choose another with `sdtrtctl config edit`",
         ),
-        Err(error) => Finding::bad(
+        Some(Err(error)) => Finding::bad(
             TOPIC,
             format!("{shown} can't be read: {error}"),
             "let sdtrtd's user read it, for example with `setfacl -R -m u:USER:rX DIR`",
@@ -163,6 +186,10 @@ mod tests {
 
     #[test]
     fn limits_are_told_before_they_bite() {
+        let models_at = |dir: &str| {
+            let found = look(dir.into(), ANSWER * 60);
+            models(Path::new(dir), found.as_ref())
+        };
         let free = |bytes| disk(Path::new("/d"), Ok(bytes), ByteSize::mb(500)).verdict;
         for (found, expected) in [
             (watches(499, Some(1000)).verdict, Verdict::Ok),
@@ -171,8 +198,10 @@ mod tests {
             (free(6_000_000_000), Verdict::Ok),
             (free(5_999_999_999), Verdict::Warning),
             (instances(Some(0)).verdict, Verdict::Warning),
-            (models(Path::new("/nonexistent")).verdict, Verdict::Warning),
-            (models(Path::new("/etc/passwd")).verdict, Verdict::Bad),
+            (models_at("/nonexistent").verdict, Verdict::Warning),
+            (models_at("/etc/passwd").verdict, Verdict::Bad),
+            (models_at("/").verdict, Verdict::Ok),
+            (models(Path::new("/m"), None).verdict, Verdict::Bad),
             (socket(&Path::new("/tmp").join("x/".repeat(60))).verdict, Verdict::Ok),
         ] {
             assert_eq!(found, expected);
