@@ -64,7 +64,10 @@ fn truth(dir: &Path) -> BTreeMap<PathBuf, Option<String>> {
 fn told(watching: &Watching, dir: &Path) -> BTreeMap<PathBuf, Option<String>> {
     let all = watching.checkpoints().values();
     let locations = all.flat_map(|entry| {
-        entry.locations.iter().map(|path| (PathBuf::from(path), entry.weights_id.clone()))
+        entry
+            .locations
+            .iter()
+            .map(|path| (PathBuf::from(path), entry.weights_id.map(|id| id.to_string())))
     });
     locations.filter(|(path, _)| path.starts_with(dir)).collect()
 }
@@ -118,6 +121,9 @@ fn every_checkpoint_is_read_on_demand() {
     let verified = w.ctl(&["verify", "--checkpoints", "--json"]);
     assert_eq!(verified.code, 0, "{verified:?}");
     let found = verified.json();
-    assert_eq!(found[0]["weights_id"].as_str(), before.weights_id.as_deref());
+    assert_eq!(
+        found[0]["weights_id"].as_str(),
+        before.weights_id.map(|id| id.to_string()).as_deref()
+    );
     assert!(found[0]["problem"].is_null(), "{found}");
 }
