@@ -180,7 +180,7 @@ impl Inventory {
             self.due.hash,
             self.next_settled(settle).filter(|_| !self.settling),
             self.next_comparison(),
-            self.catalogue.next_whole().map(Instant::from_std).filter(|_| self.due.hash.is_none()),
+            self.next_whole(),
             self.next_poll(),
         ];
         times.into_iter().flatten().min()
@@ -248,6 +248,12 @@ impl Inventory {
             };
             tell(Event::Looked(paths.into_iter().map(look).collect()));
         });
+    }
+
+    /// Not while nothing can begin to be read: its time may have come.
+    fn next_whole(&self) -> Option<Instant> {
+        let can_begin = self.due.hash.is_none() && self.scans_done > 0 && self.reading < *READERS;
+        self.catalogue.next_whole().map(Instant::from_std).filter(|_| can_begin)
     }
 
     fn next_comparison(&self) -> Option<Instant> {
