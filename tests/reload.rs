@@ -3,12 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::{
+    collections::BTreeSet,
     fs,
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
 };
 
 use end_to_end::Workplace;
+use procfs::process::{FDTarget, Process};
+
+/// What has not come about by then will not.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A daemon whose models folders come only from a file; killed when dropped.
 struct Configured(Child);
@@ -19,9 +27,35 @@ impl Configured {
         command.env_clear().env("HOME", w.path("")).arg("--config").arg(file);
         command.arg("--data-dir").arg(w.data()).arg("--socket").arg(w.socket());
         command.arg("--tensorrt-dir").arg(w.path("no-runtime")).args(["--settle-seconds", "0.2"]);
-        let started = Self(command.spawn().unwrap());
-        while w.ctl(&["status"]).code != 0 {}
+        let mut started = Self(command.spawn().unwrap());
+        let end = Instant::now() + PATIENCE;
+        while w.ctl(&["status"]).code != 0 {
+            assert_eq!(started.0.try_wait().unwrap(), None, "it ended");
+            assert!(Instant::now() < end, "it does not answer");
+        }
         started
+    }
+
+    /// Its inotify instances, each with the inodes of the folders that it watches.
+    fn inotify(&self) -> Vec<BTreeSet<u64>> {
+        let process = Process::new(i32::try_from(self.0.id()).unwrap()).unwrap();
+        let descriptors = process.fd().unwrap().map_while(Result::ok);
+        let is_inotify = |target: &FDTarget| matches!(target, FDTarget::AnonInode(kind) if kind.trim_matches(['[', ']']) == "inotify");
+        let instances = descriptors.filter(|descriptor| is_inotify(&descriptor.target));
+        let watched = instances.filter_map(|descriptor| {
+            let info = format!("/proc/{}/fdinfo/{}", self.0.id(), descriptor.fd);
+            // One that was closed meanwhile has none.
+            let info = fs::read_to_string(info).ok()?;
+            let watches = info.lines().filter_map(|line| line.strip_prefix("inotify "));
+            let inodes = watches
+                .filter_map(|watch| watch.split(' ').find_map(|word| word.strip_prefix("ino:")));
+            Some(inodes.map(|inode| u64::from_str_radix(inode, 16).unwrap()).collect())
+        });
+        watched.collect()
+    }
+
+    fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap().count()
     }
 }
 
@@ -79,4 +113,51 @@ fn valid_changes_are_applied_and_an_invalid_file_changes_nothing() {
     fs::write(&file, format!("models_dirs = [{:?}]", w.models())).unwrap();
     assert_eq!(reload().json()["applied"], serde_json::json!(["models_dirs", "quota"]));
     assert_eq!(w.settled_list().len(), 0);
+}
+
+/// Whatever became of the old notifier: its instance, its thread and its watches are gone.
+#[test]
+fn a_reload_leaves_one_inotify_instance_with_the_folders_of_the_new_configuration() {
+    let w = Workplace::new();
+    let more = w.path("more");
+    fs::create_dir_all(more.join("deep")).unwrap();
+    let file = w.path("sdtrtd.toml");
+    let configure = |folders: &[&Path]| fs::write(&file, format!("models_dirs = {folders:?}"));
+    let inodes = |folders: &[&Path]| -> BTreeSet<u64> {
+        folders.iter().map(|folder| fs::metadata(folder).unwrap().ino()).collect()
+    };
+    let (models, deep) = (w.models(), more.join("deep"));
+    let (one, both) = ([&*models], [&*models, &*more]);
+    configure(&one).unwrap();
+    let daemon = Configured::start(&w, &file);
+    let watching = |expected: &BTreeSet<u64>| {
+        let end = Instant::now() + PATIENCE;
+        let mut found = daemon.inotify();
+        while found != [expected.clone()] {
+            assert!(Instant::now() < end, "{found:?} are watched, and not {expected:?}");
+            thread::yield_now();
+            found = daemon.inotify();
+        }
+    };
+    watching(&inodes(&one));
+    let mut threads = 0;
+    for round in 0..4 {
+        for (folders, watched) in
+            [(&both[..], vec![&*models, &*more, &*deep]), (&one, one.to_vec())]
+        {
+            configure(folders).unwrap();
+            let reloaded = w.ctl(&["reload", "--json"]);
+            assert_eq!(reloaded.json()["applied"], serde_json::json!(["models_dirs"]));
+            watching(&inodes(&watched));
+        }
+        // By the end of the first round all threads of the pool may be there.
+        threads = if round == 0 { daemon.threads() } else { threads };
+    }
+    assert!(daemon.threads() < threads + 4, "each reload left a thread: {threads} before");
+    // What happens there is not heard any more, and what happens here is.
+    w.write_checkpoint(more.join("a.safetensors"), 1);
+    w.write_checkpoint("b.safetensors", 2);
+    let list = w.settled_list();
+    assert_eq!(list.len(), 1, "{list:#?}");
+    assert_eq!(list[0].locations, [Workplace::shown(&models.join("b.safetensors"))]);
 }

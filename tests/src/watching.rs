@@ -3,7 +3,7 @@ use std::{
     path::Path,
     sync::mpsc::{self, Receiver},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use protocol::{Building, Checkpoint, Client, EntryKey, Event, Overview, Status};
@@ -35,9 +35,11 @@ impl Watching {
     /// Applies events until `reached`.
     ///
     /// # Panics
-    /// If the events end, or nothing happens for minutes.
+    /// If the events end, nothing happens for minutes, or it is not reached whatever happens.
     pub fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + 4 * Duration::from_secs(PATIENCE_S);
         while !reached(self) {
+            assert!(Instant::now() < end, "not reached: {what}: {:#?}", self.overview);
             self.take_in(what);
         }
     }

@@ -24,6 +24,15 @@ async fn seated(stream: UnixStream, may_change: bool, service: Told) -> io::Resu
     serve(stream, may_change, service, &Seats::default().take((0, None))).await
 }
 
+/// What has not come by then will not come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The next line, on a clock that runs by itself.
+async fn next(lines: &mut Lines) -> String {
+    let line = timeout(PATIENCE, lines.next()).await.expect("nothing came");
+    line.unwrap().unwrap()
+}
+
 async fn watching(
     service: &Told,
 ) -> (Lines, OwnedWriteHalf, tokio::task::JoinHandle<io::Result<()>>) {
@@ -42,14 +51,14 @@ async fn watching(
 async fn who_lags_behind_gets_the_state_anew() {
     let service = Told(broadcast::Sender::new(2));
     let (mut lines, _output, _) = watching(&service).await;
-    assert_eq!(lines.next().await.unwrap().unwrap(), "\"state\"\n");
+    assert_eq!(next(&mut lines).await, "\"state\"\n");
     // One thread: nothing is sent on between these.
     for number in 0..9 {
         service.0.send(line(&number)).unwrap();
     }
-    assert_eq!(lines.next().await.unwrap().unwrap(), "\"state\"\n");
+    assert_eq!(next(&mut lines).await, "\"state\"\n");
     service.0.send(line(&10)).unwrap();
-    assert_eq!(lines.next().await.unwrap().unwrap(), "10\n");
+    assert_eq!(next(&mut lines).await, "10\n");
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,12 +85,12 @@ async fn who_may_not_change_things_may_ask() {
     let mut lines = Lines(BufReader::new(input));
     let hello = Hello { protocol: VERSION, version: String::new() };
     send(&mut output, &line(&hello)).await.unwrap();
-    lines.next().await.unwrap();
+    next(&mut lines).await;
     for (request, allowed) in
         [(Request::Status, true), (Request::Pause, false), (Request::Verify, false)]
     {
         send(&mut output, &line(&request)).await.unwrap();
-        let reply: Reply = serde_json::from_str(&lines.next().await.unwrap().unwrap()).unwrap();
+        let reply: Reply = serde_json::from_str(&next(&mut lines).await).unwrap();
         assert_eq!(!matches!(reply, Reply::Failed(_)), allowed, "{request:?}: {reply:?}");
     }
 }

@@ -213,7 +213,11 @@ fn deaf(error: Errno) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::mpsc, time::Duration};
+    use std::{
+        fs,
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
@@ -228,10 +232,16 @@ mod tests {
             (Notifier::new(move |hint| drop(sender.send(hint))), Self(hints))
         }
 
+        /// The next hint, if one comes by then.
+        fn before(&self, end: Instant) -> Result<Hint, mpsc::RecvTimeoutError> {
+            self.0.recv_timeout(end.saturating_duration_since(Instant::now()))
+        }
+
         fn writing(&self, path: &Path) {
             fs::write(path, "x").unwrap();
-            let hint = || self.0.recv_timeout(PATIENCE).expect("no event came");
-            while hint() != Hint::Written(path.to_owned()) {}
+            let written = Hint::Written(path.to_owned());
+            let end = Instant::now() + PATIENCE;
+            while self.before(end).expect("no such event came") != written {}
         }
     }
 
@@ -320,8 +330,9 @@ mod tests {
         let inotify = Arc::downgrade(notifier.inotify.as_ref().unwrap());
         drop(notifier);
         // The thread had the only sender.
+        let end = Instant::now() + PATIENCE;
         let end = loop {
-            if let Err(error) = heard.0.recv_timeout(PATIENCE) {
+            if let Err(error) = heard.before(end) {
                 break error;
             }
         };
