@@ -34,8 +34,7 @@ fn a_folder_of_many_names_is_listed_under_one_and_found_by_all() {
     let _daemon = w.daemon();
     let entry = w.only();
     assert_eq!(entry.locations, [Workplace::shown(&w.model("link/a.safetensors"))]);
-    for name in
-        ["link", "longer link", "deep/er", "deep/around/around/er", "deep/up/deep/up/link"]
+    for name in ["link", "longer link", "deep/er", "deep/around/around/er", "deep/up/deep/up/link"]
     {
         let path = w.model(name).join("a.safetensors");
         let shown = w.ctl(&["show", path.to_str().unwrap(), "--json"]);

@@ -59,15 +59,16 @@ impl Database {
                 .flush_every_ms(None)
                 .open()
                 .map_err(told)?;
+            let setbacks = format!("setbacks.{SETBACKS}");
+            keep_removals(&db, &setbacks)?;
             let current = [
                 format!("outcomes.{LESSONS}"),
                 format!("places.{LESSONS}"),
-                format!("setbacks.{SETBACKS}"),
+                setbacks,
                 "history".to_owned(),
                 format!("parameters.{LESSONS}"),
                 "shapes".to_owned(),
             ];
-            keep_removals(&db, &current[1])?;
             for name in db.tree_names() {
                 let kept = current.iter().any(|tree| name == tree.as_bytes())
                     || name == b"__sled__default";
