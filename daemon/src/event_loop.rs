@@ -68,6 +68,7 @@ impl Owners {
         let jobs: Vec<_> = self.jobs.work().map(|work| work.want.job).collect();
         jobs.iter().for_each(|job| self.retry.record_over(job));
         self.jobs.end_all();
+        self.store.set_lived_s(self.lifetime.seconds());
         if let Err(error) = self.store.flush() {
             warn!("what was learned since it could be saved last is lost: {error:#}");
         }

@@ -16,6 +16,7 @@ mod intent;
 pub mod inventory;
 pub mod jobs;
 mod library;
+mod lifetime;
 pub mod log;
 pub mod memory;
 pub mod metrics;

@@ -68,7 +68,11 @@ impl News {
 impl Owners {
     /// Brings what is known of engines, their disk and the memory up to the present.
     fn observe(&mut self) {
-        self.inventory.record_survey();
+        let engines = self.library.engines().manifests().values();
+        let engines = engines.map(|manifest| *manifest.spec.weights.id()).collect();
+        if self.inventory.record_survey(&engines) {
+            self.timers.learned();
+        }
         let (headers, contents) = (self.inventory.is_all_seen(), self.inventory.is_all_known());
         let changes = self.snapshot().orphan_changes(headers, contents);
         changes.into_iter().for_each(|(engine, usage): (Id, Usage)| {

@@ -48,9 +48,10 @@ impl Owners {
         let new = &self.config;
         self.inventory.set_settle(new.settle());
         self.inventory.set_ignored(new.ignored());
+        self.inventory.set_rescan(new.rescan());
         let moved = old.models_dirs != new.models_dirs;
         if moved {
-            self.inventory.watch_anew();
+            self.inventory.set_dirs(&new.models_dirs);
         }
         if moved || old.keep_model_json != new.keep_model_json {
             self.publisher.record_other_folders(new);

@@ -21,12 +21,15 @@ pub struct Usage {
     pub pinned: bool,
     /// Since when no file has had its UNet.
     pub orphaned_since: Option<u64>,
+    /// The seconds through which the daemon had lived by then: its grace time is counted from these, as clocks jump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned_lived_s: Option<u64>,
 }
 
 impl Usage {
     /// The usage of an engine that was built at this time.
     pub fn since(built_at: u64) -> Self {
-        Self { last_used: built_at, pinned: false, orphaned_since: None }
+        Self { last_used: built_at, pinned: false, orphaned_since: None, orphaned_lived_s: None }
     }
 
     /// Reads `path`; `None` if there is no file.

@@ -8,7 +8,7 @@ use protocol::{EntryKey, Unusable};
 
 use crate::{
     gate::Gpu,
-    inventory::Waits,
+    inventory::{MayLie, Waits},
     planner::{Judgement, NoRuntime, Wait},
 };
 
@@ -41,7 +41,7 @@ pub(crate) enum Reason<'a> {
     /// Its engine is a former release's.
     Retired,
     /// Its file may be where nobody can look.
-    Away,
+    Away(MayLie),
     /// No file has its content; its engines are kept for so many days.
     Orphaned(f64),
 }
@@ -95,10 +95,11 @@ impl fmt::Display for Reason<'_> {
                 "an earlier release built it in a form that is not used any more; it is deleted once a new engine of \
                  its architecture is there",
             ),
-            Self::Away => f.write_str(
-                "its file may be on a disk that is away, or in a folder that can't be looked into: `sdtrtctl status` \
-                 says which; its engines are kept",
-            ),
+            Self::Away(MayLie::Unlooked) => f.write_str("the models folders have not been looked at yet"),
+            Self::Away(MayLie::Unread) => f.write_str("not every file has been read yet"),
+            Self::Away(MayLie::At { place, why }) => {
+                write!(f, "its file may be at {}, which {why}", place.display())
+            }
             Self::Orphaned(days) => write!(
                 f,
                 "no file has this content; its engines are kept for {days} days, in case one does"

@@ -16,7 +16,7 @@ use super::{
     text,
 };
 use crate::{
-    inventory::Held,
+    inventory::{Held, MayLie},
     planner::{Desired, Snapshot, Want, of},
 };
 
@@ -137,8 +137,13 @@ fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, Rea
     }
     // What was gone before is not on a disk that went later.
     let is_orphaned = |manifest: &&Manifest| snapshot.usage(manifest).orphaned_since.is_some();
-    if snapshot.incomplete && !engines.iter().all(is_orphaned) {
-        return (State::Away, Reason::Away);
+    let is_surveyed = engines.iter().all(|manifest| snapshot.is_surveyed_for(manifest));
+    let was_gone = is_surveyed && engines.iter().all(is_orphaned);
+    let contents = engines.iter().map(|manifest| manifest.spec.weights.id());
+    let may_lie = contents.filter_map(|content| snapshot.whereabouts.may_lie(content)).next();
+    let may_lie = may_lie.or_else(|| (!is_surveyed).then_some(MayLie::Unread));
+    if let Some(place) = may_lie.filter(|_| !was_gone) {
+        return (State::Away, Reason::Away(place));
     }
     (State::Orphaned, Reason::Orphaned(snapshot.config.orphan_days))
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
@@ -22,13 +22,15 @@ use crate::{
         Store,
         database::{Database, Part},
     },
-    inventory::{Key, Known, Recall, Stamp},
+    inventory::{Disk as MountedDisk, Homes, Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
 /// In the database's own tree, which outlives older lessons.
 const PAUSED: &[u8] = b"paused";
-const MOUNTS: &[u8] = b"mounts";
+const DISKS: &[u8] = b"disks";
+const HOMES: &[u8] = b"homes";
+const LIVED: &[u8] = b"lived";
 
 /// Ended builds that are kept.
 const HISTORY: usize = 1000;
@@ -213,15 +215,27 @@ impl Recall for Disk {
         self.put(Part::Parameters, signature.to_string().as_bytes(), Some(&parameters));
     }
 
-    fn mounts(&self) -> BTreeSet<PathBuf> {
-        let mounts: Vec<Vec<u8>> = self.get(Part::Own, MOUNTS).unwrap_or_default();
-        mounts.into_iter().map(|path| OsString::from_vec(path).into()).collect()
+    fn disks(&self) -> BTreeMap<PathBuf, MountedDisk> {
+        let disks: Vec<(Vec<u8>, MountedDisk)> = self.get(Part::Own, DISKS).unwrap_or_default();
+        disks.into_iter().map(|(path, disk)| (OsString::from_vec(path).into(), disk)).collect()
     }
 
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
+    fn set_disks(&self, disks: &BTreeMap<PathBuf, MountedDisk>) {
         // Paths need not be text.
-        let mounts: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        self.put(Part::Own, MOUNTS, Some(&mounts));
+        let disks = disks.iter().map(|(path, disk)| (path.as_os_str().as_bytes(), disk));
+        self.put(Part::Own, DISKS, Some(&disks.collect::<Vec<_>>()));
+    }
+
+    fn homes(&self) -> Homes {
+        let homes: BTreeMap<String, _> = self.get(Part::Own, HOMES).unwrap_or_default();
+        let homes = homes.into_iter().filter_map(|(id, homes)| Some((id.parse().ok()?, homes)));
+        homes.collect()
+    }
+
+    fn set_homes(&self, homes: &Homes) {
+        let homes: BTreeMap<String, _> =
+            homes.iter().map(|(id, homes)| (id.to_string(), homes)).collect();
+        self.put(Part::Own, HOMES, Some(&homes));
     }
 }
 
@@ -265,6 +279,14 @@ impl Store for Disk {
                 self.put(Part::History, &key, Some(&finished));
             }
         }
+    }
+
+    fn lived_s(&self) -> u64 {
+        self.get(Part::Own, LIVED).unwrap_or_default()
+    }
+
+    fn set_lived_s(&self, seconds: u64) {
+        self.put(Part::Own, LIVED, Some(&seconds));
     }
 
     fn is_paused(&self) -> bool {

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -11,7 +11,7 @@ use protocol::Finished;
 
 use crate::{
     cache::Store,
-    inventory::{Key, Known, Recall, Stamp},
+    inventory::{Disk, Homes, Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
@@ -23,7 +23,9 @@ pub struct Memory {
     setbacks: Mutex<HashMap<Id, Setback>>,
     history: Mutex<Vec<Finished>>,
     paused: Mutex<bool>,
-    mounts: Mutex<BTreeSet<PathBuf>>,
+    disks: Mutex<BTreeMap<PathBuf, Disk>>,
+    homes: Mutex<Homes>,
+    lived_s: Mutex<u64>,
     parameters: Mutex<HashMap<Id, Vec<Parameter>>>,
     shapes: Mutex<BTreeMap<Id, InUse>>,
     problem: Mutex<Option<String>>,
@@ -65,12 +67,20 @@ impl Recall for Memory {
         self.parameters.lock().unwrap().insert(*signature, parameters.to_vec());
     }
 
-    fn mounts(&self) -> BTreeSet<PathBuf> {
-        self.mounts.lock().unwrap().clone()
+    fn disks(&self) -> BTreeMap<PathBuf, Disk> {
+        self.disks.lock().unwrap().clone()
     }
 
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>) {
-        self.mounts.lock().unwrap().clone_from(mounts);
+    fn set_disks(&self, disks: &BTreeMap<PathBuf, Disk>) {
+        self.disks.lock().unwrap().clone_from(disks);
+    }
+
+    fn homes(&self) -> Homes {
+        self.homes.lock().unwrap().clone()
+    }
+
+    fn set_homes(&self, homes: &Homes) {
+        self.homes.lock().unwrap().clone_from(homes);
     }
 }
 
@@ -112,6 +122,14 @@ impl Store for Memory {
         for finished in history.iter_mut().filter(|finished| finished.weights_id == *before) {
             finished.weights_id = *weights;
         }
+    }
+
+    fn lived_s(&self) -> u64 {
+        *self.lived_s.lock().unwrap()
+    }
+
+    fn set_lived_s(&self, seconds: u64) {
+        *self.lived_s.lock().unwrap() = seconds;
     }
 
     fn is_paused(&self) -> bool {

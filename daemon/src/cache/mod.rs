@@ -38,6 +38,10 @@ pub trait Store: Recall {
     fn record(&self, finished: &Finished);
     /// A checkpoint of builds that have ended has this weights id from now on.
     fn record_hashed(&self, before: &Id, weights: &Id);
+    /// Seconds through which the daemon has lived, in all its lives.
+    fn lived_s(&self) -> u64;
+    /// Keeps through how many seconds the daemon has lived.
+    fn set_lived_s(&self, seconds: u64);
     /// Whether builds are paused.
     fn is_paused(&self) -> bool;
     /// Keeps whether builds are paused.

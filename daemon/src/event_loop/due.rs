@@ -14,6 +14,7 @@ impl Owners {
             self.inventory.deadline(self.config.settle()),
             self.timers.deadline(self.inventory.is_surveyed()),
             self.gate.deadline(),
+            self.lifetime.deadline(),
             self.manager.due,
             self.clients.deadline(),
             self.retry.runtime_deadline(),
@@ -28,10 +29,15 @@ impl Owners {
             self.manager.alive(now);
         }
         let settle = self.config.settle();
-        if self.inventory.begin_due(now, &self.config.models_dirs, settle) {
+        if self.inventory.begin_due(now, settle) {
+            self.record_first_survey();
             self.changed();
         }
+        if self.lifetime.take_keep(now) {
+            self.timers.learned();
+        }
         if self.timers.take_flush(now) {
+            self.store.set_lived_s(self.lifetime.seconds());
             let store = self.store.clone();
             let mailbox = self.mailbox.clone();
             spawn_blocking(move || {

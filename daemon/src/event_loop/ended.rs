@@ -5,11 +5,12 @@ use std::io;
 use checkpoint::Id;
 use engine::{Built, Findings, Job, Manifest, Task, Validation};
 use protocol::{Materialized, Reply};
+use tokio::time::Duration;
 use tracing::{info, warn};
 
 use crate::{
     api::{other, text},
-    inventory::{Held, Stamp},
+    inventory::{Held, Stamp, patiently},
     jobs::{Done, Ended, Failure, RunningJob},
     owners::Owners,
     planner::{Errand, room},
@@ -19,6 +20,9 @@ use crate::{
 /// What a worker that did something else is said to have done.
 const MIXED_UP: &str =
     "the worker reported on another job than the one it was given; please report this as a bug";
+
+/// How long a file may take to say what it is.
+const FILE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Owners {
     pub(super) fn record_ended(&mut self, job: Id, result: Result<Done, Failure>) {
@@ -219,7 +223,9 @@ impl Owners {
     /// there instead is taken in, so that another file is next, if there is one.
     fn has_moved(&mut self, job: &Job) -> bool {
         let Some((path, stamp)) = job.file() else { return false };
-        let found = Stamp::of(path).ok();
+        let asked = path.to_owned();
+        // Its disk may hang, which would hold up everything: then it is no better than gone.
+        let found = patiently(FILE_PATIENCE, move || Stamp::of(&asked).ok()).flatten();
         let has_moved = found.is_none_or(|found| !found.is_same_version(stamp));
         if has_moved {
             self.inventory.record_moved(path, found);

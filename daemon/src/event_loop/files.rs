@@ -15,14 +15,16 @@ use crate::{
 impl Owners {
     pub(super) fn record_files(&mut self, event: Event) {
         match event {
-            Event::Hint(hint) => {
-                if self.inventory.record_hint(hint) {
+            Event::Hint(dir, hint) => {
+                if self.inventory.record_hint(&dir, hint) {
                     self.timers.learned();
                 }
                 return;
             }
-            Event::Found(files) => return self.inventory.record_found(files),
-            Event::Scanned(scan) => self.record_scan(scan),
+            Event::Mounts(points) => return self.inventory.record_mounts(&points),
+            Event::Glanced(dir, trail) => return self.inventory.record_glance(&dir, &trail),
+            Event::Found(look, files) => return self.inventory.record_found(look, files),
+            Event::Scanned(look, scan) => self.record_scan(look, scan),
             Event::Looked(looks) => {
                 if self.inventory.record_look(looks) {
                     self.timers.learned();
@@ -36,8 +38,8 @@ impl Owners {
                 self.timers.learned();
             }
             Event::Settled(due) => self.inventory.record_settled(due),
-            Event::Read(learned) => {
-                let lesson = self.inventory.record_read(learned);
+            Event::Read(reading, learned) => {
+                let lesson = self.inventory.record_read(reading, learned);
                 self.record_lesson(&lesson);
             }
             Event::Hashed(learned) => {
@@ -61,20 +63,25 @@ impl Owners {
         self.timers.learned();
     }
 
-    fn record_scan(&mut self, scan: Scan) {
-        if *self.inventory.aliases() != scan.aliases {
-            self.desired.forget();
-        }
-        if self.inventory.record_scan(scan, self.config.rescan()) {
+    fn record_scan(&mut self, look: u64, scan: Scan) {
+        if self.inventory.record_scan(look, scan) {
             self.timers.learned();
         }
         self.library.record_findings();
-        if self.inventory.scans_done() == 1 {
-            self.record_left_shapes();
-            self.manager.ready();
-        }
+        self.record_first_survey();
         if matches!(self.desired.target(), Err(problem) if *problem != NoRuntime::Sought) {
             self.look_for_runtime(None);
+        }
+    }
+
+    /// Once every models folder was looked at, or given up, the start is over.
+    pub(super) fn record_first_survey(&mut self) {
+        if self.inventory.take_renamed() {
+            self.desired.forget();
+        }
+        if self.inventory.take_first_survey() {
+            self.record_left_shapes();
+            self.manager.ready();
         }
     }
 

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use protocol::Reply;
 use tokio::{sync::oneshot, task::spawn_blocking};
 
@@ -13,8 +15,10 @@ impl Owners {
         let files = self.inventory.catalogue().identified();
         let (store, mailbox) = (self.store.clone(), self.mailbox.clone());
         spawn_blocking(move || {
-            let changed =
-                |path| mailbox.send(Event::Files(inventory::Event::Hint(Hint::Written(path))));
+            let changed = |path: PathBuf| {
+                let event = inventory::Event::Hint(path.as_path().into(), Hint::Written(path));
+                mailbox.send(Event::Files(event));
+            };
             let _ = reply.send(Reply::VerifiedCheckpoints(verify(files, &*store, changed)));
         });
     }

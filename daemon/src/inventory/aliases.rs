@@ -16,6 +16,11 @@ impl Aliases {
         self.0.insert(folder, known);
     }
 
+    /// And so are these.
+    pub(super) fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.clone());
+    }
+
     /// The path under which what lies at `path` is listed, where that is another.
     pub fn listed(&self, path: &Path) -> Option<PathBuf> {
         let mut listed = None;

@@ -1,9 +1,10 @@
 mod doubt;
+mod leaving;
 mod reading;
+mod settling;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
-    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -67,8 +68,17 @@ pub struct File {
 #[derive(Debug)]
 struct Location {
     file: FileId,
-    /// The scan under way has seen it.
+    /// The models folder that it belongs to.
+    dir: Arc<Path>,
+    /// The look under way has seen it.
     seen: bool,
+}
+
+/// How a file was seen: in which models folder, and whether in a look at the whole of it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    dir: &'a Arc<Path>,
+    whole: bool,
 }
 
 /// How far the knowledge of a file goes.
@@ -144,10 +154,11 @@ impl Catalogue {
         self.files.get(&self.locations.get(path)?.file)
     }
 
-    /// Takes in what a full scan found. `recall` tells what was once learned of a file. Returns those that may
-    /// have been looked at later than by the scan, and are to be looked at once more.
+    /// Takes in what a look at the models folder `dir` found. `recall` tells what was once learned of a file.
+    /// Returns those that may have been looked at later, and are to be looked at once more.
     pub fn seen(
         &mut self,
+        dir: &Arc<Path>,
         files: Vec<(PathBuf, Stamp)>,
         now: Instant,
         recall: impl Fn(&Path, &Stamp) -> Option<Known>,
@@ -156,45 +167,38 @@ impl Catalogue {
         for (path, stamp) in files {
             let known = self.files.get(&stamp.file()).map(|file| file.stamp);
             let known = known.filter(|known| known.changed_ns > stamp.changed_ns);
-            self.found(&path, known.unwrap_or(stamp), true, now, &recall);
+            self.found(&path, known.unwrap_or(stamp), Seen { dir, whole: true }, now, &recall);
             stale.extend(known.map(|_| path));
         }
         stale
     }
 
-    /// Ends a full scan: what it has not seen is gone.
-    pub fn forget_unseen(&mut self) {
-        let gone = self.locations.extract_if(|_, location| !mem::take(&mut location.seen));
-        for (path, location) in gone.collect::<Vec<_>>() {
-            self.leave(&path, location.file);
-        }
-    }
-
-    /// Takes in a look at one path, made because something was done to it.
+    /// Takes in a look at one path in the models folder `dir`, made because something was done to it.
     pub fn looked(
         &mut self,
+        dir: &Arc<Path>,
         path: &Path,
         found: Option<Stamp>,
         now: Instant,
         recall: impl Fn(&Path, &Stamp) -> Option<Known>,
     ) {
         let Some(stamp) = found else {
-            return self.remove(path);
+            return self.left(path);
         };
         // Its permissions may be what was done.
         let known = self.files.get(&stamp.file()).map(|file| &file.content);
         if matches!(known, Some(Content::Read(Outcome::Unreadable(_)))) {
             self.know(stamp, Content::changed(now));
         }
-        self.found(path, stamp, false, now, &recall);
+        self.found(path, stamp, Seen { dir, whole: false }, now, &recall);
     }
 
-    /// Takes in that this file lies at `path`, as the scan under way has `seen` or a look.
+    /// Takes in that this file lies at `path`.
     fn found(
         &mut self,
         path: &Path,
         stamp: Stamp,
-        seen: bool,
+        Seen { dir, whole }: Seen<'_>,
         now: Instant,
         recall: &impl Fn(&Path, &Stamp) -> Option<Known>,
     ) {
@@ -208,33 +212,16 @@ impl Catalogue {
             },
         }
         if let Some(location) = self.locations.get_mut(path).filter(|known| known.file == id) {
-            location.seen |= seen;
+            (location.dir, location.seen) = (dir.clone(), location.seen || whole);
             return;
         }
         let path: Arc<Path> = path.into();
         if let Some(file) = self.files.get_mut(&id) {
             file.paths.push(path.clone());
         }
-        let location = Location { file: id, seen };
+        let location = Location { file: id, dir: dir.clone(), seen: whole };
         if let Some(before) = self.locations.insert(path.clone(), location) {
             self.leave(&path, before.file);
-        }
-    }
-
-    /// Takes in that nothing lies at `path`.
-    fn remove(&mut self, path: &Path) {
-        if let Some(location) = self.locations.remove(path) {
-            self.leave(path, location.file);
-        }
-    }
-
-    /// Takes in that a file no longer lies at `path`.
-    fn leave(&mut self, path: &Path, id: FileId) {
-        let Some(file) = self.files.get_mut(&id) else { return };
-        file.paths.retain(|name| **name != *path);
-        if file.paths.is_empty() {
-            self.strike(&id);
-            self.files.remove(&id);
         }
     }
 
@@ -329,6 +316,5 @@ impl Catalogue {
 }
 
 mod hashing;
-mod settling;
 #[cfg(test)]
 mod tests;

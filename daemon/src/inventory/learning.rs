@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Cause, Compared, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits, now,
+    Cause, Compared, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits,
+    looking::owner, now,
 };
 
 impl Inventory {
@@ -13,14 +14,19 @@ impl Inventory {
         let recall = self.recall.clone();
         let known = |path: &Path, stamp: &Stamp| recall.known(path, stamp);
         for Visit { path, stamp, links, cause } in looks {
-            if let Some((from, stamp)) = cause.renamed_from.zip(stamp) {
-                let kept = self.catalogue.renamed(&from, &path, stamp, links, now(), &known);
+            let dir = owner(&self.folders, &path);
+            if let Some(((from, stamp), dir)) = cause.renamed_from.zip(stamp).zip(dir) {
+                let kept = self.catalogue.renamed(dir, &from, &path, stamp, links, now(), &known);
                 if let Some(known) = kept {
                     recall.remember(&path, &stamp, &known);
                     has_learned = true;
                 }
             } else {
-                self.catalogue.looked(&path, stamp, now(), known);
+                match dir {
+                    Some(dir) => self.catalogue.looked(dir, &path, stamp, now(), known),
+                    // It may be in no models folder any more.
+                    None => self.catalogue.left(&path),
+                }
             }
             if cause.is_written
                 && let Some(outdated) = self.catalogue.written(&path, now())
@@ -45,15 +51,15 @@ impl Inventory {
 
     /// The time of these files to settle is up, and this is what is waited for nevertheless.
     pub(crate) fn record_settled(&mut self, due: Vec<(Stamp, Option<Waits>)>) {
-        self.settling = false;
+        self.settling = None;
         for (stamp, waits) in due {
             self.catalogue.settled(stamp, waits, now());
         }
     }
 
-    /// These files, or their headers, were read.
-    pub(crate) fn record_read(&mut self, learned: Vec<Learned>) -> Lesson {
-        self.reading -= 1;
+    /// These files, or their headers, were read, in a reading of this number.
+    pub(crate) fn record_read(&mut self, number: u64, learned: Vec<Learned>) -> Lesson {
+        self.readings.remove(&number);
         let mut lesson = Lesson::default();
         for learned in learned {
             self.record_learned(&learned, &mut lesson);
@@ -64,6 +70,7 @@ impl Inventory {
 
     /// All of this file was read.
     pub(crate) fn record_hashed(&mut self, learned: Learned) -> Lesson {
+        self.hashings.remove(&learned.path);
         let mut lesson = Lesson::default();
         self.record_learned(&learned, &mut lesson);
         if learned.known.is_none() {
@@ -90,7 +97,9 @@ impl Inventory {
     /// A file is not where or what it was, but was `found` there. Its disk may be away: before everything was
     /// looked at nothing counts as deleted.
     pub(crate) fn record_moved(&mut self, path: &Path, found: Option<Stamp>) {
-        self.record_hint(Hint::Moved);
+        if let Some(dir) = owner(&self.folders, path).cloned() {
+            self.record_hint(&dir, Hint::Moved);
+        }
         let cause = Cause::default();
         self.record_look(vec![Visit {
             path: path.to_owned(),

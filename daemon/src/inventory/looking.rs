@@ -1,48 +1,36 @@
 //! When folders and files are looked at.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, mem,
     os::unix::fs::MetadataExt,
-    path::PathBuf,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex},
     thread::available_parallelism,
     time::Duration,
 };
 
 use tokio::{task::spawn_blocking, time::Instant};
+use tracing::warn;
 
 use super::{
-    Event, Hint, Inventory, Notifier, Scan, Stamp, Tell, reading,
+    Event, Hint, Inventory, Notifier, Stamp, Tell,
+    folders::{Folder, GATHER, LOOK_AGAIN, PATIENCE},
+    reading,
     waits::Looks,
-    watch::{look_at, open_for_writing, scan},
+    watch::{look_at, open_for_writing},
 };
 use crate::timers::{passed, sooner};
 
 /// Files read at once.
 static READERS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from));
 
-/// A burst of events, or of files that settle, is one look: this long after its first.
-const GATHER: Duration = Duration::from_millis(50);
+/// Once reading takes this long, a look at the models folder tells whether its disk hangs.
+const LONG_READ: Duration = Duration::from_secs(30);
 
-/// A folder made and filled at once can be filled before it is watched, so a second look follows.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Between two looks at folders that change without telling.
-const POLL: Duration = Duration::from_secs(10);
-
-/// Looks that are made for want of events rest for so many times as long as they took.
-const SCAN_REST: u32 = 20;
-
-/// How often a models folder or a disk that is not there is looked for.
-const MISSING_DIR: Duration = Duration::from_secs(5);
-
-/// When to look, and at what.
+/// When to look at single files, and at which.
 #[derive(Default)]
 pub(super) struct Due {
-    scan: Option<Instant>,
-    /// One more scan after the last event of a burst.
-    second_look: Option<Instant>,
     /// Look at [`Self::paths`].
     look: Option<Instant>,
     /// Where something was done to a file, and what.
@@ -86,47 +74,28 @@ impl Visit {
 }
 
 impl Due {
-    pub(super) fn at_once() -> Self {
-        Self { scan: Some(Instant::now()), ..Self::default() }
-    }
-
-    /// Whether a scan follows on events that may not have been seen whole.
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.second_look.is_some()
-    }
-
-    #[cfg(test)]
-    pub(super) fn forget_second_look(&mut self) {
-        self.second_look = None;
-    }
-
     /// What could not be hashed is looked at first.
     pub(super) fn hash_later(&mut self) {
         self.hash = Some(Instant::now() + LOOK_AGAIN);
     }
+}
 
-    /// The next scan after one that found this.
-    pub(super) fn scan_after(&mut self, scan: &Scan, rescan: Duration) {
-        let next = if !scan.missing.is_empty() {
-            MISSING_DIR.max(scan.took * SCAN_REST)
-        } else if scan.is_silent {
-            rescan.min(POLL.max(scan.took * SCAN_REST))
-        } else {
-            rescan
-        };
-        self.scan = sooner(self.scan, Instant::now() + next);
-    }
+/// Files of one models folder that are being read.
+pub(super) struct Reading {
+    pub(super) dir: Arc<Path>,
+    /// Look whether the disk hangs.
+    pub(super) due: Option<Instant>,
 }
 
 /// A notifier whose hints are told.
-pub(super) fn notifier(tell: &Tell) -> Arc<Mutex<Notifier>> {
-    let tell = tell.clone();
-    Arc::new(Mutex::new(Notifier::new(move |hint| tell(Event::Hint(hint)))))
+pub(super) fn notifier(tell: &Tell, dir: &Arc<Path>) -> Arc<Mutex<Notifier>> {
+    let (tell, dir) = (tell.clone(), dir.clone());
+    Arc::new(Mutex::new(Notifier::new(move |hint| tell(Event::Hint(dir.clone(), hint)))))
 }
 
 impl Inventory {
-    /// It is time to look; whether something was learned that is to outlive the daemon.
-    pub(crate) fn record_hint(&mut self, hint: Hint) -> bool {
+    /// It is time to look into the models folder `dir`; whether something was learned that is to outlive the daemon.
+    pub(crate) fn record_hint(&mut self, dir: &Path, hint: Hint) -> bool {
         let now = Instant::now();
         match hint {
             // At once, as it may have another name by the time that it is looked at.
@@ -148,11 +117,13 @@ impl Inventory {
             }
             Hint::Unmounted => {
                 self.catalogue.unmounted(now.into_std());
-                self.record_hint(Hint::Moved);
+                self.record_hint(dir, Hint::Moved);
             }
             Hint::Moved => {
-                self.due.scan = sooner(self.due.scan, now + GATHER);
-                self.due.second_look = Some(now + LOOK_AGAIN);
+                let folders = self.folders.iter_mut();
+                folders
+                    .filter(|folder| *folder.dir == *dir)
+                    .for_each(|folder| folder.record_moved(now));
             }
         }
         false
@@ -164,60 +135,80 @@ impl Inventory {
         self.due.look = sooner(self.due.look, Instant::now() + GATHER);
     }
 
-    /// Has a scan begin now, and returns its number.
-    pub(crate) fn scan_now(&mut self) -> u64 {
-        self.due.scan = Some(Instant::now());
-        self.scans_begun + 1
+    /// Something else is mounted at these places.
+    pub(crate) fn record_mounts(&mut self, points: &BTreeSet<PathBuf>) {
+        let now = Instant::now();
+        for folder in &mut self.folders {
+            if points.iter().any(|point| folder.scan.concerns(point)) {
+                folder.record_moved(now);
+            }
+        }
     }
 
-    /// When to look next. A scan or a look under way tells when it is done; until then its next is not due.
+    /// The way to the models folder `dir` was looked at.
+    pub(crate) fn record_glance(&mut self, dir: &Path, trail: &[(u64, u64)]) {
+        let now = Instant::now();
+        for folder in self.folders.iter_mut().filter(|folder| *folder.dir == *dir) {
+            folder.glancing = false;
+            if *folder.scan.trail != *trail {
+                folder.record_moved(now);
+            }
+        }
+    }
+
+    /// Has every models folder be looked at now, and returns the number of this survey.
+    pub(crate) fn scan_now(&mut self) -> u64 {
+        let now = Instant::now();
+        self.folders.iter_mut().for_each(|folder| folder.record_due(now));
+        self.asked += 1;
+        self.asked
+    }
+
+    /// When to look next. What is under way tells when it is done; until then its next is not due.
     pub(crate) fn deadline(&self, settle: Duration) -> Option<Instant> {
-        let scanning = self.is_scanning();
+        let folders = self.folders.iter().filter_map(Folder::deadline);
+        let settled = self.next_settled(settle);
+        let settled = settled.map(|next| match self.settling {
+            None => next,
+            Some(begun) => next.max(begun + PATIENCE),
+        });
+        let are_done = self.folders.iter().any(Folder::is_done);
+        let awaited = self.folders.iter().filter(|_| are_done).filter_map(Folder::awaited_until);
+        let readings =
+            self.readings.values().chain(self.hashings.values()).filter_map(|reading| reading.due);
         let times = [
-            self.due.scan.filter(|_| !scanning),
-            self.due.second_look.filter(|_| !scanning),
             self.due.look,
             self.due.hash,
-            self.next_settled(settle).filter(|_| !self.settling),
+            settled,
             self.next_comparison(),
             self.next_whole(),
             self.next_poll(),
-        ];
-        times.into_iter().flatten().min()
+        ]
+        .into_iter()
+        .flatten();
+        times.chain(folders).chain(awaited).chain(readings).min().filter(|_| self.looker.is_some())
     }
 
-    /// Begins what is due; whether something begins to be read.
-    pub(crate) fn begin_due(&mut self, now: Instant, dirs: &[PathBuf], settle: Duration) -> bool {
-        if self.scans_begun == self.scans_done {
-            if passed(self.due.second_look, now) {
-                self.due.second_look = None;
-                self.due.scan = Some(now);
-            }
-            if passed(self.due.scan, now) {
-                self.due.scan = None;
-                self.begin_scan(dirs.to_vec());
-            }
-        }
+    /// Begins what is due; whether something begins to be read, or can't be looked at any more.
+    pub(crate) fn begin_due(&mut self, now: Instant, settle: Duration) -> bool {
+        let has_changed = self.give_up(now) | self.take_in(now);
+        self.begin_looks(now);
         if passed(self.due.look, now) {
             self.due.look = None;
-            self.look(dirs.to_vec());
+            self.look();
         }
         self.poll(now);
         if passed(self.next_comparison(), now) {
             self.compare(now);
         }
-        if passed(self.next_settled(settle), now) && !self.settling {
-            self.check_settling(now, dirs.to_vec());
+        if passed(self.next_settled(settle), now) {
+            self.check_settling(now);
         }
-        let begins = self.start_reading();
+        let begins = self.start_reading(now);
         if passed(self.due.hash, now) {
             self.due.hash = None;
         }
-        begins | self.start_hashing()
-    }
-
-    fn is_scanning(&self) -> bool {
-        self.scans_begun > self.scans_done
+        begins | self.start_hashing(now) | has_changed
     }
 
     fn next_settled(&self, settle: Duration) -> Option<Instant> {
@@ -225,34 +216,29 @@ impl Inventory {
         Some(next + GATHER.min(settle))
     }
 
-    fn begin_scan(&mut self, dirs: Vec<PathBuf>) {
-        self.scans_begun += 1;
-        let (notifier, tell, mounts) =
-            (self.notifier.clone(), self.tell.clone(), self.mounts.clone());
-        let ignored = self.ignored.clone();
-        spawn_blocking(move || {
-            let mut notifier = notifier.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = |files| tell(Event::Found(files));
-            let scan = scan(&dirs, &ignored, &mounts, &mut notifier, found);
-            tell(Event::Scanned(scan));
-        });
-    }
-
-    fn look(&mut self, dirs: Vec<PathBuf>) {
-        let paths = mem::take(&mut self.due.paths);
-        let (tell, ignored) = (self.tell.clone(), self.ignored.clone());
-        spawn_blocking(move || {
-            let look = |(path, cause): (PathBuf, Cause)| {
-                let is_one = look_at(&path, &dirs, &ignored).is_some();
-                if is_one { Visit::at(path, cause) } else { Visit::nothing(path, cause) }
-            };
-            tell(Event::Looked(paths.into_iter().map(look).collect()));
-        });
+    fn look(&mut self) {
+        let mut of: BTreeMap<Arc<Path>, Vec<(PathBuf, Cause)>> = BTreeMap::new();
+        for (path, cause) in mem::take(&mut self.due.paths) {
+            of.entry(self.dir_of(&path)).or_default().push((path, cause));
+        }
+        let hanging: Vec<_> = self.folders.iter().filter(|folder| folder.hangs()).collect();
+        of.retain(|dir, _| hanging.iter().all(|folder| folder.dir != *dir));
+        for paths in of.into_values() {
+            let (tell, dirs, ignored) = (self.tell.clone(), self.dirs(), self.ignored.clone());
+            spawn_blocking(move || {
+                let look = |(path, cause): (PathBuf, Cause)| {
+                    let is_one = look_at(&path, &dirs, &ignored).is_some();
+                    if is_one { Visit::at(path, cause) } else { Visit::nothing(path, cause) }
+                };
+                tell(Event::Looked(paths.into_iter().map(look).collect()));
+            });
+        }
     }
 
     /// Not while nothing can begin to be read: its time may have come.
     fn next_whole(&self) -> Option<Instant> {
-        let can_begin = self.due.hash.is_none() && self.scans_done > 0 && self.reading < *READERS;
+        let can_begin =
+            self.due.hash.is_none() && self.scans_done() > 0 && self.readings.len() < *READERS;
         self.catalogue.next_whole().map(Instant::from_std).filter(|_| can_begin)
     }
 
@@ -270,47 +256,79 @@ impl Inventory {
         spawn_blocking(move || tell(Event::Compared(reading::compare(files))));
     }
 
-    fn check_settling(&mut self, now: Instant, dirs: Vec<PathBuf>) {
-        self.settling = true;
+    /// Finds out who has files open whose time to settle is up. One may be on a disk that hangs, and so may the
+    /// answer: then time alone decides.
+    fn check_settling(&mut self, now: Instant) {
         let due = self.catalogue.due(now.into_std());
-        let tell = self.tell.clone();
-        spawn_blocking(move || {
-            let writers = open_for_writing();
-            let mut looks = Looks::new(&dirs, &writers);
-            let look = |(stamp, paths): (Stamp, Vec<_>)| (stamp, looks.at(&stamp, &paths));
-            tell(Event::Settled(due.into_iter().map(look).collect()));
-        });
+        match self.settling {
+            None => {
+                self.settling = Some(now);
+                let (tell, dirs) = (self.tell.clone(), self.dirs());
+                spawn_blocking(move || {
+                    let writers = open_for_writing();
+                    let mut looks = Looks::new(&dirs, &writers);
+                    let look = |(stamp, paths): (Stamp, Vec<_>)| (stamp, looks.at(&stamp, &paths));
+                    tell(Event::Settled(due.into_iter().map(look).collect()));
+                });
+            }
+            Some(begun) if now >= begun + PATIENCE => {
+                warn!("it can't be found out which files are open for writing: a disk hangs");
+                for (stamp, _) in due {
+                    self.catalogue.settled(stamp, None, super::now());
+                }
+            }
+            Some(_) => {}
+        }
     }
 
-    fn start_hashing(&mut self) -> bool {
-        if self.due.hash.is_some() || self.scans_done == 0 {
+    fn dirs(&self) -> Vec<PathBuf> {
+        self.folders.iter().map(|folder| folder.dir.to_path_buf()).collect()
+    }
+
+    /// The models folder that a file to be read lies in.
+    fn dir_of(&self, path: &Path) -> Arc<Path> {
+        owner(&self.folders, path).cloned().unwrap_or_else(|| Path::new("/").into())
+    }
+
+    fn start_hashing(&mut self, now: Instant) -> bool {
+        if self.due.hash.is_some() || self.scans_done() == 0 {
             return false;
         }
         let files = self.catalogue.start_hashing(Instant::now().into_std());
         let begins = !files.is_empty();
         for file in files {
+            let dir = self.dir_of(&file.path);
+            let reading = Reading { dir, due: Some(now + LONG_READ) };
+            self.hashings.insert(file.path.clone(), reading);
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
             spawn_blocking(move || tell(Event::Hashed(reading::hash(file, &*recall))));
         }
         begins
     }
 
-    fn start_reading(&mut self) -> bool {
+    fn start_reading(&mut self, now: Instant) -> bool {
         let mut begins = false;
         // One file keeps all cores busy, but many small ones only together.
-        while self.reading < *READERS {
+        while self.readings.len() < *READERS {
             let mut files = self.catalogue.start_reading();
             if files.is_empty() {
-                files = self.catalogue.start_reading_again(Instant::now().into_std());
+                files = self.catalogue.start_reading_again(now.into_std());
             }
-            if files.is_empty() {
-                break;
-            }
-            self.reading += 1;
+            let Some(first) = files.first() else { break };
+            let dir = self.dir_of(&first.path);
+            self.readings_begun += 1;
+            let number = self.readings_begun;
+            self.readings.insert(number, Reading { dir, due: Some(now + LONG_READ) });
             begins = true;
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
-            spawn_blocking(move || tell(Event::Read(reading::learn(files, &*recall))));
+            spawn_blocking(move || tell(Event::Read(number, reading::learn(files, &*recall))));
         }
         begins
     }
+}
+
+/// The models folder that `path` belongs to: the innermost that it lies in.
+pub(super) fn owner<'a>(folders: &'a [Folder], path: &Path) -> Option<&'a Arc<Path>> {
+    let around = folders.iter().map(|folder| &folder.dir).filter(|dir| path.starts_with(dir));
+    around.max_by_key(|dir| dir.as_os_str().len())
 }

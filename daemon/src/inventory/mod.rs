@@ -2,50 +2,67 @@
 
 mod aliases;
 mod catalogue;
+mod dirs;
+mod folders;
 mod idle;
 mod learning;
 mod looking;
 mod outcome;
+mod patience;
 mod polling;
 mod reading;
 mod recall;
+mod rounds;
+mod survey;
 mod unhashed;
 mod verifying;
 mod waits;
 mod watch;
+mod whereabouts;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    mem,
-    path::PathBuf,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use checkpoint::{Id, Ids};
 use config::{Config, Ignored};
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 pub use aliases::Aliases;
 pub use catalogue::{Catalogue, Content, File, Held, Sighting};
 pub use checkpoint::{FileId, Identity, Stamp};
 pub(crate) use looking::{Cause, Visit};
 pub use outcome::Outcome;
+pub(crate) use patience::patiently;
 pub(crate) use reading::{Compared, Learned, folder_bytes};
 pub(crate) use recall::Key;
 pub use recall::{Known, Recall};
 pub(crate) use verifying::verify;
 pub use waits::{OPEN_LIMIT, Waits};
-pub use watch::{Hint, Notifier, Scan, Unwatched};
+pub use watch::{Disk, Hint, Notifier, Scan, Unwatched};
+pub use whereabouts::{Home, Homes};
+pub(crate) use whereabouts::{MayLie, Whereabouts};
+
+use {
+    folders::Folder,
+    watch::{Eyes, Look, MountWatch, Ways},
+};
 
 /// What is heard of files.
 pub(crate) enum Event {
-    /// It is time to look.
-    Hint(Hint),
-    /// A full scan found these files.
-    Found(Vec<(PathBuf, Stamp)>),
-    /// A full scan is done.
-    Scanned(Scan),
+    /// It is time to look into this models folder.
+    Hint(Arc<Path>, Hint),
+    /// Something else is mounted at these places.
+    Mounts(BTreeSet<PathBuf>),
+    /// What was found on the way to this models folder.
+    Glanced(Arc<Path>, Vec<(u64, u64)>),
+    /// A look of this number found these files.
+    Found(u64, Vec<(PathBuf, Stamp)>),
+    /// A look of this number is done.
+    Scanned(u64, Scan),
     /// Some files were looked at because something was done to them.
     Looked(Vec<Visit>),
     /// The files on this file system were looked at: at these paths something has changed.
@@ -54,8 +71,8 @@ pub(crate) enum Event {
     Compared(Vec<Compared>),
     /// The time of these files to settle is up, and this is what is waited for nevertheless.
     Settled(Vec<(Stamp, Option<Waits>)>),
-    /// Some files, or their headers, were read.
-    Read(Vec<Learned>),
+    /// Some files, or their headers, were read, in a reading of this number.
+    Read(u64, Vec<Learned>),
     /// All of a file was read whose header was known.
     Hashed(Learned),
 }
@@ -66,35 +83,48 @@ pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 /// The models folders: the catalogue of their files, and what is looked at or read right now.
 pub(crate) struct Inventory {
     catalogue: Catalogue,
+    folders: Vec<Folder>,
+    /// Models folders no more, whose disks hang: not to be asked once more while they do.
+    retired: Vec<Folder>,
     /// What is wrong with a models folder.
     problems: BTreeMap<PathBuf, String>,
-    /// Some folder or disk could not be looked at, so that more may lie there.
-    incomplete: bool,
+    whereabouts: Whereabouts,
     /// Once since the start, every folder was seen and the header of every file known.
     surveyed: bool,
     /// The same with the content of every file.
     was_hashed: bool,
-    notifier: Arc<Mutex<Notifier>>,
-    scans_begun: u64,
-    scans_done: u64,
-    /// What the scan under way has found so far.
-    found: Vec<(PathBuf, Stamp)>,
-    /// It is being looked at who has files open whose time to settle is up.
-    settling: bool,
+    /// Every folder was looked at since the start, which was told.
+    looked: bool,
+    /// Looks at everything that were asked for, the first by the start.
+    asked: u64,
+    looks_begun: u64,
+    /// Since when it is being looked at who has files open whose time to settle is up.
+    settling: Option<Instant>,
     /// Files being read.
-    reading: usize,
+    readings: HashMap<u64, looking::Reading>,
+    /// Files whose headers are known and whose content is being read.
+    hashings: HashMap<Arc<Path>, looking::Reading>,
+    readings_begun: u64,
     /// Files are being compared with their excerpts.
     comparing: bool,
     polling: polling::Polling,
-    /// Where disks are mounted below the models folders, or were and may be again.
-    mounts: BTreeSet<PathBuf>,
+    /// The disks of the models folders, of places in them where others are mounted, or were and may be again, and
+    /// of what links in them lead to.
+    disks: BTreeMap<PathBuf, Disk>,
     /// What in the models folders is ignored.
     ignored: Arc<Ignored>,
     /// Other names of folders than those under which they are listed.
     aliases: Aliases,
+    /// They have changed.
+    renamed: bool,
     due: looking::Due,
+    /// Between two looks at what tells of its changes.
+    rescan: Duration,
     recall: Arc<dyn Recall>,
     tell: Tell,
+    /// Nobody looks without one.
+    looker: Option<Arc<dyn Look>>,
+    _mounts: MountWatch,
 }
 
 /// What files that were read taught.
@@ -111,27 +141,38 @@ pub(crate) struct Lesson {
 impl Inventory {
     /// Knows nothing yet.
     pub(crate) fn new(config: &Config, recall: Arc<dyn Recall>, tell: Tell) -> Self {
-        Self {
+        let (ways, mounts) = (tell.clone(), tell.clone());
+        let ways = Ways::new(move |dir| ways(Event::Hint(dir, Hint::Moved)));
+        let mut inventory = Self {
             catalogue: Catalogue::new(config.settle()),
             ignored: Arc::new(config.ignored()),
             aliases: Aliases::default(),
+            renamed: false,
+            folders: Vec::new(),
+            retired: Vec::new(),
             problems: BTreeMap::new(),
-            incomplete: false,
+            whereabouts: Whereabouts::new(recall.homes()),
             surveyed: false,
             was_hashed: false,
-            notifier: looking::notifier(&tell),
-            scans_begun: 0,
-            scans_done: 0,
-            found: Vec::new(),
-            settling: false,
-            reading: 0,
             comparing: false,
             polling: polling::Polling::default(),
-            mounts: recall.mounts(),
-            due: looking::Due::at_once(),
+            looked: false,
+            asked: 1,
+            looks_begun: 0,
+            settling: None,
+            readings: HashMap::new(),
+            hashings: HashMap::new(),
+            readings_begun: 0,
+            disks: recall.disks(),
+            due: looking::Due::default(),
+            rescan: config.rescan(),
             recall,
             tell,
-        }
+            looker: Some(Arc::new(Eyes(ways))),
+            _mounts: MountWatch::new(move |points| mounts(Event::Mounts(points))),
+        };
+        inventory.set_dirs(&config.models_dirs);
+        inventory
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -148,107 +189,45 @@ impl Inventory {
         &self.problems
     }
 
-    /// Whether some folder or disk could not be looked at, so that more may lie there.
-    pub(crate) fn is_incomplete(&self) -> bool {
-        self.incomplete
-    }
-
-    /// Whether, once since the start, every folder was seen and the header of every file known.
-    pub(crate) fn is_surveyed(&self) -> bool {
-        self.surveyed
-    }
-
-    /// Whether, once since the start, every folder was seen and the content of every file known.
-    pub(crate) fn was_hashed(&self) -> bool {
-        self.was_hashed
-    }
-
-    /// Full scans all of whose findings are beyond doubt.
-    pub(crate) fn scans_understood(&self) -> u64 {
-        if self.catalogue.is_in_doubt() { 0 } else { self.scans_done }
-    }
-
-    /// Full scans that were taken in.
-    pub(crate) fn scans_done(&self) -> u64 {
-        self.scans_done
+    /// Where contents may be that no file is seen to have.
+    pub(crate) fn whereabouts(&self) -> &Whereabouts {
+        &self.whereabouts
     }
 
     /// Whether files are being read, or about to be.
     pub(crate) fn is_busy(&self) -> bool {
-        self.reading > 0 || self.settling
+        !self.readings.is_empty() || self.settling.is_some()
     }
 
-    /// Whether every file was seen, and read as far as it takes to use it, files left out that somebody has had open
-    /// for writing for longer than files settle: one that stays open holds nothing else up.
-    pub(crate) fn is_read_but_for_open_files(&self) -> bool {
-        self.scans_done > 0 && self.catalogue.is_read_but_for_open_files()
-    }
-
-    /// Whether every file was seen and its content is known.
-    pub(crate) fn is_all_hashed(&self) -> bool {
-        self.scans_done > 0 && self.catalogue.is_all_hashed()
-    }
-
-    /// Whether a signature that no file is known to have is really gone: no file is unread, and no folder unseen.
-    pub(crate) fn is_all_seen(&self) -> bool {
-        self.scans_done > 0
-            && self.catalogue.is_all_read()
-            && self.scans_done == self.scans_begun
-            && !self.incomplete
-            && !self.due.is_unsettled()
-    }
-
-    /// Whether a content that no file is known to have is really gone, too.
-    pub(crate) fn is_all_known(&self) -> bool {
-        self.is_all_seen() && self.is_all_hashed()
-    }
-
-    /// Takes in whether everything is known.
-    pub(crate) fn record_survey(&mut self) {
-        self.surveyed |= self.is_all_seen();
-        self.was_hashed |= self.is_all_known();
-    }
-
-    /// A scan has found these files.
-    pub(crate) fn record_found(&mut self, files: Vec<(PathBuf, Stamp)>) {
-        // Of a later scan half is not taken in: half of a move would look like a deletion.
-        if self.scans_done > 0 {
-            self.found.extend(files);
-            return;
+    /// The look of this number has found these files.
+    pub(crate) fn record_found(&mut self, number: u64, files: Vec<(PathBuf, Stamp)>) {
+        let (mut files, mut stale) = (Some(files), Vec::new());
+        for folder in &mut self.folders {
+            if !folder.is_looked_at(number) {
+                continue;
+            }
+            let files = folder.record_found(number, files.take().unwrap_or_default());
+            let recall = &self.recall;
+            let known = |path: &Path, stamp: &Stamp| recall.known(path, stamp);
+            stale.extend(self.catalogue.seen(&folder.dir, files, now(), known));
         }
-        self.take_in(files);
-    }
-
-    fn take_in(&mut self, files: Vec<(PathBuf, Stamp)>) {
-        let recall = self.recall.clone();
-        let stale = self.catalogue.seen(files, now(), |path, stamp| recall.known(path, stamp));
         stale.into_iter().for_each(|path| self.look_at(path, |_| {}));
     }
 
-    /// A scan is done, the next of which begins after `rescan`; whether something was learned that is to outlive
-    /// the daemon.
-    pub(crate) fn record_scan(&mut self, scan: Scan, rescan: std::time::Duration) -> bool {
-        self.scans_done += 1;
-        let files = mem::take(&mut self.found);
-        self.take_in(files);
-        self.catalogue.forget_unseen();
-        if self.scans_done == 1 {
-            info!(files = self.catalogue.files().count(), "first scan done");
+    /// The look of this number is done; whether something was learned that is to outlive the daemon.
+    pub(crate) fn record_scan(&mut self, number: u64, scan: Scan) -> bool {
+        let now = Instant::now();
+        let mut folders = self.folders.iter_mut().chain(&mut self.retired);
+        if let Some(folder) = folders.find(|folder| folder.is_looked_at(number)) {
+            folder.record_done(number, scan, now);
         }
-        for (dir, problem) in &scan.problems {
-            if self.problems.get(dir) != Some(problem) {
-                warn!("{problem}");
-            }
-        }
-        self.due.scan_after(&scan, rescan);
-        let have_changed = scan.mounts != self.mounts;
+        self.retired.retain(Folder::hangs);
+        let before = self.disks.clone();
+        self.take_in(now);
+        let have_changed = self.disks != before;
         if have_changed {
-            self.recall.set_mounts(&scan.mounts);
-            self.mounts = scan.mounts;
+            self.recall.set_disks(&self.disks);
         }
-        self.problems = scan.problems;
-        self.incomplete = scan.incomplete;
-        self.aliases = scan.aliases;
         have_changed
     }
 
@@ -272,7 +251,7 @@ impl Inventory {
     }
 
     /// Has files count as settled once unchanged for `settle`.
-    pub(crate) fn set_settle(&mut self, settle: std::time::Duration) {
+    pub(crate) fn set_settle(&mut self, settle: Duration) {
         self.catalogue.set_settle(settle);
     }
 
@@ -281,24 +260,33 @@ impl Inventory {
         self.ignored = Arc::new(ignored);
     }
 
-    /// Watches other folders: what is no longer watched is not heard of any more.
-    pub(crate) fn watch_anew(&mut self) {
-        self.notifier = looking::notifier(&self.tell);
+    /// Has so much time be between two looks for want of events.
+    pub(crate) fn set_rescan(&mut self, rescan: Duration) {
+        self.rescan = rescan;
     }
 
-    /// Has a scan be under way that begins now.
+    /// Has nobody look but a test.
     #[cfg(test)]
-    pub(crate) fn pretend_scan(&mut self) {
-        self.scans_begun = self.scans_done + 1;
+    pub(crate) fn blindfold(&mut self) {
+        self.looker = None;
+    }
+
+    /// Has a look be under way at the only models folder, and returns its number.
+    #[cfg(test)]
+    pub(crate) fn pretend_look(&mut self) -> u64 {
+        self.order(0, Instant::now()).round
     }
 
     /// Has nothing be left to look at again.
     #[cfg(test)]
     pub(crate) fn pretend_settled(&mut self) {
-        self.due.forget_second_look();
+        self.folders.iter_mut().for_each(Folder::forget_second_look);
     }
 }
 
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -8,7 +8,7 @@ use checkpoint::{Excerpt, Id, Inodes, Stamp};
 use engine::Parameter;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{Disk, Homes, Outcome};
 
 /// What was learned of files and disks, and outlives the daemon.
 pub trait Recall: Send + Sync + 'static {
@@ -25,10 +25,14 @@ pub trait Recall: Send + Sync + 'static {
     fn knows_parameters(&self, signature: &Id) -> bool;
     /// Keeps the tensors of UNets of this signature.
     fn set_parameters(&self, signature: &Id, parameters: &[Parameter]);
-    /// Where disks were mounted below the models folders.
-    fn mounts(&self) -> BTreeSet<PathBuf>;
-    /// Keeps where disks are mounted below the models folders.
-    fn set_mounts(&self, mounts: &BTreeSet<PathBuf>);
+    /// Which disks were found at which places of the models folders.
+    fn disks(&self) -> BTreeMap<PathBuf, Disk>;
+    /// Keeps which disks are at which places of the models folders.
+    fn set_disks(&self, disks: &BTreeMap<PathBuf, Disk>);
+    /// Where the contents that engines are for were seen last.
+    fn homes(&self) -> Homes;
+    /// Keeps where the contents that engines are for were seen last.
+    fn set_homes(&self, homes: &Homes);
 }
 
 /// What is known of a file.

@@ -68,7 +68,9 @@ impl Snapshot<'_> {
                     bytes: manifest.bytes,
                     last_used: usage.last_used,
                     pinned: usage.pinned,
-                    orphaned_since: usage.orphaned_since.filter(|_| self.is_surveyed_for(manifest)),
+                    orphaned_since: self
+                        .orphaned_since(&usage)
+                        .filter(|_| self.is_surveyed_for(manifest)),
                     serves: self.may_serve(manifest),
                     retired: manifest.is_retired().then(|| self.successor(manifest)),
                 }
@@ -77,11 +79,18 @@ impl Snapshot<'_> {
     }
 
     /// Whether, once since the start, enough of every file was known to tell that none takes up this engine.
-    fn is_surveyed_for(&self, manifest: &Manifest) -> bool {
+    pub(crate) fn is_surveyed_for(&self, manifest: &Manifest) -> bool {
         match manifest.spec.weights {
             Weights::Shared(_) => self.surveyed,
             Weights::Baked(_) => self.hashed,
         }
+    }
+
+    /// Since when no file has an engine's content, in the daemon's own time. Of a mark that this time has not reached,
+    /// as what was learned was lost, or without any, it begins now.
+    fn orphaned_since(&self, usage: &Usage) -> Option<u64> {
+        let since = usage.orphaned_lived_s.unwrap_or(self.lived_s);
+        usage.orphaned_since.map(|_| since.min(self.lived_s))
     }
 
     /// A new engine of a retired one's architecture, if there is one.
@@ -109,21 +118,24 @@ impl Snapshot<'_> {
     /// How engines are used that are taken up again and, if enough of every file is known at present, those that no
     /// file belongs to any more: the headers for shared ones, the contents for baked ones.
     pub(crate) fn orphan_changes(&self, headers: bool, contents: bool) -> Vec<(Id, Usage)> {
-        let (wanted, now) = (self.wanted_engines(), self.now_s);
+        let (wanted, now, lived) = (self.wanted_engines(), self.now_s, self.lived_s);
         let all_known = |manifest: &Manifest| match manifest.spec.weights {
             Weights::Shared(_) => headers,
             Weights::Baked(_) => contents,
         };
         let changes = self.library.manifests().values().filter_map(|manifest| {
             let usage = self.usage(manifest);
-            let usage =
-                match (wanted.contains_key(manifest.spec.weights.id()), usage.orphaned_since) {
-                    (true, Some(_)) => Usage { orphaned_since: None, last_used: now, ..usage },
-                    (false, None) if all_known(manifest) => {
-                        Usage { orphaned_since: Some(now), ..usage }
-                    }
-                    _ => return None,
-                };
+            let content = manifest.spec.weights.id();
+            let is_gone = || all_known(manifest) && self.whereabouts.may_lie(content).is_none();
+            let orphaned =
+                |orphaned_since, lived| Usage { orphaned_since, orphaned_lived_s: lived, ..usage };
+            let is_unmarked = usage.orphaned_lived_s.is_none_or(|since| since > lived);
+            let usage = match (wanted.contains_key(content), usage.orphaned_since) {
+                (true, Some(_)) => Usage { last_used: now, ..orphaned(None, None) },
+                (false, None) if is_gone() => orphaned(Some(now), Some(lived)),
+                (false, Some(since)) if is_unmarked => orphaned(Some(since), Some(lived)),
+                _ => return None,
+            };
             Some((manifest.key, usage))
         });
         changes.collect()
@@ -159,15 +171,15 @@ impl Snapshot<'_> {
 
     /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
     pub(crate) fn unneeded(&self) -> Vec<Eviction> {
-        let now = self.now_s;
+        let lived = self.lived_s;
         let stored = self.stored();
         let standings = standings(&stored, &self.wanted_engines());
         let grace = self.config.orphan_grace().as_secs();
         let unneeded = stored.iter().filter(|stored| !stored.pinned).filter_map(|stored| {
             let grounds = match standings.get(&stored.engine)? {
                 Standing::Superseded(by) => Grounds::Superseded(*by),
-                Standing::Orphaned(since) if now.saturating_sub(*since) >= grace => {
-                    Grounds::Orphaned(now.saturating_sub(*since) / 86_400)
+                Standing::Orphaned(since) if lived.saturating_sub(*since) >= grace => {
+                    Grounds::Orphaned(lived.saturating_sub(*since) / 86_400)
                 }
                 Standing::Orphaned(_)
                 | Standing::Current

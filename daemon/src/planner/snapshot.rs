@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     gate::{Decision, Gpu},
-    inventory::{Aliases, Catalogue, Held},
+    inventory::{Aliases, Catalogue, Held, Whereabouts},
     library::{Proofs, Unusables},
 };
 
@@ -27,13 +27,15 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) config: &'a Config,
     /// Seconds since 1970.
     pub(crate) now_s: u64,
+    /// Seconds through which the daemon has lived, which grace times count.
+    pub(crate) lived_s: u64,
     pub(crate) catalogue: &'a Catalogue,
     /// Other names of folders than those under which they are listed.
     pub(crate) aliases: &'a Aliases,
     /// What is wrong with a models folder.
     pub(crate) problems: &'a BTreeMap<PathBuf, String>,
-    /// Some folder or disk could not be looked at, so that more may lie there.
-    pub(crate) incomplete: bool,
+    /// Where contents may be that no file is seen to have.
+    pub(crate) whereabouts: &'a Whereabouts,
     /// Once since the start, every folder was seen and the header of every file known: an orphan
     /// of an earlier life is still one if no file took it up by then.
     pub(crate) surveyed: bool,

@@ -17,7 +17,7 @@ use protocol::GpuReading;
 use super::*;
 use crate::{
     gate::{Decision, Gpu},
-    inventory::{Aliases, Catalogue, Held},
+    inventory::{Aliases, Catalogue, Held, Whereabouts},
     library::{Proofs, Unusables},
     samples::{identified, known, manifest, stamp, validation},
 };
@@ -46,8 +46,14 @@ struct Known {
     work: Vec<Work>,
     builders: usize,
     order: Option<Order>,
-    nothing:
-        (BTreeMap<std::path::PathBuf, String>, Proofs, Unusables, BTreeMap<Id, InUse>, HashSet<Id>),
+    nothing: (
+        BTreeMap<std::path::PathBuf, String>,
+        Proofs,
+        Unusables,
+        BTreeMap<Id, InUse>,
+        HashSet<Id>,
+        Whereabouts,
+    ),
 }
 
 impl Known {
@@ -66,7 +72,8 @@ impl Known {
         for (inode, name) in (1..).zip(names) {
             let stamp = stamp(inode, inode.into());
             let path = Path::new("/m").join(name);
-            catalogue.seen(vec![(path, stamp)], Instant::now(), |_, stamp| {
+            let dir = Path::new("/m").into();
+            catalogue.seen(&dir, vec![(path, stamp)], Instant::now(), |_, stamp| {
                 Some(known(stamp, identified(name)))
             });
         }
@@ -110,14 +117,15 @@ impl Known {
     }
 
     fn snapshot(&self) -> Snapshot<'_> {
-        let (problems, proofs, unusable, shapes, unfit) = &self.nothing;
+        let (problems, proofs, unusable, shapes, unfit, whereabouts) = &self.nothing;
         Snapshot {
             config: &self.config,
             now_s: NOW_S,
+            lived_s: NOW_S,
             catalogue: &self.catalogue,
             aliases: &self.aliases,
             problems,
-            incomplete: false,
+            whereabouts,
             surveyed: true,
             hashed: true,
             library: &self.library,

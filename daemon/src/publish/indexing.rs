@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use checkpoint::Id;
@@ -42,7 +42,14 @@ pub(crate) fn index(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>) -> In
         let ids = IndexedIds { weights: identity.ids.weights, unet, signature: identity.signature };
         let refused = refused(snapshot, &offered, identity.signature, &unet);
         let kind = identity.architecture.kind;
-        IndexedCheckpoint::new(ids, kind, &held.paths, engines, refused)
+        // Also as a front end may name them that must not look at links: the disks behind them may hang.
+        let real = held.paths.iter().filter_map(|path| snapshot.whereabouts.real(path));
+        let mut paths: Vec<PathBuf> = held.paths.iter().map(|path| path.to_path_buf()).collect();
+        paths.extend(real);
+        paths.sort_unstable();
+        paths.dedup();
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        IndexedCheckpoint::new(ids, kind, &paths, engines, refused)
     });
     let shared = offered.iter().map(|manifest| {
         let found = snapshot.validated(manifest).map(|judged| judged.proof);

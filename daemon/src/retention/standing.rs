@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use checkpoint::Id;
 
-/// A published engine, as far as keeping it goes. Times are seconds since 1970.
+/// A published engine, as far as keeping it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The engine's key.
@@ -11,11 +11,12 @@ pub struct Stored {
     pub weights: Id,
     /// Size of the plan.
     pub bytes: u64,
-    /// When it was last built, taken up again or asked for.
+    /// When it was last built, taken up again or asked for, in seconds since 1970.
     pub last_used: u64,
     /// The user wants it kept whatever comes.
     pub pinned: bool,
-    /// Since when no file has its UNet; absent as long as one has, or may have.
+    /// Since when no file has its UNet, in seconds through which the daemon has lived; absent as long as one has, or
+    /// may have.
     pub orphaned_since: Option<u64>,
     /// The web UI may use it: it was validated where it could be, and not found to be wrong.
     pub serves: bool,

@@ -43,10 +43,13 @@ async fn showing_while_files_are_read() {
         let mut stage = stage(CHECKPOINTS).await;
         let _watcher = watched.then(|| begin_to_watch(&mut stage));
         let (mut took, steps) = (Duration::ZERO, 20);
+        let look = stage.owners.inventory.pretend_look();
         for number in 0..steps {
             let stamp = samples::stamp(1 << 40 | number, 1);
             let path = format!("/m/new-{number}.safetensors");
-            stage.owners.step(Event::Files(inventory::Event::Found(vec![(path.into(), stamp)])));
+            stage
+                .owners
+                .step(Event::Files(inventory::Event::Found(look, vec![(path.into(), stamp)])));
             stage.owners.timers.now();
             let started = Instant::now();
             stage.owners.step(Event::Files(inventory::Event::Looked(Vec::new())));

@@ -1,12 +1,19 @@
 //! What becomes of engines whose checkpoints can't be seen, and of those of the release before.
 
+use std::sync::Arc;
+
 use checkpoint::Id;
 use config::{BuildWhen, Config, EngineKind, Rule};
-use engine::{Task, Weights};
+use engine::{Task, Usage, Weights};
 use protocol::State;
+use tokio::time::{Duration, advance};
 
-use crate::inventory;
-use crate::{event::Event, inventory::Scan, samples, scenarios::stage::Stage};
+use crate::{
+    event::Event,
+    inventory::{self, Inventory, Scan},
+    samples,
+    scenarios::stage::Stage,
+};
 
 /// What a scan finds of the only checkpoint.
 #[derive(Clone, Copy, Debug)]
@@ -15,20 +22,24 @@ enum Seen {
     There,
     /// No file, but not everything could be looked at.
     PartOfAll,
+    /// No file where it was, which could be looked at, though not everything could.
+    PartElsewhere,
     /// No file.
     Gone,
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
-    use Seen::{Gone, PartOfAll, There};
+    use Seen::{Gone, PartElsewhere, PartOfAll, There};
     use State::{Away, Orphaned, Ready};
-    let table: [&[(Seen, State)]; 4] = [
+    let table: [&[(Seen, State)]; 6] = [
         &[(There, Ready), (PartOfAll, Away), (PartOfAll, Away), (There, Ready)],
         &[(PartOfAll, Away), (Gone, Orphaned), (There, Ready)],
         // It was gone before the disk was: that is no reason to keep it longer.
         &[(Gone, Orphaned), (PartOfAll, Orphaned), (There, Ready)],
         &[(PartOfAll, Away), (There, Ready), (Gone, Orphaned)],
+        &[(There, Ready), (PartElsewhere, Orphaned), (PartOfAll, Orphaned), (There, Ready)],
+        &[(PartOfAll, Away), (PartElsewhere, Orphaned)],
     ];
     for scans in table {
         let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
@@ -42,6 +53,57 @@ async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
             assert!(stage.queue().is_empty() && stage.owners.jobs.is_idle());
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_time_is_lived_through_whatever_the_clock_says() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
+    stage.owners.config.orphan_days = 2.0;
+    stage.end_build();
+    let engine = stage.list().values().next().unwrap().engines[0].key;
+    let usage = |stage: &Stage| *stage.owners.library.engines().usage(&engine).unwrap();
+    look(&mut stage, Seen::Gone);
+    let orphaned = usage(&stage);
+    assert!(orphaned.orphaned_since.is_some());
+    // As if the machine's clock had been wrong for years when it was noted.
+    stage.owners.library.record_usage(&engine, Usage { orphaned_since: Some(1), ..orphaned });
+    advance(DAY).await;
+    stage.refresh();
+    assert!(stage.owners.garbage().is_empty(), "a day");
+    // And so are marks of a life that was forgotten, or of none.
+    for mark in [None, Some(u64::MAX)] {
+        let usage = Usage { orphaned_lived_s: mark, ..usage(&stage) };
+        stage.owners.library.record_usage(&engine, usage);
+        stage.refresh();
+        assert!(stage.owners.garbage().is_empty(), "{mark:?}");
+        advance(DAY).await;
+        stage.refresh();
+        assert!(stage.owners.garbage().is_empty(), "{mark:?}: a day later");
+    }
+    advance(DAY).await;
+    stage.refresh();
+    assert_eq!(stage.owners.garbage().len(), 1, "two days");
+    look(&mut stage, Seen::There);
+    assert_eq!((usage(&stage).orphaned_since, usage(&stage).orphaned_lived_s), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_everything_was_looked_at_nothing_is_an_orphan() {
+    let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors"]).await;
+    stage.end_build();
+    look(&mut stage, Seen::Gone);
+    assert_eq!(stage.shown().0, State::Orphaned);
+    // As after a restart.
+    let (store, tell) = (stage.owners.store.clone(), Arc::new(|_| {}));
+    stage.owners.inventory = Inventory::new(&stage.owners.config, store, tell);
+    stage.owners.inventory.blindfold();
+    stage.refresh();
+    let (state, why) = stage.shown();
+    assert!(state == State::Away && why.contains("not been looked at yet"), "{state}: {why}");
+    assert!(stage.owners.garbage().is_empty());
+    look(&mut stage, Seen::Gone);
+    assert_eq!(stage.shown().0, State::Orphaned);
 }
 
 /// What a data folder of the release before holds.
@@ -129,12 +191,16 @@ async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
 fn look(stage: &mut Stage, seen: Seen) {
     let stamp = samples::stamp(1, 1);
     let file = matches!(seen, Seen::There).then(|| ("/m/a.safetensors".into(), stamp));
-    let incomplete = matches!(seen, Seen::PartOfAll);
-    stage.owners.inventory.pretend_scan();
-    stage.owners.step(Event::Files(inventory::Event::Found(file.into_iter().collect())));
-    stage
-        .owners
-        .step(Event::Files(inventory::Event::Scanned(Scan { incomplete, ..Scan::default() })));
+    let place = match seen {
+        Seen::PartOfAll => Some("/m"),
+        Seen::PartElsewhere => Some("/m/lost+found"),
+        Seen::There | Seen::Gone => None,
+    };
+    let away = place.map(|place| (place.into(), "can't be listed".to_owned()));
+    let scan = Scan { away: away.into_iter().collect(), ..Scan::default() };
+    let look = stage.owners.inventory.pretend_look();
+    stage.owners.step(Event::Files(inventory::Event::Found(look, file.into_iter().collect())));
+    stage.owners.step(Event::Files(inventory::Event::Scanned(look, scan)));
     stage.owners.inventory.pretend_settled();
     stage.refresh();
 }

@@ -147,9 +147,11 @@ impl Stage {
         owners.gate.set_free_memory(|| None);
         owners.jobs.set_builders(1);
         owners.step(Event::Gpus(cards.list()));
+        owners.inventory.blindfold();
         owners.step(runtime());
-        owners.step(Event::Files(inventory::Event::Found(files)));
-        owners.step(Event::Files(inventory::Event::Scanned(Scan::default())));
+        let look = owners.inventory.pretend_look();
+        owners.step(Event::Files(inventory::Event::Found(look, files)));
+        owners.step(Event::Files(inventory::Event::Scanned(look, Scan::default())));
         owners.timers.now();
         owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
         let mut stage = Self { owners, messages, told, workers, cards, store, data };

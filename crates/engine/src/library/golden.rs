@@ -92,7 +92,15 @@ fn shared() -> (Manifest, Usage) {
         ],
         ..Manifest::new(spec, vec!["default".into()], id(1), built, 1_795_000_000, 41.5)
     };
-    (manifest, Usage { last_used: 1_795_000_200, pinned: true, orphaned_since: Some(7) })
+    (
+        manifest,
+        Usage {
+            last_used: 1_795_000_200,
+            pinned: true,
+            orphaned_since: Some(7),
+            orphaned_lived_s: Some(3),
+        },
+    )
 }
 
 /// The same without the optional fields.
@@ -108,7 +116,15 @@ fn baked() -> (Manifest, Usage) {
     };
     let spec = spec(Weights::Baked(id(2)));
     let manifest = Manifest::new(spec, Vec::new(), id(1), built, 1_795_000_000, 0.1);
-    (manifest, Usage { last_used: 1_795_000_200, pinned: false, orphaned_since: None })
+    (
+        manifest,
+        Usage {
+            last_used: 1_795_000_200,
+            pinned: false,
+            orphaned_since: None,
+            orphaned_lived_s: None,
+        },
+    )
 }
 
 fn publish(library: &mut Library, manifest: &Manifest) {

@@ -74,7 +74,8 @@ fn a_pin_survives_a_restart_and_is_removed_with_its_engine() {
     let (mut library, manifest) = published(dir.path());
     let key = manifest.key;
     assert_eq!(library.usage(&key), Some(&Usage::since(manifest.built_at)));
-    let usage = Usage { last_used: 7, pinned: true, orphaned_since: Some(8) };
+    let usage =
+        Usage { last_used: 7, pinned: true, orphaned_since: Some(8), orphaned_lived_s: Some(9) };
     library.set_usage(&key, usage).unwrap();
     drop(library);
 
@@ -210,7 +211,7 @@ fn a_work_folder_that_was_cleaned_is_made_again_and_a_pin_that_could_not_be_writ
     publish(&mut library, &again);
     fs::remove_dir(&library.scratch).unwrap();
     fs::write(&library.scratch, "in the way").unwrap();
-    let usage = Usage { last_used: 7, pinned: true, orphaned_since: None };
+    let usage = Usage { last_used: 7, pinned: true, orphaned_since: None, orphaned_lived_s: None };
     library.set_usage(&manifest.key, usage).unwrap_err();
     library.write_usages().unwrap_err();
     fs::remove_file(&library.scratch).unwrap();

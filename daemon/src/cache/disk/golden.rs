@@ -6,7 +6,7 @@ use checkpoint::{Architecture, Excerpt, FileSystem, Heads, Identity, Ids, Kind};
 use protocol::Shape;
 
 use super::*;
-use crate::inventory::Outcome;
+use crate::inventory::{Home, Outcome};
 
 /// A line for each entry: its tree, its key and its value; what is not text stands in hex after `#`.
 const GOLDEN: &str = include_str!("learned.txt");
@@ -21,7 +21,8 @@ struct Learned {
     parameters: Vec<Parameter>,
     shapes: InUse,
     history: Vec<Finished>,
-    mounts: BTreeSet<PathBuf>,
+    disks: BTreeMap<PathBuf, MountedDisk>,
+    homes: Homes,
 }
 
 fn id(byte: u8) -> Id {
@@ -105,7 +106,16 @@ fn learned() -> Learned {
             ended(Validated, None, None),
             ended(Built, Some(26_214_400), None),
         ],
-        mounts: ["/m/disk".into(), OsString::from_vec(b"/m/\xff".into()).into()].into(),
+        disks: [
+            ("/m/disk".into(), MountedDisk::named("/")),
+            (OsString::from_vec(b"/m/\xff".into()).into(), MountedDisk::named("/models")),
+        ]
+        .into(),
+        homes: [
+            (id(2), [Home::File("/m/a.safetensors".into())].into()),
+            (id(3), [Home::Folder(OsString::from_vec(b"/m/\xff".into()).into())].into()),
+        ]
+        .into(),
     }
 }
 
@@ -138,7 +148,9 @@ fn what_is_kept_is_written_as_ever() {
         store.set_parameters(&id(3), &learned.parameters);
         store.set_shapes(&id(3), Some(&learned.shapes));
         learned.history.iter().rev().for_each(|finished| store.record(finished));
-        store.set_mounts(&learned.mounts);
+        store.set_disks(&learned.disks);
+        store.set_homes(&learned.homes);
+        store.set_lived_s(86_400);
         store.set_paused(true);
         store.flush().unwrap();
     }
@@ -178,6 +190,8 @@ fn what_was_kept_is_still_understood() {
     assert_eq!(store.parameters(&id(3)), Some(learned.parameters));
     assert_eq!(store.shapes(), [(id(3), learned.shapes)].into());
     assert_eq!(store.history(), learned.history);
-    assert_eq!(store.mounts(), learned.mounts);
+    assert_eq!(store.disks(), learned.disks);
+    assert_eq!(store.homes(), learned.homes);
+    assert_eq!(store.lived_s(), 86_400);
     assert!(store.is_paused());
 }

@@ -28,7 +28,7 @@ fn keeps_what_was_learned() {
         store.remember(at, &stamp(3), &known(identified("a")));
         store.set_back(&engine, Some(&Setback::Removed));
         store.set_paused(true);
-        store.set_mounts(&["/m/disk".into()].into());
+        store.set_disks(&[("/m/disk".into(), MountedDisk::named("/"))].into());
         store.set_parameters(&engine, &parameters);
         store.set_shapes(&engine, Some(&shapes));
         store.flush().unwrap();
@@ -47,7 +47,7 @@ fn keeps_what_was_learned() {
     assert_eq!(store.shapes(), [(engine, shapes)].into());
     store.set_shapes(&engine, None);
     assert!(store.shapes().is_empty());
-    assert_eq!(store.mounts(), ["/m/disk".into()].into());
+    assert_eq!(store.disks(), [("/m/disk".into(), MountedDisk::named("/"))].into());
     store.forget(&stamp(3));
     assert_eq!(store.known(at, &stamp(3)), None);
     store.set_paused(false);

@@ -8,7 +8,7 @@ use std::{
 
 use checkpoint::{Excerpt, Inodes};
 
-use super::{Catalogue, Content, Sighting};
+use super::{Catalogue, Content, Seen, Sighting};
 use crate::inventory::{FileId, Known, Outcome, Stamp, reading::SMALL};
 
 /// A rename also changes the ctime, and may be heard of only this long after it was seen.
@@ -75,6 +75,7 @@ impl Catalogue {
     /// no reason to read it. What is known of it then, if that is to be kept.
     pub fn renamed(
         &mut self,
+        dir: &Arc<Path>,
         from: &Path,
         to: &Path,
         found: Stamp,
@@ -90,12 +91,13 @@ impl Catalogue {
             || self.files.get(&id).is_some_and(|file| {
                 file.stamp.is_same_version(&found) && !file.assurance.is_touched
             });
+        let seen = Seen { dir, whole: false };
         match carried {
-            Some(known) => self.found(to, found, false, now, &|_, _| Some(known.clone())),
-            None => self.found(to, found, false, now, recall),
+            Some(known) => self.found(to, found, seen, now, &|_, _| Some(known.clone())),
+            None => self.found(to, found, seen, now, recall),
         }
         if self.locations.get(from).is_some_and(|at| at.file == id || found.device == 0) {
-            self.remove(from);
+            self.left(from);
         }
         let names = self.files.get(&id).map_or(0, |file| file.paths.len() as u64);
         if !is_explained || (found.device != 0 && links > names) {

@@ -110,10 +110,15 @@ mod tests {
         catalogue
     }
 
+    fn dir() -> std::sync::Arc<Path> {
+        Path::new("/m").into()
+    }
+
     fn see(catalogue: &mut Catalogue, files: &[(&str, Stamp)]) {
         let files = files.iter().map(|(path, stamp)| (PathBuf::from(path), *stamp)).collect();
-        catalogue.seen(files, Instant::now(), |_, stamp| Some(known(stamp, provisional(stamp))));
-        catalogue.forget_unseen();
+        catalogue
+            .seen(&dir(), files, Instant::now(), |_, stamp| Some(known(stamp, provisional(stamp))));
+        catalogue.forget_unseen(&dir());
     }
 
     fn started(catalogue: &mut Catalogue) -> Vec<String> {
@@ -160,7 +165,7 @@ mod tests {
     fn whatever_is_to_be_read_at_all_goes_before() {
         let mut catalogue = catalogue(&[("/m/a", stamp(1, 1, 0))]);
         let (new, now) = (stamp(1, 2, 0), Instant::now());
-        catalogue.looked(Path::new("/m/b"), Some(new), now, |_, _| None);
+        catalogue.looked(&dir(), Path::new("/m/b"), Some(new), now, |_, _| None);
         catalogue.settled(new, None, now);
         assert_eq!(started(&mut catalogue), [""; 0]);
         catalogue.start_reading();
@@ -202,7 +207,7 @@ mod tests {
         let (before, after) = (stamp(1, 1, 0), stamp(1, 1, 9));
         let mut catalogue = catalogue(&[("/m/a", before)]);
         catalogue.start_hashing(Instant::now());
-        catalogue.looked(Path::new("/m/a"), Some(after), Instant::now(), |_, _| None);
+        catalogue.looked(&dir(), Path::new("/m/a"), Some(after), Instant::now(), |_, _| None);
         assert_eq!(catalogue.unhashed(), (0, 0));
         assert_eq!(hashed(&mut catalogue, before, identified("old")), None);
         assert!(matches!(

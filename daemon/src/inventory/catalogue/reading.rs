@@ -22,7 +22,10 @@ impl Catalogue {
                 self.unread.iter().find(|stamp| !self.at_work.contains_key(&stamp.file())).copied()
         {
             bytes += stamp.size;
-            if !files.is_empty() && bytes > BATCH_BYTES {
+            let is_on_another =
+                files.first().is_some_and(|first: &Sighting| first.stamp.device != stamp.device);
+            // One disk that hangs holds up no other's files.
+            if !files.is_empty() && (bytes > BATCH_BYTES || is_on_another) {
                 break;
             }
             self.know(stamp, Content::Reading);

@@ -25,6 +25,10 @@ fn files(files: &[(&str, Stamp)]) -> Vec<(PathBuf, Stamp)> {
     files.iter().map(|(path, stamp)| (path.into(), *stamp)).collect()
 }
 
+fn dir() -> Arc<Path> {
+    Path::new("/m").into()
+}
+
 /// Takes in a whole scan.
 fn scan(
     catalogue: &mut Catalogue,
@@ -32,8 +36,8 @@ fn scan(
     now: Instant,
     recall: impl Fn(&Path, &Stamp) -> Option<Known>,
 ) {
-    catalogue.seen(files, now, recall);
-    catalogue.forget_unseen();
+    catalogue.seen(&dir(), files, now, recall);
+    catalogue.forget_unseen(&dir());
 }
 
 fn content<'a>(catalogue: &'a Catalogue, path: &str) -> Option<&'a Content> {
@@ -56,7 +60,7 @@ fn a_file_is_read_once_it_has_not_changed_for_the_settle_time() {
     assert!(catalogue.due(start + SETTLE / 2).is_empty());
 
     let written = start + SETTLE / 2;
-    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 5)), written, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), Some(stamp(1, 5)), written, nothing);
     assert!(catalogue.due(start + SETTLE).is_empty(), "it changed meanwhile");
 
     let due = written + SETTLE;
@@ -80,7 +84,7 @@ fn a_file_that_changes_while_it_is_read_settles_anew() {
     scan(&mut catalogue, files(&[("/m/a", stamp(1, 0))]), now, nothing);
     catalogue.settled(stamp(1, 0), None, now);
     catalogue.start_reading();
-    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), now, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), Some(stamp(1, 1)), now, nothing);
     read(&mut catalogue, stamp(1, 0), Some(identified("old")), now);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 
@@ -121,7 +125,7 @@ fn what_is_written_under_one_name_changes_under_all() {
     let mut catalogue = Catalogue::new(SETTLE);
     let both = files(&[("/m/a", stamp(1, 0)), ("/m/b", stamp(1, 0))]);
     scan(&mut catalogue, both, now, is(identified("a")));
-    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 9)), now, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), Some(stamp(1, 9)), now, nothing);
     for path in ["/m/a", "/m/b"] {
         assert!(matches!(content(&catalogue, path), Some(Content::Settling { .. })), "{path}");
     }
@@ -178,16 +182,42 @@ fn an_unreadable_file_is_tried_again_when_something_is_done_to_it() {
     scan(&mut catalogue, seen(), now, is(unreadable.clone()));
     scan(&mut catalogue, seen(), now, nothing);
     assert_eq!(content(&catalogue, "/m/a"), Some(&Content::Read(unreadable)));
-    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 0)), now, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), Some(stamp(1, 0)), now, nothing);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
+}
+
+#[test]
+fn a_look_at_one_models_folder_says_nothing_of_another() {
+    let now = Instant::now();
+    let mut catalogue = known(now);
+    let other: Arc<Path> = Path::new("/n").into();
+    let in_other = files(&[("/n/b", stamp(2, 0))]);
+    catalogue.seen(&other, in_other, now, is(identified("b")));
+    catalogue.forget_unseen(&other);
+    assert_eq!(catalogue.held().len(), 2);
+    scan(&mut catalogue, files(&[]), now, nothing);
+    assert!(catalogue.at(Path::new("/m/a")).is_none() && catalogue.at(Path::new("/n/b")).is_some());
+    catalogue.forget_dir(&other);
+    assert!(catalogue.held().is_empty());
+}
+
+#[test]
+fn files_of_two_disks_are_not_read_together() {
+    let now = Instant::now();
+    let mut catalogue = Catalogue::new(SETTLE);
+    let other = Stamp { device: 2, ..stamp(2, 0) };
+    scan(&mut catalogue, files(&[("/m/a", stamp(1, 0)), ("/m/b", other)]), now, nothing);
+    catalogue.settled(stamp(1, 0), None, now);
+    catalogue.settled(other, None, now);
+    assert_eq!([(); 3].map(|()| catalogue.start_reading().len()), [1, 1, 0]);
 }
 
 #[test]
 fn a_scan_that_does_not_see_a_file_outdoes_a_look_before_it() {
     let now = Instant::now();
     let mut catalogue = known(now);
-    catalogue.looked(Path::new("/m/b"), Some(stamp(1, 0)), now, nothing);
-    catalogue.looked(Path::new("/m/c"), Some(stamp(2, 0)), now, nothing);
+    catalogue.looked(&dir(), Path::new("/m/b"), Some(stamp(1, 0)), now, nothing);
+    catalogue.looked(&dir(), Path::new("/m/c"), Some(stamp(2, 0)), now, nothing);
     assert_eq!(catalogue.held().values().next().unwrap().paths.len(), 2);
     scan(&mut catalogue, files(&[("/m/b", stamp(1, 0))]), now, nothing);
     assert_eq!(
@@ -213,7 +243,7 @@ fn a_file_that_stays_open_holds_nothing_else_up() {
     catalogue.settled(stamp(1, 0), None, start + SETTLE * 2);
     assert!(!catalogue.is_read_but_for_open_files(), "it was closed");
     catalogue.settled(stamp(1, 0), Some(Waits::Writer), start + SETTLE * 3);
-    catalogue.looked(Path::new("/m/a"), None, start, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), None, start, nothing);
     assert!(catalogue.is_read_but_for_open_files() && catalogue.is_all_read(), "it is gone");
 }
 
@@ -228,7 +258,7 @@ fn what_stays_open_is_read_once_it_has_not_changed_for_long_and_again_when_it_ch
         assert_eq!(!catalogue.start_reading().is_empty(), is_read, "{:?}", now - start);
     }
     read(&mut catalogue, stamp(1, 0), Some(identified("a")), late);
-    catalogue.looked(Path::new("/m/a"), Some(stamp(1, 1)), late, nothing);
+    catalogue.looked(&dir(), Path::new("/m/a"), Some(stamp(1, 1)), late, nothing);
     catalogue.settled(stamp(1, 1), Some(Waits::Writer), late + SETTLE);
     assert!(matches!(content(&catalogue, "/m/a"), Some(Content::Settling { .. })));
 }

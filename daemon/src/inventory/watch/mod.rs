@@ -3,19 +3,30 @@
 //! Events only say that it is time to look; what is there is always read from the disk, so a
 //! lost, doubled or reordered event costs nothing but a look.
 
+mod disk;
 mod hint;
 mod limits;
+mod look;
+mod mount_table;
+mod mount_watch;
 mod mounts;
 mod moves;
 mod notifier;
 mod place;
+mod pulse;
 mod scan;
 mod walk;
+mod way;
+mod ways;
 mod writers;
 
+pub use disk::Disk;
 pub use hint::Hint;
+pub(crate) use look::{Eyes, Look, Order};
+pub(crate) use mount_watch::MountWatch;
 pub use notifier::{Notifier, Unwatched};
 pub(crate) use place::look_at;
+pub(crate) use pulse::Pulse;
 pub use scan::Scan;
-pub(crate) use scan::scan;
+pub(crate) use ways::Ways;
 pub(crate) use writers::open_for_writing;

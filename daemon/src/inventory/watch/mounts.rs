@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +19,7 @@ enum Lies {
     Silence,
     /// A link to nowhere.
     DanglingLink,
-    /// A folder with nothing in it.
+    /// A folder with nothing in it, or only with a note.
     EmptyFolder,
     /// Something else.
     Something,
@@ -52,10 +52,18 @@ fn look(place: &Path) -> Lies {
     if metadata.is_symlink() && !place.exists() {
         return Lies::DanglingLink;
     }
-    match fs::read_dir(place).map(|mut listing| listing.next().is_none()) {
-        Ok(true) => Lies::EmptyFolder,
-        _ => Lies::Something,
-    }
+    if is_bare(place) { Lies::EmptyFolder } else { Lies::Something }
+}
+
+/// Whether a folder is as a disk leaves it that is not mounted: empty, but for a note that says so.
+pub(super) fn is_bare(folder: &Path) -> bool {
+    let is_no_note = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            !is_file || checkpoint::is_checkpoint_name(entry.file_name().as_ref())
+        })
+    };
+    fs::read_dir(folder).is_ok_and(|mut listing| !listing.any(is_no_note))
 }
 
 #[cfg(test)]
@@ -68,16 +76,18 @@ mod tests {
     fn what_is_left_tells_a_disk_that_is_away_from_one_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        for folder in ["empty", "mounted", "used/folder"] {
+        for folder in ["empty", "note", "checkpoint", "mounted", "used/folder"] {
             fs::create_dir_all(at(folder)).unwrap();
         }
+        fs::write(at("note/NOT MOUNTED.txt"), "x").unwrap();
+        fs::write(at("checkpoint/a.safetensors"), "x").unwrap();
         symlink("nowhere", at("dangling")).unwrap();
         symlink("used", at("link")).unwrap();
         fs::write(at("file"), "x").unwrap();
         // No file system takes such a name: looking fails, as it does at a server that is away.
         let failing = "f".repeat(300);
-        let waiting = ["empty", "dangling", "removed/below", &failing];
-        let others = ["mounted", "used", "link", "removed", "file", "file/below"];
+        let waiting = ["empty", "note", "dangling", "removed/below", &failing];
+        let others = ["mounted", "checkpoint", "used", "link", "removed", "file", "file/below"];
         let known = waiting.into_iter().chain(others).map(at).collect();
         assert_eq!(absent(&known, &[at("mounted")].into()), waiting.map(at).into());
     }

@@ -67,8 +67,9 @@ impl Moves {
             hints.push(Hint::Moved);
             return hints;
         }
+        // Rights that a folder is given show what lies in it, those that are taken hide it.
         if is_folder || !events.intersects(WRITES | ReadFlags::ATTRIB) {
-            return if events.contains(ReadFlags::ATTRIB) { Vec::new() } else { vec![Hint::Moved] };
+            return vec![Hint::Moved];
         }
         let Some(name) = name else { return Vec::new() };
         let Some(folder) = folder() else { return vec![Hint::Moved] };
@@ -98,7 +99,8 @@ mod tests {
             (ReadFlags::CLOSE_WRITE, FILE, written()),
             (ReadFlags::ATTRIB, FILE, touched),
             (ReadFlags::MODIFY, other, None),
-            (ReadFlags::ATTRIB | ReadFlags::ISDIR, None, None),
+            (ReadFlags::ATTRIB | ReadFlags::ISDIR, None, Some(Hint::Moved)),
+            (ReadFlags::ATTRIB | ReadFlags::ISDIR, Some("folder"), Some(Hint::Moved)),
             (ReadFlags::CREATE, FILE, Some(Hint::Moved)),
             (ReadFlags::CREATE | ReadFlags::ISDIR, Some("folder"), Some(Hint::Moved)),
             (ReadFlags::MOVED_FROM, FILE, Some(Hint::Moved)),

@@ -131,8 +131,8 @@ impl Notifier {
     }
 
     /// Ends a round in which every folder was shown to [`Self::watch`]: those that were not are watched
-    /// no more. Returns what is wrong with watching, if anything is.
-    pub fn finish(&mut self) -> Option<Unwatched> {
+    /// no more. Returns what is wrong with watching, if anything is; `others` are watched beside these.
+    pub fn finish(&mut self, others: usize) -> Option<Unwatched> {
         let gone = self.watched.extract_if(|_, watch| watch.round != self.round);
         for (path, watch) in gone.collect::<Vec<_>>() {
             self.unlabel(&path, watch.descriptor);
@@ -147,10 +147,18 @@ impl Notifier {
         self.round += 1;
         let left_out = mem::take(&mut self.left_out);
         let problem = match &self.inotify {
-            Ok(_) => limits::problem(self.watched.len(), left_out, limits::max_user_watches()),
+            Ok(_) => {
+                let watched = self.watched.len() + others;
+                limits::problem(watched, left_out, limits::max_user_watches())
+            }
             Err(problem) => Some(problem.clone()),
         };
         problem.map(|problem| Unwatched { problem, folders: left_out })
+    }
+
+    /// How many folders are watched.
+    pub(super) fn count(&self) -> usize {
+        self.watched.len()
     }
 
     /// This watch is no longer of the folder at this path.
@@ -249,7 +257,7 @@ mod tests {
         for folder in folders {
             notifier.watch(folder, &fs::metadata(folder).unwrap());
         }
-        assert_eq!(notifier.finish(), None);
+        assert_eq!(notifier.finish(0), None);
     }
 
     #[test]

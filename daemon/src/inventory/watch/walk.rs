@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{self, DirEntry, Metadata},
     io,
     os::unix::fs::MetadataExt,
@@ -7,13 +7,20 @@ use std::{
 };
 
 use checkpoint::FileSystem;
-use config::Ignored;
 use rustix::io::Errno;
 use tracing::debug;
 
-use crate::inventory::{FileId, Notifier, Scan, Stamp};
+use super::{
+    Disk, Notifier, Order, Scan, Ways,
+    disk::mount_id,
+    mount_table::MountTable,
+    mounts::is_bare,
+    way::{End, Way, is_nothing},
+};
+use crate::inventory::{FileId, Stamp};
 
-/// Walks through the models folder `dir`, links followed, and leaves out what is ignored.
+/// Walks through the models folder of `order`, links followed, and leaves out what is ignored. Returns the places where
+/// the disk is that was there before, or one that may be.
 ///
 /// A folder that can be reached in several ways is walked through once, by the way through the fewest folders, and
 /// of those by the shortest: links that lead around, or several to one folder, would list its files over and over.
@@ -22,40 +29,49 @@ use crate::inventory::{FileId, Notifier, Scan, Stamp};
 /// Not with a library: those that follow links ask for each file by its whole path, which the kernel walks
 /// anew each time.
 pub(super) fn walk(
-    dir: &Path,
-    ignored: &Ignored,
+    order: &Order,
+    ways: &Ways,
+    table: &MountTable,
     scan: &mut Scan,
     notifier: &mut Notifier,
     found: impl FnMut((PathBuf, Stamp)),
-) {
-    let outside = dir.parent().and_then(|parent| parent.metadata().ok());
-    let around = outside.map(|outside| outside.dev());
-    let mut walk = Walk { dir, ignored, scan, notifier, found, visited: HashMap::new() };
+) -> BTreeSet<PathBuf> {
+    let dir = &*order.dir;
+    let (visited, mounted, linked) = Default::default();
+    let mut walk = Walk { order, ways, table, scan, notifier, found, visited, mounted, linked };
     match dir.metadata() {
         Ok(metadata) if metadata.is_dir() => {
-            walk.from(Folder { path: dir.to_owned(), metadata, around });
+            walk.from(Folder { path: dir.to_owned(), metadata, around: None });
         }
         Ok(_) => {}
         Err(error) => walk.note(dir, &error),
     }
+    walk.mounted
 }
 
 struct Walk<'a, F> {
-    dir: &'a Path,
-    ignored: &'a Ignored,
+    order: &'a Order,
+    ways: &'a Ways,
+    table: &'a MountTable,
     scan: &'a mut Scan,
     notifier: &'a mut Notifier,
     found: F,
     /// Where each folder was walked through.
     visited: HashMap<FileId, PathBuf>,
+    mounted: BTreeSet<PathBuf>,
+    /// The disks of the folders that links lead into.
+    linked: HashMap<PathBuf, Option<Disk>>,
 }
 
 struct Folder {
     path: PathBuf,
     metadata: Metadata,
-    /// The device of the folder around it.
-    around: Option<u64>,
+    /// The device and the mount of the folder around it.
+    around: Option<On>,
 }
+
+/// A device, and the mount by which it is reached.
+type On = (u64, Option<u64>);
 
 impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     /// All folders that are equally deep come before those in them.
@@ -70,25 +86,45 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     /// Returns the folders in it.
     fn visit(&mut self, folder: Folder) -> Vec<Folder> {
         let Folder { path, metadata, around } = folder;
-        let id @ (device, _) = (metadata.dev(), metadata.ino());
-        if around != Some(device) {
-            self.scan.mounts.insert(path.clone());
+        if self.order.nested.iter().any(|dir| **dir == *path) {
+            return Vec::new();
         }
-        if around != Some(device) || self.visited.is_empty() {
-            self.scan.is_silent |= FileSystem::of(&path, device).is_silent();
+        self.order.pulse.beat();
+        let id = (metadata.dev(), metadata.ino());
+        let on = (metadata.dev(), mount_id(&path));
+        let is_other = around != Some(on);
+        if is_other {
+            self.scan.is_silent |= FileSystem::of(&path, metadata.dev()).is_silent();
+        }
+        let begins = is_other || self.scan.links.contains_key(&path);
+        if begins || self.order.disks.contains_key(&path) {
+            self.note_disk(&path, &metadata, begins);
         }
         if let Some(known) = self.visited.get(&id) {
             self.scan.aliases.insert(path, known.clone());
             return Vec::new();
         }
         self.notifier.watch(&path, &metadata);
-        let folders = self.list(&path, device);
+        let folders = self.list(&path, on);
         self.visited.insert(id, path);
         folders
     }
 
+    /// Another disk `begins` here, or one did.
+    fn note_disk(&mut self, folder: &Path, metadata: &Metadata, begins: bool) {
+        // Without a name left it is what a bind mount keeps of a folder that was deleted.
+        let disk = Disk::of(folder, self.table).filter(|_| metadata.nlink() > 0);
+        let known = self.order.disks.get(folder);
+        let is_other = known.is_some() && known != disk.as_ref();
+        if !is_other || !is_bare(folder) {
+            self.mounted.insert(folder.to_owned());
+            let begun = disk.filter(|_| begins);
+            self.scan.disks.extend(begun.map(|disk| (folder.to_owned(), disk)));
+        }
+    }
+
     /// Hands over the checkpoints in a folder, and returns the folders in it.
-    fn list(&mut self, folder: &Path, device: u64) -> Vec<Folder> {
+    fn list(&mut self, folder: &Path, on: On) -> Vec<Folder> {
         let mut folders = Vec::new();
         // Asked for once for all the files that are on it.
         let mut file_system: Option<(u64, FileSystem)> = None;
@@ -99,8 +135,10 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
                 return folders;
             }
         };
-        let below = folder.strip_prefix(self.dir).unwrap_or(folder);
+        let dir = self.order.dir.clone();
+        let below = folder.strip_prefix(&dir).unwrap_or(folder);
         for entry in entries {
+            self.order.pulse.beat();
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -110,8 +148,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
             };
             match self.look(&entry, below) {
                 Ok(Some(metadata)) if metadata.is_dir() => {
-                    let around = Some(device);
-                    folders.push(Folder { path: entry.path(), metadata, around });
+                    folders.push(Folder { path: entry.path(), metadata, around: Some(on) });
                 }
                 Ok(Some(metadata)) => {
                     let path = entry.path();
@@ -133,7 +170,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     }
 
     /// A folder or a checkpoint in the folder `below` the models folder; `None` for anything else.
-    fn look(&self, entry: &DirEntry, below: &Path) -> io::Result<Option<Metadata>> {
+    fn look(&mut self, entry: &DirEntry, below: &Path) -> io::Result<Option<Metadata>> {
         let kind = entry.file_type()?;
         let name = entry.file_name();
         let is_checkpoint = checkpoint::is_checkpoint_name(name.as_ref());
@@ -141,26 +178,81 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
             return Ok(None);
         }
         let is_link = kind.is_symlink();
-        let is_hidden = |is_folder| self.ignored.hides(&below.join(&name), is_folder);
+        let is_hidden = |is_folder| self.order.ignored.hides(&below.join(&name), is_folder);
         // What is ignored is not looked at: it may be a snapshot on a disk that hangs.
         if is_hidden(kind.is_dir()) && (!is_link || is_hidden(true)) {
             return Ok(None);
         }
-        let metadata = if is_link { entry.path().metadata()? } else { entry.metadata()? };
-        let is_wanted = metadata.is_dir() || is_checkpoint && is_checkpoint_file(&metadata);
-        Ok((is_wanted && !(is_link && is_hidden(metadata.is_dir()))).then_some(metadata))
+        let is_wanted = |metadata: &Metadata| {
+            metadata.is_dir() || is_checkpoint && is_checkpoint_file(metadata)
+        };
+        if !is_link {
+            return Ok(Some(entry.metadata()?).filter(is_wanted));
+        }
+        let path = entry.path();
+        match path.metadata() {
+            Ok(metadata) => {
+                let is_shown =
+                    |metadata: &Metadata| is_wanted(metadata) && !is_hidden(metadata.is_dir());
+                let wanted = Some(metadata).filter(is_shown);
+                if let Some(metadata) = &wanted {
+                    self.follow(&path, metadata.is_dir());
+                }
+                Ok(wanted)
+            }
+            Err(error) => {
+                self.follow(&path, false);
+                if is_nothing(&error) { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Has the way watched that a link leads. One that leads nowhere waits for its disk, if that is what is missing.
+    fn follow(&mut self, link: &Path, is_folder: bool) {
+        let way = Way::of(link);
+        self.ways.watch(&self.order.dir, self.order.round, &way);
+        self.scan.record_way(link, &way);
+        let folder = match &way.end {
+            // Its visit tells.
+            End::At(_) if is_folder => None,
+            End::At(real) => real.parent(),
+            End::Missing { folder, .. } => Some(&**folder),
+            End::Failed { .. } => None,
+        };
+        let Some(folder) = folder else { return };
+        let table = self.table;
+        let of = || Disk::of(folder, table);
+        let disk = self.linked.entry(folder.to_owned()).or_insert_with(of).clone();
+        if matches!(way.end, End::At(_)) {
+            self.scan.disks.extend(disk.map(|disk| (link.to_owned(), disk)));
+            return;
+        }
+        let known = self.order.disks.get(link);
+        let is_away = match known {
+            Some(known) => disk.as_ref() != Some(known),
+            // Of what was never seen, only an empty folder tells that a disk may be meant to lie there.
+            None => fs::read_dir(folder).is_ok_and(|mut listing| listing.next().is_none()),
+        };
+        if is_away {
+            let why = "leads to a disk that is not mounted; its engines are kept until it is (if it is not to return, \
+                       remove the link)";
+            self.scan.away.insert(link.to_owned(), why.to_owned());
+        }
+        self.scan.disks.extend(known.map(|disk| (link.to_owned(), disk.clone())));
     }
 
     fn note(&mut self, path: &Path, error: &io::Error) {
-        let path = path.display();
         // A link to nowhere or to itself, or what went between the listing and the look.
-        if matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP)) {
-            debug!("{path}: {error}");
+        if is_nothing(error) {
+            debug!("{}: {error}", path.display());
             return;
         }
-        let problem = format!("{path} can't be listed ({error}); give sdtrtd the right to read it");
-        self.scan.problems.insert(self.dir.to_owned(), problem);
-        self.scan.incomplete = true;
+        let what_to_do = match Errno::from_io_error(error) {
+            Some(Errno::ACCESS | Errno::PERM) => "give sdtrtd the right to read it",
+            _ => "its engines are kept, and it is tried again before long",
+        };
+        let why = format!("can't be listed ({error}); {what_to_do}");
+        self.scan.away.insert(path.to_owned(), why);
     }
 }
 

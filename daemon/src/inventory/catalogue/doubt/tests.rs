@@ -9,6 +9,10 @@ const LATER: Duration = Duration::from_secs(600);
 const A: &str = "/m/a.safetensors";
 const B: &str = "/m/b.safetensors";
 
+fn dir() -> Arc<Path> {
+    Path::new("/m").into()
+}
+
 fn excerpt() -> Arc<Excerpt> {
     let excerpt = r#"{"len":100,"head":1,"blocks":[[300,2]]}"#;
     Arc::new(serde_json::from_str(excerpt).unwrap())
@@ -25,7 +29,7 @@ fn nothing(_: &Path, _: &Stamp) -> Option<Known> {
 /// A file at [`A`] that was read, on a disk of this kind.
 fn catalogue(stamp: Stamp, now: Instant) -> Catalogue {
     let mut catalogue = Catalogue::new(Duration::from_secs(3));
-    catalogue.looked(Path::new(A), Some(stamp), now, |_, _| None);
+    catalogue.looked(&dir(), Path::new(A), Some(stamp), now, |_, _| None);
     catalogue.settled(stamp, None, now);
     assert_eq!(catalogue.start_reading().len(), 1);
     catalogue.read(stamp, Some(remembered(&stamp)), now);
@@ -61,49 +65,49 @@ fn what_is_done_to_a_known_file_is_no_more_than_it_needs() {
     let touched = Stamp { changed_ns: 9, ..old };
     type Done<'a> = &'a dyn Fn(&mut Catalogue);
     let ways: [(&str, Done<'_>, Due); 12] = [
-        ("nothing", &|c| c.looked(a, Some(old), now, nothing), Due::Nothing),
+        ("nothing", &|c| c.looked(&dir(), a, Some(old), now, nothing), Due::Nothing),
         ("written to, as an event told", &|c| assert!(c.written(a, now).is_some()), Due::ReadAnew),
         (
             "written to with its time put back, unheard",
-            &|c| c.looked(a, Some(touched), now, nothing),
+            &|c| c.looked(&dir(), a, Some(touched), now, nothing),
             Due::Compare,
         ),
         (
             "written to, unheard",
-            &|c| c.looked(a, Some(Stamp { mtime_ns: 9, ..touched }), now, nothing),
+            &|c| c.looked(&dir(), a, Some(Stamp { mtime_ns: 9, ..touched }), now, nothing),
             Due::ReadAnew,
         ),
         (
             "another with its inode",
             &|c| {
-                c.looked(a, Some(Stamp { born_ns: 1, ..old }), now, nothing);
-                c.looked(a, Some(Stamp { born_ns: 2, ..old }), now, nothing);
+                c.looked(&dir(), a, Some(Stamp { born_ns: 1, ..old }), now, nothing);
+                c.looked(&dir(), a, Some(Stamp { born_ns: 2, ..old }), now, nothing);
             },
             Due::ReadAnew,
         ),
         (
             "renamed",
-            &|c| assert!(c.renamed(a, b, touched, 1, now, &nothing).is_some()),
+            &|c| assert!(c.renamed(&dir(), a, b, touched, 1, now, &nothing).is_some()),
             Due::Nothing,
         ),
         (
             "renamed, and seen so by a scan first",
             &|c| {
-                c.looked(b, Some(touched), now, nothing);
-                assert!(c.renamed(a, b, touched, 1, now, &nothing).is_some());
+                c.looked(&dir(), b, Some(touched), now, nothing);
+                assert!(c.renamed(&dir(), a, b, touched, 1, now, &nothing).is_some());
             },
             Due::Nothing,
         ),
         (
             "renamed, with a name outside",
-            &|c| assert_eq!(c.renamed(a, b, touched, 2, now, &nothing), None),
+            &|c| assert_eq!(c.renamed(&dir(), a, b, touched, 2, now, &nothing), None),
             Due::Compare,
         ),
         (
             "its permissions set, and renamed",
             &|c| {
                 c.touched(a);
-                c.renamed(a, b, touched, 1, now, &nothing);
+                c.renamed(&dir(), a, b, touched, 1, now, &nothing);
             },
             Due::Compare,
         ),
@@ -111,12 +115,12 @@ fn what_is_done_to_a_known_file_is_no_more_than_it_needs() {
             "written to, and renamed",
             &|c| {
                 c.written(a, now);
-                c.renamed(a, b, touched, 1, now, &nothing);
+                c.renamed(&dir(), a, b, touched, 1, now, &nothing);
             },
             Due::ReadAnew,
         ),
         ("a disk is unmounted that keeps its promises", &|c| c.unmounted(now), Due::Nothing),
-        ("linked", &|c| c.looked(b, Some(touched), now, nothing), Due::Compare),
+        ("linked", &|c| c.looked(&dir(), b, Some(touched), now, nothing), Due::Compare),
     ];
     for (what, done, expected) in ways {
         let mut catalogue = catalogue(old, now);
@@ -137,8 +141,9 @@ fn where_inodes_pass_a_new_mount_is_a_reason_to_compare() {
     // From an earlier life: a rename right after the start explains nothing.
     let mut catalogue = Catalogue::new(Duration::from_secs(3));
     let recall = |_: &Path, stamp: &Stamp| Some(remembered(stamp));
-    catalogue.looked(Path::new(A), Some(by_path(1)), now, recall);
-    let renamed = catalogue.renamed(Path::new(A), Path::new(B), by_path(2), 1, now, &nothing);
+    catalogue.looked(&dir(), Path::new(A), Some(by_path(1)), now, recall);
+    let renamed =
+        catalogue.renamed(&dir(), Path::new(A), Path::new(B), by_path(2), 1, now, &nothing);
     assert_eq!(renamed, None);
 }
 
@@ -151,7 +156,7 @@ fn a_rename_is_no_reason_to_read_where_the_path_is_all_that_is_known() {
         ("renamed over by another", Stamp { size: 7, ..by_path(2) }, false),
     ] {
         let mut catalogue = catalogue(by_path(1), now);
-        let kept = catalogue.renamed(Path::new(A), Path::new(B), found, 1, now, &nothing);
+        let kept = catalogue.renamed(&dir(), Path::new(A), Path::new(B), found, 1, now, &nothing);
         assert_eq!(kept.is_some(), is_kept, "{what}");
         assert_eq!(catalogue.held().len(), usize::from(is_kept), "{what}");
         assert!(catalogue.at(Path::new(A)).is_none(), "{what}");
@@ -170,7 +175,7 @@ fn what_was_compared_is_believed_read_again_or_read_whole_in_the_end() {
     let touched = Stamp { changed_ns: 9, ..old };
     let compared = |found: Option<Stamp>, is_same: bool| {
         let mut catalogue = catalogue(old, now);
-        catalogue.looked(path, Some(touched), now, nothing);
+        catalogue.looked(&dir(), path, Some(touched), now, nothing);
         assert_eq!(catalogue.next_doubt(), Some(now + GRACE));
         assert!(catalogue.is_in_doubt());
         let sightings = catalogue.start_comparing(now + GRACE);
@@ -222,7 +227,7 @@ fn what_is_written_to_while_it_is_read_or_compared_is_read_again() {
     assert_eq!(catalogue.held().len(), 1);
 
     let touched = Stamp { changed_ns: 9, ..old };
-    catalogue.looked(path, Some(touched), now, nothing);
+    catalogue.looked(&dir(), path, Some(touched), now, nothing);
     assert_eq!(catalogue.start_comparing(now + GRACE).len(), 1);
     catalogue.written(path, now);
     assert_eq!(catalogue.compared(touched, Some(touched), true, now), None);
@@ -241,7 +246,7 @@ fn what_changes_its_ctime_while_it_is_read_is_doubted() {
     catalogue.read(old, Some(remembered(&touched)), now);
     assert!(catalogue.is_in_doubt() && catalogue.held().len() == 1);
     // Unless it was a rename.
-    let renamed = catalogue.renamed(path, Path::new(B), touched, 1, now, &nothing);
+    let renamed = catalogue.renamed(&dir(), path, Path::new(B), touched, 1, now, &nothing);
     assert_eq!(renamed, Some(remembered(&touched)));
     assert!(!catalogue.is_in_doubt());
 }
@@ -252,14 +257,14 @@ fn a_look_of_a_scan_that_is_older_than_another_is_taken_again() {
     let (old, path) = (stamp(1, 0), Path::new(A));
     let mut catalogue = catalogue(old, now);
     let written = Stamp { mtime_ns: 9, changed_ns: 9, ..old };
-    catalogue.looked(path, Some(written), now, nothing);
+    catalogue.looked(&dir(), path, Some(written), now, nothing);
     // Begun before it was written to.
     let recall = |_: &Path, stamp: &Stamp| (*stamp == old).then(|| remembered(&old));
-    assert_eq!(catalogue.seen(vec![(A.into(), old)], now, recall), [PathBuf::from(A)]);
-    catalogue.forget_unseen();
+    assert_eq!(catalogue.seen(&dir(), vec![(A.into(), old)], now, recall), [PathBuf::from(A)]);
+    catalogue.forget_unseen(&dir());
     assert!(matches!(catalogue.at(path).unwrap().content, Content::Settling { .. }));
     // The clock was set back.
-    catalogue.looked(path, Some(old), now, recall);
+    catalogue.looked(&dir(), path, Some(old), now, recall);
     assert_eq!(catalogue.held().len(), 1);
 }
 
@@ -270,7 +275,7 @@ fn what_only_its_file_system_casts_doubt_on_is_not_read_whole() {
         let stamp = Stamp { changed_ns, ..on(0xff53_4d42, stamp(1, 0)) };
         let known = Known { changed_ns: 0, ..remembered(&stamp) };
         let mut catalogue = Catalogue::new(Duration::from_secs(3));
-        catalogue.looked(Path::new(A), Some(stamp), now, |_, _| Some(known.clone()));
+        catalogue.looked(&dir(), Path::new(A), Some(stamp), now, |_, _| Some(known.clone()));
         assert_eq!(catalogue.start_comparing(now + GRACE).len(), 1, "{what}");
         let kept = catalogue.compared(stamp, Some(stamp), true, now).unwrap();
         assert_eq!((kept.changed_ns, kept.is_compared), (changed_ns, is_whole), "{what}");
@@ -284,7 +289,7 @@ fn a_big_file_is_read_whole_when_nothing_else_is_to_be_done() {
     let big = Stamp { size: 7_000_000_000, ..stamp(1, 0) };
     let known_again = Known { is_compared: true, ..remembered(&big) };
     let mut catalogue = Catalogue::new(Duration::from_secs(3));
-    catalogue.looked(Path::new(A), Some(big), now, |_, _| Some(known_again.clone()));
+    catalogue.looked(&dir(), Path::new(A), Some(big), now, |_, _| Some(known_again.clone()));
     let due = catalogue.next_whole().unwrap();
     assert!(due >= now + LONG_QUIET);
     assert_eq!(catalogue.start_reading_again(due), [], "not before others");
