@@ -38,5 +38,5 @@ pub(crate) fn load(global: &Global) -> Result<Loaded, config::Error> {
 
 /// What rules can be for.
 pub(crate) fn architectures() -> Vec<String> {
-    Kind::ALL.map(|kind| kind.to_string()).into()
+    Kind::ALL.iter().map(Kind::to_string).collect()
 }

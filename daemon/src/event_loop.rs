@@ -5,7 +5,6 @@ mod ended;
 mod files;
 mod gating;
 mod orders;
-mod pins;
 mod questions;
 mod requests;
 mod runtime;

@@ -139,7 +139,7 @@ fn configure(options: &Options) -> Result<Config> {
         options.clone().apply(config);
         config.make_absolute(&here);
     });
-    loaded.check(&Kind::ALL.map(|kind| kind.to_string()))?;
+    loaded.check(&Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>())?;
     Ok(loaded.config)
 }
 

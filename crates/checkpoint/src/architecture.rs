@@ -1,12 +1,14 @@
 //! Which Stable Diffusion a checkpoint is, read from its tensors' names and shapes.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, VariantArray};
 
 /// The kind of model, as A1111's configuration guess tells them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Kind {
     /// SD 1.x.
     Sd1,
@@ -32,18 +34,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
-        Self::Sd1,
-        Self::Sd1Inpaint,
-        Self::InstructPix2pix,
-        Self::Sd2,
-        Self::Sd2Inpaint,
-        Self::Sd2Depth,
-        Self::Sd2Unclip,
-        Self::Sdxl,
-        Self::SdxlInpaint,
-        Self::SdxlRefiner,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// How attention is split into heads; tensor shapes do not show it.
@@ -69,21 +60,4 @@ pub struct Architecture {
     pub y_width: Option<u64>,
     /// How attention is split into heads.
     pub heads: Heads,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sd1 => "sd1",
-            Self::Sd1Inpaint => "sd1-inpaint",
-            Self::InstructPix2pix => "instruct-pix2pix",
-            Self::Sd2 => "sd2",
-            Self::Sd2Inpaint => "sd2-inpaint",
-            Self::Sd2Depth => "sd2-depth",
-            Self::Sd2Unclip => "sd2-unclip",
-            Self::Sdxl => "sdxl",
-            Self::SdxlInpaint => "sdxl-inpaint",
-            Self::SdxlRefiner => "sdxl-refiner",
-        })
-    }
 }

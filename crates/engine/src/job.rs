@@ -2,10 +2,11 @@
 //! reads one [`Job`], and writes [`Report`]s. The daemon keeps the worker's standard input open while it
 //! wants the job: when that closes, even because the daemon was killed, the worker stops.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use checkpoint::{Id, Stamp};
 use serde::{Deserialize, Serialize};
+use strum::Display;
 use unet::Binding;
 
 use crate::{Accumulation, EngineSpec, Findings};
@@ -97,8 +98,9 @@ impl Job {
 }
 
 /// What a worker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Phase {
     /// Building the graph.
     Graph,
@@ -117,21 +119,6 @@ pub enum Phase {
     /// Compiling kernels for the profiles' sizes, timing them, and trying inputs that have overflowed fp16
     /// before.
     Warm,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Graph => "graph",
-            Self::Parse => "parse",
-            Self::Build => "build",
-            Self::Write => "write",
-            Self::Publish => "publish",
-            Self::Load => "load",
-            Self::Prove => "prove",
-            Self::Warm => "warm",
-        })
-    }
 }
 
 /// How far along a job is.

@@ -1,14 +1,18 @@
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::{Engine, EntryKey, Shape};
 
 /// A checkpoint's or an engine's progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum State {
     /// The file is new or changing; it is read once it stops changing.
     Settling,
@@ -33,24 +37,6 @@ pub enum State {
     Orphaned,
     /// A shared engine of an earlier release, which is no longer used; it is deleted once a new one exists.
     Retired,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Settling => "settling",
-            Self::Identifying => "identifying",
-            Self::Queued => "queued",
-            Self::Building => "building",
-            Self::Ready => "ready",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-            Self::Off => "off",
-            Self::Away => "away",
-            Self::Orphaned => "orphaned",
-            Self::Retired => "retired",
-        })
-    }
 }
 
 /// A set of weights, in whichever files; or one file whose weights are unknown.

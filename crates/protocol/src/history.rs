@@ -1,12 +1,12 @@
-use std::fmt;
-
 use checkpoint::Id;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 /// How a build or a validation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     /// Its engine was published.
     Built,
@@ -17,17 +17,6 @@ pub enum Outcome {
     Failed,
     /// The job ended early, and its engine is queued again.
     Abandoned,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Built => "built",
-            Self::Validated => "validated",
-            Self::Failed => "failed",
-            Self::Abandoned => "abandoned",
-        })
-    }
 }
 
 /// A finished build or validation.

@@ -2,7 +2,7 @@
 
 use checkpoint::Id;
 use engine::{Removal, Weights};
-use protocol::{Checkpoint, EntryKey, Failure, Reply, Request, Shape, State, Verdict};
+use protocol::{Checkpoint, Engine, EntryKey, Failure, Reply, Request, Shape, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
 use crate::{
@@ -165,6 +165,18 @@ impl Owners {
         self.library.record_condemned(engine, Removal::Asked);
         self.intent.record_served(&engine);
         Ok(engine)
+    }
+
+    /// Somebody wants engines kept whatever comes, or no longer does.
+    pub(super) fn record_pin(&mut self, reference: &str, pinned: bool) -> Result<Reply, Failure> {
+        let engines = self.engines_named(reference)?;
+        for engine in &engines {
+            let kept = self.library.record_pin(&engine.key, pinned);
+            kept.map_err(|error| other(&format!("{error:#}")))?;
+        }
+        self.timers.now();
+        let engines = engines.iter().map(|engine| Engine { pinned, ..Engine::clone(engine) });
+        Ok(Reply::Engines(engines.collect()))
     }
 
     /// A damaged engine is no engine: it goes, and is built again.

@@ -102,7 +102,7 @@ fn keys_are_as_before() {
         let engine = target("").engines(&identity, &[Path::new("/m/a")], &[]).swap_remove(0);
         Keyed::new(format!("as if it were {kind}"), engine.spec)
     };
-    all.extend(Kind::ALL.map(of_kind));
+    all.extend(Kind::ALL.iter().copied().map(of_kind));
     let other = EngineSpec {
         compute_capabilities: Vec::new(),
         precision: Precision::Fp32,

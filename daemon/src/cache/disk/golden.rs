@@ -31,7 +31,7 @@ fn id(byte: u8) -> Id {
 
 fn learned() -> Learned {
     let heads = |kind| if kind == Kind::Sd1 { Heads::Count(8) } else { Heads::Width(64) };
-    let identified = Kind::ALL.map(|kind| {
+    let identified = Kind::ALL.iter().map(|&kind| {
         Outcome::Identified(Identity {
             ids: Ids { weights: id(1), unet: id(2) },
             architecture: Architecture {
