@@ -1,5 +1,5 @@
-//! Publishes the engines for every checkpoint in a folder, as builds would have, with a plan of a few
-//! bytes that no GPU can run: `engines MODELS_DIR DATA_DIR TENSORRT_VERSION`. No daemon may be running.
+//! Publishes engines for every checkpoint in a folder without building them; their plans are a few bytes that
+//! no GPU can run: `engines MODELS_DIR DATA_DIR TENSORRT_VERSION`. No daemon may be running.
 
 use std::{env, ffi::OsString, fs, path::Path};
 

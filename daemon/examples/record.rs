@@ -1,5 +1,5 @@
-//! Records what the idle policy sees of this machine, twice a second, for `tests/idle/recorded`:
-//! `record SECONDS > TRACE.jsonl`.
+//! Records the idle policy's samples of this machine, twice a second, for `tests/idle/recorded`: `record
+//! SECONDS > TRACE.jsonl`.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct Look {
-    /// Seconds since the first.
+    /// Seconds since the first sample.
     at: f64,
     #[serde(flatten)]
     sample: Sample,

@@ -1,4 +1,4 @@
-//! The data folder, for this daemon alone.
+//! Makes this daemon the only user of its data folder.
 
 use std::{
     fs::{self, File},
@@ -17,21 +17,21 @@ use tracing::warn;
 
 use crate::api::{Lock, lock};
 
-/// Held for as long as this process is the only one to use a data folder.
+/// A lock that makes this process the only user of a data folder.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
-    /// Locked itself: the file in it can be deleted.
+    /// The folder itself is locked: a file in it could be deleted.
     folder: File,
-    /// For a daemon of a former release, which locks nothing else.
+    /// For a daemon of an earlier release, which locks only this file.
     _lock: Option<Lock>,
 }
 
 impl Claim {
-    /// Claims the folder at `path`, and makes it if it is not there.
+    /// Claims the folder at `path`, and creates it if necessary.
     ///
     /// # Errors
-    /// When another daemon has it, or it can't be made.
+    /// If another daemon has it, or it can't be created.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let cannot = || format!("cannot use the data folder {}", path.display());
         fs::create_dir_all(path).with_context(cannot)?;
@@ -40,11 +40,11 @@ impl Claim {
             Err(Errno::WOULDBLOCK) => {
                 bail!("another sdtrtd is running: it holds {}", path.display());
             }
-            // NFS locks no folders, and the file in it has to do.
+            // NFS can't lock folders, so the file in it must suffice.
             locked => locked.is_ok(),
         };
         let lock = match lock(&path.join("lock")) {
-            // On a disk that is read-only for a while.
+            // The disk may be read-only only for a while.
             Err(error) if is_locked && is_trouble(&error) => {
                 warn!("{error:#}");
                 None
@@ -54,7 +54,7 @@ impl Claim {
         Ok(Self { path: path.to_owned(), folder, _lock: lock })
     }
 
-    /// Why what lies at the path is not what was claimed, where that is so.
+    /// Returns why the folder at the path is not the one that was claimed, if so.
     pub(crate) fn problem(&self) -> Option<String> {
         let path = self.path.display();
         let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());

@@ -1,4 +1,4 @@
-//! What reaches the loop.
+//! The events of the loop.
 
 use checkpoint::Id;
 use engine::{Progress, Runtime};
@@ -12,52 +12,52 @@ use crate::{
     jobs::{Done, RuntimeProblem},
 };
 
-/// What has happened.
+/// An event.
 pub(crate) enum Event {
-    /// Something is heard of files.
+    /// News of files.
     Files(inventory::Event),
-    /// The libraries were looked for, on behalf of a client or not.
+    /// The search for the libraries has ended; it may have been a client's request.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The GPUs were listed.
     Gpus(Found),
-    /// The machine was looked at.
+    /// The machine's use was sampled.
     Sampled(Box<dyn Sampler>, Sample),
-    /// This job goes on.
+    /// A job has made progress.
     Progress(Id, Progress),
-    /// This job has ended.
+    /// A job has ended.
     Ended(Id, Result<Done, crate::jobs::Failure>),
     /// Every engine was compared with its manifest; of the others the manifests were not understood.
     Verified(Vec<Checked>, Vec<Verdict>, oneshot::Sender<Reply>),
-    /// A client asks.
+    /// A client's request.
     Ask(Request, oneshot::Sender<Reply>),
-    /// A client wants to watch.
+    /// A client subscribes.
     Watch(oneshot::Sender<(Line, broadcast::Receiver<Line>)>),
-    /// What was learned could not be written down.
+    /// The cache could not be written.
     Unsaved,
-    /// Something was done to the index.
+    /// Someone may have changed the index.
     IndexTouched,
-    /// The configuration is to be read again.
+    /// The configuration is to be reloaded.
     Reload,
-    /// Some time has passed.
+    /// A deadline has passed.
     Tick,
-    /// It is over.
+    /// The daemon is to stop.
     Stop,
 }
 
 /// An engine that was compared with its manifest.
 pub(crate) struct Checked {
     pub(crate) engine: Id,
-    /// Its plan is not what the manifest says.
+    /// Its plan does not match the manifest.
     pub(crate) damaged: bool,
     pub(crate) verdict: Verdict,
 }
 
-/// Sends to the loop.
+/// Sends events to the loop.
 #[derive(Clone)]
 pub(crate) struct Mailbox(pub(crate) mpsc::UnboundedSender<Event>);
 
 impl Mailbox {
-    /// An event for a loop that has ended is lost, which is as well.
+    /// Sends an event; it is lost if the loop has ended, which does not matter.
     pub(crate) fn send(&self, event: Event) {
         let _ = self.0.send(event);
     }

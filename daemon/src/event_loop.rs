@@ -1,4 +1,4 @@
-//! One loop takes one event at a time, lets whoever it is about take it in, and reconciles.
+//! The loop takes one event at a time, lets its owner record it, and reconciles.
 
 mod due;
 mod ended;
@@ -26,11 +26,11 @@ use crate::{
     reconcile::reconcile,
 };
 
-/// How long an engine that is being written may hold up the end.
+/// How long stopping may wait for an engine that is being written.
 const LAST_WRITE: Duration = Duration::from_secs(7);
 
 impl Owners {
-    /// Works until told to stop.
+    /// Runs until told to stop.
     pub(crate) async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
         self.look_for_runtime(None);
         loop {
@@ -47,13 +47,13 @@ impl Owners {
         self.stop(&mut events).await;
     }
 
-    /// Ends, with what is being written finished and all that was learned kept.
+    /// Stops, after writing the current engine and the cache.
     pub(crate) async fn stop(&mut self, events: &mut mpsc::UnboundedReceiver<Event>) {
         self.manager.stopping();
         self.news.stopping = true;
         let end = Instant::now() + LAST_WRITE;
         let is_writing = |work: &Work| work.progress.phase == Phase::Write;
-        // An engine that is being written is published; any other job is abandoned.
+        // An engine that is being written is published; other jobs are abandoned.
         while self.jobs.work().any(is_writing) {
             tokio::select! {
                 event = events.recv() => match event {
@@ -73,8 +73,8 @@ impl Owners {
         }
     }
 
-    /// Takes one event in, and does what follows. One that must wait for what follows from the events before
-    /// it, or for its own beginning to be shown, is taken in after that.
+    /// Handles one event and what follows from it. An event that must wait for the consequences of earlier
+    /// ones, or for its job's phase to be shown, is handled after those.
     pub(crate) fn step(&mut self, event: Event) {
         let mut next = Some(event);
         let mut may_wait = true;
@@ -89,8 +89,8 @@ impl Owners {
         }
     }
 
-    /// What is asked about must be as new as what the client may have done itself; and that an engine is being
-    /// published is shown while it is.
+    /// A query must see what the client itself has done before; and that an engine is being published is
+    /// shown while it is.
     fn must_wait(&mut self, event: &Event) -> bool {
         let waits = match event {
             Event::Ended(job, _) => {
@@ -163,7 +163,7 @@ impl Owners {
         }
     }
 
-    /// What nobody needs is to go.
+    /// Records that unneeded files are to be removed.
     pub(crate) fn record_housekeeping(&mut self) {
         self.record_left_shapes();
         self.news.tidying = true;

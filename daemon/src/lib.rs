@@ -1,10 +1,10 @@
 //! Keeps TensorRT engines ready for every Stable Diffusion checkpoint in a folder.
 //!
-//! `event_loop` takes one event at a time and lets its owner record it: `inventory` what lies in the models
-//! folders, `library` the engines, `intent` what was asked for, `retry` what failed, `gate` how the machine
-//! is used, `jobs` what is under way. After each, `reconcile` makes a `planner::Snapshot` of what all
-//! `owners` know, asks the pure `planner` (and it `retention`) what follows, and does it: it ends and begins
-//! jobs, removes engines, and tells others, by `publish` and `api`.
+//! `event_loop` takes one event at a time and lets its owner record it: `inventory` the models folders,
+//! `library` the engines, `intent` what was requested, `retry` what failed, `gate` how the machine is used,
+//! `jobs` what is running. After each event, `reconcile` makes a `planner::Snapshot` of what all `owners`
+//! know, asks the pure `planner` (and it `retention`) what to do, and does it: it ends and starts jobs,
+//! removes engines, and notifies others through `publish` and `api`.
 
 pub mod api;
 pub mod cache;

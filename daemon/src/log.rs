@@ -1,5 +1,5 @@
-//! What the daemon says of its work: to the journal with fields when systemd runs it, to standard
-//! error otherwise. More of it from SIGUSR1 on, as much as at the start again from SIGUSR2 on.
+//! The daemon's log: to the journal with fields when systemd runs it, otherwise to standard error. SIGUSR1
+//! makes it detailed, SIGUSR2 restores the initial level.
 
 use std::io::{self, IsTerminal};
 
@@ -11,15 +11,15 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-/// After SIGUSR1. What the libraries say in such detail helps nobody.
+/// After SIGUSR1. The libraries' details would help no one.
 const DETAILED: &str = "info,sdtrtd=debug";
 
-/// Changes how much is said.
+/// Changes the log level.
 pub struct Level {
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
-/// Says things from now on, as much as `RUST_LOG` wants.
+/// Starts logging at the level in `RUST_LOG`.
 pub fn start() -> Level {
     let (filter, handle) = reload::Layer::new(wanted());
     let subscriber = tracing_subscriber::registry().with(filter);
@@ -34,7 +34,7 @@ fn wanted() -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// systemd says so when standard error goes to the journal.
+/// systemd says whether standard error is the journal.
 fn journal() -> Option<tracing_journald::Layer> {
     std::env::var_os("JOURNAL_STREAM")?;
     Some(tracing_journald::layer().ok()?.with_syslog_identifier("sdtrtd".to_owned()))
@@ -50,10 +50,10 @@ where
 }
 
 impl Level {
-    /// Heeds the signals from now on.
+    /// Starts handling the signals.
     ///
     /// # Errors
-    /// When signals can't be handled.
+    /// If signals can't be handled.
     pub fn heed_signals(self) -> Result<()> {
         let mut more = signal(SignalKind::user_defined1())?;
         let mut as_before = signal(SignalKind::user_defined2())?;

@@ -10,7 +10,7 @@ use rustix::fs::Mode;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
 ///
-/// Flags win over the configuration file.
+/// Flags override the configuration file.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -22,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Prints what there is to build with, as JSON; asked by `sdtrtctl doctor` and `setup`.
+    /// Prints what engines are built with on this machine, as JSON, for `sdtrtctl doctor` and `setup`.
     #[command(hide = true)]
     Probe(Box<Options>),
     /// Prints the manual page.
@@ -38,45 +38,45 @@ struct Options {
     /// A folder of checkpoints; may be given several times.
     #[arg(long = "models-dir", value_name = "DIR")]
     models_dirs: Vec<PathBuf>,
-    /// Where engines are kept [default: ~/.local/share/sdtrt].
+    /// The folder for engines and the cache [default: ~/.local/share/sdtrt].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The socket for sdtrtctl [default: $XDG_RUNTIME_DIR/sdtrtd.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// The folder of the TensorRT-RTX libraries [default: found by itself].
+    /// The folder of the TensorRT-RTX libraries [default: searched for].
     #[arg(long, value_name = "DIR")]
     tensorrt_dir: Option<PathBuf>,
-    /// A GPU generation to build for, such as 8.9, where engines are not for all; may be given several times
-    /// [default: all].
+    /// A compute capability to build for, such as 8.9; may be given several times [default: all].
     #[arg(long = "compute-capability", value_name = "MAJOR.MINOR", value_delimiter = ',')]
     compute_capabilities: Vec<ComputeCapability>,
-    /// Seconds for which a file must not have changed before it is read [default: 3].
+    /// Seconds that a file must be unchanged before it is read [default: 3].
     #[arg(long, value_name = "SECONDS")]
     settle_seconds: Option<f64>,
-    /// Where the engines' weights are: shared, in the model that is loaded, or baked, inside [default: shared].
+    /// Where the engines' weights are: shared (in the loaded model) or baked (in the engine) [default:
+    /// shared].
     #[arg(long, value_name = "KIND")]
     engines: Option<EngineKind>,
-    /// Seconds between two full scans [default: 300].
+    /// Seconds between full scans [default: 300].
     #[arg(long, value_name = "SECONDS")]
     rescan_seconds: Option<f64>,
-    /// What all engines together may take, such as "50 GB" [default: what the disk has].
+    /// Maximum size of all engines together, such as "50 GB" [default: unlimited].
     #[arg(long, value_name = "SIZE")]
     quota: Option<ByteSize>,
-    /// Nothing is built that would leave less than this free [default: 500 MB].
+    /// Build nothing that would leave less free disk space than this [default: 500 MB].
     #[arg(long, value_name = "SIZE")]
     min_free: Option<ByteSize>,
-    /// Days for which the engines of a deleted checkpoint are kept [default: 30].
+    /// Days to keep the engines of a deleted checkpoint [default: 30].
     #[arg(long, value_name = "DAYS")]
     orphan_days: Option<f64>,
-    /// When what takes a GPU or much of the CPU is done: when-idle, always or never [default: when-idle].
+    /// When to run jobs that need a GPU or much of the CPU: when-idle, always or never [default: when-idle].
     #[arg(long, value_name = "WHEN")]
     build: Option<BuildWhen>,
-    /// Seconds for which the machine must have been idle before that [default: 30].
+    /// Seconds that the machine must be idle before such jobs start [default: 30].
     #[arg(long, value_name = "SECONDS")]
     idle_seconds: Option<f64>,
-    /// The web UI to ask whether it is at work, such as http://127.0.0.1:7860; it must run with
-    /// --api [default: none is asked].
+    /// The web UI to ask whether it is generating, such as http://127.0.0.1:7860; it must run with --api
+    /// [default: none].
     #[arg(long, value_name = "URL")]
     webui_url: Option<String>,
 }
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
 }
 
 fn probe(options: &Options) -> Result<()> {
-    // As far as it can be read: what is wrong with it is for others to tell.
+    // As far as it can be read: others report what is wrong with it.
     let config = configure(options).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let machine = runtime.block_on(sdtrtd::probe(&config));
@@ -112,10 +112,10 @@ fn manual() -> Result<()> {
 
 fn run(options: Options) -> Result<()> {
     let level = sdtrtd::log::start();
-    // Nobody else writes what this writes, whatever the umask of whoever starts it.
+    // Only this user may write what this process writes, whatever umask it inherited.
     let umask = rustix::process::umask(Mode::WGRP | Mode::WOTH);
     rustix::process::umask(umask | Mode::WGRP | Mode::WOTH);
-    // Two threads: one for the loop, one for clients. What is slow has threads of its own.
+    // Two threads: one for the loop, one for clients. Slow work has its own threads.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -125,12 +125,12 @@ fn run(options: Options) -> Result<()> {
         level.heed_signals()?;
         sdtrtd::run(Box::new(move || configure(&options))).await
     });
-    // What still reads a file, maybe on a disk that hangs, has nothing left to tell.
+    // Threads that still read a file, perhaps on a disk that hangs, have nothing left to report.
     runtime.shutdown_background();
     result
 }
 
-/// The configuration with the flags' last word, checked.
+/// Returns the configuration with the flags applied, checked.
 fn configure(options: &Options) -> Result<Config> {
     let default = config::config_file();
     let file = options.config.clone().or_else(|| default.exists().then_some(default));

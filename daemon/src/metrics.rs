@@ -1,4 +1,4 @@
-//! Figures in OpenMetrics' form, for Prometheus and the like, on a port of this machine.
+//! Metrics in the OpenMetrics format, for Prometheus and others, at a local address.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,33 +15,33 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-/// How builds end.
+/// The label that says how a build ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
 }
 
-/// For a client to ask and to take the answer.
+/// How long a client may take to send its request and read the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After a client could not be accepted, the next one is this much later.
+/// How long to wait after a client could not be accepted.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// All figures. They are counted whether anybody asks or not.
+/// All metrics, collected whether or not they are served.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     builds: Family<Outcome, Counter>,
     build_time: Histogram,
-    /// Engines that wait to be built.
+    /// The number of engines waiting to be built.
     pub queued: Gauge,
-    /// Seconds for which engines have waited for an idle machine.
+    /// Seconds that engines have waited for an idle machine.
     pub wait: Counter<f64, std::sync::atomic::AtomicU64>,
-    /// Bytes of all published engines.
+    /// The size of all published engines in bytes.
     pub engines: Gauge,
-    /// Bytes free where engines are kept.
+    /// Free bytes on the engines' disk.
     pub free: Gauge,
-    /// Bytes of checkpoints read to learn what they are.
+    /// Bytes of checkpoints read to identify them.
     pub hashed: Counter,
 }
 
@@ -63,20 +63,20 @@ impl Default for Metrics {
         let build_time = metrics.build_time.clone();
         registry.register_with_unit("build", "Time of a build", Unit::Seconds, build_time);
         registry.register("queue", "Engines that wait to be built", metrics.queued.clone());
-        let waited = "Time for which engines waited until the machine was idle";
+        let waited = "Time that engines waited for an idle machine";
         registry.register_with_unit("gpu_wait", waited, Unit::Seconds, metrics.wait.clone());
         let engines = "Size of all published engines";
         registry.register_with_unit("engines", engines, Unit::Bytes, metrics.engines.clone());
-        let free = "Room where engines are kept";
+        let free = "Free space on the engines' disk";
         registry.register_with_unit("free", free, Unit::Bytes, metrics.free.clone());
-        let hashed = "Checkpoints read to learn what they are";
+        let hashed = "Checkpoints read to identify them";
         registry.register_with_unit("hashed", hashed, Unit::Bytes, metrics.hashed.clone());
         metrics
     }
 }
 
 impl Metrics {
-    /// Counts a build that ended as `outcome` says.
+    /// Counts a build that ended with this `outcome`.
     pub fn build_ended(&self, outcome: &'static str, took: Duration) {
         self.builds.get_or_create(&Outcome { outcome }).inc();
         self.build_time.observe(took.as_secs_f64());
@@ -84,20 +84,20 @@ impl Metrics {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to memory does not fail.
+        // Writing to memory can't fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
 }
 
-/// Shows them at `address` from now on.
+/// Serves the metrics at `address`.
 ///
 /// # Errors
-/// When nobody can listen there.
+/// If it can't listen there.
 pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<()> {
     let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot show metrics at {address}"))?;
-    info!("metrics at http://{}/metrics", listener.local_addr()?);
+    let listener = listener.with_context(|| format!("cannot serve metrics at {address}"))?;
+    info!("serving metrics at http://{}/metrics", listener.local_addr()?);
     tokio::spawn(async move {
         let listener = &listener;
         answer_all(|| async { Ok(listener.accept().await?.0) }, metrics).await;
@@ -105,7 +105,7 @@ pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<()> {
     Ok(())
 }
 
-/// Answers every client that `accept` gives, for as long as it is polled.
+/// Responds to every client from `accept`, as long as it is polled.
 async fn answer_all<F: Future<Output = io::Result<TcpStream>>>(
     mut accept: impl FnMut() -> F,
     metrics: Arc<Metrics>,
@@ -123,7 +123,7 @@ async fn answer_all<F: Future<Output = io::Result<TcpStream>>>(
                 });
             }
             Err(error) => {
-                // Out of file descriptors, say: those in use will come free.
+                // For instance, no file descriptors are left: some will be closed soon.
                 warn!("cannot accept a client for metrics: {error}");
                 sleep(RETRY).await;
             }
@@ -131,7 +131,7 @@ async fn answer_all<F: Future<Output = io::Result<TcpStream>>>(
     }
 }
 
-/// There is one page: whatever is asked for, this is the answer.
+/// Responds to any request with the metrics: there is only one page.
 async fn answer(mut stream: TcpStream, text: &str) -> io::Result<()> {
     let mut asked = Vec::new();
     while !asked.windows(4).any(|end| end == b"\r\n\r\n") && asked.len() < 16 << 10 {
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_names_units_and_an_end() {
+    fn metrics_have_names_units_and_an_end() {
         let metrics = Metrics::default();
         metrics.build_ended("published", Duration::from_secs(45));
         metrics.hashed.inc_by(7);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_cannot_be_accepted_is_not_the_last() {
+    async fn after_a_client_cannot_be_accepted_others_are() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut failures = 2;

@@ -1,4 +1,4 @@
-//! All owners, and what is known through them.
+//! All owners, and the snapshot of what they know.
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
@@ -28,13 +28,13 @@ use crate::{
     timers::{Timers, seconds_since_1970},
 };
 
-/// Reads the configuration from wherever the daemon was told it is, and checks it.
+/// Reads the configuration from the daemon's sources, and checks it.
 pub type Settings = Box<dyn Fn() -> Result<Config> + Send>;
 
-/// Each of them alone changes what it owns. What follows from all of them is [`Snapshot`]'s to say.
+/// Each owner alone changes what it owns. [`Snapshot`] combines what all of them know.
 pub(crate) struct Owners {
     pub(crate) config: Config,
-    /// Reads the configuration again; without it there is none to read.
+    /// Reads the configuration again; absent if there is none to read.
     pub(crate) settings: Option<Settings>,
     pub(crate) inventory: Inventory,
     pub(crate) library: EngineLibrary,
@@ -45,7 +45,7 @@ pub(crate) struct Owners {
     pub(crate) publisher: Publisher,
     pub(crate) clients: Clients,
     pub(crate) desired: DesiredEngines,
-    /// What has just been said.
+    /// Events since the last reconcile step.
     pub(crate) news: News,
     pub(crate) timers: Timers,
     pub(crate) lifetime: Lifetime,
@@ -53,13 +53,13 @@ pub(crate) struct Owners {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mailbox: Mailbox,
-    /// The data folder; a test has one of its own.
+    /// The claim on the data folder; absent in tests.
     pub(crate) claim: Option<Claim>,
     started: Instant,
 }
 
 impl Owners {
-    /// Before anything was looked at.
+    /// The owners at the start, before anything is known.
     pub(crate) fn new(
         config: Config,
         library: Library,
@@ -98,7 +98,7 @@ impl Owners {
         }
     }
 
-    /// All that is known at this moment.
+    /// Everything known at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
         let Self { config, inventory, library, intent, retry, gate, jobs, desired, .. } = self;
         Snapshot {
@@ -141,7 +141,7 @@ impl Owners {
         }
     }
 
-    /// What is wrong with the machine, for people to read.
+    /// What is wrong with the machine, in words.
     fn troubles(&self) -> Vec<String> {
         let is_left = |pause: &Pause| !pause.left.is_zero() || !self.clients.queue().is_empty();
         let trouble = self.retry.trouble().filter(is_left).map(|pause| pause.reason);
@@ -153,31 +153,31 @@ impl Owners {
             .collect()
     }
 
-    /// How the daemon is.
+    /// The daemon's status.
     pub(crate) fn status(&self) -> Status {
         self.status_for(&self.clients)
     }
 
-    /// The same, as these clients see it.
+    /// The status that these clients see.
     pub(crate) fn status_for(&self, clients: &Clients) -> Status {
         let (counts, queue) = (clients.counts().clone(), clients.queue());
         status::status(&self.snapshot(), counts, queue, self.started.elapsed())
     }
 
-    /// The entry of `list` that `reference` names.
+    /// Returns the entry of `list` that `reference` names.
     pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
         let list = self.clients.list(&self.snapshot());
         let reference = self.listed(reference);
         resolve(&reference, &list.values().collect::<Vec<_>>()).cloned()
     }
 
-    /// A reference that is a path, as `list` has it: where links lead there the path may be another.
+    /// Returns a reference that is a path in the form of `list`: through links it may differ.
     pub(crate) fn listed<'a>(&self, reference: &'a str) -> Cow<'a, str> {
         let listed = self.inventory.aliases().listed(Path::new(reference));
         listed.map_or(reference.into(), |path| text(&path).into())
     }
 
-    /// The weights id of an entry of `list`, or what stands for it until its content is known.
+    /// Returns the weights id of an entry of `list`, or its placeholder while the content is unknown.
     pub(crate) fn weights_of(&self, entry: &Checkpoint) -> Option<Id> {
         entry.weights_id.or_else(|| {
             let held = self.inventory.catalogue().held();
@@ -187,12 +187,12 @@ impl Owners {
         })
     }
 
-    /// What is known has changed; what follows is done and shown before long.
+    /// Records that something changed: reconcile soon.
     pub(crate) fn changed(&mut self) {
         self.timers.soon(self.inventory.is_busy());
     }
 
-    /// Everything that is to be done with `engine` is done as if it had never failed.
+    /// Forgets all failures of the jobs of `engine`.
     pub(crate) fn forget_failures(&mut self, engine: &Id) {
         for job in self.snapshot().jobs_of(engine) {
             self.retry.record_fresh_start(job);

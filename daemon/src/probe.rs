@@ -10,8 +10,8 @@ use crate::{
     jobs::find_runtime,
 };
 
-/// What there is to build with here, for `sdtrtctl doctor` and `setup`, which need no running
-/// daemon.
+/// Describes this machine and what engines are built with, for `sdtrtctl doctor` and `setup`, which need no
+/// running daemon.
 pub async fn probe(config: &Config) -> Machine {
     let gpus = spawn_blocking(gpus);
     let found = find_runtime(config).await;
@@ -21,7 +21,7 @@ pub async fn probe(config: &Config) -> Machine {
     Machine {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         driver: driver.or_else(|| module_version(Path::new("/"))).or_else(|| {
-            // Without a GPU it tells no more of itself.
+            // Without a GPU the driver reports nothing else.
             problem.is_none().then(|| "installed".to_owned())
         }),
         driver_problem: problem.map(ToString::to_string),
@@ -36,7 +36,7 @@ pub async fn probe(config: &Config) -> Machine {
     }
 }
 
-/// The GPUs as they are listed, and how they are used.
+/// The GPUs, and their use.
 fn gpus() -> (Found, Vec<Gpu>) {
     let driver = Timed::new(Driver::default());
     let listed = driver.list();

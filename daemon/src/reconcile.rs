@@ -1,4 +1,4 @@
-//! The one step from what is to what should be.
+//! The step from the current state to the desired one.
 
 mod dispatch;
 
@@ -18,21 +18,21 @@ use crate::{
     timers::passed,
 };
 
-/// How often it is looked whether there is room again.
+/// How often to check whether a disk has space again.
 const ROOM: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether there is memory again.
+/// How often to check whether memory is available again.
 const MEMORY: Duration = Duration::from_secs(1);
 
-/// Brings everything to where it should be, if it is time to: jobs end, engines go, jobs begin, and others are
-/// told. Nothing else does any of this, and nothing but the loop calls it.
+/// Reconciles, if it is time to: ends jobs, evicts engines, starts jobs, publishes and notifies. Nothing else
+/// does any of this, and only the loop calls it.
 pub(crate) fn reconcile(owners: &mut Owners) {
     let started = Instant::now();
     if owners.timers.is_reconcile_due(started) || passed(owners.clients.deadline(), started) {
         owners.timers.record_begin();
         owners.observe();
         let mut news = owners.news.take();
-        // Whatever lies in another folder is another's.
+        // The files in another folder are another daemon's.
         news.stopping |= owners.is_displaced();
         let mut garbage = Vec::new();
         let queue = loop {
@@ -43,7 +43,7 @@ pub(crate) fn reconcile(owners: &mut Owners) {
             plan.end.iter().for_each(|(job, why)| owners.end(*job, why));
             plan.evict.into_iter().for_each(|eviction| owners.evict(eviction, &mut garbage));
             plan.dispatch.into_iter().for_each(|dispatch| owners.dispatch(dispatch));
-            // What begins after that is not meant.
+            // Jobs that start after that are not affected.
             (news.paused, news.reconfigured) = (false, false);
         };
         if news.tidying {
@@ -58,7 +58,7 @@ pub(crate) fn reconcile(owners: &mut Owners) {
 }
 
 impl News {
-    /// What has been said since the last time; that the daemon is to end stays.
+    /// Takes the events since the last step; a stop remains.
     fn take(&mut self) -> Self {
         let next = Self { stopping: self.stopping, ..Self::default() };
         std::mem::replace(self, next)
@@ -66,7 +66,7 @@ impl News {
 }
 
 impl Owners {
-    /// Brings what is known of engines, their disk and the memory up to the present.
+    /// Updates what is known of engines, the disk and memory.
     fn observe(&mut self) {
         let engines = self.library.engines().manifests().values();
         let engines = engines.map(|manifest| *manifest.spec.weights.id()).collect();
@@ -85,7 +85,7 @@ impl Owners {
         }
         self.jobs.forget_closed_orders();
         self.gate.record_free_memory();
-        // A build that is under way takes room already.
+        // A running build already takes space.
         if self.snapshot().disk_taken() == 0 {
             self.library.record_free();
         }
@@ -96,7 +96,7 @@ impl Owners {
         self.claim.as_ref().is_some_and(|claim| claim.problem().is_some())
     }
 
-    /// Ends a job under way and its worker.
+    /// Ends a running job and its worker.
     fn end(&mut self, job: Id, why: &Stop) {
         let Some(mut running) = self.jobs.record_end(job) else { return };
         self.retry.record_over(&job);
@@ -109,7 +109,7 @@ impl Owners {
         }
     }
 
-    /// Removes an engine. One that can't be removed is tried again the next time.
+    /// Removes an engine. A failure is retried at the next step.
     fn evict(&mut self, eviction: Eviction, garbage: &mut Vec<Garbage>) {
         let is_garbage = matches!(eviction.grounds, Grounds::Superseded(_) | Grounds::Orphaned(_));
         match self.library.remove(&eviction.engine, eviction.grounds.removal()) {
@@ -119,7 +119,7 @@ impl Owners {
         }
     }
 
-    /// Deletes what was written about engines that are gone.
+    /// Deletes files about removed engines.
     fn sweep(&mut self, garbage: &mut Vec<Garbage>) {
         for leftover in self.leftovers(&[]) {
             if self.library.remove_leftover(&leftover) {
@@ -128,12 +128,12 @@ impl Owners {
         }
     }
 
-    /// Tells other programs which engines there are and where checkpoints lie.
+    /// Publishes the index and the locations of checkpoints.
     fn publish(&mut self, queue: Vec<Want>) {
         let is_read = self.inventory.is_read_but_for_open_files();
-        // Not before every file was read once: the index of an earlier life is better than half of one.
+        // Not before every file was read: the index of the last run is better than an incomplete one.
         let is_due = is_read || self.publisher.is_written();
-        // One whose content is not known would look deleted.
+        // A checkpoint whose content is unknown would look deleted.
         let is_all_hashed = self.inventory.is_all_hashed();
         let (counts, places, index) = {
             let snapshot = self.snapshot();
@@ -149,7 +149,7 @@ impl Owners {
         index.into_iter().for_each(|index| self.publisher.publish_index(index));
     }
 
-    /// Tells clients, the service manager and whoever reads the metrics what has changed.
+    /// Notifies clients, the service manager and metrics of what has changed.
     fn notify(&mut self, garbage: &[Garbage]) {
         self.notify_metrics();
         self.notify_work();
@@ -169,7 +169,7 @@ impl Owners {
         }
     }
 
-    /// Tells how jobs go on, if that is news.
+    /// Notifies them of jobs' progress, if there is any.
     fn notify_work(&mut self) {
         if self.jobs.take_changed() {
             self.notify_manager();

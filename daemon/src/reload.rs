@@ -1,4 +1,4 @@
-//! A changed configuration, without a restart.
+//! Applies a changed configuration without a restart.
 
 use anyhow::{Context, Result};
 use config::Config;
@@ -8,8 +8,7 @@ use tracing::{info, warn};
 use crate::owners::Owners;
 
 impl Owners {
-    /// Reads the configuration again and applies what a running daemon can. A broken one changes
-    /// nothing.
+    /// Reloads the configuration and applies what a running daemon can. An invalid one changes nothing.
     pub(crate) fn reload(&mut self) -> Result<Reloaded> {
         let settings = self.settings.as_ref().context("there is no configuration to read")?;
         let mut new = settings()?;
@@ -34,7 +33,7 @@ impl Owners {
         Ok(reloaded)
     }
 
-    /// As [`Self::reload`], for those who get no answer.
+    /// Reloads the configuration and logs the result, if no client waits for it.
     pub(crate) fn reload_and_tell(&mut self) {
         self.manager.reloading();
         if let Err(error) = self.reload() {
@@ -59,7 +58,7 @@ impl Owners {
         if old.idle_seconds != new.idle_seconds {
             self.gate.close(new.idle());
         }
-        // The GPUs are listed anew in either case.
+        // The GPUs are listed again in either case.
         if moved || old.tensorrt_dir != new.tensorrt_dir {
             self.look_for_runtime(None);
         } else {

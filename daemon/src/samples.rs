@@ -1,4 +1,4 @@
-//! What many tests need one of.
+//! Sample values for tests.
 
 pub(crate) use engine::samples::*;
 
@@ -12,18 +12,18 @@ use crate::{
     jobs::Done,
 };
 
-/// An SD 1.x checkpoint that was read, with ids of its own.
+/// An SD 1.x checkpoint that was read, with its own ids.
 pub(crate) fn identified(name: &str) -> Outcome {
     Outcome::Identified(identity(name))
 }
 
-/// The same of which no more than the header was read.
+/// The same with only the header read.
 pub(crate) fn provisional(file: &Stamp) -> Outcome {
     let ids = checkpoint::Ids::provisional(file);
     Outcome::Identified(checkpoint::Identity { ids, ..identity("header") })
 }
 
-/// Leaves the plan that a worker would.
+/// Writes a plan in place of a worker.
 pub(crate) fn leave_plan(job: &Job) -> Done {
     fs::write(job.plan(), "plan").unwrap();
     Done::Built(match job.spec.weights {

@@ -1,4 +1,4 @@
-//! The daemon put together.
+//! Assembles and runs the daemon.
 
 use std::{
     fs::{self, Permissions},
@@ -28,11 +28,10 @@ use crate::{
     publish,
 };
 
-/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, on SIGHUP
-/// once more.
+/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, again on SIGHUP.
 ///
 /// # Errors
-/// When it can't start: a broken configuration, another daemon on the same data or socket, a data
+/// If it can't start: an invalid configuration, another daemon with the same data folder or socket, or a data
 /// folder that can't be written.
 pub async fn run(settings: Settings) -> Result<()> {
     let mut config = settings()?;
@@ -40,11 +39,11 @@ pub async fn run(settings: Settings) -> Result<()> {
     let library = Library::open(&config.data_dir)?;
     let learned = config.data_dir.join("learned");
     let store = Arc::new(Disk::open(&learned));
-    // Whoever may open its files may hold their locks, too.
+    // Whoever may open its files could also hold their locks.
     let _ = fs::set_permissions(&learned, Permissions::from_mode(0o700));
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });
     let (listener, socket) = api::Socket::open(places(&config.socket))?;
-    // Front ends are told of it.
+    // The index tells front ends.
     config.socket = socket.path().map_or(config.socket, Path::to_owned);
     let access = api::Access::new(&config.admins);
     let path = config.socket.clone();
@@ -82,7 +81,7 @@ fn watch_index(mailbox: Mailbox, data_dir: PathBuf) {
     publish::watch(data_dir, move || mailbox.send(Event::IndexTouched));
 }
 
-/// Where the socket may be: where the configuration has it, or at any of the usual places.
+/// Where the socket may be: the configured place, or any of the usual ones.
 fn places(configured: &Path) -> Vec<PathBuf> {
     let usual = config::sockets();
     let is_usual = usual.first().is_some_and(|first| first == configured);

@@ -1,4 +1,4 @@
-//! What the service manager is told: that the daemon is ready, at work, stopping, and how it is.
+//! Notifies the service manager that the daemon is ready, alive or stopping, and of its status.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -6,25 +6,25 @@ use protocol::{Building, State};
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
-/// The service manager's end. Where nobody listens, nothing is said.
+/// The connection to the service manager, if there is one.
 #[derive(Debug)]
 pub(crate) struct Manager {
-    /// How often it wants to hear that the loop is alive.
+    /// How often it expects a sign of life from the loop.
     alive_every: Option<Duration>,
-    /// When to say so next.
+    /// When the next one is due.
     pub(crate) due: Option<Instant>,
-    /// What `systemctl status` shows.
+    /// The last status that was sent.
     said: String,
 }
 
 impl Manager {
     pub(crate) fn new(now: Instant) -> Self {
-        // Twice in the time it allows, as systemd advises.
+        // Half of the time allowed, as systemd recommends.
         let alive_every = sd_notify::watchdog_enabled().map(|allowed| allowed / 2);
         Self { alive_every, due: alive_every.map(|_| now), said: String::new() }
     }
 
-    /// Called by the loop and nobody else, so that a stuck loop is noticed.
+    /// Called only by the loop, so that a stuck loop is noticed.
     pub(crate) fn alive(&mut self, now: Instant) {
         self.due = self.alive_every.map(|every| now + every);
         tell(NotifyState::Watchdog);
@@ -46,7 +46,7 @@ impl Manager {
         tell(NotifyState::Stopping);
     }
 
-    /// Shows how the daemon is, if that is news.
+    /// Sends the status if it has changed.
     pub(crate) fn show(&mut self, glance: &Glance) {
         let now = glance.to_string();
         if now != self.said {
@@ -62,13 +62,13 @@ fn tell(state: NotifyState<'_>) {
     }
 }
 
-/// How the daemon is, in one line for people.
+/// The daemon's status in one line.
 #[derive(Debug, Default)]
 pub(crate) struct Glance {
     pub(crate) building: Vec<Building>,
     /// Why nothing is built.
     pub(crate) obstacle: Option<String>,
-    /// Engines to come.
+    /// The number of engines to build.
     pub(crate) queued: usize,
     pub(crate) counts: BTreeMap<State, usize>,
 }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_says_how_it_is() {
+    fn the_status_is_one_line() {
         let building = Building {
             task: Task::Build,
             weights_id: format!("{:f<64}", "84d039a40788").into(),

@@ -1,4 +1,4 @@
-//! The rules of the house, read off the sources: who owns what, and who calls whom.
+//! The architecture's rules, checked in the sources: who owns what, and who calls whom.
 #![allow(clippy::unwrap_used)] // A source that can't be read fails the test.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use walkdir::WalkDir;
 
-/// Each owner and the module that it lives in.
+/// Each owner and its module.
 const OWNERS: [(&str, &str); 9] = [
     ("Inventory", "inventory"),
     ("EngineLibrary", "library"),
@@ -22,7 +22,7 @@ const OWNERS: [(&str, &str); 9] = [
     ("DesiredEngines", "planner"),
 ];
 
-/// Every source file, by its path below `src`, and its text.
+/// Returns every source file's text, by its path below `src`.
 fn sources() -> Vec<(PathBuf, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = WalkDir::new(&src).into_iter().map(|entry| entry.unwrap().into_path());
@@ -34,7 +34,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     .collect()
 }
 
-/// The top-level module that a file belongs to.
+/// Returns the top-level module of a file.
 fn module(path: &Path) -> String {
     let first = path.components().next().unwrap().as_os_str().to_str().unwrap();
     first.trim_end_matches(".rs").to_owned()
@@ -50,7 +50,7 @@ fn only_an_owner_changes_what_it_owns() {
         assert_eq!(module(path), home, "{owner}");
         let fields = text.split_once(&definition).unwrap().1;
         let fields = fields.split_once("\n}").unwrap().0;
-        assert!(!fields.contains("pub"), "a field of {owner} is open");
+        assert!(!fields.contains("pub"), "a field of {owner} is visible outside");
         for (path, text) in &sources {
             let implements = text.lines().any(|line| {
                 line.strip_prefix("impl").is_some_and(|rest| {
@@ -67,13 +67,13 @@ fn reconcile_has_one_caller() {
     let call = |line: &str| line.contains("reconcile(") && !line.contains("fn reconcile(");
     let callers = sources().into_iter().filter_map(|(path, text)| {
         let calls = text.lines().filter(|line| call(line)).count();
-        // The index of the web UI's extension has a step of its own.
+        // The index of the web UI's extension has its own step.
         (calls > 0 && !path.starts_with("publish/model_json")).then_some((path, calls))
     });
     assert_eq!(callers.collect::<Vec<_>>(), [(PathBuf::from("event_loop.rs"), 1)]);
 }
 
-/// The top-level modules that each one uses, outside tests.
+/// Returns the top-level modules that each one uses, outside of tests.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, text) in sources() {
@@ -99,7 +99,7 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
     uses
 }
 
-/// The parts of a group in a `use` up to its end, without what is in groups inside it.
+/// Returns the parts of a group in a `use`, without those of nested groups.
 fn first_level(group: &str) -> Vec<&str> {
     let (mut depth, mut begin, mut parts) = (0, 0, Vec::new());
     for (at, c) in group.char_indices() {
@@ -121,7 +121,7 @@ fn first_level(group: &str) -> Vec<&str> {
 }
 
 #[test]
-fn no_module_uses_one_that_uses_it() {
+fn modules_have_no_cycles() {
     let uses = uses();
     assert!(uses["event_loop"].contains("planner") && uses["planner"].contains("gate"), "{uses:?}");
     for module in uses.keys() {
@@ -137,7 +137,7 @@ fn no_module_uses_one_that_uses_it() {
 }
 
 #[test]
-fn what_is_pure_needs_no_tasks() {
+fn pure_modules_need_no_tasks() {
     for (path, text) in sources() {
         if ["planner", "retention"].contains(&module(&path).as_str()) {
             assert!(!text.contains("tokio::test"), "{}", path.display());

@@ -1,4 +1,4 @@
-//! The idle policy on traces, recorded and made up; `tests/idle/README.md` says where they are from.
+//! The idle policy on recorded and synthetic traces; `tests/idle/README.md` says where they are from.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -14,12 +14,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 const WINDOW: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// At which second which decision begins.
+/// The decisions, and the second at which each begins.
 type Decisions = &'static [(f64, &'static str)];
 
-/// The recorded traces: with so many seconds of idleness to wait for, what must be decided.
+/// The recorded traces, the seconds of idleness required, and the expected decisions.
 const RECORDED: &[(&str, u64, Decisions)] = &[
-    // PyTorch with a tensor on the GPU and nothing to do, as a web UI that is open.
+    // PyTorch with a tensor on the GPU and nothing to do, like an open web UI.
     (
         "gpu_held_without_work",
         5,
@@ -30,7 +30,7 @@ const RECORDED: &[(&str, u64, Decisions)] = &[
         5,
         &[(0.0, "wait: waits until the machine has been idle for 5 s"), (5.0, "start")],
     ),
-    // PyTorch from second 5 on, which multiplies matrices from 9.2 to 17.4.
+    // PyTorch from second 5 on, multiplying matrices from 9.2 to 17.4.
     (
         "gpu_load",
         5,
@@ -41,34 +41,34 @@ const RECORDED: &[(&str, u64, Decisions)] = &[
             (17.5, "wait: waits until the machine has been idle for 5 s"),
         ],
     ),
-    // Two loops in a shell for nine seconds.
+    // Two busy loops in a shell for nine seconds.
     ("no_gpu", 30, &[(0.0, "start"), (7.5, "wait: waits until the CPU is idle"), (16.5, "start")]),
 ];
 
 /// A line of a recorded trace.
 #[derive(Deserialize)]
 struct Look {
-    /// Seconds since the first.
+    /// Seconds since the first line.
     at: f64,
     #[serde(flatten)]
     sample: Sample,
 }
 
-/// A line of a made trace: it is looked at twice a second, and decided in the same way each time.
+/// A line of a synthetic trace: it is sampled twice a second, with the same decision each time.
 #[derive(Deserialize)]
 struct Step {
-    /// Whose lines follow each other.
+    /// The trace's name; its lines follow each other.
     trace: String,
-    /// Seconds.
+    /// How many seconds it holds.
     holds: f64,
     #[serde(flatten)]
     sample: Sample,
-    /// By each GPU's gate.
+    /// The decision of each GPU's gate.
     decisions: Vec<String>,
 }
 
 #[test]
-fn every_recorded_trace_is_decided_as_the_table_says() {
+fn every_recorded_trace_gives_the_expected_decisions() {
     let names: BTreeSet<_> = recorded().iter().map(|path| name(path)).collect();
     let expected: BTreeSet<_> = RECORDED.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(names, expected);
@@ -92,7 +92,7 @@ fn every_recorded_trace_is_decided_as_the_table_says() {
 }
 
 #[test]
-fn every_made_trace_is_decided_as_it_says() {
+fn every_synthetic_trace_gives_its_decisions() {
     let steps = lines::<Step>(&folder("made.jsonl"));
     let traces: Vec<_> = steps.chunk_by(|one, next| one.trace == next.trace).collect();
     assert!(traces.len() >= 12, "{}", traces.len());
@@ -112,7 +112,7 @@ fn every_made_trace_is_decided_as_it_says() {
 }
 
 #[test]
-fn a_gap_between_samples_begins_the_window_anew() {
+fn a_gap_between_samples_restarts_the_window() {
     let idle: Sample =
         serde_json::from_str(r#"{"gpus":{"Ok":[{}]},"cpu":0,"webui":null}"#).unwrap();
     let mut gates = gates_for(&idle, WINDOW);
@@ -151,7 +151,7 @@ fn lines<T: DeserializeOwned>(trace: &Path) -> Vec<T> {
     lines.map(read).collect()
 }
 
-/// With the figures of the moment.
+/// The decision with its current figures.
 fn shown(decision: &Decision) -> String {
     match decision {
         Decision::Start => "start".to_owned(),
@@ -160,7 +160,7 @@ fn shown(decision: &Decision) -> String {
     }
 }
 
-/// The same for as long as the cause is the same.
+/// The decision, the same as long as its cause is.
 fn awaited(decision: &Decision) -> String {
     match decision {
         Decision::Start => "start".to_owned(),

@@ -1,4 +1,4 @@
-//! What the daemon says where `sdtrt-worker` is not there, or is of another release.
+//! What the daemon reports if `sdtrt-worker` is missing or of another release.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-/// What keeps an `sdtrtd` from building.
+/// Returns why an `sdtrtd` can't build.
 fn problem(sdtrtd: &Path) -> String {
     let output = Command::new(sdtrtd).arg("probe").env_clear().env("HOME", "/nowhere").output();
     let machine: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
@@ -18,7 +18,7 @@ fn problem(sdtrtd: &Path) -> String {
 }
 
 #[test]
-fn a_worker_that_is_missing_or_of_another_release_is_told_with_what_to_do() {
+fn a_missing_or_different_worker_is_reported_with_the_remedy() {
     let root = tempfile::tempdir().unwrap();
     let bin = root.path().join("bin");
     let sdtrtd = bin.join("sdtrtd");

@@ -2,15 +2,15 @@ use nix::unistd::{User, geteuid};
 use tokio::net::UnixStream;
 use tracing::warn;
 
-/// Who may change things: root, the daemon's own user and those whom the configuration names. Who may
-/// ask is decided by the socket's own permissions.
+/// Who may make changes: root, the daemon's own user and the configured `admins`. Who may query is decided by
+/// the socket's permissions.
 #[derive(Clone, Debug)]
 pub struct Access {
     users: Vec<u32>,
 }
 
 impl Access {
-    /// `admins` are names or numbers of users.
+    /// `admins` are user names or numbers.
     pub fn new(admins: &[String]) -> Self {
         let named = admins.iter().filter_map(|admin| {
             let user = number(admin);
@@ -22,7 +22,8 @@ impl Access {
         Self { users: named.chain([0, geteuid().as_raw()]).collect() }
     }
 
-    /// Whether whoever opened this connection may change things; the kernel tells who that is.
+    /// Whether the user who opened this connection may make changes, by the credentials that the kernel
+    /// reports.
     pub(super) fn may_change(&self, stream: &UnixStream) -> bool {
         stream.peer_cred().is_ok_and(|peer| self.is_admin(peer.uid()))
     }
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_oneself_and_who_is_named_may_change_things() {
+    fn root_the_daemons_user_and_admins_may_make_changes() {
         let access = Access::new(&["4000".into(), "nobody".into(), "not-a-user".into()]);
         let nobody = User::from_name("nobody").unwrap().unwrap().uid.as_raw();
         for (user, may) in

@@ -10,66 +10,66 @@ use tokio::{
 use super::{Line, subscribers::Subscribers, view, waiters::Waiter};
 use crate::planner::{Snapshot, Want};
 
-/// Who asks, waits and watches, and what was shown last.
+/// The clients that wait for a reply, wait for work to end, or subscribe; and the last views.
 #[derive(Default)]
 pub(crate) struct Clients {
     subscribers: Subscribers,
     waiters: Vec<Waiter>,
-    /// Those that are answered after the next step.
+    /// Those that get a reply after the next step.
     asked: Vec<Asked>,
-    /// What clients see: the queue, how many entries of `list` are in each state, and the entries.
+    /// What clients see: the queue, the number of entries of `list` in each state, and the entries.
     queue: Vec<Want>,
     counts: BTreeMap<State, usize>,
     list: OnceCell<BTreeMap<EntryKey, Checkpoint>>,
 }
 
-/// A client that is answered after the next step.
+/// A client that gets a reply after the next step.
 pub(crate) struct Asked {
     pub(crate) about: About,
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
-/// What it is told.
+/// What the reply is about.
 pub(crate) enum About {
-    /// How the daemon is.
+    /// The daemon's status.
     Status,
-    /// How a checkpoint is, by its key.
+    /// A checkpoint's state, by its key.
     Checkpoint(EntryKey),
-    /// Whether this engine went.
+    /// Whether this engine was removed.
     Removed(Id),
-    /// What went because nobody needs it.
+    /// Which unneeded engines and files were removed.
     Garbage,
 }
 
 impl Clients {
-    /// What is to be done, in order.
+    /// The jobs to do, in order.
     pub(crate) fn queue(&self) -> &[Want] {
         &self.queue
     }
 
-    /// How many entries of `list` are in each state.
+    /// The number of entries of `list` in each state.
     pub(crate) fn counts(&self) -> &BTreeMap<State, usize> {
         &self.counts
     }
 
     /// The entries of `list` by key. With thousands of checkpoints they take milliseconds to make and
-    /// megabytes to keep, so that is done for those who look only.
+    /// megabytes to keep, so they are made only when a client needs them.
     pub(crate) fn list(&self, snapshot: &Snapshot<'_>) -> &BTreeMap<EntryKey, Checkpoint> {
         self.list
             .get_or_init(|| view::checkpoints(snapshot, &snapshot.catalogue.held(), &self.queue))
     }
 
-    /// Somebody is to be answered after the next step.
+    /// Records a client that gets a reply after the next step.
     pub(crate) fn record_asked(&mut self, about: About, reply: oneshot::Sender<Reply>) {
         self.asked.push(Asked { about, reply });
     }
 
-    /// Somebody waits until nothing is left to do.
+    /// Records a client that waits until nothing is left to do.
     pub(crate) fn record_waiter(&mut self, waiter: Waiter) {
         self.waiters.push(waiter);
     }
 
-    /// Somebody begins to watch: the whole state, and what follows it.
+    /// Records a subscriber: it gets the whole state, then every change.
     pub(crate) fn record_subscriber(
         &mut self,
         state: impl FnOnce(&Self) -> Event,
@@ -80,25 +80,25 @@ impl Clients {
         begun
     }
 
-    /// When the next one has waited for as long as it would.
+    /// When the next waiter's time is up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.waiters.iter().map(Waiter::deadline).min()
     }
 
-    /// From now on this is shown.
+    /// Sets what clients see.
     pub(crate) fn show(&mut self, queue: Vec<Want>, counts: BTreeMap<State, usize>) {
         (self.queue, self.counts) = (queue, counts);
     }
 
-    /// Tells those who watch.
+    /// Sends an event to subscribers.
     pub(crate) fn tell(&mut self, event: &Event) {
         self.subscribers.tell(event);
     }
 
-    /// Tells those who watch which entries of `list` have changed.
+    /// Sends subscribers the entries of `list` that have changed.
     pub(crate) fn announce(&mut self, snapshot: &Snapshot<'_>) {
         self.subscribers.state_changed();
-        // Whoever watches has seen a list, and knows what has changed since.
+        // Subscribers have seen a list, and get what has changed since.
         let before = self.list.take().unwrap_or_default();
         if !self.subscribers.are_there() {
             return;
@@ -108,24 +108,24 @@ impl Clients {
         }
     }
 
-    /// Whoever begins to watch next gets a state of its own.
+    /// Gives the next subscriber a newly encoded state.
     #[cfg(test)]
     pub(crate) fn forget_state(&self) {
         self.subscribers.state_changed();
     }
 
-    /// Whether somebody watches.
+    /// Whether there are subscribers.
     pub(crate) fn are_watching(&self) -> bool {
         self.subscribers.are_there()
     }
 
-    /// Tells those who watch what of the status has changed.
+    /// Sends subscribers what has changed in the status.
     pub(crate) fn tell_status(&mut self, status: Status) {
         self.subscribers.tell_status(status);
     }
 
-    /// Answers those who have waited for long enough, or for nothing any more. `stuck` says why nothing that is
-    /// queued will be built.
+    /// Replies to those who have waited long enough, or have nothing left to wait for. `stuck` says why
+    /// nothing in the queue will be built.
     pub(crate) fn serve_waiters(&mut self, snapshot: &Snapshot<'_>, scans: u64) {
         if self.waiters.is_empty() {
             return;
@@ -137,7 +137,7 @@ impl Clients {
         self.waiters = waiters.into_iter().filter_map(serve).collect();
     }
 
-    /// Those who are to be answered now.
+    /// Takes the clients that get a reply now.
     pub(crate) fn take_asked(&mut self) -> Vec<Asked> {
         mem::take(&mut self.asked)
     }

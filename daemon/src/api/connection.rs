@@ -16,10 +16,10 @@ use crate::api::{
     seats::{Seat, Stage},
 };
 
-/// For a client to take what it asked for, and to say who it is.
+/// How long a client may take to read a reply, and to send its hello.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Talks with one client until either side hangs up. Unless it `may_change` things, it may only ask.
+/// Serves one client until either side disconnects. Unless it `may_change` things, it may only query.
 pub(super) async fn serve(
     stream: UnixStream,
     may_change: bool,
@@ -33,7 +33,7 @@ pub(super) async fn serve(
     let Some(theirs) = timeout(PATIENCE, lines.next()).await?? else { return Ok(()) };
     match serde_json::from_str::<Hello>(&theirs) {
         Ok(theirs) if theirs.protocol == VERSION => {}
-        // Our hello told it which version we are; that is all it can understand.
+        // Our hello told it our version; it can't understand anything else.
         _ => return Ok(()),
     }
     loop {
@@ -49,7 +49,7 @@ pub(super) async fn serve(
             Ok(Request::Watch) => return watch(lines, output, service).await,
             Ok(request @ Request::Wait { .. }) => tokio::select! {
                 reply = service.ask(request) => reply,
-                // It hung up and waits for nothing any more.
+                // It disconnected and no longer waits.
                 () = lines.closed() => return Ok(()),
             },
             Ok(request) => service.ask(request).await,
@@ -74,7 +74,7 @@ async fn watch(
             };
             match change {
                 Ok(event) => send(&mut output, &event).await?,
-                // More has changed than is kept for it: it gets the whole state once more.
+                // It missed more changes than are kept for it, so it gets the whole state again.
                 Err(RecvError::Lagged(_)) => break,
                 Err(RecvError::Closed) => return Ok(()),
             }
@@ -82,7 +82,7 @@ async fn watch(
     }
 }
 
-/// Fails when the client takes nothing for long, so that it holds up nobody else's place.
+/// Fails if the client reads nothing for a long time, so that it does not occupy a place.
 async fn send(output: &mut OwnedWriteHalf, line: &[u8]) -> io::Result<()> {
     let mut rest = line;
     while !rest.is_empty() {
@@ -97,7 +97,7 @@ async fn send(output: &mut OwnedWriteHalf, line: &[u8]) -> io::Result<()> {
 struct Lines(BufReader<OwnedReadHalf>);
 
 impl Lines {
-    /// The next line; `None` at the end, or when it is longer than a request can be.
+    /// Returns the next line; `None` at the end, or if it is longer than any request.
     async fn next(&mut self) -> io::Result<Option<String>> {
         let mut line = String::new();
         let mut limited = (&mut self.0).take(REQUEST_LIMIT as u64);
@@ -105,7 +105,7 @@ impl Lines {
         Ok(line.ends_with('\n').then_some(line))
     }
 
-    /// Returns once the client has hung up. What it says meanwhile stays to be read.
+    /// Returns once the client has disconnected. What it sends meanwhile can still be read.
     async fn closed(&mut self) {
         match self.0.fill_buf().await {
             Ok([]) | Err(_) => {}

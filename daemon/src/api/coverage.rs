@@ -1,4 +1,4 @@
-//! Which engine would make an image.
+//! Which engine would generate an image.
 
 use std::cmp::Reverse;
 
@@ -13,7 +13,7 @@ use crate::{
     planner::Snapshot,
 };
 
-/// How the passes over an image would be served for a checkpoint.
+/// Returns how the passes over an image would be served for a checkpoint.
 pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) -> Coverage {
     let identity = held.identity;
     Coverage {
@@ -24,10 +24,10 @@ pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) 
     }
 }
 
-/// The base pass and, with the hires fix, that over the enlarged image.
+/// Returns the base pass and, with the hires fix, the one over the enlarged image.
 fn passes(image: &Image) -> impl Iterator<Item = (&'static str, Pass)> {
     let Image { width, height, batch, tokens, hires } = *image;
-    // A1111 cuts what scaling leaves of a pixel.
+    // A1111 truncates fractions of a pixel.
     let scaled = |pixels: u64, factor: f64| (pixels as f64 * factor) as u64;
     let base = Pass { width, height, batch, tokens };
     let second = hires.map(|factor| {
@@ -73,7 +73,7 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
             may.then_some((manifest, profile))
         })
         .collect();
-    // Whoever has the choice takes the faster one of those that may be used.
+    // Front ends choose the fastest usable engine.
     let best = serving.into_iter().max_by_key(|(manifest, profile)| {
         let is_fixed = manifest.spec.profiles[*profile].is_fixed();
         let place = Reverse(place(manifest.key).unwrap_or(usize::MAX));
@@ -114,7 +114,8 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
 }
 
 impl Snapshot<'_> {
-    /// Why a call of so many pixels is not an engine's on a GPU that is here, though its profile takes it.
+    /// Returns why an engine can't be used for a call of this many pixels on a GPU here, though its profile
+    /// accepts it.
     fn beyond<'a>(&'a self, manifest: &'a Manifest, unet: &Id, pixels: u64) -> Option<Gap<'a>> {
         let mut limits = self
             .found_on_models(manifest)
@@ -130,7 +131,7 @@ impl Snapshot<'_> {
         seen.iter().find(is_here).map(|seen| Gap::Unusable(manifest.key, seen))
     }
 
-    /// How long a call of this shape was measured to take on a GPU that is here.
+    /// Returns the measured latency of a call of this shape on a GPU here.
     fn milliseconds(&self, manifest: &Manifest, shape: &Shape) -> Option<f64> {
         let is_it = |speed: &&Speed| {
             let Speed { width, height, batch, .. } = **speed;

@@ -1,4 +1,5 @@
-//! The socket's file is somebody's to delete: whoever tidies a folder, or a session that ends with its folder.
+//! Restores the socket's file, which others may delete: cleaners, or the end of a session together with its
+//! folder.
 
 use tokio::{
     net::UnixListener,
@@ -10,10 +11,10 @@ use tracing::{info, warn};
 
 use super::Socket;
 
-/// Between two looks whether it is still there.
+/// How often to check that it exists.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Has `serve` answer clients until `stopped`, and listens anew whenever the socket is gone.
+/// Lets `serve` serve clients until `stopped`, and listens again whenever the socket is gone.
 pub async fn keep(
     mut socket: Socket,
     listener: UnixListener,

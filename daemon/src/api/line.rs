@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A message as it goes over the wire, written once however many clients get it.
+/// An encoded message, shared by all clients that get it.
 pub type Line = Arc<[u8]>;
 
-/// One message.
+/// Encodes a message as one line.
 pub fn line(message: &impl Serialize) -> Line {
-    // Writing texts, numbers and lists to memory does not fail.
+    // Serializing strings, numbers and lists to memory can't fail.
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');
     line.into()

@@ -1,4 +1,4 @@
-//! What clients ask, and what they are told.
+//! Clients' requests, and the replies.
 
 pub(crate) mod access;
 pub(crate) mod clients;
@@ -25,12 +25,12 @@ pub use server::{Service, serve};
 pub use socket::{Lock, Socket, lock};
 pub(crate) use waiters::Waiter;
 
-/// What went wrong, for a client.
+/// A failure with this message.
 pub(crate) fn other(message: &str) -> protocol::Failure {
     protocol::Failure::Other { message: message.to_owned() }
 }
 
-/// A path as clients see it.
+/// A path in the form that clients see.
 pub(crate) fn text(path: &std::path::Path) -> String {
     protocol::shown_path(path)
 }

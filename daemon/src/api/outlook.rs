@@ -1,4 +1,4 @@
-//! How far checkpoints have come, and why.
+//! The states of checkpoints and engines, and the reasons.
 
 use std::{collections::HashMap, path::Path};
 
@@ -12,7 +12,7 @@ use crate::{
     planner::{NoRuntime, Place, Setback, Snapshot, Wait, Want},
 };
 
-/// Every path whose content is not known, or of no use, and why.
+/// Returns every path whose content is unknown or not a checkpoint, and why.
 pub(crate) fn unread<'a>(
     snapshot: &Snapshot<'a>,
 ) -> impl Iterator<Item = (&'a Path, State, Option<Reason<'a>>)> {
@@ -36,7 +36,7 @@ pub(crate) fn unread<'a>(
 /// What the states of checkpoints follow from.
 pub(crate) struct Outlook<'a> {
     pub(crate) snapshot: &'a Snapshot<'a>,
-    /// Why there is nothing to build with.
+    /// Why nothing can be built.
     problem: Option<&'a NoRuntime>,
     turns: Turns<'a>,
 }
@@ -51,7 +51,8 @@ impl<'a> Outlook<'a> {
         Self { snapshot, problem, turns: by_engine }
     }
 
-    /// How far this checkpoint has come, and why: as far as the engine of its presets that is the least far.
+    /// Returns this checkpoint's state and its reason: those of its preset engine that is furthest from being
+    /// ready.
     pub(crate) fn state(&self, held: &Held<'_>, has_engine: bool) -> (State, Option<Reason<'a>>) {
         if let Some(problem) = self.problem {
             let state = if has_engine { State::Ready } else { State::Queued };
@@ -64,7 +65,7 @@ impl<'a> Outlook<'a> {
         least.unwrap_or((State::Off, Some(Reason::NotWanted)))
     }
 
-    /// How far an engine that it should have has come, and why.
+    /// Returns the state of an engine that it should have, and the reason.
     pub(crate) fn engine_state(&self, held: &Held<'_>, engine: &Id) -> (State, Option<Reason<'a>>) {
         let Self { snapshot, turns, .. } = self;
         if let Some(manifest) = snapshot.library.manifests().get(engine) {
@@ -88,7 +89,7 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// What is still to come for this checkpoint, or will not come by itself.
+    /// Returns the checkpoint's engines that are still to come, or that need the user.
     pub(crate) fn coming(&self, held: &Held<'_>) -> Vec<Coming> {
         let desired = self.snapshot.desired(held);
         let coming = desired.iter().filter_map(|desired| {
@@ -104,7 +105,7 @@ impl<'a> Outlook<'a> {
     }
 }
 
-/// What is at work comes first, as it changes by itself, then what has come to its end.
+/// Jobs in progress come first, because they change by themselves; then what is finished.
 fn order(state: State) -> u8 {
     match state {
         State::Building => 0,
@@ -115,7 +116,7 @@ fn order(state: State) -> u8 {
     }
 }
 
-/// Of a checkpoint whose engine is there.
+/// The state of a checkpoint whose engine is published.
 fn published<'a>(
     snapshot: &'a Snapshot<'a>,
     held: &Held<'_>,
@@ -140,10 +141,10 @@ fn published<'a>(
     (State::Ready, unvalidated)
 }
 
-/// The next jobs by engine, with how many can be done before them.
+/// The next job of each engine, with the number of jobs that may be done before it.
 type Turns<'a> = HashMap<Id, (usize, &'a Want)>;
 
-/// Each with how many of those done in the same slots can be done before it.
+/// Returns each job with the number of those in the same slots that may be done before it.
 pub(crate) fn turns(queue: &[Want]) -> impl Iterator<Item = (usize, &Want)> {
     queue.iter().scan([0; 2], |next, want| {
         let next = &mut next[usize::from(want.takes.place == Place::Aside)];

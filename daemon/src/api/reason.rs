@@ -1,4 +1,4 @@
-//! Why things are as clients see them: each case with what it knows, and its text for people.
+//! The reasons that clients see: each case with its data, and its text.
 
 use std::fmt;
 
@@ -12,60 +12,60 @@ use crate::{
     planner::{Judgement, NoRuntime, Wait},
 };
 
-/// Sizes are multiples of this, as the preset's steps are.
+/// Sizes are multiples of this, as in presets.
 const STEP: u64 = 64;
 
-/// Why a checkpoint or one of its engines is in the state that it is in; its text is what people are shown.
+/// Why a checkpoint or one of its engines is in its state; the text is what users see.
 #[derive(Clone)]
 pub(crate) enum Reason<'a> {
-    /// The file does not change, and is not read yet.
+    /// The file is no longer changing, but not read yet.
     Settling(&'a Waits),
-    /// The file has settled, and others are read before it.
+    /// The file has settled, and waits for others to be read.
     Unread,
-    /// The file is no checkpoint, or can't be read: why, in words.
+    /// The file is not a checkpoint, or can't be read: why, in words.
     Rejected(&'a str),
     NoRuntime(&'a NoRuntime),
-    /// A rule says so.
+    /// A rule excludes it.
     NotWanted,
     /// Building its engine failed: why, in the worker's words.
     Failed(&'a str),
-    /// The engine of this checkpoint was removed.
+    /// The user removed this checkpoint's engine.
     Removed(EntryKey),
     Waits(Wait<'a>),
-    /// Its engine is there, and is validated now, or once this is over.
+    /// Its engine is being validated, or will be once this is over.
     Unvalidated(Option<Wait<'a>>),
-    /// Its engine is wrong.
+    /// Its engine's output is wrong.
     Wrong(Judgement<'a>),
-    /// The engine of this checkpoint could not be validated on this GPU: why, in the worker's words.
+    /// This checkpoint's engine could not be validated on this GPU: why, in the worker's words.
     ValidationFailed(EntryKey, &'a Gpu, &'a str),
-    /// Its engine is a former release's.
+    /// Its engine is an earlier release's.
     Retired,
-    /// Its file may be where nobody can look.
+    /// Its file may be on a missing disk or in an unreadable folder.
     Away(MayLie),
-    /// No file has its content; its engines are kept for so many days.
+    /// No file has its content; its engines are kept for this many days.
     Orphaned(f64),
 }
 
 /// Why no engine computes an image, though PyTorch can.
 pub(crate) enum Gap<'a> {
-    /// Calls that large are beyond what this engine was found to compute on this GPU.
+    /// Validation found that this engine does not compute such large images on this GPU.
     TooLarge(Id, &'a Gpu, &'a Limit),
-    /// The web UI found that this engine fails for such calls with this checkpoint.
+    /// The web UI found that this engine fails at such calls with this checkpoint.
     Unusable(Id, &'a Unusable),
     NoRuntime(&'a NoRuntime),
-    /// A rule says so.
+    /// A rule excludes it.
     NotWanted,
     /// Its engine is not built yet.
     Coming,
-    /// No preset reaches that far: each preset and what of the image is outside of it, in words.
+    /// No preset is large enough: each preset, and which dimensions of the image are outside of it, in words.
     Misfits(Vec<(String, Vec<String>)>, Pass),
 }
 
-/// Why an engine is none of those that its checkpoint should have.
+/// Why an engine is not among those that its checkpoint should have.
 pub(crate) enum Outdated {
-    /// An earlier release's.
+    /// An earlier release built it.
     Retired,
-    /// Nothing takes its place.
+    /// Nothing replaces it.
     NotWanted,
     /// What has changed, in words.
     Changed(String),
@@ -108,7 +108,7 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-/// How a command names it.
+/// The checkpoint's name in commands.
 fn reference(key: &EntryKey) -> String {
     match key {
         EntryKey::Path(path) => format!("'{path}'"),
@@ -166,7 +166,7 @@ impl fmt::Display for Gap<'_> {
     }
 }
 
-/// The preset that would do.
+/// Suggests a preset that would be large enough.
 fn write_advice(f: &mut fmt::Formatter<'_>, pass: &Pass) -> fmt::Result {
     let up = |value: u64, step| value.div_ceil(step) * step;
     write!(

@@ -3,17 +3,17 @@ use std::path::Path;
 use checkpoint::Id;
 use protocol::{Checkpoint, Failure};
 
-/// Names less alike than this (Jaro-Winkler) are not what somebody meant.
+/// Names less similar than this (Jaro-Winkler) are not suggested.
 const ALIKE: f64 = 0.85;
 
-/// Names that are suggested at most.
+/// The maximum number of suggestions.
 const SUGGESTED: usize = 3;
 
-/// The entry that `reference` names: a path, a file name with or without its extension, or a
+/// Returns the entry that `reference` names: by path, by file name with or without its extension, or by a
 /// prefix of the weights or UNet id.
 ///
 /// # Errors
-/// When there is none, or more than one.
+/// If there is none, or more than one.
 pub(crate) fn resolve<'a>(
     reference: &str,
     checkpoints: &[&'a Checkpoint],
@@ -29,7 +29,7 @@ pub(crate) fn resolve<'a>(
         let is_prefix = |id: Id| !reference.is_empty() && id.to_string().starts_with(reference);
         c.weights_id.is_some_and(is_prefix) || c.unet_id.is_some_and(is_prefix)
     };
-    // The more exact way of naming wins: a file may be called like the prefix of another's id.
+    // The more exact match wins: a file's name may be the prefix of another's id.
     for names in [&by_path as &dyn Fn(&Checkpoint) -> bool, &by_name, &by_id] {
         let found: Vec<&Checkpoint> = checkpoints.iter().copied().filter(|c| names(c)).collect();
         match found.as_slice() {
@@ -49,7 +49,7 @@ pub(crate) fn resolve<'a>(
     })
 }
 
-/// Paths of files with a name much like that of `reference`, the nearest first.
+/// Returns the paths of files with names similar to `reference`, the most similar first.
 fn similar(reference: &str, checkpoints: &[&Checkpoint]) -> Vec<String> {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// One that begins so.
+    /// An id that starts with these digits.
     fn id(digits: &str) -> Id {
         format!("{digits:0<64}").parse().unwrap()
     }

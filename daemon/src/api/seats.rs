@@ -1,4 +1,4 @@
-//! Who is connected: nobody can lock others out by doing nothing, and no process by itself by doing much.
+//! Limits connections: no one can lock others out by idling, and no single process by connecting often.
 
 use std::{
     cmp::Reverse,
@@ -8,27 +8,27 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// More clients than anybody has.
+/// More clients than anyone has.
 const ALL: usize = 512;
 
 /// More connections than one program has.
 const OF_ONE: usize = 256;
 
-/// Whoever connects: a process of a user. The kernel tells.
+/// The process and user at the other end, according to the kernel.
 pub(super) type Peer = (u32, Option<i32>);
 
-/// How far a client has come.
+/// A client's stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// It has not said who it is.
+    /// It has not sent its hello.
     Silent,
-    /// It has asked for nothing that is not answered.
+    /// It waits for nothing.
     Idle,
-    /// It waits for an answer, or watches.
+    /// It waits for a reply, or has subscribed.
     Busy,
 }
 
-/// All that are taken, the oldest first.
+/// All occupied seats, the oldest first.
 #[derive(Clone, Default)]
 pub(super) struct Seats(Arc<Mutex<Taken>>);
 
@@ -44,7 +44,7 @@ struct Held {
     leave: Arc<Notify>,
 }
 
-/// A client's; free again when it goes.
+/// A client's seat, freed when dropped.
 pub(super) struct Seat {
     seats: Seats,
     number: u64,
@@ -52,7 +52,7 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// Takes one. Where there is none left, another goes for it.
+    /// Takes a seat. If there is none left, another client loses its own.
     pub(super) fn take(&self, peer: Peer) -> Seat {
         let mut taken = self.lock();
         let known = taken.seats.iter().map(|(number, held)| (*number, held.peer, held.stage));
@@ -73,14 +73,14 @@ impl Seats {
 }
 
 impl Seat {
-    /// The client has come so far.
+    /// Records the client's stage.
     pub(super) fn set(&self, stage: Stage) {
         if let Some(held) = self.seats.lock().seats.get_mut(&self.number) {
             held.stage = stage;
         }
     }
 
-    /// Returns once another needs it more.
+    /// Returns once another client needs the seat more.
     pub(super) async fn lost(&self) {
         self.leave.notified().await;
     }
@@ -92,8 +92,9 @@ impl Drop for Seat {
     }
 }
 
-/// Who goes for a newcomer, of `taken` seats by number, peer and stage: nobody as long as there is room for `all`, and
-/// for `of_one` process. Otherwise it is one who does least, of the process that has most, the oldest of these.
+/// Returns who must go for a newcomer, of `taken` seats by number, peer and stage: no one while there are
+/// fewer than `all`, and fewer than `of_one` of its process. Otherwise the least busy client of the process
+/// with the most seats, the oldest among equals.
 fn victim(taken: &[(u64, Peer, Stage)], peer: Peer, all: usize, of_one: usize) -> Option<u64> {
     let mut counts: HashMap<Peer, usize> = HashMap::new();
     taken.iter().for_each(|(_, peer, _)| *counts.entry(*peer).or_default() += 1);

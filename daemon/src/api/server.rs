@@ -1,4 +1,4 @@
-//! The Unix socket on which clients ask, as crate `protocol` says.
+//! Serves clients on a Unix socket, by the protocol of the crate `protocol`.
 
 use protocol::{Reply, Request};
 use tokio::{
@@ -12,15 +12,15 @@ use super::{
     seats::{Peer, Seats},
 };
 
-/// Answers clients. The real one is the daemon's mailbox.
+/// Handles requests. The real one is the daemon's mailbox.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// Answers one request; [`Request::Watch`] goes to [`Self::watch`] instead.
+    /// Replies to one request; [`Request::Watch`] goes to [`Self::watch`] instead.
     fn ask(&self, request: Request) -> impl Future<Output = Reply> + Send;
-    /// The whole state, and the changes that follow it, as [`protocol::Event`]s.
+    /// Returns the whole state, and the changes that follow it, as [`protocol::Event`]s.
     fn watch(&self) -> impl Future<Output = (Line, broadcast::Receiver<Line>)> + Send;
 }
 
-/// Serves clients until dropped; those whom `access` names may change things.
+/// Serves clients until dropped; those permitted by `access` may make changes.
 pub async fn serve(listener: UnixListener, access: Access, service: impl Service) {
     let seats = Seats::default();
     loop {
@@ -40,7 +40,7 @@ pub async fn serve(listener: UnixListener, access: Access, service: impl Service
                 });
             }
             Err(error) => {
-                // Out of file descriptors, say: those in use will come free.
+                // For instance, no file descriptors are left: some will be closed soon.
                 warn!("cannot accept a client: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
@@ -48,7 +48,7 @@ pub async fn serve(listener: UnixListener, access: Access, service: impl Service
     }
 }
 
-/// Whom the kernel says to be at the other end.
+/// Returns the peer's process and user, according to the kernel.
 fn peer(stream: &UnixStream) -> Peer {
     stream.peer_cred().map_or((u32::MAX, None), |peer| (peer.uid(), peer.pid()))
 }

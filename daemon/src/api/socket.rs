@@ -18,27 +18,28 @@ use rustix::{
 use thiserror::Error;
 use tokio::net::UnixListener;
 
-/// Held for as long as this process is the only one to use something.
+/// A lock that makes this process the only user of something.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// Another process is there.
+/// Another process is listening there.
 #[derive(Debug, Error)]
 #[error("another sdtrtd is running: it {0}")]
 struct Held(String);
 
-/// Takes the lock file at `path`. The system lets go of it however the process ends, so one that
-/// was left behind never blocks a start.
+/// Takes the lock file at `path`. The system releases it however the process ends, so a leftover file never
+/// prevents a start.
 ///
 /// # Errors
-/// When another process holds it, or it can't be made.
+/// If another process holds it, or the file can't be created.
 pub fn lock(path: &Path) -> Result<Lock> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
-    // A pipe in its place would have this wait for a reader; and whoever may open it may hold it, too.
+    // A pipe in its place would block until a reader opens it; and whoever may open the file may hold its
+    // lock.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let options = File::options().create(true).append(true).mode(0o600).custom_flags(flags).clone();
     let file = options.open(path);
@@ -50,18 +51,18 @@ pub fn lock(path: &Path) -> Result<Lock> {
     Ok(Lock { _file: file })
 }
 
-/// Where clients ask; it goes with [`Self::close`].
+/// The socket for clients; [`Self::close`] removes it.
 #[derive(Debug)]
 pub struct Socket {
-    /// The first of these that can be had is taken.
+    /// The first usable one of these is used.
     places: Vec<PathBuf>,
-    /// Where it is; absent if it has no file.
+    /// The socket's path; absent if it has no file.
     path: Option<PathBuf>,
     /// The device and inode of its file.
     file: Option<(u64, u64)>,
-    /// As a service manager made it.
+    /// The mode that a service manager gave it.
     mode: u32,
-    /// Held if we made it ourselves.
+    /// The lock, if this process created the socket.
     lock: Option<Lock>,
 }
 
@@ -70,7 +71,7 @@ impl Socket {
     /// our own at the first of `places` that takes one.
     ///
     /// # Errors
-    /// When another daemon listens there, or the socket can't be made or used.
+    /// If another daemon listens there, or the socket can't be created or used.
     pub fn open(places: Vec<PathBuf>) -> Result<(UnixListener, Self)> {
         let inherited = ListenFd::from_env().take_unix_listener(0);
         let Some(listener) =
@@ -83,7 +84,7 @@ impl Socket {
         let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
         let found = path.as_ref().and_then(|path| fs::metadata(path).ok());
         let places = path.iter().cloned().chain(places).collect();
-        // Whoever made it removes it.
+        // Its creator removes it.
         let socket = Self {
             places,
             path,
@@ -94,22 +95,22 @@ impl Socket {
         Ok((UnixListener::from_std(listener)?, socket))
     }
 
-    /// Where it is.
+    /// The socket's path.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Whether clients find it.
+    /// Whether clients can find it.
     pub(super) fn is_there(&self) -> bool {
         let Some(path) = &self.path else { return true };
         let found = fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         found.is_some() && found == self.file
     }
 
-    /// Listens anew, where it was or at the next place that takes a socket.
+    /// Listens again, at the same place or the next one that accepts a socket.
     pub(super) fn bind_again(&mut self) -> Result<UnixListener> {
-        // It may be the very file that is to be held next.
+        // It may be the very file that is locked next.
         self.lock = None;
         let mut problem = None;
         for place in self.places.clone() {
@@ -122,7 +123,7 @@ impl Socket {
         Err(problem.unwrap_or_else(|| anyhow::anyhow!("there is no place for the socket")))
     }
 
-    /// Listens on `path`. What an earlier daemon left there is replaced.
+    /// Listens on `path`. Replaces the socket of an earlier daemon.
     fn bind(&mut self, path: &Path) -> Result<UnixListener> {
         if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
@@ -141,7 +142,7 @@ impl Socket {
         };
         let lock = lock(&beside(".lock"))?;
         refuse_taken(path)?;
-        // Made aside and moved, so that no moment lets others in.
+        // Created elsewhere and renamed, so that it is never accessible to others.
         let aside: PathBuf = beside(".new");
         let _ = fs::remove_file(&aside);
         let cannot = || format!("cannot make the socket {}", path.display());
@@ -155,17 +156,17 @@ impl Socket {
         Ok(listener)
     }
 
-    /// Lets go of the socket, and removes it if it is ours.
+    /// Closes the socket, and removes it if this process created it.
     pub fn close(self) {
         if let (Some(path), Some(_lock), true) = (&self.path, &self.lock, self.is_there()) {
-            // The lock is still held, so this is no other daemon's socket.
+            // The lock is still held, so the socket is not another daemon's.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Refuses a path where something else than a socket lies that nobody answers on: it is not ours to delete, and the lock
-/// file that would keep others out can be.
+/// Refuses a path with anything but an abandoned socket: it is not ours to delete, while the lock file that
+/// would keep others out can be deleted.
 fn refuse_taken(path: &Path) -> Result<()> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
@@ -174,7 +175,7 @@ fn refuse_taken(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error).with_context(|| format!("cannot look at {shown}")),
     }
-    // Not to wait where it takes nobody in.
+    // Without waiting, in case it accepts no one.
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let address = Address::of(path)?;

@@ -1,4 +1,4 @@
-//! What clients are shown of the daemon.
+//! The daemon's status for clients.
 
 use std::{collections::BTreeMap, path::Path, process, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     systemd::Glance,
 };
 
-/// The daemon at a glance.
+/// The daemon's status.
 pub(crate) fn status(
     snapshot: &Snapshot<'_>,
     counts: BTreeMap<State, usize>,
@@ -68,7 +68,7 @@ fn hashing(snapshot: &Snapshot<'_>) -> Hashing {
     Hashing { files: files as u64, bytes, reading }
 }
 
-/// What `systemctl status` shows.
+/// The status that `systemctl status` shows.
 pub(crate) fn glance(
     snapshot: &Snapshot<'_>,
     counts: BTreeMap<State, usize>,
@@ -85,7 +85,7 @@ pub(crate) fn glance(
     }
 }
 
-/// What keeps builds from starting, where that is of interest.
+/// What keeps builds from starting, if that matters.
 fn gate(snapshot: &Snapshot<'_>, queue: &[Want]) -> Option<String> {
     snapshot.closed(queue).map(|closed| closed.to_string())
 }
@@ -112,7 +112,7 @@ fn queued(snapshot: &Snapshot<'_>, turn: usize, want: &Want) -> Queued {
     }
 }
 
-/// The jobs under way.
+/// The running jobs.
 pub(crate) fn building(snapshot: &Snapshot<'_>) -> Vec<Building> {
     let shown = |Work { want, gpu, progress, started }: &Work| Building {
         gpu: snapshot.gpus.iter().position(|here| Some(&here.uuid) == gpu.as_ref()),

@@ -1,4 +1,4 @@
-//! Clients that are told what changes.
+//! Clients that are sent every change.
 
 use std::{cell::Cell, sync::Weak};
 
@@ -10,19 +10,20 @@ use tokio::{
 
 use crate::api::{Line, line};
 
-/// Events that a watcher may lag behind before it gets the whole state anew.
+/// How many events a subscriber may lag behind before it gets the whole state again.
 const LAG: usize = 4096;
 
-/// For so long the state is the same to those who begin to watch; only the uptime is not.
+/// How long new subscribers share one encoded state; only its uptime gets old.
 const STATE_AGE: Duration = Duration::from_secs(1);
 
-/// The channel to them.
+/// The channel to all subscribers.
 pub(crate) struct Subscribers {
     events: broadcast::Sender<Line>,
-    /// The state as it was told last and when; gone once everybody has it. Many may begin to watch at once: 200 of
-    /// 10,000 checkpoints took 0.1 s and 10 MB with it, and 14 s and 885 MB without (`scenarios::measure`).
+    /// The last state that was sent, and when; freed once every client has it. Many may subscribe at once:
+    /// 200 clients of 10,000 checkpoints took 0.1 s and 10 MB with it, and 14 s and 885 MB without
+    /// (`scenarios::measure`).
     state: Cell<Option<(Instant, Weak<[u8]>)>>,
-    /// The status as every watcher has been told it; absent before somebody watches.
+    /// The status that all subscribers have; absent while there are none.
     told: Option<Status>,
 }
 
@@ -37,7 +38,7 @@ impl Subscribers {
         self.events.receiver_count() > 0
     }
 
-    /// Nobody may be watching.
+    /// Sends an event; there may be no subscribers.
     pub(crate) fn tell(&mut self, event: &Event) {
         self.state_changed();
         if let (Event::Building(building), Some(told)) = (event, &mut self.told) {
@@ -48,7 +49,7 @@ impl Subscribers {
         }
     }
 
-    /// Tells what of the status has changed since it was told last.
+    /// Sends what has changed in the status since the last time.
     pub(crate) fn tell_status(&mut self, now: Status) {
         if let Some(before) = self.told.take() {
             now.since(&before).iter().for_each(|event| self.tell(event));
@@ -56,12 +57,12 @@ impl Subscribers {
         self.told = self.are_there().then_some(now);
     }
 
-    /// What was told last no longer holds.
+    /// Discards the state that was last sent.
     pub(crate) fn state_changed(&self) {
         self.state.take();
     }
 
-    /// The whole state, and what follows it.
+    /// Returns the whole state, and the channel of what follows.
     pub(crate) fn begin(
         &mut self,
         state: impl FnOnce() -> Event,
@@ -72,7 +73,7 @@ impl Subscribers {
         let (told, line) = known.unwrap_or_else(|| {
             let state = state();
             if let Event::State { status, .. } = &state {
-                // What follows is told to those who watch already, too.
+                // The existing subscribers get what follows too.
                 self.tell_status(Status::clone(status));
                 self.told = Some(Status::clone(status));
             }
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_state_is_written_once_for_many_and_not_kept() {
+    async fn the_state_is_encoded_once_for_many_subscribers_and_not_kept() {
         let mut subscribers = Subscribers::default();
         let (first, _) = subscribers.begin(|| event("1"));
         let (second, mut changes) = subscribers.begin(|| event("2"));

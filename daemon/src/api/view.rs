@@ -1,4 +1,4 @@
-//! What clients are shown.
+//! What clients see of checkpoints and engines.
 
 use std::{
     cmp::Reverse,
@@ -20,7 +20,7 @@ use crate::{
     planner::{Desired, Snapshot, Want, of},
 };
 
-/// Every entry of `list` by [`Checkpoint::key`].
+/// Returns every entry of `list` by [`Checkpoint::key`].
 pub(crate) fn checkpoints(
     snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
@@ -50,7 +50,7 @@ pub(crate) fn checkpoints(
     live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
-/// How many entries of `list` there are in each state.
+/// Returns the number of entries of `list` in each state.
 pub(crate) fn counts(
     snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
@@ -72,14 +72,14 @@ pub(crate) fn counts(
     counts
 }
 
-/// The engines whose content lies nowhere, by the checkpoint that the first of them was built for: that one may be there
-/// with another content than it had.
+/// Returns the engines whose content is in no file, by the checkpoint that the first of them was built for:
+/// its file may exist with other content now.
 fn homeless<'a>(
     engines: &HashMap<Id, Vec<&'a Manifest>>,
     held: &HashMap<Id, Held<'_>>,
 ) -> BTreeMap<Id, Vec<&'a Manifest>> {
     let ids = |held: &Held<'_>| [held.identity.ids.unet, held.identity.signature];
-    // Most have none to tell apart.
+    // Most machines have no such engines.
     let held = held.values().filter(|_| !engines.is_empty());
     let alive: HashSet<Id> = held.flat_map(ids).collect();
     let mut homeless: BTreeMap<Id, Vec<&Manifest>> = BTreeMap::new();
@@ -105,7 +105,7 @@ fn identified(
     let desired = snapshot.desired(held);
     let place = |engine| desired.iter().position(|desired| desired.engine == engine);
     let mut engines = engines.to_vec();
-    // As they should be, then what is outdated.
+    // Desired engines first, then outdated ones.
     engines.sort_by_key(|manifest| {
         (place(manifest.key).unwrap_or(usize::MAX), Reverse(manifest.built_at))
     });
@@ -130,12 +130,12 @@ fn has_engine(engines: &[&Manifest]) -> bool {
     engines.iter().any(|manifest| !manifest.is_retired())
 }
 
-/// How it stands with engines whose content lies nowhere, and why.
+/// The state of engines whose content is in no file, and the reason.
 fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, Reason<'static>) {
     if engines.iter().all(|manifest| manifest.is_retired()) {
         return (State::Retired, Reason::Retired);
     }
-    // What was gone before is not on a disk that went later.
+    // A content that was gone before is not on a disk that went missing later.
     let is_orphaned = |manifest: &&Manifest| snapshot.usage(manifest).orphaned_since.is_some();
     let is_surveyed = engines.iter().all(|manifest| snapshot.is_surveyed_for(manifest));
     let was_gone = is_surveyed && engines.iter().all(is_orphaned);
@@ -148,7 +148,7 @@ fn homeless_state(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> (State, Rea
     (State::Orphaned, Reason::Orphaned(snapshot.config.orphan_days))
 }
 
-/// The same as the checkpoint that the first of them was built from.
+/// An entry for them, with the checkpoint that the first was built from.
 fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Checkpoint> {
     let first = engines.first()?;
     let (state, reason) = homeless_state(snapshot, engines);
@@ -170,15 +170,15 @@ fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Chec
     })
 }
 
-/// Engines as they are shown: one that many checkpoints have is the same for most of them.
+/// Engines in the form that clients see, shared by the checkpoints that have the same.
 struct ShownEngines<'a> {
     snapshot: &'a Snapshot<'a>,
-    /// By the engine, what its checkpoint should have, and the UNet where the web UI found something of it with that.
+    /// By the engine, its checkpoint's desired engines, and the UNet if the web UI found something with it.
     known: HashMap<(Id, *const Desired, Option<Id>), Arc<Engine>>,
 }
 
 impl<'a> ShownEngines<'a> {
-    /// One that was built for a checkpoint and does not fit it.
+    /// An engine that was built for a checkpoint but does not fit it.
     fn stray(&self, manifest: &Manifest) -> Arc<Engine> {
         Arc::new(engine(self.snapshot, manifest, &[], manifest.spec.weights.id()))
     }
@@ -196,7 +196,7 @@ impl<'a> ShownEngines<'a> {
     }
 }
 
-/// `desired` are those that its checkpoint should have, where that is known.
+/// `desired` are the engines that its checkpoint should have, if known.
 fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], unet: &Id) -> Engine {
     let usage = snapshot.usage(manifest);
     let judged = snapshot.judgement(manifest, unet);
@@ -227,7 +227,7 @@ fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], une
     }
 }
 
-/// What has changed since an engine was built that is none of those that there should be.
+/// What has changed since an engine was built that is no longer desired.
 fn outdated(manifest: &Manifest, desired: &[Desired]) -> Option<Outdated> {
     if manifest.is_retired() {
         return Some(Outdated::Retired);

@@ -11,10 +11,9 @@ pub(crate) struct Waiter {
     reference: Option<String>,
     timeout: Duration,
     started: Instant,
-    /// The scan that must have been taken in first, since the client may know of a file that no
-    /// event has told of yet.
+    /// The scan that must be complete first: the client may know of a file that has caused no event yet.
     scan: u64,
-    /// The entry that it waits for, once that was there.
+    /// The entry that it waits for, once that has appeared.
     seen: Option<EntryKey>,
     reply: oneshot::Sender<Reply>,
 }
@@ -35,9 +34,8 @@ impl Waiter {
         self.started + self.timeout
     }
 
-    /// Replies if there is something to say; otherwise it goes on waiting. As long as TensorRT is
-    /// `sought` nobody knows which engines there should be. `stuck` says why nothing that is queued
-    /// will be built.
+    /// Replies if there is something to say; otherwise the client goes on waiting. While TensorRT is
+    /// `sought`, the desired engines are unknown. `stuck` says why nothing in the queue will be built.
     pub(crate) fn serve(
         mut self,
         checkpoints: &[&Checkpoint],
@@ -81,7 +79,7 @@ impl Waiter {
 }
 
 impl Waiter {
-    /// Why what it waits for will not come to an end, where it was there and is no more.
+    /// Returns why what it waits for will never end, if it was there and is gone.
     fn lost(&mut self, checkpoints: &[&Checkpoint]) -> Option<String> {
         let reference = self.reference.as_deref()?;
         match resolve(reference, checkpoints) {
@@ -105,15 +103,15 @@ impl Waiter {
     }
 }
 
-/// Why a waiter goes on waiting.
+/// Why a client goes on waiting.
 #[derive(Debug, PartialEq)]
 struct Unfinished {
-    /// Of what it waits for; absent where that has not appeared.
+    /// The state of what it waits for; absent if that has not appeared.
     state: Option<State>,
     what: String,
 }
 
-/// The reply, if all that is waited for has come to its end.
+/// Returns the reply, if everything waited for is finished.
 fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply, Unfinished> {
     let waited_for: Vec<&Checkpoint> = match reference {
         None => checkpoints.to_vec(),
@@ -128,7 +126,7 @@ fn outcome(reference: Option<&str>, checkpoints: &[&Checkpoint]) -> Result<Reply
     };
     let at_work = |state| matches!(state, State::Settling | State::Identifying | State::Building);
     let unfinished = waited_for.iter().filter(|c| at_work(c.state) || c.state == State::Queued);
-    // What is worked on says more than what waits behind it.
+    // A job in progress says more than one that waits behind it.
     match unfinished.max_by_key(|c| at_work(c.state)) {
         Some(checkpoint) => {
             let path = checkpoint.locations.first().cloned();
@@ -178,7 +176,7 @@ mod tests {
             (vec![&moved], "'/m/a.ckpt' was moved: it is /m/b.ckpt now"),
         ] {
             let (waiter, mut answer) = waiter("/m/a.ckpt");
-            // It may be on its way.
+            // It may still appear.
             let waiter = waiter.serve(&[], 1, false, None, now).unwrap();
             let waiter = waiter.serve(&[&before], 1, false, None, now).unwrap();
             assert!(waiter.serve(&after, 1, false, None, now).is_none());

@@ -6,15 +6,15 @@ use sled::{Db, Tree};
 
 use crate::planner::Setback;
 
-/// Raised when the readers or the form of what is kept change, so that older lessons are learned
-/// again: a file that was rejected may be understood now.
+/// Raise this when the readers or the stored form change, so that files are read again: one that was rejected
+/// may be accepted now.
 const LESSONS: &str = "4";
 
-/// Raised when what is wrong with the machine is told better from what is wrong with a checkpoint: what failed under
-/// an older one is tried again.
+/// Raise this when problems of the machine are better distinguished from those of a checkpoint: failures
+/// under an older value are retried.
 const SETBACKS: &str = "4";
 
-/// Enough for what a start-up reads; the default of 1 GiB is for databases that serve.
+/// Enough for a start; sled's default of 1 GiB is for servers.
 const CACHE_BYTES: u64 = 4 << 20;
 
 /// An open database.
@@ -32,13 +32,13 @@ pub(super) struct Database {
 /// A tree of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
-    /// Its own, which outlives older lessons.
+    /// sled's default tree, which older versions' entries stay in.
     Own,
     Outcomes,
     /// By a hash of the path: the key of the outcome of what lay there last.
     Places,
     Setbacks,
-    /// By a number that grows, 8 bytes, big-endian.
+    /// By a growing number: 8 bytes, big-endian.
     History,
     /// By signature.
     Parameters,
@@ -47,15 +47,14 @@ pub(super) enum Part {
 }
 
 impl Database {
-    /// Opens or makes the one at `dir`.
+    /// Opens or creates the database at `dir`.
     pub(super) fn open(dir: &Path) -> Result<Self> {
-        // A damaged database can make sled panic and not only fail.
+        // A damaged database can make sled panic instead of failing.
         let opened = panic::catch_unwind(|| -> Result<Self> {
             let db = sled::Config::new()
                 .path(dir)
                 .cache_capacity(CACHE_BYTES)
-                // The daemon flushes when there is something to flush; sled's timer would wake an
-                // idle machine twice a second.
+                // The daemon flushes when needed; sled's timer would wake an idle machine twice a second.
                 .flush_every_ms(None)
                 .open()
                 .map_err(told)?;
@@ -111,13 +110,13 @@ impl Database {
         Ok(())
     }
 
-    /// Returns once all of it would survive a power cut.
+    /// Returns once everything written would survive a power failure.
     pub(super) fn flush(&self) -> sled::Result<()> {
         self.db.flush().map(drop)
     }
 }
 
-/// With the system's error as such, where it is one.
+/// Keeps the system's error, if it is one.
 fn told(error: sled::Error) -> anyhow::Error {
     match error {
         sled::Error::Io(error) => error.into(),
@@ -125,7 +124,7 @@ fn told(error: sled::Error) -> anyhow::Error {
     }
 }
 
-/// Takes over that people removed engines: that is no failure, and holds whatever release wrote it down.
+/// Keeps users' removals of engines: they are not failures, and hold whatever release recorded them.
 fn keep_removals(db: &Db, current: &str) -> sled::Result<()> {
     for name in db.tree_names() {
         let is_older = name.starts_with(b"setbacks.") && name != current.as_bytes();
@@ -144,8 +143,8 @@ fn keep_removals(db: &Db, current: &str) -> sled::Result<()> {
 }
 
 impl Part {
-    /// Outcomes are thousands, which a start reads: in their binary form they take a tenth of the time and
-    /// a third of the room.
+    /// A start reads thousands of outcomes: their binary form takes a tenth of the time and a third of the
+    /// space.
     pub(super) fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>> {
         match self {
             Self::Outcomes | Self::Places | Self::Parameters => Ok(postcard::to_allocvec(value)?),
@@ -155,7 +154,7 @@ impl Part {
         }
     }
 
-    /// `None` for what does not parse.
+    /// Returns `None` if the value does not parse.
     pub(super) fn decode<T: DeserializeOwned>(self, value: &[u8]) -> Option<T> {
         match self {
             Self::Outcomes | Self::Places | Self::Parameters => postcard::from_bytes(value).ok(),

@@ -26,43 +26,43 @@ use crate::{
     planner::{InUse, Setback},
 };
 
-/// In the database's own tree, which outlives older lessons.
+/// In sled's default tree, which survives a new version of the cache.
 const PAUSED: &[u8] = b"paused";
 const DISKS: &[u8] = b"disks";
 const HOMES: &[u8] = b"homes";
 const LIVED: &[u8] = b"lived";
 
-/// Ended builds that are kept.
+/// The number of ended builds to keep.
 const HISTORY: usize = 1000;
 
-/// With less room than this, in bytes, sled can't be expected to work.
+/// With fewer free bytes than this, sled can't be expected to work.
 const FULL: u64 = 2 << 20;
 
 /// A sled database in the data folder.
 ///
-/// What is learned is written to it when it is flushed. After one error, as on a disk that was full for
-/// a moment, sled refuses everything: it is opened anew then, and nothing of what was learned is lost.
+/// Values are written to it at a flush. After one error, even if the disk was full only briefly, sled refuses
+/// everything: then it is reopened, and nothing is lost.
 #[derive(Debug)]
 pub struct Disk {
     dir: PathBuf,
-    /// `None` as long as it can't be opened for want of room.
+    /// `None` while it can't be opened because the disk is full.
     database: RwLock<Option<Database>>,
     unsaved: Mutex<Unsaved>,
-    /// There was an error since it was opened.
+    /// Whether there was an error since it was opened.
     broken: AtomicBool,
     /// Why it can't be written at present.
     problem: Mutex<Option<String>>,
 }
 
-/// Values by tree and key; `None` stands for what is to be forgotten.
+/// Unsaved values by tree and key; `None` stands for a deletion.
 type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
 
 impl Disk {
-    /// Opens or makes the database at `dir`. A broken one is made anew, but not where the disk is full,
-    /// which may be all that is wrong. The data folder must be locked by the caller.
+    /// Opens or creates the database at `dir`. A broken one is replaced, except if the disk is full, which
+    /// may be the only problem. The caller must hold the data folder's lock.
     pub fn open(dir: &Path) -> Self {
         let database = match clear_strangers(dir).and_then(|()| Database::open(dir)) {
-            // It may be whole, and the disk full, read-only or broken for a while.
+            // It may be intact, and the disk full, read-only or broken for a while.
             Err(error) if is_full(dir) || is_trouble(&error) => {
                 warn!("{error:#}; what is learned is kept once {} can be written", dir.display());
                 None
@@ -84,7 +84,7 @@ impl Disk {
         }
     }
 
-    /// Entries that no longer parse count as absent.
+    /// Returns a value; one that does not parse counts as absent.
     fn get<T: DeserializeOwned>(&self, part: Part, key: &[u8]) -> Option<T> {
         if let Some(value) = lock(&self.unsaved).get(&(part, key.to_vec())) {
             return part.decode(value.as_ref()?);
@@ -93,7 +93,7 @@ impl Disk {
         part.decode(&found)
     }
 
-    /// All of a tree, the unsaved included.
+    /// Returns all entries of a tree, including unsaved ones.
     fn entries(&self, part: Part) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let all = self.read(|database| {
             let entries = database.tree(part).iter();
@@ -109,14 +109,14 @@ impl Disk {
         all
     }
 
-    /// `None` where there is no database that can be read.
+    /// Returns `None` if there is no readable database.
     fn read<T>(&self, ask: impl FnOnce(&Database) -> sled::Result<T>) -> Option<T> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let found = ask(database.as_ref()?);
         found.map_err(|error| self.note(&error.to_string())).ok()
     }
 
-    /// Says once what is in the way.
+    /// Logs a problem once.
     fn note(&self, error: &str) {
         if !self.broken.swap(true, Ordering::Relaxed) {
             warn!("the cache can't be saved for now: {error}");
@@ -133,7 +133,7 @@ impl Disk {
     fn save(&self) -> Result<()> {
         if self.broken.load(Ordering::Relaxed) {
             let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            // Two at once can't have it open.
+            // It can't be open twice.
             *database = None;
             *database = Some(Database::open(&self.dir)?);
         }
@@ -144,7 +144,7 @@ impl Disk {
             database.put(*part, key, value.as_deref())?;
         }
         database.flush()?;
-        // What was learned anew meanwhile stays.
+        // Values that changed meanwhile stay unsaved.
         lock(&self.unsaved).retain(|key, value| unsaved.get(key) != Some(value));
         Ok(())
     }
@@ -154,7 +154,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses a folder in which something else than files and folders lies: to open a pipe is to wait for its other end.
+/// Refuses a folder that contains anything but files and folders: opening a pipe would wait for its other
+/// end.
 fn clear_strangers(dir: &Path) -> Result<()> {
     let is_strange = |path: &Path| {
         fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
@@ -176,7 +177,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether there is hardly any room where `dir` is or will be.
+/// Whether the disk of `dir` is almost full.
 fn is_full(dir: &Path) -> bool {
     let free = dir.parent().and_then(|dir| rustix::fs::statvfs(dir).ok());
     free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
@@ -221,7 +222,7 @@ impl Recall for Disk {
     }
 
     fn set_disks(&self, disks: &BTreeMap<PathBuf, MountedDisk>) {
-        // Paths need not be text.
+        // Paths need not be UTF-8.
         let disks = disks.iter().map(|(path, disk)| (path.as_os_str().as_bytes(), disk));
         self.put(Part::Own, DISKS, Some(&disks.collect::<Vec<_>>()));
     }
@@ -318,7 +319,7 @@ impl Store for Disk {
     }
 }
 
-/// What parses of a tree whose keys are ids.
+/// Returns the entries that parse in a tree whose keys are ids.
 fn by_id<T: DeserializeOwned, C: FromIterator<(Id, T)>>(
     part: Part,
     entries: BTreeMap<Vec<u8>, Vec<u8>>,

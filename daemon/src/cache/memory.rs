@@ -15,7 +15,7 @@ use crate::{
     planner::{InUse, Setback},
 };
 
-/// Forgets everything when it goes.
+/// A store in memory, lost when dropped.
 #[derive(Debug, Default)]
 pub struct Memory {
     known: Mutex<HashMap<Key, Known>>,
@@ -32,7 +32,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Has nothing be written down for this reason, or all again.
+    /// Makes writing fail for this reason, or succeed again.
     pub fn set_problem(&self, problem: Option<&str>) {
         *self.problem.lock().unwrap() = problem.map(str::to_owned);
     }

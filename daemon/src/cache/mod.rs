@@ -22,21 +22,21 @@ use crate::{
     planner::{InUse, Setback},
 };
 
-/// Keeps what was learned from one life of the daemon to the next.
+/// Stores results across restarts of the daemon.
 pub trait Store: Recall {
-    /// The shapes that are asked for, by signature.
+    /// The requested shapes, by signature.
     fn shapes(&self) -> BTreeMap<Id, InUse>;
-    /// Keeps the shapes that are asked for of a signature, or forgets them.
+    /// Stores a signature's requested shapes, or deletes them.
     fn set_shapes(&self, signature: &Id, shapes: Option<&InUse>);
-    /// Every engine that is not to be built until asked for.
+    /// Every engine that is not to be built until it is requested.
     fn setbacks(&self) -> HashMap<Id, Setback>;
-    /// Keeps or clears why an engine is not to be built.
+    /// Stores or deletes why an engine is not to be built.
     fn set_back(&self, engine: &Id, setback: Option<&Setback>);
-    /// Builds that have ended, the newest first.
+    /// Ended builds, the newest first.
     fn history(&self) -> Vec<Finished>;
-    /// Keeps that a build has ended; the oldest of many is forgotten.
+    /// Stores an ended build, and deletes the oldest of too many.
     fn record(&self, finished: &Finished);
-    /// A checkpoint of builds that have ended has this weights id from now on.
+    /// Replaces a checkpoint's weights id in the history.
     fn record_hashed(&self, before: &Id, weights: &Id);
     /// Seconds through which the daemon has lived, in all its lives.
     fn lived_s(&self) -> u64;
@@ -44,13 +44,13 @@ pub trait Store: Recall {
     fn set_lived_s(&self, seconds: u64);
     /// Whether builds are paused.
     fn is_paused(&self) -> bool;
-    /// Keeps whether builds are paused.
+    /// Stores whether builds are paused.
     fn set_paused(&self, paused: bool);
-    /// Returns once all of it would survive a power cut.
+    /// Returns once everything would survive a power failure.
     ///
     /// # Errors
-    /// When it can't be written; it is kept in memory, and written by the next call that can.
+    /// If it can't be written; it stays in memory, and the next successful call writes it.
     fn flush(&self) -> Result<()>;
-    /// Why what was learned can't be written at present, for people to read.
+    /// Why the cache can't be written at present, in words.
     fn problem(&self) -> Option<String>;
 }

@@ -1,4 +1,4 @@
-//! What is begun at its time.
+//! Starts what is due.
 
 use tokio::{
     task::spawn_blocking,
@@ -8,7 +8,7 @@ use tokio::{
 use crate::{event::Event, memory, owners::Owners, timers::passed};
 
 impl Owners {
-    /// When something is to be begun next.
+    /// When the next thing is due.
     pub(crate) fn next_deadline(&self) -> Instant {
         let times = [
             self.inventory.deadline(self.config.settle()),
@@ -23,7 +23,7 @@ impl Owners {
         times.into_iter().flatten().min().unwrap_or(far)
     }
 
-    /// Begins what is due beside the loop: looks at files and at the machine, and writing down what was learned.
+    /// Starts what is due outside of the loop: scans, samples, and flushing the cache.
     pub(crate) fn begin_due(&mut self, now: Instant) {
         if passed(self.manager.due, now) {
             self.manager.alive(now);

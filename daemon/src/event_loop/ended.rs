@@ -1,4 +1,4 @@
-//! How jobs end.
+//! Handles the ends of jobs.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::{
     timers::seconds_since_1970,
 };
 
-/// What a worker that did something else is said to have done.
+/// The failure if a worker reports the result of another task.
 const MIXED_UP: &str =
     "the worker reported on another job than the one it was given; please report this as a bug";
 
@@ -106,7 +106,7 @@ impl Owners {
                 return warn!("{reason}; another checkpoint is taken to validate with");
             }
             Err(failure) => match self.final_reason(running, failure) {
-                // Its turn comes again.
+                // It is queued again.
                 None => return,
                 failure => failure,
             },
@@ -119,8 +119,8 @@ impl Owners {
         self.record_serving(&want.engine);
     }
 
-    /// Whether another checkpoint can be taken for a validation whose checkpoint has weights that engines don't
-    /// take. Once none is left, what is known of them is forgotten: they are all tried once more if asked to.
+    /// Whether another checkpoint can be used for a validation whose checkpoint has weights that engines
+    /// can't use. If none is left, they are all forgotten, so that a request tries them again.
     fn takes_another(&mut self, running: &RunningJob) -> bool {
         let spec = &running.job.spec;
         self.retry.record_unfit(running.work.want.unet);
@@ -156,7 +156,7 @@ impl Owners {
         self.library.record_validation(&engine, validation).map_err(not_published)
     }
 
-    /// As far as `engine` may be used now, nobody waits for it any more, and what it takes the place of goes.
+    /// An engine may be used now: it is no longer requested, and what it replaces is removed.
     fn record_serving(&mut self, engine: &Id) {
         let snapshot = self.snapshot();
         let manifest = snapshot.library.manifests().get(engine);
@@ -166,13 +166,13 @@ impl Owners {
         self.news.serving = true;
     }
 
-    /// Keeps how a build or a validation ended.
+    /// Records how a build or a validation ended.
     pub(crate) fn record_history(&mut self, running: &RunningJob, ended: Ended<'_>) {
         self.store.record(&running.finished(ended, seconds_since_1970()));
         self.timers.learned();
     }
 
-    /// The reason not to do a job again that failed so; otherwise it waits for its turn, or for what it lacks.
+    /// Returns why a failed job must not be repeated; otherwise it is queued again, perhaps after a pause.
     fn final_reason(&mut self, running: &RunningJob, failure: Failure) -> Option<String> {
         let job = running.work.want.job;
         let is_of_the_file = matches!(
@@ -190,7 +190,7 @@ impl Owners {
             Failure::DiskFull(reason) if self.lacks_room(running) => {
                 warn!("{reason}; waiting for room");
             }
-            // Here there is room again, or what gives out is something that can't be seen.
+            // Now there is space, so either it was freed or the limit can't be seen from here.
             Failure::Trouble(reason) | Failure::DiskFull(reason) => self.record_trouble(reason),
             Failure::Refused(reason) | Failure::Died(reason) if !running.job.folder.exists() => {
                 let folder = running.job.folder.display();
@@ -213,14 +213,14 @@ impl Owners {
         None
     }
 
-    /// Nothing is done until the machine may be mended. TensorRT may be what is gone.
+    /// Pauses all jobs until the machine may be in order again. TensorRT may be what is missing.
     pub(crate) fn record_trouble(&mut self, reason: String) {
         self.retry.record_trouble(reason);
         self.look_for_runtime(None);
     }
 
-    /// Whether the job's checkpoint is no longer where or what it was, which explains any failure: what is
-    /// there instead is taken in, so that another file is next, if there is one.
+    /// Whether the job's checkpoint has moved or changed, which explains any failure; what is there instead
+    /// is recorded, so that another file is used, if there is one.
     fn has_moved(&mut self, job: &Job) -> bool {
         let Some((path, stamp)) = job.file() else { return false };
         let asked = path.to_owned();
@@ -233,8 +233,8 @@ impl Owners {
         has_moved
     }
 
-    /// Whether the disk lacks room for this job's engine now. If so, what is free counts for others too,
-    /// although something else may be built at present.
+    /// Whether the disk now has too little space for this job's engine. If so, the free space is updated even
+    /// if another build is running.
     fn lacks_room(&mut self, running: &RunningJob) -> bool {
         let Ok(free) = self.library.engines().free_bytes() else { return false };
         let needed = running.work.want.takes.disk_bytes;
@@ -245,15 +245,15 @@ impl Owners {
         lacks
     }
 
-    /// The reason not to try again, once a job's worker has died often enough.
+    /// Returns why it must not be repeated, once a job's worker has died often enough.
     pub(crate) fn record_death(&mut self, job: Id, reason: String) -> Option<String> {
         self.inventory.scan_now();
         self.retry.record_death(job, reason)
     }
 }
 
-/// What can't be put in its place is no fault of what it is of: a disk that is read-only holds everything up, and what
-/// lies in its place this engine alone.
+/// Classifies an error of publishing, which is not the checkpoint's fault: a read-only disk stops everything,
+/// and a file in the way only this engine.
 fn not_published(error: anyhow::Error) -> Failure {
     let is_in_the_way = |cause: &io::Error| {
         use io::ErrorKind::{DirectoryNotEmpty, IsADirectory, NotADirectory};
@@ -265,7 +265,7 @@ fn not_published(error: anyhow::Error) -> Failure {
     Failure::from(error)
 }
 
-/// Tells whoever waits for a plan.
+/// Replies to the client that ordered a plan.
 fn answer_order(mut running: RunningJob, result: Result<Done, Failure>) {
     let Task::Materialize { output } = &running.job.task else { return };
     let reply = match result {

@@ -1,4 +1,4 @@
-//! What is heard of files.
+//! Handles news of files.
 
 use checkpoint::Id;
 use engine::Weights;
@@ -52,7 +52,7 @@ impl Owners {
 
     fn record_lesson(&mut self, lesson: &Lesson) {
         self.metrics.hashed.inc_by(lesson.bytes);
-        // A checkpoint goes on under its own ids.
+        // The checkpoint continues under its own ids.
         if let Some((before, now)) = &lesson.hashed {
             self.intent.record_hashed(&before.weights, now.weights);
             self.jobs.record_hashed(before, now);
@@ -85,8 +85,8 @@ impl Owners {
         }
     }
 
-    /// A file that was read anew gets a new try; where all but its header is read later, what needs only that gets
-    /// none then.
+    /// Lets the jobs of files that were read again be retried; when the rest of a file is read after its
+    /// header, jobs that needed only the header are not.
     fn forgive(&mut self, lesson: &Lesson) {
         let (read, is_hashed) = (&lesson.weights, lesson.hashed.is_some());
         if self.retry.setbacks().is_empty() {
@@ -111,14 +111,14 @@ impl Owners {
         }
     }
 
-    /// Takes in what front ends were asked for while nobody listened.
+    /// Records the shapes that front ends requested while the daemon was not running.
     pub(super) fn record_left_shapes(&mut self) {
         for (signature, shapes) in left_shapes::take(&self.config.data_dir.join("shapes")) {
             self.record_shapes(signature, &shapes);
         }
     }
 
-    /// These shapes are used of such UNets.
+    /// Records the shapes used with a signature.
     pub(super) fn record_shapes(&mut self, signature: Id, shapes: &[Shape]) {
         let (limit, now) = (self.config.fixed_engines, seconds_since_1970());
         if self.intent.record_shapes(signature, shapes, limit, now) {

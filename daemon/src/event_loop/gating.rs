@@ -1,4 +1,4 @@
-//! How the machine is used.
+//! Samples the machine's use.
 
 use config::BuildWhen;
 use protocol::Failure;
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Owners {
-    /// Looks at the machine if it is time to. Only while that decides something: asking keeps a
-    /// sleeping GPU awake.
+    /// Samples the machine if it is time to, and only if the result matters: querying keeps a sleeping GPU
+    /// awake.
     pub(super) fn look_at_machine(&mut self, now: Instant) {
         let snapshot = self.snapshot();
         let is_at_stake =
@@ -29,14 +29,14 @@ impl Owners {
         self.gate.look(now, move |sampler, sample| mailbox.send(Event::Sampled(sampler, sample)));
     }
 
-    /// A job is under way that may use a GPU. Which ones do is not known beforehand, so with a GPU all count
-    /// that are not done aside.
+    /// Whether a running job may use a GPU. Which ones do is not known beforehand, so on a machine with a GPU
+    /// all count except those in CPU slots.
     fn is_on_gpu(&self) -> bool {
         let mut work = self.jobs.work();
         !self.gate.gpus().is_empty() && !work.all(|work| work.want.takes.place == Place::Aside)
     }
 
-    /// The GPUs that jobs of ours use, by UUID.
+    /// The UUIDs of the GPUs that our jobs use.
     fn on_gpus(&self) -> Vec<String> {
         let uses = |work: &&Work| work.want.takes.gpu_bytes > 0;
         self.jobs.work().filter(uses).filter_map(|work| work.gpu.clone()).collect()
@@ -57,7 +57,7 @@ impl Owners {
         }
         let used = look.selected.map(|title| self.snapshot().titled(&title));
         let used = used.is_some_and(|used| self.intent.record_use(used));
-        // Figures alone are no news.
+        // Changed figures alone are not sent.
         let snapshot = self.snapshot();
         let memory_changed = snapshot.memory_changed(self.clients.queue());
         let is_other_problem = self.gate.problem() != problem;
@@ -67,10 +67,10 @@ impl Owners {
         }
     }
 
-    /// Somebody pauses, or resumes.
+    /// Records a pause or its end.
     ///
     /// # Errors
-    /// When that can't be written down: it holds for this life of the daemon alone.
+    /// If that can't be written; then it is lost when the daemon ends.
     pub(super) fn record_pause(&mut self, paused: bool) -> Result<(), Failure> {
         self.news.paused |= paused;
         self.intent.record_pause(paused);
@@ -79,7 +79,7 @@ impl Owners {
         self.save(&format!("{done}, but only until sdtrtd ends"))
     }
 
-    /// Writes down what was just said; `done` is what was done even if that fails.
+    /// Writes the cache; `done` says what took effect even if that fails.
     pub(super) fn save(&mut self, done: &str) -> Result<(), Failure> {
         self.store.flush().map_err(|error| {
             self.timers.learned_but_unsaved();

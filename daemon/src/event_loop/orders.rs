@@ -1,4 +1,4 @@
-//! A plan with a checkpoint's weights inside, for whoever asks for one.
+//! Orders of plans with a checkpoint's weights inside.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::{api::other, owners::Owners, planner::Order};
 
 impl Owners {
-    /// Somebody wants a plan written as soon as there is a place for it, whatever the machine does.
+    /// Records the order of a plan, to be written as soon as a slot is free, even on a busy machine.
     pub(super) fn record_order(
         &mut self,
         reference: &str,
@@ -41,7 +41,7 @@ impl Owners {
     }
 }
 
-/// Whether a file may be written there.
+/// Checks that a file can be created there.
 fn check(output: &Path) -> Result<()> {
     let shown = output.display();
     ensure!(output.is_absolute(), "'{shown}' is no absolute path");

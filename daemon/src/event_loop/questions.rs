@@ -1,4 +1,4 @@
-//! What clients ask, and what changes nothing.
+//! Queries, which change nothing.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Owners {
-    /// Answers now, or by an event to come.
+    /// Replies now, or with a later event.
     pub(super) fn answer(&self, question: Request, reply: oneshot::Sender<Reply>) {
         let answer = match question {
             Request::Status => Ok(Reply::Status(Box::new(self.status()))),
@@ -35,13 +35,13 @@ impl Owners {
             Request::WebUis => return self.report_webuis(reply),
             Request::Disk => return self.measure_disk(reply),
             Request::Log { reference } => return self.find_log(reference.as_deref(), reply),
-            // The server asks for these by another way, and all else is recorded.
+            // The server handles some of these itself, and the rest are changes.
             _ => Err(other("this is not a question")),
         };
         send(reply, answer);
     }
 
-    /// What nobody needs.
+    /// Returns unneeded engines and files.
     pub(crate) fn garbage(&self) -> Vec<Garbage> {
         let snapshot = self.snapshot();
         let unneeded = snapshot.unneeded();
@@ -50,7 +50,7 @@ impl Owners {
         unneeded.chain(leftovers).collect()
     }
 
-    /// What was written about engines that are neither there nor to come once those in `gone` are.
+    /// Returns the files about engines that neither exist nor may be built, once those in `gone` are removed.
     pub(crate) fn leftovers(&self, gone: &[Eviction]) -> Vec<Leftover> {
         if !self.inventory.was_hashed() {
             return Vec::new();
@@ -79,7 +79,7 @@ impl Owners {
         }
     }
 
-    /// The key of the engine that begins with `prefix`.
+    /// Returns the key of the engine that starts with `prefix`.
     pub(crate) fn engine(&self, prefix: &str) -> Result<Id, Failure> {
         let keys = self.library.engines().manifests().keys();
         let found: Vec<Id> = keys
@@ -108,7 +108,7 @@ impl Owners {
         let refused: Vec<_> = library.refused().clone().into_iter().collect();
         let mailbox = self.mailbox.clone();
         spawn_blocking(move || {
-            // What is not named by a key is none of an engine's.
+            // A file that is not named after a key is not an engine's.
             let refused = refused.into_iter().filter_map(|(path, why)| {
                 let key = path.file_stem()?.to_str()?.parse().ok()?;
                 let problem = Some(format!("the manifest is not used: {why}"));
@@ -118,7 +118,7 @@ impl Owners {
             let checked = manifests.into_iter().map(|(manifest, plan)| {
                 let (damaged, problem) = match manifest.check(&plan) {
                     Ok(problem) => (problem.is_some(), problem),
-                    // Reading may fail for reasons that leave the engine whole.
+                    // Reading can fail for reasons that leave the engine intact.
                     Err(error) => (false, Some(format!("the plan can't be read: {error}"))),
                 };
                 let path = plan.to_string_lossy().into_owned();
@@ -137,7 +137,7 @@ impl Owners {
         });
     }
 
-    /// The engine whose key begins so, or all those of the checkpoint of this name.
+    /// Returns the engine whose key starts with `reference`, or all those of the checkpoint of this name.
     pub(super) fn engines_named(&self, reference: &str) -> Result<Vec<Arc<Engine>>, Failure> {
         let by_key = match self.engine(reference) {
             Ok(key) => Some(key),
@@ -162,7 +162,7 @@ impl Owners {
         }
     }
 
-    /// Adds up the folders beside the loop.
+    /// Measures the folders outside of the loop.
     fn measure_disk(&self, reply: oneshot::Sender<Reply>) {
         let list = self.clients.list(&self.snapshot());
         let with_engines = list.values().filter(|entry| !entry.engines.is_empty());
@@ -193,8 +193,7 @@ impl Owners {
         });
     }
 
-    /// Answers with the log of an engine, of a checkpoint's engine, or of a job under way or the last
-    /// build.
+    /// Replies with the log of an engine, of a checkpoint's engine, or of a running job or the last build.
     fn find_log(&self, reference: Option<&str>, reply: oneshot::Sender<Reply>) {
         let logged = match self.logged(reference) {
             Ok(logged) => logged,
@@ -207,7 +206,7 @@ impl Owners {
         });
     }
 
-    /// Engines and names of the logs that may be meant, the likeliest first.
+    /// Returns the engines and names of the logs that may be meant, the likeliest first.
     fn logged(&self, reference: Option<&str>) -> Result<Vec<(Id, String)>, Failure> {
         let log = |running: &RunningJob| {
             let engine = running.work.want.engine;

@@ -1,4 +1,4 @@
-//! What clients ask for.
+//! Requests that change something.
 
 use checkpoint::Id;
 use engine::{Removal, Weights};
@@ -13,11 +13,11 @@ use crate::{
     timers::seconds_since_1970,
 };
 
-/// The longest time to wait that a clock can hold for sure: about three years.
+/// The longest wait that a clock can certainly represent: about three years.
 const LONGEST_WAIT_S: f64 = 1e8;
 
 impl Owners {
-    /// Takes in what a client asks for, and answers now, after the next step, or by an event to come.
+    /// Records a request, and replies now, after the next step, or with a later event.
     pub(super) fn record_request(&mut self, request: Request, reply: oneshot::Sender<Reply>) {
         let later = match request {
             Request::Build { reference, now } => {
@@ -89,7 +89,7 @@ impl Owners {
             State::Ready | State::Building | State::Queued | State::Failed => {
                 self.record_asked_for(&entry, now);
             }
-            // Its engine was removed, and may come back.
+            // Its engine was removed, and can be rebuilt.
             State::Off if !self.engines_for(&entry).is_empty() => {
                 self.record_asked_for(&entry, now);
             }
@@ -116,7 +116,7 @@ impl Owners {
         Ok(entry.key())
     }
 
-    /// The engines that this checkpoint should have, whether it has them or not.
+    /// The engines that this checkpoint should have, whether or not they exist.
     fn engines_for(&self, entry: &Checkpoint) -> Vec<Id> {
         let snapshot = self.snapshot();
         let held = snapshot.catalogue.held();
@@ -127,7 +127,7 @@ impl Owners {
         snapshot.desired(held).iter().map(|desired| desired.engine).collect()
     }
 
-    /// Whether its own weights are to be in an engine of this checkpoint.
+    /// Whether this checkpoint's engines are to be baked.
     fn wants_baked(&self, entry: &Checkpoint) -> bool {
         let snapshot = self.snapshot();
         let held = snapshot.catalogue.held();
@@ -136,7 +136,7 @@ impl Owners {
         held.is_some_and(|held| snapshot.desired(held).iter().any(is_baked))
     }
 
-    /// Somebody asks for the engines of this checkpoint with which something is to be done.
+    /// Records a request for this checkpoint's engines that need a job.
     fn record_asked_for(&mut self, entry: &Checkpoint, now: bool) {
         let snapshot = self.snapshot();
         let is_open = |engine: &Id| match snapshot.library.manifests().get(engine) {
@@ -150,7 +150,7 @@ impl Owners {
         engines.retain(is_open);
         engines.iter().for_each(|engine| self.forget_failures(engine));
         if now {
-            // What was asked for last comes first.
+            // The latest request comes first.
             engines.into_iter().rev().for_each(|engine| self.intent.record_urgent(engine));
         } else {
             engines.into_iter().for_each(|engine| self.intent.record_asked(engine));
@@ -159,7 +159,7 @@ impl Owners {
 
     fn record_removal(&mut self, prefix: &str) -> Result<Id, Failure> {
         let engine = self.engine(prefix)?;
-        // First, or a crash after it would have the engine built again.
+        // First, because after a crash in between the engine would be rebuilt.
         self.retry.record_removal(engine);
         self.save("not removed")?;
         self.library.record_condemned(engine, Removal::Asked);
@@ -179,7 +179,7 @@ impl Owners {
         Ok(Reply::Engines(engines.collect()))
     }
 
-    /// A damaged engine is no engine: it goes, and is built again.
+    /// Removes damaged engines, which are rebuilt.
     pub(super) fn record_verified(
         &mut self,
         checked: Vec<Checked>,
@@ -195,7 +195,7 @@ impl Owners {
         self.changed();
     }
 
-    /// A front end tells what it was asked for.
+    /// Records shapes that a front end was asked for.
     pub(crate) fn record_shapes_asked(
         &mut self,
         signature: Id,

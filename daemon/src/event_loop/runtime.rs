@@ -1,4 +1,4 @@
-//! TensorRT.
+//! The search for TensorRT.
 
 use engine::{Runtime, Target};
 use protocol::Reply;
@@ -34,7 +34,7 @@ impl Owners {
         spawn_blocking(move || mailbox.send(Event::Gpus(gpus.list())));
     }
 
-    /// The same where it is time to.
+    /// Lists the GPUs if it is time to.
     pub(super) fn look_for_gpus_if_due(&mut self, now: Instant) {
         if self.gate.take_listing_due(now) {
             self.look_for_gpus();
@@ -58,7 +58,7 @@ impl Owners {
         }
     }
 
-    /// What engines are built for follows from the configuration and the GPUs.
+    /// Determines what engines are built for, from the configuration and the GPUs.
     pub(crate) fn renew_target(&mut self) {
         if let Ok(target) = self.desired.target() {
             let runtime = target.runtime.clone();

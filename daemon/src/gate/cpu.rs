@@ -1,11 +1,11 @@
-//! How busy the CPU is with other work than ours.
+//! How much of the CPU other programs use.
 
 use procfs::{CpuTime, CurrentSI, KernelStats};
 
-/// The CPU's use between one look and the next, from `/proc/stat`.
+/// The CPU's use between two samples, from `/proc/stat`.
 ///
-/// The load average would count the worker too, and for minutes after its end. The times in
-/// `/proc/stat` are apart by priority: the worker runs at the least, as `nice`, and so is left out.
+/// The load average would include the worker, even for minutes after its end. `/proc/stat` counts the time of
+/// low-priority processes apart, as `nice`: the worker is one, and so is left out.
 #[derive(Debug, Default)]
 pub struct Cpu {
     before: Option<Times>,
@@ -13,22 +13,22 @@ pub struct Cpu {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Times {
-    /// Ticks in which work of normal or higher priority ran.
+    /// Ticks with work of normal or higher priority.
     busy: u64,
-    /// All ticks, of all cores.
+    /// All ticks, over all cores.
     all: u64,
 }
 
 impl Cpu {
-    /// Percent of all cores that was used since the last call by work of normal priority. `None` the
-    /// first time, and where the system does not say.
+    /// Returns the percentage of all cores that work of normal priority has used since the last call. `None`
+    /// at the first call, or if the system does not say.
     pub fn others_percent(&mut self) -> Option<u32> {
         let now = KernelStats::current().ok().map(|stats| times(&stats.total));
         let before = std::mem::replace(&mut self.before, now);
         percent(before?, now?)
     }
 
-    /// The next call counts as the first.
+    /// Makes the next call count as the first.
     pub fn rest(&mut self) {
         self.before = None;
     }
@@ -42,7 +42,7 @@ fn times(cpu: &CpuTime) -> Times {
 }
 
 fn percent(before: Times, now: Times) -> Option<u32> {
-    // The counters of a core that goes off line may run backwards.
+    // When a core goes offline, the counters may decrease.
     let (busy, all) = (now.busy.saturating_sub(before.busy), now.all.saturating_sub(before.all));
     let percent = (busy * 100).checked_div(all)?.min(100);
     u32::try_from(percent).ok()
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_of_the_time_between_two_looks() {
+    fn it_is_the_share_between_two_samples() {
         let at = |busy, all| Times { busy, all };
         for (before, now, expected) in [
             (at(10, 100), at(60, 200), Some(50)),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_look_says_nothing() {
+    fn the_first_sample_gives_no_share() {
         let mut cpu = Cpu::default();
         assert_eq!(cpu.others_percent(), None);
         assert!(cpu.before.is_some(), "the next one does");

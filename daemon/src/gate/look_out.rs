@@ -1,4 +1,4 @@
-//! When to look again which GPUs there are: a driver may come later, and so may a GPU.
+//! When to list the GPUs again: a driver or a GPU may appear later.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,19 +6,19 @@ use tokio::time::Instant;
 
 use super::Gpus;
 
-/// Between two looks for signs of other GPUs, which asks none of them.
+/// The time between two checks for signs of other GPUs, which query none of them.
 const SIGNS: Duration = Duration::from_secs(30);
 
-/// From one failure to the next try, at first; each time it is twice as long, up to the last.
+/// The pause after a first failure; it doubles each time, up to the last.
 const FIRST: Duration = Duration::from_secs(2);
 const LAST: Duration = Duration::from_secs(60);
 
-/// Tells when GPUs are to be listed again.
+/// Decides when to list the GPUs again.
 pub(crate) struct LookOut {
     source: Arc<dyn Gpus>,
-    /// `None` while they are listed.
+    /// `None` while they are being listed.
     due: Option<Instant>,
-    /// After a failure, how long the next try waits.
+    /// The pause after the next failure.
     pause: Option<Duration>,
 }
 
@@ -27,7 +27,7 @@ impl LookOut {
         Self { source, due: None, pause: None }
     }
 
-    /// Whom to ask.
+    /// The source of the GPUs.
     pub(crate) fn source(&self) -> Arc<dyn Gpus> {
         self.source.clone()
     }
@@ -36,7 +36,7 @@ impl LookOut {
         self.due
     }
 
-    /// Whether they are to be listed now.
+    /// Whether the GPUs are to be listed now.
     pub(crate) fn take_due(&mut self, now: Instant) -> bool {
         if self.due.take_if(|due| *due <= now).is_none() {
             return false;
@@ -48,7 +48,7 @@ impl LookOut {
         is_due
     }
 
-    /// They were listed, and maybe not all of them.
+    /// Records that they were listed, perhaps not all of them.
     pub(crate) fn record(&mut self, has_failed: bool, now: Instant) {
         let next = self.pause.map_or(FIRST, |pause| (pause * 2).min(LAST));
         self.pause = has_failed.then_some(next);

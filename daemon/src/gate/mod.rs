@@ -1,4 +1,4 @@
-//! Whether the machine is idle: readings in, a decision out.
+//! The gate: whether the machine is idle, from samples of its use.
 
 mod cpu;
 pub mod gpu;
@@ -29,48 +29,48 @@ pub(crate) use sampler::{Machine, Sampler};
 pub(crate) use users::computing;
 pub use webui::{WebUi, WebUiReading, is_titled};
 
-/// Between two looks at the machine. NVML's own figures are up to a second old, so this has a build
-/// gone within two seconds after others begin.
+/// The time between two samples. NVML's figures are up to a second old, so a build stops within two seconds
+/// of other use.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
-/// NVML's figures are still those of a job of ours for so long after its end.
+/// How long after a job's end NVML's figures still include it.
 const LINGERS: Duration = Duration::from_secs(2);
 
-/// The GPUs, and how they and the machine were used when last looked at.
+/// The GPUs, and the last sample of their and the machine's use.
 pub(crate) struct Gate {
     gates: Gates,
-    /// Away while it reads.
+    /// Absent while it is sampling.
     sampler: Option<Box<dyn Sampler>>,
     due: Option<Instant>,
     look_out: LookOut,
     gpus: Vec<Gpu>,
     /// What was wrong with the driver or a GPU when they were last listed or read.
     problem: Option<Problem>,
-    /// By UUID, when a job of ours was last on a GPU, and who else is there.
+    /// By UUID: when a job of ours was last on a GPU, and which other processes are there.
     ours: HashMap<String, Instant>,
     strangers: HashMap<String, Strangers>,
-    /// Whether each GPU is idle, where that counts.
+    /// Whether each GPU is idle, if that matters.
     decisions: Vec<Decision>,
-    /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
+    /// Each GPU's use in the last sample, empty if it could not be read; `None` before the first.
     readings: Option<Vec<GpuReading>>,
-    /// Bytes of the machine's memory that were free at the last look.
+    /// Bytes of available memory on this machine in the last sample.
     memory_free: Option<u64>,
     free_memory: fn() -> Option<u64>,
     started: Instant,
 }
 
-/// What a look has changed.
+/// What a sample has changed.
 pub(crate) struct Look {
-    /// It is the first one since a rest.
+    /// Whether it is the first one since a rest.
     pub(crate) is_first: bool,
-    /// The driver, which was lost, is back: maybe another one.
+    /// Whether the driver, which was lost, is back: perhaps a different one.
     pub(crate) is_driver_back: bool,
-    /// The title of the checkpoint that is selected in the web UI.
+    /// The title of the checkpoint selected in the web UI.
     pub(crate) selected: Option<String>,
 }
 
 impl Gate {
-    /// Closed until the machine was idle for `window`; of its GPUs nothing is known yet.
+    /// A gate that is closed until the machine was idle for `window`; its GPUs are unknown.
     pub(crate) fn new(source: Arc<dyn Gpus>, sampler: Box<dyn Sampler>, window: Duration) -> Self {
         let gates = Gates::new(0, window);
         Self {
@@ -94,38 +94,38 @@ impl Gate {
         &self.gpus
     }
 
-    /// Whether each GPU is idle, where that counts.
+    /// Whether each GPU is idle, if that matters.
     pub(crate) fn decisions(&self) -> &[Decision] {
         &self.decisions
     }
 
-    /// How each GPU was used at the last look, empty if they could not be read; `None` before the first.
+    /// Each GPU's use in the last sample, empty if it could not be read; `None` before the first.
     pub(crate) fn readings(&self) -> Option<&[GpuReading]> {
         self.readings.as_deref()
     }
 
-    /// Bytes of the machine's memory that were free at the last look.
+    /// Bytes of available memory on this machine in the last sample.
     pub(crate) fn memory_free(&self) -> Option<u64> {
         self.memory_free
     }
 
-    /// When to look next, or to list the GPUs; a look under way tells when it is done.
+    /// When to take the next sample or list the GPUs; while a sample is being taken, there is none.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let look = self.due.filter(|_| self.sampler.is_some());
         look.into_iter().chain(self.look_out.due()).min()
     }
 
-    /// Who tells which GPUs there are.
+    /// The source of the GPUs.
     pub(crate) fn source(&self) -> Arc<dyn Gpus> {
         self.look_out.source()
     }
 
-    /// Whether the GPUs are to be listed again now.
+    /// Whether the GPUs are to be listed now.
     pub(crate) fn take_listing_due(&mut self, now: Instant) -> bool {
         self.look_out.take_due(now)
     }
 
-    /// What is wrong with the driver or a GPU, for people. A machine that has had no driver lacks nothing.
+    /// What is wrong with the driver or a GPU, in words. A machine that never had a driver is not at fault.
     pub(crate) fn problem(&self) -> Option<String> {
         let lost = self.decisions.iter().find_map(|decision| match decision {
             Decision::Wait(reason @ (Reason::Lost(_) | Reason::LostGpu { .. })) => {
@@ -138,26 +138,26 @@ impl Gate {
         lost.or_else(|| self.problem.as_ref().filter(is_news).map(ToString::to_string))
     }
 
-    /// Whether the machine is looked at.
+    /// Whether the machine is being sampled.
     #[cfg(test)]
     pub(crate) fn is_resting(&self) -> bool {
         self.due.is_none()
     }
 
-    /// Whether a look is under way.
+    /// Whether a sample is being taken.
     #[cfg(test)]
     pub(crate) fn is_looking(&self) -> bool {
         self.sampler.is_none()
     }
 
-    /// Has the machine's free memory told by this.
+    /// Replaces the source of the machine's available memory.
     #[cfg(test)]
     pub(crate) fn set_free_memory(&mut self, free_memory: fn() -> Option<u64>) {
         self.free_memory = free_memory;
     }
 
-    /// The GPUs were listed. Whether they are others than before, which are waited for anew. Those that were there
-    /// still are as long as the driver does not say otherwise.
+    /// Records the list of GPUs; returns whether they have changed, and so must be idle for the window again.
+    /// Those known before remain until the driver says otherwise.
     pub(crate) fn record_gpus(&mut self, found: Found, window: Duration) -> bool {
         let Found { gpus, problem } = found;
         self.look_out.record(problem.is_some(), Instant::now());
@@ -172,14 +172,14 @@ impl Gate {
         are_others
     }
 
-    /// Has everything wait anew for the GPUs that are here to be idle.
+    /// Closes the gate until each GPU was idle for the window.
     pub(crate) fn close(&mut self, window: Duration) {
         self.gates = Gates::new(self.gpus.len(), window);
         self.decisions = self.gates.too_soon();
         self.readings = None;
     }
 
-    /// Looks at the machine, if it is time to, and tells what it saw.
+    /// Takes a sample in the background, if it is time to, and sends it.
     pub(crate) fn look(
         &mut self,
         now: Instant,
@@ -197,7 +197,7 @@ impl Gate {
         });
     }
 
-    /// Looks no more until something depends on it.
+    /// Stops sampling until it matters again.
     pub(crate) fn rest(&mut self, window: Duration) {
         if self.due.take().is_none() {
             return;
@@ -208,8 +208,8 @@ impl Gate {
         }
     }
 
-    /// The machine was looked at, and jobs of ours use the GPUs `at_work`, by UUID; nothing where it is not looked at
-    /// any more.
+    /// Records a sample, with our jobs on the GPUs `at_work` (UUIDs); returns nothing if sampling has
+    /// stopped.
     pub(crate) fn record_sample(
         &mut self,
         mut sampler: Box<dyn Sampler>,
@@ -235,7 +235,7 @@ impl Gate {
         Some(look)
     }
 
-    /// Says in the sample what of it is our own doing.
+    /// Marks in the sample what our own jobs do.
     fn tell_ours(&mut self, sample: &mut Sample, at_work: &[String]) {
         let now = Instant::now();
         self.ours.extend(at_work.iter().map(|uuid| (uuid.clone(), now)));
@@ -249,7 +249,7 @@ impl Gate {
         }
     }
 
-    /// Looks how much of the machine's memory is free, where it tells.
+    /// Measures the machine's available memory, if it is reported.
     pub(crate) fn record_free_memory(&mut self) {
         self.memory_free = (self.free_memory)().or(self.memory_free);
     }

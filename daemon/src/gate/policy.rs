@@ -8,40 +8,39 @@ use crate::gate::{
     users::{self, Use},
 };
 
-/// Below this much use by others, in percent, a GPU counts as idle: a desktop that shows something
-/// stays below, most of the time.
+/// Below this percentage of use by others a GPU counts as idle: a quiet desktop stays below, most of the
+/// time.
 const GPU_STARTS: u32 = 10;
 
-/// Up to this much a GPU that was idle stays so, so that a window that opens does not cost a build.
-/// Making images takes far more, even where the weights move to and fro in little memory.
+/// Up to this percentage an idle GPU stays idle, so that opening a window does not cost a build. Generating
+/// images takes far more, even with little memory, when weights are moved to and fro.
 const GPU_STOPS: u32 = 30;
 
-/// The same for all CPU cores together. Builds have the least priority and so take only what is
-/// left, but half of it at least should be.
+/// The same for all CPU cores together. Builds have the lowest priority and use only what is left, but that
+/// should be at least half.
 const CPU_STARTS: u32 = 50;
 const CPU_STOPS: u32 = 80;
 
-/// On a machine whose CPU never rests one engine is built all the same after so long: its priority
-/// lets others go first.
+/// On a machine whose CPU is never idle, a build starts after this time all the same: its priority gives way
+/// to others.
 const CPU_PATIENCE: Duration = Duration::from_secs(30);
 
-/// After a time without samples as long as this (the machine slept, or nothing was to be built) the
-/// window begins anew.
+/// After this long without samples, because the machine slept or nothing was queued, the window starts again.
 const GAP: Duration = Duration::from_secs(5);
 
-/// What may be done.
+/// A gate's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Builds may start.
     Start,
-    /// None may start, but one that runs may go on.
+    /// None may start, but a running one may go on.
     Wait(Reason),
-    /// None may start, and one that runs must make room.
+    /// None may start, and a running one must stop.
     Stop(Reason),
 }
 
-/// Opens once a GPU has been idle for a window, and closes at the first sample that says it is not. Times
-/// count from any fixed moment.
+/// Opens once a GPU was idle for a window, and closes at the first sample that says it is not. Times are
+/// relative to any fixed moment.
 ///
 /// - Without a GPU there is nobody to disturb, and no window: jobs run at the lowest priority.
 /// - A GPU is idle below 10 % use by others, and busy again above 30 %.
@@ -65,7 +64,7 @@ struct Policy {
 }
 
 impl Policy {
-    /// A closed one: of the GPU at this place in the list, or of a machine without any.
+    /// A closed gate for the GPU with this index, or for a machine without GPUs.
     fn new(gpu: Option<usize>, window: Duration) -> Self {
         Self {
             gpu,
@@ -86,7 +85,7 @@ impl Policy {
         }
     }
 
-    /// Takes in what was read at `now`, and decides.
+    /// Records the sample at `now`, and decides.
     fn take(&mut self, sample: &Sample, now: Duration) -> Decision {
         if self.sampled.is_some_and(|sampled| now.saturating_sub(sampled) > GAP) {
             *self = Self::new(self.gpu, self.window);
@@ -122,7 +121,7 @@ impl Policy {
         }
     }
 
-    /// Since when the GPU has reported the same by nobody, where that means nothing.
+    /// Since when the GPU has reported the same use without a process, if that means nothing.
     fn stuck_since(&mut self, sample: &Sample, now: Duration) -> Option<Duration> {
         let index = self.gpu?;
         let reading = sample.gpus.as_ref().ok()?.get(index)?;
@@ -136,7 +135,7 @@ impl Policy {
         self.stuck.take(by_nobody, now)
     }
 
-    /// What speaks against building now. A GPU whose figure `is_stuck` is idle.
+    /// Why nothing may be built now, if so. A GPU whose figure `is_stuck` is idle.
     fn busy(&self, sample: &Sample, is_stuck: bool) -> Option<Decision> {
         let gpus = match &sample.gpus {
             Ok(gpus) => gpus,
@@ -144,7 +143,7 @@ impl Policy {
         };
         let at_work = sample.webui.as_ref().is_some_and(|webui| webui.at_work);
         let Some(index) = self.gpu else {
-            // A build takes nothing that its priority does not give back.
+            // A build's priority already gives way to others.
             let webui = at_work.then_some(Reason::WebUi);
             return webui.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
         };
@@ -183,12 +182,12 @@ impl Policy {
     }
 }
 
-/// A gate for each GPU, in the order of the list, or one for a machine without any.
+/// A gate for each GPU, in order, or one for a machine without GPUs.
 #[derive(Clone, Debug)]
 pub struct Gates(Vec<Policy>);
 
 impl Gates {
-    /// Closed ones.
+    /// Closed gates.
     pub fn new(gpus: usize, window: Duration) -> Self {
         Self(match gpus {
             0 => vec![Policy::new(None, window)],
@@ -196,12 +195,12 @@ impl Gates {
         })
     }
 
-    /// What each says before the first sample.
+    /// Each gate's decision before the first sample.
     pub fn too_soon(&self) -> Vec<Decision> {
         self.0.iter().map(|gate| Decision::Wait(gate.too_soon())).collect()
     }
 
-    /// Has each take in what was read at `now`, and decide.
+    /// Lets each gate record the sample at `now`, and decide.
     pub fn take(&mut self, sample: &Sample, now: Duration) -> Vec<Decision> {
         self.0.iter_mut().map(|gate| gate.take(sample, now)).collect()
     }

@@ -2,49 +2,49 @@ use std::{fmt, time::Duration};
 
 use super::stuck::STUCK;
 
-/// Why nothing is built at present. Shown, it has the figures of the moment.
+/// Why nothing is built at present. `Display` includes the current figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Others use a GPU.
     Gpu {
-        /// Its place in the list of GPUs, from 0.
+        /// The GPU's index.
         index: usize,
-        /// How much of it, where it tells.
+        /// The use in percent, if known.
         percent: Option<u32>,
-        /// Who, for people, where it tells.
+        /// The processes that use it, if known.
         users: Vec<String>,
     },
-    /// A GPU reports so much use, but nobody that uses it.
+    /// A GPU reports use, but no process that uses it.
     Nobody {
         /// Its place in the list of GPUs, from 0.
         index: usize,
-        /// How much.
+        /// The use in percent.
         percent: u32,
     },
-    /// The web UI makes images.
+    /// The web UI is generating images.
     WebUi,
-    /// Others use so many percent of the CPU.
+    /// Others use this percentage of the CPU.
     Cpu(u32),
-    /// GPUs can't be read any more, and why.
+    /// The GPUs can no longer be read, and why.
     Lost(String),
-    /// One GPU can't be read any more.
+    /// One GPU can no longer be read.
     LostGpu {
         /// Its place in the list of GPUs, from 0.
         index: usize,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// Without a GPU the CPU decides, and was not looked at yet.
+    /// Without a GPU the CPU decides, and was not sampled yet.
     Unseen,
-    /// Nothing speaks against building, but not for long enough yet.
+    /// The machine is idle, but not long enough yet.
     TooSoon {
-        /// How long it must be so.
+        /// How long it must be idle.
         window: Duration,
     },
 }
 
 impl Reason {
-    /// What a checkpoint waits for: the same text for as long as the cause is the same.
+    /// Returns what a checkpoint waits for: the same text as long as the cause is the same.
     pub fn awaited(&self) -> String {
         match self {
             Self::Gpu { index, users, .. } if users.is_empty() => {

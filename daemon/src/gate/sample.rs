@@ -3,18 +3,18 @@ use serde::{Deserialize, Serialize};
 
 use super::WebUiReading;
 
-/// What was read of the machine at one time.
+/// A sample of the machine's use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// Every GPU, in the order of `status`; or why GPUs that were there can't be read any more.
+    /// Every GPU, in the order of `status`; or why they can no longer be read.
     pub gpus: Result<Vec<GpuReading>, String>,
-    /// The numbers of those that a job of ours uses, or has just used.
+    /// The indexes of GPUs that a job of ours uses, or has just used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<usize>,
-    /// Bytes of the machine's memory that are free or could be, where it tells.
+    /// Bytes of available memory, if known.
     pub memory_free: Option<u64>,
-    /// Percent of all cores that work of normal priority uses, which ours is not.
+    /// The percentage of all cores used by work of normal priority, which sdtrtd's is not.
     pub cpu: Option<u32>,
-    /// What the web UI says, where one is configured and answers.
+    /// What the web UI reports, if one is configured and replies.
     pub webui: Option<WebUiReading>,
 }

@@ -5,12 +5,12 @@ use crate::{
     memory,
 };
 
-/// Reads how the machine is used. The real one is [`Machine`].
+/// Samples the machine's use. The real one is [`Machine`].
 pub(crate) trait Sampler: Send {
-    /// Reads these GPUs and all else that tells whether the machine is idle.
+    /// Samples these GPUs and everything else that shows whether the machine is idle.
     fn sample(&mut self, gpus: &[Gpu]) -> Sample;
 
-    /// Nothing will be read for a while.
+    /// Releases resources: the next sample comes later.
     fn rest(&mut self);
 }
 

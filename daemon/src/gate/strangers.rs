@@ -1,22 +1,22 @@
-//! Our own worker among the processes that a GPU names by ids of another namespace: in a container the driver may
-//! tell the host's.
+//! Finds our own worker among a GPU's processes if their ids are of another namespace: in a container the
+//! driver may report the host's.
 
 use std::collections::BTreeSet;
 
 use protocol::GpuReading;
 
-/// One GPU's processes that are not known here by their ids.
+/// The processes on one GPU whose ids are unknown here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strangers {
-    /// Those that were there before a job of ours was.
+    /// Those from before our job.
     before: BTreeSet<u32>,
-    /// The one that came with our job.
+    /// The one that appeared with our job.
     ours: Option<u32>,
 }
 
 impl Strangers {
-    /// Marks the process that came with our job as ours, where none is known to be by its id: it has an id that no
-    /// process here has.
+    /// Marks the process that appeared with our job as ours, if none is recognized by its id: its id belongs
+    /// to no process here.
     pub(crate) fn recognise(&mut self, reading: &mut GpuReading, are_we_there: bool) {
         let Some(processes) = &mut reading.processes else { return };
         if !are_we_there {

@@ -1,9 +1,9 @@
-//! A GPU that reports use by nobody, and always the same: some drivers do so for good, and a wait for it would never
-//! end.
+//! Detects a GPU that always reports the same use without a process: some drivers do so forever, and waiting
+//! for it would never end.
 
 use std::time::Duration;
 
-/// A figure by nobody that has not changed for so long is none.
+/// After this long without a change, such a figure is ignored.
 pub(crate) const STUCK: Duration = Duration::from_secs(60);
 
 /// The figure of one GPU.
@@ -11,8 +11,8 @@ pub(crate) const STUCK: Duration = Duration::from_secs(60);
 pub(crate) struct Stuck(Option<(u32, Duration)>);
 
 impl Stuck {
-    /// Takes in what the GPU reports `by_nobody` at `now`; since when it has been the same, once that is long enough
-    /// to mean nothing.
+    /// Records the use that the GPU reports `by_nobody` at `now`; returns since when it has been the same,
+    /// once that is long enough to ignore it.
     pub(crate) fn take(&mut self, by_nobody: Option<u32>, now: Duration) -> Option<Duration> {
         let percent = by_nobody?;
         match self.0 {
@@ -26,7 +26,7 @@ impl Stuck {
         }
     }
 
-    /// Somebody was seen there: what was reported before means nothing any more.
+    /// A process was seen there: earlier figures no longer count.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }

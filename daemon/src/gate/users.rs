@@ -1,26 +1,25 @@
-//! How much of a GPU others than sdtrtd use.
+//! How much of a GPU other programs use.
 
 use protocol::{GpuProcess, GpuReading};
 
-/// NVIDIA's P-states from this one on are for resting: clocks are so low that the little which a
-/// still desktop draws, or a video that plays, can show as 30 % and more. Work raises the clocks
-/// within a second. GPUs for data centres stay in state 0.
+/// NVIDIA's P-states from this one on are idle states: clocks are so low that a quiet desktop or a video can
+/// show as 30 % and more. Work raises the clocks within a second. Data-centre GPUs stay in state 0.
 const RESTING: u32 = 8;
 
-/// What others do with a GPU.
+/// Others' use of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// So many percent of the time.
+    /// This percentage of the time.
     Percent(u32),
-    /// It does not tell how much, but another process computes on it.
+    /// Another process computes on it, but how much is unknown.
     Some,
-    /// Nothing that would be worth waiting for.
+    /// Nothing that matters.
     Nothing,
-    /// It does not tell at all.
+    /// Unknown.
     Unknown,
 }
 
-/// What others do with this GPU, as far as it tells.
+/// Returns others' use of this GPU, as far as it is known.
 ///
 /// Without its utilisation (as with MIG) another process that computes there counts as use, and
 /// without processes too nothing is known. While our own worker is on the GPU the utilisation is both
@@ -50,7 +49,7 @@ pub(crate) fn others(reading: &GpuReading, are_we_there: bool) -> Use {
     }
 }
 
-/// The processes that use it: those that were seen to run, or else those that compute.
+/// Returns the names of the processes that use it: those that were seen running, or else those that compute.
 pub(crate) fn names(reading: &GpuReading) -> Vec<String> {
     let processes = reading.processes.as_deref().unwrap_or_default();
     let runs = |process: &&GpuProcess| process.utilisation.is_some_and(|percent| percent > 0);
@@ -61,12 +60,12 @@ pub(crate) fn names(reading: &GpuReading) -> Vec<String> {
     users.into_iter().map(name).collect()
 }
 
-/// Whether another process may compute there.
+/// Whether another process may compute on it.
 pub(crate) fn may_be_there(reading: &GpuReading) -> bool {
     reading.processes.is_none() || !computing(reading).is_empty()
 }
 
-/// The processes of others that compute there.
+/// Returns the other processes that compute on it.
 pub(crate) fn computing(reading: &GpuReading) -> Vec<String> {
     let processes = reading.processes.as_deref().unwrap_or_default();
     others_of(processes).filter(|process| process.compute).map(name).collect()
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_gpu_does_not_tell_is_made_up_for_by_what_it_tells() {
+    fn missing_figures_are_replaced_by_others() {
         let ours = |utilisation| GpuProcess { pid: 1, ours: true, utilisation, ..other(None) };
         let drawing = GpuProcess { compute: false, ..other(None) };
         let reading = |utilisation, processes: Option<&[GpuProcess]>| GpuReading {

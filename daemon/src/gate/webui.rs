@@ -1,4 +1,4 @@
-//! AUTOMATIC1111's web UI, asked through its REST API, which is there when it runs with `--api`.
+//! Queries AUTOMATIC1111's web UI through its REST API, which it serves with `--api`.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 use ureq::Agent;
 
-/// A web UI on this machine answers in milliseconds; one that is slower than this says nothing.
+/// A web UI on this machine replies in milliseconds; a slower one counts as not replying.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The settings are a big answer and change rarely.
+/// How often to query the settings, which are large and rarely change.
 const OPTIONS: Duration = Duration::from_secs(10);
 
-/// What the web UI says of itself.
+/// What the web UI reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebUiReading {
-    /// It makes images, or is about to.
+    /// Whether it is generating images, or about to.
     pub at_work: bool,
-    /// The title of the checkpoint that is selected there: its path below the models folder, and
-    /// `[hash]` once it has been loaded.
+    /// The title of its selected checkpoint: the path below the models folder, and `[hash]` once it has been
+    /// loaded.
     pub checkpoint: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct WebUi {
     url: String,
     checkpoint: Option<String>,
     options_due: Option<Instant>,
-    /// What was wrong the last time.
+    /// The last problem, which was logged.
     problem: Option<String>,
 }
 
@@ -41,7 +41,7 @@ struct Progress {
 
 #[derive(Deserialize)]
 struct Images {
-    /// 0 with nothing to do, -1 when a job has just begun.
+    /// 0 when idle, -1 when a job has just begun.
     job_count: i64,
 }
 
@@ -51,8 +51,8 @@ struct Options {
 }
 
 impl WebUi {
-    /// The one at `url`, such as `http://127.0.0.1:7860`. A name and password for `--api-auth` go
-    /// before the host, with an `@`.
+    /// `url` is such as `http://127.0.0.1:7860`. A name and password for `--api-auth` go before the host,
+    /// with an `@`.
     pub fn new(url: &str) -> Self {
         let agent = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
@@ -68,7 +68,7 @@ impl WebUi {
         }
     }
 
-    /// What it is doing; `None` when it does not say, as when it is not running.
+    /// Queries the web UI; `None` if it does not reply, for instance because it is not running.
     pub fn read(&mut self) -> Option<WebUiReading> {
         let progress = self.get::<Progress>("progress?skip_current_image=true");
         let jobs = match progress {
@@ -95,7 +95,7 @@ impl WebUi {
         serde_json::from_str(&text).map_err(|error| ureq::Error::Other(error.into()))
     }
 
-    /// Says what is wrong, once. That it is not running is nothing wrong.
+    /// Logs a problem once. That it is not running is not a problem.
     fn complain(&mut self, error: &ureq::Error) {
         if matches!(error, ureq::Error::Io(_) | ureq::Error::ConnectionFailed) {
             return;
@@ -118,7 +118,7 @@ fn without_password(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
-/// Whether the file at `path` is what the web UI calls `title`.
+/// Whether the file at `path` has the web UI's `title`.
 pub fn is_titled(path: &str, title: &str) -> bool {
     let name = match title.rsplit_once(" [") {
         Some((name, hash)) if hash.ends_with(']') => name,
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers each request with the next of these, and then no more.
+    /// Serves each of these replies once, then stops.
     fn serving(answers: &'static [(&str, &str)]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_told_from_rest() {
+    fn generating_is_distinguished_from_idle() {
         let url = serving(&[
             ("200 OK", r#"{"progress":0,"state":{"job":"","job_count":0,"job_no":0}}"#),
             ("200 OK", r#"{"sd_unet":"None","sd_model_checkpoint":"a.ckpt [0123]"}"#),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_running_says_nothing() {
+    fn a_web_ui_that_is_not_running_gives_no_reading() {
         let mut webui = WebUi::new(&serving(&[]));
         assert_eq!(webui.read(), None);
         assert_eq!(webui.problem, None);

@@ -1,5 +1,5 @@
-//! Shapes that the web UI was asked for while the daemon was away: `DATA/shapes`, which docs/index.md
-//! tells of.
+//! Shapes that the web UI was asked for while the daemon was not running: `DATA/shapes`, described in
+//! docs/index.md.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use protocol::Shape;
 use serde::Deserialize;
 use tracing::warn;
 
-/// The version of the files that is understood.
+/// The version of the files that can be read.
 const VERSION: u32 = 1;
 
 /// More than a file takes.
@@ -23,7 +23,7 @@ struct File {
     shapes: Vec<Shape>,
 }
 
-/// All that are there; the files are deleted.
+/// Reads all shapes and deletes the files.
 pub(crate) fn take(folder: &Path) -> Vec<(Id, Vec<Shape>)> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_web_ui_left_is_taken_once_and_what_is_damaged_goes() {
+    fn the_web_uis_files_are_read_once_and_damaged_ones_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let signature = Id::from(blake3::hash(b"sd1"));
         let file = |version, width| {

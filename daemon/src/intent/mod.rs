@@ -1,4 +1,4 @@
-//! What people and front ends want.
+//! What users and front ends want.
 
 pub(crate) mod left_shapes;
 
@@ -16,23 +16,23 @@ use crate::{
     planner::{InUse, forget_old},
 };
 
-/// What was asked for, and what is used.
+/// What was requested, and what is used.
 pub(crate) struct Intent {
-    /// Engines that the user asked for, in order.
+    /// Engines that the user requested, in order.
     asked: Vec<Id>,
-    /// Those of them that are asked for whatever the machine does.
+    /// Those of them that were requested even on a busy machine.
     urgent: HashSet<Id>,
-    /// Checkpoints by their use in the web UI, the one used last first.
+    /// Checkpoints by their use in the web UI, the most recent first.
     recent: Vec<Id>,
-    /// `sdtrtctl pause` was the last word.
+    /// Whether `sdtrtctl pause` is in effect.
     paused: bool,
-    /// The shapes that front ends ask for, by signature.
+    /// The shapes that front ends request, by signature.
     shapes: BTreeMap<Id, InUse>,
     store: Arc<dyn Store>,
 }
 
 impl Intent {
-    /// As it was when the daemon ended last, as far as that outlives it.
+    /// Restores what the store kept from the last run.
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             asked: Vec::new(),
@@ -44,17 +44,17 @@ impl Intent {
         }
     }
 
-    /// Engines that the user asked for, in order.
+    /// Engines that the user requested, in order.
     pub(crate) fn asked(&self) -> &[Id] {
         &self.asked
     }
 
-    /// Engines that are asked for whatever the machine does.
+    /// Engines that were requested even on a busy machine.
     pub(crate) fn urgent(&self) -> &HashSet<Id> {
         &self.urgent
     }
 
-    /// Checkpoints by their use in the web UI, the one used last first.
+    /// Checkpoints by their use in the web UI, the most recent first.
     pub(crate) fn recent(&self) -> &[Id] {
         &self.recent
     }
@@ -63,32 +63,32 @@ impl Intent {
         self.paused
     }
 
-    /// The shapes that front ends ask for, by signature.
+    /// The shapes that front ends request, by signature.
     pub(crate) fn shapes(&self) -> &BTreeMap<Id, InUse> {
         &self.shapes
     }
 
-    /// Somebody asks for `engine`.
+    /// Records a request for `engine`.
     pub(crate) fn record_asked(&mut self, engine: Id) {
         if !self.asked.contains(&engine) {
             self.asked.push(engine);
         }
     }
 
-    /// Somebody asks for `engine` before all others and at once, whatever the machine does.
+    /// Records a request for `engine` before all others, at once, even on a busy machine.
     pub(crate) fn record_urgent(&mut self, engine: Id) {
         self.asked.retain(|asked| *asked != engine);
         self.asked.insert(0, engine);
         self.urgent.insert(engine);
     }
 
-    /// Nobody waits for `engine` any more.
+    /// Records that a request for `engine` was met.
     pub(crate) fn record_served(&mut self, engine: &Id) {
         self.asked.retain(|asked| asked != engine);
         self.urgent.remove(engine);
     }
 
-    /// These checkpoints are selected in the web UI; whether that is news.
+    /// Records the checkpoints selected in the web UI; returns whether they are different.
     pub(crate) fn record_use(&mut self, used: Vec<Id>) -> bool {
         let is_news = !self.recent.starts_with(&used);
         self.recent.retain(|weights| !used.contains(weights));
@@ -103,8 +103,8 @@ impl Intent {
         }
     }
 
-    /// These shapes are asked for, at this time in seconds since 1970; whether others than before are among the
-    /// first `limit` now.
+    /// Records requested shapes, at a time in seconds since 1970; returns whether the first `limit` shapes
+    /// have changed.
     pub(crate) fn record_shapes(
         &mut self,
         signature: Id,
@@ -123,7 +123,7 @@ impl Intent {
         is_news
     }
 
-    /// Somebody pauses, or resumes. A pause comes before what was urgent until then.
+    /// Records a pause or its end. A pause makes earlier urgent requests ordinary ones.
     pub(crate) fn record_pause(&mut self, paused: bool) {
         if paused {
             self.urgent.clear();

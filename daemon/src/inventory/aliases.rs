@@ -3,15 +3,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// As many as the kernel follows.
+/// As many links as the kernel follows.
 const LINKS: usize = 40;
 
-/// Other names of folders, and those under which they are listed.
+/// Other names of folders, and their listed names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases(BTreeMap<PathBuf, PathBuf>);
 
 impl Aliases {
-    /// The folder that lies at `folder` is listed as `known`.
+    /// Records that the folder at `folder` is listed as `known`.
     pub fn insert(&mut self, folder: PathBuf, known: PathBuf) {
         self.0.insert(folder, known);
     }
@@ -21,7 +21,7 @@ impl Aliases {
         self.0.extend(others.0.clone());
     }
 
-    /// The path under which what lies at `path` is listed, where that is another.
+    /// Returns the path under which the file at `path` is listed, if it differs.
     pub fn listed(&self, path: &Path) -> Option<PathBuf> {
         let mut listed = None;
         for _ in 0..LINKS {
@@ -34,7 +34,7 @@ impl Aliases {
         listed
     }
 
-    /// These paths, and their other names: what a person calls one may be any.
+    /// Returns these paths and their other names: a user may use any of them.
     pub fn names_of<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Vec<PathBuf> {
         let mut names = Vec::new();
         for path in paths {

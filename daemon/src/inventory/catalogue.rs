@@ -15,20 +15,20 @@ use checkpoint::Id;
 use super::{FileId, Identity, Outcome, Stamp, Waits, unhashed::Unhashed};
 use crate::inventory::Known;
 
-/// Every checkpoint file, where it lies, and what is known of its content.
+/// Every checkpoint file, its locations, and what is known of its content.
 #[derive(Debug)]
 pub struct Catalogue {
     files: HashMap<FileId, File>,
     locations: HashMap<Arc<Path>, Location>,
-    /// Files that settle, by the time since when they have not changed, or since they were looked at to no avail.
+    /// Files that are settling, by the time of their last change or of the last futile check.
     settling: BTreeSet<(Instant, FileId)>,
-    /// Those of them that a program has open for writing, or downloads, which may take for ever.
+    /// Those of them that a program has open for writing, or is downloading, perhaps forever.
     held_up: HashSet<FileId>,
-    /// Files that wait to be read, in the order in which a disk has them, more or less.
+    /// Files to read, roughly in the disk's order.
     unread: BTreeSet<Stamp>,
-    /// Files that are being read.
+    /// The number of files being read.
     reading: usize,
-    /// Files of which no more than the header was read.
+    /// Files of which only the header was read.
     unhashed: Unhashed,
     /// Files that may have changed without a sign, by the time since when.
     doubted: BTreeSet<(Instant, FileId)>,
@@ -48,23 +48,23 @@ pub struct Catalogue {
 pub struct Sighting {
     /// Where it lies.
     pub path: Arc<Path>,
-    /// As it was seen last.
+    /// Its last known stamp.
     pub stamp: Stamp,
 }
 
-/// A file, whatever it is called.
+/// A file, whatever its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// As it was seen last.
     pub stamp: Stamp,
-    /// What is known of it.
+    /// What is known of its content.
     pub content: Content,
-    /// Where it lies: at one path at least.
+    /// Its paths, at least one.
     pub paths: Vec<Arc<Path>>,
     assurance: doubt::Assurance,
 }
 
-/// What lies at a path.
+/// The file at a path.
 #[derive(Debug)]
 struct Location {
     file: FileId,
@@ -81,46 +81,46 @@ struct Seen<'a> {
     whole: bool,
 }
 
-/// How far the knowledge of a file goes.
+/// How much is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// It may still be changing.
     Settling {
-        /// When it was last seen to change.
+        /// When it last changed.
         unchanged_since: Instant,
-        /// When that was, or when it was found that it can't be read yet.
+        /// When that was, or when it was last found that it can't be read yet.
         looked: Instant,
-        /// What for.
+        /// What it waits for.
         waits: Option<Waits>,
     },
     /// It has settled and waits to be read.
     Unread,
     /// It is being read.
     Reading,
-    /// It was read, now or in an earlier life.
+    /// It was read, now or before a restart.
     Read(Outcome),
 }
 
 impl Content {
-    /// It has changed just now.
+    /// It has just changed.
     fn changed(now: Instant) -> Self {
         Self::Settling { unchanged_since: now, looked: now, waits: None }
     }
 }
 
-/// One content and everywhere it lies.
+/// One content and all of its locations.
 #[derive(Clone, Debug)]
 pub struct Held<'a> {
-    /// What it is.
+    /// Its ids and architecture.
     pub identity: &'a Identity,
     /// Its locations, sorted.
     pub paths: Vec<&'a Path>,
-    /// The latest change among them, in nanoseconds since 1970.
+    /// The latest modification time among them, in nanoseconds since 1970.
     pub newest_ns: i128,
 }
 
 impl Catalogue {
-    /// An empty one. A file counts as settled once unchanged for `settle`.
+    /// An empty catalogue. A file settles after `settle` without changes.
     pub fn new(settle: Duration) -> Self {
         Self {
             files: HashMap::new(),
@@ -139,7 +139,7 @@ impl Catalogue {
         }
     }
 
-    /// Has files count as settled once unchanged for `settle`.
+    /// Changes how long a file must be unchanged to settle.
     pub fn set_settle(&mut self, settle: Duration) {
         self.settle = settle;
     }
@@ -185,7 +185,7 @@ impl Catalogue {
         let Some(stamp) = found else {
             return self.left(path);
         };
-        // Its permissions may be what was done.
+        // The event may be a change of its permissions.
         let known = self.files.get(&stamp.file()).map(|file| &file.content);
         if matches!(known, Some(Content::Read(Outcome::Unreadable(_)))) {
             self.know(stamp, Content::changed(now));
@@ -225,7 +225,7 @@ impl Catalogue {
         }
     }
 
-    /// Takes in what is known of a file now.
+    /// Records what is known of a file now.
     fn know(&mut self, stamp: Stamp, content: Content) {
         let id = stamp.file();
         self.strike(&id);
@@ -260,7 +260,7 @@ impl Catalogue {
         }
     }
 
-    /// What was known of a file holds no more.
+    /// Discards what was known of a file.
     fn strike(&mut self, id: &FileId) {
         let Some(File { stamp, content, assurance, .. }) = self.files.get(id) else { return };
         let (doubted, whole) = assurance.times();
@@ -280,22 +280,22 @@ impl Catalogue {
         }
     }
 
-    /// Whether no file is left whose content may be any: of each at least the header was read.
+    /// Whether at least the header of every file was read.
     pub fn is_all_read(&self) -> bool {
         self.settling.is_empty() && self.unread.is_empty() && self.reading == 0
     }
 
-    /// The same, files left out that a program has held up for longer than files settle.
+    /// The same, except for files that a program has held up for longer than the settle time.
     pub fn is_read_but_for_open_files(&self) -> bool {
         self.settling.len() == self.held_up.len() && self.unread.is_empty() && self.reading == 0
     }
 
-    /// Whether a file waits to be read, or is being read: that goes before hashing what others hold.
+    /// Whether a file is being read or is to be read: that comes before hashing others.
     fn is_reading(&self) -> bool {
         !self.unread.is_empty() || self.reading > 0
     }
 
-    /// Every content that lies somewhere, by weights id.
+    /// Returns every content that is in a file, by weights id.
     pub fn held(&self) -> HashMap<Id, Held<'_>> {
         let mut held: HashMap<Id, Held<'_>> = HashMap::with_capacity(self.files.len());
         for file in self.files.values() {

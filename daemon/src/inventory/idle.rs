@@ -1,4 +1,4 @@
-//! Work that lets everybody else go first, on the CPU and on disks.
+//! Runs work at the lowest priority, on the CPU and on disks.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
-/// The least of Linux.
+/// The lowest priority in Linux.
 const NICE: i32 = 19;
 
-/// `None` where no threads can be had.
+/// `None` if no threads can be created.
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let pool = ThreadPoolBuilder::new()
         .thread_name(|number| format!("idle-{number}"))
@@ -20,7 +20,7 @@ static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     pool.build().ok()
 });
 
-/// Does it on threads of the least priority, as many as there are cores.
+/// Runs it on threads with the lowest priority, as many as there are cores.
 pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     match &*POOL {
         Some(pool) => pool.install(work),
@@ -28,9 +28,8 @@ pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// `SCHED_IDLE` has the kernel treat reads as of the idle class too, unless another was set for us; nice 19 beside
-/// it is what `/proc/stat` tells our work from others' by. What the system does not allow is left out, as it only
-/// makes us less polite.
+/// `SCHED_IDLE` has the kernel treat reads as idle class unless another was set; with nice 19, `/proc/stat`
+/// counts our time apart from others'. Errors are ignored: they only make the daemon less polite.
 fn lower_thread() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);

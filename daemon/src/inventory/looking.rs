@@ -35,7 +35,7 @@ pub(super) struct Due {
     look: Option<Instant>,
     /// Where something was done to a file, and what.
     paths: BTreeMap<PathBuf, Cause>,
-    /// Nothing is hashed before.
+    /// Nothing is hashed before this time.
     hash: Option<Instant>,
 }
 

@@ -69,11 +69,11 @@ pub(crate) enum Event {
     Polled(u64, Vec<PathBuf>, std::time::Duration),
     /// Some files were compared with their excerpts.
     Compared(Vec<Compared>),
-    /// The time of these files to settle is up, and this is what is waited for nevertheless.
+    /// These files have had their time to settle, and may still wait for something.
     Settled(Vec<(Stamp, Option<Waits>)>),
     /// Some files, or their headers, were read, in a reading of this number.
     Read(u64, Vec<Learned>),
-    /// All of a file was read whose header was known.
+    /// The rest of a file whose header was known was read.
     Hashed(Learned),
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Inventory {
     /// What is wrong with a models folder.
     problems: BTreeMap<PathBuf, String>,
     whereabouts: Whereabouts,
-    /// Once since the start, every folder was seen and the header of every file known.
+    /// Whether, at some time since the start, every folder was read and the header of every file known.
     surveyed: bool,
     /// The same with the content of every file.
     was_hashed: bool,
@@ -111,9 +111,9 @@ pub(crate) struct Inventory {
     /// The disks of the models folders, of places in them where others are mounted, or were and may be again, and
     /// of what links in them lead to.
     disks: BTreeMap<PathBuf, Disk>,
-    /// What in the models folders is ignored.
+    /// What is ignored in the models folders.
     ignored: Arc<Ignored>,
-    /// Other names of folders than those under which they are listed.
+    /// Other names of folders than the listed ones.
     aliases: Aliases,
     /// They have changed.
     renamed: bool,
@@ -130,16 +130,16 @@ pub(crate) struct Inventory {
 /// What files that were read taught.
 #[derive(Default)]
 pub(crate) struct Lesson {
-    /// Bytes of those that were read whole.
+    /// Bytes of those that were read completely.
     pub(crate) bytes: u64,
     /// The checkpoints among them.
     pub(crate) weights: HashSet<Id>,
-    /// The provisional ids that one had until now, and its own.
+    /// The placeholder ids that one had, and its own.
     pub(crate) hashed: Option<(Ids, Ids)>,
 }
 
 impl Inventory {
-    /// Knows nothing yet.
+    /// An empty inventory.
     pub(crate) fn new(config: &Config, recall: Arc<dyn Recall>, tell: Tell) -> Self {
         let (ways, mounts) = (tell.clone(), tell.clone());
         let ways = Ways::new(move |dir| ways(Event::Hint(dir, Hint::Moved)));
@@ -179,7 +179,7 @@ impl Inventory {
         &self.catalogue
     }
 
-    /// Other names of folders than those under which they are listed.
+    /// Other names of folders than the listed ones.
     pub(crate) fn aliases(&self) -> &Aliases {
         &self.aliases
     }
@@ -245,7 +245,7 @@ impl Inventory {
         self.reread(&paths);
     }
 
-    /// Has the file that this id stands for hashed before all others, as somebody waits for it.
+    /// Hashes the file with this placeholder id before all others, because someone waits for it.
     pub(crate) fn hash_first(&mut self, weights: &Id) {
         self.catalogue.hash_first(weights);
     }
@@ -255,7 +255,7 @@ impl Inventory {
         self.catalogue.set_settle(settle);
     }
 
-    /// Has other things ignored.
+    /// Changes what is ignored.
     pub(crate) fn set_ignored(&mut self, ignored: Ignored) {
         self.ignored = Arc::new(ignored);
     }

@@ -1,19 +1,19 @@
 use checkpoint::Identity;
 use serde::{Deserialize, Serialize};
 
-/// How reading a file ended.
+/// The result of reading a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A checkpoint that engines can be built for.
+    /// It is a checkpoint that engines can be built for.
     Identified(Identity),
-    /// Not one, and why. The same bytes will be no better the next time.
+    /// It is not, and why. The same bytes will be rejected again.
     Rejected(String),
-    /// It could not be read, and why. The next time it may be.
+    /// It could not be read, and why. That may change.
     Unreadable(String),
 }
 
 impl Outcome {
-    /// Whether no more than the header of a checkpoint was read, so that it has provisional ids.
+    /// Whether only a checkpoint's header was read, so that it has placeholder ids.
     pub fn is_provisional(&self) -> bool {
         matches!(self, Self::Identified(identity) if identity.ids.are_provisional())
     }

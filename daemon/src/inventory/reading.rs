@@ -15,8 +15,8 @@ use walkdir::WalkDir;
 
 use super::{Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
 
-/// Of files up to this size all is read at once: on a slow disk that takes little longer than the header. Others
-/// are usable by their headers, and hashed later.
+/// Files up to this size are read completely at once: on a slow disk that takes little longer than the
+/// header. Others are usable by their headers, and hashed later.
 pub(super) const SMALL: u64 = 16 << 20;
 
 /// A file that was read.
@@ -36,15 +36,15 @@ pub(crate) struct Compared {
     pub(crate) is_same: bool,
 }
 
-/// What to read of a checkpoint.
+/// How much of a checkpoint to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// No more than it takes to use it.
+    /// Only as much as is needed to use it.
     Header,
     Content,
 }
 
-/// Reads these files, of big ones the headers, says what each is, and keeps what will be the same the next time.
+/// Reads these files, only the headers of large ones, and stores what will be the same the next time.
 pub(super) fn learn(files: Vec<Sighting>, store: &dyn Recall) -> Vec<Learned> {
     let depth = |stamp: Stamp| if stamp.size <= SMALL { Depth::Content } else { Depth::Header };
     let learned = files.into_iter().map(|file| {
@@ -54,7 +54,7 @@ pub(super) fn learn(files: Vec<Sighting>, store: &dyn Recall) -> Vec<Learned> {
     learned.collect()
 }
 
-/// The same with all of one file, while nobody else wants the disk or the CPU.
+/// Reads one file completely, while no one else wants the disk or the CPU.
 pub(super) fn hash(file: Sighting, store: &dyn Recall) -> Learned {
     idle::run(|| one(file, Depth::Content, store))
 }
@@ -98,7 +98,7 @@ pub(super) fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) 
     let outcome = match try_read(path, stamp, depth, store) {
         Ok(known) => return Some(known),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => return None,
-        // None of the file's: it waits its turn once more.
+        // Not the file's fault: it is read again later.
         Err(Rejection::Unreadable { source, .. }) if is_passing(&source) => return None,
         Err(error @ Rejection::Unreadable { .. }) => {
             // It went or was renamed: the next look tells.
@@ -113,13 +113,13 @@ pub(super) fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) 
     Some(Known { outcome, changed_ns: stamp.changed_ns, excerpt: None, is_compared: false })
 }
 
-/// Whether the system has too little of something, such as of open files or memory.
+/// Whether the system has too few resources, such as open files or memory.
 fn is_passing(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::AGAIN))
 }
 
-/// What is shown and kept of a reason: it may quote megabytes of a file.
+/// Shortens a reason for display and storage: it may quote megabytes of a file.
 fn brief(reason: &str) -> String {
     const CHARACTERS: usize = 1000;
     match reason.char_indices().nth(CHARACTERS) {

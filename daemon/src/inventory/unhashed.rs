@@ -5,15 +5,15 @@ use std::{
 
 use super::{FileId, Stamp};
 
-/// Files whose content is to be hashed, the newest first, and those that are.
+/// Files whose content is to be hashed, the newest first, and those being hashed.
 #[derive(Debug, Default)]
 pub(super) struct Unhashed {
     files: BTreeSet<(Reverse<i128>, FileId)>,
-    /// Of all of them.
+    /// The bytes of all of them.
     bytes: u64,
-    /// What somebody waits for.
+    /// The file that someone waits for.
     first: Option<FileId>,
-    /// By disk: reading two at once takes a disk longer than one after the other.
+    /// By disk: reading two files at once takes a disk longer than one after the other.
     started: BTreeMap<u64, FileId>,
 }
 
@@ -24,14 +24,14 @@ impl Unhashed {
         }
     }
 
-    /// Its content is known, or is not what is wanted any more. Its disk is busy until [`Self::end`].
+    /// Removes a file whose content is known or no longer wanted. Its disk is busy until [`Self::end`].
     pub(super) fn remove(&mut self, stamp: &Stamp) {
         if self.files.remove(&(Reverse(stamp.mtime_ns), stamp.file())) {
             self.bytes -= stamp.size;
         }
     }
 
-    /// Starts with one file of each disk that is not busy.
+    /// Starts with one file on each disk that is not busy.
     pub(super) fn start(&mut self) -> Vec<FileId> {
         let mut started = Vec::new();
         let first = self.first.filter(|first| self.files().any(|file| file == first));
@@ -44,17 +44,17 @@ impl Unhashed {
         started
     }
 
-    /// This file comes before all others.
+    /// Puts this file before all others.
     pub(super) fn put_first(&mut self, file: FileId) {
         self.first = Some(file);
     }
 
-    /// This file is not being hashed any more.
+    /// Records that this file is no longer being hashed.
     pub(super) fn end(&mut self, stamp: &Stamp) {
         self.started.retain(|_, file| *file != stamp.file());
     }
 
-    /// How many there are, and their bytes.
+    /// The number of files, and their bytes.
     pub(super) fn count(&self) -> (usize, u64) {
         (self.files.len(), self.bytes)
     }
@@ -67,7 +67,7 @@ impl Unhashed {
         self.files.iter().map(|(_, file)| file)
     }
 
-    /// Those that are being hashed.
+    /// The files being hashed.
     pub(super) fn started(&self) -> impl Iterator<Item = &FileId> {
         self.started.values()
     }

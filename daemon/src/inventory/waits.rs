@@ -10,16 +10,16 @@ use std::{
 
 use super::{FileId, Stamp};
 
-/// A file that has not changed for so long is read although somebody has it open for writing, as programs that
-/// seed or edit do for hours: a copy that pauses for longer is read again when it goes on.
+/// A file that has not changed for this long is read although a process has it open for writing, as programs
+/// that seed or edit do for hours; if a paused copy goes on later, it is read again.
 pub const OPEN_LIMIT: Duration = Duration::from_secs(600);
 
-/// What downloaders put beside a file, or beside the folder around it, that they have not filled yet: aria2, axel,
-/// lftp, Xunlei. They remove it when they are done.
+/// Files that downloaders put beside an incomplete file, or beside its folder, and remove at the end: aria2,
+/// axel, lftp, Xunlei.
 const CONTROL: [&str; 5] = ["aria2", "aria2__temp", "st", "lftp-pget-status", "td.cfg"];
 
-/// What they put beside a place that they keep for a download, with what they have of it. One that is not written
-/// to any more was left behind.
+/// Files that they put beside the destination with the part downloaded so far. One that is no longer written
+/// to was left behind.
 const PARTIAL: [&str; 13] = [
     "part",
     "partial",
@@ -36,10 +36,10 @@ const PARTIAL: [&str; 13] = [
     "jc!",
 ];
 
-/// What is waited for.
+/// What a file waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// Somebody has it open for writing.
+    /// A process has it open for writing.
     Writer,
     /// This file says that it is being downloaded.
     Download(PathBuf),
@@ -63,12 +63,12 @@ impl fmt::Display for Waits {
     }
 }
 
-/// A look at what is beside files and at who has them open.
+/// Checks what is beside files, and which processes have them open.
 pub(super) struct Looks<'a> {
     models_dirs: &'a [PathBuf],
     writers: &'a HashSet<FileId>,
     now: SystemTime,
-    /// The files of each folder whose names tell of a download, by name in lower case.
+    /// The files in each folder whose names show a download, by name in lower case.
     listed: HashMap<PathBuf, HashMap<OsString, PathBuf>>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Looks<'a> {
         Self { models_dirs, writers, now: SystemTime::now(), listed: HashMap::new() }
     }
 
-    /// What is waited for before the file that lies at these paths is read.
+    /// Returns what the file at these paths waits for before it is read.
     pub(super) fn at(&mut self, stamp: &Stamp, paths: &[impl AsRef<Path>]) -> Option<Waits> {
         if let Some(control) = paths.iter().find_map(|path| self.control(path.as_ref())) {
             return Some(Waits::Download(control));
@@ -86,7 +86,7 @@ impl<'a> Looks<'a> {
         (is_open && self.is_fresh(stamp.mtime_ns)).then_some(Waits::Writer)
     }
 
-    /// Whether it was not long ago, or is yet to come by a clock that is wrong.
+    /// Whether it is recent, or in the future by a wrong clock.
     fn is_fresh(&self, mtime_ns: i128) -> bool {
         let now = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         now.as_nanos() as i128 - mtime_ns < OPEN_LIMIT.as_nanos() as i128
@@ -107,7 +107,7 @@ impl<'a> Looks<'a> {
             .or_else(|| around.find_map(|folder| self.beside(folder, &CONTROL)))
     }
 
-    /// The file that is called as `path` with one of these `endings`.
+    /// Returns the file named like `path` with one of these `endings`.
     fn beside(&mut self, path: &Path, endings: &[&str]) -> Option<PathBuf> {
         let (folder, name) = (path.parent()?, path.file_name()?.to_ascii_lowercase());
         let listed = self.listed.entry(folder.to_owned()).or_insert_with(|| telling(folder));

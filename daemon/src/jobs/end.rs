@@ -1,4 +1,4 @@
-//! How a worker ended, and whose fault that was.
+//! How a worker ended, and who is to blame.
 
 use std::{io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus};
 
@@ -10,27 +10,27 @@ use tokio::{
 
 use super::{Failure, logs};
 
-/// Returns once a worker is over and its output is not.
+/// Returns once a worker has ended but its output stays open.
 pub(super) async fn ended_before(child: &mut Child, grace: Duration) {
     let _ = child.wait().await;
     sleep(grace).await;
 }
 
-/// How a worker ended that has said its last.
+/// How a worker ended after its last output.
 pub(super) enum End {
     ByItself(ExitStatus),
-    /// It lived on, and was killed.
+    /// It went on, and was killed.
     Killed,
     Unknown(io::Error),
 }
 
-/// Waits until a worker has ended, and has it end before long.
+/// Waits for a worker's end, and enforces it after a while.
 pub(super) async fn end(child: &mut Child, grace: Duration) -> End {
     match timeout(grace, child.wait()).await {
         Ok(Ok(status)) => End::ByItself(status),
         Ok(Err(error)) => End::Unknown(error),
         Err(_) => {
-            // One that hangs in a driver does not even end by this.
+            // A process that hangs in a driver does not even end by this.
             let _ = timeout(grace, child.kill()).await;
             End::Killed
         }
@@ -38,7 +38,7 @@ pub(super) async fn end(child: &mut Child, grace: Duration) -> End {
 }
 
 impl End {
-    /// What that says about the job.
+    /// Returns what its end says about the job.
     pub(super) fn failure(&self, log: &Path) -> Failure {
         const KILLED: [i32; 2] = [Signal::KILL.as_raw(), Signal::BUS.as_raw()];
         let reason = self.describe(log);

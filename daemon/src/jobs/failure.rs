@@ -1,4 +1,4 @@
-//! What a job came to, and why it came to nothing.
+//! A job's result, or why there is none.
 
 use config::ByteSize;
 use engine::{Built, Findings, Report, is_disk_full, is_trouble};
@@ -29,13 +29,13 @@ pub enum Failure {
     /// The disk had no room for it; it will do once there is.
     #[error("{0}")]
     DiskFull(String),
-    /// Something is wrong with the machine: no job will do until it is mended.
+    /// Something is wrong with the machine: no job will succeed until it is fixed.
     #[error("{0}")]
     Trouble(String),
-    /// Something that may pass keeps this job alone from being done.
+    /// Something temporary prevents only this job.
     #[error("{0}")]
     Held(String),
-    /// The file is not what was identified.
+    /// The file is no longer the one that was identified.
     #[error("{0}")]
     Changed(String),
     /// The worker ended without a word, as when something killed it; it may do better next time.
@@ -71,7 +71,7 @@ impl From<WorkerProblem> for Failure {
 impl TryFrom<Report> for Done {
     type Error = Failure;
 
-    /// The last report of a worker.
+    /// Converts a worker's last report.
     fn try_from(last: Report) -> Result<Self, Failure> {
         Err(match last {
             Report::Built(built) => return Ok(Self::Built(built)),
@@ -89,7 +89,7 @@ impl TryFrom<Report> for Done {
     }
 }
 
-/// What is shown and kept of a reason: it may quote a file.
+/// Shortens a reason for display and storage: it may quote a file.
 fn brief(reason: &str) -> String {
     const CHARACTERS: usize = 2000;
     match reason.char_indices().nth(CHARACTERS) {

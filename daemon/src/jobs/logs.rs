@@ -1,4 +1,4 @@
-//! What was said during a job.
+//! The logs of jobs.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 use checkpoint::Id;
 use protocol::{Failure, JobLog, Reply};
 
-/// What is sent of a log at most, from its end.
+/// The most that is sent of a log, from its end.
 const SENT_BYTES: u64 = 1 << 20;
 
 pub(crate) fn built(engine: &Id) -> String {
@@ -20,7 +20,7 @@ pub(crate) fn validated(engine: &Id) -> String {
     format!("{engine}-validation.log")
 }
 
-/// The first of these that is there.
+/// Replies with the first of these that exists.
 pub(crate) fn first(logs: impl Iterator<Item = (Id, PathBuf)>) -> Result<Reply, Failure> {
     for (engine, path) in logs {
         match tail(&path) {
@@ -40,7 +40,8 @@ pub(crate) fn first(logs: impl Iterator<Item = (Id, PathBuf)>) -> Result<Reply, 
     Err(other(message.to_owned()))
 }
 
-/// Whether the end of a log says that memory ran out: the words of the allocators of Rust, C++ and the system.
+/// Whether the end of a log says that memory ran out, in the words of the allocators of Rust, C++ and the
+/// system.
 pub(super) fn tells_of_memory(path: &Path) -> bool {
     const WORDS: [&str; 4] =
         ["memory allocation of", "std::bad_alloc", "Cannot allocate memory", "OutOfMemory"];

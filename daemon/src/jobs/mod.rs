@@ -1,7 +1,7 @@
-//! What workers do for the daemon.
+//! The jobs that workers do for the daemon.
 //!
-//! TensorRT itself lives in `sdtrt-worker` alone, a process of its own for each job: a crash or a leak in it
-//! costs one job and never the daemon.
+//! Only `sdtrt-worker` uses TensorRT, a separate process for each job: a crash or a leak in it costs one job
+//! and never the daemon.
 
 mod end;
 mod failure;
@@ -26,28 +26,28 @@ pub use worker::WorkerProblem;
 
 use crate::planner::{Order, Work, builders};
 
-/// The jobs under way, one for each slot, and the plans that clients have ordered.
+/// The running jobs, one for each slot, and the plans that clients have ordered.
 pub(crate) struct Jobs {
     running: Vec<RunningJob>,
     orders: VecDeque<(Order, oneshot::Sender<Reply>)>,
     /// Starts workers.
     builder: Arc<dyn Builder>,
-    /// How many jobs may be done aside.
+    /// How many jobs may run aside.
     builders: usize,
-    /// What is done has changed since that was told last.
+    /// Whether the running jobs have changed since this was last asked.
     changed: bool,
 }
 
-/// A job under way, and its worker, which ends with it.
+/// A running job and its worker, which ends with it.
 pub(crate) struct RunningJob {
     pub(crate) work: Work,
     pub(crate) job: Job,
-    /// Where the checkpoint that it is for lay when it began.
+    /// The checkpoint's location when the job started.
     pub(crate) location: String,
-    /// Who waits for what is materialized.
+    /// The client that waits for the plan.
     pub(crate) client: Option<oneshot::Sender<Reply>>,
     task: AbortHandle,
-    /// The job's folder; goes with it.
+    /// The job's folder, deleted with it.
     _scratch: TempDir,
 }
 
@@ -63,7 +63,7 @@ impl RunningJob {
         Self { work, job, location, client, task, _scratch: scratch }
     }
 
-    /// How it ended, at this time in seconds since 1970, for the history.
+    /// Returns its entry in the history: how and when (in seconds since 1970) it ended.
     pub(crate) fn finished(&self, ended: Ended<'_>, ended_at: u64) -> Finished {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
@@ -87,13 +87,13 @@ impl RunningJob {
 
 /// How a build or a validation ended.
 pub(crate) enum Ended<'a> {
-    /// With an engine of so many bytes.
+    /// With an engine of this many bytes.
     Built(u64),
     /// With findings.
     Validated,
-    /// For this reason, and will not be tried again by itself.
+    /// For this reason, and will not be retried automatically.
     Failed(&'a str),
-    /// For this reason, and waits for its turn again.
+    /// For this reason, and is queued again.
     Abandoned(&'a str),
 }
 
@@ -104,7 +104,7 @@ impl Drop for RunningJob {
 }
 
 impl Jobs {
-    /// None yet. `builder` does them.
+    /// No jobs yet. `builder` does them.
     pub(crate) fn new(builder: Arc<dyn Builder>) -> Self {
         let builders = builders(available_parallelism().map_or(1, usize::from));
         Self { running: Vec::new(), orders: VecDeque::new(), builder, builders, changed: false }
@@ -114,7 +114,7 @@ impl Jobs {
         &self.running
     }
 
-    /// What is done, that which began last at the end.
+    /// The running jobs, the most recent last.
     pub(crate) fn work(&self) -> impl Iterator<Item = &Work> {
         self.running.iter().map(|running| &running.work)
     }
@@ -124,7 +124,7 @@ impl Jobs {
         self.running.is_empty()
     }
 
-    /// How many jobs may be done aside.
+    /// How many jobs may run aside.
     pub(crate) fn builders(&self) -> usize {
         self.builders
     }
@@ -138,33 +138,33 @@ impl Jobs {
         &*self.builder
     }
 
-    /// The plan that is to be written next.
+    /// The next ordered plan.
     pub(crate) fn order(&self) -> Option<&Order> {
         self.orders.front().map(|(order, _)| order)
     }
 
-    /// A client wants a plan written, and waits for it.
+    /// Records a client's order of a plan.
     pub(crate) fn record_order(&mut self, order: Order, client: oneshot::Sender<Reply>) {
         self.orders.push_back((order, client));
     }
 
-    /// The client of the plan that is to be written next, which is not waiting in line any more.
+    /// Takes the client of the next ordered plan out of the queue.
     pub(crate) fn take_order(&mut self) -> Option<oneshot::Sender<Reply>> {
         self.orders.pop_front().map(|(_, client)| client)
     }
 
-    /// Clients that have gone want nothing written.
+    /// Drops the orders of clients that have disconnected.
     pub(crate) fn forget_closed_orders(&mut self) {
         self.orders.retain(|(_, client)| !client.is_closed());
     }
 
-    /// A job begins.
+    /// Records a job's start.
     pub(crate) fn record_start(&mut self, running: RunningJob) {
         self.running.push(running);
         self.changed = true;
     }
 
-    /// A checkpoint has these ids from now on.
+    /// Records a checkpoint's new ids.
     pub(crate) fn record_hashed(&mut self, before: &Ids, now: &Ids) {
         let wants = self.running.iter_mut().map(|running| &mut running.work.want);
         for want in wants.filter(|want| want.weights == before.weights) {
@@ -177,7 +177,7 @@ impl Jobs {
         }
     }
 
-    /// A job goes on.
+    /// Records a job's progress.
     pub(crate) fn record_progress(&mut self, job: Id, progress: Progress) {
         let mut running = self.running.iter_mut();
         let Some(running) = running.find(|running| running.work.want.job == job) else { return };
@@ -185,7 +185,7 @@ impl Jobs {
         running.work.progress = progress;
     }
 
-    /// A job has ended, or is to: dropping it ends its worker.
+    /// Records a job's end; dropping it ends its worker.
     pub(crate) fn record_end(&mut self, job: Id) -> Option<RunningJob> {
         let index = self.running.iter().position(|running| running.work.want.job == job)?;
         self.changed = true;
@@ -197,7 +197,7 @@ impl Jobs {
         self.running.clear();
     }
 
-    /// Whether what is done has changed since this was asked last.
+    /// Whether the running jobs have changed since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }

@@ -1,5 +1,4 @@
-//! What a worker writes, whatever it is: no line is longer than a report can be, and no more is heard than can be
-//! taken in.
+//! Reads a worker's output, whatever it is: limits the length of lines and the amount.
 
 use std::io;
 
@@ -11,16 +10,16 @@ use tokio::{
 
 use super::Hear;
 
-/// A report with the binding of SDXL's UNet takes some hundreds of KB.
+/// The longest line: a report with the binding of SDXL's UNet takes some hundreds of KB.
 const LINE_BYTES: usize = 8 << 20;
 
-/// What may come beside reports: libraries print, but not so much.
+/// The most output besides reports: libraries print, but not this much.
 const CHATTER_BYTES: u64 = 64 << 20;
 
-/// Progress is told so often at most.
+/// The shortest time between two reports of progress.
 const TELL: Duration = Duration::from_millis(100);
 
-/// The worker writes more than anybody would read.
+/// The worker writes more than anyone would read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flood;
 
@@ -28,7 +27,7 @@ pub(super) struct Flood;
 pub(super) struct Output<R> {
     input: BufReader<R>,
     line: Vec<u8>,
-    /// The line under way is longer than a report can be, and is left out.
+    /// Whether the current line is too long for a report, and skipped.
     is_too_long: bool,
     chatter: u64,
 }
@@ -38,8 +37,8 @@ impl<R: AsyncRead + Unpin> Output<R> {
         Self { input: BufReader::new(input), line: Vec::new(), is_too_long: false, chatter: 0 }
     }
 
-    /// The next line that is short enough, without its end; `None` at the end of all. Nothing is lost if this is
-    /// dropped and called again.
+    /// Returns the next line that is short enough, without its end; `None` at the end of the output.
+    /// Cancel-safe: nothing is lost if this is dropped and called again.
     pub(super) async fn line(&mut self) -> io::Result<Option<Result<String, Flood>>> {
         loop {
             let bytes = self.input.fill_buf().await?;
@@ -68,7 +67,7 @@ impl<R: AsyncRead + Unpin> Output<R> {
         }
     }
 
-    /// Hears reports until the last one: `None` when the output ends without.
+    /// Follows reports until the last one; `None` if the output ends without it.
     pub(super) async fn follow(
         &mut self,
         hear: &mut Hear,
@@ -116,13 +115,13 @@ pub(super) enum Followed {
     Ended(Box<Report>),
     /// Its output ended without one.
     Closed,
-    /// It wrote more than anybody would read.
+    /// It wrote more than anyone would read.
     Flood,
-    /// It got no further for too long.
+    /// It made no progress for too long.
     Standstill,
 }
 
-/// Progress as it is told: not more often than anybody looks.
+/// Passes on progress, but no more often than anyone looks.
 struct Told<'a> {
     hear: &'a mut Hear,
     last: Option<Progress>,
@@ -131,7 +130,7 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Whether it is news.
+    /// Whether this progress is to be passed on.
     fn take(&mut self, now: Progress) -> bool {
         if self.last == Some(now) {
             return false;
@@ -167,7 +166,7 @@ mod tests {
         report(&Report::Progress(Progress { phase: Phase::Build, percent }))
     }
 
-    /// How following this ended, and what was told meanwhile.
+    /// How following this output ends, and the progress passed on.
     async fn follow(bytes: &[u8]) -> (Followed, Vec<u8>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = told.clone();

@@ -12,13 +12,13 @@ use tokio::{process::Command, time::timeout};
 
 use super::worker::{self, WorkerProblem};
 
-/// Why there is nothing to build with.
+/// Why there is no usable TensorRT-RTX.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RuntimeProblem {
-    /// No library anywhere.
+    /// No library was found.
     #[error("no TensorRT-RTX libraries were found; `sdtrtctl runtime install` fetches them")]
     NotFound,
-    /// The configured folder has none.
+    /// The configured folder has no library.
     #[error(
         "there is no {} in the configured TensorRT folder {}; name another, or none and \
          `sdtrtctl runtime install` fetches it",
@@ -26,10 +26,10 @@ pub enum RuntimeProblem {
         dir.display()
     )]
     NotThere {
-        /// The folder.
+        /// The configured folder.
         dir: PathBuf,
     },
-    /// A library whose interface may be another one.
+    /// A library of an untested version, whose interface may differ.
     #[error(
         "{} is TensorRT-RTX {version}, which was not tested with this program and could crash it; \
          these work: {}. `sdtrtctl runtime install` fetches one",
@@ -39,26 +39,26 @@ pub enum RuntimeProblem {
     Untested {
         /// The library.
         library: PathBuf,
-        /// The version it says it is.
+        /// The version that it reports.
         version: String,
     },
-    /// Nobody can ask a library for its version.
+    /// The worker, which reads a library's version, can't be used.
     #[error(transparent)]
     Worker(#[from] WorkerProblem),
-    /// A library that can't be loaded or asked.
+    /// A library that can't be loaded, or whose version can't be read.
     #[error("the TensorRT-RTX library can't be used: {reason}")]
     Unusable {
-        /// Which library, and what the loader said.
+        /// Which library, and the loader's message.
         reason: String,
     },
 }
 
-/// Looks for TensorRT-RTX in the order: configuration, data folder, A1111's Python environments,
-/// the loader's path. The first place that has one decides, so that nobody runs another version
-/// than the one they see; among several versions in the data folder the newest tested one does.
+/// Looks for TensorRT-RTX in this order: configuration, data folder, A1111's Python environments, the
+/// loader's path. The first place that has one decides, even if it can't be used, so that no one runs another
+/// version than they see; among several versions in the data folder, the newest tested one is used.
 ///
 /// # Errors
-/// When there is none, or the one found can't be used.
+/// If there is none, or the one found can't be used.
 pub async fn find_runtime(config: &Config) -> Result<Runtime, RuntimeProblem> {
     if let Some(dir) = &config.tensorrt_dir {
         if !dir.join(runtime::LIBRARY).exists() {
@@ -82,7 +82,7 @@ fn installed(config: &Config) -> Vec<PathBuf> {
     newest_first.map(|version| runtime::installed_dir(&config.data_dir, version)).collect()
 }
 
-/// A1111 keeps its models below its own folder and its Python environment in `venv` beside them.
+/// A1111's models are below its own folder, and its Python environment is `venv` in that folder.
 fn python_environments(models_dirs: &[PathBuf]) -> BTreeSet<PathBuf> {
     let webuis = models_dirs.iter().flat_map(|dir| dir.ancestors());
     let libs = webuis.flat_map(|webui| {
@@ -94,8 +94,7 @@ fn python_environments(models_dirs: &[PathBuf]) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Asks the library for its version in a process of its own, since a foreign library can do
-/// anything when it is loaded.
+/// Reads the library's version in a separate process: loading an unknown library can do anything.
 async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
     let library = Runtime::library_in(dir);
     let unusable =
@@ -112,7 +111,7 @@ async fn check(dir: Option<&Path>) -> Result<Runtime, RuntimeProblem> {
     let output = output.map_err(|error| unusable(&error))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let (hello, version) = said.split_once('\n').unwrap_or((&said, ""));
-    // One that ends before it says hello says on standard error what is wrong.
+    // If it ended before its hello, standard error says what is wrong.
     if !hello.is_empty() || output.status.success() {
         worker::check_hello(&program, hello)?;
     }
@@ -136,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_web_ui_around_the_models_has_its_environment_found() {
+    fn the_environment_of_a_web_ui_above_the_models_is_found() {
         let root = tempfile::tempdir().unwrap();
         let webui = root.path().join("stable-diffusion-webui");
         let libs = webui.join("venv/lib/python3.10/site-packages/tensorrt_rtx_libs");

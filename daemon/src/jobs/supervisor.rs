@@ -1,4 +1,4 @@
-//! One worker, from its start to its end, whatever it does.
+//! Supervises one worker from its start to its end, whatever it does.
 
 use std::{
     fs, io,
@@ -24,15 +24,15 @@ use super::{
     worker,
 };
 
-/// How long a worker is waited for.
+/// How long to wait for a worker.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// To say what it is, and to take its job.
+    /// For its hello, and until it has read its job.
     patience: Duration,
-    /// To get further. The longest step that was seen took a minute on idle cores; where others use them it can take
-    /// many times as long.
+    /// For progress. The longest step took a minute on idle cores; if others use them it can take many times
+    /// as long.
     standstill: Duration,
-    /// To end once it has said its last.
+    /// For its end after the last report.
     grace: Duration,
 }
 
@@ -45,22 +45,22 @@ const LIMITS: Limits = Limits {
 /// More than any log takes.
 const LOG_BYTES: u64 = 256 << 20;
 
-/// How often it is looked how long a log is.
+/// How often to check a log's length.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Hears how a job goes on.
+/// Called with a job's progress.
 pub type Hear = Box<dyn FnMut(Progress) + Send>;
 
-/// A job under way; dropping it abandons the job.
+/// A running job; dropping it abandons the job.
 pub type Doing = Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>>;
 
 /// Does jobs. The real one is [`WorkerProcess`].
 pub trait Builder: Send + Sync + 'static {
-    /// Does this one.
+    /// Starts a job.
     fn start(&self, job: Job, hear: Hear) -> Doing;
 }
 
-/// The name of the file that a job's log is in, beside those of the engine's other jobs.
+/// The name of a job's log file, beside those of the engine's other jobs.
 pub fn log_name(engine: &Id, task: &Task) -> String {
     match task {
         Task::Build => format!("{engine}.log"),
@@ -69,10 +69,10 @@ pub fn log_name(engine: &Id, task: &Task) -> String {
     }
 }
 
-/// A child process, `sdtrt-worker`, for each job.
+/// Runs a child process, `sdtrt-worker`, for each job.
 #[derive(Clone, Debug)]
 pub struct WorkerProcess {
-    /// The folder for what TensorRT says, a file for each engine and task.
+    /// The folder of TensorRT's logs, one for each engine and task.
     pub logs: PathBuf,
 }
 
@@ -100,7 +100,7 @@ async fn run(
     let mut output = Output::new(output);
     let hello = timeout(patience, output.line()).await.map_err(|_| silent(&program, patience))?;
     let Some(hello) = hello.map_err(not_run)? else {
-        // It was told nothing yet, so no job is to blame.
+        // It has no job yet, so no job is to blame.
         return Err(Failure::Trouble(end(&mut child, grace).await.describe(log)));
     };
     worker::check_hello(&program, &hello.unwrap_or_default())?;
@@ -130,7 +130,7 @@ async fn run(
             )));
         }
     };
-    // What it has reported counts, however it ends.
+    // Its last report counts, however it ends.
     end(&mut child, grace).await;
     let done = Done::try_from(last)?;
     if let Done::Built(built) = &done {
@@ -138,7 +138,7 @@ async fn run(
     }
     Ok(done)
 }
-/// No process, no files, no memory: nothing of that is the job's.
+/// No processes, file descriptors or memory left: that is not the job's fault.
 fn not_run(error: io::Error) -> Failure {
     Failure::Trouble(format!("the worker can't be run: {error}"))
 }
@@ -157,7 +157,7 @@ fn start(mut worker: Command, job: &Job, log: &Path) -> io::Result<Child> {
     if let Some(logs) = log.parent() {
         fs::create_dir_all(logs)?;
     }
-    // CUDA itself is to know no other.
+    // Hides the other GPUs from CUDA.
     let gpu = job.gpu.iter().map(|uuid| ("CUDA_VISIBLE_DEVICES", uuid));
     worker
         .envs(gpu)
@@ -173,25 +173,25 @@ async fn hand_over(job: &Job, child: &mut Child) -> io::Result<ChildStdin> {
     let mut line = serde_json::to_vec(job)?;
     line.push(b'\n');
     match input.write_all(&line).await {
-        // It is gone already; how it ended says why.
+        // It has ended already; its exit status says why.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other?,
     }
     Ok(input)
 }
 
-/// Returns once a log is longer than any is.
+/// Returns once a log is longer than any should be.
 async fn log_overflows(log: &Path) {
     while fs::metadata(log).is_ok_and(|log| log.len() <= LOG_BYTES) {
         sleep(LOOK).await;
     }
-    // One that is gone takes no room.
+    // A deleted log takes no space.
     if !log.exists() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Whether the plan is there and as the worker says; it is on the disk then.
+/// Checks that the plan exists and matches the worker's report, and syncs it.
 async fn check_plan(job: &Job, built: Built) -> Result<(), Failure> {
     let plan = job.plan();
     let cannot = format!("cannot read the plan that the worker left, {}", plan.display());

@@ -1,4 +1,4 @@
-//! The program `sdtrt-worker`: where it lies, and whether it is of this release.
+//! The program `sdtrt-worker`: where it is, and whether its release fits.
 
 use std::{
     env,
@@ -11,38 +11,38 @@ use thiserror::Error;
 
 const NAME: &str = "sdtrt-worker";
 
-/// For a worker to say what it is, or which version a library has. It does so at once, but a busy machine or a slow disk
-/// takes its time.
+/// How long a worker may take to report its own or a library's version: it does so at once, but a busy
+/// machine or a slow disk may delay it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why there is no worker to be used.
+/// Why no worker can be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum WorkerProblem {
-    /// It is in none of the places.
+    /// It is in none of the usual places.
     #[error(
         "{NAME}, which builds engines for sdtrtd, was not found; looked for {}. Install it from the release that \
          sdtrtd is from",
         list(.places)
     )]
     Missing {
-        /// Where it was looked for.
+        /// The places searched.
         places: Vec<PathBuf>,
     },
-    /// Daemon and worker might not understand each other.
+    /// The worker's messages may differ from the daemon's.
     #[error(
         "{} is {theirs}, but sdtrtd is {}; install both from one release, then restart sdtrtd",
         program.display(),
         Hello::own()
     )]
     OtherRelease {
-        /// The worker.
+        /// The worker's path.
         program: PathBuf,
-        /// What it says it is.
+        /// The version that it reports.
         theirs: String,
     },
 }
 
-/// The worker beside this program, or where packages put programs that only other programs start.
+/// Returns the worker beside this program, or in the folder where packages put such helpers.
 pub(super) fn program() -> Result<PathBuf, WorkerProblem> {
     find(&env::current_exe().unwrap_or_default())
 }
@@ -55,7 +55,7 @@ fn find(sdtrtd: &Path) -> Result<PathBuf, WorkerProblem> {
     found.ok_or_else(|| WorkerProblem::Missing { places: places.into() })
 }
 
-/// Checks the first line that a worker says: before that it is told nothing.
+/// Checks a worker's first line: nothing is sent to it before.
 pub(super) fn check_hello(program: &Path, line: &str) -> Result<(), WorkerProblem> {
     let theirs = match serde_json::from_str::<Hello>(line) {
         Ok(hello) if hello == Hello::own() => return Ok(()),
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_found_beside_the_daemon_before_libexec_and_else_the_places_are_named() {
+    fn it_is_found_beside_the_daemon_or_in_libexec_and_otherwise_the_places_are_named() {
         let root = tempfile::tempdir().unwrap();
         let sdtrtd = root.path().join("bin/sdtrtd");
         let beside = root.path().join("bin/sdtrt-worker");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_worker_of_this_release_is_handed_jobs() {
+    fn only_a_worker_of_this_release_gets_jobs() {
         let own = Hello::own();
         let said = |hello: &Hello| serde_json::to_string(hello).unwrap();
         let check = |line: &str| check_hello(Path::new("/lib/sdtrt-worker"), line);

@@ -1,4 +1,4 @@
-//! What the web UI keeps for the daemon: a folder with a file for each engine and UNet.
+//! Files that the web UI leaves for the daemon: a folder with one for each engine and UNet.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use engine::read_regular;
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::warn;
 
-/// The version of the files that is understood.
+/// The version of the files that can be read.
 const VERSION: u32 = 1;
 
 /// More than a file takes.
@@ -22,8 +22,7 @@ struct File<T> {
     about: T,
 }
 
-/// All that are there, each with its engine and UNet. What is not understood is left out, as it would be without
-/// the file.
+/// Reads all files, each with its engine and UNet. One that can't be read counts as absent.
 pub(super) fn read<T: DeserializeOwned>(
     folder: &Path,
 ) -> impl Iterator<Item = ((Id, Id), T)> + use<T> {
@@ -45,7 +44,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
     (file.version == VERSION).then_some(((file.engine, file.unet), file.about))
 }
 
-/// Deletes those of an engine.
+/// Deletes the files of an engine.
 pub(super) fn forget(folder: &Path, engine: &Id) {
     let engine = engine.to_string();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! Files about engines that are gone.
+//! Finds files of engines that are gone.
 
 use std::{
     collections::HashSet,
@@ -9,23 +9,23 @@ use std::{
 
 use protocol::Garbage;
 
-/// Folders of the data folder whose files are each about an engine, which they are named by, and the
-/// files' extension: what TensorRT said, and what the web UI found.
+/// The folders in the data folder whose files are named after engines, and the files' extension: logs of
+/// TensorRT, and findings of the web UI.
 const ABOUT_ENGINES: [(&str, &str); 3] =
     [("logs", "log"), ("proofs", "json"), ("unusable", "json")];
 
-/// A file that nobody needs any more.
+/// A file that is no longer needed.
 pub(crate) struct Leftover {
     pub(crate) path: PathBuf,
     bytes: u64,
     reason: &'static str,
 }
 
-/// What files may still be about.
+/// What files are still needed for.
 pub(crate) struct InUse {
-    /// The keys of engines that are there or may come.
+    /// The keys of engines that exist or may be built.
     pub(crate) engines: HashSet<String>,
-    /// The folders of kernels for GPUs that are here; `None` while there may be others.
+    /// The folders of kernels for this machine's GPUs; `None` while not all are known.
     pub(crate) kernels: Option<HashSet<String>>,
 }
 
@@ -46,9 +46,9 @@ impl From<Leftover> for Garbage {
     }
 }
 
-/// All that lie in this data folder.
+/// Returns all leftovers in this data folder.
 pub(super) fn find(data_dir: &Path, in_use: &InUse) -> Vec<Leftover> {
-    // What is about one UNet in it has that after a hyphen.
+    // Files about one UNet in an engine have its id after a hyphen.
     let engine = |path: &Path| Some(path.file_stem()?.to_str()?.split('-').next()?.to_owned());
     let is_dead =
         |path: &Path| engine(path).is_some_and(|engine| !in_use.engines.contains(&engine));
@@ -58,7 +58,7 @@ pub(super) fn find(data_dir: &Path, in_use: &InUse) -> Vec<Leftover> {
         leftovers.extend(files.filter(|(path, _)| is_dead(path)).map(Leftover::of_none));
     }
     let kernels = data_dir.join("kernels");
-    // Those of former releases, which are not looked for any more.
+    // Caches of earlier releases, which are no longer read.
     leftovers.extend(files(&kernels, "cache").map(Leftover::of_another_driver));
     for folder in fs::read_dir(kernels).into_iter().flatten().flatten() {
         let name = folder.file_name().to_string_lossy().into_owned();
@@ -73,7 +73,7 @@ pub(super) fn find(data_dir: &Path, in_use: &InUse) -> Vec<Leftover> {
     leftovers
 }
 
-/// The files in a folder that end so, and their sizes.
+/// Returns the files with this extension in a folder, and their sizes.
 fn files(folder: &Path, extension: &'static str) -> impl Iterator<Item = (PathBuf, u64)> + use<> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(move |entry| {

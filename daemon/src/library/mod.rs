@@ -1,4 +1,4 @@
-//! The engines that are there, and what was found of them.
+//! The published engines, and what was found out about them.
 
 mod kept;
 mod leftovers;
@@ -21,27 +21,26 @@ pub(crate) use leftovers::{InUse as LeftoversInUse, Leftover};
 pub(crate) use proofs::Proofs;
 pub(crate) use unusable::Unusables;
 
-/// The engines on disk, how they are used, and what was found of them.
+/// The engines on disk, their use, and what was found out about them.
 pub(crate) struct EngineLibrary {
     library: Library,
     data_dir: PathBuf,
-    /// How far engines were off in the web UI.
+    /// Errors against PyTorch in the web UI.
     proofs: Proofs,
-    /// The calls for which engines gave NaN or infinity there.
+    /// Calls at which engines failed in the web UI.
     unusable: Unusables,
-    /// Bytes that were free for engines when last looked at while none was built, or why that is
-    /// not known.
+    /// Free bytes on the engines' disk, measured while nothing was being built, or why they are unknown.
     free: Result<u64, String>,
-    /// Engines that go because of themselves.
+    /// Engines to remove whatever their use.
     condemned: BTreeMap<Id, Removal>,
-    /// What could not be removed a moment ago, and why.
+    /// What could not be removed recently, and why.
     stuck: HashMap<PathBuf, String>,
-    /// Why how engines are used can't be written at present.
+    /// Why usage can't be written at present.
     problem: Option<String>,
 }
 
 impl EngineLibrary {
-    /// The engines of this data folder.
+    /// Opens the engines of this data folder.
     pub(crate) fn new(library: Library, data_dir: &Path) -> Self {
         Self {
             library,
@@ -60,40 +59,40 @@ impl EngineLibrary {
         &self.library
     }
 
-    /// How far engines were off in the web UI.
+    /// Errors against PyTorch in the web UI.
     pub(crate) fn proofs(&self) -> &Proofs {
         &self.proofs
     }
 
-    /// The calls for which engines gave NaN or infinity there.
+    /// Calls at which engines failed in the web UI.
     pub(crate) fn unusable(&self) -> &Unusables {
         &self.unusable
     }
 
-    /// Bytes that were free for engines when last looked at, or why that is not known.
+    /// Free bytes on the engines' disk, or why they are unknown.
     pub(crate) fn free(&self) -> &Result<u64, String> {
         &self.free
     }
 
-    /// Engines that go because of themselves.
+    /// Engines to remove whatever their use.
     pub(crate) fn condemned(&self) -> &BTreeMap<Id, Removal> {
         &self.condemned
     }
 
-    /// Plans and files that could not be removed a moment ago, and why.
+    /// Plans and files that could not be removed recently, and why.
     pub(crate) fn stuck(&self) -> &HashMap<PathBuf, String> {
         &self.stuck
     }
 
-    /// An empty folder for one job, on the engines' disk; it goes when dropped.
+    /// Creates an empty folder for one job, on the engines' disk; dropping it deletes it.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it can't be created.
     pub(crate) fn scratch(&self) -> io::Result<TempDir> {
         self.library.scratch()
     }
 
-    /// Looks how much of the disk is free.
+    /// Measures the free space.
     pub(crate) fn record_free(&mut self) {
         let free = self.library.free_bytes();
         let data_dir = self.data_dir.display();
@@ -101,16 +100,16 @@ impl EngineLibrary {
             free.map_err(|error| format!("cannot tell how much of {data_dir} is free: {error}"));
     }
 
-    /// Takes in what the web UI found of engines.
+    /// Reads what the web UI found out about engines.
     pub(crate) fn record_findings(&mut self) {
         self.proofs = proofs::read(&self.data_dir.join("proofs"));
         self.unusable = unusable::read(&self.data_dir.join("unusable"));
     }
 
-    /// A job has left a plan. An engine that was built anew is compared anew.
+    /// Publishes a job's plan. A rebuilt engine must be compared again.
     ///
     /// # Errors
-    /// When a file can't be written or moved; then nothing is published.
+    /// If a file can't be written or moved; then nothing is published.
     pub(crate) fn record_plan(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
         let engine = manifest.key;
         self.library.publish(job, manifest)?;
@@ -121,24 +120,24 @@ impl EngineLibrary {
         Ok(())
     }
 
-    /// An engine was run on a GPU.
+    /// Records an engine's validation.
     ///
     /// # Errors
-    /// When the manifest can't be written; then it stays as it was.
+    /// If the manifest can't be written; then it stays unchanged.
     pub(crate) fn record_validation(&mut self, engine: &Id, validation: Validation) -> Result<()> {
         self.library.add_validation(engine, validation)
     }
 
-    /// Somebody pins an engine, or unpins it.
+    /// Pins or unpins an engine.
     ///
     /// # Errors
-    /// When that can't be written; then it holds for this life of the daemon alone.
+    /// If that can't be written; then it is lost when the daemon ends.
     pub(crate) fn record_pin(&mut self, engine: &Id, pinned: bool) -> Result<()> {
         let Some(usage) = self.library.usage(engine).copied() else { return Ok(()) };
         self.library.set_usage(engine, Usage { pinned, ..usage })
     }
 
-    /// These engines were asked for, at this time in seconds since 1970.
+    /// Records a request for these engines, at a time in seconds since 1970.
     pub(crate) fn record_use(&mut self, engines: &[Id], now: u64) {
         for engine in engines {
             if let Some(usage) = self.library.usage(engine).copied() {
@@ -147,19 +146,19 @@ impl EngineLibrary {
         }
     }
 
-    /// An engine is used so.
+    /// Records how an engine is used.
     pub(crate) fn record_usage(&mut self, engine: &Id, usage: Usage) {
         let written = self.library.set_usage(engine, usage);
         self.note(written);
     }
 
-    /// Writes how engines are used where that could not be written before.
+    /// Writes usage that could not be written before.
     pub(crate) fn write_usages(&mut self) {
         let written = self.library.write_usages();
         self.note(written);
     }
 
-    /// Why how engines are used can't be written at present.
+    /// Why usage can't be written at present.
     pub(crate) fn problem(&self) -> Option<&String> {
         self.problem.as_ref()
     }
@@ -172,12 +171,12 @@ impl EngineLibrary {
         self.problem = problem;
     }
 
-    /// An engine is to go.
+    /// Records that an engine is to be removed.
     pub(crate) fn record_condemned(&mut self, engine: Id, removal: Removal) {
         self.condemned.insert(engine, removal);
     }
 
-    /// What could not be removed may be by now.
+    /// Lets the next attempt remove what could not be removed.
     pub(crate) fn forget_stuck(&mut self) {
         self.stuck.clear();
     }
@@ -185,7 +184,7 @@ impl EngineLibrary {
     /// Removes an engine.
     ///
     /// # Errors
-    /// When a file can't be removed; that is noted too.
+    /// If a file can't be removed; that is recorded too.
     pub(crate) fn remove(&mut self, engine: &Id, removal: Removal) -> Result<()> {
         self.condemned.remove(engine);
         let removed = self.library.remove(engine, removal);
@@ -195,7 +194,7 @@ impl EngineLibrary {
         removed
     }
 
-    /// Removes a file about engines that are gone; whether that went well.
+    /// Removes a leftover file; returns whether that succeeded.
     pub(crate) fn remove_leftover(&mut self, leftover: &Leftover) -> bool {
         let Err(error) = std::fs::remove_file(&leftover.path) else { return true };
         let problem = format!("cannot remove {}: {error}", leftover.path.display());
@@ -204,7 +203,7 @@ impl EngineLibrary {
         false
     }
 
-    /// What was written about engines that are neither there nor to come.
+    /// Returns the files about engines that neither exist nor may be built.
     pub(crate) fn leftovers(&self, in_use: &LeftoversInUse) -> Vec<Leftover> {
         leftovers::find(&self.data_dir, in_use)
     }

@@ -1,4 +1,4 @@
-//! What the web UI found of engines' numbers: `DATA/proofs`, which docs/index.md tells of.
+//! The web UI's comparisons of engines with PyTorch: `DATA/proofs`, described in docs/index.md.
 
 use std::{collections::HashMap, path::Path};
 
@@ -7,10 +7,10 @@ use engine::Proof;
 
 use crate::library::kept;
 
-/// How far engines were off PyTorch the first time they were used, by engine and UNet.
+/// The error against PyTorch when an engine was first used, by engine and UNet.
 pub(crate) type Proofs = HashMap<(Id, Id), Proof>;
 
-/// All that are there.
+/// Reads all comparisons.
 pub(crate) fn read(folder: &Path) -> Proofs {
     kept::read(folder).collect()
 }
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_web_ui_wrote_is_read_until_it_is_forgotten() {
+    fn the_web_uis_files_are_read_until_they_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let write = |engine: &str, error: Option<f64>, version: u32| {
             let unet = id("unet").to_string();

@@ -1,4 +1,4 @@
-//! Calls that engines failed at in the web UI: `DATA/unusable`, which docs/index.md tells of.
+//! Calls at which engines failed in the web UI: `DATA/unusable`, described in docs/index.md.
 
 use std::{collections::HashMap, path::Path};
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::library::kept;
 
-/// The calls for which an engine gave NaN or infinity, by engine and UNet.
+/// The calls for which an engine's output had NaN or infinity, by engine and UNet.
 pub(crate) type Unusables = HashMap<(Id, Id), Vec<Unusable>>;
 
 #[derive(Deserialize)]
@@ -16,7 +16,7 @@ struct About {
     sizes: Vec<Unusable>,
 }
 
-/// All that are there.
+/// Reads all failures.
 pub(crate) fn read(folder: &Path) -> Unusables {
     kept::read(folder).map(|(whose, About { sizes })| (whose, sizes)).collect()
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_web_ui_wrote_is_read_until_it_is_forgotten() {
+    fn the_web_uis_files_are_read_until_they_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let [engine, unet] = ["engine", "unet"].map(|name| Id::from(blake3::hash(name.as_bytes())));
         let size = json!({ "gpu": "a GPU", "driver": "1", "width": 1920, "height": 1080, "batch": 2,

@@ -1,4 +1,4 @@
-//! Engines that checkpoints should have and have not.
+//! The missing engines of checkpoints.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Snapshot<'_> {
-    /// Each engine that is to be built, once: for the checkpoint that decides.
+    /// Returns each missing engine once, with the checkpoint that decides its priority.
     pub(crate) fn missing<'a>(
         &'a self,
         held: &'a HashMap<Id, Held<'_>>,
@@ -44,7 +44,7 @@ impl Snapshot<'_> {
             && !self.is_under_way(engine)
     }
 
-    /// The build of what this checkpoint should have in this place.
+    /// Returns the build of this checkpoint's desired engine with this number.
     fn build(
         &self,
         held: &Held<'_>,
@@ -72,8 +72,8 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Why this engine is to be built. `all` are those of its checkpoint, and `engines`
-    /// those that it has.
+    /// Returns why this engine is to be built. `all` are its checkpoint's desired engines, and `engines`
+    /// those that exist.
     fn why(&self, all: &[Desired], desired: &Desired, engines: &[&Manifest]) -> Cause {
         if self.asked.contains(&desired.engine) {
             return Cause::Requested;
@@ -90,7 +90,7 @@ impl Snapshot<'_> {
         )
     }
 
-    /// Why the engine of this checkpoint can't be built for now, where that is so.
+    /// Returns why this checkpoint's engine can't be built for now, if so.
     fn obstacle(
         &self,
         holdings: &Holdings,

@@ -1,4 +1,4 @@
-//! What keeps jobs from starting, as people are told.
+//! Why jobs may not start, in words.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::{
     inventory::Held,
 };
 
-/// What keeps builds from starting.
+/// Why builds may not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed<'a> {
     Paused,
@@ -21,7 +21,7 @@ pub(crate) enum Closed<'a> {
 }
 
 impl Closed<'_> {
-    /// What a checkpoint waits for.
+    /// Returns what a checkpoint waits for.
     pub(crate) fn awaited(self) -> String {
         match self {
             Self::Paused => "waits for `sdtrtctl resume`".to_owned(),
@@ -42,7 +42,7 @@ impl fmt::Display for Closed<'_> {
 }
 
 impl Snapshot<'_> {
-    /// What keeps what is in `queue` from being done, if it is the same for all of it; a pause always does.
+    /// Returns why nothing in `queue` may start, if it is the same for all jobs; a pause always is.
     pub(crate) fn closed(&self, queue: &[Want]) -> Option<Closed<'_>> {
         if self.paused {
             return Some(Closed::Paused);
@@ -56,7 +56,7 @@ impl Snapshot<'_> {
         self.closed_to(slot, &first.engine)
     }
 
-    /// What keeps a job with this engine from starting there, if anything does.
+    /// Returns why a job with this engine may not start in this slot, if so.
     pub(crate) fn closed_to(&self, slot: Slot, engine: &Id) -> Option<Closed<'_>> {
         if self.urgent.contains(engine) {
             return None;
@@ -68,12 +68,12 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether nothing is done with this engine because nobody asked for it.
+    /// Whether nothing is done with this engine because it was not requested.
     pub(crate) fn is_off(&self, engine: &Id) -> bool {
         self.config.build == BuildWhen::Never && !self.asked.contains(engine)
     }
 
-    /// What keeps any job from starting there, if anything does.
+    /// Returns why no job may start in this slot, if so.
     pub(crate) fn closed_at(&self, slot: Slot) -> Option<Closed<'_>> {
         let Slot::Device(number) = slot else {
             return self.paused.then_some(Closed::Paused);
@@ -86,25 +86,25 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether how the GPUs or the CPU are used decides when this is done: not where it lacks something else.
+    /// Whether the use of the GPUs or the CPU decides when this is done: not if it lacks something else.
     pub(crate) fn needs_a_look(&self, want: &Want) -> bool {
         let lacks = want.obstacle.as_ref().is_some_and(|obstacle| !obstacle.is_of_memory());
         !lacks && !self.is_off(&want.engine) && want.takes.place != Place::Aside
     }
 
-    /// Whether something beside the GPUs waits for memory of the machine.
+    /// Whether a job that needs no GPU waits for memory.
     pub(crate) fn is_crowded(&self, queue: &[Want]) -> bool {
         let waits = |want: &Want| matches!(want.obstacle, Some(Obstacle::Memory { .. }));
         queue.iter().any(|want| waits(want) && !self.needs_a_look(want))
     }
 
-    /// What each slot waits for that is not open to all.
+    /// Returns what each closed slot waits for.
     pub(crate) fn all_awaited(&self) -> Vec<Option<String>> {
         let closed = self.devices().map(|slot| self.closed_at(slot));
         closed.map(|closed| closed.map(Closed::awaited)).collect()
     }
 
-    /// The checkpoints that the web UI calls so.
+    /// Returns the checkpoints with this title in the web UI.
     pub(crate) fn titled(&self, title: &str) -> Vec<Id> {
         let held = self.catalogue.held();
         let is_it = |held: &Held<'_>| {
@@ -116,7 +116,7 @@ impl Snapshot<'_> {
         titled
     }
 
-    /// Why nothing of what is in `queue` will be done, where that is so.
+    /// Returns why nothing in `queue` will ever be done, if so.
     pub(crate) fn stuck(&self, queue: &[Want]) -> Option<String> {
         match (self.target(), self.closed(queue)) {
             (Err(NoRuntime::Sought), _) => None,
@@ -128,7 +128,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Why nothing is built although something is in `queue`, where room is the reason.
+    /// Returns why nothing is built although `queue` is not empty, if space is the reason.
     pub(crate) fn no_room(&self, queue: &[Want]) -> Option<String> {
         let is_idle = self.work.is_empty() && self.surveyed;
         let first = queue.first().filter(|_| is_idle)?;

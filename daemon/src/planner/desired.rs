@@ -1,4 +1,5 @@
-//! What each checkpoint should have, worked out once: with thousands of them it takes a second.
+//! The engines that each checkpoint should have. The results are kept: with thousands of checkpoints they
+//! take a second.
 
 use std::{
     cell::RefCell,
@@ -24,17 +25,17 @@ pub(crate) struct Desired {
 }
 
 impl Desired {
-    /// Whether it serves presets, so that the checkpoint is not ready without it.
+    /// Whether it serves presets: without it the checkpoint is not ready.
     pub(crate) fn is_open(&self) -> bool {
         self.wanted.shape.is_none()
     }
 
-    /// How soon it is of use.
+    /// How useful it is.
     pub(crate) fn step(&self) -> Step {
         if self.is_open() { Step::Open } else { Step::Fixed }
     }
 
-    /// Whether an engine of these presets and profiles was for the same.
+    /// Whether it is for the same as an engine with these presets and profiles.
     pub(crate) fn is_for(&self, presets: &[String], profiles: &[Profile]) -> bool {
         match self.wanted.shape {
             Some(_) => presets.is_empty() && profiles == self.wanted.spec.profiles,
@@ -43,12 +44,12 @@ impl Desired {
     }
 }
 
-/// Why there is nothing to build with.
+/// Why nothing can be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoRuntime {
-    /// It is not known yet whether there is.
+    /// The libraries are still being looked for.
     Sought,
-    /// For this reason, for people to read.
+    /// For this reason, in words.
     Because(String),
 }
 
@@ -61,7 +62,7 @@ impl fmt::Display for NoRuntime {
     }
 }
 
-/// What engines are built with and for, and which ones each checkpoint should have by that.
+/// What engines are built with and for, and the desired engines that follow.
 pub(crate) struct DesiredEngines {
     target: Result<Target, NoRuntime>,
     memo: Memo,
@@ -74,24 +75,24 @@ impl Default for DesiredEngines {
 }
 
 impl DesiredEngines {
-    /// What engines are built with and for, or why there is nothing.
+    /// What engines are built with and for, or why nothing can be built.
     pub(crate) fn target(&self) -> &Result<Target, NoRuntime> {
         &self.target
     }
 
-    /// From now on engines are built with and for this.
+    /// Sets what engines are built with and for.
     pub(crate) fn record_target(&mut self, target: Result<Target, NoRuntime>) {
         self.target = target;
         self.forget();
     }
 
-    /// What checkpoints should have is worked out anew.
+    /// Discards all results.
     pub(crate) fn forget(&mut self) {
         self.memo = Memo::default();
     }
 
-    /// What this checkpoint should have; nothing as long as there is nothing to build with. `names` tells all its
-    /// paths, and `shapes` those that get an engine of their own.
+    /// Returns this checkpoint's desired engines; none while nothing can be built. `names` returns all its
+    /// paths, and `shapes` those that get engines of their own.
     pub(super) fn of(
         &self,
         held: &Held<'_>,
@@ -104,24 +105,24 @@ impl DesiredEngines {
         }
     }
 
-    /// Forgets all answers but those about the checkpoints in `held`.
+    /// Discards results about checkpoints that are not in `held`.
     pub(super) fn keep(&self, held: &HashMap<Id, Held<'_>>) {
         self.memo.keep(held);
     }
 }
 
-/// Answers of one target. They hold as long as they are asked for in the same way.
+/// Results for one target, valid as long as the same is asked.
 #[derive(Debug, Default)]
 struct Memo {
     answers: RefCell<HashMap<Id, Answer>>,
-    /// By all that decides them, as most checkpoints should have the same.
+    /// By everything that decides them, since most checkpoints have the same.
     engines: RefCell<HashMap<Deciding, Arc<[Desired]>>>,
 }
 
-/// The signature, the UNet where its own weights are inside, and what the configuration says.
+/// The signature, the UNet id if the engine is baked, and the configuration's choice.
 type Deciding = (Id, Option<Id>, Choice);
 
-/// About one checkpoint.
+/// The result for one checkpoint.
 #[derive(Debug)]
 struct Answer {
     paths: Vec<PathBuf>,
@@ -129,7 +130,7 @@ struct Answer {
 }
 
 impl Memo {
-    /// What `target` says of this checkpoint; nothing if rules want no engine for it.
+    /// Returns the target's engines for this checkpoint; none if rules exclude it.
     fn ask(
         &self,
         target: &Target,
@@ -162,7 +163,7 @@ impl Memo {
         desired
     }
 
-    /// Forgets all answers but those about the checkpoints in `held`.
+    /// Discards results about checkpoints that are not in `held`.
     fn keep(&self, held: &HashMap<Id, Held<'_>>) {
         let mut answers = self.answers.borrow_mut();
         if answers.len() > held.len() {

@@ -1,4 +1,4 @@
-//! What is worth keeping: the engines as [`crate::retention`] judges them.
+//! What is worth keeping: combines the engines with the rules of [`crate::retention`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Snapshot<'_> {
-    /// Why there is no room for an engine of so many bytes, where that is so.
+    /// Returns why there is no space for an engine of this many bytes, if so.
     pub(crate) fn room_obstacle(
         &self,
         holdings: &Holdings,
@@ -35,8 +35,8 @@ impl Snapshot<'_> {
         }
     }
 
-    /// What the checkpoints in use should have that published engines may be of: of thousands of
-    /// checkpoints few have one.
+    /// Returns the desired engines of checkpoints in use that have published engines; of thousands of
+    /// checkpoints, few have any.
     fn wanted_engines(&self) -> WantedKeys {
         let mut wanted = WantedKeys::new();
         let engines = self.library.manifests().values();
@@ -45,7 +45,7 @@ impl Snapshot<'_> {
             return wanted;
         }
         for held in self.catalogue.held().values() {
-            // One kind of engine takes the place of the other.
+            // A shared engine can replace a baked one and vice versa.
             for id in ids(held.identity).into_iter().filter(|id| published.contains(id)) {
                 let keys = wanted.entry(id).or_default();
                 for desired in self.desired(held).iter() {
@@ -78,7 +78,8 @@ impl Snapshot<'_> {
             .collect()
     }
 
-    /// Whether, once since the start, enough of every file was known to tell that none takes up this engine.
+    /// Whether, at some time since the start, enough of every file was known to say that none uses this
+    /// engine.
     pub(crate) fn is_surveyed_for(&self, manifest: &Manifest) -> bool {
         match manifest.spec.weights {
             Weights::Shared(_) => self.surveyed,
@@ -93,7 +94,7 @@ impl Snapshot<'_> {
         usage.orphaned_since.map(|_| since.min(self.lived_s))
     }
 
-    /// A new engine of a retired one's architecture, if there is one.
+    /// Returns a new engine for a retired one's architecture, if there is one.
     fn successor(&self, retired: &Manifest) -> Option<Id> {
         let is_new = |manifest: &&Manifest| {
             matches!(manifest.spec.weights, Weights::Shared(_))
@@ -108,15 +109,16 @@ impl Snapshot<'_> {
         known.unwrap_or(Usage::since(manifest.built_at))
     }
 
-    /// All engines against the quota.
+    /// Returns all engines with the quota.
     pub(crate) fn holdings(&self) -> Holdings {
         let stored = self.stored();
         let standings = standings(&stored, &self.wanted_engines());
         Holdings::new(&stored, &standings, self.config.quota.map(|quota| quota.as_u64()))
     }
 
-    /// How engines are used that are taken up again and, if enough of every file is known at present, those that no
-    /// file belongs to any more: the headers for shared ones, the contents for baked ones.
+    /// Returns the changed usage of engines that are used again and, if enough of every file is known, of
+    /// those that no longer belong to any file: `headers` suffice for shared ones, baked ones need
+    /// `contents`.
     pub(crate) fn orphan_changes(&self, headers: bool, contents: bool) -> Vec<(Id, Usage)> {
         let (wanted, now, lived) = (self.wanted_engines(), self.now_s, self.lived_s);
         let all_known = |manifest: &Manifest| match manifest.spec.weights {
@@ -141,14 +143,14 @@ impl Snapshot<'_> {
         changes.collect()
     }
 
-    /// An engine that goes, as people are told.
+    /// Describes an eviction.
     pub(crate) fn as_garbage(&self, eviction: Eviction) -> Garbage {
         let Eviction { engine, bytes, grounds } = eviction;
         let path = self.library.plan(&engine).to_string_lossy().into_owned();
         Garbage { path, bytes, reason: grounds.to_string() }
     }
 
-    /// What files about engines may still be about once those in `gone` are.
+    /// Returns what files about engines are still needed for, once those in `gone` are removed.
     pub(crate) fn files_in_use(&self, gone: &[Eviction]) -> LeftoversInUse {
         let mut engines = self.living_engines();
         for eviction in gone {
@@ -158,7 +160,7 @@ impl Snapshot<'_> {
         LeftoversInUse { engines, kernels: self.kernels_in_use() }
     }
 
-    /// The folders of kernels for GPUs that are here; `None` while there may be others.
+    /// Returns the folders of kernels for this machine's GPUs; `None` while not all are known.
     fn kernels_in_use(&self) -> Option<HashSet<String>> {
         let target = self.target().as_ref().ok().filter(|_| !self.gpus.is_empty())?;
         let engines = self.library.manifests().values().map(|manifest| &manifest.spec.version);
@@ -169,7 +171,8 @@ impl Snapshot<'_> {
         Some(folders.collect())
     }
 
-    /// Outdated engines whose successor is there, and orphans whose time is up. Pinned ones stay.
+    /// Returns outdated engines with a replacement, and orphans whose grace period is over. Pinned ones are
+    /// kept.
     pub(crate) fn unneeded(&self) -> Vec<Eviction> {
         let lived = self.lived_s;
         let stored = self.stored();
@@ -191,7 +194,7 @@ impl Snapshot<'_> {
         unneeded.collect()
     }
 
-    /// Engines that are there or may come: what is kept of their building is of use.
+    /// Returns engines that exist or may be built: files about them are useful.
     fn living_engines(&self) -> HashSet<Id> {
         let mut living = self.desired_keys(&self.catalogue.held());
         living.extend(self.work.iter().map(|work| work.want.engine));
@@ -199,13 +202,13 @@ impl Snapshot<'_> {
         living
     }
 
-    /// Published engines that can be used by the UNet inside or, of shared ones, by the signature.
+    /// Returns usable published engines by UNet id or, if shared, by signature.
     pub(crate) fn engines(&self) -> HashMap<Id, Vec<&Manifest>> {
         let usable = |manifest: &&Manifest| !manifest.is_retired();
         by_weights(self.library.manifests().values().filter(usable))
     }
 
-    /// The same with those that nobody can use any more.
+    /// The same, including engines that can't be used any more.
     pub(crate) fn all_engines(&self) -> HashMap<Id, Vec<&Manifest>> {
         by_weights(self.library.manifests().values())
     }
@@ -219,7 +222,7 @@ fn by_weights<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> HashMap<Id, 
     engines
 }
 
-/// What building an engine for this checkpoint takes.
+/// Returns what building an engine for this checkpoint needs.
 pub(crate) fn takes(identity: &Identity, weights: &Weights) -> Takes {
     let parameters = identity.unet_parameters;
     let disk_bytes = room::needed(identity, weights);
@@ -236,12 +239,12 @@ pub(crate) fn takes(identity: &Identity, weights: &Weights) -> Takes {
     }
 }
 
-/// What the engines that run this checkpoint's UNet are known by.
+/// The two ids by which engines for this checkpoint's UNet are found.
 pub(crate) fn ids(identity: &Identity) -> [Id; 2] {
     [identity.ids.unet, identity.signature]
 }
 
-/// The engines that run this checkpoint's UNet, its own first.
+/// Returns the engines that can run this checkpoint's UNet, baked ones first.
 pub(crate) fn of<'a>(
     engines: &HashMap<Id, Vec<&'a Manifest>>,
     identity: &Identity,

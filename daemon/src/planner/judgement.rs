@@ -1,4 +1,4 @@
-//! What was found of engines.
+//! What validations and the web UI found out about engines.
 
 use checkpoint::Id;
 use engine::{Findings, Manifest, Proof};
@@ -6,31 +6,31 @@ use engine::{Findings, Manifest, Proof};
 use super::{Due, Snapshot};
 use crate::gate::Gpu;
 
-/// What was found of an engine's numbers.
+/// A finding about an engine's accuracy.
 #[derive(Clone)]
 pub(crate) struct Judgement<'a> {
     pub(crate) proof: &'a Proof,
-    /// Where a validation found it; otherwise the web UI did.
+    /// The GPU of the validation; absent if the web UI found it.
     pub(crate) gpu: Option<&'a Gpu>,
 }
 
 impl Snapshot<'_> {
-    /// Whether the engine's first validation on a GPU that is here is still to come. One of a former release
-    /// was validated in a way that is not known any more, and serves on.
+    /// Whether the engine still needs its first validation on a GPU of this machine. Those of an earlier
+    /// release's engines are not known any more, so these remain usable.
     pub(crate) fn is_unvalidated(&self, manifest: &Manifest) -> bool {
         let due = || self.due_validations(manifest).iter().any(|(_, due)| *due == Due::First);
         !manifest.is_former() && due()
     }
 
-    /// Whether an engine may be used: it was validated wherever it could be, and was not wrong with the
-    /// weights that it was validated with.
+    /// Whether an engine may be used: it was validated wherever possible, and accurate with the weights that
+    /// it was validated with.
     pub(crate) fn may_serve(&self, manifest: &Manifest) -> bool {
         !manifest.is_retired()
             && !self.is_unvalidated(manifest)
             && self.validations_of(manifest).all(|judged| judged.proof.holds())
     }
 
-    /// What the last validation on each GPU that is here found.
+    /// Returns the last validation's finding for each of this machine's GPU models.
     fn validations_of<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Judgement<'a>> {
         self.found_on_models(manifest).filter_map(|(gpu, findings)| {
             let proof = findings.proof.as_ref().ok()?;
@@ -38,7 +38,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The same with all that it found.
+    /// The same with all findings.
     pub(crate) fn found_on_models<'a>(
         &'a self,
         manifest: &'a Manifest,
@@ -50,8 +50,8 @@ impl Snapshot<'_> {
         })
     }
 
-    /// What counts of all that was found of an engine with the weights of `unet`: that it is wrong,
-    /// or else what the web UI found.
+    /// Returns the decisive finding for an engine with the weights of `unet`: that it is wrong, or else the
+    /// web UI's.
     pub(crate) fn judgement<'a>(
         &'a self,
         manifest: &'a Manifest,
@@ -64,7 +64,7 @@ impl Snapshot<'_> {
         (counts < all.len()).then(|| all.swap_remove(counts))
     }
 
-    /// What counts of the validations of an engine: that it is wrong, or else the first.
+    /// Returns the decisive finding of an engine's validations: that it is wrong, or else the first.
     pub(crate) fn validated<'a>(&'a self, manifest: &'a Manifest) -> Option<Judgement<'a>> {
         let wrong = self.validations_of(manifest).find(|judged| !judged.proof.holds());
         wrong.or_else(|| self.validations_of(manifest).next())

@@ -1,4 +1,4 @@
-//! Whether a GPU and the machine have the memory that a job takes.
+//! Whether a GPU and the machine have enough memory for a job.
 
 use std::time::Duration;
 
@@ -7,53 +7,51 @@ use protocol::GpuReading;
 use super::Obstacle;
 use crate::gate::computing;
 
-/// What an engine takes beside two bytes for each of its parameters: CUDA itself, and what lies between
-/// the layers.
+/// An engine's memory beyond two bytes for each parameter: CUDA itself, and what is between the layers.
 const BESIDE_WEIGHTS_BYTES: u64 = 2 << 30;
 
-/// Bytes of the machine's memory for each parameter of a UNet: building an engine of SD 1.5 with two
-/// profiles held 7.4 at most, and computing SDXL in fp32 on the CPU 4.9.
+/// Bytes of the machine's memory for each of a UNet's parameters: building an SD 1.5 engine with two profiles
+/// took 7.4 at most, computing SDXL in fp32 on the CPU 4.9.
 const MEMORY_PER_PARAMETER: u64 = 8;
 
-/// Bytes of the machine's memory that building an engine without weights takes at most, and where more
-/// parameters than this make it the greater one (seen: 0.7 and 1.1 GB).
+/// The most bytes of the machine's memory that building a shared engine takes, and the parameters above which
+/// it takes more (measured: 0.7 and 1.1 GB).
 const SHARED_BYTES: u64 = 1_000_000_000;
 const LARGE_SHARED_BYTES: u64 = 1_500_000_000;
 const LARGE: u64 = 1_500_000_000;
 
-/// A job that ran out of memory starts no sooner than after so long.
+/// How long a job that ran out of memory waits at least.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
 
-/// Bytes of a GPU's memory that working with a UNet's engine takes, at least.
+/// Bytes of GPU memory that work with a UNet's engine needs at least.
 pub fn gpu_bytes(unet_parameters: u64) -> u64 {
     unet_parameters.saturating_mul(2).saturating_add(BESIDE_WEIGHTS_BYTES)
 }
 
-/// Bytes of the machine's memory that a job with a UNet's engine takes, at most.
+/// Bytes of the machine's memory that a job with a UNet's engine needs at most.
 pub fn memory_bytes(unet_parameters: u64) -> u64 {
     unet_parameters.saturating_mul(MEMORY_PER_PARAMETER)
 }
 
-/// The same for building an engine without weights.
+/// The same for building a shared engine.
 pub fn shared_memory_bytes(unet_parameters: u64) -> u64 {
     if unet_parameters > LARGE { LARGE_SHARED_BYTES } else { SHARED_BYTES }
 }
 
-/// How many engines without weights are built at once on so many cores: TensorRT does it in one thread.
+/// How many shared engines are built at once on this many cores: TensorRT uses one thread for each.
 pub fn builders(cores: usize) -> usize {
     (cores / 2).clamp(2, 4).min(cores.max(1))
 }
 
-/// What a job that takes `needed` bytes of the machine's memory waits for beside others that are under way
-/// and may still take `others`, if it must. The only job never waits: it may do with less.
+/// Returns why a job that needs `needed` bytes of the machine's memory must wait for running ones, which may
+/// still take `others`. The only job never waits: it may need less.
 pub(crate) fn crowding(needed: u64, others: u64, free: Option<u64>) -> Option<Obstacle> {
     let free = free.filter(|free| others > 0 && *free < needed.saturating_add(others))?;
     Some(Obstacle::Memory { needed, running: others, free })
 }
 
-/// What a job that takes `needed` bytes waits for, if it must. `gpu` is the GPU's place in the list,
-/// from 0, and `ran_out` how long ago the job ran out of memory there. What a GPU does not tell is no
-/// reason to wait.
+/// Returns why a job that needs `needed` bytes must wait, if so. `gpu` is the GPU's index, and `ran_out` how
+/// long ago the job ran out of memory there. Unknown figures are no reason to wait.
 pub(crate) fn shortage(
     needed: u64,
     gpu: usize,
@@ -81,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_cores_build_and_two_even_where_there_are_no_more() {
+    fn half_of_the_cores_build_but_at_least_two() {
         for (cores, expected) in [(0, 1), (1, 1), (2, 2), (4, 2), (6, 3), (8, 4), (64, 4)] {
             assert_eq!(builders(cores), expected, "{cores} cores");
         }
     }
 
     #[test]
-    fn a_job_starts_where_there_is_memory_and_after_it_ran_out_alone() {
+    fn a_job_starts_with_enough_memory_and_after_running_out_only_alone() {
         const GIB: u64 = 1 << 30;
         let reading = |memory_free, others: usize| {
             let python = GpuProcess {
@@ -129,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_job_starts_where_there_is_memory_for_both() {
+    fn a_second_job_starts_with_enough_memory_for_both() {
         let said = "up to 6.9 GB needed besides the 3.0 GB of running jobs, 9.0 GB free";
         for (others, free, expected) in
             [(0, Some(0), None), (3, None, None), (3, Some(10), None), (3, Some(9), Some(said))]

@@ -1,4 +1,4 @@
-//! What is to be done next, as it follows from what is known. Pure: no disk, no tasks.
+//! Decides what to do next, from what is known. Pure: no disk, no tasks.
 
 mod builds;
 mod closed;

@@ -1,4 +1,4 @@
-//! What waits since something failed that is not its own fault.
+//! What waits because something else failed.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -6,17 +6,17 @@ use checkpoint::Id;
 
 use super::{Obstacle, Snapshot, Want};
 
-/// How long something is not tried again.
+/// How long something is not retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// What failed, for people to read.
+    /// What failed, in words.
     pub(crate) reason: String,
-    /// For so long; zero if it may be tried now.
+    /// The remaining time; zero if it may be tried now.
     pub(crate) left: Duration,
 }
 
 impl Snapshot<'_> {
-    /// Why a job is not tried for now: of trouble that the machine has, or that this job had.
+    /// Returns why a job is not tried at present: a problem of the machine, or one of this job.
     pub(crate) fn paused_by(&self, job: &Id) -> Option<Obstacle> {
         let is_on = |pause: &&Pause| !pause.left.is_zero();
         let machine = self.trouble.as_ref().filter(is_on);
@@ -25,15 +25,15 @@ impl Snapshot<'_> {
         machine.map(|pause| Obstacle::Trouble(pause.reason.clone())).or_else(own)
     }
 
-    /// Puts what failed before behind all else, so that others get their turn.
+    /// Moves what failed before to the end, so that others get their turn.
     pub(super) fn put_last(&self, queue: &mut [Want]) {
         queue.sort_by_key(|want| {
             self.pauses.contains_key(&want.job) && !self.urgent.contains(&want.engine)
         });
     }
 
-    /// Whether a job may be done beside what is under way: one that sdtrtd ended with is done alone, so that no
-    /// other is blamed for it.
+    /// Whether a job may run beside others: one during which sdtrtd ended runs alone, so that no other is
+    /// blamed.
     pub(super) fn may_join(&self, job: &Id) -> bool {
         let is_deadly = |job: &Id| self.deadly.contains(job);
         self.work.is_empty()
@@ -41,5 +41,5 @@ impl Snapshot<'_> {
     }
 }
 
-/// The jobs that an earlier life of sdtrtd ended with.
+/// The jobs during which an earlier run of sdtrtd ended.
 pub(crate) type Deadly = HashSet<Id>;

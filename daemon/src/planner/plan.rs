@@ -13,35 +13,34 @@ use super::{
 };
 use crate::{gate::Decision, inventory::Held};
 
-/// What is to be done now. What ends comes first, then what goes, then what begins, one at a time: each changes
-/// what follows.
+/// What to do now: ends, then evictions, then starts, one at a time, because each changes what follows.
 #[derive(Default)]
 pub(crate) struct Plan {
-    /// Jobs that end, and why.
+    /// Jobs to end, and why.
     pub(crate) end: Vec<(Id, Stop)>,
-    /// Engines that go.
+    /// Engines to evict.
     pub(crate) evict: Vec<Eviction>,
     pub(crate) dispatch: Option<Dispatch>,
-    /// What is to be done later, in order.
+    /// The jobs to do later, in order.
     pub(crate) queue: Vec<Want>,
 }
 
-/// What has just been said, and is over once it was done.
+/// Events that matter only for the next step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
-    /// The daemon is to end: nothing is begun any more, and no engine goes.
+    /// The daemon stops: nothing is started or evicted.
     pub(crate) stopping: bool,
-    /// A pause began: whatever is under way ends.
+    /// A pause has begun: every job ends.
     pub(crate) paused: bool,
-    /// The configuration is another: what it no longer wants ends.
+    /// The configuration has changed: jobs that it no longer wants end.
     pub(crate) reconfigured: bool,
-    /// An engine may be used now: what it takes the place of goes.
+    /// An engine may be used now: what it replaces is removed.
     pub(crate) serving: bool,
-    /// Whatever nobody needs goes.
+    /// Everything unneeded is removed.
     pub(crate) tidying: bool,
 }
 
-/// An engine that goes.
+/// An engine to remove.
 #[derive(Debug)]
 pub(crate) struct Eviction {
     pub(crate) engine: Id,
@@ -49,13 +48,13 @@ pub(crate) struct Eviction {
     pub(crate) grounds: Grounds,
 }
 
-/// What begins.
+/// What to start.
 pub(crate) enum Dispatch {
     /// A job.
     Start(Box<Next>),
-    /// A checkpoint of which too little is known is read again.
+    /// A checkpoint must be read again, because too little of it is known.
     Reread(Id),
-    /// The plan that was to be written next can't be, for this reason.
+    /// The next ordered plan can't be written, for this reason.
     Refuse(Refusal),
 }
 
@@ -65,15 +64,15 @@ pub(crate) struct Next {
     pub(crate) slot: Slot,
     pub(crate) spec: EngineSpec,
     pub(crate) task: Task,
-    /// Engines that go before it begins.
+    /// Engines to evict before.
     pub(crate) evict: Vec<Id>,
-    /// The file that it is made of, or run with; of what needs none, its signature is enough.
+    /// The file that it is built from or run with; what needs no file is built from the signature.
     pub(crate) source: Option<Source>,
-    /// Where the checkpoint that it is for lies.
+    /// The checkpoint's location.
     pub(crate) location: PathBuf,
 }
 
-/// A plan with a checkpoint's weights inside that is to be written.
+/// A client's order of a plan with a checkpoint's weights inside.
 pub(crate) struct Order {
     pub(crate) weights: Id,
     pub(crate) output: PathBuf,
@@ -86,7 +85,7 @@ impl Plan {
     }
 }
 
-/// What follows from what is known.
+/// Decides what to do, from what is known.
 pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
     let held = snapshot.catalogue.held();
     let end = snapshot.to_end(&held, news);
@@ -107,7 +106,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
 }
 
 impl Snapshot<'_> {
-    /// The jobs that end, and why.
+    /// Returns the jobs to end, and why.
     fn to_end(&self, held: &HashMap<Id, Held<'_>>, news: News) -> Vec<(Id, Stop)> {
         if news.paused {
             return self.work.iter().map(|work| (work.want.job, Stop::Paused)).collect();
@@ -127,7 +126,7 @@ impl Snapshot<'_> {
             let is_unwanted = |want: &Want| match want.errand {
                 Errand::Materialize => false,
                 _ if self.is_off(&want.engine) => true,
-                // Without TensorRT nobody knows.
+                // Without TensorRT the desired engines are unknown.
                 Errand::Build => self.target().is_ok() && !wanted.contains(&want.engine),
                 Errand::Validate => false,
             };
@@ -137,7 +136,8 @@ impl Snapshot<'_> {
         end
     }
 
-    /// The engines that go: those that somebody said so of, or that nobody needs, or else what is too much.
+    /// Returns the engines to evict: those that the user removed or that are not needed, or else what exceeds
+    /// the quota.
     fn to_evict(&self, news: News) -> Vec<Eviction> {
         let is_tried = |engine: &Id| self.stuck.contains_key(&self.library.plan(engine));
         let manifests = self.library.manifests();
@@ -168,7 +168,7 @@ impl Snapshot<'_> {
         evict
     }
 
-    /// The first in the queue that nothing speaks against, and where.
+    /// Returns the first job in the queue that may start, and its slot.
     fn next(&self, held: &HashMap<Id, Held<'_>>, queue: &[Want]) -> Option<Dispatch> {
         let may_be = |want: &&Want| want.obstacle.is_none() && self.may_join(&want.job);
         let mut possible = queue.iter().filter(may_be);
@@ -202,14 +202,14 @@ impl Snapshot<'_> {
         Some(Dispatch::Start(Box::new(Next { want, slot, spec, task, evict, source, location })))
     }
 
-    /// A file with these weights.
+    /// Returns a file with these weights.
     fn source(&self, held: &Held<'_>) -> Option<Source> {
         let path: &Path = held.paths.first()?;
         let stamp = self.catalogue.at(path)?.stamp;
         Some(Source::Checkpoint { path: path.to_owned(), stamp })
     }
 
-    /// Where the files of a published engine are that is run there.
+    /// Returns the files of a published engine that is to run in this slot.
     fn published(&self, engine: &Id, spec: &EngineSpec, slot: Slot) -> Option<Published> {
         let gpu = self.gpu_at(slot)?;
         let folder = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
@@ -221,8 +221,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The plan that is to be written next, unless one is under way or there is no place or no memory for it
-    /// beside what is built.
+    /// Returns the next ordered plan, unless one is being written, or no slot or too little memory is free.
     fn next_order(&self, held: &HashMap<Id, Held<'_>>) -> Option<Dispatch> {
         let order = self.order?;
         let is_under_way = self.work.iter().any(|work| work.want.errand == Errand::Materialize);

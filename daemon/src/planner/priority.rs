@@ -5,21 +5,21 @@ use protocol::Shape;
 
 use super::{Cause, Obstacle};
 
-/// What is to be done with an engine.
+/// What to do with an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Errand {
-    /// It is run on a GPU for the first time, or for the first time with a driver.
+    /// Run it on a GPU for the first time, or for the first time with a driver.
     Validate,
-    /// It is built.
+    /// Build it.
     Build,
-    /// A plan with a checkpoint's weights inside is written.
+    /// Write a plan with a checkpoint's weights inside.
     Materialize,
 }
 
-/// How soon an engine is of use.
+/// How useful an engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
-    /// It serves a preset: whatever is asked for.
+    /// It serves a preset: whatever is requested.
     Open,
     /// It serves one shape, which is served without it too.
     Fixed,
@@ -27,74 +27,72 @@ pub(crate) enum Step {
     StandIn,
 }
 
-/// Something to do: an engine that a checkpoint should have and has not, or one that is there and was
-/// not validated on a GPU.
+/// A job to do: build a desired engine that is missing, or validate one on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Want {
-    /// What tells it from all else that is to do: of a build the engine's key.
+    /// The job's id: the engine's key for a build.
     pub job: Id,
     /// What to do.
     pub errand: Errand,
     /// The engine's key.
     pub engine: Id,
-    /// Names of the presets that it holds, or will.
+    /// The names of the engine's presets.
     pub presets: Vec<String>,
-    /// The only shape that it serves, where that was asked for.
+    /// The only shape that it serves, if one was requested.
     pub shape: Option<Shape>,
-    /// How soon it is of use.
+    /// How useful it is.
     pub step: Step,
-    /// Its place among those that the checkpoint should have.
+    /// Its index among the checkpoint's desired engines.
     pub number: usize,
     /// A checkpoint that it is for.
     pub weights: Id,
-    /// That checkpoint's UNet.
+    /// That checkpoint's UNet id.
     pub unet: Id,
     /// When that checkpoint's file last changed, in nanoseconds since 1970.
     pub newest_ns: i128,
-    /// Why it is to be done.
+    /// Why it is needed.
     pub why: Cause,
-    /// What it takes of the machine.
+    /// What it needs from the machine.
     pub takes: Takes,
     /// Why it can't be done for now; it keeps its place, and the next one goes first.
     pub obstacle: Option<Obstacle>,
 }
 
-/// Where a job can be done.
+/// Where a job can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// On the CPU, beside whatever else is done: it takes little.
+    /// On the CPU, beside other jobs: it needs little.
     Aside,
-    /// Wherever there is a GPU or, without any, on the CPU: it takes much.
+    /// On any GPU or, without one, on the CPU: it needs much.
     #[default]
     Any,
     /// On a GPU of this model.
     Model(String),
 }
 
-/// What a job takes of the machine.
+/// What a job needs from the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Takes {
-    /// Where it is done.
+    /// Where it can run.
     pub place: Place,
-    /// Bytes of that GPU's memory, at least.
+    /// Bytes of the GPU's memory, at least.
     pub gpu_bytes: u64,
     /// Bytes of the machine's memory, at most.
     pub memory_bytes: u64,
-    /// Bytes of the disk with the engines, at most.
+    /// Bytes on the engines' disk, at most.
     pub disk_bytes: u64,
 }
 
 impl Want {
-    /// What it is of, for people to read.
+    /// Describes the job.
     pub(crate) fn label(&self) -> String {
         self.shape.map_or_else(|| self.presets.join(", "), |shape| shape.to_string())
     }
 }
 
-/// Puts what is wanted in order, each job once: what the user asked for, as asked, then validations, which
-/// take little time and have engines used that are there, then builds; of both first those that serve
-/// presets, and of these those for the checkpoints in `recent`, those used last first, then for the newest
-/// ones.
+/// Sorts jobs and removes duplicates: the user's requests in their order; then validations, which are short
+/// and make existing engines usable; then builds. Of both, open engines come first, then those for the
+/// checkpoints in `recent` in that order, then for the newest ones.
 pub(crate) fn in_order(
     wants: impl IntoIterator<Item = Want>,
     asked: &[Id],
@@ -104,8 +102,8 @@ pub(crate) fn in_order(
     let use_turn = |want: &Want| turn(recent, want.weights);
     let mut once: HashMap<Id, Want> = HashMap::new();
     for want in wants {
-        // Among checkpoints that share the engine the one used last decides, then the newest, and of
-        // two the same always.
+        // Among checkpoints that share an engine, the most recently used one decides, then the newest, and
+        // otherwise always the same.
         let rank = |want: &Want| (Reverse(use_turn(want)), want.newest_ns, want.weights);
         match once.get(&want.job) {
             Some(known) if rank(known) >= rank(&want) => {}
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_comes_first_then_what_is_used_then_the_newest() {
+    fn requests_come_first_then_what_is_used_then_the_newest() {
         let wants = [want("old", "a", 1), want("new", "b", 9), want("mid", "c", 5)];
         let order = |asked: &[Id], recent: &[Id]| -> Vec<Id> {
             in_order(wants.clone(), asked, recent).into_iter().map(|want| want.engine).collect()
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn validations_come_before_builds_and_after_what_was_asked_for() {
+    fn validations_come_after_requests_and_before_builds() {
         let validation = |engine: &str, gpu: &str, weights: &str, newest_ns| {
             let job = id(&format!("{engine} on {gpu}"));
             Want { job, errand: Errand::Validate, ..want(engine, weights, newest_ns) }

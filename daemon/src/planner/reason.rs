@@ -1,4 +1,4 @@
-//! Why jobs are needed, wait and end, and why engines go: each case with what it knows, and its text for people.
+//! Why jobs are needed, wait and end, and why engines are removed: each case with its data, and its text.
 
 use std::{fmt, path::PathBuf};
 
@@ -13,40 +13,40 @@ use crate::gate;
 /// Why a job is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody asked for it.
+    /// The user requested it.
     Requested,
-    /// There is no such engine.
+    /// The engine is missing.
     Missing,
-    /// The engine that is there is of another recipe, version or preset: what has changed, in words.
+    /// The existing engine has another recipe, version or preset: what has changed, in words.
     Outdated(String),
     /// An engine is to be validated.
     Validation(Due),
 }
 
-/// What keeps one job from starting while others may. All figures are bytes.
+/// Why one job can't start while others may. All figures are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// So much is lacking of the quota even when all that may go has gone.
+    /// The quota lacks this much even if everything evictable is removed.
     Quota { quota: ByteSize, lacking: u64, needed: u64 },
-    /// The disk with the engines is too full.
+    /// The engines' disk is too full.
     Disk { data_dir: PathBuf, free: u64, needed: u64, min_free: u64 },
-    /// How full that disk is can't be told: the system's error.
+    /// The free space is unknown: the system's error.
     UnknownDisk(String),
-    /// The machine has too little memory beside what running jobs may still take.
+    /// The machine has too little memory besides what running jobs may still take.
     Memory { needed: u64, running: u64, free: u64 },
-    /// A GPU has too little memory. GPUs are numbered as in their list, from 0.
+    /// A GPU has too little memory. `gpu` is its index.
     GpuMemory { gpu: usize, needed: u64, free: u64 },
     /// A GPU can't be used, and why.
     Lost { gpu: usize, why: String },
     /// The checkpoint's content, which goes into the engine, is not known yet.
     Unhashed,
-    /// The job ran out of a GPU's memory just now.
+    /// The job has just run out of a GPU's memory.
     RanOut { gpu: usize },
     /// The job ran out of a GPU's memory before, and others compute there: who, in words.
     Shared { gpu: usize, users: Vec<String> },
     /// Something is wrong with the machine: what, in words.
     Trouble(String),
-    /// This very job failed for something that may pass: what, in words.
+    /// This job failed for a temporary reason: what, in words.
     Failed(String),
 }
 
@@ -54,13 +54,13 @@ pub(crate) enum Obstacle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wait<'a> {
     Obstacle(&'a Obstacle),
-    /// Its slot may not work.
+    /// Its slot's gate is closed.
     Closed(Closed<'a>),
-    /// Its slot does a job for this checkpoint.
+    /// Its slot is doing a job for this checkpoint.
     After(EntryKey),
     /// Nothing.
     Next,
-    /// So many other jobs.
+    /// This many other jobs.
     Turn(usize),
 }
 
@@ -69,7 +69,7 @@ pub(crate) enum Wait<'a> {
 pub(crate) enum Stop {
     Paused,
     Busy(gate::Reason),
-    /// The configuration is another.
+    /// The configuration has changed.
     Unwanted,
 }
 
@@ -81,20 +81,20 @@ pub(crate) enum Refusal {
     NoRuntime(NoRuntime),
 }
 
-/// Why an engine goes.
+/// Why an engine is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grounds {
     Requested,
     Damaged,
-    /// This engine takes its place.
+    /// This engine replaces it.
     Superseded(Id),
-    /// No file has had its content for so many days.
+    /// No file has had its content for this many days.
     Orphaned(u64),
     OverQuota,
 }
 
 impl Obstacle {
-    /// Whether memory of the machine or of a GPU, or a GPU itself, is all that it lacks.
+    /// Whether it lacks only memory of the machine or of a GPU, or a GPU itself.
     pub(crate) fn is_of_memory(&self) -> bool {
         matches!(
             self,
@@ -106,19 +106,19 @@ impl Obstacle {
         )
     }
 
-    /// Whether it stays until somebody does something about it.
+    /// Whether it remains until the user does something about it.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Quota { .. } | Self::Disk { .. } | Self::UnknownDisk(_))
     }
 
-    /// Whether it was found out by failing, so that only trying again tells whether it is still so.
+    /// Whether it was found by failing, so that only a retry shows whether it persists.
     pub(crate) fn is_trouble(&self) -> bool {
         matches!(self, Self::Trouble(_) | Self::Failed(_))
     }
 }
 
 impl Grounds {
-    /// What the library is told.
+    /// The library's reason for the removal.
     pub(crate) fn removal(self) -> Removal {
         match self {
             Self::Requested => Removal::Asked,

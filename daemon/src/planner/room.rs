@@ -1,4 +1,4 @@
-//! Whether there is room for an engine.
+//! Whether there is space for an engine.
 
 use config::Config;
 use engine::Weights;
@@ -6,13 +6,13 @@ use engine::Weights;
 use super::Obstacle;
 use crate::inventory::Identity;
 
-/// What a plan holds beside two bytes for each of the UNet's parameters, at most (seen: 30 MB).
+/// The most that a plan takes beyond two bytes for each of the UNet's parameters (measured: 30 MB).
 const PLAN_OVERHEAD_BYTES: u64 = 256 << 20;
 
-/// What a plan without weights takes at most (seen: 100 MB).
+/// The most that a shared engine's plan takes (measured: 100 MB).
 const SHARED_PLAN_BYTES: u64 = 120_000_000;
 
-/// Bytes that a checkpoint's engine takes, at most.
+/// Bytes that a checkpoint's engine takes at most.
 pub(crate) fn needed(identity: &Identity, weights: &Weights) -> u64 {
     match weights {
         Weights::Baked(_) => {
@@ -22,7 +22,7 @@ pub(crate) fn needed(identity: &Identity, weights: &Weights) -> u64 {
     }
 }
 
-/// Bytes that a copy of a checkpoint's weights takes while they are put inside an engine.
+/// Bytes that a copy of a checkpoint's weights takes while a baked engine is built.
 pub(crate) fn copied(identity: &Identity, weights: &Weights) -> u64 {
     match weights {
         Weights::Baked(_) => identity.unet_parameters.saturating_mul(2),
@@ -30,8 +30,8 @@ pub(crate) fn copied(identity: &Identity, weights: &Weights) -> u64 {
     }
 }
 
-/// Why an engine of `needed` bytes can't be built for now: the quota is `lacking` so many bytes for
-/// it even when all that may go has gone, or too little of the disk is `free`.
+/// Returns why an engine of `needed` bytes can't be built for now: the quota is `lacking` bytes even if
+/// everything evictable is removed, or too little of the disk is `free`.
 pub(crate) fn obstacle(needed: u64, lacking: u64, free: u64, config: &Config) -> Option<Obstacle> {
     if let Some(quota) = config.quota.filter(|_| lacking > 0) {
         return Some(Obstacle::Quota { quota, lacking, needed });

@@ -9,24 +9,24 @@ use engine::{copies, family};
 use protocol::Shape;
 use serde::{Deserialize, Serialize};
 
-/// Shapes that are remembered of a signature: more than anybody gets engines for.
+/// The most shapes remembered per signature: more than anyone gets engines for.
 const SHAPES: usize = 64;
 
-/// Signatures whose shapes are remembered.
+/// The most signatures with remembered shapes.
 const SIGNATURES: usize = 256;
 
-/// Width and height of the images that people make with SD 1.x and 2.x.
+/// Common image sizes with SD 1.x and 2.x.
 const SD: [(u64, u64); 4] = [(512, 512), (512, 768), (768, 512), (768, 768)];
 
-/// The same for SDXL.
+/// Common image sizes with SDXL.
 const SDXL: [(u64, u64); 5] = [(1024, 1024), (1152, 896), (896, 1152), (1216, 832), (832, 1216)];
 
-/// The shapes that front ends ask for, with the time of their last use in seconds since 1970.
+/// The shapes that front ends request, and when each was last used, in seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InUse(Vec<(Shape, u64)>);
 
 impl InUse {
-    /// Takes in that these are used at `now`.
+    /// Records that these are used at `now`.
     pub fn note(&mut self, shapes: &[Shape], now: u64) {
         self.0.retain(|(known, _)| !shapes.contains(known));
         self.0.extend(shapes.iter().map(|shape| (*shape, now)));
@@ -35,13 +35,13 @@ impl InUse {
         self.0.truncate(SHAPES);
     }
 
-    /// When one of them was used last.
+    /// When any of them was last used.
     pub fn last_used(&self) -> u64 {
         self.0.first().map_or(0, |(_, used)| *used)
     }
 
-    /// The `limit` shapes that get an engine of their own: those used last, then `usual` ones. The order is
-    /// the same for as long as the shapes are.
+    /// Returns the `limit` shapes that get engines of their own: the most recently used, then `usual` ones.
+    /// The order does not depend on the order of use.
     pub fn chosen(&self, usual: &[Shape], limit: usize) -> Vec<Shape> {
         let mut chosen: Vec<Shape> = self.0.iter().map(|(shape, _)| *shape).take(limit).collect();
         chosen.sort_unstable();
@@ -52,7 +52,7 @@ impl InUse {
     }
 }
 
-/// Forgets the signatures that were used least recently where there are too many; those forgotten.
+/// Removes the least recently used signatures if there are too many, and returns them.
 pub fn forget_old(all: &mut BTreeMap<Id, InUse>) -> Vec<Id> {
     let mut signatures: Vec<Id> = all.keys().copied().collect();
     signatures.sort_by_key(|signature| Reverse(all.get(signature).map_or(0, InUse::last_used)));
@@ -62,7 +62,7 @@ pub fn forget_old(all: &mut BTreeMap<Id, InUse>) -> Vec<Id> {
     old
 }
 
-/// The shapes that models of this kind are usually asked for: one image, with the prompt and without.
+/// The usual shapes for models of this kind: one image, with prompt and negative prompt.
 pub fn usual(kind: Kind) -> Vec<Shape> {
     let sizes = match family(kind) {
         Family::Sd => &SD[..],
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn those_used_last_are_chosen_and_usual_ones_are_the_first_to_go() {
+    fn the_most_recently_used_are_chosen_before_usual_ones() {
         let usual = [shape(512), shape(768)];
         let mut in_use = InUse::default();
         for (used, now, limit, chosen) in [
@@ -105,7 +105,7 @@ mod tests {
         }
         let before = in_use.chosen(&usual, 12);
         in_use.note(&[shape(1024), shape(640)], 9);
-        assert_eq!(in_use.chosen(&usual, 12), before, "another order of use is no news");
+        assert_eq!(in_use.chosen(&usual, 12), before, "the order of use does not matter");
         in_use.note(&(1..=100).map(|n| shape(8 * n)).collect::<Vec<_>>(), 10);
         assert_eq!(
             in_use.chosen(&usual, 200).len(),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_that_nobody_uses_any_more_are_forgotten() {
+    fn the_least_recently_used_signatures_are_forgotten() {
         let id = |number: u64| Id::from(blake3::hash(&number.to_le_bytes()));
         let mut all = BTreeMap::new();
         for number in 0..=SIGNATURES as u64 {

@@ -1,5 +1,5 @@
-//! Where jobs are done: aside what takes little, as many as there are cores for, and on every GPU one at a
-//! time, in the order of the list; a machine without a GPU has one slot for all that takes much.
+//! The slots of jobs: aside for those that need little, as many as there are cores for, and one for each GPU,
+//! in order; a machine without a GPU has one for everything that needs much.
 
 use checkpoint::Id;
 use protocol::GpuReading;
@@ -7,19 +7,19 @@ use protocol::GpuReading;
 use super::{Closed, Obstacle, Place, Snapshot, Takes, Wait, Want, Work, crowding, shortage};
 use crate::gate::Gpu;
 
-/// Where a job is done.
+/// Where a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
-    /// On the CPU, beside all else.
+    /// On the CPU, beside everything else.
     Aside,
-    /// On the GPU of this number in the list; 0 is the CPU of a machine without any.
+    /// On the GPU with this index; 0 is the CPU of a machine without GPUs.
     Device(usize),
 }
 
 impl Snapshot<'_> {
-    /// The slot for a job, if there is one that is free, and open unless the job is urgent.
+    /// Returns a free slot for a job, if there is one; it must be open unless the job is urgent.
     pub(crate) fn slot_for(&self, want: &Want) -> Option<Slot> {
-        // Two jobs on one engine would write the same files.
+        // Two jobs for one engine would write the same files.
         if self.is_worked_on(&want.engine) {
             return None;
         }
@@ -32,17 +32,17 @@ impl Snapshot<'_> {
         free.filter(may_start).min_by_key(|slot| self.closed_at(*slot).is_some())
     }
 
-    /// Whether it is known how the slot is used, where that counts.
+    /// Whether the slot's use is known, if that matters.
     fn is_seen(&self, slot: Slot) -> bool {
         slot == Slot::Aside || self.gpus.is_empty() || self.readings.is_some()
     }
 
-    /// Those that take much, whatever is done there.
+    /// The slots for jobs that need much.
     pub(crate) fn devices(&self) -> impl Iterator<Item = Slot> + use<> {
         (0..self.gpus.len().max(1)).map(Slot::Device)
     }
 
-    /// The slots where a job can be done at all.
+    /// The slots where a job can run at all.
     pub(crate) fn slots<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = Slot> + 'a {
         let is_right = move |slot: &Slot| match (place, slot) {
             (Place::Aside, slot) => *slot == Slot::Aside,
@@ -53,7 +53,7 @@ impl Snapshot<'_> {
         std::iter::once(Slot::Aside).chain(self.devices()).filter(is_right)
     }
 
-    /// What is done there, where that leaves no place for more.
+    /// Returns the job that occupies a slot.
     pub(crate) fn work_at(&self, slot: Slot) -> Option<&Work> {
         let uuid = self.gpu_at(slot).map(|gpu| gpu.uuid.as_str());
         let mut there =
@@ -68,7 +68,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// The GPU that a slot is.
+    /// Returns a slot's GPU.
     pub(crate) fn gpu_at(&self, slot: Slot) -> Option<&Gpu> {
         match slot {
             Slot::Aside => None,
@@ -76,7 +76,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// What a job that nothing else speaks against waits for.
+    /// Returns what a job waits for that nothing else prevents.
     pub(crate) fn awaited(&self, want: &Want) -> Wait<'_> {
         let place = &want.takes.place;
         let first = self.slots(place).next();
@@ -90,8 +90,8 @@ impl Snapshot<'_> {
         }
     }
 
-    /// What a job waits for that may go by itself: memory of every GPU that it could be done on, or of the
-    /// machine.
+    /// Returns what a job waits for that may change by itself: memory of every GPU that it could run on, or
+    /// of the machine.
     pub(crate) fn lacks(&self, job: &Id, takes: &Takes) -> Option<Obstacle> {
         let mut shortages = self.slots(&takes.place).map(|slot| self.shortage_at(slot, job, takes));
         let first = shortages.next().flatten();
@@ -102,8 +102,8 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The same for one slot. The memory that another job of ours has there is no matter: it is free by
-    /// the time that this one starts.
+    /// The same for one slot. The memory of our own job there does not count: it is free by the time that
+    /// this one starts.
     fn shortage_at(&self, slot: Slot, job: &Id, takes: &Takes) -> Option<Obstacle> {
         let Slot::Device(number) = slot else { return None };
         if takes.gpu_bytes == 0 {
@@ -114,22 +114,22 @@ impl Snapshot<'_> {
         shortage(takes.gpu_bytes, number, reading, ran_out)
     }
 
-    /// How a GPU was used when it was last looked at.
+    /// A GPU's use in the last sample.
     pub(crate) fn reading(&self, number: usize) -> Option<&GpuReading> {
         self.readings.as_ref()?.get(number)
     }
 
-    /// Bytes of the disk that the jobs under way will take.
+    /// Bytes on the disk that running jobs will take.
     pub(crate) fn disk_taken(&self) -> u64 {
         self.work.iter().map(|work| work.want.takes.disk_bytes).sum()
     }
 
-    /// Whether something is done with this engine.
+    /// Whether a job for this engine is running.
     pub(crate) fn is_worked_on(&self, engine: &Id) -> bool {
         self.work.iter().any(|work| work.want.engine == *engine)
     }
 
-    /// Whether this very job is under way.
+    /// Whether this very job is running.
     pub(crate) fn is_under_way(&self, job: &Id) -> bool {
         self.work.iter().any(|work| work.want.job == *job)
     }

@@ -1,4 +1,4 @@
-//! All that a snapshot may know, as a table changes it, and the plan in lines.
+//! A snapshot's data, which tables change, and the plan in lines.
 
 mod pauses;
 mod plans;
@@ -24,7 +24,7 @@ use crate::{
 
 const NOW_S: u64 = 1_795_000_000;
 
-/// All that a snapshot refers to: one GPU that is idle, enough of everything, and nothing built yet.
+/// Everything that a snapshot refers to: one idle GPU, enough of everything, and nothing built yet.
 struct Known {
     config: Config,
     catalogue: Catalogue,
@@ -158,7 +158,7 @@ impl Known {
         }
     }
 
-    /// What the plan says, in one line for each thing.
+    /// Returns the plan, one line for each thing.
     fn plan(&self, news: News) -> Vec<String> {
         let plan = plan(&self.snapshot(), news);
         let names = ["a", "b"].map(|name| (weights(name), name));
@@ -184,7 +184,7 @@ impl Known {
         said
     }
 
-    /// The engine that the checkpoint `a` should have.
+    /// The desired engine of the checkpoint `a`.
     fn wanted(&self) -> Manifest {
         let snapshot = self.snapshot();
         let held: HashMap<Id, Held<'_>> = self.catalogue.held();
@@ -192,7 +192,7 @@ impl Known {
         manifest(desired[0].wanted.spec.clone(), &["default"], "a")
     }
 
-    /// That engine is there, and was validated if `is_validated`.
+    /// Adds that engine, validated if `is_validated`.
     fn build(&mut self, is_validated: bool) {
         let mut manifest = self.wanted();
         if is_validated {
@@ -201,7 +201,7 @@ impl Known {
         self.library = Library::in_memory(&self.config.data_dir, [manifest]);
     }
 
-    /// The first in the queue is under way, on the GPU unless it is done aside.
+    /// Starts the first job in the queue, on the GPU unless it runs aside.
     fn start(&mut self) {
         let plan = plan(&self.snapshot(), News::default());
         let Some(Dispatch::Start(next)) = plan.dispatch else { panic!("nothing starts") };

@@ -1,4 +1,4 @@
-//! Engines that are to be run on GPUs.
+//! The engines to validate.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,13 @@ use super::{
 use crate::{gate::Gpu, inventory::Held};
 
 impl Snapshot<'_> {
-    /// The GPUs that this engine is to be validated on, one of each model, and why. Whoever asks for one that
-    /// was found to be wrong, or could not be compared, wants to know whether that is still so.
+    /// Returns the GPUs that this engine is to be validated on, one of each model, and why. A request for an
+    /// engine that was wrong, or could not be compared, validates it again.
     pub(super) fn due_validations(&self, manifest: &Manifest) -> Vec<(&Gpu, Due)> {
         self.due_for(manifest, self.asked.contains(&manifest.key))
     }
 
-    /// As [`Self::due_validations`]; where it was not found to be right it is tried once more if that is
-    /// `doubted`.
+    /// The same; with `doubted`, an engine that was not found to be accurate is validated again.
     pub(crate) fn due_for(&self, manifest: &Manifest, doubted: bool) -> Vec<(&Gpu, Due)> {
         let can_load = match self.target() {
             Ok(target) => target.runtime.version == manifest.spec.version,
@@ -43,7 +42,7 @@ impl Snapshot<'_> {
         self.models().filter_map(due_on).collect()
     }
 
-    /// The GPUs that are here, one of each model.
+    /// Returns one GPU of each model.
     pub(super) fn models(&self) -> impl Iterator<Item = &Gpu> {
         let is_first = |(number, gpu): &(usize, &Gpu)| {
             !self.gpus.iter().take(*number).any(|other| other.name == gpu.name)
@@ -51,7 +50,7 @@ impl Snapshot<'_> {
         self.gpus.iter().enumerate().filter(is_first).map(|(_, gpu)| gpu)
     }
 
-    /// Why a validation of this engine failed, and on which GPU.
+    /// Returns why a validation of this engine failed, and on which GPU.
     pub(crate) fn validation_failure(&self, engine: &Id) -> Option<(&Gpu, &str)> {
         self.models().find_map(|gpu| match self.setbacks.get(&validation_id(engine, gpu))? {
             Setback::Failed(why) => Some((gpu, why.as_str())),
@@ -59,14 +58,14 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Everything that may be done with an engine, as setbacks know it.
+    /// Returns the ids of every possible job for an engine.
     pub(crate) fn jobs_of(&self, engine: &Id) -> Vec<Id> {
         let validations = self.gpus.iter().map(|gpu| validation_id(engine, gpu));
         validations.chain([*engine]).collect()
     }
 
-    /// The validations that are due of engines that run a checkpoint in use, those under way left out: each
-    /// once, with the checkpoint that decides.
+    /// Returns the due validations of engines for checkpoints in use, except those running: each once, with
+    /// the checkpoint that decides its priority.
     pub(crate) fn validations(&self, held: &HashMap<Id, Held<'_>>) -> Vec<Want> {
         let mut due: HashMap<Id, Vec<&Manifest>> = HashMap::new();
         if self.target().is_ok() && !self.gpus.is_empty() {
@@ -122,7 +121,7 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether memory has become enough or too little for what is in `queue`.
+    /// Whether the memory for the jobs in `queue` has become sufficient or insufficient.
     pub(crate) fn memory_changed(&self, queue: &[Want]) -> bool {
         queue.iter().any(|want| match &want.obstacle {
             Some(obstacle) if obstacle.is_lasting() || obstacle.is_trouble() => false,
@@ -131,7 +130,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// What tells a validation with the present driver from all other jobs.
+/// The id of a validation with the current driver.
 fn validation_id(engine: &Id, gpu: &Gpu) -> Id {
     Id::from(blake3::hash(format!("{engine} {} {}", gpu.name, gpu.driver).as_bytes()))
 }

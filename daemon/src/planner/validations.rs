@@ -7,13 +7,13 @@ use crate::gate::Gpu;
 /// Why an engine is to be validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// It never was.
+    /// It was never validated.
     First,
-    /// The driver is another than it was last validated with.
+    /// It was last validated with another driver.
     Driver {
-        /// That one's version.
+        /// That driver's version.
         from: String,
-        /// The present one's version.
+        /// The current driver's version.
         to: String,
     },
 }
@@ -27,9 +27,8 @@ impl fmt::Display for Due {
     }
 }
 
-/// Whether, and why, an engine that was made for these compute capabilities (where there are none, for
-/// any) is to be validated on this GPU. `validated` has the model of GPU and the driver of each validation so
-/// far, the newest last.
+/// Returns whether and why an engine built for these compute capabilities (all, if there are none) is to be
+/// validated on this GPU. `validated` has the GPU model and driver of each validation, the newest last.
 pub fn due<'a>(
     gpu: &Gpu,
     made_for: &[ComputeCapability],

@@ -1,4 +1,4 @@
-//! The web UI is told which engines there are.
+//! Computes the index.
 
 use std::{
     cmp::Reverse,
@@ -12,7 +12,7 @@ use engine::{Manifest, Profile, Proof, Weights};
 use super::{Index, IndexedCheckpoint, IndexedEngine, IndexedIds};
 use crate::{inventory::Held, planner::Snapshot};
 
-/// Of all engines that may be used, and of those checkpoints in `held` that have any.
+/// Returns the index of all usable engines, and of the checkpoints in `held` that have any.
 pub(crate) fn index(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>) -> Index {
     let offered = offered(snapshot, held);
     let entry = |manifest, proof| IndexedEngine {
@@ -58,9 +58,8 @@ pub(crate) fn index(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>) -> In
     Index::new(snapshot.config.socket.clone(), checkpoints, shared)
 }
 
-/// The engines that the web UI is told of, the best one first: what there should be, then what stands in for
-/// it; the faster one first, then the newest. None that will have been validated before long: until then what
-/// stands in serves.
+/// Returns the engines for the index, the best one first: desired ones before outdated ones, faster ones
+/// first, then the newest. Engines with a due validation are left out: until then an outdated one serves.
 fn offered<'a>(snapshot: &'a Snapshot<'a>, held: &HashMap<Id, Held<'_>>) -> Vec<&'a Manifest> {
     let wanted = snapshot.desired_keys(held);
     let engines = snapshot.library.manifests().values();
@@ -74,7 +73,7 @@ fn offered<'a>(snapshot: &'a Snapshot<'a>, held: &HashMap<Id, Held<'_>>) -> Vec<
     offered
 }
 
-/// The shared engines that the web UI found to be wrong with the weights of `unet`.
+/// Returns the shared engines that the web UI found to be wrong with the weights of `unet`.
 fn refused(snapshot: &Snapshot<'_>, offered: &[&Manifest], signature: Id, unet: &Id) -> Vec<Id> {
     let is_wrong = |proof: &Proof| !proof.holds();
     let shared = Weights::Shared(signature);
@@ -84,7 +83,7 @@ fn refused(snapshot: &Snapshot<'_>, offered: &[&Manifest], signature: Id, unet: 
     refused.map(|manifest| manifest.key).collect()
 }
 
-/// Every content and path, sorted.
+/// Returns every checkpoint and path, sorted.
 pub(crate) fn places(held: &HashMap<Id, Held<'_>>) -> Vec<(Id, PathBuf)> {
     let each = |held: &Held<'_>| {
         let weights = held.identity.ids.weights;

@@ -1,4 +1,4 @@
-//! What others are told of engines: `index.json`, and the index of the web UI's NVIDIA extension.
+//! Publishes engines to others: `index.json`, and the index of the web UI's NVIDIA extension.
 
 pub(crate) mod index;
 pub(crate) mod indexing;

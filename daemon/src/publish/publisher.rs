@@ -7,11 +7,11 @@ use tokio::sync::oneshot;
 
 use super::{Index, IndexFile, Keeper};
 
-/// What other programs are told: `index.json`, and the indexes of the web UIs' NVIDIA extension.
+/// Publishes `index.json` and the indexes of the web UIs' NVIDIA extension.
 pub(crate) struct Publisher {
     index: IndexFile,
     webuis: Keeper,
-    /// Where everything lies, as the keeper of web UIs knows it.
+    /// The checkpoints' locations that were last published.
     places: Option<Vec<(Id, PathBuf)>>,
 }
 
@@ -21,18 +21,18 @@ impl Publisher {
         Self { index, webuis: keeper(config), places: None }
     }
 
-    /// The models folders are others, or what is kept of web UIs is.
+    /// Records that the models folders, or the settings about web UIs, have changed.
     pub(crate) fn record_other_folders(&mut self, config: &Config) {
         self.webuis = keeper(config);
         self.places = None;
     }
 
-    /// Whether the index was written in this life: the one of an earlier life is better than half of one.
+    /// Whether the index was written since the start: the old one is better than an incomplete one.
     pub(crate) fn is_written(&self) -> bool {
         self.index.is_written()
     }
 
-    /// Whether the index lies there as it was written, or none was yet.
+    /// Whether the index is as it was written, or was not written yet.
     pub(crate) fn is_index_in_place(&self) -> bool {
         !self.index.is_written() || self.index.is_in_place()
     }
@@ -46,8 +46,8 @@ impl Publisher {
         self.index.publish(index);
     }
 
-    /// Tells web UIs where every checkpoint lies. Not to be called before every file was read: one that is not
-    /// known yet would look deleted, and a name that it shares with another would seem to mean that one alone.
+    /// Publishes the location of every checkpoint. Call this only after every file was read: an unknown one
+    /// would look deleted, and a name that it shares would seem to be unambiguous.
     pub(crate) fn publish_places(&mut self, places: Vec<(Id, PathBuf)>) {
         if self.places.as_ref() != Some(&places) {
             self.webuis.checkpoints(places.clone());
@@ -55,13 +55,13 @@ impl Publisher {
         }
     }
 
-    /// Asks for what each index of a web UI should be like, and whether it is.
+    /// Requests what each index of a web UI should contain, and whether it does.
     pub(crate) fn report(&self, reply: oneshot::Sender<Vec<ExtensionIndex>>) {
         self.webuis.report(reply);
     }
 }
 
-/// What keeps the web UIs' indexes true under this configuration.
+/// Returns the keeper of the web UIs' indexes with this configuration.
 fn keeper(config: &Config) -> Keeper {
     let memory = config.data_dir.join("webui");
     Keeper::new(config.models_dirs.clone(), memory, config.keep_model_json)

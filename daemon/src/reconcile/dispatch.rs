@@ -1,4 +1,4 @@
-//! How jobs begin.
+//! Starts jobs.
 
 use anyhow::{Context, Result};
 use config::runtime::BUILDABLE;
@@ -29,7 +29,7 @@ impl Owners {
         }
     }
 
-    /// Starts a job, or notes why that can't be.
+    /// Starts a job, or records why that failed.
     fn start(&mut self, mut next: Next) {
         let (job, engine, weights) = (next.want.job, next.want.engine, next.want.weights);
         if let (Task::Build, Weights::Shared(signature)) = (&next.task, &next.spec.weights) {
@@ -63,7 +63,7 @@ impl Owners {
         self.timers.learned();
     }
 
-    /// Has a worker do a job, and takes who waits for it. None may be at work in that slot.
+    /// Gives a job to a worker, and takes its client. The slot must be free.
     fn launch(&mut self, next: Next, client: &mut Option<oneshot::Sender<Reply>>) -> Result<()> {
         let Next { want, slot, spec, task, source, location, .. } = next;
         let source = source.context("the checkpoint is gone")?;
@@ -93,7 +93,8 @@ impl Owners {
     }
 }
 
-/// The GPU of a job in this slot. One for a card that TensorRT can't be told to build for is done on it.
+/// Returns the GPU of a job in this slot. An engine for a GPU that TensorRT can't build for by name is built
+/// on that GPU.
 fn gpu_for(gpus: &[Gpu], slot: Slot, spec: &EngineSpec) -> Option<String> {
     let is_named = |gpu: &&Gpu| !BUILDABLE.contains(&gpu.compute_capability);
     let gpu = match slot {

@@ -1,4 +1,4 @@
-//! Which engines are worth keeping, and which go. Pure: no clock, no disk, no tasks.
+//! Decides which engines are worth keeping, and which are evicted. Pure: no clock, no disk, no tasks.
 
 pub(crate) mod quota;
 pub(crate) mod standing;

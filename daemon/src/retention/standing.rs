@@ -7,29 +7,29 @@ use checkpoint::Id;
 pub struct Stored {
     /// The engine's key.
     pub engine: Id,
-    /// The UNet inside or, of a shared engine, the signature that it fits.
+    /// A baked engine's UNet id, or a shared engine's signature.
     pub weights: Id,
-    /// Size of the plan.
+    /// The size of the plan in bytes.
     pub bytes: u64,
     /// When it was last built, taken up again or asked for, in seconds since 1970.
     pub last_used: u64,
-    /// The user wants it kept whatever comes.
+    /// The user pinned it.
     pub pinned: bool,
     /// Since when no file has its UNet, in seconds through which the daemon has lived; absent as long as one has, or
     /// may have.
     pub orphaned_since: Option<u64>,
-    /// The web UI may use it: it was validated where it could be, and not found to be wrong.
+    /// The web UI may use it: it was validated if possible, and not found to be wrong.
     pub serves: bool,
-    /// It is of a kind that nobody can use any more, and whether a new one of its architecture is there.
+    /// It can't be used any more, and the new engine for its architecture, if there is one.
     pub retired: Option<Option<Id>>,
 }
 
 /// The keys of engines that checkpoints should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
-    /// Those that serve presets: once they do, outdated ones go.
+    /// Open engines: once they serve, outdated ones are removed.
     pub open: BTreeSet<Id>,
-    /// Those that serve one shape each.
+    /// Fixed engines.
     pub fixed: BTreeSet<Id>,
 }
 
@@ -39,33 +39,33 @@ impl Keys {
     }
 }
 
-/// What the checkpoints in use should have, by their UNets and signatures. One without any key is in use
-/// too, but what it should have is not known.
+/// The desired engines of checkpoints in use, by UNet id and signature. One without keys is in use too, but
+/// its desired engines are unknown.
 pub type WantedKeys = HashMap<Id, Keys>;
 
-/// What an engine is to the checkpoints in use.
+/// An engine's role for the checkpoints in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// What one of them should have.
+    /// It is a desired engine.
     Current,
-    /// Outdated, and serves until its successor does.
+    /// It is outdated, and serves until its replacement does.
     StandIn,
-    /// Outdated, and this successor serves.
+    /// It is outdated, and this replacement serves.
     Superseded(Id),
-    /// None of them has its UNet, since this time.
+    /// No checkpoint in use has its UNet, since this time.
     Orphaned(u64),
-    /// Nobody can use it, and nothing takes its place yet.
+    /// It can't be used, and has no replacement yet.
     Retired,
 }
 
 impl Standing {
-    /// Whether a checkpoint in use would be left without its engine.
+    /// Whether a checkpoint in use would be left without an engine.
     pub fn is_last_good(self) -> bool {
         matches!(self, Self::Current | Self::StandIn)
     }
 }
 
-/// The standing of every engine, by its key.
+/// Returns every engine's standing, by its key.
 pub fn standings(all: &[Stored], wanted: &WantedKeys) -> HashMap<Id, Standing> {
     let serving = all.iter().filter(|stored| stored.serves);
     let serving: HashSet<Id> = serving.map(|stored| stored.engine).collect();

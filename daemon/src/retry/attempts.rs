@@ -1,5 +1,5 @@
-//! Which jobs are under way, written down before each begins: what takes the daemon with it, as where a container's
-//! memory limit ends all that is in it, is known in the next life.
+//! Records each job before it starts, so that a job that takes the daemon down with it, for instance through
+//! a container's memory limit, is known after the restart.
 
 use std::{
     collections::HashMap,
@@ -17,10 +17,10 @@ use tracing::warn;
 /// More than a file takes.
 const BYTES: u64 = 4096;
 
-/// `DATA/attempts`: a file for each job that is under way, or that the daemon ended with.
+/// `DATA/attempts`: a file for each job that is running, or during which the daemon ended.
 pub(super) struct Attempts {
     folder: PathBuf,
-    /// How often the daemon ended with a job.
+    /// How often the daemon ended during a job.
     deaths: HashMap<Id, u32>,
 }
 
@@ -31,14 +31,14 @@ struct Attempt {
 }
 
 impl Attempts {
-    /// Those of earlier lives: what was under way when the last one ended counts.
+    /// Reads the files: a job that was running when the daemon ended counts.
     pub(super) fn open(data_dir: &Path) -> Self {
         let folder = data_dir.join("attempts");
         let mut attempts = Self { folder, deaths: HashMap::new() };
         for entry in fs::read_dir(&attempts.folder).into_iter().flatten().flatten() {
             let job = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let Some(job): Option<Id> = job else { continue };
-            // One that was cut off was being written when the daemon ended.
+            // A truncated file was being written when the daemon ended.
             let cut_off = Attempt { deaths: 0, under_way: true };
             let Ok(bytes) = read_regular(&entry.path(), BYTES) else { continue };
             let found: Attempt = serde_json::from_slice(&bytes).unwrap_or(cut_off);
@@ -53,20 +53,20 @@ impl Attempts {
         attempts
     }
 
-    /// How often the daemon ended with each job.
+    /// How often the daemon ended during each job.
     pub(super) fn deaths(&self) -> &HashMap<Id, u32> {
         &self.deaths
     }
 
-    /// A job is about to begin. Returns once that would survive a power cut.
+    /// Records that a job is about to start. Returns once that would survive a power failure.
     ///
     /// # Errors
-    /// When it can't be written down; then the job is not to begin.
+    /// If it can't be written; then the job must not start.
     pub(super) fn begin(&self, job: &Id) -> io::Result<()> {
         self.write(job, true)
     }
 
-    /// A job has ended, and the daemon has not.
+    /// Records that a job has ended, and the daemon has not.
     pub(super) fn end(&self, job: &Id) {
         let ended = if self.deaths.contains_key(job) {
             self.write(job, false)
@@ -81,7 +81,7 @@ impl Attempts {
         }
     }
 
-    /// A job went well, or somebody asks for it anew.
+    /// Forgets a job that succeeded or was requested again.
     pub(super) fn forget(&mut self, job: &Id) {
         if self.deaths.remove(job).is_some() {
             self.end(job);

@@ -37,12 +37,12 @@ pub(crate) struct Retry {
     unfit: HashSet<Id>,
     /// What is wrong with the machine, so that no job is tried.
     trouble: Option<Waiting>,
-    /// What is wrong for some jobs, and may pass.
+    /// What temporarily prevents single jobs.
     pauses: HashMap<Id, Waiting>,
-    /// That there is no TensorRT.
+    /// The pause after TensorRT was not found.
     no_runtime: Option<Waiting>,
     attempts: Attempts,
-    /// The jobs that an earlier life ended with.
+    /// The jobs during which an earlier run of the daemon ended.
     deadly: Deadly,
     store: Arc<dyn Store>,
 }
@@ -82,22 +82,22 @@ impl Retry {
         self.ran_out.iter().map(|(job, since)| (*job, since.elapsed())).collect()
     }
 
-    /// What no job is tried for now for.
+    /// Why no job is tried at present.
     pub(crate) fn trouble(&self) -> Option<Pause> {
         self.trouble.as_ref().map(Waiting::pause)
     }
 
-    /// Jobs that failed for what may pass.
+    /// Jobs that failed for a temporary reason.
     pub(crate) fn pauses(&self) -> HashMap<Id, Pause> {
         self.pauses.iter().map(|(job, waiting)| (*job, waiting.pause())).collect()
     }
 
-    /// The jobs that an earlier life of sdtrtd ended with.
+    /// The jobs during which an earlier run of the daemon ended.
     pub(crate) fn deadly(&self) -> &Deadly {
         &self.deadly
     }
 
-    /// When the next job that had to wait may start.
+    /// When the next paused job may start.
     pub(crate) fn next(&self) -> Option<Instant> {
         let now = Instant::now();
         let memory = self.ran_out.values().map(|since| *since + BACK_OFF);
@@ -105,12 +105,12 @@ impl Retry {
         memory.chain(others).filter(|over| *over > now).min()
     }
 
-    /// When TensorRT is to be looked for again.
+    /// When to look for TensorRT again.
     pub(crate) fn runtime_deadline(&self) -> Option<Instant> {
         self.no_runtime.as_ref().map(|waiting| waiting.until)
     }
 
-    /// TensorRT is being looked for: until that is done it is not again.
+    /// Records that TensorRT is being looked for, if it is time to.
     pub(crate) fn record_sought(&mut self, now: Instant) -> bool {
         let Some(waiting) = self.no_runtime.as_mut().filter(|waiting| waiting.until <= now) else {
             return false;
@@ -119,26 +119,26 @@ impl Retry {
         true
     }
 
-    /// TensorRT was looked for, and this is why there is none.
+    /// Records that TensorRT was looked for, and why it was not found.
     pub(crate) fn record_runtime(&mut self, problem: Option<String>) {
         self.no_runtime =
             problem.map(|why| Waiting::after(self.no_runtime.as_ref(), why, OF_A_JOB));
     }
 
-    /// A job is about to begin.
+    /// Records that a job is about to start.
     ///
     /// # Errors
-    /// When that can't be written down; then it must not.
+    /// If that can't be written; then it must not start.
     pub(crate) fn record_begin(&mut self, job: &Id) -> io::Result<()> {
         self.attempts.begin(job)
     }
 
-    /// A job is over, however it ended, and sdtrtd goes on.
+    /// Records that a job has ended, whatever its result, and sdtrtd has not.
     pub(crate) fn record_over(&mut self, job: &Id) {
         self.attempts.end(job);
     }
 
-    /// No job is tried for a while: the machine is to blame.
+    /// Pauses all jobs for a while: the machine is to blame.
     pub(crate) fn record_trouble(&mut self, reason: String) {
         if self.trouble.as_ref().is_none_or(|known| known.pause().reason != reason) {
             warn!("{reason}; builds wait until this has passed");
@@ -146,12 +146,12 @@ impl Retry {
         self.trouble = Some(Waiting::after(self.trouble.as_ref(), reason, OF_THE_MACHINE));
     }
 
-    /// A job showed that the machine does what it should.
+    /// A job showed that the machine is in order.
     pub(crate) fn record_no_trouble(&mut self) {
         self.trouble = None;
     }
 
-    /// This job is not tried for a while: it failed for what may pass.
+    /// Pauses this job for a while: it failed for a temporary reason.
     pub(crate) fn record_pause(&mut self, job: Id, reason: String) {
         warn!("{reason}; tried again later");
         let waiting = Waiting::after(self.pauses.get(&job), reason, OF_A_JOB);
@@ -218,7 +218,7 @@ impl Retry {
         self.unfit.insert(unet);
     }
 
-    /// A UNet has this id from now on.
+    /// Replaces a UNet's id.
     pub(crate) fn record_hashed(&mut self, before: &Id, unet: Id) {
         if self.unfit.remove(before) {
             self.unfit.insert(unet);

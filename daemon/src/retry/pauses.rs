@@ -1,4 +1,4 @@
-//! How long what failed waits.
+//! How long failures wait.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use crate::planner::Pause;
 
-/// The first time; each further time twice as long.
+/// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// What the machine lacks is looked for at least so often.
+/// The longest pause for what the machine lacks.
 pub(super) const OF_THE_MACHINE: Duration = Duration::from_secs(60);
 
-/// What one job lacks.
+/// The longest pause for what one job lacks.
 pub(super) const OF_A_JOB: Duration = Duration::from_secs(600);
 
-/// What sdtrtd ended with so often waits for long.
+/// After this many ends of sdtrtd, a job waits long.
 pub(super) const DEADLY: u32 = 3;
 
-/// The first time that it is tried again, and at most.
+/// The first and the longest pause of such a job.
 const AFTER_DEATHS: (Duration, Duration) =
     (Duration::from_secs(600), Duration::from_secs(6 * 3600));
 
-/// Something that waits.
+/// A pause.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     reason: String,
@@ -31,7 +31,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// After a failure; `before` is what waited already. What fails beside others for the same counts once.
+    /// The pause after a failure that followed `before`. Simultaneous failures for the same reason count
+    /// once.
     pub(super) fn after(before: Option<&Self>, reason: String, longest: Duration) -> Self {
         let now = Instant::now();
         match before {
@@ -44,7 +45,8 @@ impl Waiting {
         }
     }
 
-    /// Of what sdtrtd ended with so often. The first times it only goes last.
+    /// The pause after this many ends of sdtrtd. The first times the job is only moved to the end of the
+    /// queue.
     pub(super) fn after_deaths(deaths: u32) -> Self {
         let (first, longest) = AFTER_DEATHS;
         let left = match deaths.checked_sub(DEADLY) {

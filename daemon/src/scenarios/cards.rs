@@ -1,4 +1,4 @@
-//! GPUs that a test puts in.
+//! GPUs that tests add.
 
 use std::sync::Mutex;
 

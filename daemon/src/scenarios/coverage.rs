@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{api::coverage::coverage, jobs::Done, samples::findings, scenarios::stage::Stage};
 
 #[tokio::test(start_paused = true)]
-async fn past_its_limit_and_what_failed_in_the_web_ui_an_engine_is_not_used() {
+async fn an_engine_is_not_used_above_its_limit_or_where_it_failed_in_the_web_ui() {
     let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &["a.safetensors"]).await;
     stage.end_build();
     stage.look_if_due().await;

@@ -20,7 +20,7 @@ fn cpu(percent: u32) -> Sample {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
+async fn a_build_waits_for_an_idle_gpu_is_stopped_and_starts_again() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(1.0, &busy(87, None)).await;
     let waits = "waits until GPU 0 is idle: used by python (pid 4242)".to_owned();
@@ -47,7 +47,7 @@ async fn a_build_waits_for_an_idle_gpu_makes_room_and_starts_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_ends_a_build_and_now_overrides_all() {
+async fn a_pause_ends_a_build_and_an_urgent_request_overrides_it() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
@@ -80,7 +80,7 @@ async fn a_pause_ends_a_build_and_now_overrides_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_gpu_a_busy_cpu_holds_up_starts_only() {
+async fn without_a_gpu_a_busy_cpu_delays_starts_only() {
     let mut stage = Stage::new(0, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]).await;
     stage.look_for(WINDOW_S * 2.0, &cpu(90)).await;
     assert_eq!(stage.workers(), (0, 0));
@@ -102,7 +102,7 @@ async fn always_means_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_gpus_share_the_queue_and_each_makes_way_by_itself() {
+async fn several_gpus_share_the_queue_and_each_is_stopped_separately() {
     let names = ["a.safetensors", "b.safetensors", "c.safetensors"];
     let mut stage = Stage::new(2, BuildWhen::Idle, &names).await;
     let gpus = |stage: &Stage| stage.at_work().into_iter().map(|(gpu, _)| gpu).collect::<Vec<_>>();
@@ -143,7 +143,7 @@ async fn a_second_job_waits_for_memory_of_the_machine() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_engine_finds_the_room_that_the_first_will_leave() {
+async fn the_second_build_reckons_with_the_space_of_the_first() {
     let mut stage = Stage::new(2, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
     assert_eq!(stage.at_work().len(), 2);
     let one = stage.owners.snapshot().disk_taken() / 2;
@@ -156,7 +156,7 @@ async fn the_second_engine_finds_the_room_that_the_first_will_leave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
+async fn the_selected_checkpoint_comes_before_newer_ones() {
     let names = ["a.safetensors", "sub/b.safetensors", "c.safetensors"];
     let mut stage = Stage::new(1, BuildWhen::Idle, &names).await;
     let selected = |title: &str| {
@@ -167,13 +167,13 @@ async fn the_checkpoint_that_is_used_comes_before_newer_ones() {
     let built: Vec<_> = stage.owners.clients.queue().iter().map(|want| want.weights).collect();
     let expected = [names[1], names[0], names[2]];
     assert_eq!(built, expected.map(|name| Id::from(blake3::hash(name.as_bytes()))));
-    // Selected again and again is used once.
+    // Selecting it repeatedly counts once.
     stage.look(&selected("sub/b.safetensors")).await;
     assert_eq!(stage.owners.intent.recent().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
+async fn after_a_rest_a_new_idle_window_is_required() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
@@ -184,7 +184,7 @@ async fn what_comes_after_a_rest_waits_for_a_window_of_its_own() {
     assert_eq!(stage.workers(), (1, 1), "what was seen before the pause does not count");
 }
 
-/// Shared engines of one preset for one checkpoint, beside a baked one for another.
+/// Shared engines of one preset for one checkpoint, and a baked one for another.
 async fn mixed(build: BuildWhen) -> Stage {
     let rules = [("own", EngineKind::Baked), ("", EngineKind::Shared)].map(|(folder, kind)| Rule {
         folder: Some(folder.into()),
@@ -203,14 +203,14 @@ async fn mixed(build: BuildWhen) -> Stage {
     Stage::of(1, config, &["a.safetensors", "own/b.safetensors"], |_| ()).await
 }
 
-/// What is done where.
+/// The running tasks and their places.
 fn at_work(stage: &Stage) -> Vec<(Errand, Place)> {
     let works = stage.owners.jobs.work();
     works.map(|work| (work.want.errand, work.want.takes.place.clone())).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
+async fn shared_engines_are_built_at_once_while_the_gpu_is_used() {
     let mut stage = mixed(BuildWhen::Idle).await;
     let aside = || (Errand::Build, Place::Aside);
     assert_eq!(at_work(&stage), [aside()], "before the GPU was looked at");
@@ -245,7 +245,7 @@ async fn shared_engines_are_built_at_once_beside_whatever_uses_the_gpu() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
+async fn two_shared_engines_are_built_at_once_with_enough_memory() {
     let mut stage = mixed(BuildWhen::Idle).await;
     stage.owners.jobs.set_builders(2);
     let crowded = |stage: &Stage| {
@@ -262,7 +262,7 @@ async fn two_shared_engines_are_built_at_once_where_there_is_memory_for_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_means_only_what_is_asked_for() {
+async fn with_never_only_requests_are_built() {
     let mut stage = mixed(BuildWhen::Never).await;
     assert!(at_work(&stage).is_empty());
     stage.owners.begin_due(Instant::now());
@@ -308,7 +308,7 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
         stage.refresh();
         assert_eq!(stage.shown().0, State::Building);
     }
-    // With room there, it is something that can't be seen, and may pass.
+    // There is space now, so the cause is invisible, and may be temporary.
     for seconds in [5, 10, 20, 40] {
         stage.end(full());
         let waits = "waits until this has passed: no space left".to_owned();
@@ -323,7 +323,7 @@ async fn a_disk_that_fills_up_during_a_build_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_begun_once_the_daemon_stops() {
+async fn nothing_is_started_once_the_daemon_stops() {
     let mut stage = Stage::new(0, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
     assert_eq!((stage.workers().0, stage.queue().len()), (1, 1));
     stage.stop_while_writing().await;

@@ -1,4 +1,4 @@
-//! GPUs and drivers as they are: late, lost, and shy of naming processes.
+//! Difficult GPUs and drivers: late, lost, or without process names.
 
 use config::{BuildWhen, ByteSize, EngineKind};
 use protocol::{GpuProcess, GpuReading, State};
@@ -10,7 +10,7 @@ use crate::{
     scenarios::stage::{Stage, WINDOW_S, busy, readings},
 };
 
-/// One shared engine that is there, with a GPU to validate it on that was idle for long enough.
+/// A shared engine, and a GPU to validate it on that was idle for long enough.
 async fn validating(gpus: usize) -> Stage {
     let mut stage =
         Stage::with(gpus, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
@@ -19,7 +19,7 @@ async fn validating(gpus: usize) -> Stage {
     stage
 }
 
-/// A GPU that is used so much, and by whom.
+/// A GPU with this much use by these processes.
 fn used(percent: u32, processes: Option<Vec<GpuProcess>>) -> Sample {
     let reading = GpuReading { utilisation: Some(percent), processes, ..GpuReading::default() };
     Sample { gpus: Ok(vec![reading]), ..readings(&[]) }

@@ -1,4 +1,4 @@
-//! Checkpoints that are usable by their headers, and known by their content later.
+//! Checkpoints that are usable by their headers before their content is known.
 
 use checkpoint::FileSystem;
 use config::{BuildWhen, EngineKind};
@@ -27,7 +27,7 @@ fn path(path: &str) -> EntryKey {
     EntryKey::Path(path.to_owned())
 }
 
-/// A daemon of one file, `/m/new.safetensors`, whose header was read.
+/// A daemon with one file, `/m/new.safetensors`, whose header was read.
 async fn stage(engines: EngineKind) -> Stage {
     let mut stage = Stage::with(0, BuildWhen::Always, engines, &[]).await;
     lies_at(&mut stage, "/m/new.safetensors", NEW);
@@ -46,7 +46,7 @@ fn visit(path: &str, stamp: Option<Stamp>) -> Visit {
     Visit { path: path.into(), stamp, links: 1, cause: Cause::default() }
 }
 
-/// All of the file was read.
+/// The whole file was read.
 fn hash(stage: &mut Stage, path: &str, stamp: Stamp, outcome: Outcome) {
     let known = Some(known(&stamp, outcome));
     let learned = Learned { path: std::path::Path::new(path).into(), stamp, known };

@@ -1,4 +1,4 @@
-//! What the web UI is told of engines that several checkpoints share.
+//! What the index says of engines that several checkpoints share.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn index(stage: &Stage) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
+async fn an_engine_that_is_wrong_with_some_weights_is_refused_for_these_only() {
     let names = ["a.safetensors", "b.safetensors"];
     let mut stage = Stage::with(0, BuildWhen::Always, EngineKind::Shared, &names).await;
     stage.end_a_build();
@@ -22,7 +22,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
     let unet = Id::from(blake3::hash(b"a.safetensors"));
     let proofs = stage.data.path().join("proofs");
     fs::create_dir(&proofs).unwrap();
-    // One was wrong with weights that no file has.
+    // One was wrong with weights that are in no file.
     for (name, whose) in [("a", unet), ("memory", samples::signature())] {
         let proof = json!({ "version": 1, "engine": engine, "unet": whose,
             "relative_error": 0.3, "bound": 0.02 });
@@ -49,7 +49,7 @@ async fn what_is_wrong_with_some_weights_is_refused_with_these_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_should_be_comes_first_and_of_that_what_is_fixed() {
+async fn desired_engines_come_first_and_fixed_ones_before_open_ones() {
     let config = Config {
         models_dirs: vec!["/m".into()],
         build: BuildWhen::Always,

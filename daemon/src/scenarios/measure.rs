@@ -1,5 +1,5 @@
-//! What it brings to throttle showing, to share the state among watchers and to give memory back: with and without,
-//! in one run. The figures stand beside each in the code and in docs/architecture.md.
+//! Measures what throttling, sharing the state among subscribers and returning memory bring: with and
+//! without, in one run. The figures are beside each in the code and in docs/architecture.md.
 //!
 //! ```text
 //! cargo test -p sdtrtd --lib scenarios::measure -- --ignored --nocapture --test-threads 1
@@ -35,7 +35,7 @@ fn begin_to_watch(stage: &mut Stage) -> crate::api::Line {
     answer.try_recv().unwrap().0
 }
 
-/// How long a step takes, which without the throttle follows every batch of files that was read.
+/// The time of a step, which without the throttle follows every batch of files.
 #[tokio::test(start_paused = true)]
 #[ignore = "measures"]
 async fn showing_while_files_are_read() {
@@ -65,7 +65,7 @@ async fn showing_while_files_are_read() {
     }
 }
 
-/// Many begin to watch at once.
+/// Many clients subscribe at once.
 #[tokio::test(start_paused = true)]
 #[ignore = "measures"]
 async fn the_state_of_many_watchers() {

@@ -1,4 +1,4 @@
-//! The whole daemon on a stage: what becomes of checkpoints and engines as events come.
+//! Scenarios: the whole daemon with a simulated machine, event by event.
 
 mod cards;
 mod coverage;

@@ -1,4 +1,4 @@
-//! Plans with a checkpoint's weights inside, for whoever asks for one.
+//! Plans with a checkpoint's weights inside, made on request.
 
 use config::{BuildWhen, EngineKind};
 use engine::{Task, Weights};
@@ -21,7 +21,7 @@ fn materialize(stage: &mut Stage, output: &str) -> oneshot::Receiver<Reply> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_materialized_whatever_the_machine_does() {
+async fn a_plan_is_materialized_on_a_busy_machine_too() {
     let names = ["a.safetensors", "b.safetensors"];
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &names).await;
     let output = stage.data.path().join("a.plan");
@@ -60,7 +60,7 @@ async fn a_plan_is_materialized_whatever_the_machine_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_materialized_beside_a_build_only_where_there_is_memory_for_both() {
+async fn a_plan_is_materialized_during_a_build_only_with_enough_memory() {
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
     stage.owners.jobs.set_builders(2);
     stage.owners.gate.set_free_memory(|| Some(500_000_000));

@@ -1,4 +1,4 @@
-//! What becomes of engines whose checkpoints can't be seen, and of those of the release before.
+//! Engines whose checkpoints are out of reach, and those of the previous release.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
 enum Seen {
     /// Its file.
     There,
-    /// No file, but not everything could be looked at.
+    /// No file, but some folder could not be read.
     PartOfAll,
     /// No file where it was, which could be looked at, though not everything could.
     PartElsewhere,
@@ -29,13 +29,13 @@ enum Seen {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_lie_on_a_disk_that_is_away_is_no_orphan() {
+async fn an_engine_whose_file_may_be_on_a_missing_disk_is_no_orphan() {
     use Seen::{Gone, PartElsewhere, PartOfAll, There};
     use State::{Away, Orphaned, Ready};
     let table: [&[(Seen, State)]; 6] = [
         &[(There, Ready), (PartOfAll, Away), (PartOfAll, Away), (There, Ready)],
         &[(PartOfAll, Away), (Gone, Orphaned), (There, Ready)],
-        // It was gone before the disk was: that is no reason to keep it longer.
+        // It was gone before the disk was, so it is not kept longer.
         &[(Gone, Orphaned), (PartOfAll, Orphaned), (There, Ready)],
         &[(PartOfAll, Away), (There, Ready), (Gone, Orphaned)],
         &[(There, Ready), (PartElsewhere, Orphaned), (PartOfAll, Orphaned), (There, Ready)],
@@ -106,14 +106,14 @@ async fn before_everything_was_looked_at_nothing_is_an_orphan() {
     assert_eq!(stage.shown().0, State::Orphaned);
 }
 
-/// What a data folder of the release before holds.
+/// What a data folder of the previous release has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Former {
     Shared,
     Baked,
 }
 
-/// One checkpoint, with an engine of the release before.
+/// One checkpoint, with an engine of the previous release.
 async fn with_former(gpus: usize, former: Former, pinned: bool, ruled: bool) -> (Stage, Id) {
     let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
     let key = id("former");
@@ -140,7 +140,7 @@ async fn with_former(gpus: usize, former: Former, pinned: bool, ruled: bool) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_former_shared_engine_is_never_used_and_goes_when_a_new_one_is_there() {
+async fn an_earlier_shared_engine_is_never_used_and_removed_once_a_new_one_exists() {
     for pinned in [false, true] {
         let (mut stage, key) = with_former(1, Former::Shared, pinned, false).await;
         assert!(stage.offered().is_empty());
@@ -159,7 +159,7 @@ async fn a_former_shared_engine_is_never_used_and_goes_when_a_new_one_is_there()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_baked_engine_of_the_release_before_serves_until_the_new_one_does() {
+async fn a_baked_engine_of_the_previous_release_serves_until_the_new_one_does() {
     for (pinned, ruled) in [(false, false), (true, false), (false, true)] {
         let what = format!("pinned {pinned}, ruled {ruled}");
         let (mut stage, key) = with_former(1, Former::Baked, pinned, ruled).await;
@@ -205,7 +205,7 @@ fn look(stage: &mut Stage, seen: Seen) {
     stage.refresh();
 }
 
-/// Its engine is an orphan, and the checkpoint that it was built for is there with another content.
+/// Its engine is an orphan, and the checkpoint that it was built for has other content now.
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_no_content_has_hides_no_checkpoint() {
     let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));

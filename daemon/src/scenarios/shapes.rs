@@ -1,4 +1,4 @@
-//! Engines for the shapes that front ends ask for.
+//! Engines for the shapes that front ends request.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn shape(width: u64) -> Shape {
     Shape { width, height: 512, batch: 2 }
 }
 
-/// A machine without a GPU, where so many shapes get an engine.
+/// A machine without a GPU, where this many shapes get an engine.
 async fn stage(engines: EngineKind, fixed_engines: usize, names: &[&str]) -> Stage {
     let config = Config {
         models_dirs: vec!["/m".into()],
@@ -29,7 +29,7 @@ fn coming(stage: &Stage) -> Vec<String> {
     entry.coming.iter().map(protocol::Coming::label).collect()
 }
 
-/// What is built, in the order in which it is.
+/// The engines that are built, in order.
 fn built(stage: &mut Stage) -> Vec<String> {
     let mut built = Vec::new();
     while !stage.owners.jobs.is_idle() {
@@ -63,7 +63,7 @@ async fn a_checkpoint_is_ready_with_its_presets_and_its_shapes_follow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
+async fn requested_shapes_replace_others() {
     let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
     built(&mut stage);
     ask(&mut stage, &[shape(640)]);
@@ -95,7 +95,7 @@ async fn the_shapes_that_are_asked_for_take_the_place_of_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
+async fn invalid_shapes_are_refused_and_not_recorded() {
     let mut stage = stage(EngineKind::Shared, 3, &["a.safetensors"]).await;
     let signature = samples::signature();
     let refused = stage.owners.record_shapes_asked(signature, &[shape(512), shape(500)]);
@@ -112,7 +112,7 @@ async fn what_is_no_shape_is_refused_and_nothing_of_it_noted() {
 #[tokio::test(start_paused = true)]
 async fn with_baked_engines_there_are_shared_ones_for_shapes() {
     let mut stage = stage(EngineKind::Baked, 1, &["a.safetensors"]).await;
-    // One on the CPU of a machine without a GPU, and one aside.
+    // One in the CPU slot of a machine without a GPU, and one aside.
     assert_eq!(stage.owners.jobs.work().count(), 2);
     let mut both = built(&mut stage);
     both.sort_unstable();
@@ -120,7 +120,7 @@ async fn with_baked_engines_there_are_shared_ones_for_shapes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_left_while_the_daemon_was_away_is_taken_in() {
+async fn shapes_left_while_the_daemon_was_not_running_are_recorded() {
     let mut stage = stage(EngineKind::Shared, 1, &["a.safetensors"]).await;
     let folder = stage.data.path().join("shapes");
     fs::create_dir(&folder).unwrap();

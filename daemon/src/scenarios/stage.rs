@@ -1,5 +1,5 @@
-//! The daemon on a stage: a machine that is idle or busy, and workers that end, as a test says. Time
-//! moves only when told to.
+//! A simulated machine that is idle or busy, and workers that end, as a test says. Time moves only when told
+//! to.
 
 use std::{
     collections::BTreeMap,
@@ -33,10 +33,10 @@ use crate::{
     scenarios::cards::Cards,
 };
 
-/// Between two looks at the machine.
+/// The time between two samples.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The machine must have been idle for so many seconds.
+/// How many seconds the machine must be idle.
 pub(crate) const WINDOW_S: f64 = 10.0;
 
 /// Workers that end when a test says so.
@@ -109,7 +109,7 @@ impl Stage {
         Self::of(gpus, config, names, |_| ()).await
     }
 
-    /// A daemon of this configuration, whose data folder `prepare` had something done to.
+    /// A daemon with this configuration, whose data folder `prepare` has changed.
     pub(crate) async fn of(
         gpus: usize,
         config: Config,
@@ -129,7 +129,7 @@ impl Stage {
         let mut files = Vec::new();
         for (number, name) in (1_u64..).zip(names) {
             let path = PathBuf::from("/m").join(name);
-            // Files that are there, with times in the order of their names.
+            // Existing files, with times in the order of their names.
             let stamp = Stamp::of(&path).unwrap_or_else(|_| stamp(number, number.into()));
             store.remember(&path, &stamp, &known(&stamp, identified(name)));
             files.push((path, stamp));
@@ -143,7 +143,7 @@ impl Stage {
             Box::new(Told(told.clone())),
             Mailbox(sender),
         );
-        // What the machine that runs the tests has decides nothing.
+        // The memory of the machine that runs the tests must not matter.
         owners.gate.set_free_memory(|| None);
         owners.jobs.set_builders(1);
         owners.step(Event::Gpus(cards.list()));
@@ -161,12 +161,12 @@ impl Stage {
         stage
     }
 
-    /// Has the machine looked at once, which finds `sample`.
+    /// Samples the machine once, with the result `sample`.
     pub(crate) async fn look(&mut self, sample: &Sample) {
         *self.told.lock().unwrap() = sample.clone();
         self.owners.begin_due(Instant::now());
         loop {
-            // Time that only passes when nothing else is to come.
+            // This time passes only when nothing else is pending.
             let message = timeout(LOOK, self.messages.recv()).await.expect("nobody looks");
             let message = message.unwrap();
             let is_it = matches!(message, Event::Sampled(..));
@@ -179,7 +179,7 @@ impl Stage {
         yield_now().await;
     }
 
-    /// Has idle GPUs be looked at, if something waits for that.
+    /// Samples idle GPUs, if a sample is due.
     pub(crate) async fn look_if_due(&mut self) {
         let idle = readings(&vec![0; self.owners.gate.gpus().len()]);
         *self.told.lock().unwrap() = idle.clone();
@@ -200,7 +200,7 @@ impl Stage {
         assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
     }
 
-    /// What a client is answered.
+    /// Returns the reply to a request.
     pub(crate) fn answer(&mut self, request: Request) -> Reply {
         let (reply, mut answer) = oneshot::channel();
         self.owners.step(Event::Ask(request, reply));
@@ -212,27 +212,27 @@ impl Stage {
         self.owners.clients.list(&self.owners.snapshot())
     }
 
-    /// Has what follows from what a test has changed done at once.
+    /// Reconciles after a change by the test.
     pub(crate) fn refresh(&mut self) {
         self.owners.timers.now();
         self.owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
     }
 
-    /// Has the driver be of another version, and the machine looked at anew.
+    /// Changes the driver's version, and looks at the machine again.
     pub(crate) fn update_driver(&mut self, version: &str) {
         self.cards.update(version);
         self.list_gpus();
         self.refresh();
     }
 
-    /// Has a GPU be of another model.
+    /// Changes a GPU's model.
     pub(crate) fn name_gpu(&mut self, index: usize, name: &str) {
         self.cards.name(index, name);
         self.list_gpus();
         self.refresh();
     }
 
-    /// Has one more GPU be there.
+    /// Adds a GPU.
     pub(crate) fn plug_in(&mut self, name: &str) {
         self.cards.plug_in(name);
         self.list_gpus();
@@ -244,20 +244,20 @@ impl Stage {
         self.owners.step(runtime());
     }
 
-    /// Ends the job that began last of those under way.
+    /// Ends the running job that started last.
     pub(crate) fn end(&mut self, result: Result<Done, Failure>) {
         let job = self.owners.jobs.work().last().expect("nobody is at work").want.job;
         self.owners.step(Event::Ended(job, result));
     }
 
-    /// Ends the build under way with a plan.
+    /// Ends the running build with a plan.
     pub(crate) fn end_build(&mut self) {
         let job = self.job();
         assert_eq!(job.task, Task::Build);
         self.end(Ok(leave_plan(&job)));
     }
 
-    /// Has a build under way end with a plan, whatever began after it.
+    /// Ends a running build with a plan, whatever started after it.
     pub(crate) fn end_a_build(&mut self) {
         let is_build = |running: &&RunningJob| running.job.task == Task::Build;
         let running = self.owners.jobs.running().iter().find(is_build).expect("nothing is built");
@@ -265,7 +265,7 @@ impl Stage {
         self.owners.step(Event::Ended(job, Ok(done)));
     }
 
-    /// Stops the daemon, whose build under way, which is being written, ends with a plan before long.
+    /// Stops the daemon while its build is being written, which then ends with a plan.
     pub(crate) async fn stop_while_writing(&mut self) {
         let job = self.job();
         let phase = Progress { phase: Phase::Write, percent: 0 };
@@ -275,25 +275,25 @@ impl Stage {
         self.owners.stop(&mut self.messages).await;
     }
 
-    /// Ends the validation under way.
+    /// Ends the running validation.
     pub(crate) fn end_validation(&mut self, relative_error: Option<f64>) {
         assert!(matches!(self.job().task, Task::Validate(_)));
         self.end(Ok(Done::Validated(findings(relative_error))));
     }
 
-    /// The job that began last of those under way.
+    /// The running job that started last.
     pub(crate) fn job(&self) -> Job {
         self.owners.jobs.running().last().expect("nobody is at work").job.clone()
     }
 
-    /// The GPUs that are at work, and whether at a validation.
+    /// The GPUs with a running job, and whether it is a validation.
     pub(crate) fn at_work(&self) -> Vec<(String, bool)> {
         let jobs = self.owners.jobs.running().iter().map(|running| &running.job);
         let gpu = |job: &Job| job.gpu.clone().unwrap_or_default();
         jobs.map(|job| (gpu(job), matches!(job.task, Task::Validate(_)))).collect()
     }
 
-    /// State and error of each engine that the web UI is told of.
+    /// State and error of each engine in the index.
     pub(crate) fn offered(&self) -> Vec<(String, Option<f64>)> {
         let index = fs::read(self.data.path().join("index.json")).unwrap();
         let index: Value = serde_json::from_slice(&index).unwrap();
@@ -308,7 +308,7 @@ impl Stage {
         self.owners.status().queue.into_iter().map(|queued| queued.why).collect()
     }
 
-    /// Workers started and stopped so far.
+    /// The number of workers started and stopped so far.
     pub(crate) fn workers(&self) -> (usize, usize) {
         let started = self.workers.started.lock().unwrap().len();
         (started, self.workers.stopped.load(Ordering::SeqCst))
@@ -321,18 +321,18 @@ impl Stage {
     }
 }
 
-/// TensorRT is found.
+/// TensorRT was found.
 fn runtime() -> Event {
     let runtime = Runtime { version: "1.7.1.116".to_owned(), libraries: None };
     Event::Runtime(Ok(runtime), None)
 }
 
-/// A GPU that python uses so much.
+/// A GPU that python uses this much.
 pub(crate) fn busy(percent: u32, webui: Option<WebUiReading>) -> Sample {
     Sample { webui, ..readings(&[percent]) }
 }
 
-/// GPUs that python uses so much.
+/// GPUs that python uses this much.
 pub(crate) fn readings(percents: &[u32]) -> Sample {
     let python = GpuProcess {
         pid: 4242,

@@ -1,4 +1,4 @@
-//! What is wrong with the machine passes, and is told; no checkpoint fails for it.
+//! Problems of the machine pass and are reported; no checkpoint fails because of them.
 
 use std::{fs, io, path::Path};
 
@@ -20,7 +20,7 @@ fn held() -> Failure {
     Failure::Held("the worker was killed (signal 9)".to_owned())
 }
 
-/// Files that are there, so that none of them is to blame.
+/// Existing files, so that none of them is to blame.
 fn files(dir: &TempDir) -> [String; 2] {
     ["a.safetensors", "b.safetensors"].map(|name| {
         let path = dir.path().join(name);
@@ -29,7 +29,7 @@ fn files(dir: &TempDir) -> [String; 2] {
     })
 }
 
-/// The engine that is built now.
+/// The engine that is being built.
 fn built(stage: &Stage) -> Id {
     stage.job().spec.key()
 }
@@ -94,7 +94,7 @@ async fn what_sdtrtd_ended_with_before_goes_last_and_alone_and_then_waits() {
     };
     let first = built(&Stage::of(0, config(), &names, |_| ()).await);
     for (deaths, waits) in [(0, false), (2, true)] {
-        // A life that ended with it: its file is left behind.
+        // A run that ended during it: its file remains.
         let mut stage = Stage::of(0, config(), &names, |data| {
             fs::create_dir(data.join("attempts")).unwrap();
             let attempt = format!(r#"{{"deaths":{deaths},"under_way":true}}"#);

@@ -1,4 +1,4 @@
-//! What becomes of published engines on machines with a GPU.
+//! Published engines on machines with a GPU.
 
 use std::{fs, time::UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ use crate::{
     scenarios::stage::{Stage, WINDOW_S, busy, readings},
 };
 
-/// One SD 1.x checkpoint, whose engine was just built.
+/// An SD 1.x checkpoint whose engine was just built.
 async fn published(gpus: usize, engines: EngineKind) -> Stage {
     let mut stage = Stage::with(gpus, BuildWhen::Always, engines, &["a.safetensors"]).await;
     stage.end_build();
@@ -27,7 +27,7 @@ async fn published(gpus: usize, engines: EngineKind) -> Stage {
     stage
 }
 
-/// A GPU with so much memory free, and so much use by python.
+/// A GPU with this much free memory, and this much use by python.
 fn memory(free: u64, percent: u32) -> Sample {
     let mut sample = busy(percent, None);
     for reading in sample.gpus.iter_mut().flatten() {
@@ -38,7 +38,7 @@ fn memory(free: u64, percent: u32) -> Sample {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_is_offered_once_it_was_validated() {
+async fn an_engine_is_offered_after_its_validation() {
     for kind in [EngineKind::Baked, EngineKind::Shared] {
         let mut stage = published(1, kind).await;
         assert_eq!(stage.shown(), (State::Building, "to be validated on the GPU".to_owned()));
@@ -69,7 +69,7 @@ async fn without_a_gpu_an_engine_is_offered_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_engine_is_failed_with_both_figures_until_a_validation_finds_it_right() {
+async fn a_wrong_engine_fails_with_its_errors_until_a_validation_succeeds() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.end_validation(Some(0.3));
     let (state, reason) = stage.shown();
@@ -88,7 +88,7 @@ async fn a_wrong_engine_is_failed_with_both_figures_until_a_validation_finds_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_compared_is_left_to_the_web_ui() {
+async fn an_engine_that_could_not_be_compared_is_left_to_the_web_ui() {
     let mut stage = published(1, EngineKind::Baked).await;
     let unproven = Findings { proof: Err("no ONNX Runtime".to_owned()), ..findings(None) };
     stage.end(Ok(Done::Validated(unproven)));
@@ -99,7 +99,7 @@ async fn what_could_not_be_compared_is_left_to_the_web_ui() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_checkpoint_is_taken_where_one_has_weights_that_engines_do_not_take() {
+async fn if_one_checkpoints_weights_do_not_fit_another_one_is_used() {
     let names = ["a.safetensors", "b.safetensors"];
     let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &names).await;
     stage.end_build();
@@ -187,7 +187,7 @@ async fn a_shared_engine_is_validated_once_for_all_checkpoints() {
     assert_eq!(stage.offered().len(), 1);
 }
 
-/// A file that is there, those of later names being newer.
+/// An existing file; files with later names are newer.
 fn file(dir: &TempDir, name: &str) -> String {
     let path = dir.path().join(name);
     fs::write(&path, name).unwrap();
@@ -196,13 +196,13 @@ fn file(dir: &TempDir, name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The file that is validated with.
+/// The file that the job validates with.
 fn path(stage: &Stage) -> String {
     stage.job().file().unwrap().0.display().to_string()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_validation_survives_the_end_of_its_file() {
+async fn a_validation_continues_with_another_file_if_its_file_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let names = ["a.safetensors", "b.safetensors"].map(|name| file(&dir, name));
     let names = names.each_ref().map(String::as_str);
@@ -222,7 +222,7 @@ async fn a_validation_survives_the_end_of_its_file() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_validation_makes_way_and_comes_again() {
+async fn a_validation_is_stopped_and_repeated() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors", "b.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     stage.end_build();
@@ -239,7 +239,7 @@ async fn a_validation_makes_way_and_comes_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_validation_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_asked_for() {
+async fn a_failed_validation_leaves_the_engine_to_the_web_ui_until_requested() {
     let dir = tempfile::tempdir().unwrap();
     let name = file(&dir, "a.safetensors");
     let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Baked, &[&name]).await;
@@ -258,7 +258,7 @@ async fn a_validation_that_fails_leaves_the_engine_to_the_web_ui_until_it_is_ask
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
+async fn a_validation_without_enough_memory_waits_then_runs_alone_then_fails() {
     let out = || Err(Failure::OutOfMemory { needed: Some(3 << 30), free: 1 << 30 });
     let mut stage = Stage::with(1, BuildWhen::Idle, EngineKind::Shared, &["a.safetensors"]).await;
     stage.end_build();
@@ -285,7 +285,7 @@ async fn what_runs_out_of_memory_backs_off_then_runs_alone_then_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_that_ran_out_is_validated_again_after_a_minute() {
+async fn a_validation_without_enough_memory_is_retried_after_a_minute() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.look(&memory(9 << 30, 0)).await;
     stage.end(Err(Failure::OutOfMemory { needed: None, free: 1 }));
@@ -298,7 +298,7 @@ async fn memory_that_ran_out_is_validated_again_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outdated_engine_serves_until_its_successor_was_validated() {
+async fn an_outdated_engine_is_used_until_its_replacement_is_validated() {
     let mut stage = published(1, EngineKind::Baked).await;
     stage.end_validation(Some(0.001));
     let old = stage.owners.library.engines().manifests().keys().next().copied();

@@ -1,4 +1,4 @@
-//! What those who watch are told.
+//! What subscribers receive.
 
 use config::BuildWhen;
 use protocol::{Overview, Request, Status};
@@ -28,7 +28,7 @@ impl Watcher {
         Self { overview, changes }
     }
 
-    /// The status after all that was told so far.
+    /// The status after all events so far.
     fn status(&mut self) -> Status {
         loop {
             match self.changes.try_recv() {
@@ -41,7 +41,7 @@ impl Watcher {
     }
 }
 
-/// Without what passes by itself.
+/// Removes what changes with time alone.
 fn timeless(mut status: Status) -> Status {
     status.daemon.uptime_s = 0;
     status.building.iter_mut().for_each(|job| job.elapsed_s = 0);
@@ -49,7 +49,7 @@ fn timeless(mut status: Status) -> Status {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watcher_knows_all_that_status_shows() {
+async fn a_subscriber_knows_everything_in_the_status() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     let mut first = Watcher::new(&mut stage);
     let mut seen = Vec::new();
@@ -68,14 +68,14 @@ async fn a_watcher_knows_all_that_status_shows() {
     stage.ask(Request::Pause);
     agree(&mut stage, &mut [&mut first, &mut second]);
     stage.ask(Request::Resume);
-    // It has not been told yet what the newcomer begins with.
+    // It has not received its first message yet.
     let mut third = Watcher::new(&mut stage);
     agree(&mut stage, &mut [&mut first, &mut second, &mut third]);
     stage.look_for(WINDOW_S + 1.0, &busy(2, None)).await;
     agree(&mut stage, &mut [&mut first, &mut second, &mut third]);
     stage.end_build();
     agree(&mut stage, &mut [&mut first, &mut second, &mut third]);
-    // Each was news.
+    // Each message was a change.
     seen.dedup();
     assert_eq!(seen.len(), 6);
 }

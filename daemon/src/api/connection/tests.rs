@@ -1,4 +1,4 @@
-//! Clients as they come.
+//! Well-behaved and badly behaved clients.
 
 use protocol::Hello;
 use tokio::sync::broadcast;
@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 use super::*;
 use crate::api::{Line, seats::Seats};
 
-/// Has one channel of events, and tells how often it was asked to begin.
+/// Has one channel of events, and counts its subscriptions.
 #[derive(Clone)]
 struct Told(broadcast::Sender<Line>);
 
@@ -48,11 +48,11 @@ async fn watching(
 }
 
 #[tokio::test]
-async fn who_lags_behind_gets_the_state_anew() {
+async fn a_client_that_lags_gets_the_whole_state_again() {
     let service = Told(broadcast::Sender::new(2));
     let (mut lines, _output, _) = watching(&service).await;
     assert_eq!(next(&mut lines).await, "\"state\"\n");
-    // One thread: nothing is sent on between these.
+    // There is only one thread, so nothing is sent in between.
     for number in 0..9 {
         service.0.send(line(&number)).unwrap();
     }
@@ -62,11 +62,11 @@ async fn who_lags_behind_gets_the_state_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_reads_or_never_speaks_is_dropped() {
+async fn a_client_that_never_reads_or_never_writes_is_dropped() {
     let service = Told(broadcast::Sender::new(2));
     let (mut lines, _output, served) = watching(&service).await;
     lines.next().await.unwrap();
-    // More than a socket holds.
+    // More than a socket buffers.
     service.0.send(vec![b' '; 64 << 20].into()).unwrap();
     let ended = served.await.unwrap();
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -77,7 +77,7 @@ async fn who_never_reads_or_never_speaks_is_dropped() {
 }
 
 #[tokio::test]
-async fn who_may_not_change_things_may_ask() {
+async fn a_client_that_may_not_make_changes_may_query() {
     let service = Told(broadcast::Sender::new(2));
     let (ours, theirs) = UnixStream::pair().unwrap();
     tokio::spawn(seated(theirs, false, service));

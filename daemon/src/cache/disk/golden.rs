@@ -1,4 +1,4 @@
-//! What is kept, byte for byte: the next release, and the one after a downgrade, read the same.
+//! The stored form, byte for byte: the next release, and an older one after a downgrade, must read it.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use protocol::Shape;
 use super::*;
 use crate::inventory::{Home, Outcome};
 
-/// A line for each entry: its tree, its key and its value; what is not text stands in hex after `#`.
+/// A line for each entry: tree, key and value; `#` precedes hex for bytes that are not text.
 const GOLDEN: &str = include_str!("learned.txt");
 
 /// Where all files lay.
 const AT: &str = "/m/a";
 
-/// All that a store can keep, each enum in every variant.
+/// Everything that a store can hold, with every enum in every variant.
 struct Learned {
     known: Vec<(Stamp, Known)>,
     setbacks: HashMap<Id, Setback>,
@@ -123,7 +123,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Text as it is, so that people can read it, other bytes in hex.
+/// Text as it is, other bytes in hex.
 fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') => text.to_owned(),
@@ -138,7 +138,7 @@ fn bytes(shown: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_kept_is_written_as_ever() {
+fn entries_are_written_as_before() {
     let dir = tempfile::tempdir().unwrap();
     {
         let store = Disk::open(dir.path());
@@ -170,7 +170,7 @@ fn what_is_kept_is_written_as_ever() {
 }
 
 #[test]
-fn what_was_kept_is_still_understood() {
+fn entries_of_earlier_releases_are_read() {
     let dir = tempfile::tempdir().unwrap();
     {
         let database = sled::open(dir.path()).unwrap();

@@ -98,7 +98,7 @@ fn the_newest_of_the_history_is_kept() {
 }
 
 #[test]
-fn a_broken_database_is_made_anew() {
+fn a_broken_database_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
     drop(Disk::open(&path));

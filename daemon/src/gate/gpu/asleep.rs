@@ -1,4 +1,4 @@
-//! GPUs that the kernel has put to sleep, as laptops do: asking the driver would wake them.
+//! GPUs that the kernel has suspended, as on laptops: querying the driver would wake them.
 
 use std::{fs, path::Path};
 
@@ -6,19 +6,19 @@ use protocol::GpuReading;
 
 use super::Gpu;
 
-/// Whether this GPU sleeps, as the kernel says below `devices` (`/sys/bus/pci/devices`).
+/// Whether this GPU is suspended, according to the kernel's `devices` (`/sys/bus/pci/devices`).
 pub(super) fn is_asleep(devices: &Path, gpu: &Gpu) -> bool {
     let Some(pci) = &gpu.pci else { return false };
     let status = fs::read_to_string(devices.join(pci).join("power/runtime_status"));
     status.is_ok_and(|status| status.trim() == "suspended")
 }
 
-/// Nobody uses a GPU that sleeps.
+/// A suspended GPU's reading: no one uses it.
 pub(super) fn reading() -> GpuReading {
     GpuReading { utilisation: Some(0), processes: Some(Vec::new()), ..GpuReading::default() }
 }
 
-/// As the kernel writes a place on the bus that NVML writes with eight digits for the domain.
+/// Converts NVML's PCI address, which has eight digits for the domain, to the kernel's form.
 pub(super) fn kernels(bus_id: &str) -> String {
     let (domain, rest) = bus_id.split_once(':').unwrap_or(("0", bus_id));
     let domain = u32::from_str_radix(domain, 16).unwrap_or_default();

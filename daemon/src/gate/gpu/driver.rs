@@ -16,11 +16,11 @@ use super::{
 };
 use crate::gate::gpu::{Found, Gpu, Gpus, Problem};
 
-/// NVIDIA's driver, asked through NVML. A question may take for ever: `Timed` asks it.
+/// NVIDIA's driver, queried through NVML. A query may never return: `Timed` makes it.
 #[derive(Debug)]
 pub struct Driver {
     connection: Mutex<Connection>,
-    /// As they were when the GPUs were listed, and how many those were.
+    /// The signs when the GPUs were listed, and their number.
     listed: Mutex<(Signs, Option<u32>)>,
     root: PathBuf,
 }
@@ -28,7 +28,7 @@ pub struct Driver {
 #[derive(Debug, Default)]
 struct Connection {
     nvml: Option<Nvml>,
-    /// By UUID, the newest sample of the use by process that was taken in, in NVML's own time.
+    /// The time of the newest per-process sample that was read, by UUID, on NVML's clock.
     newest_samples: HashMap<String, u64>,
 }
 
@@ -49,7 +49,7 @@ impl Driver {
             Some(open) => open,
             None => Nvml::init().map_err(problem)?,
         };
-        // Kept after a success only: a driver that was replaced answers a new connection alone.
+        // Kept only after a success: a driver that was replaced responds only to a new connection.
         let answer = question(&opened, newest_samples).map_err(problem)?;
         *nvml = Some(opened);
         Ok(answer)
@@ -109,7 +109,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an error of NVML's means to people.
+/// Explains an NVML error.
 fn problem(error: NvmlError) -> Problem {
     match error {
         NvmlError::LibloadingError(error) => Problem::Absent(error.to_string()),
@@ -121,7 +121,7 @@ fn problem(error: NvmlError) -> Problem {
     }
 }
 
-/// Whether no GPU can be asked after this error.
+/// Whether no GPU can be queried after this error.
 fn is_drivers(error: &NvmlError) -> bool {
     matches!(
         error,
@@ -129,7 +129,7 @@ fn is_drivers(error: &NvmlError) -> bool {
     )
 }
 
-/// A GPU that fails by itself does not keep others from being read.
+/// Keeps a GPU's own failure from preventing readings of others.
 fn unless_lost(reading: Result<GpuReading, NvmlError>) -> Result<GpuReading, NvmlError> {
     match reading {
         Err(error) if !is_drivers(&error) => {
@@ -201,7 +201,7 @@ pub(super) fn told<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlErr
     }
 }
 
-/// Version of the kernel's module, which tells even where NVML can't be asked.
+/// Returns the version of the kernel module, which is known even if NVML fails.
 pub fn module_version(root: &Path) -> Option<String> {
     let told = std::fs::read_to_string(root.join("proc/driver/nvidia/version")).ok()?;
     let is_version = |word: &&str| word.contains('.') && word.split('.').all(is_number);

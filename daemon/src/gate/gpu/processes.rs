@@ -1,4 +1,4 @@
-//! Which processes use a GPU, as NVML tells.
+//! The processes that use a GPU, according to NVML.
 
 use std::{
     collections::{BTreeMap, HashMap},

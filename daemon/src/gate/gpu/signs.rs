@@ -1,16 +1,16 @@
-//! Signs of a driver and its GPUs that are seen without asking either.
+//! Signs of a driver and its GPUs, found without querying either.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// What the kernel shows of the driver and its GPUs, below its root.
+/// What the kernel shows of the driver and its GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signs {
-    /// The module that is loaded.
+    /// The version of the loaded module.
     version: Option<Vec<u8>>,
-    /// The GPUs that it has, and their device files.
+    /// The driver's GPUs and their device files.
     names: Vec<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Questions that may never be answered: a driver that hangs takes along whoever asks it.
+//! Queries that may never return: a driver that hangs blocks its caller.
 
 use std::{
     convert::Infallible,
@@ -14,11 +14,11 @@ use protocol::GpuReading;
 
 use super::{Found, Gpu, Gpus, Problem};
 
-/// How long an answer may take. GPUs that nothing keeps initialized take seconds.
+/// How long a query may take. Without persistence, initializing a GPU takes seconds.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Asks `G` on threads of its own, one question at a time, and waits for each answer for a limited time. As long
-/// as one is not answered none is asked, and the answer that comes too late is the next one's.
+/// Queries `G` on separate threads, one query at a time, each for a limited time. While one is unanswered no
+/// other is made, and its late answer serves the next query.
 pub struct Timed<G> {
     asked: Arc<G>,
     limit: Duration,
@@ -27,16 +27,16 @@ pub struct Timed<G> {
     late: Arc<Mutex<Option<Found>>>,
 }
 
-/// A question that was not answered in time.
+/// A query that was not answered in time.
 struct UnderWay {
-    /// Ends with the question.
+    /// Disconnects when the query returns.
     end: Receiver<Infallible>,
-    /// It was waited for already.
+    /// Whether it has exceeded the limit.
     is_late: bool,
 }
 
 impl<G: Gpus> Timed<G> {
-    /// With the usual limit.
+    /// Uses the default limit.
     pub fn new(asked: G) -> Self {
         Self::with_limit(asked, LIMIT)
     }
@@ -45,7 +45,8 @@ impl<G: Gpus> Timed<G> {
         Self { asked: Arc::new(asked), limit, under_way: Mutex::default(), late: Arc::default() }
     }
 
-    /// The answer, or `None` where it does not come in time. What comes later `keep` has, and `kept` has it again.
+    /// Returns the answer, or `None` if it takes too long. `keep` stores a late answer, and `kept` returns
+    /// it.
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&G) -> T + Send + 'static,
@@ -74,7 +75,7 @@ impl<G: Gpus> Timed<G> {
         told
     }
 
-    /// Asks on a new thread; what is returned ends with it.
+    /// Makes a query on a new thread; the returned channel disconnects when it ends.
     fn begin(&self, question: impl FnOnce(&G) + Send + 'static) -> Option<Receiver<Infallible>> {
         let (until, end): (Sender<Infallible>, _) = channel();
         let asked = self.asked.clone();
@@ -116,7 +117,8 @@ impl<G: Gpus> Gpus for Timed<G> {
     }
 
     fn rest(&self) {
-        // Whoever asks at this moment lets go afterwards, or is late and is let go of with the next answer.
+        // A query being made at this moment releases afterwards, or is late and released with the next
+        // answer.
         let Ok(mut under_way) = self.under_way.try_lock() else { return };
         if under_way.is_none() {
             let end = self.begin(G::rest);
@@ -134,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// A driver that answers the first question only once the test meets it.
+    /// A driver whose first answer waits for the test.
     #[derive(Default)]
     struct Hung {
         met: Option<Arc<Barrier>>,

@@ -1,4 +1,4 @@
-//! The content of files that are usable by their headers, and is hashed when nothing else is to be read.
+//! Hashes the content of files that are usable by their headers, when nothing else is to be read.
 
 use std::{path::Path, time::Instant};
 
@@ -24,7 +24,7 @@ impl Catalogue {
         files.filter_map(sighting).collect()
     }
 
-    /// Has the file that this id stands for hashed before all others.
+    /// Hashes the file with this placeholder id before all others.
     pub fn hash_first(&mut self, weights: &Id) {
         let file = self.provisional(weights).and_then(|path| self.at(path));
         if let Some(file) = file.map(|file| file.stamp.file()) {
@@ -59,12 +59,12 @@ impl Catalogue {
         before.are_provisional().then_some((before, ids?))
     }
 
-    /// Files of which no more than the header was read, and their bytes.
+    /// The number of files of which only the header was read, and their bytes.
     pub fn unhashed(&self) -> (usize, u64) {
         self.unhashed.count()
     }
 
-    /// Where the files lie that are being hashed.
+    /// The paths of the files being hashed.
     pub fn hashing(&self) -> impl Iterator<Item = &Path> {
         let files = self.unhashed.started().filter_map(|file| self.files.get(file));
         files.filter_map(|file| file.paths.iter().min().map(|path| &**path))

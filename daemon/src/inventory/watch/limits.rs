@@ -1,4 +1,4 @@
-//! How many folders inotify may watch, and what to do when that is not enough.
+//! inotify's limit of watched folders, and what to do when it is reached.
 
 use std::{fs, io};
 
@@ -7,13 +7,13 @@ use rustix::io::Errno;
 const WATCHES: &str = "fs.inotify.max_user_watches";
 const INSTANCES: &str = "fs.inotify.max_user_instances";
 
-/// What the kernel gives each user; `None` where it does not say.
+/// The kernel's limit for each user; `None` if it can't be read.
 pub(super) fn max_user_watches() -> Option<usize> {
     let file = format!("/proc/sys/{}", WATCHES.replace('.', "/"));
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// Why nothing can be watched.
+/// Why no folder can be watched.
 pub(super) fn no_inotify(error: Errno) -> String {
     let why = match error {
         Errno::MFILE => format!(
@@ -25,8 +25,8 @@ pub(super) fn no_inotify(error: Errno) -> String {
     format!("{why}. Folders are looked at now and then instead")
 }
 
-/// What is wrong when `watched` folders are watched of a `limit` that all programs of the user share,
-/// and `left_out` more could not be.
+/// Describes the problem when `watched` folders are watched and `left_out` more could not be, with a `limit`
+/// that all programs of the user share.
 pub(super) fn problem(watched: usize, left_out: usize, limit: Option<usize>) -> Option<String> {
     let wanted = (2 * (watched + left_out)).next_power_of_two().max(1 << 17);
     let raise = format!("raise the limit: sysctl {WATCHES}={wanted}");
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_noticed_before_it_bites() {
+    fn a_limit_is_reported_before_it_is_reached() {
         for (watched, left_out, limit, said) in [
             (500, 0, Some(8192), None),
             (500, 0, None, None),

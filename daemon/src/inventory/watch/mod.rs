@@ -1,7 +1,7 @@
-//! What lies in the models folders, and when it changes.
+//! Watches the models folders.
 //!
-//! Events only say that it is time to look; what is there is always read from the disk, so a
-//! lost, doubled or reordered event costs nothing but a look.
+//! Events only say that it is time to look; the state is always read from the disk, so a lost, repeated or
+//! reordered event costs at most one look.
 
 mod disk;
 mod hint;

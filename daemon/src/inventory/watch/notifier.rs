@@ -23,10 +23,10 @@ use tracing::warn;
 
 use crate::inventory::watch::{hint::Hint, limits, moves::Moves};
 
-/// Room for many events at once.
+/// The buffer's size: enough for many events.
 const BUFFER: usize = 64 << 10;
 
-/// What leads to a look. Reading is not among it: it would have the daemon wake itself.
+/// The events that lead to a look. Reads are not among them: the daemon would wake itself.
 const EVENTS: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::ATTRIB)
     .union(WatchFlags::CLOSE_WRITE)
@@ -37,18 +37,18 @@ const EVENTS: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
 
-/// The folders behind each watch: one may be reached by several paths.
+/// The folders of each watch: one may have several paths.
 type Paths = Arc<Mutex<HashMap<i32, Vec<PathBuf>>>>;
 
-/// Watches folders through inotify, each by itself, until it is dropped.
+/// Watches folders with inotify until it is dropped.
 pub struct Notifier {
     inotify: Result<Arc<OwnedFd>, String>,
-    /// Ends the thread that listens when it goes.
+    /// Dropping it ends the listening thread.
     _listening: Option<PipeWriter>,
     watched: HashMap<PathBuf, Watch>,
     paths: Paths,
     round: u64,
-    /// Folders that could not be watched in this round.
+    /// The number of folders that could not be watched in this round.
     left_out: usize,
 }
 
@@ -59,12 +59,12 @@ struct Watch {
     round: u64,
 }
 
-/// What tells a folder from another that takes its place, which may even get its inode.
+/// What distinguishes a folder from another that replaces it, perhaps with the same inode.
 #[derive(Debug, PartialEq, Eq)]
 struct Folder {
     device: u64,
     inode: u64,
-    /// Absent on file systems that don't keep it.
+    /// Absent on file systems that don't record it.
     created: Option<SystemTime>,
 }
 
@@ -96,8 +96,8 @@ impl Notifier {
         Self { inotify, _listening: listening, watched, paths, round: 0, left_out: 0 }
     }
 
-    /// Watches the folder that lies at `path` now, unless it does already. Call it before listing the
-    /// folder: what comes between the two is seen by both, not by neither.
+    /// Watches the folder at `path`, unless it is watched already. Call this before listing the folder: what
+    /// comes in between is then seen twice instead of not at all.
     pub fn watch(&mut self, path: &Path, metadata: &Metadata) {
         let Ok(inotify) = &self.inotify else {
             self.left_out += 1;
@@ -123,9 +123,9 @@ impl Notifier {
                 let watch = Watch { folder, descriptor, round: self.round };
                 self.watched.insert(path.to_owned(), watch);
             }
-            // Out of watches, or of memory for them.
+            // No watches, or no memory for them, are left.
             Err(Errno::NOSPC | Errno::NOMEM) => self.left_out += 1,
-            // It went, or may not be read: listing it tells.
+            // It is gone or unreadable: listing it will show that.
             Err(_) => {}
         }
     }
@@ -140,7 +140,7 @@ impl Notifier {
         // A folder that moved has the same watch under its new path, which stays.
         for (descriptor, _) in lock(&self.paths).extract_if(|_, paths| paths.is_empty()) {
             if let Ok(inotify) = &self.inotify {
-                // It went with its folder, usually.
+                // Usually it is gone together with its folder.
                 let _ = inotify::remove_watch(inotify, descriptor);
             }
         }
@@ -169,12 +169,12 @@ impl Notifier {
     }
 }
 
-/// What is wrong with watching.
+/// A problem with watching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwatched {
     /// What happened and what to do.
     pub problem: String,
-    /// So many folders have to be looked at instead.
+    /// The number of folders that must be polled instead.
     pub folders: usize,
 }
 
@@ -182,7 +182,7 @@ fn lock(paths: &Paths) -> std::sync::MutexGuard<'_, HashMap<i32, Vec<PathBuf>>> 
     paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hears what `inotify` tells until the other side of `end` goes.
+/// Passes on inotify's events until the other end of `end` is closed.
 fn listen(inotify: Arc<OwnedFd>, end: &PipeReader, paths: &Paths, hear: &impl Fn(Hint)) {
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
     let mut reader = Reader::new(&inotify, &mut buffer);

@@ -4,8 +4,8 @@ use config::Ignored;
 
 use crate::inventory::Stamp;
 
-/// The checkpoint at `path`, which lies in a folder below `models_dirs` that is not ignored; `None` where there is
-/// none, or it is.
+/// Returns the stamp of the checkpoint at `path`, in a folder below `models_dirs` that is not ignored; `None`
+/// if there is none, or it is ignored.
 pub(crate) fn look_at(path: &Path, models_dirs: &[PathBuf], ignored: &Ignored) -> Option<Stamp> {
     let mut below = models_dirs.iter().filter_map(|dir| path.strip_prefix(dir).ok()).peekable();
     if below.peek().is_some() && below.all(|below| ignored.hides(below, false)) {

@@ -28,9 +28,9 @@ pub struct Scan {
     pub(crate) targets: BTreeSet<PathBuf>,
     /// What was found on the way to the models folder.
     pub(crate) trail: Vec<(u64, u64)>,
-    /// Other ways to folders than those by which they were walked through.
+    /// Other paths of folders than those by which they were walked through.
     pub(crate) aliases: Aliases,
-    /// Something may change without telling.
+    /// Whether something may change without an event.
     pub(crate) is_silent: bool,
     /// The way to the models folder can't be watched whole.
     pub(crate) is_blind: bool,

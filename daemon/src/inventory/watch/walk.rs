@@ -22,12 +22,12 @@ use crate::inventory::{FileId, Stamp};
 /// Walks through the models folder of `order`, links followed, and leaves out what is ignored. Returns the places where
 /// the disk is that was there before, or one that may be.
 ///
-/// A folder that can be reached in several ways is walked through once, by the way through the fewest folders, and
-/// of those by the shortest: links that lead around, or several to one folder, would list its files over and over.
-/// The other ways are [aliases](Scan::aliases).
+/// A folder that can be reached by several paths is walked through once, by the path with the fewest folders,
+/// and of those the shortest: circular links, or several to one folder, would list its files repeatedly. The
+/// other paths are [aliases](Scan::aliases).
 ///
-/// Not with a library: those that follow links ask for each file by its whole path, which the kernel walks
-/// anew each time.
+/// Without a library: those that follow links pass the whole path for each file, which the kernel resolves
+/// each time.
 pub(super) fn walk(
     order: &Order,
     ways: &Ways,
@@ -56,7 +56,7 @@ struct Walk<'a, F> {
     scan: &'a mut Scan,
     notifier: &'a mut Notifier,
     found: F,
-    /// Where each folder was walked through.
+    /// The path by which each folder was walked through.
     visited: HashMap<FileId, PathBuf>,
     mounted: BTreeSet<PathBuf>,
     /// The disks of the folders that links lead into.
@@ -74,7 +74,7 @@ struct Folder {
 type On = (u64, Option<u64>);
 
 impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
-    /// All folders that are equally deep come before those in them.
+    /// Walks level by level: equally deep folders come before their subfolders.
     fn from(&mut self, folder: Folder) {
         let mut level = vec![folder];
         while !level.is_empty() {
@@ -83,7 +83,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
         }
     }
 
-    /// Returns the folders in it.
+    /// Returns the folder's subfolders.
     fn visit(&mut self, folder: Folder) -> Vec<Folder> {
         let Folder { path, metadata, around } = folder;
         if self.order.nested.iter().any(|dir| **dir == *path) {
@@ -123,7 +123,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
         }
     }
 
-    /// Hands over the checkpoints in a folder, and returns the folders in it.
+    /// Sends the checkpoints in a folder, and returns its subfolders.
     fn list(&mut self, folder: &Path, on: On) -> Vec<Folder> {
         let mut folders = Vec::new();
         // Asked for once for all the files that are on it.
@@ -169,7 +169,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
         folders
     }
 
-    /// A folder or a checkpoint in the folder `below` the models folder; `None` for anything else.
+    /// Returns a folder or a checkpoint in the folder `below` the models folder; `None` for anything else.
     fn look(&mut self, entry: &DirEntry, below: &Path) -> io::Result<Option<Metadata>> {
         let kind = entry.file_type()?;
         let name = entry.file_name();
@@ -179,7 +179,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
         }
         let is_link = kind.is_symlink();
         let is_hidden = |is_folder| self.order.ignored.hides(&below.join(&name), is_folder);
-        // What is ignored is not looked at: it may be a snapshot on a disk that hangs.
+        // Ignored things are not touched: one may be a snapshot on a disk that hangs.
         if is_hidden(kind.is_dir()) && (!is_link || is_hidden(true)) {
             return Ok(None);
         }
@@ -242,7 +242,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     }
 
     fn note(&mut self, path: &Path, error: &io::Error) {
-        // A link to nowhere or to itself, or what went between the listing and the look.
+        // A dangling or circular link, or something that vanished after the listing.
         if is_nothing(error) {
             debug!("{}: {error}", path.display());
             return;
@@ -256,7 +256,7 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     }
 }
 
-/// Browsers put an empty file where their download will be.
+/// Browsers put an empty file at a download's destination.
 fn is_checkpoint_file(metadata: &Metadata) -> bool {
     metadata.is_file() && metadata.len() > 0
 }

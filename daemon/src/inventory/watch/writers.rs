@@ -4,10 +4,10 @@ use procfs::process::{FDTarget, all_processes};
 
 use crate::inventory::{FileId, Stamp};
 
-/// The files that some process holds open for writing.
+/// Returns the files that some process has open for writing.
 ///
-/// A copy can pause for longer than any settle time; its open file tells it apart from one that is
-/// done. Only processes that this user may inspect are seen, so for others time alone decides.
+/// A copy can pause for longer than any settle time; its open file shows that it is not done. Only processes
+/// that this user may inspect are seen, so for others only the settle time decides.
 pub(crate) fn open_for_writing() -> HashSet<FileId> {
     let Ok(processes) = all_processes() else { return HashSet::new() };
     let mut files = HashSet::new();
@@ -15,7 +15,7 @@ pub(crate) fn open_for_writing() -> HashSet<FileId> {
         let Ok(descriptors) = process.fd() else { continue };
         for descriptor in descriptors.flatten() {
             let FDTarget::Path(path) = &descriptor.target else { continue };
-            // The mode of the link in /proc/PID/fd tells how the file was opened.
+            // The mode of the link in /proc/PID/fd shows how the file was opened.
             if !checkpoint::is_checkpoint_name(path)
                 || !descriptor.mode().contains(procfs::process::FDPermissions::WRITE)
             {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_a_file_that_is_being_written() {
+    fn a_file_being_written_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         let writer = fs::File::create(&path).unwrap();

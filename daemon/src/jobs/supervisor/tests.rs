@@ -8,7 +8,7 @@ async fn run_script(script: &str) -> (Result<Done, Failure>, Vec<u8>) {
     run_within(LIMITS, script).await
 }
 
-/// The same of a daemon that waits for so long.
+/// The same with these limits.
 async fn run_within(limits: Limits, script: &str) -> (Result<Done, Failure>, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let job = Job {
@@ -81,7 +81,7 @@ async fn a_worker_that_ends_before_it_says_what_it_is_is_no_jobs_fault() {
     assert!(why.contains("127") && why.contains("logs/log"), "{why}");
 }
 
-/// A worker that has said hello and got its job.
+/// A worker that has sent its hello and got its job.
 fn at_work(script: &str) -> String {
     line(&Hello::own()) + "read -r job\n" + script
 }

@@ -1,4 +1,4 @@
-//! What waits since something failed.
+//! What waits after failures.
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn what_sdtrtd_ended_with_is_done_beside_nothing() {
     }
 }
 
-/// The engine that this checkpoint should have.
+/// The desired engine of this checkpoint.
 fn engine_of(known: &Known, name: &str) -> Id {
     let held: HashMap<Id, Held<'_>> = known.catalogue.held();
     known.snapshot().desired(&held[&weights(name)])[0].engine

@@ -1,4 +1,4 @@
-//! One row for each situation, and what the plan is.
+//! Situations and their plans, one per row.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::{
     samples::validation,
 };
 
-/// Has something happen.
+/// A change of the snapshot.
 type Given = fn(&mut Known);
 
-/// What is given, what has just been said, and what the plan is.
+/// The situation, its change, the news, and the plan.
 type Row = (&'static str, Given, News, &'static [&'static str]);
 
 const SAID_NOTHING: News =

@@ -17,25 +17,25 @@ pub struct IndexFile {
     path: PathBuf,
     last: Option<Index>,
     problem: Option<String>,
-    /// The file as it was when it was written.
+    /// The file when it was written.
     seen: Option<Seen>,
 }
 
-/// What a file is known by: any change to it changes this.
+/// Identifies a file's state: any change to it changes this.
 type Seen = (u64, u64, u64, (i64, i64));
 
 impl IndexFile {
-    /// The one at `path`, whose folder must be there.
+    /// An index at `path`, whose folder must exist.
     pub fn new(path: PathBuf) -> Self {
         Self { path, last: None, problem: None, seen: None }
     }
 
-    /// Whether it was written in this life.
+    /// Whether it was written since the daemon's start.
     pub fn is_written(&self) -> bool {
         self.last.is_some()
     }
 
-    /// Whether nobody has done anything to it since.
+    /// Whether the file is unchanged since it was written.
     pub fn is_in_place(&self) -> bool {
         self.seen.is_some() && self.look() == self.seen
     }
@@ -66,7 +66,7 @@ impl IndexFile {
         self.last = written.is_ok().then_some(index);
     }
 
-    /// Writes aside, syncs and renames.
+    /// Writes a temporary file, syncs it and renames it.
     fn write(&self, index: &Index) -> Result<()> {
         let text = serde_json::to_vec_pretty(index)?;
         if read_regular(&self.path, text.len() as u64).is_ok_and(|found| found == text) {
@@ -76,7 +76,7 @@ impl IndexFile {
             let folder = self.path.parent().context("it lies in no folder")?;
             let mut aside = tempfile::Builder::new()
                 .prefix(".index-")
-                // Readable like the engines: A1111 may run as another user.
+                // As readable as the engines: A1111 may run as another user.
                 .permissions(Permissions::from_mode(0o666))
                 .tempfile_in(folder)?;
             aside.write_all(&text)?;

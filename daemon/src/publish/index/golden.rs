@@ -1,4 +1,4 @@
-//! The index, byte for byte. Its reader is the web UI's extension, whose tests read the same file.
+//! The index, byte for byte. The tests of the web UI's extension read the same file.
 
 use std::{fs, path::Path};
 
@@ -76,7 +76,7 @@ fn validation(gpu: &str, limit: Option<Limit>) -> Validation {
     }
 }
 
-/// An open one that was validated, a fixed one that nobody could compare, and a baked one that is wrong.
+/// An open engine that was validated, a fixed one that could not be compared, and a baked one that is wrong.
 fn engines() -> [Manifest; 3] {
     let inputs = [
         ("encoder_hidden_states", [vec![1, 77, 768], vec![2, 77, 768], vec![8, 154, 768]]),
@@ -99,7 +99,7 @@ fn engines() -> [Manifest; 3] {
 }
 
 #[test]
-fn the_index_is_written_as_ever() {
+fn the_index_is_written_as_before() {
     let [open, fixed, baked] = engines();
     let found = |error| Proof { relative_error: error, bound: 0.02 };
     let (right, wrong) = (found(Some(0.0102)), found(Some(0.3)));

@@ -7,11 +7,10 @@ use checkpoint::{Id, Kind};
 use engine::{BOUND, Manifest, Profile, Proof, Validation, Weights, positions};
 use serde::Serialize;
 
-/// Raised when a reader of the version before would go wrong.
+/// Raise this when a reader of the previous version would misread the index.
 const VERSION: u32 = 2;
 
-/// The engines that are there, by signature and by checkpoint: `index.json`. What each field means is told
-/// to its readers in docs/index.md.
+/// The published engines by signature and by checkpoint: `index.json`. docs/index.md describes the fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Index {
     version: u32,
@@ -21,7 +20,7 @@ pub struct Index {
     checkpoints: Vec<Checkpoint>,
 }
 
-/// A kind of UNet that has engines.
+/// A signature with engines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Signature {
     id: Id,
@@ -29,7 +28,7 @@ struct Signature {
     engines: Vec<Engine>,
 }
 
-/// A content and where it lies.
+/// A checkpoint and its locations.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Checkpoint {
     id: Id,
@@ -41,7 +40,7 @@ pub struct Checkpoint {
     refused: Vec<Id>,
 }
 
-/// Who a content is.
+/// The ids of a checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Ids {
     /// The weights id.
@@ -55,11 +54,11 @@ pub struct Ids {
 /// A published engine.
 #[derive(Clone, Debug)]
 pub struct IndexedEngine<'a> {
-    /// What it is.
+    /// Its manifest.
     pub manifest: &'a Manifest,
-    /// Its plan.
+    /// The path of its plan.
     pub plan: PathBuf,
-    /// What was found of its numbers.
+    /// How accurate it is.
     pub proof: Option<&'a Proof>,
 }
 
@@ -86,11 +85,11 @@ struct Engine {
 enum Form {
     /// In the plan.
     Baked,
-    /// In the model that is loaded.
+    /// In the loaded model.
     Shared,
 }
 
-/// What comparing its numbers gave.
+/// The result of comparing its output.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Trust {
@@ -99,7 +98,7 @@ enum Trust {
     Failed,
 }
 
-/// An optimization profile: least, usual and greatest of each size.
+/// An optimization profile: min, opt and max of each dimension.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Sizes {
     preset: String,
@@ -109,14 +108,14 @@ struct Sizes {
     tokens: [u64; 3],
 }
 
-/// Of how many pixels an image may be on GPUs of a model.
+/// The largest image, in pixels, on a GPU model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Limit {
     gpu: String,
     pixels: u64,
 }
 
-/// How long one call takes on GPUs of a model, in the terms of a profile.
+/// The latency of one call on a GPU model, for a shape in a profile's terms.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Speed {
     gpu: String,
@@ -128,7 +127,7 @@ struct Speed {
 }
 
 impl Index {
-    /// Of these checkpoints, and of the shared ones among `engines`, the best one first.
+    /// The index of these checkpoints and of the shared engines in `engines`, the best one first.
     pub fn new<'a>(
         socket: PathBuf,
         checkpoints: impl IntoIterator<Item = Checkpoint>,
@@ -152,8 +151,8 @@ impl Index {
 }
 
 impl Checkpoint {
-    /// With the engines of its own, the best one first, and the shared ones that are wrong with its weights.
-    /// Paths that are not UTF-8 are left out, as JSON has no word for them.
+    /// A checkpoint with its baked engines, the best one first, and the shared ones that are wrong with its
+    /// weights. Paths that are not UTF-8 are left out, because JSON can't represent them.
     pub fn new<'a>(
         ids: Ids,
         architecture: Kind,
@@ -180,7 +179,7 @@ impl Engine {
         let IndexedEngine { manifest, plan, proof } = engine;
         let spec = &manifest.spec;
         let text = |path: &Path| path.to_str().map(str::to_owned);
-        // A shape's engine is of no preset.
+        // A fixed engine for a shape has no preset.
         let names = manifest.presets.iter().map(String::as_str).chain(std::iter::repeat("fixed"));
         let profiles = names.zip(&spec.profiles);
         Some(Self {
@@ -212,12 +211,12 @@ impl Engine {
     }
 }
 
-/// The newest validation on each model of GPU.
+/// Returns the newest validation on each GPU model.
 fn newest(validations: &[Validation]) -> BTreeMap<&str, &Validation> {
     validations.iter().map(|validation| (validation.gpu.as_str(), validation)).collect()
 }
 
-/// Past which size it gives NaN or infinity.
+/// Returns the sizes above which it gives NaN or infinity.
 fn limits(validations: &[Validation]) -> Vec<Limit> {
     let limits = newest(validations).into_iter().filter_map(|(gpu, validation)| {
         let pixels = validation.findings.limit.as_ref()?.pixels;
@@ -226,7 +225,7 @@ fn limits(validations: &[Validation]) -> Vec<Limit> {
     limits.collect()
 }
 
-/// What the newest validation on each model of GPU measured.
+/// Returns what the newest validation on each GPU model measured.
 fn speeds(validations: &[Validation]) -> Vec<Speed> {
     let speeds = newest(validations).into_iter().flat_map(|(gpu, validation)| {
         validation.findings.speeds.iter().map(|speed| Speed {

@@ -14,7 +14,7 @@ fn id(name: &str) -> Id {
     Id::from(blake3::hash(name.as_bytes()))
 }
 
-/// An engine of the default presets.
+/// An engine for the default presets.
 fn engine(weights: Weights) -> Manifest {
     let architecture = samples::sd1();
     let presets = Config::default().presets_for("sd1", family(Kind::Sd1), Path::new("/m/a"));
@@ -114,14 +114,14 @@ fn the_schema_is_what_the_web_ui_reads() {
 }
 
 #[test]
-fn a_checkpoint_without_an_engine_of_its_own_is_told_of_all_the_same() {
+fn a_checkpoint_without_a_baked_engine_is_listed_too() {
     let found = index(&["/m/a.safetensors"], &[], None);
     assert_eq!(found["checkpoints"][0]["engines"], json!([]));
     assert_eq!(found["signatures"], json!([]));
 }
 
 #[test]
-fn what_was_found_of_an_engine_is_told() {
+fn an_engines_findings_are_in_the_index() {
     let manifest = engine(Weights::Baked(id("unet")));
     for (relative_error, state) in [(Some(0.002), "ready"), (Some(0.3), "failed"), (None, "failed")]
     {

@@ -1,4 +1,4 @@
-//! Whether somebody else does something to the index.
+//! Watches whether anyone else changes the index.
 
 use std::{mem::MaybeUninit, path::PathBuf, thread, time::Duration};
 
@@ -8,10 +8,10 @@ use rustix::{
 };
 use tracing::debug;
 
-/// How often it is looked at where the kernel does not tell.
+/// How often to check it where inotify is not available.
 const POLL: Duration = Duration::from_secs(5);
 
-/// What is done to a file in a folder.
+/// The events of a changed file in a folder.
 const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
     .union(WatchFlags::DELETE)
@@ -20,8 +20,7 @@ const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
 
-/// Calls `touched` whenever something may have been done to the index in this folder, for as long as the program
-/// runs.
+/// Calls `touched` whenever the index in this folder may have been changed, as long as the program runs.
 pub(crate) fn watch(data_dir: PathBuf, touched: impl Fn() + Send + 'static) {
     thread::spawn(move || {
         if let Err(error) = listen(&data_dir, &touched) {
@@ -37,13 +36,13 @@ pub(crate) fn watch(data_dir: PathBuf, touched: impl Fn() + Send + 'static) {
 fn listen(data_dir: &PathBuf, touched: &impl Fn()) -> Result<(), Errno> {
     let inotify = inotify::init(CreateFlags::CLOEXEC)?;
     inotify::add_watch(&inotify, data_dir, EVENTS)?;
-    // What was done before.
+    // Changes from before.
     touched();
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut events = Reader::new(&inotify, &mut buffer);
     loop {
         let event = events.next()?;
-        // Of the folder itself or of too many events there is no name.
+        // Events of the folder itself, or an overflow, have no name.
         let is_it = event.file_name().is_none_or(|name| name.to_bytes() == b"index.json");
         if is_it {
             touched();

@@ -1,10 +1,10 @@
-//! What reconciling changes, for people.
+//! Describes what reconciling changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::Index;
 
-/// A line for each engine whose names change, or that is no longer listed.
+/// Returns a line for each engine whose names change, or that is no longer listed.
 pub(super) fn changes(before: &Index, after: &Index) -> Vec<String> {
     let (before, after) = (names(before), names(after));
     let line = |(file, old): (&&str, &BTreeSet<&str>)| match after.get(file) {
@@ -15,7 +15,7 @@ pub(super) fn changes(before: &Index, after: &Index) -> Vec<String> {
     before.iter().filter_map(line).collect()
 }
 
-/// The names that each file is listed under.
+/// The names under which each file is listed.
 fn names(index: &Index) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, entries) in index.values().flatten() {

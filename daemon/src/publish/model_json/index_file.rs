@@ -1,4 +1,4 @@
-//! An index on disk, and what is remembered of it.
+//! An index on disk, and the recorded owners of its engines.
 
 use std::{
     collections::BTreeSet,
@@ -18,18 +18,18 @@ use super::{Index, Named, Owners, adopt, around::Found, changes, parse, reconcil
 /// What the index was before it was last written here, or before it lost an engine.
 const BACKUP: &str = "model.json.before-sdtrt";
 
-/// More than what is remembered of one takes.
+/// More than the record of one index takes.
 const MEMORY_BYTES: u64 = 64 << 20;
 
 /// One web UI's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexFile {
     path: PathBuf,
-    /// Folders in which the web UI looks for checkpoints.
+    /// The web UI's folders of checkpoints.
     roots: Vec<PathBuf>,
 }
 
-/// Whose engines they are, kept in the data folder.
+/// The engines' owners, stored in the data folder.
 #[derive(Default, Serialize, Deserialize)]
 struct Memory {
     index: PathBuf,
@@ -53,8 +53,8 @@ impl IndexFile {
             .collect()
     }
 
-    /// Reads the index, learns whose engines are listed there, and says what should change; changes
-    /// it too if `write` is set.
+    /// Reads the index, determines the owners of its engines, and returns what should change; changes it if
+    /// `write` is set.
     pub(super) fn keep(
         &self,
         checkpoints: &[(Id, PathBuf)],
@@ -100,7 +100,7 @@ impl IndexFile {
         Ok(())
     }
 
-    /// What is remembered, and what is seen for the first time.
+    /// Returns the recorded owners, and those of engines seen for the first time.
     fn owners(&self, index: &Index, named: &[Named], memory: &Path) -> Result<Owners> {
         let name = blake3::hash(self.path.as_os_str().as_encoded_bytes()).to_hex();
         let path = memory.join(format!("{}.json", &name[..16]));
@@ -149,7 +149,7 @@ fn files(index: &Index) -> BTreeSet<&str> {
     entries.map(|entry| entry.filepath.as_str()).collect()
 }
 
-/// Writes aside, syncs and renames.
+/// Writes a temporary file, syncs it and renames it.
 fn replace(path: &Path, content: &[u8], folder: &Path) -> Result<()> {
     let readable = fs::metadata(path).map(|metadata| metadata.permissions()).ok();
     let mut aside = tempfile::Builder::new().prefix(".sdtrt-").tempfile_in(folder)?;

@@ -12,10 +12,10 @@ use tracing::warn;
 
 use super::{around::Around, index_file::IndexFile};
 
-/// Between two looks at what the web UI may have written.
+/// How often to check what the web UI may have written.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Keeps the indexes on a thread of its own, which ends with this value.
+/// Updates the indexes on its own thread, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Keeper(Sender<Message>);
 
@@ -24,7 +24,7 @@ enum Message {
     Report(oneshot::Sender<Vec<ExtensionIndex>>),
 }
 
-/// What the thread works with.
+/// The thread's state.
 struct Work {
     models_dirs: Vec<PathBuf>,
     around: Around<fn(&Path) -> Option<PathBuf>>,
@@ -35,8 +35,8 @@ struct Work {
 }
 
 impl Keeper {
-    /// Looks after the web UIs around `models_dirs`; what it learns is kept in the folder `memory`.
-    /// Nothing of a web UI is written unless `write` is set.
+    /// Updates the indexes of web UIs around `models_dirs`; what it learns is stored in the folder `memory`.
+    /// Changes a web UI's files only if `write` is set.
     pub fn new(models_dirs: Vec<PathBuf>, memory: PathBuf, write: bool) -> Self {
         let (sender, messages) = mpsc::channel();
         let around = Around::new();
@@ -46,12 +46,12 @@ impl Keeper {
         Self(sender)
     }
 
-    /// All checkpoints and where they lie. Nothing is done before this is known.
+    /// Sets all checkpoints and their locations. Nothing is done before.
     pub fn checkpoints(&self, checkpoints: Vec<(Id, PathBuf)>) {
         let _ = self.0.send(Message::Checkpoints(checkpoints));
     }
 
-    /// Asks for what each index should be like, and whether it is.
+    /// Requests what each index should contain, and whether it does.
     pub fn report(&self, reply: oneshot::Sender<Vec<ExtensionIndex>>) {
         let _ = self.0.send(Message::Report(reply));
     }

@@ -1,15 +1,15 @@
-//! What a web UI calls the checkpoints in its folders.
+//! A web UI's names for the checkpoints in its folders.
 
 use std::path::{Path, PathBuf};
 
-/// A checkpoint's name as the setting 'Automatic' has it: the path below the folder, with `_` for
-/// `/`, without its extension.
+/// A checkpoint's name for the setting 'Automatic': the path below the folder, with `_` for `/`, without its
+/// extension.
 pub(super) fn model_name(path: &Path, roots: &[PathBuf]) -> Option<String> {
     let below = roots.iter().find_map(|root| path.strip_prefix(root).ok())?;
     Some(below.with_extension("").to_str()?.replace('/', "_"))
 }
 
-/// The name that the extension looks engines up by: the file's, without its extension.
+/// The name by which the extension looks up engines: the file's, without its extension.
 pub(super) fn base_name(path: &Path) -> Option<String> {
     Some(path.file_stem()?.to_str()?.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Which names each engine should be listed under.
+//! Decides which names each engine should be listed under.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +6,18 @@ use checkpoint::Id;
 
 use super::schema::{Entry, Index};
 
-/// Which checkpoint each engine file belongs to, as was learned when it was first seen; `None` where
-/// that could have been several, which no later look can tell apart.
+/// The checkpoint of each engine file, determined when the file was first seen; `None` if there were several
+/// candidates, which can't be told apart later either.
 pub(super) type Owners = BTreeMap<String, Option<Id>>;
 
 /// A checkpoint in a web UI's folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Its content.
+    /// The checkpoint's weights id.
     pub(super) weights: Id,
-    /// The name by which 'Automatic' chooses.
+    /// The name for 'Automatic'.
     pub(super) model_name: String,
-    /// The name that the extension looks up.
+    /// The name for the extension's look-up.
     pub(super) base_name: String,
 }
 
@@ -27,8 +27,7 @@ impl Named {
     }
 }
 
-/// Learns whose engines are listed that were not seen before: that of the content which their name
-/// stands for.
+/// Determines the checkpoints of newly listed engines: those that their names stand for.
 pub(super) fn adopt(index: &Index, checkpoints: &[Named], owners: &mut Owners) {
     let meant = by_name(checkpoints);
     for (name, entry) in index
@@ -46,8 +45,8 @@ pub(super) fn adopt(index: &Index, checkpoints: &[Named], owners: &mut Owners) {
     }
 }
 
-/// The index as it should be: each engine under all names that its checkpoint has now, those whose
-/// file is gone left out. What is not known stays where it is, so that nothing is lost by it.
+/// Returns the index as it should be: each engine under all current names of its checkpoint, without engines
+/// whose file is gone. Unknown entries stay as they are, so that nothing is lost.
 pub(super) fn reconcile(
     index: &Index,
     checkpoints: &[Named],
@@ -76,7 +75,7 @@ pub(super) fn reconcile(
     wanted
 }
 
-/// The names for an engine that is listed under `name`.
+/// Returns the names for an engine that is listed under `name`.
 fn names(
     name: &str,
     entry: &Entry,
@@ -88,15 +87,15 @@ fn names(
     let ours = checkpoints.iter().filter(|checkpoint| Some(checkpoint.weights) == owner);
     let names: BTreeSet<String> = ours
         .flat_map(Named::names)
-        // Under a name that two contents share, the extension would take one's engine for the other.
+        // Under a name that two checkpoints share, the extension would use one's engine for the other.
         .filter(|name| meant.get(name).is_some_and(|contents| contents.len() == 1))
         .map(str::to_owned)
         .collect();
-    // Its checkpoint is away: it may come back, or be another program's business.
+    // Its checkpoint is missing: it may return, or belong to another program.
     if names.is_empty() { BTreeSet::from([name.to_owned()]) } else { names }
 }
 
-/// The contents that each name stands for, each once.
+/// Returns the distinct checkpoints of each name.
 fn by_name(checkpoints: &[Named]) -> BTreeMap<&str, Vec<Id>> {
     let mut meant: BTreeMap<&str, Vec<Id>> = BTreeMap::new();
     for checkpoint in checkpoints {

@@ -1,4 +1,4 @@
-//! The file's form, exactly as the extension accepts it.
+//! The file's schema, exactly as the extension accepts it.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ pub(super) type Index = BTreeMap<String, BTreeMap<String, Vec<Entry>>>;
 /// An engine of the extension.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Its file, beside the index.
+    /// Its file name, beside the index.
     pub(super) filepath: String,
-    /// What it was built for.
+    /// What the engine was built for.
     pub(super) config: EngineConfig,
-    /// What else stands there; the extension lets it be.
+    /// Other keys, which the extension ignores.
     #[serde(flatten)]
     pub(super) rest: Map<String, Value>,
 }
 
-/// Another key, or one less, and the extension does not start.
+/// With an additional or missing key, the extension does not start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EngineConfig {
@@ -29,16 +29,16 @@ pub(super) struct EngineConfig {
     fp32: bool,
     inpaint: bool,
     refit: bool,
-    /// It is a LoRA and listed under the LoRA's name.
+    /// Whether it is a LoRA's, listed under the LoRA's name.
     pub(super) lora: bool,
     vram: Value,
     unet_hidden_dim: u64,
 }
 
-/// Reads an index.
+/// Parses an index.
 ///
 /// # Errors
-/// When it is not JSON, or not what the extension would accept.
+/// If it is not JSON, or the extension would not accept it.
 pub(super) fn parse(text: &[u8]) -> serde_json::Result<Index> {
     serde_json::from_slice(text)
 }

@@ -28,7 +28,7 @@ fn entry(file: &str, lora: bool) -> Value {
     })
 }
 
-/// An index of these names, each with the engines of these files.
+/// An index with these names, and the engine files of each.
 fn index(models: &[(&str, &[&str])]) -> Index {
     let models: BTreeMap<_, _> = models
         .iter()
@@ -42,7 +42,7 @@ fn index(models: &[(&str, &[&str])]) -> Index {
 
 #[test]
 fn engines_follow_their_checkpoints() {
-    // What is listed, where the checkpoints lay then and lie now, which file is gone, what follows.
+    // The listed names, the checkpoints before and after, the missing file, and the expected names.
     type Row<'a> = (
         &'a str,
         &'a [(&'a str, &'a [&'a str])],
@@ -135,7 +135,7 @@ fn engines_follow_their_checkpoints() {
         assert_eq!(found, index(expected), "{what}");
         let again = reconcile(&found, &named(now), &owners, |file| file != gone);
         assert_eq!(again, found, "{what}: once is enough");
-        // A web UI that was open rewrites the index as it was.
+        // An open web UI rewrites the old index from memory.
         adopt(&listed, &named(now), &mut owners);
         let rewritten = reconcile(&listed, &named(now), &owners, |file| file != gone);
         assert_eq!(rewritten, found, "{what}: rewritten from memory");

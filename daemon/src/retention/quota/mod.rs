@@ -4,34 +4,34 @@ use checkpoint::Id;
 
 use crate::retention::{Standing, Stored};
 
-/// All engines on disk against the bytes that they may take.
+/// The engines on disk, and the quota in bytes.
 ///
-/// An engine goes least recently used first, but never when it is pinned or the last good one of a
-/// checkpoint in use. A new one is built only once there is room for it, or in the place of an
-/// outdated one that goes when it is published. So engines exceed the quota by no more than the one
-/// built last. Where everything is protected, as when the quota was lowered, nothing goes and
-/// nothing is built: what there is does not grow.
+/// The least recently used engines are evicted first, but never one that is pinned or the last good one of a
+/// checkpoint in use. A new one is built only if there is space for it, or if it replaces an outdated one,
+/// which is removed once the new one is published. So the engines exceed the quota by at most the latest
+/// build. If everything is protected, for instance after the quota was lowered, nothing is evicted and
+/// nothing is built.
 #[derive(Clone, Debug)]
 pub struct Holdings {
     bytes: u64,
     quota: Option<u64>,
-    /// What may go, in the order of going, and its bytes.
+    /// What may be evicted, in order, with its bytes.
     evictable: Vec<(Id, u64)>,
-    /// UNets and signatures with an engine that goes when its successor is published.
+    /// UNets and signatures with an engine that is removed once its replacement is published.
     replaceable: HashSet<Id>,
 }
 
-/// What is done about the quota.
+/// What to do about the quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Eviction {
-    /// Engines that go, in this order.
+    /// The engines to evict, in this order.
     pub victims: Vec<Id>,
-    /// Bytes that are still too many once they are gone.
+    /// The bytes by which the quota is still exceeded afterwards.
     pub lacking: u64,
 }
 
 impl Holdings {
-    /// `quota` in bytes; without one there is always room.
+    /// `quota` is in bytes; without one there is always space.
     pub fn new(stored: &[Stored], standings: &HashMap<Id, Standing>, quota: Option<u64>) -> Self {
         let is_last_good = |stored: &Stored| {
             standings.get(&stored.engine).is_none_or(|standing| standing.is_last_good())
@@ -50,19 +50,19 @@ impl Holdings {
         }
     }
 
-    /// Bytes of all engines.
+    /// The bytes of all engines.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What goes to bring the engines there are within the quota.
+    /// Returns what to evict to meet the quota.
     pub fn excess(&self) -> Eviction {
         self.evict(0)
     }
 
-    /// What goes to make room for a new engine that may get as big as `bytes`. `ids` are the UNet and the
-    /// signature whose engines it may take the place of. With something lacking it can't be built, and nothing
-    /// should go for it.
+    /// Returns what to evict for a new engine of up to `bytes`. `ids` are the UNet and the signature whose
+    /// engines it may replace. If anything is lacking, it can't be built, and nothing should be evicted for
+    /// it.
     pub fn room_for(&self, ids: &[Id], bytes: u64) -> Eviction {
         let replaces = ids.iter().any(|id| self.replaceable.contains(id));
         self.evict(if replaces { 0 } else { bytes })

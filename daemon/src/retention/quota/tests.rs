@@ -33,7 +33,7 @@ fn wanting(keys: impl IntoIterator<Item = Id>) -> Keys {
 }
 
 #[test]
-fn the_least_recently_used_of_those_that_may_go_goes_first() {
+fn the_least_recently_used_unprotected_engine_is_evicted_first() {
     let orphan =
         |unet, last_used| Stored { orphaned_since: Some(9), ..stored(unet, 1, 10, last_used) };
     let current = stored(1, 1, 10, 0);
@@ -61,7 +61,7 @@ fn the_least_recently_used_of_those_that_may_go_goes_first() {
 }
 
 #[test]
-fn an_engine_in_the_place_of_another_needs_no_room_of_its_own() {
+fn a_replacement_needs_no_additional_space() {
     let outdated = stored(1, 1, 10, 0);
     let wanted = WantedKeys::from([(unet_id(1), wanting([key(1, 2)]))]);
     let lacking = |outdated, unet, quota| {
@@ -73,10 +73,10 @@ fn an_engine_in_the_place_of_another_needs_no_room_of_its_own() {
     assert_eq!(lacking(outdated, 2, 10), 10, "another checkpoint's");
     assert_eq!(lacking(outdated, 1, 9), 1, "the quota is exceeded already");
     let pinned = Stored { pinned: true, ..outdated };
-    assert_eq!(lacking(pinned, 1, 10), 10, "a pinned one stays beside its successor");
+    assert_eq!(lacking(pinned, 1, 10), 10, "a pinned one stays beside its replacement");
 }
 
-/// What can happen to a daemon's engines.
+/// An event in the life of a daemon's engines.
 #[derive(Clone, Debug)]
 enum Happening {
     Appears { unet: u8 },
@@ -100,13 +100,13 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(unet, version)| IsUsed { unet, version }),
         1 => option::of(0..150_u64).prop_map(QuotaIsNow),
         1 => option::weighted(0.8, version).prop_map(TensorRtIsNow),
-        // How big an engine gets is known only once it is built.
+        // An engine's size is known only once it is built.
         6 => (unet, bytes.clone(), bytes)
             .prop_map(|(unet, estimate, bytes)| IsToBeBuilt { unet, estimate, bytes }),
     ]
 }
 
-/// A data folder and the models folder that belongs to it.
+/// A data folder and its models folder.
 #[derive(Debug, Default)]
 struct House {
     engines: Vec<Stored>,
@@ -131,8 +131,8 @@ impl House {
         self.holdings().bytes().saturating_sub(self.quota.unwrap_or(u64::MAX))
     }
 
-    /// Judged without [`standings`]: whether this is what a checkpoint in use should have, or what
-    /// it has instead.
+    /// Whether it is what a checkpoint in use should have, or what it has instead, decided without
+    /// [`standings`].
     fn is_last_good(&self, engine: &Stored) -> bool {
         let Some(unet) = self.in_use.iter().find(|unet| unet_id(**unet) == engine.weights) else {
             return false;
@@ -150,7 +150,7 @@ impl House {
         self.engines.remove(at);
     }
 
-    /// Lets it happen; the bytes of the engine that was built, if one was.
+    /// Applies the event; returns the bytes of the engine that was built, if any.
     fn take(&mut self, happening: &Happening) -> u64 {
         self.now += 1;
         let now = self.now;
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn whatever_happens_the_protected_stay_and_the_quota_holds_but_for_one_engine(
+    fn protected_engines_always_stay_and_the_quota_is_exceeded_by_one_engine_at_most(
         happenings in vec(happening(), 1..60)
     ) {
         let mut house = House::default();
@@ -231,7 +231,7 @@ proptest! {
             let before = house.excess();
             let built = house.take(happening);
             let after = house.excess();
-            // Evicting what is protected fails in `remove`.
+            // Evicting a protected engine fails in `remove`.
             let protected =
                 house.engines.iter().all(|stored| stored.pinned || house.is_last_good(stored));
             prop_assert!(after == 0 || protected, "what may go stays: {house:#?}");
