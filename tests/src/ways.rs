@@ -52,7 +52,7 @@ impl Ground {
     }
 
     /// Content that lies nowhere in the models folder.
-    fn new(&self) -> PathBuf {
+    fn fresh(&self) -> PathBuf {
         self.far("new.safetensors")
     }
 
@@ -77,8 +77,8 @@ pub const OUTSIDE: [&str; 2] = ["new.safetensors", "outer.safetensors"];
 
 /// All of them.
 pub const WAYS: &[(&str, Way)] = &[
-    ("cp -p", |g| copy_over(&g.new(), &g.a())),
-    ("rsync -t --inplace", |g| overwrite(&g.a(), 0, &fs::read(g.new())?)),
+    ("cp -p", |g| copy_over(&g.fresh(), &g.a())),
+    ("rsync -t --inplace", |g| overwrite(&g.a(), 0, &fs::read(g.fresh())?)),
     ("dd conv=notrunc and touch -r", |g| overwrite(&g.a(), 5 << 20, &[0x5a; PART])),
     ("pages in the middle, as a database writes", |g| {
         (0..40).try_for_each(|page| overwrite(&g.a(), (4 << 20) + page * 65_536, &[0x33; 4096]))
@@ -87,29 +87,29 @@ pub const WAYS: &[(&str, Way)] = &[
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         in_place(&g.a(), |file| Ok(fallocate(file, flags, 4 << 20, PART as u64)?))
     }),
-    ("mv over", |g| fs::rename(g.new(), g.a())),
+    ("mv over", |g| fs::rename(g.fresh(), g.a())),
     ("mv of what was written beside it", |g| {
         let part = g.file("one/a.safetensors.part");
-        copy_over(&g.new(), &part)?;
+        copy_over(&g.fresh(), &part)?;
         fs::rename(part, g.a())
     }),
     ("ln -f", |g| {
         fs::remove_file(g.a())?;
-        fs::hard_link(g.new(), g.a())
+        fs::hard_link(g.fresh(), g.a())
     }),
     ("ln -sf", |g| {
         fs::remove_file(g.a())?;
-        symlink(g.new(), g.a())
+        symlink(g.fresh(), g.a())
     }),
     ("a link that leads elsewhere", |g| {
-        symlink(g.new(), g.file("one/link"))?;
+        symlink(g.fresh(), g.file("one/link"))?;
         fs::rename(g.file("one/link"), g.file("one/pointed.safetensors"))
     }),
     ("written by its name outside", |g| overwrite(&g.outer(), 4 << 20, &[1; PART])),
-    ("written where links lead to", |g| copy_over(&g.new(), &g.outer())),
-    ("replaced where links lead to", |g| fs::rename(g.new(), g.outer())),
+    ("written where links lead to", |g| copy_over(&g.fresh(), &g.outer())),
+    ("replaced where links lead to", |g| fs::rename(g.fresh(), g.outer())),
     ("written by its other name", |g| {
-        overwrite(&g.file("one/c-too.safetensors"), 0, &fs::read(g.new())?)
+        overwrite(&g.file("one/c-too.safetensors"), 0, &fs::read(g.fresh())?)
     }),
     ("two files exchanged", |g| exchange(&g.a(), &g.b())),
     ("two files by turns", |g| by_turns(&g.a(), &g.b())),
@@ -142,13 +142,13 @@ pub const WAYS: &[(&str, Way)] = &[
         overwrite(&g.a(), 4 << 20, &[6; PART])
     }),
     ("truncated and written", |g| {
-        let (time, new) = (time(&g.a())?, fs::read(g.new())?);
+        let (time, new) = (time(&g.a())?, fs::read(g.fresh())?);
         fs::write(g.a(), &new[..PART])?;
         File::options().write(true).open(g.a())?.write_all_at(&new[PART..], PART as u64)?;
         set_time(&g.a(), time)
     }),
     ("deleted, and made anew", |g| {
-        let (time, new) = (time(&g.a())?, fs::read(g.new())?);
+        let (time, new) = (time(&g.a())?, fs::read(g.fresh())?);
         fs::remove_file(g.a())?;
         fs::write(g.a(), new)?;
         set_time(&g.a(), time)

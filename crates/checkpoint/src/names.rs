@@ -13,7 +13,7 @@ const BARE: [&str; 6] =
 ///
 /// - A leading `state_dict.` is removed.
 /// - If no name starts with [`UNET_PREFIX`], the file may have only a UNet: `diffusion_model.` and bare UNet
-/// names (`input_blocks.0.0.weight`) get the prefix.
+///   names (`input_blocks.0.0.weight`) get the prefix.
 ///
 /// All other names stay, including EMA copies (`model_ema.`).
 ///

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn who_came_with_our_job_under_an_id_of_the_hosts_is_our_worker() {
-        let steps: [(&str, bool, &[(u32, bool)], Option<u32>); 9] = [
+        type Step<'a> = (&'a str, bool, &'a [(u32, bool)], Option<u32>);
+        let steps: [Step<'_>; 9] = [
             ("a neighbour in another container", false, &[(70_001, false)], None),
             ("our job begins", true, &[(70_001, false)], None),
             ("its worker is there", true, &[(70_001, false), (70_500, false)], Some(70_500)),

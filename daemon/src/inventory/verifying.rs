@@ -73,7 +73,7 @@ mod tests {
         fs::write(&path, other).unwrap();
         let (problem, changed) = verdict();
         assert!(problem.unwrap().starts_with("it holds "));
-        assert_eq!(changed, [path.clone()]);
+        assert_eq!(changed, std::slice::from_ref(&path));
         fs::write(&path, "<html>").unwrap();
         assert!(verdict().0.unwrap().contains("web page"));
     }

@@ -46,15 +46,18 @@ struct Known {
     work: Vec<Work>,
     builders: usize,
     order: Option<Order>,
-    nothing: (
-        BTreeMap<std::path::PathBuf, String>,
-        Proofs,
-        Unusables,
-        BTreeMap<Id, InUse>,
-        HashSet<Id>,
-        Whereabouts,
-    ),
+    nothing: Nothing,
 }
+
+/// What is empty in every case: problems, proofs, unusable sizes, shapes, and what was recently used and where.
+type Nothing = (
+    BTreeMap<std::path::PathBuf, String>,
+    Proofs,
+    Unusables,
+    BTreeMap<Id, InUse>,
+    HashSet<Id>,
+    Whereabouts,
+);
 
 impl Known {
     /// These checkpoints, each to have one engine of this kind.

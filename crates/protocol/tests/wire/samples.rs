@@ -23,6 +23,7 @@ const STATES: [State; 11] = [
 ];
 
 /// 64 times this hex digit.
+#[expect(clippy::unwrap_used, reason = "64 hex digits are an id")]
 pub(crate) fn id(digit: char) -> Id {
     digit.to_string().repeat(64).parse().unwrap()
 }

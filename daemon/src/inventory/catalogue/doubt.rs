@@ -73,6 +73,7 @@ impl Catalogue {
 
     /// Takes in that the file that lies at `to` as `found`, with so many `links`, was renamed, which alone is
     /// no reason to read it. What is known of it then, if that is to be kept.
+    #[expect(clippy::too_many_arguments, reason = "two names, and what was seen of one file")]
     pub fn renamed(
         &mut self,
         dir: &Arc<Path>,
@@ -202,7 +203,7 @@ impl Catalogue {
         let mut sightings = Vec::new();
         for id in due {
             self.set_assurance(id, |assurance| {
-                (assurance.doubted, assurance.is_touched) = (None, false)
+                (assurance.doubted, assurance.is_touched) = (None, false);
             });
             let Some(file) = self.files.get(&id) else { continue };
             let stamp = file.stamp;

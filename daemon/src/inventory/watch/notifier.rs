@@ -304,7 +304,8 @@ mod tests {
             fs::rename(other, one).unwrap();
             fs::rename(aside, other).unwrap();
         };
-        let ways: [&dyn Fn(&Path, &Path); 2] = [&exchange, &by_turns];
+        type Way<'a> = &'a dyn Fn(&Path, &Path);
+        let ways: [Way<'_>; 2] = [&exchange, &by_turns];
         for (number, way) in ways.iter().enumerate() {
             let root = tempfile::tempdir().unwrap();
             let (one, other) = (root.path().join("one"), root.path().join("other"));

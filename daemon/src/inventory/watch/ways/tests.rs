@@ -79,7 +79,7 @@ fn whatever_leads_a_way_elsewhere_is_heard() {
         ("the target of a link of a link", at("second"), &|| mv("a/old/models", "a/old/aside")),
         ("and back", at("second"), &|| mv("a/old/aside", "a/old/models")),
         ("the first of several that come", at("new/x/y/models"), &|| {
-            fs::create_dir(at("new/x")).unwrap()
+            fs::create_dir(at("new/x")).unwrap();
         }),
         ("and the next", at("new/x/y/models"), &|| fs::create_dir(at("new/x/y")).unwrap()),
         ("rights", at("new/x/y"), &|| {
