@@ -225,7 +225,7 @@ fn a_killed_worker_or_daemon_leaves_no_incomplete_engine() {
 
 #[test]
 #[ignore = "needs TensorRT-RTX: cargo xtask test"]
-fn a_worker_that_keeps_dying_fails_the_job_until_it_is_retried() {
+fn a_worker_that_keeps_crashing_fails_the_job_until_it_is_retried() {
     let w = Workplace::new();
     w.write_checkpoint("a.safetensors", 1);
     let daemon = w.building_daemon();
@@ -233,14 +233,14 @@ fn a_worker_that_keeps_dying_fails_the_job_until_it_is_retried() {
     for _ in 0..3 {
         watching
             .until("a worker", |seen| seen.building().is_some_and(|build| build.phase == "parse"));
-        daemon.workers().into_iter().for_each(Daemon::kill);
+        daemon.workers().into_iter().for_each(Daemon::crash);
         watching.until("it has ended", |seen| {
             seen.building().is_none_or(|build| build.phase == "graph")
         });
     }
     let failed = w.only();
     assert_eq!(failed.state, State::Failed);
-    assert!(failed.reason.unwrap().contains("killed"));
+    assert!(failed.reason.unwrap().contains("signal"));
     assert_eq!(w.ctl(&["wait", "a"]).code, 1);
     assert_eq!(w.ctl(&["retry", "a"]).code, 0);
     w.wait();

@@ -72,6 +72,12 @@ impl Daemon {
         let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
     }
 
+    /// Ends a process as a crash of its own would: no fault of the machine's.
+    pub fn crash(pid: i32) {
+        // It may have ended by itself meanwhile.
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::ABORT);
+    }
+
     /// Sends SIGTERM, as systemd does, and returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.terminate();
