@@ -5,6 +5,7 @@
 
 mod disk;
 mod hint;
+mod instance;
 mod limits;
 mod look;
 mod mount_table;

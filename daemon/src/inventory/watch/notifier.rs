@@ -2,26 +2,26 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::Metadata,
-    io,
-    io::PipeReader,
-    io::PipeWriter,
     mem,
-    mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt, unix::fs::MetadataExt},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::SystemTime,
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
-    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
+    event::Timespec,
+    fs::inotify::{Event, ReadFlags, WatchFlags},
     io::Errno,
 };
 use tracing::warn;
 
-use crate::inventory::watch::{hint::Hint, limits, moves::Moves};
+use crate::inventory::watch::{
+    hint::Hint,
+    instance::{Instance, Listener},
+    limits,
+    moves::Moves,
+};
 
 /// The buffer's size: enough for many events.
 const BUFFER: usize = 64 << 10;
@@ -42,9 +42,8 @@ type Paths = Arc<Mutex<HashMap<i32, Vec<PathBuf>>>>;
 
 /// Watches folders with inotify until it is dropped.
 pub struct Notifier {
-    inotify: Result<Arc<OwnedFd>, String>,
-    /// Dropping it ends the listening thread.
-    _listening: Option<PipeWriter>,
+    /// Or why nothing can be watched.
+    inotify: Result<Instance, String>,
     watched: HashMap<PathBuf, Watch>,
     paths: Paths,
     round: u64,
@@ -78,22 +77,10 @@ impl Notifier {
     /// Calls `hear` on a thread of its own once folders are watched.
     pub fn new(hear: impl Fn(Hint) + Send + 'static) -> Self {
         let paths = Paths::default();
-        let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
-        let inotify = inotify::init(flags).map(Arc::new).map_err(limits::no_inotify);
-        let pipe = io::pipe().map_err(|error| format!("cannot listen to inotify: {error}"));
-        let (inotify, listening) = match inotify.and_then(|inotify| Ok((inotify, pipe?))) {
-            Ok((inotify, (end, listening))) => {
-                let (heard, paths) = (inotify.clone(), paths.clone());
-                thread::spawn(move || listen(heard, &end, &paths, &hear));
-                (Ok(inotify), Some(listening))
-            }
-            Err(problem) => {
-                warn!("{problem}");
-                (Err(problem), None)
-            }
-        };
+        let heard = HintListener { moves: Moves::default(), paths: paths.clone(), hear };
+        let inotify = Instance::open(BUFFER, heard).inspect_err(|problem| warn!("{problem}"));
         let watched = HashMap::new();
-        Self { inotify, _listening: listening, watched, paths, round: 0, left_out: 0 }
+        Self { inotify, watched, paths, round: 0, left_out: 0 }
     }
 
     /// Watches the folder at `path`, unless it is watched already. Call this before listing the folder: what
@@ -113,7 +100,7 @@ impl Notifier {
         if let Some(watch) = self.watched.remove(path) {
             self.unlabel(path, watch.descriptor);
         }
-        match inotify::add_watch(inotify, path, EVENTS) {
+        match inotify.add(path, EVENTS) {
             Ok(descriptor) => {
                 let mut paths = lock(&self.paths);
                 let paths = paths.entry(descriptor).or_default();
@@ -140,8 +127,7 @@ impl Notifier {
         // A folder that moved has the same watch under its new path, which stays.
         for (descriptor, _) in lock(&self.paths).extract_if(|_, paths| paths.is_empty()) {
             if let Ok(inotify) = &self.inotify {
-                // Usually it is gone together with its folder.
-                let _ = inotify::remove_watch(inotify, descriptor);
+                inotify.remove(descriptor);
             }
         }
         self.round += 1;
@@ -182,41 +168,31 @@ fn lock(paths: &Paths) -> std::sync::MutexGuard<'_, HashMap<i32, Vec<PathBuf>>> 
     paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes on inotify's events until the other end of `end` is closed.
-fn listen(inotify: Arc<OwnedFd>, end: &PipeReader, paths: &Paths, hear: &impl Fn(Hint)) {
-    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-    let mut reader = Reader::new(&inotify, &mut buffer);
-    let mut moves = Moves::default();
-    loop {
-        if reader.is_buffer_empty() {
-            let mut both = [PollFd::new(&inotify, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
-            match poll(&mut both, moves.patience()) {
-                Ok(0) => moves.give_up().for_each(hear),
-                Ok(_) if !both[1].revents().is_empty() => return,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return deaf(error),
-            }
-        }
-        match reader.next() {
-            Ok(event) => {
-                let folder = || lock(paths).get(&event.wd())?.first().cloned();
-                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-                moves
-                    .take(event.events(), event.cookie(), name, &folder)
-                    .into_iter()
-                    .for_each(hear);
-                if event.events().contains(ReadFlags::IGNORED) {
-                    lock(paths).remove(&event.wd());
-                }
-            }
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(error) => return deaf(error),
-        }
-    }
+/// Turns inotify's events into hints.
+struct HintListener<F> {
+    moves: Moves,
+    paths: Paths,
+    hear: F,
 }
 
-fn deaf(error: Errno) {
-    warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
+impl<F: Fn(Hint) + Send + 'static> Listener for HintListener<F> {
+    fn hear(&mut self, event: &Event<'_>) {
+        let folder = || lock(&self.paths).get(&event.wd())?.first().cloned();
+        let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+        let hints = self.moves.take(event.events(), event.cookie(), name, &folder);
+        hints.into_iter().for_each(&self.hear);
+        if event.events().contains(ReadFlags::IGNORED) {
+            lock(&self.paths).remove(&event.wd());
+        }
+    }
+
+    fn patience(&self) -> Option<&'static Timespec> {
+        self.moves.patience()
+    }
+
+    fn silence(&mut self) {
+        self.moves.give_up().for_each(&self.hear);
+    }
 }
 
 #[cfg(test)]
@@ -336,7 +312,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut notifier, heard) = Heard::notifier();
         look(&mut notifier, &[dir.path()]);
-        let inotify = Arc::downgrade(notifier.inotify.as_ref().unwrap());
+        let inotify = notifier.inotify.as_ref().unwrap().descriptor();
         drop(notifier);
         // The thread had the only sender.
         let end = Instant::now() + PATIENCE;

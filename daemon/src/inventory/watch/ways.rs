@@ -1,22 +1,18 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
-    io::{self, PipeReader, PipeWriter},
-    mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::unix::ffi::OsStrExt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
-    io::Errno,
-};
+use rustix::fs::inotify::{Event, ReadFlags, WatchFlags};
 use tracing::warn;
 
-use super::{limits, way::Way};
+use super::{
+    instance::{Instance, Listener},
+    way::Way,
+};
 
 /// Room for many events at once.
 const BUFFER: usize = 16 << 10;
@@ -36,9 +32,7 @@ const EVENTS: WatchFlags = WatchFlags::ATTRIB
 /// It has an inotify instance of its own: in the notifier's, a folder that is both on a way and in a models
 /// folder would have one watch for two purposes.
 pub(crate) struct Ways {
-    inotify: Option<Arc<OwnedFd>>,
-    /// Ends the thread that listens when it goes.
-    _listening: Option<PipeWriter>,
+    inotify: Option<Instance>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -54,17 +48,9 @@ impl Ways {
     /// Calls `hear` on a thread of its own with the models folder whose way may lead elsewhere now.
     pub(crate) fn new(hear: impl Fn(Arc<Path>) + Send + 'static) -> Self {
         let shared = Arc::<Mutex<Shared>>::default();
-        let begin = || -> Result<(Arc<OwnedFd>, PipeWriter), String> {
-            let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
-            let inotify = inotify::init(flags).map(Arc::new).map_err(limits::no_inotify)?;
-            let pipe = io::pipe().map_err(|error| format!("cannot listen to inotify: {error}"));
-            let (end, listening) = pipe?;
-            let (heard, shared) = (inotify.clone(), shared.clone());
-            thread::spawn(move || listen(&heard, &end, &shared, &hear));
-            Ok((inotify, listening))
-        };
-        let (inotify, listening) = begin().map_err(|problem| warn!("{problem}")).ok().unzip();
-        Self { inotify, _listening: listening, shared }
+        let heard = WayListener { shared: shared.clone(), hear };
+        let inotify = Instance::open(BUFFER, heard).map_err(|problem| warn!("{problem}")).ok();
+        Self { inotify, shared }
     }
 
     /// Watches each step of `way`, which belongs to the models folder `dir`; whether all can be. Call it before
@@ -75,7 +61,7 @@ impl Ways {
         let mut is_whole = true;
         for (folder, name) in &way.steps {
             lock(&self.shared).pending += 1;
-            let added = inotify::add_watch(inotify, folder, EVENTS);
+            let added = inotify.add(folder, EVENTS);
             let mut shared = lock(&self.shared);
             shared.pending -= 1;
             match added {
@@ -111,8 +97,7 @@ impl Ways {
         let unused: Vec<i32> = unused.map(|(watch, _)| watch).collect();
         for watch in unused {
             if let Some(inotify) = &self.inotify {
-                // It went with its folder, usually.
-                let _ = inotify::remove_watch(inotify, watch);
+                inotify.remove(watch);
             }
         }
     }
@@ -127,32 +112,18 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn listen(inotify: &OwnedFd, end: &PipeReader, shared: &Mutex<Shared>, hear: &impl Fn(Arc<Path>)) {
-    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-    let mut reader = Reader::new(inotify, &mut buffer);
-    loop {
-        if reader.is_buffer_empty() {
-            let mut both = [PollFd::new(inotify, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
-            match poll(&mut both, None) {
-                Ok(_) if !both[1].revents().is_empty() => return,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return deaf(error),
-            }
-        }
-        match reader.next() {
-            Ok(event) => {
-                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-                let heard = heard(&mut lock(shared), event.wd(), event.events(), name);
-                heard.into_iter().for_each(hear);
-            }
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(error) => return deaf(error),
-        }
-    }
+/// Tells which models folders events are about.
+struct WayListener<F> {
+    shared: Arc<Mutex<Shared>>,
+    hear: F,
 }
 
-fn deaf(error: Errno) {
-    warn!("inotify: {}; changes show at the next full scan", io::Error::from(error));
+impl<F: Fn(Arc<Path>) + Send + 'static> Listener for WayListener<F> {
+    fn hear(&mut self, event: &Event<'_>) {
+        let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+        let heard = heard(&mut lock(&self.shared), event.wd(), event.events(), name);
+        heard.into_iter().for_each(&self.hear);
+    }
 }
 
 /// The models folders that an event is about.
