@@ -1,7 +1,9 @@
 //! What a process may use of its machine, which in a container or a service is less than the machine has: the limits
-//! of the control groups (version 1 and 2) that it is in, and of those around them.
+//! of the control groups (version 1 and 2) that it is in, and of those around them. And how it takes only what others
+//! leave.
 
 mod group;
+mod priority;
 
 use std::{
     fs,
@@ -9,6 +11,7 @@ use std::{
 };
 
 use group::{Group, Version};
+pub use priority::{NICE, lower_thread};
 
 /// A limit of memory, and where it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]

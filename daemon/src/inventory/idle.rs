@@ -3,20 +3,11 @@
 use std::sync::LazyLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use rustix::process::setpriority_process;
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
-
-/// The lowest priority in Linux.
-const NICE: i32 = 19;
-
 /// `None` if no threads can be created.
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let pool = ThreadPoolBuilder::new()
         .thread_name(|number| format!("idle-{number}"))
-        .start_handler(|_| lower_thread());
+        .start_handler(|_| limits::lower_thread());
     pool.build().ok()
 });
 
@@ -26,14 +17,6 @@ pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         Some(pool) => pool.install(work),
         None => work(),
     }
-}
-
-/// `SCHED_IDLE` has the kernel treat reads as idle class unless another was set; with nice 19, `/proc/stat`
-/// counts our time apart from others'. Errors are ignored: they only make the daemon less polite.
-fn lower_thread() {
-    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
-    let _ = setpriority_process(None, NICE);
 }
 
 #[cfg(test)]
