@@ -52,18 +52,13 @@ mod tests {
     use unet::Precision;
 
     use super::*;
-    use crate::{FLAVOUR, Profile, samples::sd1};
+    use crate::{Profile, samples};
 
     fn spec() -> EngineSpec {
         EngineSpec {
-            weights: Weights::Baked(Id::from(blake3::hash(b"unet"))),
             profiles: vec![Profile { inputs: BTreeMap::new() }],
-            architecture: sd1(),
-            recipe: 1,
-            flavour: FLAVOUR.to_owned(),
             version: "1.6.1.120".to_owned(),
-            compute_capabilities: Vec::new(),
-            precision: Precision::Fp16,
+            ..samples::spec(Weights::Baked(Id::from(blake3::hash(b"unet"))))
         }
     }
 

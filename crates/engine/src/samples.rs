@@ -5,9 +5,11 @@ use std::{fs, path::Path};
 
 use checkpoint::{Architecture, Heads, Id, Identity, Ids, Kind};
 use serde_json::json;
+use unet::Precision;
 
 use crate::{
-    Accumulation, BOUND, Built, EngineSpec, Findings, Inside, Manifest, Proof, Validation, Weights,
+    Accumulation, BOUND, Built, EngineSpec, FLAVOUR, Findings, Inside, Manifest, Proof, Validation,
+    Weights,
 };
 
 /// The architecture of SD 1.x.
@@ -24,6 +26,20 @@ pub fn sd1() -> Architecture {
 /// The signature of all SD 1.x checkpoints in tests.
 pub fn signature() -> Id {
     Id::from(blake3::hash(b"sd1"))
+}
+
+/// An SD 1.x engine with these weights, for no preset yet.
+pub fn spec(weights: Weights) -> EngineSpec {
+    EngineSpec {
+        weights,
+        architecture: sd1(),
+        recipe: 1,
+        flavour: FLAVOUR.to_owned(),
+        version: "1.7.1.116".to_owned(),
+        compute_capabilities: Vec::new(),
+        precision: Precision::Fp16,
+        profiles: Vec::new(),
+    }
 }
 
 /// What a worker reports after building this plan.

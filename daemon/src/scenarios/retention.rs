@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     inventory::{self, Inventory, Scan},
     samples,
-    scenarios::stage::Stage,
+    scenarios::stage::{Stage, one_preset},
 };
 
 /// What a scan finds of the only checkpoint.
@@ -209,14 +209,7 @@ fn look(stage: &mut Stage, seen: Seen) {
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_no_content_has_hides_no_checkpoint() {
     let id = |name: &str| Id::from(blake3::hash(name.as_bytes()));
-    let config = Config {
-        models_dirs: vec!["/m".into()],
-        engines: Some(EngineKind::Baked),
-        build: BuildWhen::Always,
-        fixed_engines: 0,
-        rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
-        ..Config::default()
-    };
+    let config = one_preset(EngineKind::Baked, BuildWhen::Always);
     let stage = Stage::of(0, config, &["a.safetensors"], |data| {
         samples::leave_former(data, Weights::Baked(id("gone")), &id("a.safetensors"), true);
     })

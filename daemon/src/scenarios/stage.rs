@@ -65,6 +65,19 @@ impl Builder for Workers {
     }
 }
 
+/// A configuration in which every checkpoint in `/m` is to have one engine, for the preset `default`.
+pub(crate) fn one_preset(engines: EngineKind, build: BuildWhen) -> Config {
+    Config {
+        models_dirs: vec!["/m".into()],
+        engines: Some(engines),
+        idle_seconds: WINDOW_S,
+        build,
+        fixed_engines: 0,
+        rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
+        ..Config::default()
+    }
+}
+
 struct Told(Arc<Mutex<Sample>>);
 
 impl Sampler for Told {
@@ -97,16 +110,7 @@ impl Stage {
         engines: EngineKind,
         names: &[&str],
     ) -> Self {
-        let config = Config {
-            models_dirs: vec!["/m".into()],
-            engines: Some(engines),
-            idle_seconds: WINDOW_S,
-            build,
-            fixed_engines: 0,
-            rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
-            ..Config::default()
-        };
-        Self::of(gpus, config, names, |_| ()).await
+        Self::of(gpus, one_preset(engines, build), names, |_| ()).await
     }
 
     /// A daemon with this configuration, whose data folder `prepare` has changed.

@@ -3,13 +3,17 @@
 use std::{fs, io, path::Path};
 
 use checkpoint::Id;
-use config::{BuildWhen, Config, EngineKind, Rule};
+use config::{BuildWhen, EngineKind};
 use protocol::{Reply, Request, State};
 use tempfile::TempDir;
 use tokio::time::{Duration, advance};
 
 use crate::{
-    event::Event, jobs::Failure, planner::Setback, samples::baked, scenarios::stage::Stage,
+    event::Event,
+    jobs::Failure,
+    planner::Setback,
+    samples::baked,
+    scenarios::stage::{Stage, one_preset},
 };
 
 fn trouble() -> Failure {
@@ -84,14 +88,7 @@ async fn what_fails_for_itself_lets_others_go_first_and_is_asked_for_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_sdtrtd_ended_with_before_goes_last_and_alone_and_then_waits() {
     let names = ["a.safetensors", "b.safetensors", "c.safetensors"];
-    let config = || Config {
-        models_dirs: vec!["/m".into()],
-        engines: Some(EngineKind::Baked),
-        build: BuildWhen::Always,
-        fixed_engines: 0,
-        rules: vec![Rule { presets: vec!["default".to_owned()], ..Rule::default() }],
-        ..Config::default()
-    };
+    let config = || one_preset(EngineKind::Baked, BuildWhen::Always);
     let first = built(&Stage::of(0, config(), &names, |_| ()).await);
     for (deaths, waits) in [(0, false), (2, true)] {
         // A run that ended during it: its file remains.

@@ -5,22 +5,13 @@ use unet::Precision;
 
 use super::*;
 use crate::{
-    EngineSpec, FLAVOUR, Source, Weights,
+    EngineSpec, Source, Weights,
     manifest::FORMAT,
-    samples::{built, leave_former, sd1, validation},
+    samples::{built, leave_former, spec, validation},
 };
 
 fn manifest(name: &str, plan: &[u8]) -> Manifest {
-    let spec = EngineSpec {
-        weights: Weights::Baked(Id::from(blake3::hash(name.as_bytes()))),
-        architecture: sd1(),
-        recipe: 1,
-        flavour: FLAVOUR.to_owned(),
-        version: "1.7.1.116".to_owned(),
-        compute_capabilities: Vec::new(),
-        precision: Precision::Fp16,
-        profiles: Vec::new(),
-    };
+    let spec = spec(Weights::Baked(Id::from(blake3::hash(name.as_bytes()))));
     let weights = Id::from(blake3::hash(b"weights"));
     Manifest::new(spec, vec!["default".to_owned()], weights, built(plan), 0, 0.0)
 }

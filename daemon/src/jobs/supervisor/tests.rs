@@ -1,5 +1,4 @@
-use engine::{EngineSpec, FLAVOUR, Hello, Phase, Report, Source, Weights, samples};
-use unet::Precision;
+use engine::{Hello, Phase, Report, Source, Weights, samples};
 
 use super::*;
 
@@ -13,16 +12,7 @@ async fn run_within(limits: Limits, script: &str) -> (Result<Done, Failure>, Vec
     let folder = tempfile::tempdir().unwrap();
     let job = Job {
         task: Task::Build,
-        spec: EngineSpec {
-            weights: Weights::Shared(samples::signature()),
-            architecture: samples::sd1(),
-            recipe: 1,
-            flavour: FLAVOUR.to_owned(),
-            version: "1.7.1.116".to_owned(),
-            compute_capabilities: Vec::new(),
-            precision: Precision::Fp16,
-            profiles: Vec::new(),
-        },
+        spec: samples::spec(Weights::Shared(samples::signature())),
         source: Source::Signature { parameters: Vec::new() },
         libraries: None,
         folder: folder.path().to_owned(),

@@ -2,10 +2,9 @@ use std::path::Path;
 
 use checkpoint::{Id, Kind};
 use config::Config;
-use engine::{EngineSpec, FLAVOUR, Manifest, Profile, Proof, Speed, Weights, family};
+use engine::{EngineSpec, Manifest, Profile, Proof, Speed, Weights, family};
 use protocol::Shape;
 use serde_json::{Value, json};
-use unet::Precision;
 
 use super::{Checkpoint, Ids, Index, IndexedEngine};
 use crate::samples;
@@ -19,14 +18,9 @@ fn engine(weights: Weights) -> Manifest {
     let architecture = samples::sd1();
     let presets = Config::default().presets_for("sd1", family(Kind::Sd1), Path::new("/m/a"));
     let spec = EngineSpec {
-        weights,
-        architecture: architecture.clone(),
-        recipe: 1,
-        flavour: FLAVOUR.to_owned(),
-        version: "1.7.1.116".to_owned(),
         compute_capabilities: vec!["8.9".parse().unwrap()],
-        precision: Precision::Fp16,
         profiles: presets.iter().map(|preset| Profile::new(preset, &architecture)).collect(),
+        ..samples::spec(weights)
     };
     let built = samples::built(b"plan");
     let names = presets.iter().map(|preset| preset.name.clone()).collect();
