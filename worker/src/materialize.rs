@@ -18,6 +18,6 @@ pub(super) fn materialize(job: &Job, output: &Path, checkpoint: &Checkpoint) -> 
     let mut aside = beside(folder).with_context(cannot)?;
     let bytes = io::copy(&mut plan, &mut aside).with_context(cannot)?;
     aside.as_file().sync_all().with_context(cannot)?;
-    aside.persist_noclobber(output).with_context(cannot)?;
+    aside.persist_noclobber(output).map_err(|error| error.error).with_context(cannot)?;
     Ok(Report::Materialized(bytes))
 }

@@ -251,5 +251,5 @@ fn keep_kernels(engine: &Published, running: &Engine<'_>) -> Result<()> {
     let mut aside = beside(folder).with_context(cannot)?;
     aside.write_all(&running.kernels(&others)?).with_context(cannot)?;
     aside.as_file().sync_all().with_context(cannot)?;
-    aside.persist(path).map(drop).with_context(cannot)
+    aside.persist(path).map(drop).map_err(|error| error.error).with_context(cannot)
 }

@@ -52,7 +52,7 @@ impl Usage {
         let mut file = Builder::new().tempfile_in(aside)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
 }

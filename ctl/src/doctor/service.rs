@@ -50,7 +50,8 @@ pub(super) fn no_program(error: &anyhow::Error) -> Finding {
     Finding::bad("programs", exit::describe(error), advice)
 }
 
-/// The process id of a daemon that answers, whether it does, and which folders it can't access, though this user perhaps can.
+/// The process id of a daemon that answers, whether it does, and which folders it can't access, though this user
+/// perhaps can.
 pub(super) fn daemon(global: &Global) -> (Option<u32>, Vec<Finding>) {
     const TOPIC: &str = "sdtrtd";
     let status = Daemon::connect(global).and_then(|mut daemon| daemon.ask(question::status()));

@@ -67,7 +67,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
         aside.as_file().set_permissions(found.permissions())?;
     }
     aside.as_file().sync_all()?;
-    aside.persist(&file)?;
+    aside.persist(&file).map_err(|error| error.error)?;
     Ok(())
 }
 

@@ -94,7 +94,7 @@ impl Attempts {
         let mut aside = NamedTempFile::new_in(&self.folder)?;
         aside.write_all(&serde_json::to_vec(&Attempt { deaths, under_way })?)?;
         aside.as_file().sync_all()?;
-        aside.persist(self.folder.join(job.to_string()))?;
+        aside.persist(self.folder.join(job.to_string())).map_err(|error| error.error)?;
         File::open(&self.folder)?.sync_all()
     }
 }

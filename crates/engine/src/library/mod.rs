@@ -222,7 +222,10 @@ impl Library {
 
     fn put(&self, key: &Id, manifest: NamedTempFile) -> Result<()> {
         let path = self.manifest_path(key);
-        manifest.persist(&path).with_context(|| format!("cannot publish {}", path.display()))?;
+        manifest
+            .persist(&path)
+            .map_err(|error| error.error)
+            .with_context(|| format!("cannot publish {}", path.display()))?;
         self.sync()
     }
 

@@ -37,7 +37,8 @@ impl Catalogue {
         files
     }
 
-    /// Takes in what reading this file, or its header, taught, which had this stamp before; `None` when it changed meanwhile.
+    /// Takes in what reading this file, or its header, taught. It had this stamp before; `None` if it changed
+    /// meanwhile.
     pub fn read(&mut self, stamp: Stamp, known: Option<Known>, now: Instant) {
         let is_tainted = self.at_work.remove(&stamp.file()).unwrap_or(false);
         let file = self.files.get(&stamp.file());

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use engine::read_regular;
 use tracing::warn;
 
@@ -50,7 +50,7 @@ impl IndexFile {
         Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
     }
 
-    /// Writes the index if it is another than the last one, or somebody did something to it. What can't be written is said once, and
+    /// Writes the index if it differs from the last one or if the file has changed. A failure is reported once and
     /// tried again at the next call.
     pub fn publish(&mut self, index: Index) {
         if self.last.as_ref() == Some(&index) && self.is_in_place() {
@@ -72,6 +72,7 @@ impl IndexFile {
         if read_regular(&self.path, text.len() as u64).is_ok_and(|found| found == text) {
             return Ok(());
         }
+        ensure!(!self.path.is_dir(), "{} is a folder; remove it", self.path.display());
         let write = || -> Result<()> {
             let folder = self.path.parent().context("it lies in no folder")?;
             let mut aside = tempfile::Builder::new()
@@ -81,9 +82,42 @@ impl IndexFile {
                 .tempfile_in(folder)?;
             aside.write_all(&text)?;
             aside.as_file().sync_all()?;
-            aside.persist(&self.path)?;
+            aside.persist(&self.path).map_err(|error| error.error)?;
             Ok(())
         };
         write().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_lies_in_its_place_is_replaced_and_a_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.json");
+        let mut file = IndexFile::new(path.clone());
+        let index = || Index::new("/run/sdtrtd.sock".into(), [], []);
+        file.publish(index());
+        let written = fs::read(&path).unwrap();
+
+        fs::write(&path, "{").unwrap();
+        file.publish(index());
+        assert_eq!(fs::read(&path).unwrap(), written);
+
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        file.publish(index());
+        assert_eq!(fs::read(&path).unwrap(), written);
+
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        file.publish(index());
+        assert_eq!(file.problem(), Some(&format!("{} is a folder; remove it", path.display())));
+
+        fs::remove_dir(&path).unwrap();
+        file.publish(index());
+        assert_eq!((fs::read(&path).unwrap(), file.problem()), (written, None));
     }
 }

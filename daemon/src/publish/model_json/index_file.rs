@@ -158,7 +158,10 @@ fn replace(path: &Path, content: &[u8], folder: &Path) -> Result<()> {
     }
     aside.write_all(content)?;
     aside.as_file().sync_all()?;
-    aside.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+    aside
+        .persist(path)
+        .map_err(|error| error.error)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
 }
 
