@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{Outcome, ctl, run, utf8};
+use common::{Outcome, ctl, run, utf8, write_script};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,8 +38,7 @@ impl Home {
     /// An editor that does this to the file that it is given.
     fn editor(&self, body: &str) -> String {
         let path = self.0.path().join("editor");
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&path, body);
         utf8(&path).to_owned()
     }
 }

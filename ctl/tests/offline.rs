@@ -4,9 +4,9 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, path::Path};
 
-use common::{FakeDaemon, Outcome, alone, ctl, run, status, utf8};
+use common::{FakeDaemon, Outcome, alone, ctl, run, status, utf8, write_script};
 use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX, Wheel};
 use goldens::Manifest;
 use protocol::{Failure, Reply, Request};
@@ -73,9 +73,7 @@ fn what_is_no_checkpoint_is_named_and_leaves_nothing_behind() {
 fn install(data: &Path, python: Option<&str>) -> Outcome {
     let bin = tempfile::tempdir().unwrap();
     if let Some(body) = python {
-        let path = bin.path().join("python3");
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&bin.path().join("python3"), body);
     }
     let args = ["runtime", "install", "--data-dir", utf8(data), "--socket", "/nonexistent"];
     run(ctl(&args).env("PATH", bin.path()))

@@ -1,9 +1,4 @@
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::Command,
-};
+use std::{ffi::OsStr, fs, path::PathBuf, process::Command};
 
 use engine::{Hello, Report, samples};
 
@@ -23,7 +18,7 @@ impl Workplace {
         let (own, program) = (self.sdtrtd(), self.path("bin/sdtrtd"));
         fs::create_dir_all(self.path("bin")).unwrap();
         if !program.exists() {
-            fs::copy(own.get_program(), &program).unwrap();
+            by_another_process("cp \"$1\" \"$2\"", [own.get_program(), program.as_os_str()]);
         }
         let mut command = Command::new(program);
         command
@@ -61,8 +56,8 @@ impl Workplace {
         ];
         fs::create_dir_all(self.path("bin")).unwrap();
         let aside = self.path("bin/aside");
-        fs::write(&aside, script.concat()).unwrap();
-        fs::set_permissions(&aside, Permissions::from_mode(0o755)).unwrap();
+        let write = "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"";
+        by_another_process(write, [script.concat().as_ref(), aside.as_os_str()]);
         fs::rename(aside, self.worker()).unwrap();
     }
 
@@ -70,4 +65,11 @@ impl Workplace {
     pub fn set_good_worker(&self) {
         self.set_worker("printf plan > engine");
     }
+}
+
+/// Writes a program. If this process did, another test's child could inherit the open file, and until that child
+/// runs its own program the kernel refuses to run this one.
+fn by_another_process(script: &str, arguments: [&OsStr; 2]) {
+    let status = Command::new("/bin/sh").args(["-c", script, "sh"]).args(arguments).status();
+    assert!(status.unwrap().success(), "{script}");
 }

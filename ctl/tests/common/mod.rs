@@ -18,6 +18,15 @@ use protocol::{Checkpoint, Daemon, Hello, Id, Reply, Request, State, Status, VER
 use serde::Serialize;
 use tempfile::TempDir;
 
+/// Writes a program of this body. Not by this process: another test's child could inherit the open file, and until
+/// that child runs its own program the kernel refuses to run this one.
+pub(crate) fn write_script(path: &Path, body: &str) {
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod 755 \"$2\"";
+    let mut sh = Command::new("/bin/sh");
+    let status = sh.args(["-c", write, "sh", body]).arg(path).status().unwrap();
+    assert!(status.success(), "{}", path.display());
+}
+
 pub(crate) type Lines = Vec<String>;
 
 /// Answers on a socket of its own until the test ends.
