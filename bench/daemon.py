@@ -153,7 +153,7 @@ def describe(manifest):
 def tell_history(daemon):
     """Prints what each job took."""
     for job in daemon.ask("history"):
-        tell(f"{job['result']} {job.get('engine', '')[:12]}", f"{job['seconds']:.1f} s")
+        tell(f"{job['outcome']} {job.get('engine', '')[:12]}", f"{job['seconds']:.1f} s")
 
 
 def first(options, daemon):

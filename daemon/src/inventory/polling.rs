@@ -39,13 +39,15 @@ impl Inventory {
 
     /// Looks at files if it is time to.
     pub(super) fn poll(&mut self, now: Instant) {
-        if self.scans_done() == 0
-            || self.polling.due.is_some_and(|_| !passed(self.polling.due, now))
-        {
+        let is_due = passed(self.polling.due, now);
+        if self.polling.due.is_none() || is_due {
+            // The scan that finds the first files has just looked at them.
+            let has_files = self.scans_done() > 0 && self.catalogue().files().next().is_some();
+            self.polling.due = has_files.then_some(now + POLL);
+        }
+        if !is_due {
             return;
         }
-        let has_files = self.catalogue().files().next().is_some();
-        self.polling.due = has_files.then_some(now + POLL);
         let mut files: BTreeMap<u64, Vec<(Arc<Path>, Stamp)>> = BTreeMap::new();
         for file in self.catalogue().files() {
             let on = file.stamp.file_system;
