@@ -39,11 +39,13 @@ impl Owners {
                 return self.inventory.reread_checkpoint(&weights);
             }
         }
-        let (label, slot) = (next.want.label(), next.slot);
+        let label = next.want.label();
+        let gpu = self.snapshot().gpu_at(next.slot).map(|gpu| gpu.name.clone());
+        let gpu = gpu.as_deref();
         let mut client = None;
         match next.want.errand {
-            Errand::Build => info!(engine = %engine.short(), ?slot, "building {label}"),
-            Errand::Validate => info!(engine = %engine.short(), ?slot, "validating {label}"),
+            Errand::Build => info!(engine = %engine.short(), gpu, "building {label}"),
+            Errand::Validate => info!(engine = %engine.short(), gpu, "validating {label}"),
             Errand::Materialize => client = self.jobs.take_order(),
         }
         let evict = std::mem::take(&mut next.evict);
