@@ -32,20 +32,44 @@ fn a_golden_is_identified_and_exported() {
     }
 
     let out = temp.path().join("new/out");
+    let weights = out.join("golden sd1.safetensors");
+    let export = |options: &[&str]| {
+        let outcome = run(ctl(&["export", utf8(&golden), "--output", utf8(&out)]).args(options));
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{options:?}");
+        outcome.stdout
+    };
     for (precision, rerun) in [("fp16", false), ("fp32", true), ("fp16", true)] {
-        let args = ["export", utf8(&golden), "--output", utf8(&out), "--precision", precision];
-        let outcome = run(ctl(&args).arg("--json"));
-        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{precision} {rerun}");
-        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let told: Value =
+            serde_json::from_str(&export(&["--precision", precision, "--json"])).unwrap();
         let onnx = out.join("unet.onnx");
         assert_eq!(told["onnx"], utf8(&onnx));
         assert_eq!(told["precision"], precision);
         assert_eq!(told["bytes"], fs::metadata(&onnx).unwrap().len());
-        let link = out.join("golden sd1.safetensors");
-        assert_eq!(told["weights"], utf8(&link));
-        assert_eq!(fs::read_link(&link).unwrap(), golden);
+        assert_eq!(told["weights"], utf8(&weights));
+        assert_eq!(told["storage"] == "existing", rerun, "{told}");
+        assert!(fs::symlink_metadata(&weights).unwrap().is_file());
+        assert!(fs::read(&weights).unwrap() == fs::read(&golden).unwrap());
         assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
     }
+    fs::remove_file(&weights).unwrap();
+    assert!(export(&["--link"]).contains("a link to the checkpoint"));
+    assert_eq!(fs::read_link(&weights).unwrap(), golden);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    let both = ["export", utf8(&golden), "--output", utf8(&out), "--link", "--weights-as-inputs"];
+    assert_eq!(alone(&both).code, Some(2));
+
+    // A binding stays only beside the graph that it describes.
+    let told: Value = serde_json::from_str(&export(&["--weights-as-inputs", "--json"])).unwrap();
+    let binding = out.join("unet.binding.json");
+    assert_eq!((&told["weights"], &told["storage"]), (&Value::Null, &Value::Null));
+    assert_eq!(told["binding"], utf8(&binding));
+    let binding: Value = serde_json::from_slice(&fs::read(&binding).unwrap()).unwrap();
+    assert_eq!(
+        (&binding["version"], &binding["inputs"][0]["layout"]),
+        (&1.into(), &"plain".into())
+    );
+    assert!(export(&[]).contains("a copy"));
+    assert!(!out.join("unet.binding.json").exists());
     // Beside the checkpoint itself.
     assert_eq!(alone(&["export", utf8(&golden), "--output", utf8(&models)]).code, Some(0));
     assert!(fs::symlink_metadata(&golden).unwrap().is_file());

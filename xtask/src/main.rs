@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod folders;
 mod gpu;
+mod pip;
 mod process;
 mod setup;
 

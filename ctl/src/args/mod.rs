@@ -1,16 +1,17 @@
 //! The command line.
 
+mod export;
 mod values;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use unet::Precision;
 
 use crate::complete;
+pub(crate) use export::Export;
 pub(crate) use values::Size;
-use values::{factor, precision, seconds};
+use values::{factor, seconds};
 
 const EXIT_CODES: &str = "\
 REF is an id or the start of one, a path or a file name.
@@ -143,7 +144,11 @@ pub(crate) enum Command {
         /// The checkpoint
         file: PathBuf,
     },
-    /// Write a checkpoint's UNet as ONNX, leaving its weights in the checkpoint; needs no daemon
+    /// Write a checkpoint's UNet as ONNX; needs no daemon
+    ///
+    /// `unet.onnx` reads its weights from a copy of the checkpoint beside it. On Btrfs, XFS and other file systems
+    /// that can, the copy shares the checkpoint's blocks, and so takes no space of its own. Deleting or changing one
+    /// of the two does not affect the other.
     Export(Export),
     /// Install the libraries that build, run and validate engines
     #[command(subcommand)]
@@ -245,18 +250,6 @@ pub(crate) struct Pinned {
     /// An engine's key or the start of it; or a checkpoint, for all of its engines
     #[arg(value_name = "ENGINE|REF", add = ArgValueCompleter::new(complete::either))]
     pub(crate) reference: OsString,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct Export {
-    /// The checkpoint
-    pub(crate) checkpoint: PathBuf,
-    /// Folder for `unet.onnx` and a link to the checkpoint; created if missing
-    #[arg(long, value_name = "DIR")]
-    pub(crate) output: PathBuf,
-    /// The UNet's precision
-    #[arg(long, default_value = "fp16", value_parser = precision())]
-    pub(crate) precision: Precision,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,12 +4,18 @@ mod compiler;
 mod libclang;
 mod runtime;
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
-use config::runtime::{TENSORRT_RTX, onnx_runtime};
+use config::runtime::{ONNX_RUNTIME, TENSORRT_RTX, onnx_runtime};
 
-use crate::{cargo::Profile, folders};
+use crate::{cargo::Profile, folders, pip};
+
+/// Checks models, and opens them, as strictly as any program.
+const ONNX: &str = "onnx==1.23.2";
 
 /// What building and testing need besides Rust and a C++ compiler.
 pub(crate) struct Kit {
@@ -17,6 +23,8 @@ pub(crate) struct Kit {
     build: Build,
     /// The library with which tests run graphs.
     onnx_runtime: PathBuf,
+    /// The folder of the Python packages with which tests open exported graphs.
+    onnx: PathBuf,
     /// The folder of the TensorRT-RTX libraries.
     pub(crate) tensorrt: PathBuf,
 }
@@ -45,8 +53,15 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
     Ok(Kit {
         build,
         onnx_runtime: onnx_runtime(&cache).context("the tests need ONNX Runtime")?,
+        onnx: onnx(&cache)?,
         tensorrt: TENSORRT_RTX.installed_dir(&cache),
     })
+}
+
+/// Installs the programs that open exported graphs: onnx, and ONNX Runtime as people use it, from Python.
+fn onnx(cache: &Path) -> Result<PathBuf> {
+    let runtime = format!("{}=={}", ONNX_RUNTIME.package, ONNX_RUNTIME.version);
+    pip::installed(&cache.join("python"), &[ONNX, &runtime])
 }
 
 impl Build {
@@ -72,6 +87,7 @@ impl Kit {
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = self.build_variables();
         variables.push(("ORT_DYLIB_PATH", self.onnx_runtime.display().to_string()));
+        variables.push(("SDTRT_TEST_ONNX", self.onnx.display().to_string()));
         variables.push(("SDTRT_TEST_RUNTIME", self.tensorrt.display().to_string()));
         variables
     }
@@ -85,7 +101,7 @@ impl Kit {
 }
 
 /// Locks the cache: one set-up at a time. The lock ends with the file, even if this process is killed.
-fn lock(cache: &std::path::Path) -> Result<File> {
+fn lock(cache: &Path) -> Result<File> {
     let path = cache.join(".lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
@@ -101,6 +117,7 @@ mod tests {
         let kit = Kit {
             build: Build { libclang: "/it's/here".into(), headers: Some("/usr/include".into()) },
             onnx_runtime: "/ort.so".into(),
+            onnx: "/onnx".into(),
             tensorrt: "/trt".into(),
         };
         let script =

@@ -1,0 +1,173 @@
+//! A checkpoint's UNet as `unet.onnx`.
+
+mod copy;
+mod weights;
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, absolute},
+};
+
+use anyhow::{Context, Result};
+use checkpoint::{Checkpoint, Stamp, Tensor};
+use schemars::JsonSchema;
+use serde::Serialize;
+use unet::{Binding, Graph};
+
+use crate::{
+    args::{Export, Global},
+    output,
+    render::text,
+};
+use weights::Storage;
+
+const ONNX: &str = "unet.onnx";
+const BINDING: &str = "unet.binding.json";
+
+/// A graph that was written.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Exported {
+    /// The graph.
+    onnx: String,
+    /// The file that the graph reads its weights from; null if they are inputs.
+    weights: Option<String>,
+    /// What that file is.
+    storage: Option<Storage>,
+    /// The file that says how the weight inputs are derived from the checkpoint's tensors; null if the weights
+    /// are in a file.
+    binding: Option<String>,
+    /// `fp16` or `fp32`.
+    precision: String,
+    /// Size of the graph.
+    bytes: usize,
+}
+
+pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
+    let source = Source::open(&export.checkpoint)
+        .with_context(|| export.checkpoint.display().to_string())?;
+    let name = weights::name(&export.checkpoint);
+    let graph = source.graph(export).with_context(|| export.checkpoint.display().to_string())?;
+    let dir = &export.output;
+    fs::create_dir_all(dir)
+        .with_context(|| format!("cannot create the folder {}", dir.display()))?;
+    let dir = absolute(dir)?;
+    // What the graph needs first, so that a visible graph is complete.
+    let binding = binding(&dir, graph.binding())?;
+    let storage = match export.weights_as_inputs {
+        true => None,
+        false if export.link => Some(weights::link(source.path, &dir, name)?),
+        false => Some(weights::copy(&source, &dir, name)?),
+    };
+    let onnx = graph.to_onnx(name);
+    let path = dir.join(ONNX);
+    write(&dir, &path, &onnx)?;
+    let exported = Exported {
+        onnx: shown(&path),
+        weights: storage.map(|_| shown(&dir.join(name))),
+        storage,
+        binding,
+        precision: export.precision.to_string(),
+        bytes: onnx.len(),
+    };
+    output::answer(global, &exported, render)
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn render(exported: &Exported) -> String {
+    let Exported { onnx, weights, storage, binding, precision, bytes } = exported;
+    let (onnx, size) = (text::clean(onnx), text::size(*bytes as u64));
+    let mut rendered = format!("{onnx}: {precision}, {size}; ");
+    if let (Some(weights), Some(storage)) = (weights, storage) {
+        rendered.push_str(&format!("reads its weights from {}, {storage}", text::clean(weights)));
+    }
+    if let Some(binding) = binding {
+        let binding = text::clean(binding);
+        rendered.push_str(&format!("its weights are inputs, which {binding} describes"));
+    }
+    rendered.push('\n');
+    rendered
+}
+
+/// A checkpoint whose header has been read.
+struct Source<'a> {
+    path: &'a Path,
+    checkpoint: Checkpoint,
+    stamp: Stamp,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let mut stamp = Stamp::default();
+        let checkpoint = Checkpoint::open_if(path, |metadata| {
+            stamp = Stamp::at(path, metadata);
+            true
+        })?;
+        Ok(Self { path, checkpoint, stamp })
+    }
+
+    fn graph(&self, export: &Export) -> Result<Graph> {
+        let tensors: Vec<Tensor> = self.checkpoint.unet().cloned().collect();
+        let make = if export.weights_as_inputs { Graph::shared } else { Graph::new };
+        Ok(make(&self.checkpoint.architecture, &tensors, export.precision)?)
+    }
+
+    /// Whether the file is still the one whose header was read.
+    fn is_unchanged(&self) -> io::Result<bool> {
+        let now = Stamp::at(self.path, &self.checkpoint.file().metadata()?);
+        Ok(now.is_same_version(&self.stamp))
+    }
+}
+
+/// Writes the description of a graph's weight inputs; without any, an older one would describe another graph.
+fn binding(dir: &Path, binding: Option<&Binding>) -> Result<Option<String>> {
+    let path = dir.join(BINDING);
+    if let Some(binding) = binding {
+        write(dir, &path, &serde_json::to_vec_pretty(binding)?)?;
+        return Ok(Some(shown(&path)));
+    }
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot delete the older {}", path.display()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Written to a temporary file, synced and renamed, so that it is never visible incomplete.
+fn write(dir: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = || {
+        let mut aside = tempfile::Builder::new()
+            .prefix(".unet-")
+            // Readable by all, minus the umask: temporary files are private by default.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(dir)?;
+        aside.write_all(bytes)?;
+        aside.as_file().sync_all()?;
+        aside.persist(path).map_err(|error| error.error)?;
+        File::open(dir)?.sync_all()
+    };
+    written().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read_by_others() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("unet.onnx");
+        fs::write(&path, "older").unwrap();
+        write(temp.path(), &path, b"newer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        assert_ne!(fs::metadata(&path).unwrap().mode() & 0o044, 0);
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+    }
+}
