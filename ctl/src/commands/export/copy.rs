@@ -46,7 +46,7 @@ pub(super) fn copy(
     };
     let cannot = || {
         let (from, to) = (source.path.display(), place.display());
-        format!("cannot copy {from} to {to}; --link makes a link instead")
+        format!("cannot copy {from} to {to} (--link makes a link instead)")
     };
     let (aside, storage) = copied().with_context(cannot)?;
     ensure!(
