@@ -15,7 +15,7 @@ use crate::{
 /// An event.
 pub(crate) enum Event {
     /// News of files.
-    Files(inventory::Event),
+    Files(inventory::FileEvent),
     /// The search for the libraries has ended; it may have been a client's request.
     Runtime(Result<Runtime, RuntimeProblem>, Option<oneshot::Sender<Reply>>),
     /// The GPUs were listed.

@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 /// The label that says how a build ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    builds: Family<Outcome, Counter>,
+    builds: Family<OutcomeLabel, Counter>,
     build_time: Histogram,
     /// The number of engines waiting to be built.
     pub queued: Gauge,
@@ -78,7 +78,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a build that ended with this `outcome`.
     pub fn build_ended(&self, outcome: &'static str, took: Duration) {
-        self.builds.get_or_create(&Outcome { outcome }).inc();
+        self.builds.get_or_create(&OutcomeLabel { outcome }).inc();
         self.build_time.observe(took.as_secs_f64());
     }
 

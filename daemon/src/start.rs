@@ -18,7 +18,7 @@ use tracing::info;
 use crate::metrics;
 use crate::{
     api,
-    cache::Disk,
+    cache::DiskCache,
     claim::Claim,
     event::{Event, Mailbox},
     gate::{Driver, Machine, Timed},
@@ -38,7 +38,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let claim = Claim::take(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
     let learned = config.data_dir.join("learned");
-    let store = Arc::new(Disk::open(&learned));
+    let store = Arc::new(DiskCache::open(&learned));
     // Whoever may open its files could also hold their locks.
     let _ = fs::set_permissions(&learned, Permissions::from_mode(0o700));
     let builder = Arc::new(WorkerProcess { logs: config.data_dir.join("logs") });

@@ -19,7 +19,7 @@ use crate::{
 
 /// What is installed.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Outcome {
+pub(crate) struct RuntimeInstalled {
     /// TensorRT-RTX.
     #[serde(flatten)]
     tensorrt: Libraries,
@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, install: &Install) -> Result<()> {
     // Engines are built without it, so a failed download is no error.
     let onnx_runtime = runtime::install(&data_dir, &ONNX_RUNTIME, None);
     let onnx_runtime_problem = onnx_runtime.as_ref().err().map(exit::describe);
-    let outcome = Outcome {
+    let outcome = RuntimeInstalled {
         tensorrt: Libraries::new(TENSORRT_RTX.version, tensorrt),
         onnx_runtime: onnx_runtime.ok().map(|found| Libraries::new(ONNX_RUNTIME.version, found)),
         onnx_runtime_problem,
@@ -106,8 +106,8 @@ fn uses(status: &Status) -> String {
     }
 }
 
-fn render(outcome: &Outcome) -> String {
-    let Outcome { tensorrt, onnx_runtime, onnx_runtime_problem, daemon_uses } = outcome;
+fn render(outcome: &RuntimeInstalled) -> String {
+    let RuntimeInstalled { tensorrt, onnx_runtime, onnx_runtime_problem, daemon_uses } = outcome;
     let mut rendered = is_in("TensorRT-RTX", tensorrt);
     if let Some(libraries) = onnx_runtime {
         rendered.push_str(&is_in("ONNX Runtime", libraries));
@@ -140,7 +140,7 @@ mod tests {
             path: format!("/data/runtime/{dir}"),
             already_installed,
         };
-        let mut outcome = Outcome {
+        let mut outcome = RuntimeInstalled {
             tensorrt: libraries("1.7.1.116", "1.7.1.116", true),
             onnx_runtime: None,
             onnx_runtime_problem: Some("pip cannot reach the package index".into()),

@@ -63,9 +63,9 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
         ("identify", of::<identify::Identity>(generator)),
         ("export", of::<export::Exported>(generator)),
         ("webui status", of::<Vec<ExtensionIndex>>(generator)),
-        ("webui install", of::<webui::Outcome>(generator)),
-        ("webui uninstall", of::<webui::Removal>(generator)),
-        ("runtime install", of::<install::Outcome>(generator)),
+        ("webui install", of::<webui::WebuiInstalled>(generator)),
+        ("webui uninstall", of::<webui::WebuiRemoved>(generator)),
+        ("runtime install", of::<install::RuntimeInstalled>(generator)),
     ]
 }
 

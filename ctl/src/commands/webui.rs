@@ -18,7 +18,7 @@ use crate::{
 
 /// A web UI that now uses the engines.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Outcome {
+pub(crate) struct WebuiInstalled {
     /// The extension's folder in it.
     extension: String,
     /// Where it looks for checkpoints.
@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
 
 /// A web UI that no longer uses the engines.
 #[derive(Serialize, JsonSchema)]
-pub(crate) struct Removal {
+pub(crate) struct WebuiRemoved {
     /// Whether the extension was installed.
     removed: bool,
 }
@@ -40,7 +40,7 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let file = file(global)?;
     let extension = webui::link(&folders.extensions, &source, &data_dir(global)?)?;
     webui::record(&file, &folders.webui)?;
-    let outcome = Outcome {
+    let outcome = WebuiInstalled {
         extension: shown(&extension),
         models_dirs: folders.webui.models_dirs.iter().map(|dir| shown(dir)).collect(),
         configuration: shown(&file),
@@ -52,7 +52,7 @@ pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
     let folders = Folders::of(path)?;
     let removed = webui::unlink(&folders.extensions)?;
     webui::forget(&file(global)?, &folders.webui.path)?;
-    output::answer(global, &Removal { removed }, |removal| {
+    output::answer(global, &WebuiRemoved { removed }, |removal| {
         let done = if removal.removed { "was removed from" } else { "was not installed in" };
         format!("the extension {done} {}\n", text::clean(&shown(&folders.webui.path)))
     })
@@ -75,7 +75,7 @@ fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn render(outcome: &Outcome) -> String {
+fn render(outcome: &WebuiInstalled) -> String {
     let mut rendered = format!(
         "the extension is installed in {}\n{} lists the web UI's folders:\n",
         text::clean(&outcome.extension),

@@ -35,10 +35,10 @@ pub(super) struct Seats(Arc<Mutex<Taken>>);
 #[derive(Default)]
 struct Taken {
     next: u64,
-    seats: BTreeMap<u64, Held>,
+    seats: BTreeMap<u64, Occupant>,
 }
 
-struct Held {
+struct Occupant {
     peer: Peer,
     stage: Stage,
     leave: Arc<Notify>,
@@ -63,7 +63,7 @@ impl Seats {
         }
         let (number, leave) = (taken.next, Arc::new(Notify::new()));
         taken.next += 1;
-        taken.seats.insert(number, Held { peer, stage: Stage::Silent, leave: leave.clone() });
+        taken.seats.insert(number, Occupant { peer, stage: Stage::Silent, leave: leave.clone() });
         Seat { seats: self.clone(), number, leave }
     }
 

@@ -27,7 +27,7 @@ pub struct Lock {
 /// Another process is listening there.
 #[derive(Debug, Error)]
 #[error("another sdtrtd is running: it {0}")]
-struct Held(String);
+struct AnotherDaemon(String);
 
 /// Takes the lock file at `path`. The system releases it however the process ends, so a leftover file never
 /// prevents a start.
@@ -46,7 +46,7 @@ pub fn lock(path: &Path) -> Result<Lock> {
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
     let _ = file.set_permissions(Permissions::from_mode(0o600));
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        bail!(Held(format!("holds {}", path.display())));
+        bail!(AnotherDaemon(format!("holds {}", path.display())));
     }
     Ok(Lock { _file: file })
 }
@@ -116,7 +116,7 @@ impl Socket {
         for place in self.places.clone() {
             match self.bind(&place) {
                 Ok(listener) => return Ok(listener),
-                Err(error) if error.is::<Held>() => return Err(error),
+                Err(error) if error.is::<AnotherDaemon>() => return Err(error),
                 Err(error) => problem = problem.or(Some(error)),
             }
         }
@@ -180,7 +180,7 @@ fn refuse_taken(path: &Path) -> Result<()> {
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let address = Address::of(path)?;
     match SocketAddrUnix::new(address.path()).and_then(|address| connect(&probe, &address)) {
-        Ok(()) | Err(Errno::AGAIN) => bail!(Held(format!("answers on {shown}"))),
+        Ok(()) | Err(Errno::AGAIN) => bail!(AnotherDaemon(format!("answers on {shown}"))),
         Err(_) => Ok(()),
     }
 }

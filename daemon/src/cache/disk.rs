@@ -43,7 +43,7 @@ const FULL: u64 = 2 << 20;
 /// Values are written to it at a flush. After one error, even if the disk was full only briefly, sled refuses
 /// everything: then it is reopened, and nothing is lost.
 #[derive(Debug)]
-pub struct Disk {
+pub struct DiskCache {
     dir: PathBuf,
     /// `None` while it can't be opened because the disk is full.
     database: RwLock<Option<Database>>,
@@ -57,7 +57,7 @@ pub struct Disk {
 /// Unsaved values by tree and key; `None` stands for a deletion.
 type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
 
-impl Disk {
+impl DiskCache {
     /// Opens or creates the database at `dir`. A broken one is replaced, except if the disk is full, which
     /// may be the only problem. The caller must hold the data folder's lock.
     pub fn open(dir: &Path) -> Self {
@@ -183,7 +183,7 @@ fn is_full(dir: &Path) -> bool {
     free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
 }
 
-impl Recall for Disk {
+impl Recall for DiskCache {
     fn known(&self, path: &Path, stamp: &Stamp) -> Option<Known> {
         let key = Key::of(stamp);
         self.get(Part::Outcomes, &key.0).or_else(|| {
@@ -240,7 +240,7 @@ impl Recall for Disk {
     }
 }
 
-impl Store for Disk {
+impl Store for DiskCache {
     fn setbacks(&self) -> HashMap<Id, Setback> {
         by_id(Part::Setbacks, self.entries(Part::Setbacks))
     }

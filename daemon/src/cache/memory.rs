@@ -17,7 +17,7 @@ use crate::{
 
 /// A store in memory, lost when dropped.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct MemoryCache {
     known: Mutex<HashMap<Key, Known>>,
     places: Mutex<HashMap<PathBuf, Key>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
@@ -31,14 +31,14 @@ pub struct Memory {
     problem: Mutex<Option<String>>,
 }
 
-impl Memory {
+impl MemoryCache {
     /// Makes writing fail for this reason, or succeed again.
     pub fn set_problem(&self, problem: Option<&str>) {
         *self.problem.lock().unwrap() = problem.map(str::to_owned);
     }
 }
 
-impl Recall for Memory {
+impl Recall for MemoryCache {
     fn known(&self, path: &Path, stamp: &Stamp) -> Option<Known> {
         let (key, known) = (Key::of(stamp), self.known.lock().unwrap());
         let places = self.places.lock().unwrap();
@@ -84,7 +84,7 @@ impl Recall for Memory {
     }
 }
 
-impl Store for Memory {
+impl Store for MemoryCache {
     fn setbacks(&self) -> HashMap<Id, Setback> {
         self.setbacks.lock().unwrap().clone()
     }

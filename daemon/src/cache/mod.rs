@@ -13,9 +13,9 @@ use anyhow::Result;
 use checkpoint::Id;
 use protocol::Finished;
 
-pub use disk::Disk;
+pub use disk::DiskCache;
 #[cfg(test)]
-pub use memory::Memory;
+pub use memory::MemoryCache;
 
 use crate::{
     inventory::Recall,

@@ -6,43 +6,43 @@ use protocol::Shape;
 
 use crate::{
     intent::left_shapes,
-    inventory::{Event, Lesson, Scan},
+    inventory::{FileEvent, Lesson, Scan},
     owners::Owners,
     planner::{Desired, NoRuntime, Setback},
     timers::seconds_since_1970,
 };
 
 impl Owners {
-    pub(super) fn record_files(&mut self, event: Event) {
+    pub(super) fn record_files(&mut self, event: FileEvent) {
         match event {
-            Event::Hint(dir, hint) => {
+            FileEvent::Hint(dir, hint) => {
                 if self.inventory.record_hint(&dir, hint) {
                     self.timers.learned();
                 }
                 return;
             }
-            Event::Mounts(points) => return self.inventory.record_mounts(&points),
-            Event::Glanced(dir, trail) => return self.inventory.record_glance(&dir, &trail),
-            Event::Found(look, files) => return self.inventory.record_found(look, files),
-            Event::Scanned(look, scan) => self.record_scan(look, scan),
-            Event::Looked(looks) => {
+            FileEvent::Mounts(points) => return self.inventory.record_mounts(&points),
+            FileEvent::Glanced(dir, trail) => return self.inventory.record_glance(&dir, &trail),
+            FileEvent::Found(look, files) => return self.inventory.record_found(look, files),
+            FileEvent::Scanned(look, scan) => self.record_scan(look, scan),
+            FileEvent::Looked(looks) => {
                 if self.inventory.record_look(looks) {
                     self.timers.learned();
                 }
             }
-            Event::Polled(on, changed, took) => {
+            FileEvent::Polled(on, changed, took) => {
                 return self.inventory.record_poll(on, changed, took);
             }
-            Event::Compared(compared) => {
+            FileEvent::Compared(compared) => {
                 self.inventory.record_compared(compared);
                 self.timers.learned();
             }
-            Event::Settled(due) => self.inventory.record_settled(due),
-            Event::Read(reading, learned) => {
+            FileEvent::Settled(due) => self.inventory.record_settled(due),
+            FileEvent::Read(reading, learned) => {
                 let lesson = self.inventory.record_read(reading, learned);
                 self.record_lesson(&lesson);
             }
-            Event::Hashed(learned) => {
+            FileEvent::Hashed(learned) => {
                 let lesson = self.inventory.record_hashed(learned);
                 self.record_lesson(&lesson);
             }

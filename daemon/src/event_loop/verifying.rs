@@ -16,7 +16,7 @@ impl Owners {
         let (store, mailbox) = (self.store.clone(), self.mailbox.clone());
         spawn_blocking(move || {
             let changed = |path: PathBuf| {
-                let event = inventory::Event::Hint(path.as_path().into(), Hint::Written(path));
+                let event = inventory::FileEvent::Hint(path.as_path().into(), Hint::Written(path));
                 mailbox.send(Event::Files(event));
             };
             let _ = reply.send(Reply::VerifiedCheckpoints(verify(files, &*store, changed)));

@@ -23,7 +23,7 @@ use strangers::Strangers;
 pub use cpu::Cpu;
 pub use gpu::{Driver, Found, Gpu, Gpus, Problem, Timed, module_version};
 pub use policy::{Decision, Gates};
-pub use reason::Reason;
+pub use reason::GateReason;
 pub use sample::Sample;
 pub(crate) use sampler::{Machine, Sampler};
 pub(crate) use users::computing;
@@ -60,7 +60,7 @@ pub(crate) struct Gate {
 }
 
 /// What a sample has changed.
-pub(crate) struct Look {
+pub(crate) struct SampleChanges {
     /// Whether it is the first one since a rest.
     pub(crate) is_first: bool,
     /// Whether the driver, which was lost, is back: perhaps a different one.
@@ -128,7 +128,7 @@ impl Gate {
     /// What is wrong with the driver or a GPU, in words. A machine that never had a driver is not at fault.
     pub(crate) fn problem(&self) -> Option<String> {
         let lost = self.decisions.iter().find_map(|decision| match decision {
-            Decision::Wait(reason @ (Reason::Lost(_) | Reason::LostGpu { .. })) => {
+            Decision::Wait(reason @ (GateReason::Lost(_) | GateReason::LostGpu { .. })) => {
                 Some(reason.to_string())
             }
             _ => None,
@@ -215,7 +215,7 @@ impl Gate {
         mut sampler: Box<dyn Sampler>,
         mut sample: Sample,
         at_work: &[String],
-    ) -> Option<Look> {
+    ) -> Option<SampleChanges> {
         if self.due.is_none() {
             sampler.rest();
         }
@@ -224,7 +224,7 @@ impl Gate {
         self.tell_ours(&mut sample, at_work);
         let decisions = self.gates.take(&sample, self.started.elapsed());
         let was_lost = self.decisions.iter().any(is_lost);
-        let look = Look {
+        let look = SampleChanges {
             is_first: self.readings.is_none(),
             is_driver_back: was_lost && !decisions.iter().any(is_lost),
             selected: sample.webui.and_then(|webui| webui.checkpoint),
@@ -256,5 +256,5 @@ impl Gate {
 }
 
 fn is_lost(decision: &Decision) -> bool {
-    matches!(decision, Decision::Wait(Reason::Lost(_)) | Decision::Stop(Reason::Lost(_)))
+    matches!(decision, Decision::Wait(GateReason::Lost(_)) | Decision::Stop(GateReason::Lost(_)))
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use protocol::GpuReading;
 
 use crate::gate::{
-    Reason, Sample,
+    GateReason, Sample,
     stuck::Stuck,
     users::{self, Use},
 };
@@ -34,9 +34,9 @@ pub enum Decision {
     /// Builds may start.
     Start,
     /// None may start, but a running one may go on.
-    Wait(Reason),
+    Wait(GateReason),
     /// None may start, and a running one must stop.
-    Stop(Reason),
+    Stop(GateReason),
 }
 
 /// Opens once a GPU was idle for a window, and closes at the first sample that says it is not. Times are
@@ -78,10 +78,10 @@ impl Policy {
     }
 
     /// Why it is closed before the first sample.
-    fn too_soon(&self) -> Reason {
+    fn too_soon(&self) -> GateReason {
         match self.gpu {
-            Some(_) => Reason::TooSoon { window: self.window },
-            None => Reason::Unseen,
+            Some(_) => GateReason::TooSoon { window: self.window },
+            None => GateReason::Unseen,
         }
     }
 
@@ -94,7 +94,7 @@ impl Policy {
         let stuck = self.stuck_since(sample, now);
         let busy = self.busy(sample, stuck.is_some());
         let out_of_patience = match &busy {
-            Some(Decision::Wait(Reason::Cpu(_))) => {
+            Some(Decision::Wait(GateReason::Cpu(_))) => {
                 now.saturating_sub(*self.cpu_busy_since.get_or_insert(now)) >= CPU_PATIENCE
             }
             _ => {
@@ -139,31 +139,31 @@ impl Policy {
     fn busy(&self, sample: &Sample, is_stuck: bool) -> Option<Decision> {
         let gpus = match &sample.gpus {
             Ok(gpus) => gpus,
-            Err(why) => return Some(Decision::Wait(Reason::Lost(why.clone()))),
+            Err(why) => return Some(Decision::Wait(GateReason::Lost(why.clone()))),
         };
         let at_work = sample.webui.as_ref().is_some_and(|webui| webui.at_work);
         let Some(index) = self.gpu else {
             // A build's priority already gives way to others.
-            let webui = at_work.then_some(Reason::WebUi);
+            let webui = at_work.then_some(GateReason::WebUi);
             return webui.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
         };
         let Some(reading) = gpus.get(index) else {
-            return Some(Decision::Wait(Reason::Lost(format!("GPU {index} is gone"))));
+            return Some(Decision::Wait(GateReason::Lost(format!("GPU {index} is gone"))));
         };
         if let Some(why) = &reading.lost {
-            return Some(Decision::Wait(Reason::LostGpu { index, why: why.clone() }));
+            return Some(Decision::Wait(GateReason::LostGpu { index, why: why.clone() }));
         }
         let webui = at_work && users::may_be_there(reading);
         let is_ours = sample.ours.contains(&index);
         let others = if is_stuck { Use::Nothing } else { users::others(reading, is_ours) };
-        let gpu = self.busy_gpu(index, reading, others).or(webui.then_some(Reason::WebUi));
+        let gpu = self.busy_gpu(index, reading, others).or(webui.then_some(GateReason::WebUi));
         gpu.map(Decision::Stop).or_else(|| {
             let is_mute = others == Use::Unknown;
             self.busy_cpu(sample).filter(|_| is_mute).map(Decision::Wait)
         })
     }
 
-    fn busy_gpu(&self, index: usize, reading: &GpuReading, others: Use) -> Option<Reason> {
+    fn busy_gpu(&self, index: usize, reading: &GpuReading, others: Use) -> Option<GateReason> {
         let limit = if self.open { GPU_STOPS } else { GPU_STARTS };
         let percent = match others {
             Use::Percent(percent) if percent > limit => Some(percent),
@@ -171,14 +171,14 @@ impl Policy {
             Use::Percent(_) | Use::Nothing | Use::Unknown => return None,
         };
         if let Some(percent) = percent.filter(|_| reading.used_by_nobody().is_some()) {
-            return Some(Reason::Nobody { index, percent });
+            return Some(GateReason::Nobody { index, percent });
         }
-        Some(Reason::Gpu { index, percent, users: users::names(reading) })
+        Some(GateReason::Gpu { index, percent, users: users::names(reading) })
     }
 
-    fn busy_cpu(&self, sample: &Sample) -> Option<Reason> {
+    fn busy_cpu(&self, sample: &Sample) -> Option<GateReason> {
         let limit = if self.open { CPU_STOPS } else { CPU_STARTS };
-        sample.cpu.filter(|percent| *percent > limit).map(Reason::Cpu)
+        sample.cpu.filter(|percent| *percent > limit).map(GateReason::Cpu)
     }
 }
 

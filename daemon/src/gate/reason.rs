@@ -4,7 +4,7 @@ use super::stuck::STUCK;
 
 /// Why nothing is built at present. `Display` includes the current figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum GateReason {
     /// Others use a GPU.
     Gpu {
         /// The GPU's index.
@@ -43,7 +43,7 @@ pub enum Reason {
     },
 }
 
-impl Reason {
+impl GateReason {
     /// Returns what a checkpoint waits for: the same text as long as the cause is the same.
     pub fn awaited(&self) -> String {
         match self {
@@ -68,7 +68,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for GateReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gpu { index, percent, users } => {

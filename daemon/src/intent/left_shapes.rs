@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 const BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
-struct File {
+struct ShapesFile {
     version: u32,
     signature: Id,
     shapes: Vec<Shape>,
@@ -39,7 +39,8 @@ pub(crate) fn take(folder: &Path) -> Vec<(Id, Vec<Shape>)> {
 }
 
 fn read(path: &Path) -> Result<(Id, Vec<Shape>)> {
-    let File { version, signature, shapes } = serde_json::from_slice(&read_regular(path, BYTES)?)?;
+    let ShapesFile { version, signature, shapes } =
+        serde_json::from_slice(&read_regular(path, BYTES)?)?;
     ensure!(version == VERSION, "its version {version} is not {VERSION}");
     match shapes.iter().find_map(Shape::problem) {
         Some(problem) => bail!(problem),

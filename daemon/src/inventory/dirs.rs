@@ -3,12 +3,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{Inventory, folders::Folder, looking};
+use super::{Inventory, folders::ModelsFolder, looking};
 
 impl Inventory {
     /// These are the models folders from now on: what is in no other is not heard of any more.
     pub(crate) fn set_dirs(&mut self, dirs: &[PathBuf]) {
-        let mut before: Vec<Folder> =
+        let mut before: Vec<ModelsFolder> =
             self.folders.drain(..).chain(self.retired.drain(..)).collect();
         for dir in dirs {
             if self.folders.iter().any(|folder| *folder.dir == **dir) {
@@ -19,7 +19,7 @@ impl Inventory {
                 Some(index) => before.swap_remove(index),
                 None => {
                     let dir: Arc<Path> = dir.as_path().into();
-                    Folder::new(dir.clone(), looking::notifier(&self.tell, &dir))
+                    ModelsFolder::new(dir.clone(), looking::notifier(&self.tell, &dir))
                 }
             };
             self.folders.push(folder);

@@ -42,7 +42,7 @@ const HANGS: &str = "does not answer: its disk hangs, or its server is away; its
                      again as soon as it answers";
 
 /// A models folder.
-pub(super) struct Folder {
+pub(super) struct ModelsFolder {
     pub(super) dir: Arc<Path>,
     pub(super) notifier: Arc<Mutex<Notifier>>,
     due: Option<Instant>,
@@ -74,12 +74,12 @@ struct Looking {
 }
 
 /// What a look taught.
-pub(super) struct Seen {
+pub(super) struct LookResult {
     pub(super) files: Vec<(PathBuf, Stamp)>,
     pub(super) scan: Scan,
 }
 
-impl Folder {
+impl ModelsFolder {
     /// Not looked at yet.
     pub(super) fn new(dir: Arc<Path>, notifier: Arc<Mutex<Notifier>>) -> Self {
         Self {
@@ -227,10 +227,10 @@ impl Folder {
     }
 
     /// What a look that has ended taught.
-    pub(super) fn take_done(&mut self) -> Option<Seen> {
+    pub(super) fn take_done(&mut self) -> Option<LookResult> {
         let look = self.look.take_if(|look| look.done.is_some())?;
         self.survey = look.survey;
-        Some(Seen { files: look.files, scan: look.done? })
+        Some(LookResult { files: look.files, scan: look.done? })
     }
 
     /// The next look after one that found `scan`.

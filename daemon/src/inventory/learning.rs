@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Cause, Compared, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits,
+    Compared, FileChange, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits,
     looking::owner, now,
 };
 
@@ -100,7 +100,7 @@ impl Inventory {
         if let Some(dir) = owner(&self.folders, path).cloned() {
             self.record_hint(&dir, Hint::Moved);
         }
-        let cause = Cause::default();
+        let cause = FileChange::default();
         self.record_look(vec![Visit {
             path: path.to_owned(),
             stamp: found.filter(|stamp| stamp.size > 0),

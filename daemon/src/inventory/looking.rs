@@ -14,8 +14,8 @@ use tokio::{task::spawn_blocking, time::Instant};
 use tracing::warn;
 
 use super::{
-    Event, Hint, Inventory, Notifier, Stamp, Tell,
-    folders::{Folder, GATHER, LOOK_AGAIN, PATIENCE},
+    FileEvent, Hint, Inventory, Notifier, Stamp, Tell,
+    folders::{GATHER, LOOK_AGAIN, ModelsFolder, PATIENCE},
     reading,
     waits::Looks,
     watch::{look_at, open_for_writing},
@@ -30,18 +30,18 @@ const LONG_READ: Duration = Duration::from_secs(30);
 
 /// When to look at single files, and at which.
 #[derive(Default)]
-pub(super) struct Due {
+pub(super) struct LookSchedule {
     /// Look at [`Self::paths`].
     look: Option<Instant>,
     /// Where something was done to a file, and what.
-    paths: BTreeMap<PathBuf, Cause>,
+    paths: BTreeMap<PathBuf, FileChange>,
     /// Nothing is hashed before this time.
     hash: Option<Instant>,
 }
 
 /// What was done to a file that is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cause {
+pub(crate) struct FileChange {
     /// It was written to, whatever its size and time are.
     pub(crate) is_written: bool,
     /// It came from another path at which it was seen to leave.
@@ -56,24 +56,24 @@ pub(crate) struct Visit {
     pub(crate) stamp: Option<Stamp>,
     /// How many names it has.
     pub(crate) links: u64,
-    pub(crate) cause: Cause,
+    pub(crate) cause: FileChange,
 }
 
 impl Visit {
     /// Looks there.
-    pub(crate) fn at(path: PathBuf, cause: Cause) -> Self {
+    pub(crate) fn at(path: PathBuf, cause: FileChange) -> Self {
         let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file);
         let stamp = metadata.as_ref().map(|metadata| Stamp::at(&path, metadata));
         Self { path, stamp, links: metadata.map_or(1, |metadata| metadata.nlink()), cause }
     }
 
     /// No checkpoint lies there.
-    fn nothing(path: PathBuf, cause: Cause) -> Self {
+    fn nothing(path: PathBuf, cause: FileChange) -> Self {
         Self { path, stamp: None, links: 1, cause }
     }
 }
 
-impl Due {
+impl LookSchedule {
     /// What could not be hashed is looked at first.
     pub(super) fn hash_later(&mut self) {
         self.hash = Some(Instant::now() + LOOK_AGAIN);
@@ -90,7 +90,7 @@ pub(super) struct Reading {
 /// A notifier whose hints are told.
 pub(super) fn notifier(tell: &Tell, dir: &Arc<Path>) -> Arc<Mutex<Notifier>> {
     let (tell, dir) = (tell.clone(), dir.clone());
-    Arc::new(Mutex::new(Notifier::new(move |hint| tell(Event::Hint(dir.clone(), hint)))))
+    Arc::new(Mutex::new(Notifier::new(move |hint| tell(FileEvent::Hint(dir.clone(), hint)))))
 }
 
 impl Inventory {
@@ -130,7 +130,7 @@ impl Inventory {
     }
 
     /// Has a look be taken at this path before long.
-    pub(super) fn look_at(&mut self, path: PathBuf, note: impl FnOnce(&mut Cause)) {
+    pub(super) fn look_at(&mut self, path: PathBuf, note: impl FnOnce(&mut FileChange)) {
         note(self.due.paths.entry(path).or_default());
         self.due.look = sooner(self.due.look, Instant::now() + GATHER);
     }
@@ -166,14 +166,15 @@ impl Inventory {
 
     /// When to look next. What is under way tells when it is done; until then its next is not due.
     pub(crate) fn deadline(&self, settle: Duration) -> Option<Instant> {
-        let folders = self.folders.iter().filter_map(Folder::deadline);
+        let folders = self.folders.iter().filter_map(ModelsFolder::deadline);
         let settled = self.next_settled(settle);
         let settled = settled.map(|next| match self.settling {
             None => next,
             Some(begun) => next.max(begun + PATIENCE),
         });
-        let are_done = self.folders.iter().any(Folder::is_done);
-        let awaited = self.folders.iter().filter(|_| are_done).filter_map(Folder::awaited_until);
+        let are_done = self.folders.iter().any(ModelsFolder::is_done);
+        let awaited =
+            self.folders.iter().filter(|_| are_done).filter_map(ModelsFolder::awaited_until);
         let readings =
             self.readings.values().chain(self.hashings.values()).filter_map(|reading| reading.due);
         let times = [
@@ -217,7 +218,7 @@ impl Inventory {
     }
 
     fn look(&mut self) {
-        let mut of: BTreeMap<Arc<Path>, Vec<(PathBuf, Cause)>> = BTreeMap::new();
+        let mut of: BTreeMap<Arc<Path>, Vec<(PathBuf, FileChange)>> = BTreeMap::new();
         for (path, cause) in mem::take(&mut self.due.paths) {
             of.entry(self.dir_of(&path)).or_default().push((path, cause));
         }
@@ -226,11 +227,11 @@ impl Inventory {
         for paths in of.into_values() {
             let (tell, dirs, ignored) = (self.tell.clone(), self.dirs(), self.ignored.clone());
             spawn_blocking(move || {
-                let look = |(path, cause): (PathBuf, Cause)| {
+                let look = |(path, cause): (PathBuf, FileChange)| {
                     let is_one = look_at(&path, &dirs, &ignored).is_some();
                     if is_one { Visit::at(path, cause) } else { Visit::nothing(path, cause) }
                 };
-                tell(Event::Looked(paths.into_iter().map(look).collect()));
+                tell(FileEvent::Looked(paths.into_iter().map(look).collect()));
             });
         }
     }
@@ -253,7 +254,7 @@ impl Inventory {
         }
         self.comparing = true;
         let tell = self.tell.clone();
-        spawn_blocking(move || tell(Event::Compared(reading::compare(files))));
+        spawn_blocking(move || tell(FileEvent::Compared(reading::compare(files))));
     }
 
     /// Finds out who has files open whose time to settle is up. One may be on a disk that hangs, and so may the
@@ -268,7 +269,7 @@ impl Inventory {
                     let writers = open_for_writing();
                     let mut looks = Looks::new(&dirs, &writers);
                     let look = |(stamp, paths): (Stamp, Vec<_>)| (stamp, looks.at(&stamp, &paths));
-                    tell(Event::Settled(due.into_iter().map(look).collect()));
+                    tell(FileEvent::Settled(due.into_iter().map(look).collect()));
                 });
             }
             Some(begun) if now >= begun + PATIENCE => {
@@ -301,7 +302,7 @@ impl Inventory {
             let reading = Reading { dir, due: Some(now + LONG_READ) };
             self.hashings.insert(file.path.clone(), reading);
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
-            spawn_blocking(move || tell(Event::Hashed(reading::hash(file, &*recall))));
+            spawn_blocking(move || tell(FileEvent::Hashed(reading::hash(file, &*recall))));
         }
         begins
     }
@@ -321,14 +322,14 @@ impl Inventory {
             self.readings.insert(number, Reading { dir, due: Some(now + LONG_READ) });
             begins = true;
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
-            spawn_blocking(move || tell(Event::Read(number, reading::learn(files, &*recall))));
+            spawn_blocking(move || tell(FileEvent::Read(number, reading::learn(files, &*recall))));
         }
         begins
     }
 }
 
 /// The models folder that `path` belongs to: the innermost that it lies in.
-pub(super) fn owner<'a>(folders: &'a [Folder], path: &Path) -> Option<&'a Arc<Path>> {
+pub(super) fn owner<'a>(folders: &'a [ModelsFolder], path: &Path) -> Option<&'a Arc<Path>> {
     let around = folders.iter().map(|folder| &folder.dir).filter(|dir| path.starts_with(dir));
     around.max_by_key(|dir| dir.as_os_str().len())
 }

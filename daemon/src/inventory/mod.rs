@@ -34,7 +34,7 @@ use tokio::time::Instant;
 pub use aliases::Aliases;
 pub use catalogue::{Catalogue, Content, File, Held, Sighting};
 pub use checkpoint::{FileId, Identity, Stamp};
-pub(crate) use looking::{Cause, Visit};
+pub(crate) use looking::{FileChange, Visit};
 pub use outcome::Outcome;
 pub(crate) use patience::patiently;
 pub(crate) use reading::{Compared, Learned, folder_bytes};
@@ -47,12 +47,12 @@ pub use whereabouts::{Home, Homes};
 pub(crate) use whereabouts::{MayLie, Whereabouts};
 
 use {
-    folders::Folder,
+    folders::ModelsFolder,
     watch::{Eyes, Look, MountWatch, Ways},
 };
 
 /// What is heard of files.
-pub(crate) enum Event {
+pub(crate) enum FileEvent {
     /// It is time to look into this models folder.
     Hint(Arc<Path>, Hint),
     /// Something else is mounted at these places.
@@ -78,14 +78,14 @@ pub(crate) enum Event {
 }
 
 /// Takes what is heard to the loop.
-pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type Tell = Arc<dyn Fn(FileEvent) + Send + Sync>;
 
 /// The models folders: the catalogue of their files, and what is looked at or read right now.
 pub(crate) struct Inventory {
     catalogue: Catalogue,
-    folders: Vec<Folder>,
+    folders: Vec<ModelsFolder>,
     /// Models folders no more, whose disks hang: not to be asked once more while they do.
-    retired: Vec<Folder>,
+    retired: Vec<ModelsFolder>,
     /// What is wrong with a models folder.
     problems: BTreeMap<PathBuf, String>,
     whereabouts: Whereabouts,
@@ -117,7 +117,7 @@ pub(crate) struct Inventory {
     aliases: Aliases,
     /// They have changed.
     renamed: bool,
-    due: looking::Due,
+    due: looking::LookSchedule,
     /// Between two looks at what tells of its changes.
     rescan: Duration,
     recall: Arc<dyn Recall>,
@@ -142,7 +142,7 @@ impl Inventory {
     /// An empty inventory.
     pub(crate) fn new(config: &Config, recall: Arc<dyn Recall>, tell: Tell) -> Self {
         let (ways, mounts) = (tell.clone(), tell.clone());
-        let ways = Ways::new(move |dir| ways(Event::Hint(dir, Hint::Moved)));
+        let ways = Ways::new(move |dir| ways(FileEvent::Hint(dir, Hint::Moved)));
         let mut inventory = Self {
             catalogue: Catalogue::new(config.settle()),
             ignored: Arc::new(config.ignored()),
@@ -164,12 +164,12 @@ impl Inventory {
             hashings: HashMap::new(),
             readings_begun: 0,
             disks: recall.disks(),
-            due: looking::Due::default(),
+            due: looking::LookSchedule::default(),
             rescan: config.rescan(),
             recall,
             tell,
             looker: Some(Arc::new(Eyes(ways))),
-            _mounts: MountWatch::new(move |points| mounts(Event::Mounts(points))),
+            _mounts: MountWatch::new(move |points| mounts(FileEvent::Mounts(points))),
         };
         inventory.set_dirs(&config.models_dirs);
         inventory
@@ -221,7 +221,7 @@ impl Inventory {
         if let Some(folder) = folders.find(|folder| folder.is_looked_at(number)) {
             folder.record_done(number, scan, now);
         }
-        self.retired.retain(Folder::hangs);
+        self.retired.retain(ModelsFolder::hangs);
         let before = self.disks.clone();
         self.take_in(now);
         let have_changed = self.disks != before;
@@ -280,7 +280,7 @@ impl Inventory {
     /// Has nothing be left to look at again.
     #[cfg(test)]
     pub(crate) fn pretend_settled(&mut self) {
-        self.folders.iter_mut().for_each(Folder::forget_second_look);
+        self.folders.iter_mut().for_each(ModelsFolder::forget_second_look);
     }
 }
 

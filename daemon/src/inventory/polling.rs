@@ -14,7 +14,7 @@ use tokio::{
     time::{Duration as Span, Instant},
 };
 
-use super::{Event, Inventory, Stamp};
+use super::{FileEvent, Inventory, Stamp};
 use crate::timers::passed;
 
 /// Between two looks.
@@ -64,7 +64,7 @@ impl Inventory {
                 let began = Instant::now();
                 let changed = files.iter().filter(|(path, known)| has_changed(path, known));
                 let changed = changed.map(|(path, _)| path.to_path_buf()).collect();
-                tell(Event::Polled(on, changed, began.elapsed()));
+                tell(FileEvent::Polled(on, changed, began.elapsed()));
             });
         }
     }

@@ -170,13 +170,13 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::cache::Memory;
+    use crate::cache::MemoryCache;
 
     #[test]
     fn what_is_not_what_was_seen_is_not_judged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
-        let store = Memory::default();
+        let store = MemoryCache::default();
         let known = |stamp| {
             let learned = learn(vec![Sighting { path: path.as_path().into(), stamp }], &store);
             learned.into_iter().next().unwrap().known

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, mem, path::Path};
 use tokio::{task::spawn_blocking, time::Instant};
 
 use super::{
-    Aliases, Event, Inventory, Stamp,
-    folders::{Folder, GATHER, Seen},
+    Aliases, FileEvent, Inventory, Stamp,
+    folders::{GATHER, LookResult, ModelsFolder},
     looking::owner,
-    watch::Order,
+    watch::LookOrder,
 };
 use crate::timers::passed;
 
@@ -36,7 +36,7 @@ impl Inventory {
 
     /// Takes in looks that have ended, all together once none of them is waited for.
     pub(super) fn take_in(&mut self, now: Instant) -> bool {
-        let mut awaited = self.folders.iter().filter_map(Folder::awaited_until);
+        let mut awaited = self.folders.iter().filter_map(ModelsFolder::awaited_until);
         if awaited.any(|until| now < until) {
             return false;
         }
@@ -46,13 +46,13 @@ impl Inventory {
         });
         let mut ended: Vec<_> = ended.collect();
         let (has_changed, mut stale) = (!ended.is_empty(), Vec::new());
-        for (dir, Seen { files, .. }) in &mut ended {
+        for (dir, LookResult { files, .. }) in &mut ended {
             let (recall, files) = (self.recall.clone(), mem::take(files));
             let known = |path: &Path, stamp: &Stamp| recall.known(path, stamp);
             let seen = self.catalogue.seen(dir, files, super::now(), known);
             stale.extend(seen);
         }
-        for (dir, Seen { scan, .. }) in ended {
+        for (dir, LookResult { scan, .. }) in ended {
             self.catalogue.forget_unseen(&dir);
             self.disks.retain(|place, _| owner(&self.folders, place).is_some_and(|of| *of != dir));
             self.disks.extend(scan.disks.clone());
@@ -79,7 +79,7 @@ impl Inventory {
             if self.folders[number].take_glance(now) {
                 let (looker, tell) = (looker.clone(), self.tell.clone());
                 let dir = self.folders[number].dir.clone();
-                spawn_blocking(move || tell(Event::Glanced(dir.clone(), looker.trail(&dir))));
+                spawn_blocking(move || tell(FileEvent::Glanced(dir.clone(), looker.trail(&dir))));
             }
         }
         if !self.folders.iter().any(|folder| folder.is_due(now)) {
@@ -92,26 +92,27 @@ impl Inventory {
                     (self.order(index, now), self.tell.clone(), looker.clone());
                 spawn_blocking(move || {
                     let number = order.round;
-                    let scan = looker.look(&order, &mut |files| tell(Event::Found(number, files)));
-                    tell(Event::Scanned(number, scan));
+                    let scan =
+                        looker.look(&order, &mut |files| tell(FileEvent::Found(number, files)));
+                    tell(FileEvent::Scanned(number, scan));
                 });
             }
         }
     }
 
     /// What a look at this models folder, which begins now, is to know.
-    pub(super) fn order(&mut self, index: usize, now: Instant) -> Order {
+    pub(super) fn order(&mut self, index: usize, now: Instant) -> LookOrder {
         self.looks_begun += 1;
         let watched: usize = self.folders.iter().map(|folder| folder.scan.watched).sum();
         let dir = self.folders[index].dir.clone();
-        let is_nested = |other: &&Folder| other.dir != dir && other.dir.starts_with(&dir);
+        let is_nested = |other: &&ModelsFolder| other.dir != dir && other.dir.starts_with(&dir);
         let nested = self.folders.iter().filter(is_nested).map(|other| other.dir.clone()).collect();
         let of_it =
             self.disks.iter().filter(|(place, _)| owner(&self.folders, place) == Some(&dir));
         let disks: BTreeMap<_, _> =
             of_it.map(|(place, disk)| (place.clone(), disk.clone())).collect();
         let folder = &mut self.folders[index];
-        Order {
+        LookOrder {
             nested,
             disks,
             ignored: self.ignored.clone(),

@@ -8,7 +8,7 @@ use std::{
 use checkpoint::Id;
 use tracing::{info, warn};
 
-use super::{Content, Inventory, Outcome, folders::Folder};
+use super::{Content, Inventory, Outcome, folders::ModelsFolder};
 
 impl Inventory {
     /// Whether, once since the start, every folder was seen and the header of every file known.
@@ -66,7 +66,7 @@ impl Inventory {
     /// Whether a signature that no file is known to have lies nowhere that can be looked at: no file is unread, and no
     /// folder unseen.
     pub(crate) fn is_all_seen(&self) -> bool {
-        self.is_all_read() && self.folders.iter().all(Folder::is_settled)
+        self.is_all_read() && self.folders.iter().all(ModelsFolder::is_settled)
     }
 
     /// Whether the same holds for a content.
@@ -77,7 +77,7 @@ impl Inventory {
     /// Takes in whether everything is known, and where each content lies that one of `engines` is for; whether
     /// something was learned that is to outlive the daemon.
     pub(crate) fn record_survey(&mut self, engines: &HashSet<Id>) -> bool {
-        let mut away: BTreeMap<_, _> = self.folders.iter().flat_map(Folder::away).collect();
+        let mut away: BTreeMap<_, _> = self.folders.iter().flat_map(ModelsFolder::away).collect();
         for file in self.catalogue.files() {
             if let Content::Read(Outcome::Unreadable(_)) = &file.content {
                 let why = || "can't be read".to_owned();
@@ -109,7 +109,7 @@ impl Inventory {
     }
 
     fn record_problems(&mut self) {
-        let problem = |folder: &Folder| Some((folder.dir.to_path_buf(), folder.problem()?));
+        let problem = |folder: &ModelsFolder| Some((folder.dir.to_path_buf(), folder.problem()?));
         let problems = self.folders.iter().filter_map(problem).collect();
         for (dir, problem) in &problems {
             if self.problems.get(dir) != Some(problem) {

@@ -22,7 +22,7 @@ struct Disks {
 }
 
 impl Look for Disks {
-    fn look(&self, order: &watch::Order, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan {
+    fn look(&self, order: &watch::LookOrder, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan {
         self.looks.lock().unwrap().push(order.dir.to_path_buf());
         if *order.dir == *hanging() {
             let gate = self.gate.lock().unwrap().take();
@@ -47,7 +47,7 @@ fn hanging() -> PathBuf {
 
 struct Stage {
     inventory: Inventory,
-    heard: Receiver<Event>,
+    heard: Receiver<FileEvent>,
     disks: Arc<Disks>,
     gate: Sender<()>,
 }
@@ -60,7 +60,7 @@ impl Stage {
         let disks = Arc::new(disks);
         let tell = Arc::new(move |event| drop(sender.send(event)));
         let dirs = [hanging(), "/m".into()];
-        let recall = Arc::new(crate::cache::Memory::default());
+        let recall = Arc::new(crate::cache::MemoryCache::default());
         let config = Config { models_dirs: dirs.to_vec(), ..Config::default() };
         let mut inventory = Inventory::new(&config, recall, tell);
         inventory.looker = Some(disks.clone());
@@ -77,8 +77,8 @@ impl Stage {
     fn until_scanned(&mut self) {
         loop {
             match self.heard.recv_timeout(PATIENCE).expect("no look ends") {
-                Event::Found(number, files) => self.inventory.record_found(number, files),
-                Event::Scanned(number, scan) => {
+                FileEvent::Found(number, files) => self.inventory.record_found(number, files),
+                FileEvent::Scanned(number, scan) => {
                     self.inventory.record_scan(number, scan);
                     break;
                 }
@@ -164,7 +164,7 @@ async fn a_move_from_one_models_folder_to_another_is_seen_whole() {
     let stamp = crate::samples::stamp(7, 1);
     let file = |dir: &Path| vec![(dir.join("moved.safetensors"), stamp)];
     let inventory = &mut stage.inventory;
-    let (path, cause) = (one.dir.join("moved.safetensors"), Cause::default());
+    let (path, cause) = (one.dir.join("moved.safetensors"), FileChange::default());
     inventory.record_look(vec![Visit { path, stamp: Some(stamp), links: 1, cause }]);
     inventory.record_scan(one.round, Scan::default());
     assert!(inventory.catalogue().at(&one.dir.join("moved.safetensors")).is_some(), "not yet");

@@ -46,7 +46,7 @@ mod tests {
     use goldens::Manifest;
 
     use super::*;
-    use crate::{cache::Memory, inventory::Stamp};
+    use crate::{cache::MemoryCache, inventory::Stamp};
 
     #[test]
     fn what_holds_something_else_is_named() {
@@ -58,7 +58,7 @@ mod tests {
         };
         let other = write(2);
         write(1);
-        let store = Memory::default();
+        let store = MemoryCache::default();
         let sighting =
             || Sighting { path: path.as_path().into(), stamp: Stamp::of(&path).unwrap() };
         let known = reading::read(&path, sighting().stamp, Depth::Content, &store).unwrap().outcome;

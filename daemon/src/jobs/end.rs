@@ -17,7 +17,7 @@ pub(super) async fn ended_before(child: &mut Child, grace: Duration) {
 }
 
 /// How a worker ended after its last output.
-pub(super) enum End {
+pub(super) enum WorkerEnd {
     ByItself(ExitStatus),
     /// It went on, and was killed.
     Killed,
@@ -25,19 +25,19 @@ pub(super) enum End {
 }
 
 /// Waits for a worker's end, and enforces it after a while.
-pub(super) async fn end(child: &mut Child, grace: Duration) -> End {
+pub(super) async fn end(child: &mut Child, grace: Duration) -> WorkerEnd {
     match timeout(grace, child.wait()).await {
-        Ok(Ok(status)) => End::ByItself(status),
-        Ok(Err(error)) => End::Unknown(error),
+        Ok(Ok(status)) => WorkerEnd::ByItself(status),
+        Ok(Err(error)) => WorkerEnd::Unknown(error),
         Err(_) => {
             // A process that hangs in a driver does not even end by this.
             let _ = timeout(grace, child.kill()).await;
-            End::Killed
+            WorkerEnd::Killed
         }
     }
 }
 
-impl End {
+impl WorkerEnd {
     /// Returns what its end says about the job.
     pub(super) fn failure(&self, log: &Path) -> Failure {
         const KILLED: [i32; 2] = [Signal::KILL.as_raw(), Signal::BUS.as_raw()];

@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 const BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
-struct File<T> {
+struct KeptFile<T> {
     version: u32,
     engine: Id,
     unet: Id,
@@ -32,15 +32,15 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
-    let file: File<T> = match read_regular(path, BYTES).map(|bytes| serde_json::from_slice(&bytes))
-    {
-        Ok(Ok(file)) => file,
-        Ok(Err(error)) => {
-            warn!("{} is not understood: {error}", path.display());
-            return None;
-        }
-        Err(_) => return None,
-    };
+    let file: KeptFile<T> =
+        match read_regular(path, BYTES).map(|bytes| serde_json::from_slice(&bytes)) {
+            Ok(Ok(file)) => file,
+            Ok(Err(error)) => {
+                warn!("{} is not understood: {error}", path.display());
+                return None;
+            }
+            Err(_) => return None,
+        };
     (file.version == VERSION).then_some(((file.engine, file.unet), file.about))
 }
 

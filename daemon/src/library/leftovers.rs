@@ -22,7 +22,7 @@ pub(crate) struct Leftover {
 }
 
 /// What files are still needed for.
-pub(crate) struct InUse {
+pub(crate) struct LeftoversInUse {
     /// The keys of engines that exist or may be built.
     pub(crate) engines: HashSet<String>,
     /// The folders of kernels for this machine's GPUs; `None` while not all are known.
@@ -47,7 +47,7 @@ impl From<Leftover> for Garbage {
 }
 
 /// Returns all leftovers in this data folder.
-pub(super) fn find(data_dir: &Path, in_use: &InUse) -> Vec<Leftover> {
+pub(super) fn find(data_dir: &Path, in_use: &LeftoversInUse) -> Vec<Leftover> {
     // Files about one UNet in an engine have its id after a hyphen.
     let engine = |path: &Path| Some(path.file_stem()?.to_str()?.split('-').next()?.to_owned());
     let is_dead =

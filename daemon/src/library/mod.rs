@@ -17,7 +17,7 @@ use engine::{Job, Library, Manifest, Removal, Usage, Validation};
 use tempfile::TempDir;
 use tracing::warn;
 
-pub(crate) use leftovers::{InUse as LeftoversInUse, Leftover};
+pub(crate) use leftovers::{Leftover, LeftoversInUse};
 pub(crate) use proofs::Proofs;
 pub(crate) use unusable::Unusables;
 

@@ -12,13 +12,13 @@ use crate::library::kept;
 pub(crate) type Unusables = HashMap<(Id, Id), Vec<Unusable>>;
 
 #[derive(Deserialize)]
-struct About {
+struct UnusableFile {
     sizes: Vec<Unusable>,
 }
 
 /// Reads all failures.
 pub(crate) fn read(folder: &Path) -> Unusables {
-    kept::read(folder).map(|(whose, About { sizes })| (whose, sizes)).collect()
+    kept::read(folder).map(|(whose, UnusableFile { sizes })| (whose, sizes)).collect()
 }
 
 /// Deletes those of an engine.

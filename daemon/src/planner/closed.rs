@@ -7,7 +7,7 @@ use config::BuildWhen;
 
 use super::{NoRuntime, Obstacle, Place, Slot, Snapshot, Want};
 use crate::{
-    gate::{Decision, Reason, is_titled},
+    gate::{Decision, GateReason, is_titled},
     inventory::Held,
 };
 
@@ -17,7 +17,7 @@ pub(crate) enum Closed<'a> {
     Paused,
     /// `build = "never"`.
     Never,
-    Busy(&'a Reason),
+    Busy(&'a GateReason),
 }
 
 impl Closed<'_> {

@@ -3,7 +3,7 @@
 use checkpoint::Id;
 use engine::{Findings, Manifest, Proof};
 
-use super::{Due, Snapshot};
+use super::{Snapshot, ValidationCause};
 use crate::gate::Gpu;
 
 /// A finding about an engine's accuracy.
@@ -18,7 +18,8 @@ impl Snapshot<'_> {
     /// Whether the engine still needs its first validation on a GPU of this machine. Those of an earlier
     /// release's engines are not known any more, so these remain usable.
     pub(crate) fn is_unvalidated(&self, manifest: &Manifest) -> bool {
-        let due = || self.due_validations(manifest).iter().any(|(_, due)| *due == Due::First);
+        let due =
+            || self.due_validations(manifest).iter().any(|(_, due)| *due == ValidationCause::First);
         !manifest.is_former() && due()
     }
 

@@ -7,7 +7,7 @@ use config::ByteSize;
 use engine::Removal;
 use protocol::EntryKey;
 
-use super::{Closed, Due, NoRuntime};
+use super::{Closed, NoRuntime, ValidationCause};
 use crate::gate;
 
 /// Why a job is needed.
@@ -20,7 +20,7 @@ pub(crate) enum Cause {
     /// The existing engine has another recipe, version or preset: what has changed, in words.
     Outdated(String),
     /// An engine is to be validated.
-    Validation(Due),
+    Validation(ValidationCause),
 }
 
 /// Why one job can't start while others may. All figures are in bytes.
@@ -68,7 +68,7 @@ pub(crate) enum Wait<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Paused,
-    Busy(gate::Reason),
+    Busy(gate::GateReason),
     /// The configuration has changed.
     Unwanted,
 }

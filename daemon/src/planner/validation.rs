@@ -6,20 +6,24 @@ use checkpoint::Id;
 use engine::{Manifest, Proof, Validation};
 
 use super::{
-    Cause, Due, Errand, NoRuntime, Place, Setback, Snapshot, Step, Takes, Want, due, gpu_bytes,
-    holdings::of, memory_bytes, snapshot::Rank,
+    Cause, Errand, NoRuntime, Place, Setback, Snapshot, Step, Takes, ValidationCause, Want, due,
+    gpu_bytes, holdings::of, memory_bytes, snapshot::Rank,
 };
 use crate::{gate::Gpu, inventory::Held};
 
 impl Snapshot<'_> {
     /// Returns the GPUs that this engine is to be validated on, one of each model, and why. A request for an
     /// engine that was wrong, or could not be compared, validates it again.
-    pub(super) fn due_validations(&self, manifest: &Manifest) -> Vec<(&Gpu, Due)> {
+    pub(super) fn due_validations(&self, manifest: &Manifest) -> Vec<(&Gpu, ValidationCause)> {
         self.due_for(manifest, self.asked.contains(&manifest.key))
     }
 
     /// The same; with `doubted`, an engine that was not found to be accurate is validated again.
-    pub(crate) fn due_for(&self, manifest: &Manifest, doubted: bool) -> Vec<(&Gpu, Due)> {
+    pub(crate) fn due_for(
+        &self,
+        manifest: &Manifest,
+        doubted: bool,
+    ) -> Vec<(&Gpu, ValidationCause)> {
         let can_load = match self.target() {
             Ok(target) => target.runtime.version == manifest.spec.version,
             Err(problem) => *problem == NoRuntime::Sought,
@@ -93,7 +97,13 @@ impl Snapshot<'_> {
         wants.filter(|want| !self.is_under_way(&want.job)).collect()
     }
 
-    fn validation(&self, manifest: &Manifest, gpu: &Gpu, due: &Due, held: &Held<'_>) -> Want {
+    fn validation(
+        &self,
+        manifest: &Manifest,
+        gpu: &Gpu,
+        due: &ValidationCause,
+        held: &Held<'_>,
+    ) -> Want {
         let job = validation_id(&manifest.key, gpu);
         let parameters = held.identity.unet_parameters;
         let takes = Takes {

@@ -6,7 +6,7 @@ use crate::gate::Gpu;
 
 /// Why an engine is to be validated on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum ValidationCause {
     /// It was never validated.
     First,
     /// It was last validated with another driver.
@@ -18,7 +18,7 @@ pub enum Due {
     },
 }
 
-impl fmt::Display for Due {
+impl fmt::Display for ValidationCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::First => f.write_str("not validated on this GPU yet"),
@@ -33,7 +33,7 @@ pub fn due<'a>(
     gpu: &Gpu,
     made_for: &[ComputeCapability],
     validated: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Option<Due> {
+) -> Option<ValidationCause> {
     if !made_for.is_empty() && !made_for.contains(&gpu.compute_capability) {
         return None;
     }
@@ -44,12 +44,10 @@ pub fn due<'a>(
         }
         last = Some(driver);
     }
-    Some(
-        last.map_or(Due::First, |from| Due::Driver {
-            from: from.to_owned(),
-            to: gpu.driver.clone(),
-        }),
-    )
+    Some(last.map_or(ValidationCause::First, |from| ValidationCause::Driver {
+        from: from.to_owned(),
+        to: gpu.driver.clone(),
+    }))
 }
 
 #[cfg(test)]
@@ -65,15 +63,17 @@ mod tests {
             driver: "3".to_owned(),
             pci: None,
         };
-        let driver = |from: &str| Some(Due::Driver { from: from.to_owned(), to: "3".to_owned() });
-        type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], Option<Due>);
+        let driver = |from: &str| {
+            Some(ValidationCause::Driver { from: from.to_owned(), to: "3".to_owned() })
+        };
+        type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], Option<ValidationCause>);
         let table: [Row<'_>; 8] = [
-            ("new", &["8.9"], &[], Some(Due::First)),
-            ("for any", &[], &[], Some(Due::First)),
-            ("for this and others", &["8.6", "8.9"], &[], Some(Due::First)),
+            ("new", &["8.9"], &[], Some(ValidationCause::First)),
+            ("for any", &[], &[], Some(ValidationCause::First)),
+            ("for this and others", &["8.6", "8.9"], &[], Some(ValidationCause::First)),
             ("for others", &["8.6", "12.0"], &[], None),
             ("validated", &["8.9"], &[("a GPU", "3")], None),
-            ("validated elsewhere", &["8.9"], &[("another", "3")], Some(Due::First)),
+            ("validated elsewhere", &["8.9"], &[("another", "3")], Some(ValidationCause::First)),
             ("validated long ago", &["8.9"], &[("a GPU", "1"), ("a GPU", "2")], driver("2")),
             ("the driver came back", &["8.9"], &[("a GPU", "3"), ("a GPU", "2")], None),
         ];

@@ -3,5 +3,5 @@
 pub(crate) mod quota;
 pub(crate) mod standing;
 
-pub use quota::{Eviction, Holdings};
+pub use quota::{Holdings, QuotaPlan};
 pub use standing::{Keys, Standing, Stored, WantedKeys, standings};

@@ -8,7 +8,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::{
     event::Event,
-    inventory::{self, Cause, Learned, Outcome, Stamp, Visit},
+    inventory::{self, FileChange, Learned, Outcome, Stamp, Visit},
     samples::{identified, identity, known, provisional},
     scenarios::stage::Stage,
 };
@@ -38,19 +38,19 @@ fn lies_at(stage: &mut Stage, path: &str, stamp: Stamp) {
     let header = known(&stamp, provisional(&stamp));
     stage.owners.store.remember(path.as_ref(), &stamp, &header);
     let found = vec![visit(path, Some(stamp))];
-    stage.owners.step(Event::Files(inventory::Event::Looked(found)));
+    stage.owners.step(Event::Files(inventory::FileEvent::Looked(found)));
     stage.refresh();
 }
 
 fn visit(path: &str, stamp: Option<Stamp>) -> Visit {
-    Visit { path: path.into(), stamp, links: 1, cause: Cause::default() }
+    Visit { path: path.into(), stamp, links: 1, cause: FileChange::default() }
 }
 
 /// The whole file was read.
 fn hash(stage: &mut Stage, path: &str, stamp: Stamp, outcome: Outcome) {
     let known = Some(known(&stamp, outcome));
     let learned = Learned { path: std::path::Path::new(path).into(), stamp, known };
-    stage.owners.step(Event::Files(inventory::Event::Hashed(learned)));
+    stage.owners.step(Event::Files(inventory::FileEvent::Hashed(learned)));
     stage.refresh();
 }
 
@@ -128,7 +128,7 @@ async fn a_rename_before_the_content_is_known_changes_nothing_but_the_name() {
     stage.end_build();
     let moved =
         vec![visit("/m/new.safetensors", None), visit("/m/sub/other.safetensors", Some(NEW))];
-    stage.owners.step(Event::Files(inventory::Event::Looked(moved)));
+    stage.owners.step(Event::Files(inventory::FileEvent::Looked(moved)));
     stage.refresh();
     assert_eq!(stage.list().keys().collect::<Vec<_>>(), [&path("/m/sub/other.safetensors")]);
     assert_eq!(stage.shown().0, State::Ready);

@@ -49,10 +49,10 @@ async fn showing_while_files_are_read() {
             let path = format!("/m/new-{number}.safetensors");
             stage
                 .owners
-                .step(Event::Files(inventory::Event::Found(look, vec![(path.into(), stamp)])));
+                .step(Event::Files(inventory::FileEvent::Found(look, vec![(path.into(), stamp)])));
             stage.owners.timers.now();
             let started = Instant::now();
-            stage.owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
+            stage.owners.step(Event::Files(inventory::FileEvent::Looked(Vec::new())));
             took += started.elapsed();
         }
         let step = took / u32::try_from(steps).unwrap();

@@ -14,3 +14,4 @@ mod stage;
 mod troubles;
 mod validation;
 mod watching;
+mod workers;

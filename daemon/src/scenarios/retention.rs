@@ -199,8 +199,8 @@ fn look(stage: &mut Stage, seen: Seen) {
     let away = place.map(|place| (place.into(), "can't be listed".to_owned()));
     let scan = Scan { away: away.into_iter().collect(), ..Scan::default() };
     let look = stage.owners.inventory.pretend_look();
-    stage.owners.step(Event::Files(inventory::Event::Found(look, file.into_iter().collect())));
-    stage.owners.step(Event::Files(inventory::Event::Scanned(look, scan)));
+    stage.owners.step(Event::Files(inventory::FileEvent::Found(look, file.into_iter().collect())));
+    stage.owners.step(Event::Files(inventory::FileEvent::Scanned(look, scan)));
     stage.owners.inventory.pretend_settled();
     stage.refresh();
 }

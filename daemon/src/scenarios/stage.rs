@@ -5,10 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use config::{BuildWhen, Config, EngineKind, Rule};
@@ -23,14 +20,14 @@ use tokio::{
 };
 
 use crate::{
-    cache::Memory,
+    cache::MemoryCache,
     event::{Event, Mailbox},
     gate::{Gpu, Gpus, Sample, Sampler, WebUiReading},
     inventory::{self, Recall, Scan, Stamp},
-    jobs::{Builder, Doing, Done, Failure, Hear, RunningJob},
+    jobs::{Done, Failure, RunningJob},
     owners::Owners,
     samples::{findings, identified, known, leave_plan, signature, stamp},
-    scenarios::cards::Cards,
+    scenarios::{cards::Cards, workers::Workers},
 };
 
 /// The time between two samples.
@@ -38,32 +35,6 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// How many seconds the machine must be idle.
 pub(crate) const WINDOW_S: f64 = 10.0;
-
-/// Workers that end when a test says so.
-#[derive(Default)]
-pub(crate) struct Workers {
-    started: Mutex<Vec<Job>>,
-    stopped: Arc<AtomicUsize>,
-}
-
-struct Worker(Arc<AtomicUsize>);
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Builder for Workers {
-    fn start(&self, job: Job, _: Hear) -> Doing {
-        self.started.lock().unwrap().push(job);
-        let worker = Worker(self.stopped.clone());
-        Box::pin(async move {
-            let _worker = worker;
-            std::future::pending().await
-        })
-    }
-}
 
 /// A configuration in which every checkpoint in `/m` is to have one engine, for the preset `default`.
 pub(crate) fn one_preset(engines: EngineKind, build: BuildWhen) -> Config {
@@ -94,7 +65,7 @@ pub(crate) struct Stage {
     told: Arc<Mutex<Sample>>,
     workers: Arc<Workers>,
     cards: Arc<Cards>,
-    pub(crate) store: Arc<Memory>,
+    pub(crate) store: Arc<MemoryCache>,
     pub(crate) data: TempDir,
 }
 
@@ -125,7 +96,7 @@ impl Stage {
         let config = Config { data_dir: data.path().to_owned(), ..config };
         let build = config.build;
         let (sender, messages) = mpsc::unbounded_channel();
-        let (store, workers) = (Arc::new(Memory::default()), Arc::new(Workers::default()));
+        let (store, workers) = (Arc::new(MemoryCache::default()), Arc::new(Workers::default()));
         let cards = Arc::new(Cards::new(gpus));
         let told = Arc::new(Mutex::new(busy(0, None)));
         let parameters = [Parameter { name: "a".to_owned(), shape: vec![1] }];
@@ -154,10 +125,10 @@ impl Stage {
         owners.inventory.blindfold();
         owners.step(runtime());
         let look = owners.inventory.pretend_look();
-        owners.step(Event::Files(inventory::Event::Found(look, files)));
-        owners.step(Event::Files(inventory::Event::Scanned(look, Scan::default())));
+        owners.step(Event::Files(inventory::FileEvent::Found(look, files)));
+        owners.step(Event::Files(inventory::FileEvent::Scanned(look, Scan::default())));
         owners.timers.now();
-        owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
+        owners.step(Event::Files(inventory::FileEvent::Looked(Vec::new())));
         let mut stage = Self { owners, messages, told, workers, cards, store, data };
         if build == BuildWhen::Always {
             stage.look_if_due().await;
@@ -219,7 +190,7 @@ impl Stage {
     /// Reconciles after a change by the test.
     pub(crate) fn refresh(&mut self) {
         self.owners.timers.now();
-        self.owners.step(Event::Files(inventory::Event::Looked(Vec::new())));
+        self.owners.step(Event::Files(inventory::FileEvent::Looked(Vec::new())));
     }
 
     /// Changes the driver's version, and looks at the machine again.
@@ -314,8 +285,7 @@ impl Stage {
 
     /// The number of workers started and stopped so far.
     pub(crate) fn workers(&self) -> (usize, usize) {
-        let started = self.workers.started.lock().unwrap().len();
-        (started, self.workers.stopped.load(Ordering::SeqCst))
+        self.workers.started_and_stopped()
     }
 
     /// State and reason of the only checkpoint.

@@ -16,21 +16,6 @@ const LONGEST: usize = 350;
 
 const SOURCES: [&str; 5] = ["*.rs", "*.py", "*.js", "*.css", "*.sh"];
 
-/// Names that stand for two types of one crate as yet. Take a name out when it is mended; none may be added.
-const STILL_TWO: [(&str, &str); 11] = [
-    ("ctl", "Shell"),
-    ("daemon", "Cause"),
-    ("daemon", "Event"),
-    ("daemon", "Folder"),
-    ("daemon", "Found"),
-    ("daemon", "Held"),
-    ("daemon", "Index"),
-    ("daemon", "IndexFile"),
-    ("daemon", "Memory"),
-    ("daemon", "Owners"),
-    ("daemon", "Work"),
-];
-
 pub(super) fn run() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut git = Command::new("git");
@@ -42,8 +27,7 @@ pub(super) fn run() -> Result<()> {
     }
     let long = long(&sources);
     ensure!(long.is_empty(), "over {LONGEST} lines, and so more than one job: {}", long.join(", "));
-    let mut doubled = doubled(&sources);
-    doubled.retain(|name| !STILL_TWO.iter().any(|(of, two)| *name == format!("{of}: {two}")));
+    let doubled = doubled(&sources);
     ensure!(doubled.is_empty(), "a name for two types of one crate: {}", doubled.join(", "));
     Ok(())
 }

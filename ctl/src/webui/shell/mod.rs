@@ -38,7 +38,7 @@ pub(crate) fn variable(
     known: &[(&str, String)],
 ) -> Result<Option<String>, Unclear> {
     let known = known.iter().map(|(name, text)| ((*name).to_owned(), Value::Text(text.clone())));
-    let mut shell = Shell { name, values: known.collect(), open: Vec::new() };
+    let mut shell = Interpreter { name, values: known.collect(), open: Vec::new() };
     shell.run(tokens(script));
     match shell.values.remove(name) {
         None => Ok(None),
@@ -56,7 +56,7 @@ fn line_of(script: &str, name: &str) -> usize {
     lines.iter().rposition(|line| line.contains(name)).map_or(1, |at| at + 1)
 }
 
-struct Shell<'a> {
+struct Interpreter<'a> {
     name: &'a str,
     values: BTreeMap<String, Value>,
     /// What commands are inside of, such as `if`.
@@ -71,7 +71,7 @@ enum Before {
     Or,
 }
 
-impl Shell<'_> {
+impl Interpreter<'_> {
     fn run(&mut self, tokens: Vec<(usize, Token)>) {
         let (mut command, mut before): (Vec<(usize, Word)>, _) = (Vec::new(), Before::Nothing);
         // What is after the last command runs it, too.

@@ -141,7 +141,7 @@ fn bytes(shown: &str) -> Vec<u8> {
 fn entries_are_written_as_before() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let store = Disk::open(dir.path());
+        let store = DiskCache::open(dir.path());
         let learned = learned();
         learned.known.iter().for_each(|(stamp, known)| store.remember(AT.as_ref(), stamp, known));
         learned.setbacks.iter().for_each(|(engine, why)| store.set_back(engine, Some(why)));
@@ -181,7 +181,7 @@ fn entries_of_earlier_releases_are_read() {
         }
         database.flush().unwrap();
     }
-    let store = Disk::open(dir.path());
+    let store = DiskCache::open(dir.path());
     let learned = learned();
     for (stamp, known) in learned.known {
         assert_eq!(store.known(AT.as_ref(), &stamp), Some(known));

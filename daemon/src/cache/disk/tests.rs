@@ -23,7 +23,7 @@ fn keeps_what_was_learned() {
     let mut shapes = InUse::default();
     shapes.note(&[Shape { width: 512, height: 768, batch: 2 }], 7);
     {
-        let store = Disk::open(&path);
+        let store = DiskCache::open(&path);
         store.remember(at, &stamp(2), &known(outcome.clone()));
         store.remember(at, &stamp(3), &known(identified("a")));
         store.set_back(&engine, Some(&Setback::Removed));
@@ -33,7 +33,7 @@ fn keeps_what_was_learned() {
         store.set_shapes(&engine, Some(&shapes));
         store.flush().unwrap();
     }
-    let store = Disk::open(&path);
+    let store = DiskCache::open(&path);
     assert_eq!(store.known(at, &stamp(2)), Some(known(outcome)));
     assert_eq!(store.known(at, &stamp(3)), Some(known(identified("a"))));
     assert_eq!(store.known(at, &stamp(5)), None);
@@ -62,7 +62,7 @@ fn an_error_loses_nothing() {
     let outcome = |why: &str| known(Outcome::Rejected(why.to_owned()));
     let at = Path::new("/m/a");
     {
-        let store = Disk::open(dir.path());
+        let store = DiskCache::open(dir.path());
         store.remember(at, &stamp(2), &outcome("before"));
         store.flush().unwrap();
         store.note("as on a full disk");
@@ -71,7 +71,7 @@ fn an_error_loses_nothing() {
         store.flush().unwrap();
         assert!(!store.broken.load(Ordering::Relaxed));
     }
-    let store = Disk::open(dir.path());
+    let store = DiskCache::open(dir.path());
     assert_eq!(store.known(at, &stamp(2)), Some(outcome("before")));
     assert_eq!(store.known(at, &stamp(5)), Some(outcome("after")));
 }
@@ -79,7 +79,7 @@ fn an_error_loses_nothing() {
 #[test]
 fn the_newest_of_the_history_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Disk::open(dir.path());
+    let store = DiskCache::open(dir.path());
     let ended = |ended_at| Finished {
         engine: [4; 32].into(),
         weights_id: [1; 32].into(),
@@ -101,10 +101,10 @@ fn the_newest_of_the_history_is_kept() {
 fn a_broken_database_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
-    drop(Disk::open(&path));
+    drop(DiskCache::open(&path));
     fs::write(path.join("conf"), "garbage").unwrap();
     fs::write(path.join("db"), [7; 4096]).unwrap();
-    let store = Disk::open(&path);
+    let store = DiskCache::open(&path);
     assert_eq!(store.known(Path::new("/m/a"), &stamp(2)), None);
 }
 
@@ -124,7 +124,7 @@ fn what_failed_under_an_older_release_is_tried_again_and_what_was_removed_is_not
         database.flush().unwrap();
     }
     for _ in 0..2 {
-        let store = Disk::open(dir.path());
+        let store = DiskCache::open(dir.path());
         assert_eq!(store.setbacks(), [(removed, Setback::Removed)].into());
         store.flush().unwrap();
     }
@@ -136,15 +136,15 @@ fn whatever_lies_in_its_place_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
     fs::write(&path, "a file").unwrap();
-    drop(Disk::open(&path));
+    drop(DiskCache::open(&path));
     for name in ["db", "conf"] {
         fs::remove_file(path.join(name)).unwrap();
         mknodat(CWD, path.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let store = Disk::open(&path);
+        let store = DiskCache::open(&path);
         store.set_paused(true);
         store.flush().unwrap();
     }
     fs::remove_dir_all(&path).unwrap();
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
-    Disk::open(&path);
+    DiskCache::open(&path);
 }

@@ -2,8 +2,8 @@ use super::*;
 
 const RESCAN: Duration = Duration::from_secs(300);
 
-fn folder() -> Folder {
-    Folder::new(Path::new("/m").into(), Arc::new(Mutex::new(Notifier::new(|_| {}))))
+fn folder() -> ModelsFolder {
+    ModelsFolder::new(Path::new("/m").into(), Arc::new(Mutex::new(Notifier::new(|_| {}))))
 }
 
 fn file() -> Vec<(PathBuf, Stamp)> {
@@ -15,7 +15,7 @@ fn after(start: Instant, seconds: f64) -> Instant {
 }
 
 /// Has a look taken in that finds `scan`.
-fn look(folder: &mut Folder, number: u64, scan: Scan, now: Instant) {
+fn look(folder: &mut ModelsFolder, number: u64, scan: Scan, now: Instant) {
     folder.record_begin(number, 1, now);
     folder.record_done(number, scan, now);
     let seen = folder.take_done().unwrap();

@@ -19,7 +19,7 @@ use crate::inventory::Stamp;
 const HANDFUL: usize = 512;
 
 /// What is to be looked at, and what is known of it.
-pub(crate) struct Order {
+pub(crate) struct LookOrder {
     /// The models folder.
     pub(crate) dir: Arc<Path>,
     /// Models folders in it, which are looked at by themselves.
@@ -41,7 +41,7 @@ pub(crate) trait Look: Send + Sync + 'static {
     /// Looks at everything below a models folder, and has every folder and the ways to it watched. Every
     /// checkpoint is handed to `found` with its path, links followed, many at a time; one that is reached twice is
     /// handed over twice.
-    fn look(&self, order: &Order, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan;
+    fn look(&self, order: &LookOrder, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan;
 
     /// What is found on the way to a models folder, as [`Scan::trail`].
     fn trail(&self, dir: &Path) -> Vec<(u64, u64)>;
@@ -54,7 +54,7 @@ pub(crate) trait Look: Send + Sync + 'static {
 pub(crate) struct Eyes(pub(crate) Ways);
 
 impl Look for Eyes {
-    fn look(&self, order: &Order, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan {
+    fn look(&self, order: &LookOrder, found: &mut dyn FnMut(Vec<(PathBuf, Stamp)>)) -> Scan {
         let (started, dir) = (Instant::now(), &order.dir);
         let (table, ways) = (MountTable::read(), &self.0);
         let way = Way::of(dir);

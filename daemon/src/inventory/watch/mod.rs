@@ -23,7 +23,7 @@ mod writers;
 
 pub use disk::Disk;
 pub use hint::Hint;
-pub(crate) use look::{Eyes, Look, Order};
+pub(crate) use look::{Eyes, Look, LookOrder};
 pub(crate) use mount_watch::MountWatch;
 pub use notifier::{Notifier, Unwatched};
 pub(crate) use place::look_at;

@@ -52,7 +52,7 @@ pub struct Notifier {
 }
 
 struct Watch {
-    folder: Folder,
+    folder: FolderId,
     descriptor: i32,
     /// The last round in which the folder was seen.
     round: u64,
@@ -60,14 +60,14 @@ struct Watch {
 
 /// What distinguishes a folder from another that replaces it, perhaps with the same inode.
 #[derive(Debug, PartialEq, Eq)]
-struct Folder {
+struct FolderId {
     device: u64,
     inode: u64,
     /// Absent on file systems that don't record it.
     created: Option<SystemTime>,
 }
 
-impl From<&Metadata> for Folder {
+impl From<&Metadata> for FolderId {
     fn from(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino(), created: metadata.created().ok() }
     }
@@ -90,7 +90,7 @@ impl Notifier {
             self.left_out += 1;
             return;
         };
-        let folder = Folder::from(metadata);
+        let folder = FolderId::from(metadata);
         if let Some(watch) = self.watched.get_mut(path).filter(|watch| watch.folder == folder) {
             watch.round = self.round;
             return;

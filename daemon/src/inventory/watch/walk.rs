@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tracing::debug;
 
 use super::{
-    Disk, Notifier, Order, Scan, Ways,
+    Disk, LookOrder, Notifier, Scan, Ways,
     disk::mount_id,
     mount_table::MountTable,
     mounts::is_bare,
@@ -29,7 +29,7 @@ use crate::inventory::{FileId, Stamp};
 /// Without a library: those that follow links pass the whole path for each file, which the kernel resolves
 /// each time.
 pub(super) fn walk(
-    order: &Order,
+    order: &LookOrder,
     ways: &Ways,
     table: &MountTable,
     scan: &mut Scan,
@@ -50,7 +50,7 @@ pub(super) fn walk(
 }
 
 struct Walk<'a, F> {
-    order: &'a Order,
+    order: &'a LookOrder,
     ways: &'a Ways,
     table: &'a MountTable,
     scan: &'a mut Scan,

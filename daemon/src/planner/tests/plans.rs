@@ -8,7 +8,7 @@ use protocol::GpuReading;
 
 use super::{super::*, Known, weights};
 use crate::{
-    gate::{Decision, Reason},
+    gate::{Decision, GateReason},
     samples::validation,
 };
 
@@ -25,8 +25,8 @@ const PAUSED: News = News { paused: true, ..SAID_NOTHING };
 const RECONFIGURED: News = News { reconfigured: true, ..SAID_NOTHING };
 const TIDYING: News = News { tidying: true, ..SAID_NOTHING };
 
-fn busy() -> Reason {
-    Reason::Cpu(50)
+fn busy() -> GateReason {
+    GateReason::Cpu(50)
 }
 
 fn check(kind: EngineKind, rows: &[Row]) {

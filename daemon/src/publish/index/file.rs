@@ -18,11 +18,11 @@ pub struct IndexFile {
     last: Option<Index>,
     problem: Option<String>,
     /// The file when it was written.
-    seen: Option<Seen>,
+    seen: Option<FileState>,
 }
 
 /// Identifies a file's state: any change to it changes this.
-type Seen = (u64, u64, u64, (i64, i64));
+type FileState = (u64, u64, u64, (i64, i64));
 
 impl IndexFile {
     /// An index at `path`, whose folder must exist.
@@ -45,7 +45,7 @@ impl IndexFile {
         self.problem.as_ref()
     }
 
-    fn look(&self) -> Option<Seen> {
+    fn look(&self) -> Option<FileState> {
         let found = fs::symlink_metadata(&self.path).ok()?;
         Some((found.dev(), found.ino(), found.size(), (found.ctime(), found.ctime_nsec())))
     }

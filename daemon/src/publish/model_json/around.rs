@@ -20,7 +20,7 @@ pub(super) struct Around<F> {
 }
 
 /// A models folder, and the models folder of the web UI around it.
-pub(super) type Found = (PathBuf, Option<PathBuf>);
+pub(super) type Surroundings = (PathBuf, Option<PathBuf>);
 
 impl Around<fn(&Path) -> Option<PathBuf>> {
     pub(super) fn new() -> Self {
@@ -30,7 +30,7 @@ impl Around<fn(&Path) -> Option<PathBuf>> {
 
 impl<F: Fn(&Path) -> Option<PathBuf> + Copy + Send + 'static> Around<F> {
     /// Where these folders are, as far as they answer.
-    pub(super) fn find(&mut self, dirs: &[PathBuf]) -> Vec<Found> {
+    pub(super) fn find(&mut self, dirs: &[PathBuf]) -> Vec<Surroundings> {
         dirs.iter().filter_map(|dir| Some((dir.clone(), self.ask(dir)?))).collect()
     }
 

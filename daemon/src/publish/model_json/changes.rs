@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::schema::Index;
+use super::schema::ModelJson;
 
 /// Returns a line for each engine whose names change, or that is no longer listed.
-pub(super) fn changes(before: &Index, after: &Index) -> Vec<String> {
+pub(super) fn changes(before: &ModelJson, after: &ModelJson) -> Vec<String> {
     let (before, after) = (names(before), names(after));
     let line = |(file, old): (&&str, &BTreeSet<&str>)| match after.get(file) {
         None => Some(format!("{file} is gone: no longer listed")),
@@ -16,7 +16,7 @@ pub(super) fn changes(before: &Index, after: &Index) -> Vec<String> {
 }
 
 /// The names under which each file is listed.
-fn names(index: &Index) -> BTreeMap<&str, BTreeSet<&str>> {
+fn names(index: &ModelJson) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, entries) in index.values().flatten() {
         for entry in entries {

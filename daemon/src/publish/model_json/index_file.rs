@@ -13,7 +13,7 @@ use engine::read_regular;
 use protocol::ExtensionIndex;
 use serde::{Deserialize, Serialize};
 
-use super::{Index, Named, Owners, adopt, around::Found, changes, parse, reconcile};
+use super::{FileOwners, ModelJson, Named, adopt, around::Surroundings, changes, parse, reconcile};
 
 /// What the index was before it was last written here, or before it lost an engine.
 const BACKUP: &str = "model.json.before-sdtrt";
@@ -23,7 +23,7 @@ const MEMORY_BYTES: u64 = 64 << 20;
 
 /// One web UI's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IndexFile {
+pub(super) struct ModelJsonFile {
     path: PathBuf,
     /// The web UI's folders of checkpoints.
     roots: Vec<PathBuf>,
@@ -31,15 +31,15 @@ pub(super) struct IndexFile {
 
 /// The engines' owners, stored in the data folder.
 #[derive(Default, Serialize, Deserialize)]
-struct Memory {
+struct OwnersFile {
     index: PathBuf,
-    owners: Owners,
+    owners: FileOwners,
 }
 
-impl IndexFile {
+impl ModelJsonFile {
     /// Those of the web UIs whose checkpoints are in these models folders. A folder of checkpoints outside
     /// of any web UI may be given to all with `--ckpt-dir`.
-    pub(super) fn of(found: &[Found]) -> Vec<Self> {
+    pub(super) fn of(found: &[Surroundings]) -> Vec<Self> {
         let webuis: BTreeSet<&PathBuf> =
             found.iter().filter_map(|(_, webui)| webui.as_ref()).collect();
         let shared =
@@ -101,25 +101,30 @@ impl IndexFile {
     }
 
     /// Returns the recorded owners, and those of engines seen for the first time.
-    fn owners(&self, index: &Index, named: &[Named], memory: &Path) -> Result<Owners> {
+    fn owners(&self, index: &ModelJson, named: &[Named], memory: &Path) -> Result<FileOwners> {
         let name = blake3::hash(self.path.as_os_str().as_encoded_bytes()).to_hex();
         let path = memory.join(format!("{}.json", &name[..16]));
-        let known: Memory = match read_regular(&path, MEMORY_BYTES) {
+        let known: OwnersFile = match read_regular(&path, MEMORY_BYTES) {
             Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => OwnersFile::default(),
             Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
         };
         let mut owners = known.owners.clone();
         adopt(index, named, &mut owners);
         if owners != known.owners {
             fs::create_dir_all(memory)?;
-            let now = Memory { index: self.path.clone(), owners: owners.clone() };
+            let now = OwnersFile { index: self.path.clone(), owners: owners.clone() };
             replace(&path, &serde_json::to_vec_pretty(&now)?, memory)?;
         }
         Ok(owners)
     }
 
-    fn write(&self, (before, index): (&[u8], &Index), wanted: &Index, folder: &Path) -> Result<()> {
+    fn write(
+        &self,
+        (before, index): (&[u8], &ModelJson),
+        wanted: &ModelJson,
+        folder: &Path,
+    ) -> Result<()> {
         let backup = folder.join(BACKUP);
         let kept = fs::read(&backup).ok().and_then(|text| parse(&text).ok());
         // One that lists what the index has lost since is the only one that does.
@@ -144,7 +149,7 @@ fn is_gone(path: &Path) -> bool {
 }
 
 /// The files of all engines that are listed.
-fn files(index: &Index) -> BTreeSet<&str> {
+fn files(index: &ModelJson) -> BTreeSet<&str> {
     let entries = index.values().flatten().flat_map(|(_, entries)| entries);
     entries.map(|entry| entry.filepath.as_str()).collect()
 }
@@ -197,7 +202,7 @@ mod tests {
         symlink("/mnt/away", folder.join("linked")).unwrap();
         let away = ["bare/a.trt", "gone/a.trt", "link.trt", "linked/a.trt", "there.trt"];
         let all = [&away[..], &["full/gone.trt", "gone.trt"]].concat();
-        let index = IndexFile { path: folder.join("model.json"), roots: Vec::new() };
+        let index = ModelJsonFile { path: folder.join("model.json"), roots: Vec::new() };
         let keep = || {
             let report = index.keep(&[], &dir.path().join("memory"), true);
             assert_eq!(report.problem, None);

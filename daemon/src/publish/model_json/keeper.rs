@@ -10,7 +10,7 @@ use protocol::ExtensionIndex;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::{around::Around, index_file::IndexFile};
+use super::{around::Around, index_file::ModelJsonFile};
 
 /// How often to check what the web UI may have written.
 const LOOK: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ enum Message {
 }
 
 /// The thread's state.
-struct Work {
+struct KeeperThread {
     models_dirs: Vec<PathBuf>,
     around: Around<fn(&Path) -> Option<PathBuf>>,
     memory: PathBuf,
@@ -40,8 +40,14 @@ impl Keeper {
     pub fn new(models_dirs: Vec<PathBuf>, memory: PathBuf, write: bool) -> Self {
         let (sender, messages) = mpsc::channel();
         let around = Around::new();
-        let work =
-            Work { models_dirs, around, memory, write, checkpoints: None, problems: Vec::new() };
+        let work = KeeperThread {
+            models_dirs,
+            around,
+            memory,
+            write,
+            checkpoints: None,
+            problems: Vec::new(),
+        };
         thread::spawn(move || work.run(&messages));
         Self(sender)
     }
@@ -57,7 +63,7 @@ impl Keeper {
     }
 }
 
-impl Work {
+impl KeeperThread {
     fn run(mut self, messages: &Receiver<Message>) {
         loop {
             match messages.recv_timeout(LOOK) {
@@ -76,7 +82,7 @@ impl Work {
 
     fn look(&mut self) -> Vec<ExtensionIndex> {
         let Some(checkpoints) = &self.checkpoints else { return Vec::new() };
-        let reports: Vec<_> = IndexFile::of(&self.around.find(&self.models_dirs))
+        let reports: Vec<_> = ModelJsonFile::of(&self.around.find(&self.models_dirs))
             .iter()
             .map(|index| index.keep(checkpoints, &self.memory, self.write))
             .collect();

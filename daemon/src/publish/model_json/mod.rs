@@ -21,8 +21,8 @@ use checkpoint::Id;
 pub use keeper::Keeper;
 use {
     changes::changes,
-    reconcile::{Named, Owners, adopt, reconcile},
-    schema::{Index, parse},
+    reconcile::{FileOwners, Named, adopt, reconcile},
+    schema::{ModelJson, parse},
 };
 
 impl Named {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use checkpoint::Id;
 
-use super::schema::{Entry, Index};
+use super::schema::{Entry, ModelJson};
 
 /// The checkpoint of each engine file, determined when the file was first seen; `None` if there were several
 /// candidates, which can't be told apart later either.
-pub(super) type Owners = BTreeMap<String, Option<Id>>;
+pub(super) type FileOwners = BTreeMap<String, Option<Id>>;
 
 /// A checkpoint in a web UI's folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Named {
 }
 
 /// Determines the checkpoints of newly listed engines: those that their names stand for.
-pub(super) fn adopt(index: &Index, checkpoints: &[Named], owners: &mut Owners) {
+pub(super) fn adopt(index: &ModelJson, checkpoints: &[Named], owners: &mut FileOwners) {
     let meant = by_name(checkpoints);
     for (name, entry) in index
         .values()
@@ -48,13 +48,13 @@ pub(super) fn adopt(index: &Index, checkpoints: &[Named], owners: &mut Owners) {
 /// Returns the index as it should be: each engine under all current names of its checkpoint, without engines
 /// whose file is gone. Unknown entries stay as they are, so that nothing is lost.
 pub(super) fn reconcile(
-    index: &Index,
+    index: &ModelJson,
     checkpoints: &[Named],
-    owners: &Owners,
+    owners: &FileOwners,
     is_there: impl Fn(&str) -> bool,
-) -> Index {
+) -> ModelJson {
     let meant = by_name(checkpoints);
-    let mut wanted = Index::new();
+    let mut wanted = ModelJson::new();
     for (capability, models) in index {
         let mut listed: BTreeMap<String, BTreeMap<&str, &Entry>> = BTreeMap::new();
         for (name, entries) in models {
@@ -80,7 +80,7 @@ fn names(
     name: &str,
     entry: &Entry,
     checkpoints: &[Named],
-    owners: &Owners,
+    owners: &FileOwners,
     meant: &BTreeMap<&str, Vec<Id>>,
 ) -> BTreeSet<String> {
     let owner = owners.get(&entry.filepath).copied().flatten().filter(|_| !entry.config.lora);

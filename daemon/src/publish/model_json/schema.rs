@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The index: by compute capability (`cc89`), then by the name of a checkpoint or LoRA.
-pub(super) type Index = BTreeMap<String, BTreeMap<String, Vec<Entry>>>;
+pub(super) type ModelJson = BTreeMap<String, BTreeMap<String, Vec<Entry>>>;
 
 /// An engine of the extension.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,6 @@ pub(super) struct EngineConfig {
 ///
 /// # Errors
 /// If it is not JSON, or the extension would not accept it.
-pub(super) fn parse(text: &[u8]) -> serde_json::Result<Index> {
+pub(super) fn parse(text: &[u8]) -> serde_json::Result<ModelJson> {
     serde_json::from_slice(text)
 }

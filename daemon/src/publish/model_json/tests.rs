@@ -29,7 +29,7 @@ fn entry(file: &str, lora: bool) -> Value {
 }
 
 /// An index with these names, and the engine files of each.
-fn index(models: &[(&str, &[&str])]) -> Index {
+fn index(models: &[(&str, &[&str])]) -> ModelJson {
     let models: BTreeMap<_, _> = models
         .iter()
         .map(|(name, files)| {
@@ -129,7 +129,7 @@ fn engines_follow_their_checkpoints() {
         let named = |places: &[(&str, &str)]| -> Vec<Named> {
             places.iter().map(|(content, path)| checkpoint(content, path)).collect()
         };
-        let (listed, mut owners) = (index(listed), Owners::new());
+        let (listed, mut owners) = (index(listed), FileOwners::new());
         adopt(&listed, &named(then), &mut owners);
         let found = reconcile(&listed, &named(now), &owners, |file| file != gone);
         assert_eq!(found, index(expected), "{what}");
@@ -146,7 +146,7 @@ fn engines_follow_their_checkpoints() {
 fn a_lora_is_listed_under_its_own_name_and_stays_there() {
     let listed = json!({"cc89": {"a": [entry("e", true)]}}).to_string();
     let listed = parse(listed.as_bytes()).unwrap();
-    let mut owners = Owners::new();
+    let mut owners = FileOwners::new();
     adopt(&listed, &[checkpoint("A", "/m/a.ckpt")], &mut owners);
     assert!(owners.is_empty());
     let found = reconcile(&listed, &[checkpoint("A", "/m/b.ckpt")], &owners, |_| true);

@@ -23,7 +23,7 @@ pub struct Holdings {
 
 /// What to do about the quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Eviction {
+pub struct QuotaPlan {
     /// The engines to evict, in this order.
     pub victims: Vec<Id>,
     /// The bytes by which the quota is still exceeded afterwards.
@@ -56,19 +56,19 @@ impl Holdings {
     }
 
     /// Returns what to evict to meet the quota.
-    pub fn excess(&self) -> Eviction {
+    pub fn excess(&self) -> QuotaPlan {
         self.evict(0)
     }
 
     /// Returns what to evict for a new engine of up to `bytes`. `ids` are the UNet and the signature whose
     /// engines it may replace. If anything is lacking, it can't be built, and nothing should be evicted for
     /// it.
-    pub fn room_for(&self, ids: &[Id], bytes: u64) -> Eviction {
+    pub fn room_for(&self, ids: &[Id], bytes: u64) -> QuotaPlan {
         let replaces = ids.iter().any(|id| self.replaceable.contains(id));
         self.evict(if replaces { 0 } else { bytes })
     }
 
-    fn evict(&self, needed: u64) -> Eviction {
+    fn evict(&self, needed: u64) -> QuotaPlan {
         let quota = self.quota.unwrap_or(u64::MAX);
         let mut lacking = self.bytes.saturating_add(needed).saturating_sub(quota);
         let mut victims = Vec::new();
@@ -79,7 +79,7 @@ impl Holdings {
             victims.push(*engine);
             lacking = lacking.saturating_sub(*bytes);
         }
-        Eviction { victims, lacking }
+        QuotaPlan { victims, lacking }
     }
 }
 

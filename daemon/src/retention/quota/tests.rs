@@ -42,7 +42,7 @@ fn the_least_recently_used_unprotected_engine_is_evicted_first() {
     let wanted = WantedKeys::from([(unet_id(1), wanting([key(1, 1)]))]);
     let standings = standings(&all, &wanted);
     let outcome = |quota, needed| {
-        let Eviction { victims, lacking } =
+        let QuotaPlan { victims, lacking } =
             Holdings::new(&all, &standings, quota).room_for(&[unet_id(5)], needed);
         (victims, lacking)
     };
@@ -196,7 +196,7 @@ impl House {
         if self.engines.iter().any(|stored| stored.engine == key(unet, version)) {
             return 0;
         }
-        let Eviction { victims, lacking } = self.holdings().room_for(&[unet_id(unet)], estimate);
+        let QuotaPlan { victims, lacking } = self.holdings().room_for(&[unet_id(unet)], estimate);
         if lacking > 0 {
             return 0;
         }

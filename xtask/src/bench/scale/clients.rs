@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The time limit for all clients to receive the last change, and for memory to be freed.
 const REST: Duration = Duration::from_secs(15);
 
-type Followed = Arc<Mutex<Overview>>;
+type SharedOverview = Arc<Mutex<Overview>>;
 
 pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let mut daemon = tree.daemon(lab, Some(0.1))?;
@@ -42,7 +42,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let stop = Arc::new(AtomicBool::new(false));
     let answers = Arc::new(AtomicUsize::new(0));
     let deaf = never_read(daemon.socket())?;
-    let mut watchers: Vec<Followed> = Vec::new();
+    let mut watchers: Vec<SharedOverview> = Vec::new();
     for _ in 0..CLIENTS {
         watchers.push(watch(daemon.socket())?);
         ask(daemon.socket(), &stop, &answers)?;
@@ -62,7 +62,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let expected = list.map(|entry| (entry.key(), entry)).collect();
     let up_to_date = || {
         let is_right =
-            |known: &&Followed| known.lock().is_ok_and(|known| known.checkpoints == expected);
+            |known: &&SharedOverview| known.lock().is_ok_and(|known| known.checkpoints == expected);
         watchers.iter().filter(is_right).count()
     };
     let _ = process::until(
@@ -98,9 +98,9 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
 }
 
 /// Applies the daemon's events to a state, as long as something refers to it.
-fn watch(socket: &Path) -> Result<Followed> {
+fn watch(socket: &Path) -> Result<SharedOverview> {
     let events = Client::connect(socket)?.watch()?;
-    let known = Followed::default();
+    let known = SharedOverview::default();
     let held = Arc::downgrade(&known);
     thread::spawn(move || {
         for event in events.map_while(Result::ok) {

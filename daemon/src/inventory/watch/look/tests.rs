@@ -8,8 +8,8 @@ fn ignored(own: &[&str]) -> Arc<Ignored> {
     Arc::new(Ignored::new(&own).unwrap())
 }
 
-fn order(dir: &Path, disks: BTreeMap<PathBuf, Disk>) -> Order {
-    Order {
+fn order(dir: &Path, disks: BTreeMap<PathBuf, Disk>) -> LookOrder {
+    LookOrder {
         dir: dir.into(),
         nested: Vec::new(),
         round: 1,
@@ -181,7 +181,7 @@ fn a_models_folder_in_another_is_looked_at_by_itself() {
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("a.safetensors"), "x").unwrap();
     let nested = vec![inner.as_path().into()];
-    let order = Order { nested, ..order(models, BTreeMap::new()) };
+    let order = LookOrder { nested, ..order(models, BTreeMap::new()) };
     let mut found = 0;
     Eyes(Ways::new(|_| {})).look(&order, &mut |files| found += files.len());
     assert_eq!(found, 0);
@@ -191,7 +191,7 @@ fn a_models_folder_in_another_is_looked_at_by_itself() {
 
 /// What is found below `models`, as seen from there.
 fn found(models: &Path, own: &[&str]) -> (Vec<String>, Aliases) {
-    let order = Order { ignored: ignored(own), ..order(models, BTreeMap::new()) };
+    let order = LookOrder { ignored: ignored(own), ..order(models, BTreeMap::new()) };
     let mut files = Vec::new();
     let scan =
         Eyes(Ways::new(|_| {})).look(&order, &mut |found| {
