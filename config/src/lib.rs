@@ -23,7 +23,7 @@ pub use engine_kind::{EngineKind, NotAnEngineKind};
 pub use file::{Config, Error};
 pub use ignored::{IGNORED, Ignored};
 pub use key::{KEYS, Key, nearest};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_text};
 pub use mistake::{Mistake, Origin};
 pub use paths::{SYSTEM_FILE, config_file, data_dir, is_private, socket, sockets};
 pub use presets::{Family, Preset, Range, Rule};

@@ -79,14 +79,34 @@ pub fn load(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Error> {
+    let Some(path) = file else { return of(None, variables) };
+    let text = text(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    of(Some((path, &text)), variables)
+}
+
+/// What [`load`] returns once `file` has this text: for checking it before it is written.
+///
+/// # Errors
+/// For each unknown key or value of the wrong type.
+pub fn load_text(
+    file: &Path,
+    text: &str,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Error> {
+    of(Some((file, text)), variables)
+}
+
+fn of(
+    file: Option<(&Path, &str)>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Error> {
     let mut table = Table::new();
     let mut origins = BTreeMap::new();
-    if let Some(path) = file {
-        let text =
-            text(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-        table = read(path, &text, &mut origins).map_err(Error::Mistakes)?;
+    if let Some((path, text)) = file {
+        table = read(path, text, &mut origins).map_err(Error::Mistakes)?;
         make_absolute(&mut table, path.parent().unwrap_or(Path::new("")));
     }
+    let file = file.map(|(path, _)| path);
     let said = from_variables(variables).map_err(Error::Mistakes)?;
     origins.retain(|key, _| key.split('.').next().is_none_or(|key| !said.contains_key(key)));
     for (key, value) in said {

@@ -3,9 +3,8 @@
 use std::{
     env,
     ffi::OsString,
-    fs::{self, File, Permissions},
-    io::{self, IsTerminal, Write},
-    os::unix::fs::PermissionsExt,
+    fs,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -139,9 +138,9 @@ fn edit(global: &Global) -> Result<()> {
             let edited = Edited { file: file.display().to_string(), changed: false };
             return output::answer(global, &edited, |_| "no changes\n".to_owned());
         }
-        let mistakes = mistakes_in(&after, &file)?;
+        let mistakes = mistakes(config::load_text(&file, &after, env::vars_os()));
         if mistakes.is_empty() {
-            replace(&file, &after).with_context(|| format!("cannot write {}", file.display()))?;
+            configuration::replace(&file, &after)?;
             let edited = Edited { file: file.display().to_string(), changed: true };
             return output::answer(global, &edited, |edited| {
                 format!("{} was changed; `sdtrtctl reload` applies it\n", edited.file)
@@ -153,15 +152,6 @@ fn edit(global: &Global) -> Result<()> {
             bail!("{} was not changed; your edited copy is {}", file.display(), kept.display());
         }
     }
-}
-
-/// The file's mistakes if this were its text.
-fn mistakes_in(text: &str, file: &Path) -> Result<Vec<String>> {
-    let copy = tempfile::NamedTempFile::new()?;
-    fs::write(copy.path(), text)?;
-    let mistakes = mistakes(config::load(Some(copy.path()), env::vars_os()));
-    let (of_copy, of_file) = (copy.path().display().to_string(), file.display().to_string());
-    Ok(mistakes.iter().map(|mistake| mistake.replace(&of_copy, &of_file)).collect())
 }
 
 fn run_editor(file: &Path) -> Result<()> {
@@ -180,20 +170,6 @@ fn run_editor(file: &Path) -> Result<()> {
     } else {
         bail!("the editor failed ({status}); nothing was changed")
     }
-}
-
-/// Written to a temporary file, synced and renamed; links are followed, and permissions kept.
-pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let dir = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mode = fs::metadata(&file).map_or(0o644, |found| found.permissions().mode() & 0o777);
-    let mut aside = tempfile::Builder::new().prefix(".sdtrtd-").tempfile_in(dir)?;
-    aside.write_all(text.as_bytes())?;
-    aside.as_file().set_permissions(Permissions::from_mode(mode))?;
-    aside.as_file().sync_all()?;
-    aside.persist(&file).map_err(|error| error.error)?;
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -238,19 +214,5 @@ mod tests {
         );
         assert_eq!(of("rules").origin, "default");
         assert!(of("data_dir").needs_restart);
-    }
-
-    #[test]
-    fn replacing_keeps_rights_and_links() {
-        let dir = tempfile::tempdir().unwrap();
-        let (file, link) = (dir.path().join("a.toml"), dir.path().join("link.toml"));
-        fs::write(&file, "old").unwrap();
-        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        replace(&link, "new").unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml::Value;
 
-use super::config::replace;
 use crate::{
     args::{Global, Setup},
     ask, configuration, exit, output,
@@ -95,7 +94,7 @@ fn write(file: &Path, setup: &Setup) -> Result<()> {
         }
     }
     let text = filled(&dirs, around(&dirs).found.iter().any(|webui| webui.has_flag("--api")))?;
-    replace(file, &text).with_context(|| format!("cannot write {}", file.display()))
+    configuration::replace(file, &text)
 }
 
 fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {

@@ -3,13 +3,14 @@
 
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use config::WebUi;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
+
+use crate::configuration;
 
 const KEY: &str = "webuis";
 
@@ -38,37 +39,29 @@ fn edit(file: &Path, change: impl FnOnce(&mut ArrayOfTables)) -> Result<()> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(named),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", named())),
     };
-    let mut document: DocumentMut =
-        text.parse().with_context(|| format!("the configuration {} is not valid", named()))?;
+    let edited = edited(file, &text, change)
+        .with_context(|| format!("{} was not changed, because it is not valid", named()))?;
+    configuration::replace(file, &edited)
+}
+
+/// The file's text after a change to its web UIs, if sdtrtd understands it before and after.
+fn edited(file: &Path, text: &str, change: impl FnOnce(&mut ArrayOfTables)) -> Result<String> {
+    // A mistake that is there already is named by its line in the file.
+    config::load_text(file, text, [])?;
+    let mut document: DocumentMut = text.parse()?;
     let item = document.entry(KEY).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     let tables = item
         .as_array_of_tables_mut()
-        .with_context(|| format!("{}: {KEY} must be a list of tables, [[{KEY}]]", named()))?;
+        .with_context(|| format!("{KEY} must be a list of tables, [[{KEY}]]"))?;
     change(tables);
     if tables.is_empty() {
         document.remove(KEY);
     }
-    write(file, &document.to_string()).with_context(|| format!("cannot write {}", named()))
-}
-
-/// Writes aside, syncs and renames, if sdtrtd will understand it.
-fn write(file: &Path, text: &str) -> Result<()> {
-    // Where the configuration is a link, what it leads to is written.
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let folder = file.parent().context("it has no parent folder")?;
-    fs::create_dir_all(folder)?;
-    let mut aside =
-        tempfile::Builder::new().prefix(".sdtrtd-").suffix(".toml").tempfile_in(folder)?;
-    aside.write_all(text.as_bytes())?;
-    config::load(Some(aside.path()), [])?;
-    if let Ok(found) = fs::metadata(&file) {
-        aside.as_file().set_permissions(found.permissions())?;
-    }
-    aside.as_file().sync_all()?;
-    aside.persist(&file).map_err(|error| error.error)?;
-    Ok(())
+    let edited = document.to_string();
+    config::load_text(file, &edited, [])?;
+    Ok(edited)
 }
 
 fn is_of(table: &Table, path: &Path) -> bool {
@@ -117,10 +110,21 @@ mod tests {
     fn what_the_daemon_would_refuse_is_not_written() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("sdtrtd.toml");
-        for text in ["models_dirs = [", "unknown = 1\n", "webuis = 3\n"] {
+        for (text, line) in [
+            ("models_dirs = [", 1),
+            ("# mine\n\nunknown = 1\n", 3),
+            ("webuis = 3\n", 1),
+            ("webuis = [{ path = '/v', models_dirs = ['/n'] }]\n[oops]\n", 2),
+        ] {
             fs::write(&file, text).unwrap();
-            assert!(record(&file, &webui("/w", "/m")).is_err(), "{text}");
+            for error in [record(&file, &webui("/w", "/m")), forget(&file, Path::new("/v"))] {
+                let error = format!("{:#}", error.expect_err(text));
+                let named = file.display();
+                assert!(error.starts_with(&format!("{named} was not changed")), "{error}");
+                assert!(error.contains(&format!("{named}:{line}: ")), "{error}");
+            }
             assert_eq!(fs::read_to_string(&file).unwrap(), text);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         }
     }
 }
