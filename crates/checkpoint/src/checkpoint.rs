@@ -45,7 +45,7 @@ impl Checkpoint {
         is_expected: impl FnOnce(&Metadata) -> bool,
     ) -> Result<Self, Rejection> {
         let source = Source::open(path, is_expected)?;
-        let mut tensors = formats::tensors(&source)?;
+        let (mut tensors, _) = formats::tensors(&source)?;
         names::canonicalise(&mut tensors)?;
         let architecture = Architecture::of(&tensors)?;
         Ok(Self { source, tensors, architecture })

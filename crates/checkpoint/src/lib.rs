@@ -16,6 +16,7 @@ mod guess;
 mod hash;
 mod id;
 mod identity;
+mod metadata;
 mod names;
 mod other;
 mod pickle;

@@ -74,7 +74,7 @@ pub enum Rejection {
     },
     /// The header is longer than any checkpoint's.
     #[error(
-        "its header takes {header} bytes, more than the {limit} allowed; save it again in A1111"
+        "its header takes {header} bytes, more than the {limit} that safetensors allows; copy or download it again"
     )]
     HeaderTooLong {
         /// Bytes of the header.
@@ -87,14 +87,6 @@ pub enum Rejection {
     BadHeader {
         /// The parser's message.
         reason: String,
-    },
-    /// A dtype that no checkpoint uses.
-    #[error("tensor {tensor} has dtype {dtype}, which is not supported; save it as fp16")]
-    UnsupportedDtype {
-        /// The tensor's name in the file.
-        tensor: String,
-        /// The dtype's name in the file.
-        dtype: String,
     },
     /// Two tensors have the same canonical name.
     #[error("two tensors are called {name}; save the checkpoint again in A1111")]

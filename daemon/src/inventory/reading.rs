@@ -136,7 +136,8 @@ fn try_read(
 ) -> Result<Known, Rejection> {
     let on = |metadata: &Metadata| Stamp::on(stamp.file_system, path, metadata);
     let checkpoint = Checkpoint::open_if(path, |metadata| on(metadata).is_same_version(&stamp))?;
-    let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
+    let unet_parameters =
+        checkpoint.unet().map(|tensor| tensor.shape.iter().product::<u64>()).sum();
     let (ids, excerpt) = match depth {
         Depth::Header => (Ids::provisional(&stamp), None),
         Depth::Content => (checkpoint.ids()?, Some(Arc::new(checkpoint.excerpt()?))),

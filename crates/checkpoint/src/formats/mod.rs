@@ -1,24 +1,25 @@
 //! File formats, recognized by their first bytes.
 
+mod header;
 mod safetensors;
 mod torch;
 mod zip;
 
-use crate::{file::Source, rejection::Rejection, tensor::Tensor};
+use crate::{file::Source, metadata::Metadata, rejection::Rejection, tensor::Tensor};
 
 /// Enough to contain a tar header's magic, which ends at byte 262.
 const PEEK: u64 = 512;
 
-/// Lists a file's tensors by their names in the file.
+/// Lists a file's tensors by their names in the file, and what it says of itself.
 ///
 /// Every range is within the file.
-pub(crate) fn tensors(file: &Source) -> Result<Vec<Tensor>, Rejection> {
+pub(crate) fn tensors(file: &Source) -> Result<(Vec<Tensor>, Metadata), Rejection> {
     let start = file.bytes(0, file.len().min(PEEK) as usize)?;
     if let Some(rejection) = what_else(&start) {
         return Err(rejection);
     }
     if start.starts_with(b"PK") {
-        return torch::tensors(file);
+        return Ok((torch::tensors(file)?, Metadata::default()));
     }
     safetensors::tensors(file)
 }

@@ -4,7 +4,7 @@ use checkpoint::{Architecture, Checkpoint, Dtype, Heads, Kind, Rejection, Tensor
 
 use crate::{
     open, refused, scratch,
-    specs::{safetensors, sd1, spec, unet, with_header},
+    specs::{PREFIX, safetensors, sd1, spec, unet, with_header},
 };
 
 #[test]
@@ -37,10 +37,28 @@ fn a_checkpoint_opens() {
 #[test]
 fn dtypes_have_their_names_and_sizes() {
     let names = [
-        "F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32", "I16", "I8", "U64", "U32",
-        "U16", "U8", "BOOL",
+        "F64",
+        "F32",
+        "F16",
+        "BF16",
+        "F8_E4M3",
+        "F8_E5M2",
+        "I64",
+        "I32",
+        "I16",
+        "I8",
+        "U64",
+        "U32",
+        "U16",
+        "U8",
+        "BOOL",
+        "C64",
+        "F8_E8M0",
+        "F8_E4M3FNUZ",
+        "F8_E5M2FNUZ",
+        "F2_NEW",
     ];
-    let sizes = [8, 4, 2, 2, 1, 1, 8, 4, 2, 1, 8, 4, 2, 1, 1];
+    let sizes = [8, 4, 2, 2, 1, 1, 8, 4, 2, 1, 8, 4, 2, 1, 1, 8, 1, 1, 1, 1];
     for (name, size) in names.iter().zip(sizes) {
         let mut specs = unet(4, 768, None);
         let mut odd = spec("a", "U8", &[3 * size]);
@@ -50,6 +68,56 @@ fn dtypes_have_their_names_and_sizes() {
         let Tensor { dtype, bytes, .. } = checkpoint.tensors[0];
         assert_eq!((dtype.name(), dtype.size(), bytes), (*name, size, 3 * size));
     }
+}
+
+/// Elements of less than a byte, and what a later release of the format adds: only its UNet's types matter to a
+/// checkpoint.
+#[test]
+fn types_outside_the_unet_do_not_matter() {
+    for (name, shape, bytes) in
+        [("F4", &[4, 2][..], 4), ("F6_E2M3", &[8], 6), ("F6_E3M2", &[4], 3), ("X99", &[1], 4)]
+    {
+        let mut specs = unet(4, 768, None);
+        let mut odd = spec("first_stage_model.odd", "U8", &[bytes]);
+        (odd.dtype, odd.shape) = (name, shape.to_vec());
+        specs.push(odd.clone());
+        let checkpoint = open(&safetensors(&specs)).unwrap();
+        let found = checkpoint.tensors.first().unwrap();
+        assert_eq!((found.dtype.name(), &*found.shape, found.bytes), (name, shape, bytes));
+        // The same in the UNet is a type that nothing computes with.
+        odd.name = format!("{PREFIX}odd");
+        specs.pop();
+        specs.push(odd);
+        refused(&safetensors(&specs), &format!("stored as {name}"));
+    }
+}
+
+/// Workflows and preview pictures may take megabytes, which are not kept.
+#[test]
+fn headers_up_to_the_formats_own_limit_are_read() {
+    let tensors = safetensors(&sd1());
+    let len = u64::from_le_bytes(tensors[..8].try_into().unwrap()) as usize;
+    let (header, data) = (std::str::from_utf8(&tensors[9..8 + len]).unwrap(), &tensors[8 + len..]);
+    for (picture, is_read) in [(3 << 20, true), (99_000_000, true), (100_000_000, false)] {
+        let padding = "x".repeat(picture);
+        let header = format!(r#"{{"__metadata__":{{"preview":"{padding}"}},{header}"#);
+        let bytes = with_header(&header, data);
+        if is_read {
+            assert_eq!(
+                open(&bytes).unwrap().ids().unwrap(),
+                open(&tensors).unwrap().ids().unwrap()
+            );
+        } else {
+            let limit = "more than the 100000000 that safetensors allows";
+            assert!(matches!(refused(&bytes, limit), Rejection::HeaderTooLong { .. }));
+        }
+    }
+    // Entries alone are limited too: each takes more memory than it has bytes.
+    let entry = r#""":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"#;
+    let many = format!("{{{}", entry.repeat(140_000));
+    refused(&with_header(&many, b""), "more than 131072 tensors");
+    let long = format!(r#"{{"{}":{{"dtype":"U8""#, "n".repeat(5000));
+    refused(&with_header(&long, b""), "at most 4096 bytes");
 }
 
 #[test]
@@ -93,7 +161,9 @@ fn damaged_headers_are_refused() {
         (entry("F32", &format!("[{max},{max}]"), "[4,8]"), "overflow"),
         (entry("U8", &format!("[{}]", max - 4), &format!("[4,{max}]")), "overflow"),
         (entry("F32", "[1]", &format!("[4,{max}9]")), ""),
-        (entry("X99", "[1]", "[4,8]"), "X99"),
+        (entry("x99", "[1]", "[4,8]"), "x99"),
+        (entry("F4", "[3]", "[4,8]"), "invalid length of tensor t"),
+        (entry("F32", &format!("[{}1]", "1,".repeat(64)), "[4,8]"), "at most 64 dimensions"),
         (entry("F32", "[-1]", "[4,8]"), ""),
         ("{".into(), "EOF"),
         ("{\"a\":1}".into(), ""),
@@ -105,10 +175,6 @@ fn damaged_headers_are_refused() {
     let invalid = [&6u64.to_le_bytes()[..], b"{\"\xff\":1"].concat();
     assert!(matches!(refused(&invalid, "damaged"), Rejection::BadHeader { .. }));
 
-    let odd = with_header(&entry("F8_E8M0", "[4]", "[4,8]"), &[0; 8]);
-    assert!(
-        matches!(refused(&odd, "F8_E8M0"), Rejection::UnsupportedDtype { tensor, .. } if tensor == "t")
-    );
     let entry = |offsets| format!(r#""t":{{"dtype":"U8","shape":[4],"data_offsets":{offsets}}}"#);
     let twice = format!("{{{},{}}}", entry("[0,4]"), entry("[4,8]"));
     let twice = refused(&with_header(&twice, &[0; 8]), "two tensors are called t");

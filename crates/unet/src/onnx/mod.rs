@@ -20,7 +20,7 @@ fn ir_version(opset: i64) -> i64 {
     if opset > 22 { 11 } else { 10 }
 }
 
-/// `TensorProto.DataType` of a type.
+/// `TensorProto.DataType` of a type; 0, UNDEFINED, for what ONNX does not have.
 pub(crate) fn data_type(dtype: Dtype) -> i32 {
     match dtype {
         Dtype::F32 => 1,
@@ -35,9 +35,16 @@ pub(crate) fn data_type(dtype: Dtype) -> i32 {
         Dtype::F64 => 11,
         Dtype::U32 => 12,
         Dtype::U64 => 13,
+        Dtype::C64 => 14,
+        Dtype::C128 => 15,
         Dtype::Bf16 => 16,
         Dtype::F8E4M3 => 17,
+        Dtype::F8E4M3Fnuz => 18,
         Dtype::F8E5M2 => 19,
+        Dtype::F8E5M2Fnuz => 20,
+        Dtype::F4 => 23,
+        Dtype::F8E8M0 => 24,
+        Dtype::F6E2M3 | Dtype::F6E3M2 | Dtype::C32 | Dtype::Other(_) => 0,
     }
 }
 

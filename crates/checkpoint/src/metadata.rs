@@ -1,0 +1,127 @@
+//! What a file says of itself beside its tensors.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+/// The entries that tell what a file is or how its weights are stored; all others may be megabytes of pictures.
+const WANTED: [&str; 3] = ["_quantization_metadata", "modelspec.architecture", "ss_network_module"];
+
+/// The longest entry that is kept, in bytes: a line of 100 for each layer of the largest UNet takes 200 KB.
+const LONGEST: usize = 4 << 20;
+
+/// The wanted entries of a file's metadata.
+#[derive(Debug, Default)]
+pub(crate) struct Metadata(BTreeMap<&'static str, String>);
+
+impl Metadata {
+    #[expect(dead_code, reason = "quantised layers")]
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Entries)
+    }
+}
+
+/// Whatever is no text by name is passed over: nothing depends on it.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("texts by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut found = Metadata::default();
+        while let Some(Wanted(name)) = map.next_key()? {
+            match name {
+                Some(name) => {
+                    if let Kept(Some(text)) = map.next_value()? {
+                        found.0.insert(name, text);
+                    }
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Metadata, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Metadata::default())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Metadata, E> {
+        Ok(Metadata::default())
+    }
+}
+
+/// The name of an entry, if it is wanted.
+struct Wanted(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Wanted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Key;
+        impl Visitor<'_> for Key {
+            type Value = Wanted;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Wanted, E> {
+                Ok(Wanted(WANTED.into_iter().find(|wanted| *wanted == name)))
+            }
+        }
+        deserializer.deserialize_str(Key)
+    }
+}
+
+/// A text that is not too long.
+struct Kept(Option<String>);
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Kept;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Kept, E> {
+                Ok(Kept((text.len() <= LONGEST).then(|| text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
