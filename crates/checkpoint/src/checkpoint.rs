@@ -12,6 +12,7 @@ use crate::{
     formats, hash,
     id::Ids,
     names,
+    quantised::{Quantised, Scaling},
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
 };
@@ -20,8 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Checkpoint {
     source: Source,
-    /// All tensors, sorted by canonical name.
+    /// All tensors, sorted by canonical name, but for [`beside`](Self::beside).
     pub tensors: Vec<Tensor>,
+    quantised: Quantised,
     /// Its kind and dimensions, derived from the tensors' names and shapes.
     pub architecture: Architecture,
 }
@@ -45,15 +47,26 @@ impl Checkpoint {
         is_expected: impl FnOnce(&Metadata) -> bool,
     ) -> Result<Self, Rejection> {
         let source = Source::open(path, is_expected)?;
-        let (mut tensors, _) = formats::tensors(&source)?;
+        let (mut tensors, metadata) = formats::tensors(&source)?;
         names::canonicalise(&mut tensors)?;
-        let architecture = Architecture::of(&tensors)?;
-        Ok(Self { source, tensors, architecture })
+        let quantised = Quantised::set_aside(&mut tensors, &metadata, &source)?;
+        let architecture = Architecture::read(&tensors, &metadata)?;
+        Ok(Self { source, tensors, quantised, architecture })
     }
 
     /// The UNet's tensors, sorted by name: those under [`UNET_PREFIX`].
     pub fn unet(&self) -> impl Iterator<Item = &Tensor> {
         self.tensors.iter().filter(|tensor| tensor.name.starts_with(UNET_PREFIX))
+    }
+
+    /// What a quantiser keeps beside the UNet's weights, sorted by name: scales and marks, which are no parameters.
+    pub fn beside(&self) -> &[Tensor] {
+        &self.quantised.beside
+    }
+
+    /// How the values of a tensor of the UNet follow from what is stored.
+    pub fn scaling(&self, tensor: &Tensor) -> Scaling<'_> {
+        self.quantised.scaling(tensor)
     }
 
     /// The open file, for reading tensors at their offsets.
@@ -67,7 +80,9 @@ impl Checkpoint {
     /// [`Rejection::ChangedWhileRead`] if size or modification time have changed since [`open`](Self::open);
     /// [`Rejection::Unreadable`].
     pub fn ids(&self) -> Result<Ids, Rejection> {
-        let ids = hash::ids(&self.source, &self.tensors)?;
+        let mut all: Vec<_> = self.tensors.iter().chain(self.beside()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        let ids = hash::ids(&self.source, &all)?;
         self.source.check_unchanged()?;
         Ok(ids)
     }

@@ -5,26 +5,37 @@
 
 use crate::{
     architecture::{Architecture, Heads, Kind},
-    other,
+    kinds,
+    metadata::Metadata,
     rejection::Rejection,
     size,
-    tensor::{Dtype, Tensor, UNET_PREFIX},
+    tensor::{Tensor, UNET_PREFIX},
 };
 
 impl Architecture {
     /// Derives the architecture from a checkpoint's tensors, given by their canonical names.
     ///
     /// # Errors
-    /// Says what the file is if it is not a checkpoint ([`Rejection::Lora`], …), and what is wrong with its
+    /// Says what the file is if it is not a checkpoint ([`Rejection::Other`]), and what is wrong with its
     /// UNet if that is clearly incomplete. Does not check that all blocks fit together.
     pub fn of(tensors: &[Tensor]) -> Result<Self, Rejection> {
+        Self::read(tensors, &Metadata::default())
+    }
+
+    /// The same, of a file that says this of itself.
+    pub(crate) fn read(tensors: &[Tensor], metadata: &Metadata) -> Result<Self, Rejection> {
         let unet = Unet(tensors);
+        let other = || kinds::what_it_is(tensors, metadata).map(Rejection::Other);
         // Without its first convolution, there is no UNet to complain about.
         let stem = unet.tensor("input_blocks.0.0.weight", 4);
-        if (stem.is_err() || unet.tensor("out.2.weight", 4).is_err())
-            && let Some(rejection) = other::what_it_is(tensors)
-        {
-            return Err(rejection);
+        if stem.is_err() || unet.tensor("out.2.weight", 4).is_err() {
+            let is_part_of_one =
+                || unet.tensors().any(|(name, _)| name.starts_with("input_blocks."));
+            match other() {
+                Some(other) => return Err(other),
+                None if !is_part_of_one() => return Err(Rejection::NoUnet),
+                None => {}
+            }
         }
         let in_channels = unet.dimension(stem?)?;
         size::check(tensors)?;
@@ -41,9 +52,10 @@ impl Architecture {
             Some(_) => Some(unet.dimension(unet.tensor("label_emb.0.0.weight", 2)?)?),
             None => None,
         };
-        unet.check_dtypes()?;
-        let kind = kind(in_channels, context_width, y_width)
-            .ok_or(Rejection::UnknownArchitecture { in_channels, context_width, y_width })?;
+        let kind = kind(in_channels, context_width, y_width).ok_or_else(|| {
+            let unknown = Rejection::UnknownArchitecture { in_channels, context_width, y_width };
+            other().unwrap_or(unknown)
+        })?;
         let heads = if context_width == 768 { Heads::Count(8) } else { Heads::Width(64) };
         Ok(Self { kind, in_channels, context_width, y_width, heads })
     }
@@ -107,15 +119,5 @@ impl<'a> Unet<'a> {
         }
         let tensor = || format!("{UNET_PREFIX}*.attn2.to_k.weight");
         width.ok_or_else(|| Rejection::BadUnet { tensor: tensor(), reason: "is missing" })
-    }
-
-    fn check_dtypes(&self) -> Result<(), Rejection> {
-        let usable = |dtype| matches!(dtype, Dtype::F16 | Dtype::Bf16 | Dtype::F32);
-        match self.tensors().find(|(_, tensor)| !usable(tensor.dtype)) {
-            Some((_, tensor)) => {
-                Err(Rejection::UnetDtype { tensor: tensor.name.clone(), dtype: tensor.dtype })
-            }
-            None => Ok(()),
-        }
     }
 }

@@ -36,7 +36,7 @@ type Digest = [u8; 32];
 type Range = (u64, u64);
 
 /// Reads every tensor once. `tensors` must be sorted by name.
-pub(crate) fn ids(file: &Source, tensors: &[Tensor]) -> Result<Ids, Rejection> {
+pub(crate) fn ids(file: &Source, tensors: &[&Tensor]) -> Result<Ids, Rejection> {
     // A torch file can have one tensor under two names: read it only once.
     let mut ranges: Vec<Range> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
     ranges.sort_unstable_by_key(|&(offset, bytes)| (Reverse(bytes), offset));
@@ -56,7 +56,7 @@ pub(crate) fn ids(file: &Source, tensors: &[Tensor]) -> Result<Ids, Rejection> {
             .collect::<Result<_, Rejection>>()?
     };
     let list = || {
-        tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (t, digest)))
+        tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (*t, digest)))
     };
     Ok(Ids {
         weights: id(tensors.len(), list()),

@@ -18,9 +18,13 @@ const LONGEST: usize = 4 << 20;
 pub(crate) struct Metadata(BTreeMap<&'static str, String>);
 
 impl Metadata {
-    #[expect(dead_code, reason = "quantised layers")]
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// Each entry as a line, `#KEY=VALUE`.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(key, value)| format!("\n#{key}={value}\n"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::tensor::Dtype;
+use crate::{kinds::Kind, tensor::Dtype};
 
 /// Why no engine can be built for a file.
 ///
@@ -166,33 +166,9 @@ pub enum Rejection {
     #[error("it has no tensors, so it is not a checkpoint")]
     NoTensors,
 
-    /// A LoRA or similar.
-    #[error("a LoRA, not a checkpoint; move it to models/Lora")]
-    Lora,
-    /// Only a VAE.
-    #[error("a VAE, not a checkpoint; move it to models/VAE")]
-    Vae,
-    /// A textual-inversion embedding.
-    #[error("a textual-inversion embedding, not a checkpoint; move it to embeddings")]
-    Embedding,
-    /// A ControlNet.
-    #[error("a ControlNet, not a checkpoint; move it to models/ControlNet")]
-    ControlNet,
-    /// Only a text encoder.
-    #[error("a text encoder, not a checkpoint; move it out of the checkpoints' folder")]
-    TextEncoder,
-    /// Stable Diffusion 3.
-    #[error("a Stable Diffusion 3 model: it has no UNet; not supported")]
-    Sd3,
-    /// Flux.
-    #[error("a Flux model: it has no UNet; not supported")]
-    Flux,
-    /// Tensors with diffusers' names.
-    #[error(
-        "a UNet with diffusers' tensor names; convert it to the original layout \
-         (diffusers' convert_diffusers_to_original_*.py), which A1111 needs as well"
-    )]
-    Diffusers,
+    /// Another kind of file.
+    #[error("{0}")]
+    Other(&'static Kind),
     /// Something unknown.
     #[error("it has no Stable Diffusion UNet; not supported")]
     NoUnet,
@@ -228,6 +204,17 @@ pub enum Rejection {
         tensor: String,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// A UNet with packed weights.
+    #[error(
+        "its UNet is quantised to {}: {tensor} is packed, and no longer shows the shape that it is for; {}",
+        kind.name, kind.advice
+    )]
+    Quantised {
+        /// What it is quantised to, and by whom.
+        kind: &'static Kind,
+        /// The first such tensor's canonical name.
+        tensor: String,
     },
     /// A UNet stored in a type that engines can't be built from.
     #[error("its UNet is stored as {dtype} ({tensor}), which is not supported; save it as fp16")]

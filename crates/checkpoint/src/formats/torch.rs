@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::zip::{self, Entries};
 use crate::{
     file::Source,
+    kinds,
     pickle::{self, Pickle, Value, View},
     rejection::Rejection,
     tensor::Tensor,
@@ -72,7 +73,7 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(&'a str, &'p View<'
             .map(|item| item.1)
     };
     if named("string_to_param").is_some() {
-        return Err(Rejection::Embedding);
+        return Err(Rejection::Other(kinds::embedding()));
     }
     let items = named("state_dict").and_then(|value| pickle.dict(value)).unwrap_or(top);
     let mut tensors = Vec::new();

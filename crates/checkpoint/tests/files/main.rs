@@ -7,6 +7,7 @@
 mod content;
 mod ids;
 mod pickler;
+mod quantised;
 mod random;
 mod safetensors;
 mod specs;
