@@ -11,9 +11,11 @@ use crate::{
     file::Source,
     formats, hash,
     id::Ids,
+    metadata::HeaderMetadata,
     names,
     quantised::{Quantised, Scaling},
     rejection::Rejection,
+    shards,
     tensor::{Tensor, UNET_PREFIX},
 };
 
@@ -47,11 +49,14 @@ impl Checkpoint {
         is_expected: impl FnOnce(&Metadata) -> bool,
     ) -> Result<Self, Rejection> {
         let source = Source::open(path, is_expected)?;
-        let (mut tensors, metadata) = formats::tensors(&source)?;
-        names::canonicalise(&mut tensors)?;
-        let quantised = Quantised::set_aside(&mut tensors, &metadata, &source)?;
-        let architecture = Architecture::read(&tensors, &metadata)?;
-        Ok(Self { source, tensors, quantised, architecture })
+        let formats = formats::tensors(&source);
+        let read = formats.and_then(|(tensors, metadata)| parts(tensors, &metadata, &source));
+        match read {
+            Ok((tensors, quantised, architecture)) => {
+                Ok(Self { source, tensors, quantised, architecture })
+            }
+            Err(rejection) => Err(shards::explain(rejection, &source, path)),
+        }
     }
 
     /// The UNet's tensors, sorted by name: those under [`UNET_PREFIX`].
@@ -98,4 +103,16 @@ impl Checkpoint {
         source.check_unchanged()?;
         Ok(excerpt)
     }
+}
+
+/// Tells the tensors of a file apart, and what they are.
+fn parts(
+    mut tensors: Vec<Tensor>,
+    metadata: &HeaderMetadata,
+    source: &Source,
+) -> Result<(Vec<Tensor>, Quantised, Architecture), Rejection> {
+    names::canonicalise(&mut tensors)?;
+    let quantised = Quantised::set_aside(&mut tensors, metadata, source)?;
+    let architecture = Architecture::read(&tensors, metadata)?;
+    Ok((tensors, quantised, architecture))
 }

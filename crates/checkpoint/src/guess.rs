@@ -6,7 +6,7 @@
 use crate::{
     architecture::{Architecture, Heads, Kind},
     kinds,
-    metadata::Metadata,
+    metadata::HeaderMetadata,
     rejection::Rejection,
     size,
     tensor::{Tensor, UNET_PREFIX},
@@ -19,11 +19,11 @@ impl Architecture {
     /// Says what the file is if it is not a checkpoint ([`Rejection::Other`]), and what is wrong with its
     /// UNet if that is clearly incomplete. Does not check that all blocks fit together.
     pub fn of(tensors: &[Tensor]) -> Result<Self, Rejection> {
-        Self::read(tensors, &Metadata::default())
+        Self::read(tensors, &HeaderMetadata::default())
     }
 
     /// The same, of a file that says this of itself.
-    pub(crate) fn read(tensors: &[Tensor], metadata: &Metadata) -> Result<Self, Rejection> {
+    pub(crate) fn read(tensors: &[Tensor], metadata: &HeaderMetadata) -> Result<Self, Rejection> {
         let unet = Unet(tensors);
         let other = || kinds::what_it_is(tensors, metadata).map(Rejection::Other);
         // Without its first convolution, there is no UNet to complain about.

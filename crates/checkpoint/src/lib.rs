@@ -23,6 +23,7 @@ mod pickle;
 mod quantised;
 mod rejection;
 mod sample;
+mod shards;
 mod signature;
 mod size;
 mod stamp;

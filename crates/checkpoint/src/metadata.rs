@@ -15,9 +15,9 @@ const LONGEST: usize = 4 << 20;
 
 /// The wanted entries of a file's metadata.
 #[derive(Debug, Default)]
-pub(crate) struct Metadata(BTreeMap<&'static str, String>);
+pub(crate) struct HeaderMetadata(BTreeMap<&'static str, String>);
 
-impl Metadata {
+impl HeaderMetadata {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -28,7 +28,7 @@ impl Metadata {
     }
 }
 
-impl<'de> Deserialize<'de> for Metadata {
+impl<'de> Deserialize<'de> for HeaderMetadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Entries)
     }
@@ -38,14 +38,14 @@ impl<'de> Deserialize<'de> for Metadata {
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Metadata;
+    type Value = HeaderMetadata;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("texts by name")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
-        let mut found = Metadata::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderMetadata, A::Error> {
+        let mut found = HeaderMetadata::default();
         while let Some(Wanted(name)) = map.next_key()? {
             match name {
                 Some(name) => {
@@ -59,32 +59,32 @@ impl<'de> Visitor<'de> for Entries {
         Ok(found)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Metadata, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| Metadata::default())
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<HeaderMetadata, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| HeaderMetadata::default())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_str<E: Error>(self, _: &str) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_bool<E: Error>(self, _: bool) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_i64<E: Error>(self, _: i64) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_u64<E: Error>(self, _: u64) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_f64<E: Error>(self, _: f64) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Metadata, E> {
-        Ok(Metadata::default())
+    fn visit_unit<E: Error>(self) -> Result<HeaderMetadata, E> {
+        Ok(HeaderMetadata::default())
     }
 }
 

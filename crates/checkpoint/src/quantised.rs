@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     file::Source,
     kinds::{self, Kind},
-    metadata::Metadata,
+    metadata::HeaderMetadata,
     rejection::Rejection,
     tensor::{Dtype, Tensor, UNET_PREFIX},
 };
@@ -65,7 +65,7 @@ impl Quantised {
     /// [`Rejection::Quantised`] and [`Rejection::UnetDtype`] if some weights are no numbers; [`Rejection::Unreadable`].
     pub(crate) fn set_aside(
         tensors: &mut Vec<Tensor>,
-        metadata: &Metadata,
+        metadata: &HeaderMetadata,
         source: &Source,
     ) -> Result<Self, Rejection> {
         let mut found =
@@ -83,7 +83,7 @@ impl Quantised {
     fn check(
         &mut self,
         tensors: &[Tensor],
-        metadata: &Metadata,
+        metadata: &HeaderMetadata,
         source: &Source,
     ) -> Result<(), Rejection> {
         let packed = |kind, tensor: &str| Rejection::Quantised { kind, tensor: tensor.to_owned() };
@@ -124,7 +124,7 @@ impl Quantised {
     /// How each layer is stored, where ComfyUI's tools say so.
     fn formats(
         &self,
-        metadata: &Metadata,
+        metadata: &HeaderMetadata,
         source: &Source,
     ) -> Result<BTreeMap<String, Format>, Rejection> {
         #[derive(Deserialize)]

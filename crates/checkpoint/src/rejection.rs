@@ -35,6 +35,38 @@ pub enum Rejection {
     /// A page or message that a server sent in place of the file.
     #[error("a web page, not a checkpoint; download it again, logged in if the site asks for it")]
     WebPage,
+    /// A GGUF file.
+    #[error(
+        "a GGUF file of {model}; engines need a safetensors or .ckpt file of the same model. ComfyUI with ComfyUI-GGUF \
+         and Forge run this one without them"
+    )]
+    Gguf {
+        /// What it holds, in a sentence.
+        model: String,
+    },
+    /// One of several files of a checkpoint.
+    #[error("part {number} of {of} of a checkpoint in several files ({missing}); {JOIN}")]
+    Part {
+        /// Which one, from 1.
+        number: u32,
+        /// Of how many.
+        of: u32,
+        /// Which others are not in its folder, in a sentence.
+        missing: String,
+    },
+    /// The list of such files.
+    #[error(
+        "the index of a checkpoint in {parts} files ({missing}), which has no weights itself; {JOIN}"
+    )]
+    PartsIndex {
+        /// The number of files.
+        parts: usize,
+        /// Which are not in its folder, in a sentence.
+        missing: String,
+    },
+    /// A JSON file of a model's settings.
+    #[error("a model's settings, without weights; use the .safetensors files beside it")]
+    Settings,
     /// Neither safetensors nor a torch file.
     #[error("neither a safetensors nor a torch file; copy or download it again")]
     NotACheckpoint,
@@ -228,3 +260,7 @@ pub enum Rejection {
 
 /// The remedy for a torch file that can't be read in place.
 const CONVERT: &str = "load it once in A1111 and save it as safetensors (Checkpoint Merger)";
+
+/// The remedy for a checkpoint in several files.
+const JOIN: &str = "join them into one, which front ends need as well: in Python, update one dictionary with safetensors' \
+                    load_file of each part, and write it with save_file";

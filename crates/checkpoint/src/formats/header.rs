@@ -10,7 +10,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::{metadata::Metadata, tensor::Dtype};
+use crate::{metadata::HeaderMetadata, tensor::Dtype};
 
 /// The one entry that is not a tensor.
 const METADATA: &str = "__metadata__";
@@ -28,7 +28,7 @@ const RANK: usize = 64;
 /// What a header says.
 pub(super) struct Header {
     pub(super) entries: Vec<(String, Entry)>,
-    pub(super) metadata: Metadata,
+    pub(super) metadata: HeaderMetadata,
 }
 
 /// A tensor's entry.
@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut header = Header { entries: Vec::new(), metadata: Metadata::default() };
+        let mut header = Header { entries: Vec::new(), metadata: HeaderMetadata::default() };
         let mut names = 0;
         while let Some(name) = map.next_key_seed(Text(NAME))? {
             if name == METADATA {

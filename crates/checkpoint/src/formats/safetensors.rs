@@ -5,7 +5,7 @@
 use std::io::{self, BufReader, Read};
 
 use super::header::{Entry, Header};
-use crate::{file::Source, metadata::Metadata, rejection::Rejection, tensor::Tensor};
+use crate::{file::Source, metadata::HeaderMetadata, rejection::Rejection, tensor::Tensor};
 
 /// The longest header that the format allows; the format's own library refuses longer ones too. SDXL's takes
 /// 300 KB, and pictures or workflows in the metadata may take megabytes.
@@ -18,7 +18,7 @@ const AT_ONCE: u64 = 2 << 20;
 const PREFIX: u64 = 8;
 
 /// Lists the tensors; see [`super::tensors`].
-pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, Metadata), Rejection> {
+pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Rejection> {
     let (header_len, len) = (header_len(file)?, file.len());
     let Header { mut entries, metadata } = header(file, header_len)?;
     entries.sort_unstable_by_key(|(_, entry)| entry.data_offsets);

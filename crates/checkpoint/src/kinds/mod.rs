@@ -10,12 +10,12 @@ use std::{fmt, sync::LazyLock};
 
 use aho_corasick::AhoCorasick;
 
-use crate::{metadata::Metadata, tensor::Tensor};
+use crate::{metadata::HeaderMetadata, tensor::Tensor};
 
 /// What a file may be, with the marks that tell.
 ///
 /// A mark is a part of a tensor's name without the prefixes that programs wrap models in: `^` stands for its start, `$`
-/// for its end. Metadata count as a name too: `#KEY=VALUE`.
+/// for its end. HeaderMetadata count as a name too: `#KEY=VALUE`.
 #[derive(Debug)]
 pub struct Kind {
     /// In a sentence, with its article.
@@ -45,7 +45,7 @@ impl fmt::Display for Kind {
 }
 
 /// Says what the tensors are; `None` if no kind has their marks.
-pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &Metadata) -> Option<&'static Kind> {
+pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &HeaderMetadata) -> Option<&'static Kind> {
     static TABLE: LazyLock<Table> =
         LazyLock::new(|| Table::of(addons::KINDS.iter().chain(models::KINDS)));
     TABLE.find(tensors, metadata)
@@ -54,7 +54,7 @@ pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &Metadata) -> Option<&'st
 /// Says which program packed the weights of these tensors, if any did.
 pub(crate) fn quantiser(tensors: &[Tensor]) -> Option<&'static Kind> {
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(quantisers::KINDS));
-    TABLE.find(tensors, &Metadata::default())
+    TABLE.find(tensors, &HeaderMetadata::default())
 }
 
 /// The form that a format of ComfyUI's `comfy_quant` packs weights in.
@@ -88,7 +88,7 @@ impl Table {
         Self { kinds, marks, automaton: automaton.ok() }
     }
 
-    fn find(&self, tensors: &[Tensor], metadata: &Metadata) -> Option<&'static Kind> {
+    fn find(&self, tensors: &[Tensor], metadata: &HeaderMetadata) -> Option<&'static Kind> {
         let automaton = self.automaton.as_ref().filter(|_| !tensors.is_empty())?;
         let mut seen = vec![false; self.marks.len()];
         let mut only: Vec<_> = self.kinds.iter().filter(|kind| !kind.only.is_empty()).collect();

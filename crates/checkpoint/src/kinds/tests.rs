@@ -28,7 +28,7 @@ fn every_kind_has_a_header_and_every_header_its_kind() {
     let mut seen = Vec::new();
     for (expected, text) in headers() {
         let plain = header(text);
-        let found = what_it_is(&plain, &Metadata::default());
+        let found = what_it_is(&plain, &HeaderMetadata::default());
         let shown = found.map(ToString::to_string).unwrap_or_default();
         assert!(shown.starts_with(expected), "{text}: {shown:?}, and not {expected}");
         seen.push(found.unwrap());
@@ -42,7 +42,10 @@ fn every_kind_has_a_header_and_every_header_its_kind() {
                 })
                 .collect();
             assert!(
-                std::ptr::eq(what_it_is(&wrapped, &Metadata::default()).unwrap(), found.unwrap()),
+                std::ptr::eq(
+                    what_it_is(&wrapped, &HeaderMetadata::default()).unwrap(),
+                    found.unwrap()
+                ),
                 "{wrapper}: {text}"
             );
         }
@@ -59,11 +62,11 @@ fn what_is_a_checkpoint_is_none_of_them() {
         let golden = goldens::Manifest::load(name).unwrap();
         let names: Vec<_> = golden.tensors.iter().map(|spec| spec.0.clone()).collect();
         let tensors = header(&names.join(" "));
-        assert!(what_it_is(&tensors, &Metadata::default()).is_none(), "{name}");
+        assert!(what_it_is(&tensors, &HeaderMetadata::default()).is_none(), "{name}");
         assert!(quantiser(&tensors).is_none(), "{name}");
     }
-    assert!(what_it_is(&[], &Metadata::default()).is_none());
-    assert!(what_it_is(&header("some.other.weight"), &Metadata::default()).is_none());
+    assert!(what_it_is(&[], &HeaderMetadata::default()).is_none());
+    assert!(what_it_is(&header("some.other.weight"), &HeaderMetadata::default()).is_none());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 // clippy.toml allows it in functions marked as tests; here, everything is a test.
 #![allow(clippy::unwrap_used)]
 
+mod containers;
 mod content;
 mod ids;
 mod pickler;
