@@ -10,6 +10,7 @@ mod faults;
 mod inputs;
 mod materialize;
 mod model;
+mod numbers;
 mod priority;
 mod progress;
 mod reference;

@@ -3,14 +3,17 @@
 use std::{borrow::Cow, fs, os::fd::AsRawFd, path::Path, thread};
 
 use anyhow::{Context, Result, anyhow};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Dtype, Scaling};
 use ort::{
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
     value::Tensor,
 };
 use unet::{Graph, Precision};
 
-use super::inputs::{Array, Inputs};
+use super::{
+    inputs::{Array, Inputs},
+    weights::Weights,
+};
 
 /// The library to load if none is named.
 const LIBRARY: &str = "libonnxruntime.so";
@@ -19,7 +22,11 @@ const LIBRARY: &str = "libonnxruntime.so";
 /// memory. It must be their real folder, because ONNX Runtime follows no links out of it.
 const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
-/// Computes the output of the checkpoint's UNet for these inputs.
+/// The weights in fp16, in the folder to work in.
+const HALVES: &str = "reference";
+
+/// Computes the output of the checkpoint's UNet for these inputs. Weights of another type than ONNX Runtime reads, or
+/// with scales, are first written to `folder` in fp16, which is what engines read.
 ///
 /// # Errors
 /// If ONNX Runtime can't be loaded, or fails.
@@ -27,19 +34,29 @@ pub(super) fn run(
     checkpoint: &Checkpoint,
     inputs: &Inputs,
     library: Option<&Path>,
+    folder: &Path,
 ) -> Result<Array> {
     let library = library.unwrap_or(Path::new(LIBRARY));
     let environment = ort::init_from(library).map_err(|error| {
         anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
     let environment = environment.build().map_err(ort_error)?;
-    // The open file's current path: it may have been renamed since.
-    let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
-    let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
-    let named = text(file.parent()).zip(text(file.file_name().map(Path::new)));
-    let (folder, name) =
-        named.with_context(|| format!("the path {} is not UTF-8", file.display()))?;
-    let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
+    let (graph, folder, name) = if is_read_in_place(checkpoint) {
+        // The open file's current path: it may have been renamed since.
+        let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
+        let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
+        let named = text(file.parent()).zip(text(file.file_name().map(Path::new)));
+        let (folder, name) =
+            named.with_context(|| format!("the path {} is not UTF-8", file.display()))?;
+        let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
+        (graph, folder, name)
+    } else {
+        let (tensors, _) = Weights::new(checkpoint)?.write_halves(&folder.join(HALVES))?;
+        let graph = Graph::new(&checkpoint.architecture, &tensors, Precision::Fp32)?;
+        let real = fs::canonicalize(folder)?;
+        let folder = real.to_str().with_context(|| format!("{} is not UTF-8", real.display()))?;
+        (graph, folder.to_owned(), HALVES.to_owned())
+    };
     let model = graph.to_onnx(&name);
 
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -61,6 +78,14 @@ pub(super) fn run(
     let (shape, values) = outputs["latent"].try_extract_tensor::<f32>().map_err(ort_error)?;
     let shape = shape.iter().map(|size| u64::try_from(*size)).collect::<Result<_, _>>()?;
     Ok(Array { shape, values: values.to_vec() })
+}
+
+/// Whether the UNet's weights are what the file has, in a type that ONNX Runtime reads.
+fn is_read_in_place(checkpoint: &Checkpoint) -> bool {
+    checkpoint.unet().all(|tensor| {
+        matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
+            && checkpoint.scaling(tensor) == Scaling::Plain
+    })
 }
 
 fn ort_error<R>(error: ort::Error<R>) -> anyhow::Error {
@@ -96,11 +121,11 @@ mod tests {
         let inputs = names.map(|name| (name.to_owned(), array(case.get(name).unwrap()))).into();
         // This comes first: a process loads the library only once.
         let nowhere = Some(Path::new("/nowhere/libonnxruntime.so"));
-        let error = run(&checkpoint, &inputs, nowhere).unwrap_err();
+        let error = run(&checkpoint, &inputs, nowhere, folder.path()).unwrap_err();
         assert!(error.to_string().contains("`sdtrtctl runtime install`"), "{error}");
 
         let library = env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH");
-        let found = run(&checkpoint, &inputs, Some(library.as_ref())).unwrap();
+        let found = run(&checkpoint, &inputs, Some(library.as_ref()), folder.path()).unwrap();
         let expected = array(&golden.expected().unwrap()[0]);
         let error = super::super::inputs::relative_error(&found, &expected).unwrap();
         assert!(error < 1e-4, "{error}");

@@ -106,7 +106,7 @@ impl Subject<'_, '_> {
             ));
         }
         let library = engine.onnx_runtime.as_deref();
-        let expected = reference::run(checkpoint, &inputs, library);
+        let expected = reference::run(checkpoint, &inputs, library, &job.folder);
         at(Phase::Prove, 100);
         Ok(expected.map_err(|error| format!("{error:#}")).map(|expected| Proof {
             relative_error: relative_error(&found, &expected),

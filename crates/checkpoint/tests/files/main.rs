@@ -4,9 +4,9 @@
 // clippy.toml allows it in functions marked as tests; here, everything is a test.
 #![allow(clippy::unwrap_used)]
 
-mod containers;
 mod content;
 mod ids;
+mod not_checkpoints;
 mod pickler;
 mod quantised;
 mod random;
