@@ -35,7 +35,8 @@ fn export(checkpoint: &Path, out: &Path, options: &[&str]) -> Value {
 
 /// The latent of the golden's first case, computed by ONNX Runtime after onnx has found no fault with the model.
 fn latent(golden: &Manifest, exported: &Value, checkpoint: &Path) -> Result<Array, String> {
-    let packages = env::var_os("SDTRT_TEST_ONNX").expect("SDTRT_TEST_ONNX: run cargo xtask test");
+    // `cargo xtask test` sets it.
+    let packages = env::var_os("SDTRT_TEST_ONNX").unwrap();
     let temp = tempfile::tempdir().unwrap();
     let inputs = temp.path().join("inputs.json");
     let array = |array: &Array| json!({ "shape": array.shape, "values": array.values });

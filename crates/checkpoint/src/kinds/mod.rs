@@ -31,8 +31,11 @@ pub struct Kind {
     /// Marks of which every name has one.
     only: &'static [&'static str],
     /// The shape of the tensor with this name.
-    shape: Option<(&'static str, fn(&[u64]) -> bool)>,
+    shape: Option<(&'static str, Shape)>,
 }
+
+/// Whether a shape is a kind's.
+type Shape = fn(&[u64]) -> bool;
 
 /// A row to begin with.
 const KIND: Kind =
