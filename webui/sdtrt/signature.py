@@ -4,7 +4,7 @@ signature from a checkpoint's header.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,8 @@ Places = dict[str, tuple[dict[str, Any], str]]
 Form = tuple[dict[str, tuple[int, ...]], dict[str, Any]]
 
 HEADER = "sdtrt signature 1"
+# What checkpoints and the modules around a UNet put before its names; the daemon leaves it out too.
+PREFIXES = ("model.diffusion_model.", "diffusion_model.")
 
 
 def text(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str:
@@ -29,6 +31,12 @@ def text(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str
 
 def signature(shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Any]) -> str:
     return hashlib.sha256(text(shapes, heads).encode()).hexdigest()
+
+
+def prefix(names: Iterable[str]) -> str:
+    """Returns the prefix that all names have; an empty one if there is none."""
+    known = list(names)
+    return next((each for each in PREFIXES if known and all(name.startswith(each) for name in known)), "")
 
 
 class Look(NamedTuple):
@@ -55,8 +63,10 @@ class Looks:
             for name, parameter in module._parameters.items()
             if parameter is not None
         }
+        start = len(prefix(places))
+        places = {name[start:]: place for name, place in places.items()}
         shapes = {name: tuple(held[key].shape) for name, (held, key) in places.items()}
-        heads = {path: getattr(module, "heads", None) for path, module in modules if hasattr(module, "to_q")}
+        heads = {path[start:]: getattr(module, "heads", None) for path, module in modules if hasattr(module, "to_q")}
         before = self._seen.get(unet)
         first = before[0] if before else set(shapes)
         found = before[2] if before and before[1] == (shapes, heads) else signature(shapes, heads)

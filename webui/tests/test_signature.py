@@ -3,6 +3,7 @@ import gc
 import hashlib
 import json
 import unittest
+from types import SimpleNamespace
 
 from sdtrt import binding, signature
 
@@ -15,6 +16,18 @@ def manifest(*inputs, version=1):
 
 def tree(name="a", shape=(4, 4), parts=("a",), layout="plain"):
     return {"name": name, "shape": shape, "parts": parts, "layout": layout}
+
+
+class Wrapper:
+    """A module with a UNet inside."""
+
+    def __init__(self, prefix, unet):
+        self._prefix, self._unet = prefix, unet
+
+    def named_modules(self):
+        yield "", SimpleNamespace(_parameters={})
+        for path, module in self._unet.named_modules():
+            yield f"{self._prefix}.{path}" if path else self._prefix, module
 
 
 class Signatures(unittest.TestCase):
@@ -42,6 +55,24 @@ class Signatures(unittest.TestCase):
         unet = TorchUnet("a")
         shapes = {f"{part}.weight": (4, 4) for part in unet.parts}
         self.assertEqual(signature.Looks().signature(unet), signature.signature(shapes, {"middle_block": 8}))
+
+    def test_a_unet_inside_a_wrapper_has_the_names_that_the_daemon_gives_it(self):
+        unet = TorchUnet("a")
+        looks, plain = signature.Looks(), signature.Looks().signature(unet)
+        for prefix in ("diffusion_model", "model.diffusion_model"):
+            wrapper = Wrapper(prefix, unet)
+            self.assertEqual(looks.signature(wrapper), plain)
+            self.assertEqual(looks.places(wrapper).keys(), {f"{part}.weight" for part in unet.parts})
+
+    def test_only_what_all_names_have_is_left_out(self):
+        for names, expected in (
+            (("diffusion_model.a", "diffusion_model.b"), "diffusion_model."),
+            (("model.diffusion_model.a",), "model.diffusion_model."),
+            (("diffusion_model.a", "out.b"), ""),
+            (("diffusion_models.a",), ""),
+            ((), ""),
+        ):
+            self.assertEqual(signature.prefix(names), expected)
 
     def test_what_changes_it_and_what_does_not(self):
         looks, unet = signature.Looks(), TorchUnet("a")
