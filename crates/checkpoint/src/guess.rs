@@ -22,8 +22,19 @@ impl Architecture {
         Self::read(tensors, &HeaderMetadata::default())
     }
 
-    /// The same, of a file that says this of itself.
+    /// The same, of a file that says this of itself. A UNet that lacks weights because something else stands in their
+    /// place is not damaged.
     pub(crate) fn read(tensors: &[Tensor], metadata: &HeaderMetadata) -> Result<Self, Rejection> {
+        Self::look(tensors, metadata).map_err(|rejection| match rejection {
+            Rejection::BadUnet { tensor, reason } => match kinds::quantiser(tensors) {
+                Some(kind) => Rejection::Quantised { kind, tensor },
+                None => Rejection::BadUnet { tensor, reason },
+            },
+            other => other,
+        })
+    }
+
+    fn look(tensors: &[Tensor], metadata: &HeaderMetadata) -> Result<Self, Rejection> {
         let unet = Unet(tensors);
         let other = || kinds::what_it_is(tensors, metadata).map(Rejection::Other);
         // Without its first convolution, there is no UNet to complain about.

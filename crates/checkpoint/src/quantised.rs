@@ -71,7 +71,7 @@ impl Quantised {
         let mut found =
             Self { beside: tensors.extract_if(.., is_beside).collect(), rotated: vec![] };
         let stem = format!("{UNET_PREFIX}input_blocks.0.0.weight");
-        let odd = || tensors.iter().any(|tensor| is_unet(tensor) && !is_number(tensor.dtype));
+        let odd = || tensors.iter().any(|tensor| is_unet(tensor) && !is_plain(tensor));
         // Of other models the name matters, not how they are stored.
         let is_unet_file = tensors.binary_search_by(|tensor| tensor.name.cmp(&stem)).is_ok();
         if is_unet_file && (!found.beside.is_empty() || metadata.get(METADATA).is_some() || odd()) {
@@ -112,12 +112,18 @@ impl Quantised {
         let is_scaled = |tensor: &Tensor| tensor.dtype == Dtype::I8 && self.scale(tensor).is_some();
         let odd =
             |tensor: &&Tensor| is_unet(tensor) && !is_number(tensor.dtype) && !is_scaled(tensor);
-        match tensors.iter().find(odd) {
-            None => Ok(()),
-            Some(tensor) => Err(kinds::quantiser(tensors).map_or_else(
+        let quantiser = || kinds::quantiser(tensors);
+        if let Some(tensor) = tensors.iter().find(odd) {
+            return Err(quantiser().map_or_else(
                 || Rejection::UnetDtype { tensor: tensor.name.clone(), dtype: tensor.dtype },
                 |kind| packed(kind, &tensor.name),
-            )),
+            ));
+        }
+        // What is left beside a weight that is one is no matter.
+        let stands_in = |tensor: &&Tensor| is_unet(tensor) && stands_in(tensor, tensors);
+        match tensors.iter().find(stands_in).zip(quantiser()) {
+            Some((tensor, kind)) => Err(packed(kind, &tensor.name)),
+            None => Ok(()),
         }
     }
 
@@ -179,6 +185,21 @@ fn is_beside(tensor: &mut Tensor) -> bool {
 
 fn is_unet(tensor: &Tensor) -> bool {
     tensor.name.starts_with(UNET_PREFIX)
+}
+
+/// Whether it is a parameter by its name, and a number.
+fn is_plain(tensor: &Tensor) -> bool {
+    let name = &tensor.name;
+    (name.ends_with(".weight") || name.ends_with(".bias")) && is_number(tensor.dtype)
+}
+
+/// Whether a layer has this tensor in place of a weight.
+fn stands_in(tensor: &Tensor, tensors: &[Tensor]) -> bool {
+    let Some((layer, part)) = tensor.name.rsplit_once('.') else { return false };
+    let layer = layer.strip_suffix(".weight").unwrap_or(layer);
+    let weight = format!("{layer}.weight");
+    let has_weight = tensors.binary_search_by(|tensor| tensor.name.cmp(&weight)).is_ok();
+    !matches!(part, "weight" | "bias") && !has_weight
 }
 
 /// Whether front ends cast it as it is.

@@ -149,6 +149,26 @@ fn packed_weights_are_called_by_their_quantiser() {
     }
 }
 
+/// A weight that is one again, or still, with what a quantiser has left beside it, is read.
+#[test]
+fn what_is_left_beside_a_weight_is_no_matter() {
+    let left = &[(".weight.absmax", "F32", &[96][..]), (".weight.quant_map", "F32", &[16])];
+    open(&safetensors(&quantised("F16", &[8, 768], left))).unwrap();
+}
+
+/// Even where not a weight of a packed type is left to tell.
+#[test]
+fn what_stands_in_for_a_weight_is_not_damage() {
+    for layer in [LAYER, "time_embed.0", "input_blocks.0.0", "input_blocks.5.0.in_layers.2"] {
+        let name = format!("{PREFIX}{layer}.weight");
+        let mut specs = sd1();
+        specs.retain(|spec| spec.name != name);
+        specs.push(spec(&format!("{PREFIX}{layer}._weight_qdata"), "F8_E4M3", &[8, 768]));
+        specs.push(spec(&format!("{PREFIX}{layer}._weight_scale"), "F32", &[8, 1]));
+        refused(&safetensors(&specs), "quantised to torchao's form");
+    }
+}
+
 /// The newest files describe their layers in the header alone, some without the model's prefix.
 #[test]
 fn layers_may_be_described_in_the_metadata() {
