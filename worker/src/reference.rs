@@ -83,7 +83,8 @@ pub(super) fn run(
 /// Whether the UNet's weights are what the file has, in a type that ONNX Runtime reads.
 fn is_read_in_place(checkpoint: &Checkpoint) -> bool {
     checkpoint.unet().all(|tensor| {
-        matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
+        checkpoint.is_in_place(tensor)
+            && matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
             && checkpoint.scaling(tensor) == Scaling::Plain
     })
 }

@@ -1,6 +1,7 @@
 //! A checkpoint's weights, converted to fp16 for engines.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fs,
     io::{BufWriter, Write},
@@ -89,7 +90,7 @@ impl<'a> Weights<'a> {
         let mut moved = Vec::with_capacity(tensors.len());
         let mut read = BTreeMap::new();
         for tensor in tensors {
-            let stored = self.stored(tensor)?.to_vec();
+            let stored = self.stored(tensor)?.into_owned();
             let digest: [u8; 32] = blake3::hash(&stored).into();
             let halves = self.scaled_halves(stored, tensor)?;
             file.write_all(&halves).with_context(cannot)?;
@@ -114,7 +115,7 @@ impl<'a> Weights<'a> {
     }
 
     fn halves(&self, tensor: &Tensor) -> Result<Vec<u8>> {
-        self.scaled_halves(self.stored(tensor)?.to_vec(), tensor)
+        self.scaled_halves(self.stored(tensor)?.into_owned(), tensor)
     }
 
     /// Converts what is stored to fp16, times its scale.
@@ -124,7 +125,7 @@ impl<'a> Weights<'a> {
             Scaling::By(by) => by,
             Scaling::Plain | Scaling::Unknown => return Err(Unfit::scaled(tensor)),
         };
-        let scales = numbers(self.stored(by)?, by.dtype).ok_or_else(|| Unfit::scaled(by))?;
+        let scales = numbers(&self.stored(by)?, by.dtype).ok_or_else(|| Unfit::scaled(by))?;
         let mut values = numbers(&stored, tensor.dtype).ok_or_else(|| Unfit::scaled(tensor))?;
         if !scale(&mut values, &scales, tensor.shape.first().copied().unwrap_or(1)) {
             return Err(Unfit::scaled(tensor));
@@ -132,11 +133,15 @@ impl<'a> Weights<'a> {
         rounded(&values, tensor)
     }
 
-    /// The tensor's bytes in the file, which others may write to.
-    fn stored(&self, tensor: &Tensor) -> Result<&[u8]> {
+    /// The tensor's bytes: those in the file, which others may write to, or what they stand for.
+    fn stored(&self, tensor: &Tensor) -> Result<Cow<'_, [u8]>> {
+        if !self.checkpoint.is_in_place(tensor) {
+            return Ok(self.checkpoint.read(tensor)?.into());
+        }
         let start = usize::try_from(tensor.offset)?;
         let end = start.saturating_add(usize::try_from(tensor.bytes)?);
-        self.file.get(start..end).with_context(|| format!("{} is cut off", tensor.name))
+        let bytes = self.file.get(start..end);
+        bytes.map(Cow::from).with_context(|| format!("{} is cut off", tensor.name))
     }
 }
 

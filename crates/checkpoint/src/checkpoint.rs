@@ -9,25 +9,29 @@ use crate::{
     architecture::Architecture,
     excerpt::Excerpt,
     file::Source,
-    formats, hash,
+    formats::{self, Contents},
+    hash,
     id::Ids,
-    metadata::HeaderMetadata,
     names,
     quantised::{Quantised, Scaling},
     rejection::Rejection,
     shards,
     tensor::{Tensor, UNET_PREFIX},
+    view::Views,
 };
 
 /// A checkpoint file whose header has been read.
 #[derive(Debug)]
 pub struct Checkpoint {
     source: Source,
+    views: Views,
     /// All tensors, sorted by canonical name, but for [`beside`](Self::beside).
     pub tensors: Vec<Tensor>,
     quantised: Quantised,
     /// Its kind and dimensions, derived from the tensors' names and shapes.
     pub architecture: Architecture,
+    /// Why AUTOMATIC1111's web UI refuses to load the file, to follow a colon; other front ends load it.
+    pub refused_by_a1111: Option<String>,
 }
 
 impl Checkpoint {
@@ -49,11 +53,11 @@ impl Checkpoint {
         is_expected: impl FnOnce(&Metadata) -> bool,
     ) -> Result<Self, Rejection> {
         let source = Source::open(path, is_expected)?;
-        let formats = formats::tensors(&source);
-        let read = formats.and_then(|(tensors, metadata)| parts(tensors, &metadata, &source));
-        match read {
-            Ok((tensors, quantised, architecture)) => {
-                Ok(Self { source, tensors, quantised, architecture })
+        let contents = formats::contents(&source).and_then(|contents| parts(contents, &source));
+        match contents {
+            Ok((contents, quantised, architecture)) => {
+                let Contents { tensors, views, refused_by_a1111, .. } = contents;
+                Ok(Self { source, views, tensors, quantised, architecture, refused_by_a1111 })
             }
             Err(rejection) => Err(shards::explain(rejection, &source, path)),
         }
@@ -74,9 +78,28 @@ impl Checkpoint {
         self.quantised.scaling(tensor)
     }
 
-    /// The open file, for reading tensors at their offsets.
+    /// The open file, for reading tensors at their offsets, if [they lie there](Self::is_in_place).
     pub fn file(&self) -> &File {
         self.source.file()
+    }
+
+    /// Whether a tensor's bytes lie in the file as they are, at its offset.
+    pub fn is_in_place(&self, tensor: &Tensor) -> bool {
+        self.views.at(tensor.offset).is_none()
+    }
+
+    /// Reads a tensor of this checkpoint, wherever its bytes are, and returns them as if it were contiguous.
+    ///
+    /// # Errors
+    /// [`Rejection::ChangedWhileRead`] if the file has become shorter; [`Rejection::Unreadable`];
+    /// [`Rejection::BadZip`] if its entry can't be inflated.
+    pub fn read(&self, tensor: &Tensor) -> Result<Vec<u8>, Rejection> {
+        self.views.read(&self.source, tensor)
+    }
+
+    /// Whether the whole UNet lies in the file as it is.
+    pub fn is_unet_in_place(&self) -> bool {
+        self.unet().all(|tensor| self.is_in_place(tensor))
     }
 
     /// Reads every tensor once, on all of rayon's threads, and computes the ids.
@@ -87,7 +110,7 @@ impl Checkpoint {
     pub fn ids(&self) -> Result<Ids, Rejection> {
         let mut all: Vec<_> = self.tensors.iter().chain(self.beside()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        let ids = hash::ids(&self.source, &all)?;
+        let ids = hash::ids(&self.source, &self.views, &all)?;
         self.source.check_unchanged()?;
         Ok(ids)
     }
@@ -107,12 +130,29 @@ impl Checkpoint {
 
 /// Tells the tensors of a file apart, and what they are.
 fn parts(
-    mut tensors: Vec<Tensor>,
-    metadata: &HeaderMetadata,
+    mut contents: Contents,
     source: &Source,
-) -> Result<(Vec<Tensor>, Quantised, Architecture), Rejection> {
-    names::canonicalise(&mut tensors)?;
-    let quantised = Quantised::set_aside(&mut tensors, metadata, source)?;
-    let architecture = Architecture::read(&tensors, metadata)?;
-    Ok((tensors, quantised, architecture))
+) -> Result<(Contents, Quantised, Architecture), Rejection> {
+    let Contents { tensors, metadata, views, .. } = &mut contents;
+    names::canonicalise(tensors)?;
+    check_plain(tensors)?;
+    let quantised = Quantised::set_aside(tensors, metadata, |tensor| views.read(source, tensor))?;
+    let architecture = Architecture::read(tensors, metadata)?;
+    Ok((contents, quantised, architecture))
+}
+
+/// What only torch has: no front end runs a UNet with any.
+const TORCH_ALONE: [&str; 9] =
+    ["META", "SPARSE", "NESTED", "WRAPPED", "QINT8", "QUINT8", "QINT32", "QUINT4X2", "QUINT2X4"];
+
+/// Fails if the UNet has a tensor that only torch has.
+fn check_plain(tensors: &[Tensor]) -> Result<(), Rejection> {
+    let mut unet = tensors.iter().filter(|tensor| tensor.name.starts_with(UNET_PREFIX));
+    let Some(odd) = unet.find(|tensor| TORCH_ALONE.contains(&tensor.dtype.name())) else {
+        return Ok(());
+    };
+    Err(match odd.dtype.name() {
+        "META" => Rejection::NoData { how: "from torch's meta device" },
+        kind => Rejection::NotPlain { tensor: odd.name.clone(), kind: kind.to_lowercase() },
+    })
 }

@@ -10,7 +10,7 @@
 //!
 //! The weights id covers all tensors, the UNet id those under [`UNET_PREFIX`].
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Mutex};
 
 use rayon::prelude::*;
 
@@ -20,6 +20,7 @@ use crate::{
     id::{Id, Ids},
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
+    view::{Reader, View, Views},
 };
 
 /// Tensors in less than this many bytes are read at once and hashed by one thread: waking others takes
@@ -36,14 +37,17 @@ type Digest = [u8; 32];
 type Range = (u64, u64);
 
 /// Reads every tensor once. `tensors` must be sorted by name.
-pub(crate) fn ids(file: &Source, tensors: &[&Tensor]) -> Result<Ids, Rejection> {
+pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<Ids, Rejection> {
+    let (mut ranges, viewed): (Vec<Range>, Vec<Range>) = tensors
+        .iter()
+        .map(|tensor| (tensor.offset, tensor.bytes))
+        .partition(|(offset, _)| views.at(*offset).is_none());
     // A torch file can have one tensor under two names: read it only once.
-    let mut ranges: Vec<Range> = tensors.iter().map(|t| (t.offset, t.bytes)).collect();
     ranges.sort_unstable_by_key(|&(offset, bytes)| (Reverse(bytes), offset));
     ranges.dedup();
     let start = ranges.iter().map(|(offset, _)| *offset).min().unwrap_or(0);
     let end = ranges.iter().map(|(offset, bytes)| offset + bytes).max().unwrap_or(0);
-    let digests: BTreeMap<Range, Digest> = if end - start < AT_ONCE {
+    let mut digests: BTreeMap<Range, Digest> = if end - start < AT_ONCE {
         let content = file.bytes(start, (end - start) as usize)?;
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
@@ -55,6 +59,9 @@ pub(crate) fn ids(file: &Source, tensors: &[&Tensor]) -> Result<Ids, Rejection> 
             .map_init(|| vec![0; BUFFER], |buffer, range| Ok((range, digest(file, range, buffer)?)))
             .collect::<Result<_, Rejection>>()?
     };
+    if !viewed.is_empty() {
+        digests.extend(of_views(file, views)?);
+    }
     let list = || {
         tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (*t, digest)))
     };
@@ -62,6 +69,32 @@ pub(crate) fn ids(file: &Source, tensors: &[&Tensor]) -> Result<Ids, Rejection> 
         weights: id(tensors.len(), list()),
         unet: id(tensors.len(), list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),
     })
+}
+
+/// Hashes what does not lie in the file as it is: each thread reads all views of one storage after the other, so
+/// that an entry is inflated once, and only one at a time gathers strided elements, so that memory stays bounded.
+fn of_views(file: &Source, views: &Views) -> Result<Vec<(Range, Digest)>, Rejection> {
+    let mut storages: BTreeMap<u64, Vec<(&View, u64)>> = BTreeMap::new();
+    for (view, offset) in views.in_order() {
+        storages.entry(view.storage()).or_default().push((view, offset));
+    }
+    let gathering = Mutex::new(());
+    let read = |storage: Vec<(&View, u64)>| {
+        let mut reader = Reader::new(file);
+        let mut digests = Vec::with_capacity(storage.len());
+        for (view, offset) in storage {
+            let mut hasher = blake3::Hasher::new();
+            let _turn = view.is_gathered().then(|| gathering.lock());
+            reader.read(view, &mut |part| {
+                hasher.update(part);
+            })?;
+            digests.push(((offset, view.bytes()), hasher.finalize().into()));
+        }
+        Ok(digests)
+    };
+    let digests: Result<Vec<_>, Rejection> =
+        storages.into_values().par_bridge().map(read).collect();
+    Ok(digests?.concat())
 }
 
 fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Digest, Rejection> {

@@ -28,6 +28,7 @@ mod signature;
 mod size;
 mod stamp;
 mod tensor;
+mod view;
 
 pub use architecture::{Architecture, Heads, Kind};
 pub use checkpoint::Checkpoint;

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    file::Source,
     kinds::{self, Kind},
     metadata::HeaderMetadata,
     rejection::Rejection,
@@ -66,7 +65,7 @@ impl Quantised {
     pub(crate) fn set_aside(
         tensors: &mut Vec<Tensor>,
         metadata: &HeaderMetadata,
-        source: &Source,
+        read: impl Fn(&Tensor) -> Result<Vec<u8>, Rejection>,
     ) -> Result<Self, Rejection> {
         let mut found =
             Self { beside: tensors.extract_if(.., is_beside).collect(), rotated: vec![] };
@@ -75,7 +74,7 @@ impl Quantised {
         // Of other models the name matters, not how they are stored.
         let is_unet_file = tensors.binary_search_by(|tensor| tensor.name.cmp(&stem)).is_ok();
         if is_unet_file && (!found.beside.is_empty() || metadata.get(METADATA).is_some() || odd()) {
-            found.check(tensors, metadata, source)?;
+            found.check(tensors, metadata, read)?;
         }
         Ok(found)
     }
@@ -84,10 +83,10 @@ impl Quantised {
         &mut self,
         tensors: &[Tensor],
         metadata: &HeaderMetadata,
-        source: &Source,
+        read: impl Fn(&Tensor) -> Result<Vec<u8>, Rejection>,
     ) -> Result<(), Rejection> {
         let packed = |kind, tensor: &str| Rejection::Quantised { kind, tensor: tensor.to_owned() };
-        for (layer, format) in self.formats(metadata, source)? {
+        for (layer, format) in self.formats(metadata, read)? {
             if let Some(kind) = packing(&format.format) {
                 return Err(packed(kind, &format!("{layer}.weight")));
             }
@@ -131,7 +130,7 @@ impl Quantised {
     fn formats(
         &self,
         metadata: &HeaderMetadata,
-        source: &Source,
+        read: impl Fn(&Tensor) -> Result<Vec<u8>, Rejection>,
     ) -> Result<BTreeMap<String, Format>, Rejection> {
         #[derive(Deserialize)]
         struct Layers {
@@ -145,8 +144,10 @@ impl Quantised {
         }
         for tensor in &self.beside {
             let Some(layer) = tensor.name.strip_suffix(".comfy_quant") else { continue };
-            let bytes = source.bytes(tensor.offset, tensor.bytes.min(DESCRIPTION) as usize)?;
-            if let Ok(format) = serde_json::from_slice(&bytes) {
+            if tensor.bytes > DESCRIPTION {
+                continue;
+            }
+            if let Ok(format) = serde_json::from_slice(&read(tensor)?) {
                 formats.insert(layer.to_owned(), format);
             }
         }

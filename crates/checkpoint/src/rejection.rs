@@ -71,11 +71,16 @@ pub enum Rejection {
     #[error("neither a safetensors nor a torch file; copy or download it again")]
     NotACheckpoint,
     /// torch's format before 0.1.10.
-    #[error("a torch file in the tar format of before 2017; {CONVERT}")]
+    #[error(
+        "a torch file in the tar format of before 2017, which no front end loads; load it with \
+         torch.load(…, weights_only=False), which runs what is in it, and save its tensors with safetensors' save_file"
+    )]
     LegacyTar,
-    /// torch's format before 1.6: bare pickles.
-    #[error("a torch file in the pickle format of before torch 1.6; {CONVERT}")]
-    LegacyPickle,
+    /// A pickle, and no torch file.
+    #[error(
+        "a Python pickle that torch did not write, so no front end loads it; save its tensors as safetensors"
+    )]
+    OtherPickle,
 
     /// The file is shorter than its header says.
     #[error("cut short: {expected} bytes expected, {actual} present; copy or download it again")]
@@ -139,8 +144,11 @@ pub enum Rejection {
         /// What is wrong.
         reason: String,
     },
-    /// An entry can't be read in place.
-    #[error("torch file with compressed or encrypted entry {entry}; {CONVERT}")]
+    /// An entry that torch can't read either.
+    #[error(
+        "torch file with entry {entry}, which is encrypted or compressed in a way that torch can't read; \
+         copy or download it again"
+    )]
     Compressed {
         /// The entry's name.
         entry: String,
@@ -149,15 +157,13 @@ pub enum Rejection {
     #[error("a torch file written by a big-endian machine; {CONVERT}")]
     BigEndian,
     /// The pickle asks for code that no checkpoint needs: it may be malicious.
-    #[error("its pickle asks for {name}, which is not allowed; if you trust the file, {CONVERT}")]
+    #[error("its pickle asks for {name}, which is not allowed; {TRUSTED}")]
     ForbiddenGlobal {
         /// Module and name, as in `os.system`.
         name: String,
     },
     /// The pickle has an instruction that torch never writes.
-    #[error(
-        "its pickle uses {opcode} at byte {at}, which is not allowed; if you trust the file, {CONVERT}"
-    )]
+    #[error("its pickle uses {opcode} at byte {at}, which is not allowed; {TRUSTED}")]
     ForbiddenOpcode {
         /// The instruction's name, or its number if it has none.
         opcode: String,
@@ -180,11 +186,35 @@ pub enum Rejection {
         /// The limit.
         limit: u64,
     },
-    /// A tensor with non-contiguous elements, which can't be read in place.
-    #[error("tensor {tensor} is a strided view; {CONVERT}")]
-    Strided {
-        /// The tensor's name in the file.
+    /// Views that repeat the same data, or strides, that would take hours to read.
+    #[error(
+        "its tensors share their data so often that reading them takes far more than the file's size; {CONVERT}"
+    )]
+    TooMuchData,
+    /// Names and shapes alone.
+    #[error("it holds no data: it was saved {how}; get the file with the weights")]
+    NoData {
+        /// By what, to follow "it was saved".
+        how: &'static str,
+    },
+    /// A tensor of the UNet is one that only torch has, such as a sparse one.
+    #[error(
+        "its UNet's {tensor} is stored as torch's {kind}, which no front end runs; save it as fp16"
+    )]
+    NotPlain {
+        /// The tensor's canonical name.
         tensor: String,
+        /// What it is.
+        kind: String,
+    },
+    /// Tensors that are where no front end looks for them.
+    #[error(
+        "its tensors are in `{key}`, beside other entries, where no front end looks for them; save what is in \
+         `{key}` alone, with safetensors' save_file"
+    )]
+    Nested {
+        /// The key, cut short.
+        key: String,
     },
     /// A tensor that the file lacks, at least in part.
     #[error("tensor {tensor} {reason}; copy or download it again")]
@@ -258,8 +288,14 @@ pub enum Rejection {
     },
 }
 
-/// The remedy for a torch file that can't be read in place.
-const CONVERT: &str = "load it once in A1111 and save it as safetensors (Checkpoint Merger)";
+/// The remedy for a torch file that front ends load. A1111 is none: it refuses the files of torch 2.7 and later.
+const CONVERT: &str = "save it as safetensors: load it in ComfyUI and use its node Save Checkpoint, or in Python \
+                       torch.load(…, weights_only=True) and safetensors' save_file";
+
+/// The remedy for one that they refuse as well, because it may run anything.
+const TRUSTED: &str = "front ends refuse it too; only if you trust who made it, load it in Python with \
+                       torch.load(…, weights_only=False), which runs what is in it, and save its tensors with \
+                       safetensors' save_file";
 
 /// The remedy for a checkpoint in several files.
 const JOIN: &str = "join them into one, which front ends need as well: in Python, update one dictionary with safetensors' \

@@ -140,7 +140,7 @@ impl Name {
     }
 }
 
-/// A tensor of a checkpoint: contiguous, row-major, little-endian.
+/// A tensor of a checkpoint: row-major, little-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
     /// The canonical name: A1111's, with the UNet's tensors under [`UNET_PREFIX`].
@@ -149,7 +149,8 @@ pub struct Tensor {
     pub dtype: Dtype,
     /// Dimensions, outermost first; empty for a scalar.
     pub shape: Vec<u64>,
-    /// The position of the first byte in the file.
+    /// The position of the first byte in the file. What does not lie there as it is, such as a strided tensor of a
+    /// torch file, has a position behind the file's end: [`crate::Checkpoint::read`] reads it.
     pub offset: u64,
     /// The size in bytes: the product of the dimensions and the element size, where that is known.
     pub bytes: u64,

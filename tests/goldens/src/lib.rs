@@ -9,6 +9,7 @@
 mod array;
 mod full_size;
 mod generator;
+mod lazy;
 mod manifest;
 pub mod pickle;
 mod sample;

@@ -106,6 +106,8 @@ fn emit_items(items: &[(Node, Node)], out: &mut Vec<u8>, memo: &mut u32) {
 
 fn class(dtype: &str) -> &'static str {
     match dtype {
+        "C128" => "ComplexDoubleStorage",
+        "C64" => "ComplexFloatStorage",
         "F64" => "DoubleStorage",
         "F32" => "FloatStorage",
         "F16" => "HalfStorage",
@@ -136,7 +138,7 @@ pub fn numbers(numbers: &[u64]) -> Node {
 }
 
 /// The strides of a contiguous tensor.
-fn strides(shape: &[u64]) -> Vec<u64> {
+pub fn strides(shape: &[u64]) -> Vec<u64> {
     let mut strides = vec![1; shape.len()];
     for i in (1..shape.len()).rev() {
         strides[i - 1] = strides[i] * shape[i].max(1);
@@ -146,16 +148,20 @@ fn strides(shape: &[u64]) -> Vec<u64> {
 
 /// A view of a storage; offset and strides in elements.
 pub fn tensor(storage: Node, offset: u64, shape: &[u64], strides: &[u64]) -> Node {
+    call("torch._utils", "_rebuild_tensor_v2", arguments(storage, offset, shape, strides))
+}
+
+/// What [`tensor`] is made with.
+pub fn arguments(storage: Node, offset: u64, shape: &[u64], strides: &[u64]) -> Vec<Node> {
     let hooks = call("collections", "OrderedDict", vec![]);
-    let arguments = vec![
+    vec![
         storage,
         Node::Int(offset as i64),
         numbers(shape),
         numbers(strides),
         Node::Bool(false),
         hooks,
-    ];
-    call("torch._utils", "_rebuild_tensor_v2", arguments)
+    ]
 }
 
 /// A state dict of tensors, given as name, dtype and shape, each in its own numbered storage.

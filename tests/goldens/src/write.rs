@@ -88,7 +88,7 @@ impl Manifest {
     }
 
     /// Returns one tensor's bytes as in the file.
-    fn bytes(&self, TensorSpec(name, shape): &TensorSpec) -> Vec<u8> {
+    pub(crate) fn bytes(&self, TensorSpec(name, shape): &TensorSpec) -> Vec<u8> {
         let scale = Scale::weight(name, shape).times(self.factor(name));
         Stream::new(self.seed, name).bytes(shape.iter().product(), scale, self.dtype)
     }

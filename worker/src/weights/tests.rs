@@ -158,6 +158,26 @@ fn no_weight_is_read_without_its_scale() {
     }
 }
 
+/// A torch file's may be strided or negated: they are written as what they stand for.
+#[test]
+fn weights_that_do_not_lie_in_the_file_as_they_are_are_gathered() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = goldens::Manifest::load("sd1").unwrap();
+    let (plain, path) = (dir.path().join("a.safetensors"), dir.path().join("a.ckpt"));
+    golden.write_checkpoint(&plain).unwrap();
+    golden.write_lazy(&path).unwrap();
+    let plain = Checkpoint::open(&plain).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    assert!(!checkpoint.is_unet_in_place());
+    let written = |checkpoint: &Checkpoint| {
+        let weights = Weights::new(checkpoint).unwrap();
+        let (_, inside) = weights.write_halves(&dir.path().join("weights")).unwrap();
+        (inside.unet, inside.sample)
+    };
+    assert_eq!(written(&checkpoint), written(&plain));
+    assert_eq!(checkpoint.ids().unwrap().unet, plain.ids().unwrap().unet);
+}
+
 #[test]
 fn convolution_weights_are_reordered_to_channels_last() {
     // Two outputs of two inputs, 1×3.

@@ -6,26 +6,50 @@ mod safetensors;
 mod torch;
 mod zip;
 
-use crate::{file::Source, metadata::HeaderMetadata, rejection::Rejection, tensor::Tensor};
+use crate::{
+    file::Source, metadata::HeaderMetadata, rejection::Rejection, tensor::Tensor, view::Views,
+};
 
 /// Enough to contain a tar header's magic, which ends at byte 262.
 const PEEK: u64 = 512;
 
-/// Lists a file's tensors by their names in the file, and what it says of itself.
-///
-/// Every range is within the file.
-pub(crate) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Rejection> {
+/// What is in a file.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Its tensors by their names in the file. Every range is within the file, or a view's.
+    pub(crate) tensors: Vec<Tensor>,
+    /// What it says of itself.
+    pub(crate) metadata: HeaderMetadata,
+    /// How those are read that do not lie in it as they are.
+    pub(crate) views: Views,
+    /// Why A1111 refuses to load the file, to follow a colon.
+    pub(crate) refused_by_a1111: Option<String>,
+}
+
+impl Contents {
+    /// Position and size of those tensors of a file of `len` bytes that lie in it as they are.
+    fn in_place(&self, len: u64) -> impl Iterator<Item = (u64, u64)> {
+        let ranges = self.tensors.iter().map(|tensor| (tensor.offset, tensor.bytes));
+        ranges.filter(move |(offset, _)| *offset < len)
+    }
+}
+
+/// Reads what a file contains, but not its tensors' data.
+pub(crate) fn contents(file: &Source) -> Result<Contents, Rejection> {
     let start = file.bytes(0, file.len().min(PEEK) as usize)?;
     if let Some(rejection) = what_else(&start) {
         return Err(rejection);
     }
-    if start.starts_with(gguf::MAGIC) {
-        return Err(gguf::what_it_is(file));
+    match *start {
+        [b'P', b'K', ..] => torch::from_archive(file),
+        [b'G', b'G', b'U', b'F', ..] => Err(gguf::what_it_is(file)),
+        // As far down as this, it can't be the length of a safetensors header.
+        [0x80, 2..=5, ..] if start.get(8) != Some(&b'{') => torch::from_pickles(file),
+        _ => {
+            let (tensors, metadata) = safetensors::tensors(file)?;
+            Ok(Contents { tensors, metadata, ..Contents::default() })
+        }
     }
-    if start.starts_with(b"PK") {
-        return Ok((torch::tensors(file)?, HeaderMetadata::default()));
-    }
-    safetensors::tensors(file)
 }
 
 /// Recognizes files that are neither safetensors nor zip archives.
@@ -44,7 +68,7 @@ fn what_else(start: &[u8]) -> Option<Rejection> {
         return Some(Rejection::LegacyTar);
     }
     if let [0x80, 2..=5, ..] = start {
-        return Some(Rejection::LegacyPickle);
+        return None;
     }
     let text = start.trim_ascii_start();
     let page = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).first();

@@ -17,7 +17,7 @@ const AT_ONCE: u64 = 2 << 20;
 /// Bytes of the header's length.
 const PREFIX: u64 = 8;
 
-/// Lists the tensors; see [`super::tensors`].
+/// Lists the tensors; see [`super::contents`].
 pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Rejection> {
     let (header_len, len) = (header_len(file)?, file.len());
     let Header { mut entries, metadata } = header(file, header_len)?;

@@ -1,11 +1,11 @@
-//! The table of contents of a zip archive whose entries are stored, not compressed.
+//! The table of contents of a zip archive.
 //!
 //! Reads only what torch writes, and allocates nothing that the archive demands unchecked: the directory's
 //! size is limited before it is read. Source: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
 
 use std::{collections::HashMap, ops::Range};
 
-use crate::{file::Source, rejection::Rejection};
+use crate::{file::Source, rejection::Rejection, view::Extent};
 
 /// The largest directory that is read: some ten times SDXL's.
 const DIRECTORY_LIMIT: u64 = 4 << 20;
@@ -17,8 +17,24 @@ const LOCATOR: u64 = 20;
 const MASKED_16: u64 = u16::MAX as u64;
 const MASKED_32: u64 = u32::MAX as u64;
 
-/// The range of each entry's data in the file, by the entry's name.
-pub(super) type Entries = HashMap<String, Range<u64>>;
+/// The methods that torch can read: stored as it is, and deflated, which other programs write.
+const STORED: u64 = 0;
+const DEFLATED: u64 = 8;
+
+/// The most bytes that deflate makes of one.
+const DEFLATE_RATIO: u64 = 1032;
+
+/// An entry of an archive.
+#[derive(Clone, Copy)]
+pub(super) struct Stored {
+    /// Where its data is.
+    pub(super) extent: Extent,
+    /// The check sum of its data; 0 if the writer left it out.
+    pub(super) crc: u64,
+}
+
+/// The entries by their names.
+pub(super) type Entries = HashMap<String, Stored>;
 
 /// Reads the directory and every entry's local header.
 pub(super) fn entries(file: &Source) -> Result<Entries, Rejection> {
@@ -29,9 +45,9 @@ pub(super) fn entries(file: &Source) -> Result<Entries, Rejection> {
     let mut rest = Fields(&bytes);
     while !rest.0.is_empty() {
         let entry = entry(&mut rest)?;
-        let data = locate(file, &entry, directory.start)?;
-        if let Some(name) = entries.insert(entry.name, data).map(|_| "two entries share a name") {
-            return Err(bad(name));
+        let stored = Stored { extent: locate(file, &entry, directory.start)?, crc: entry.crc };
+        if entries.insert(entry.name, stored).is_some() {
+            return Err(bad("two entries share a name"));
         }
     }
     Ok(entries)
@@ -94,8 +110,10 @@ fn zip64_end(file: &Source, end_record: u64) -> Result<Option<(u64, u64, u64)>, 
 /// A directory entry.
 struct Entry {
     name: String,
-    /// The size of the data in bytes.
+    /// The size of the data in bytes, and as it is in the file if that differs.
     size: u64,
+    packed: Option<u64>,
+    crc: u64,
     /// Position of the local header.
     header: u64,
 }
@@ -106,7 +124,8 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
     }
     fields.take(4)?;
     let (flags, method) = (fields.u16()?, fields.u16()?);
-    fields.take(8)?;
+    fields.take(4)?;
+    let crc = fields.u32()?;
     let (mut packed, mut size) = (fields.u32()?, fields.u32()?);
     let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
     fields.take(8)?;
@@ -127,15 +146,21 @@ fn entry(fields: &mut Fields<'_>) -> Result<Entry, Rejection> {
             }
         }
     }
-    let encrypted = flags & 1 != 0;
-    if encrypted || method != 0 || packed != size {
+    let is_encrypted = flags & 1 != 0;
+    let packed = match method {
+        STORED if packed == size => None,
+        DEFLATED if size / DEFLATE_RATIO <= packed => Some(packed),
+        DEFLATED => return Err(bad("an entry is larger than it can be")),
+        _ => return Err(Rejection::Compressed { entry: name.to_owned() }),
+    };
+    if is_encrypted {
         return Err(Rejection::Compressed { entry: name.to_owned() });
     }
-    Ok(Entry { name: name.to_owned(), size, header })
+    Ok(Entry { name: name.to_owned(), size, packed, crc, header })
 }
 
-/// Returns the range of the entry's data, which must be after its local header and before the directory.
-fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Range<u64>, Rejection> {
+/// Returns where the entry's data is, which must be after its local header and before the directory.
+fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Extent, Rejection> {
     const LOCAL: u64 = 30;
     let outside = || Rejection::BadZip {
         reason: format!("entry {} of {} bytes is outside the file", entry.name, entry.size),
@@ -151,8 +176,9 @@ fn locate(file: &Source, entry: &Entry, directory: u64) -> Result<Range<u64>, Re
     let mut fields = fields.skip(22)?;
     let start = fixed.checked_add(fields.u16()?).and_then(|at| Some(at + fields.u16().ok()?));
     let start = start.ok_or_else(outside)?;
-    let end = start.checked_add(entry.size).filter(|end| *end <= directory);
-    Ok(start..end.ok_or_else(outside)?)
+    let Entry { size: bytes, packed, .. } = *entry;
+    let end = start.checked_add(packed.unwrap_or(bytes)).filter(|end| *end <= directory);
+    end.map(|_| Extent { start, bytes, packed }).ok_or_else(outside)
 }
 
 fn bad(reason: &str) -> Rejection {

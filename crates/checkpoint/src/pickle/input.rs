@@ -25,6 +25,11 @@ impl<'a> Input<'a> {
         self.start as u64
     }
 
+    /// The number of bytes read.
+    pub(super) fn read(&self) -> usize {
+        self.at
+    }
+
     /// Returns the next `N` bytes.
     pub(super) fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Rejection> {
         let found = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk);

@@ -1,11 +1,11 @@
 //! The stack machine.
 
 use super::{
-    global::{self, Global},
+    global,
     input::Input,
     literal::literal,
     opcode as op,
-    value::{Pickle, Storage, Value, View},
+    value::{Pickle, Value},
 };
 use crate::rejection::Rejection;
 
@@ -28,6 +28,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Rejection> {
         items: 0,
         made: Pickle {
             top: Value::None,
+            len: 0,
+            unknown_to_a1111: None,
             pool: Vec::new(),
             lists: Vec::new(),
             dicts: Vec::new(),
@@ -40,13 +42,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Rejection> {
         let [opcode] = *machine.input.take::<1>()?;
         if opcode == op::STOP {
             machine.made.top = machine.pop()?;
+            machine.made.len = machine.input.read();
             return Ok(machine.made);
         }
         machine.step(opcode)?;
     }
 }
 
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     input: Input<'a>,
     stack: Vec<Value<'a>>,
     /// The stack heights at the marks.
@@ -54,10 +57,11 @@ struct Machine<'a> {
     memo: Vec<Option<Value<'a>>>,
     /// Values in containers so far.
     items: usize,
-    made: Pickle<'a>,
+    pub(super) made: Pickle<'a>,
 }
 
-type Done = Result<(), Rejection>;
+pub(super) type Done = Result<(), Rejection>;
+pub(super) type Made<'a> = Result<Value<'a>, Rejection>;
 
 impl<'a> Machine<'a> {
     fn step(&mut self, opcode: u8) -> Done {
@@ -76,7 +80,7 @@ impl<'a> Machine<'a> {
             op::EMPTY_TUPLE | op::TUPLE | op::TUPLE1 | op::TUPLE2 | op::TUPLE3 => {
                 self.tuple(opcode)
             }
-            op::EMPTY_DICT => self.dict(Vec::new()),
+            op::EMPTY_DICT => self.dict(Vec::new()).and_then(|dict| self.push(dict)),
             op::SETITEM | op::SETITEMS => self.set_items(opcode),
             op::EMPTY_LIST | op::APPEND | op::APPENDS => self.list(opcode),
             op::EMPTY_SET | op::ADDITEMS | op::FROZENSET => self.set(opcode),
@@ -136,11 +140,14 @@ impl<'a> Machine<'a> {
                 _ => return Err(self.bad("a name that is not a string")),
             }
         };
+        // Cut short: it may be as long as the file.
+        let full = || format!("{module}.{name}").chars().take(200).collect();
         let Some(global) = global::lookup(module, name) else {
-            // Cut short: it may be as long as the file.
-            let name = format!("{module}.{name}").chars().take(200).collect();
-            return Err(Rejection::ForbiddenGlobal { name });
+            return Err(Rejection::ForbiddenGlobal { name: full() });
         };
+        if self.made.unknown_to_a1111.is_none() && !global::is_known_to_a1111(module, name) {
+            self.made.unknown_to_a1111 = Some(full());
+        }
         self.push(Value::Global(global))
     }
 
@@ -149,66 +156,11 @@ impl<'a> Machine<'a> {
         let Value::Global(called) = self.pop()? else {
             return Err(self.bad("a call of something that is not a function"));
         };
-        let arguments = match arguments {
-            Value::Tuple(..) => self.made.sequence(arguments).unwrap_or_default(),
-            _ => return Err(self.bad("a call without arguments")),
+        let Value::Tuple(..) = arguments else {
+            return Err(self.bad("a call without arguments"));
         };
-        match (called, arguments) {
-            (Global::Inert, _) => self.push(Value::Opaque),
-            (Global::OrderedDict, []) => self.dict(Vec::new()),
-            (Global::OrderedDict, &[pairs]) => self.dict_of(pairs),
-            (Global::RebuildParameter, &[tensor @ Value::Tensor(_), ..]) => self.push(tensor),
-            (Global::RebuildTensor, &[storage, offset, shape, strides, ..]) => {
-                self.view(storage, offset, shape, strides, Value::None)
-            }
-            (Global::RebuildTyped, &[storage, offset, shape, strides, _, _, dtype, ..]) => {
-                self.view(storage, offset, shape, strides, dtype)
-            }
-            _ => Err(self.bad("a call with the wrong arguments")),
-        }
-    }
-
-    fn view(
-        &mut self,
-        storage: Value<'a>,
-        offset: Value<'a>,
-        shape: Value<'a>,
-        strides: Value<'a>,
-        dtype: Value<'a>,
-    ) -> Done {
-        let dtype = match dtype {
-            Value::Global(Global::Dtype(dtype)) => Some(dtype),
-            Value::None => None,
-            _ => return Err(self.bad("a dtype of the wrong type")),
-        };
-        let (Value::Storage(storage), Value::Int(offset)) = (storage, offset) else {
-            return Err(self.bad("a tensor without storage"));
-        };
-        let offset = u64::try_from(offset).map_err(|_| self.bad("a negative offset"))?;
-        let tensors = &mut self.made.tensors;
-        let handle = handle(tensors.len(), "tensors")?;
-        tensors.push(View { storage, dtype, offset, shape, strides });
-        self.push(Value::Tensor(handle))
-    }
-
-    /// `('storage', class, key, location, count)`: the only form of torch's persistent ids.
-    fn storage(&mut self) -> Done {
-        let id = self.pop()?;
-        let fields = self.made.sequence(id).unwrap_or_default();
-        let &[
-            Value::Text("storage"),
-            Value::Global(Global::Storage(dtype)),
-            Value::Text(key),
-            _,
-            Value::Int(count),
-        ] = fields
-        else {
-            return Err(self.bad("a persistent id without a storage"));
-        };
-        let count = u64::try_from(count).map_err(|_| self.bad("a storage of negative size"))?;
-        let handle = handle(self.made.storages.len(), "storages")?;
-        self.made.storages.push(Storage { dtype, key, count });
-        self.push(Value::Storage(handle))
+        let value = self.result(called, arguments)?;
+        self.push(value)
     }
 
     fn tuple(&mut self, opcode: u8) -> Done {
@@ -224,23 +176,10 @@ impl<'a> Machine<'a> {
         self.push(Value::Tuple(start as u32, self.made.pool.len() as u32))
     }
 
-    fn dict(&mut self, items: Vec<(Value<'a>, Value<'a>)>) -> Done {
+    pub(super) fn dict(&mut self, items: Vec<(Value<'a>, Value<'a>)>) -> Made<'a> {
         let handle = handle(self.made.dicts.len(), "dicts")?;
         self.made.dicts.push(items);
-        self.push(Value::Dict(handle))
-    }
-
-    /// An OrderedDict as Python 2 writes it: from a list of pairs.
-    fn dict_of(&mut self, pairs: Value<'a>) -> Done {
-        let len = self.made.sequence(pairs).unwrap_or_default().len();
-        self.count(len.saturating_mul(2))?;
-        let pair = |value: &Value<'a>| match self.made.sequence(*value)? {
-            &[key, value] => Some((key, value)),
-            _ => None,
-        };
-        let items = self.made.sequence(pairs).and_then(|pairs| pairs.iter().map(pair).collect());
-        let items = items.ok_or_else(|| self.bad("a dict from something other than pairs"))?;
-        self.dict(items)
+        Ok(Value::Dict(handle))
     }
 
     fn set_items(&mut self, opcode: u8) -> Done {
@@ -287,7 +226,7 @@ impl<'a> Machine<'a> {
         if opcode == op::ADDITEMS { self.top().map(drop) } else { self.push(Value::Opaque) }
     }
 
-    fn push(&mut self, value: Value<'a>) -> Done {
+    pub(super) fn push(&mut self, value: Value<'a>) -> Done {
         limit(self.stack.len(), STACK, "values on its stack")?;
         self.stack.push(value);
         Ok(())
@@ -298,7 +237,7 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self) -> Result<Value<'a>, Rejection> {
+    pub(super) fn pop(&mut self) -> Result<Value<'a>, Rejection> {
         let value = self.top()?;
         self.stack.pop();
         Ok(value)
@@ -320,12 +259,12 @@ impl<'a> Machine<'a> {
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
-    fn count(&mut self, items: usize) -> Done {
+    pub(super) fn count(&mut self, items: usize) -> Done {
         self.items = self.items.saturating_add(items);
         limit(self.items, ITEMS, "items")
     }
 
-    fn bad(&self, reason: &'static str) -> Rejection {
+    pub(super) fn bad(&self, reason: &'static str) -> Rejection {
         self.input.bad(reason)
     }
 }
@@ -339,7 +278,7 @@ fn limit(count: usize, limit: usize, what: &'static str) -> Done {
 }
 
 /// The handle of the next object of its type.
-fn handle(len: usize, what: &'static str) -> Result<u32, Rejection> {
+pub(super) fn handle(len: usize, what: &'static str) -> Result<u32, Rejection> {
     limit(len, OBJECTS, what)?;
     Ok(len as u32)
 }

@@ -12,9 +12,11 @@ mod input;
 mod literal;
 mod machine;
 mod opcode;
+mod rebuild;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub(crate) use global::size;
 pub(crate) use machine::read;
-pub(crate) use value::{Pickle, Value, View};
+pub(crate) use value::{Pickle, Rebuilt, Value, View};

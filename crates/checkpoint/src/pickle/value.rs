@@ -39,9 +39,30 @@ pub(crate) struct Storage<'a> {
     pub(crate) key: &'a str,
     /// The number of elements.
     pub(crate) count: u64,
+    /// The elements before the first one: old versions of torch wrote parts of storages.
+    pub(crate) skipped: u64,
 }
 
-/// A tensor: a view of a storage. Nothing in it has been checked.
+/// A tensor. Nothing in it has been checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rebuilt<'a> {
+    /// A view of a storage.
+    View(View<'a>),
+    /// A shape without data.
+    Meta {
+        /// The dimensions.
+        shape: Value<'a>,
+    },
+    /// One that consists of others, such as a sparse one.
+    Of {
+        /// Its kind.
+        kind: &'static str,
+        /// The others, among other values, in sequences.
+        parts: Value<'a>,
+    },
+}
+
+/// A view of a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct View<'a> {
     /// The handle of the storage.
@@ -54,6 +75,8 @@ pub(crate) struct View<'a> {
     pub(crate) shape: Value<'a>,
     /// The number of elements from one to the next, for each dimension.
     pub(crate) strides: Value<'a>,
+    /// Lazy negation and conjugation: a dict of the bits that are set, or `None`.
+    pub(crate) bits: Value<'a>,
 }
 
 /// The contents of a pickle.
@@ -61,11 +84,15 @@ pub(crate) struct View<'a> {
 pub(crate) struct Pickle<'a> {
     /// The pickled value itself.
     pub(crate) top: Value<'a>,
+    /// The bytes of the pickle.
+    pub(crate) len: usize,
+    /// The first name that A1111's own check does not allow.
+    pub(crate) unknown_to_a1111: Option<String>,
     pub(super) pool: Vec<Value<'a>>,
     pub(super) lists: Vec<Vec<Value<'a>>>,
     pub(super) dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
     pub(super) storages: Vec<Storage<'a>>,
-    pub(super) tensors: Vec<View<'a>>,
+    pub(super) tensors: Vec<Rebuilt<'a>>,
 }
 
 impl<'a> Pickle<'a> {
@@ -87,9 +114,20 @@ impl<'a> Pickle<'a> {
     }
 
     /// Returns a tensor.
-    pub(crate) fn tensor(&self, value: Value<'_>) -> Option<&View<'a>> {
+    pub(crate) fn tensor(&self, value: Value<'_>) -> Option<&Rebuilt<'a>> {
         let Value::Tensor(handle) = value else { return None };
         self.tensors.get(handle as usize)
+    }
+
+    /// Every storage.
+    pub(crate) fn storages(&self) -> &[Storage<'a>] {
+        &self.storages
+    }
+
+    /// Whether a dict has a true value under this key.
+    pub(crate) fn is_set(&self, dict: Value<'_>, key: &str) -> bool {
+        let mut items = self.dict(dict).unwrap_or_default().iter();
+        items.any(|(name, value)| *name == Value::Text(key) && *value == Value::Int(1))
     }
 
     /// Returns a storage.

@@ -4,6 +4,7 @@
 // clippy.toml allows it in functions marked as tests; here, everything is a test.
 #![allow(clippy::unwrap_used)]
 
+mod containers;
 mod content;
 mod ids;
 mod not_checkpoints;
@@ -12,6 +13,7 @@ mod quantised;
 mod random;
 mod safetensors;
 mod specs;
+mod strides;
 mod torch;
 
 use std::path::PathBuf;

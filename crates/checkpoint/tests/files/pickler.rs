@@ -2,10 +2,10 @@
 
 use std::io::{Cursor, Write};
 
-use goldens::pickle::{self, Node, pickle};
+use goldens::pickle::{self, Node, pickle, text};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use crate::specs::Spec;
+use crate::specs::{Spec, size};
 
 /// A state dict in torch's form.
 pub(crate) fn state_dict(specs: &[Spec]) -> Node {
@@ -43,4 +43,33 @@ pub(crate) fn torch(top: &Node, storages: &[&[u8]]) -> Vec<u8> {
 pub(crate) fn torch_of(specs: &[Spec]) -> Vec<u8> {
     let storages: Vec<_> = specs.iter().map(|spec| spec.data.as_slice()).collect();
     torch(&state_dict(specs), &storages)
+}
+
+/// A file of before torch 1.6 with these storages, given with the size of an element.
+pub(crate) fn legacy(top: &Node, storages: &[(&[u8], u64)]) -> Vec<u8> {
+    let mut file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec();
+    file.extend(b"\x80\x02M\xe9\x03.");
+    let machine = Node::Dict(vec![
+        (text("protocol_version"), Node::Int(1001)),
+        (text("little_endian"), Node::Bool(true)),
+    ]);
+    file.extend(pickle(&machine));
+    file.extend(pickle(top));
+    // torch sorts the keys as texts.
+    let mut keys: Vec<(String, usize)> = (0..storages.len()).map(|i| (i.to_string(), i)).collect();
+    keys.sort();
+    file.extend(pickle(&Node::List(keys.iter().map(|(key, _)| text(key)).collect())));
+    for (_, index) in keys {
+        let (data, size) = storages[index];
+        file.extend((data.len() as u64 / size).to_le_bytes());
+        file.extend(data);
+    }
+    file
+}
+
+/// A file of before torch 1.6 with these tensors.
+pub(crate) fn legacy_of(specs: &[Spec]) -> Vec<u8> {
+    let storages: Vec<_> =
+        specs.iter().map(|spec| (spec.data.as_slice(), size(spec.dtype))).collect();
+    legacy(&state_dict(specs), &storages)
 }

@@ -1,10 +1,11 @@
 //! No file makes the reader panic.
 
 use proptest::prelude::*;
+use zip::CompressionMethod;
 
 use crate::{
     open,
-    pickler::torch_of,
+    pickler::{archive, entries, legacy_of, state_dict, torch_of},
     specs::{safetensors, sd1, with_header},
 };
 
@@ -30,6 +31,12 @@ fn read(bytes: &[u8]) {
 /// A torch file's records and pickle without weights: small enough for random changes to hit them.
 fn small_torch() -> Vec<u8> {
     torch_of(&sd1()[6..])
+}
+
+fn small_deflated() -> Vec<u8> {
+    let specs = &sd1()[6..];
+    let storages: Vec<_> = specs.iter().map(|spec| spec.data.as_slice()).collect();
+    archive(&entries(&state_dict(specs), &storages), CompressionMethod::Deflated)
 }
 
 proptest! {
@@ -63,6 +70,16 @@ proptest! {
 
     #[test]
     fn damaged_torch(bytes in damaged(small_torch())) {
+        read(&bytes);
+    }
+
+    #[test]
+    fn damaged_legacy(bytes in damaged(legacy_of(&sd1()[6..]))) {
+        read(&bytes);
+    }
+
+    #[test]
+    fn damaged_deflated(bytes in damaged(small_deflated())) {
         read(&bytes);
     }
 }

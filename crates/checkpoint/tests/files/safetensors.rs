@@ -200,8 +200,8 @@ fn other_files_are_named() {
     let mut tar = vec![0; 2048];
     tar[257..262].copy_from_slice(b"ustar");
     assert!(matches!(refused(&tar, "tar"), Rejection::LegacyTar));
-    let legacy = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
-    assert!(matches!(refused(legacy, "before torch 1.6"), Rejection::LegacyPickle));
+    let pickle = b"\x80\x02}U\x05stateK\x01s.";
+    assert!(matches!(refused(pickle, "torch did not write"), Rejection::OtherPickle));
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub(crate) struct Spec {
 
 pub(crate) fn size(dtype: &str) -> u64 {
     match dtype {
-        "F64" | "I64" => 8,
+        "C128" => 16,
+        "F64" | "I64" | "C64" => 8,
         "F32" | "I32" => 4,
         "F16" | "BF16" | "I16" => 2,
         _ => 1,

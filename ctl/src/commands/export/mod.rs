@@ -10,7 +10,7 @@ use std::{
     path::{Path, absolute},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use checkpoint::{Checkpoint, Stamp, Tensor};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -111,6 +111,11 @@ impl<'a> Source<'a> {
     }
 
     fn graph(&self, export: &Export) -> Result<Graph> {
+        ensure!(
+            export.weights_as_inputs || self.checkpoint.is_unet_in_place(),
+            "its weights are strided, compressed or negated in the file, so no graph can read them there; save it as \
+             safetensors, or export it with --weights-as-inputs"
+        );
         let tensors: Vec<Tensor> = self.checkpoint.unet().cloned().collect();
         let make = if export.weights_as_inputs { Graph::shared } else { Graph::new };
         Ok(make(&self.checkpoint.architecture, &tensors, export.precision)?)

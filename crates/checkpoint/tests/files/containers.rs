@@ -1,0 +1,345 @@
+//! The ways in which people and tools wrap a state dict, and what stands beside it.
+
+use checkpoint::{Checkpoint, Rejection};
+use goldens::pickle::{Node, arguments, call, numbers, storage, strides, tensor, text};
+use zip::CompressionMethod;
+
+use crate::{
+    open,
+    pickler::{archive, entries, legacy, legacy_of, state_dict, torch, torch_of},
+    refused, scratch,
+    specs::{Spec, sd1, spec, unet},
+};
+
+fn data(specs: &[Spec]) -> Vec<&[u8]> {
+    specs.iter().map(|spec| spec.data.as_slice()).collect()
+}
+
+#[track_caller]
+fn same(file: &[u8], specs: &[Spec]) -> Checkpoint {
+    let (found, plain) = (scratch(file), scratch(&torch_of(specs)));
+    let checkpoint = Checkpoint::open(&found.path).unwrap();
+    let expected = Checkpoint::open(&plain.path).unwrap();
+    assert_eq!(checkpoint.ids().unwrap(), expected.ids().unwrap());
+    checkpoint
+}
+
+/// A state dict whose tensors are made by this.
+fn made(specs: &[Spec], make: impl Fn(Vec<Node>) -> Node) -> Node {
+    let items = specs.iter().enumerate().map(|(number, spec)| {
+        let count = spec.shape.iter().product();
+        let storage = storage(spec.dtype, &number.to_string(), count);
+        (text(&spec.name), make(arguments(storage, 0, &spec.shape, &strides(&spec.shape))))
+    });
+    Node::Dict(items.collect())
+}
+
+#[test]
+fn every_way_to_write_a_tensor_is_read() {
+    let specs = sd1();
+    let utils = "torch._utils";
+    let v2 = Node::Global(utils, "_rebuild_tensor_v2");
+    let state = || Node::Dict(vec![(text("note"), Node::List(vec![Node::Int(1)]))]);
+    let hooks = || call("collections", "OrderedDict", vec![]);
+    let ways: [(&str, Box<dyn Fn(Vec<Node>) -> Node>); 8] = [
+        ("v1", Box::new(|arguments| call(utils, "_rebuild_tensor", arguments[..4].to_vec()))),
+        ("v2", Box::new(|arguments| call(utils, "_rebuild_tensor_v2", arguments))),
+        (
+            "parameter",
+            Box::new(|arguments| {
+                let tensor = call(utils, "_rebuild_tensor_v2", arguments);
+                call(utils, "_rebuild_parameter", vec![tensor, Node::Bool(true), hooks()])
+            }),
+        ),
+        (
+            "parameter with attributes",
+            Box::new(|arguments| {
+                let tensor = call(utils, "_rebuild_tensor_v2", arguments);
+                let arguments = vec![tensor, Node::Bool(true), hooks(), state()];
+                call(utils, "_rebuild_parameter_with_state", arguments)
+            }),
+        ),
+        (
+            "tensor with attributes",
+            Box::new(|arguments| {
+                let class = Node::Global("torch", "Tensor");
+                let arguments = vec![v2.clone(), class, Node::Tuple(arguments), state()];
+                call("torch._tensor", "_rebuild_from_type_v2", arguments)
+            }),
+        ),
+        (
+            "parameter class",
+            Box::new(|arguments| {
+                let tensor = call(utils, "_rebuild_tensor_v2", arguments);
+                call("torch.nn.parameter", "Parameter", vec![tensor, Node::Bool(false)])
+            }),
+        ),
+        (
+            "of another device",
+            Box::new(|arguments| {
+                let tensor = call(utils, "_rebuild_tensor_v2", arguments);
+                let half = Node::Global("torch", "float16");
+                let arguments = vec![tensor, half, text("xla:0"), Node::Bool(false)];
+                call(utils, "_rebuild_device_tensor_from_cpu_tensor", arguments)
+            }),
+        ),
+        (
+            "with a size",
+            Box::new(|mut arguments| {
+                arguments[2] = call("torch", "Size", vec![arguments[2].clone()]);
+                call(utils, "_rebuild_tensor_v2", arguments)
+            }),
+        ),
+    ];
+    for (way, make) in ways {
+        let checkpoint = same(&torch(&made(&specs, make), &data(&specs)), &specs);
+        let known = ["v2", "parameter"].contains(&way);
+        assert_eq!(checkpoint.refused_by_a1111.is_none(), known, "{way}");
+    }
+    // It calls nothing but what makes one tensor.
+    let nested = call(
+        "torch._tensor",
+        "_rebuild_from_type_v2",
+        vec![
+            Node::Global("torch._tensor", "_rebuild_from_type_v2"),
+            Node::Global("torch", "Tensor"),
+            Node::Tuple(vec![]),
+            Node::None,
+        ],
+    );
+    refused(&torch(&Node::Dict(vec![(text("a"), nested)]), &[]), "wrong arguments");
+}
+
+#[test]
+fn what_is_beside_a_state_dict_does_not_matter() {
+    let specs = sd1();
+    let counter = call("collections", "Counter", vec![Node::Dict(vec![(text("a"), Node::Int(1))])]);
+    for (name, beside) in [
+        ("torch.device", call("torch", "device", vec![text("cuda"), Node::Int(0)])),
+        ("torch.Size", call("torch", "Size", vec![numbers(&[1, 2])])),
+        ("collections.Counter", counter),
+        ("torch.float8_e8m0fnu", Node::Global("torch", "float8_e8m0fnu")),
+        (
+            "torch.serialization._get_layout",
+            call("torch.serialization", "_get_layout", vec![text("torch.strided")]),
+        ),
+        ("builtins.complex", call("builtins", "complex", vec![Node::Int(1), Node::Int(2)])),
+        ("builtins.bytearray", call("builtins", "bytearray", vec![text("x")])),
+        ("torch.quint8", Node::Global("torch", "quint8")),
+    ] {
+        let top = Node::Dict(vec![(text("x"), beside), (text("state_dict"), state_dict(&specs))]);
+        let checkpoint = same(&torch(&top, &data(&specs)), &specs);
+        let why = checkpoint.refused_by_a1111.unwrap();
+        assert!(why.contains(name), "{why}");
+    }
+    // What is on nobody's list stays refused, harmless or not.
+    for (module, name) in [("pathlib", "PosixPath"), ("torch.nn.modules.linear", "Linear")] {
+        let beside = call(module, name, vec![text("x")]);
+        let top = Node::Dict(vec![(text("x"), beside), (text("state_dict"), state_dict(&specs))]);
+        for file in [torch(&top, &data(&specs)), legacy(&top, &[])] {
+            let rejection = refused(&file, &format!("{module}.{name}"));
+            assert!(matches!(rejection, Rejection::ForbiddenGlobal { .. }));
+        }
+    }
+}
+
+#[test]
+fn a_state_dict_is_found_where_front_ends_find_it() {
+    let specs = sd1();
+    let wrapped = |key: &str, beside: Option<&str>| {
+        let mut items = vec![(text(key), state_dict(&specs))];
+        items.extend(beside.map(|key| (text(key), Node::Int(1))));
+        torch(&Node::Dict(items), &data(&specs))
+    };
+    assert_eq!(same(&torch_of(&specs), &specs).refused_by_a1111, None);
+    assert_eq!(same(&wrapped("state_dict", Some("epoch")), &specs).refused_by_a1111, None);
+    let why = same(&wrapped("model", None), &specs).refused_by_a1111.unwrap();
+    assert!(why.contains("`model`"), "{why}");
+    let rejection = refused(&wrapped("model", Some("epoch")), "in `model`");
+    assert!(matches!(rejection, Rejection::Nested { key } if key == "model"));
+}
+
+#[test]
+fn files_of_before_torch_1_6_are_read() {
+    let specs = sd1();
+    let good = legacy_of(&specs);
+    assert_eq!(same(&good, &specs).refused_by_a1111, None);
+    for len in [good.len() - 1, good.len() - specs.last().unwrap().data.len() - 9] {
+        let rejection = refused(&good[..len], "cut short");
+        assert!(matches!(rejection, Rejection::Truncated { actual, .. } if actual == len as u64));
+    }
+    refused(&good[..100], "damaged pickle");
+    let little = good.windows(13).position(|bytes| bytes == b"little_endian").unwrap() + 18;
+    let mut big = good.clone();
+    assert_eq!(big[little], 0x88);
+    big[little] = 0x89;
+    assert!(matches!(refused(&big, "big-endian"), Rejection::BigEndian));
+
+    // torch before 0.4 wrote parts of storages.
+    let Node::Dict(mut items) =
+        made(&specs, |arguments| call("torch._utils", "_rebuild_tensor", arguments[..4].to_vec()))
+    else {
+        unreachable!()
+    };
+    let mut extended = specs.clone();
+    let whole = spec("part", "F16", &[100]);
+    let Node::Persistent(id) = storage("F16", &specs.len().to_string(), 100) else {
+        unreachable!()
+    };
+    let Node::Tuple(mut id) = *id else { unreachable!() };
+    id.push(Node::Tuple(vec![text("view"), Node::Int(10), Node::Int(20)]));
+    let view =
+        |offset| tensor(Node::Persistent(Box::new(Node::Tuple(id.clone()))), offset, &[8], &[1]);
+    items.push((text("part"), view(5)));
+    let sizes: Vec<(&[u8], u64)> =
+        specs.iter().map(|spec| (spec.data.as_slice(), crate::specs::size(spec.dtype))).collect();
+    let storages = [&sizes[..], &[(&whole.data[..], 2)]].concat();
+    let file = legacy(&Node::Dict(items.clone()), &storages);
+    extended.push(Spec { data: whole.data[30..46].to_vec(), shape: vec![8], ..whole.clone() });
+    same(&file, &extended);
+    items.last_mut().unwrap().1 = view(13);
+    refused(&legacy(&Node::Dict(items), &storages), "reaches beyond");
+}
+
+/// torch 2.7 and later write two more entries; A1111 calls these files malicious, and reads older ones.
+#[test]
+fn what_a1111_refuses_is_said() {
+    let specs = sd1();
+    let good = entries(&state_dict(&specs), &data(&specs));
+    let with = |extra: &[&str]| {
+        let mut entries = good.clone();
+        entries.extend(extra.iter().map(|name| ((*name).to_owned(), b"1".to_vec())));
+        archive(&entries, CompressionMethod::Stored)
+    };
+    for (extra, expected) in [
+        (&[][..], None),
+        (&["m/.data/serialization_id"], None),
+        (
+            &["m/.format_version", "m/.storage_alignment"],
+            Some("m/.format_version, which torch writes since 2.7"),
+        ),
+        (&["m/data/x"], Some("m/data/x")),
+        (&["m/code/__torch__.py"], Some("m/code/__torch__.py")),
+        (&["readme"], Some("readme")),
+    ] {
+        let why = open(&with(extra)).unwrap().refused_by_a1111;
+        match (&why, expected) {
+            (Some(why), Some(expected)) => assert!(why.ends_with(expected), "{why}"),
+            (why, expected) => assert_eq!(why.as_deref(), expected),
+        }
+    }
+}
+
+/// With check sums of 0 in the directory.
+fn without_check_sums(mut file: Vec<u8>) -> Vec<u8> {
+    for at in 0..file.len() - 4 {
+        if file[at..].starts_with(b"PK\x01\x02") {
+            file[at + 16..at + 20].fill(0);
+        }
+    }
+    file
+}
+
+#[test]
+fn files_that_hold_no_data_are_named() {
+    let specs = unet(4, 768, None);
+    same(&without_check_sums(torch_of(&specs)), &specs);
+    let zeros: Vec<Spec> =
+        specs.iter().map(|spec| Spec { data: vec![0; spec.data.len()], ..spec.clone() }).collect();
+    // Zeros that somebody wrote are weights.
+    open(&torch_of(&zeros)).unwrap();
+    let rejection = refused(&without_check_sums(torch_of(&zeros)), "no data");
+    assert!(matches!(rejection, Rejection::NoData { .. }));
+
+    let meta = |spec: &Spec| {
+        let half = Node::Global("torch", "float16");
+        let (shape, strides) = (numbers(&spec.shape), numbers(&strides(&spec.shape)));
+        let arguments = vec![half, shape, strides, Node::Bool(false)];
+        call("torch._utils", "_rebuild_meta_tensor_no_storage", arguments)
+    };
+    let all = specs.iter().map(|spec| (text(&spec.name), meta(spec))).collect();
+    let rejection = refused(&torch(&Node::Dict(all), &[]), "meta device");
+    assert!(matches!(rejection, Rejection::NoData { .. }));
+    assert_eq!(open(&with("extra", meta(&specs[0]))).unwrap().tensors.len(), specs.len() + 1);
+}
+
+/// A UNet and one more tensor, which may use storage 0.
+fn with(name: &str, extra: Node) -> Vec<u8> {
+    let specs = unet(4, 768, None);
+    let Node::Built(dict, mut items, state) = state_dict(&specs) else { unreachable!() };
+    items.retain(|(key, _)| !matches!(key, Node::Text(text) if text == name));
+    items.push((text(name), extra));
+    torch(&Node::Built(dict, items, state), &data(&specs))
+}
+
+#[test]
+fn what_only_torch_has_is_refused_in_the_unet_alone() {
+    let count = unet(4, 768, None)[0].data.len() as u64 / 2;
+    let part = |offset| tensor(storage("F16", "0", count), offset, &[2, 2], &[2, 1]);
+    let sparse = |values| {
+        let layout = call("torch.serialization", "_get_layout", vec![text("torch.sparse_coo")]);
+        let size = call("torch", "Size", vec![numbers(&[8, 768])]);
+        let parts = Node::Tuple(vec![part(0), values, size, Node::Bool(true)]);
+        call("torch._utils", "_rebuild_sparse_tensor", vec![layout, parts])
+    };
+    let outside = scratch(&with("extra", sparse(part(4))));
+    let other = scratch(&with("extra", sparse(part(8))));
+    let ids = |file: &crate::Scratch| Checkpoint::open(&file.path).unwrap().ids().unwrap();
+    assert_eq!(ids(&outside).unet, ids(&other).unet);
+    assert_ne!(ids(&outside).weights, ids(&other).weights, "what it holds counts");
+    let name = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight";
+    let rejection = refused(&with(name, sparse(part(4))), "sparse");
+    assert!(
+        matches!(rejection, Rejection::NotPlain { tensor, kind } if tensor == name && kind == "sparse")
+    );
+
+    let quantized = |class: &'static str| {
+        let fields = vec![
+            text("storage"),
+            Node::Global("torch", class),
+            text("0"),
+            text("cpu"),
+            Node::Int(16),
+        ];
+        let storage = Node::Persistent(Box::new(Node::Tuple(fields)));
+        let scheme = Node::Tuple(vec![
+            Node::Global("torch", "per_tensor_affine"),
+            Node::Int(1),
+            Node::Int(0),
+        ]);
+        let mut arguments = arguments(storage, 0, &[2, 8], &[8, 1]);
+        arguments.insert(4, scheme);
+        call("torch._utils", "_rebuild_qtensor", arguments)
+    };
+    open(&with("extra", quantized("QInt8Storage"))).unwrap();
+    refused(&with(name, quantized("QInt8Storage")), "qint8");
+}
+
+#[test]
+fn every_type_outside_the_unet_is_read() {
+    for (dtype, bytes, shape) in [
+        ("float8_e8m0fnu", 12, &[3, 4][..]),
+        ("float8_e4m3fnuz", 12, &[3, 4]),
+        ("float8_e5m2fnuz", 12, &[3, 4]),
+        ("float4_e2m1fn_x2", 12, &[3, 8]),
+        ("uint16", 24, &[3, 4]),
+        ("complex64", 96, &[3, 4]),
+        ("complex128", 192, &[3, 4]),
+        ("bits16", 24, &[3, 4]),
+    ] {
+        let fields = vec![
+            text("storage"),
+            Node::Global("torch.storage", "UntypedStorage"),
+            text("0"),
+            text("cpu"),
+            Node::Int(bytes),
+        ];
+        let storage = Node::Persistent(Box::new(Node::Tuple(fields)));
+        let mut arguments = arguments(storage, 0, &[3, 4], &[4, 1]);
+        arguments.push(Node::Global("torch", dtype));
+        let file = with("extra", call("torch._utils", "_rebuild_tensor_v3", arguments));
+        let checkpoint = open(&file).unwrap();
+        let found = checkpoint.tensors.iter().find(|tensor| tensor.name == "extra").unwrap();
+        assert_eq!((found.bytes as i64, &found.shape[..]), (bytes, shape), "{dtype}");
+    }
+}
