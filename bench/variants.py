@@ -46,6 +46,7 @@ class Variant:
     beside: list
     dtype: str = "F16"
     in_channels: int = 4
+    out_channels: int = 4
     y: int | None = None
     # None: the middle is a single residual block, as in SSD-1B.
     middle_depth: int | None = 1
@@ -102,7 +103,7 @@ class Variant:
             if number > 0:
                 yield from layer(f"{at}.{2 if depth else 1}.conv", width, width, 3, 3)
         yield from layer("out.0", first)
-        yield from layer("out.2", 4, first, 3, 3)
+        yield from layer("out.2", self.out_channels, first, 3, 3)
 
     def block(self, at, inputs, outputs, depth):
         yield from self.resblock(f"{at}.0", inputs, outputs)
@@ -191,4 +192,9 @@ VARIANTS = [
     # The scores overflow fp16, in the second one even after scaling.
     Variant("overflow", 14, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(2048)),
     Variant("overflow-scaled", 15, 1024, QUARTER, OPEN_CLIP, shots=LARGE, factors=shifted(4096)),
+    Variant("sdxl-instruct-pix2pix", 16, 2048, XL, XL_CLIP, in_channels=8, y=2816),
+    Variant("sd2-marigold", 17, 1024, TWO, OPEN_CLIP, in_channels=8),
+    Variant("sd1-ic-light", 18, 768, TWO, CLIP, in_channels=12),
+    Variant("sd2-lotus", 19, 1024, TWO, OPEN_CLIP, y=4),
+    Variant("sdxl-32-channels", 20, 2048, XL, XL_CLIP, in_channels=32, out_channels=32, y=2816),
 ]

@@ -158,6 +158,7 @@ mod tests {
             architecture: None,
             state: State::Ready,
             reason: None,
+            remarks: Vec::new(),
             locations: vec![shown_path(&at(name))],
             engines: vec![],
             coming: vec![],

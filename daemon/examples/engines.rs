@@ -4,7 +4,7 @@
 use std::{env, ffi::OsString, fs, path::Path};
 
 use anyhow::Result;
-use checkpoint::{Checkpoint, Id, is_checkpoint_name};
+use checkpoint::{Checkpoint, Id, Tensor, is_checkpoint_name};
 use config::Config;
 use engine::{Accumulation, Built, Job, Library, Manifest, Runtime, Source, Target, Task, Wanted};
 use sdtrtd::{
@@ -73,9 +73,9 @@ fn publish_one(library: &mut Library, wanted: Wanted, identity: &Identity) -> Re
 
 fn identity(path: &Path) -> Result<Identity> {
     let checkpoint = Checkpoint::open(path)?;
-    let unet_parameters = checkpoint.unet().map(|tensor| tensor.bytes / tensor.dtype.size()).sum();
+    let unet_parameters = checkpoint.parameters().map(Tensor::elements).sum();
+    let (signature, remarks) = (checkpoint.signature(), checkpoint.remarks());
     let ids = checkpoint.ids()?;
-    let Checkpoint { architecture, tensors, .. } = checkpoint;
-    let signature = checkpoint::signature(&architecture, &tensors);
-    Ok(Identity { ids, architecture, signature, unet_parameters })
+    let architecture = checkpoint.architecture;
+    Ok(Identity { ids, architecture, signature, unet_parameters, remarks })
 }

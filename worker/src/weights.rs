@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use checkpoint::{Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, unet_id};
+use checkpoint::{Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, is_dropped, unet_id};
 use engine::Inside;
 use half::{f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
@@ -92,10 +92,14 @@ impl<'a> Weights<'a> {
         for tensor in tensors {
             let stored = self.stored(tensor)?.into_owned();
             let digest: [u8; 32] = blake3::hash(&stored).into();
+            if is_dropped(tensor) {
+                read.insert(&*tensor.name, (tensor, digest, None));
+                continue;
+            }
             let halves = self.scaled_halves(stored, tensor)?;
             file.write_all(&halves).with_context(cannot)?;
             let first = halves[..halves.len().min(Sample::BYTES)].to_vec();
-            read.insert(&*tensor.name, (tensor, digest, first));
+            read.insert(&*tensor.name, (tensor, digest, Some(first)));
             let bytes = halves.len() as u64;
             moved.push(Tensor { dtype: Dtype::F16, offset, bytes, ..tensor.clone() });
             offset += bytes;
@@ -109,7 +113,9 @@ impl<'a> Weights<'a> {
         let unet = unet_id(digests.values().map(|(tensor, digest)| (*tensor, digest)));
         let mut sample = Sample::default();
         for (name, (_, _, first)) in &read {
-            sample.add(name.strip_prefix(UNET_PREFIX).unwrap_or(name), first);
+            if let Some(first) = first {
+                sample.add(name.strip_prefix(UNET_PREFIX).unwrap_or(name), first);
+            }
         }
         Ok((moved, Inside { unet, sample: sample.id() }))
     }

@@ -8,14 +8,17 @@ use std::{
 use crate::{
     architecture::Architecture,
     excerpt::Excerpt,
+    extra::is_dropped,
     file::Source,
     formats::{self, Contents},
     hash,
-    id::Ids,
-    names,
+    id::{Id, Ids},
+    names::{self, Naming},
     quantised::{Quantised, Scaling},
     rejection::Rejection,
+    remark::{self, Remark},
     shards,
+    signature::signature,
     tensor::{Tensor, UNET_PREFIX},
     view::Views,
 };
@@ -25,6 +28,7 @@ use crate::{
 pub struct Checkpoint {
     source: Source,
     views: Views,
+    naming: Naming,
     /// All tensors, sorted by canonical name, but for [`beside`](Self::beside).
     pub tensors: Vec<Tensor>,
     quantised: Quantised,
@@ -55,15 +59,23 @@ impl Checkpoint {
         let source = Source::open(path, is_expected)?;
         let contents = formats::contents(&source).and_then(|contents| parts(contents, &source));
         match contents {
-            Ok((contents, quantised, architecture)) => {
+            Ok((contents, naming, quantised, architecture)) => {
                 let Contents { tensors, views, refused_by_a1111, .. } = contents;
-                Ok(Self { source, views, tensors, quantised, architecture, refused_by_a1111 })
+                Ok(Self {
+                    source,
+                    views,
+                    naming,
+                    tensors,
+                    quantised,
+                    architecture,
+                    refused_by_a1111,
+                })
             }
             Err(rejection) => Err(shards::explain(rejection, &source, path)),
         }
     }
 
-    /// The UNet's tensors, sorted by name: those under [`UNET_PREFIX`].
+    /// The UNet's tensors, sorted by name: those under [`UNET_PREFIX`], which the UNet id is over.
     pub fn unet(&self) -> impl Iterator<Item = &Tensor> {
         self.tensors.iter().filter(|tensor| tensor.name.starts_with(UNET_PREFIX))
     }
@@ -76,6 +88,21 @@ impl Checkpoint {
     /// How the values of a tensor of the UNet follow from what is stored.
     pub fn scaling(&self, tensor: &Tensor) -> Scaling<'_> {
         self.quantised.scaling(tensor)
+    }
+
+    /// The UNet's parameters, sorted by name: its tensors without those that front ends drop.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.unet().filter(|tensor| !is_dropped(tensor))
+    }
+
+    /// The UNet's [`signature()`].
+    pub fn signature(&self) -> Id {
+        signature(&self.architecture, self.parameters())
+    }
+
+    /// What its owner should know of it, from names and shapes alone.
+    pub fn remarks(&self) -> Vec<Remark> {
+        remark::remarks(&self.architecture, self.naming, &self.tensors)
     }
 
     /// The open file, for reading tensors at their offsets, if [they lie there](Self::is_in_place).
@@ -132,13 +159,13 @@ impl Checkpoint {
 fn parts(
     mut contents: Contents,
     source: &Source,
-) -> Result<(Contents, Quantised, Architecture), Rejection> {
+) -> Result<(Contents, Naming, Quantised, Architecture), Rejection> {
     let Contents { tensors, metadata, views, .. } = &mut contents;
-    names::canonicalise(tensors)?;
+    let naming = names::canonicalise(tensors)?;
     check_plain(tensors)?;
     let quantised = Quantised::set_aside(tensors, metadata, |tensor| views.read(source, tensor))?;
     let architecture = Architecture::read(tensors, metadata)?;
-    Ok((contents, quantised, architecture))
+    Ok((contents, naming, quantised, architecture))
 }
 
 /// What only torch has: no front end runs a UNet with any.

@@ -5,7 +5,7 @@
 
 use crate::{
     architecture::{Architecture, Heads, Kind},
-    kinds,
+    extra, kinds,
     metadata::HeaderMetadata,
     rejection::Rejection,
     size,
@@ -58,34 +58,20 @@ impl Architecture {
         ] {
             unet.tensor(name, rank)?;
         }
-        let context_width = unet.context_width()?;
+        let strange = |bad| extra::check(tensors).and(Err(bad));
+        let context_width = unet.context_width().or_else(strange)?;
         let y_width = match unet.find("label_emb.0.0.weight") {
             Some(_) => Some(unet.dimension(unet.tensor("label_emb.0.0.weight", 2)?)?),
             None => None,
         };
-        let kind = kind(in_channels, context_width, y_width).ok_or_else(|| {
+        let kind = Kind::of(in_channels, context_width, y_width).ok_or_else(|| {
             let unknown = Rejection::UnknownArchitecture { in_channels, context_width, y_width };
             other().unwrap_or(unknown)
         })?;
+        extra::check(tensors)?;
         let heads = if context_width == 768 { Heads::Count(8) } else { Heads::Width(64) };
         Ok(Self { kind, in_channels, context_width, y_width, heads })
     }
-}
-
-fn kind(in_channels: u64, context_width: u64, y_width: Option<u64>) -> Option<Kind> {
-    Some(match (context_width, y_width, in_channels) {
-        (768, None, 4) => Kind::Sd1,
-        (768, None, 9) => Kind::Sd1Inpaint,
-        (768, None, 8) => Kind::InstructPix2pix,
-        (1024, None, 4) => Kind::Sd2,
-        (1024, None, 9) => Kind::Sd2Inpaint,
-        (1024, None, 5) => Kind::Sd2Depth,
-        (1024, Some(1536 | 2048), 4) => Kind::Sd2Unclip,
-        (2048, Some(2816), 4) => Kind::Sdxl,
-        (2048, Some(2816), 9) => Kind::SdxlInpaint,
-        (1280, Some(2560), 4) => Kind::SdxlRefiner,
-        _ => return None,
-    })
 }
 
 struct Unet<'a>(&'a [Tensor]);

@@ -1,4 +1,4 @@
-use crate::{Architecture, Id, Ids};
+use crate::{Architecture, Id, Ids, Remark};
 use serde::{Deserialize, Serialize};
 
 /// What reading a checkpoint's file yields.
@@ -12,4 +12,6 @@ pub struct Identity {
     pub signature: Id,
     /// The number of the UNet's parameters, which determines a baked engine's size.
     pub unet_parameters: u64,
+    /// What its owner should know of it.
+    pub remarks: Vec<Remark>,
 }

@@ -1,6 +1,7 @@
 //! Canonical names: a tensor has the same name however its file was saved.
 
 use crate::{
+    diffusers,
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
 };
@@ -9,9 +10,21 @@ use crate::{
 const BARE: [&str; 6] =
     ["input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out."];
 
+/// How a file names its UNet's tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// As in a whole checkpoint, under [`UNET_PREFIX`].
+    Whole,
+    /// By the original code's names, without that prefix.
+    Bare,
+    /// By diffusers' names.
+    Diffusers,
+}
+
 /// Gives every tensor its canonical name and sorts the tensors by it.
 ///
 /// - A leading `state_dict.` is removed.
+/// - A UNet with diffusers' names gets the original ones.
 /// - If no name starts with [`UNET_PREFIX`], the file may have only a UNet: `diffusion_model.` and bare UNet
 ///   names (`input_blocks.0.0.weight`) get the prefix.
 ///
@@ -19,13 +32,17 @@ const BARE: [&str; 6] =
 ///
 /// # Errors
 /// [`Rejection::DuplicateName`].
-pub(crate) fn canonicalise(tensors: &mut [Tensor]) -> Result<(), Rejection> {
+pub(crate) fn canonicalise(tensors: &mut [Tensor]) -> Result<Naming, Rejection> {
     for tensor in &mut *tensors {
         if let Some(rest) = tensor.name.strip_prefix("state_dict.") {
             tensor.name = rest.to_owned();
         }
     }
-    if !tensors.iter().any(|tensor| tensor.name.starts_with(UNET_PREFIX)) {
+    let naming = if diffusers::rename(tensors) {
+        Naming::Diffusers
+    } else if tensors.iter().any(|tensor| tensor.name.starts_with(UNET_PREFIX)) {
+        Naming::Whole
+    } else {
         for tensor in &mut *tensors {
             if tensor.name.starts_with("diffusion_model.") {
                 tensor.name.insert_str(0, "model.");
@@ -33,11 +50,12 @@ pub(crate) fn canonicalise(tensors: &mut [Tensor]) -> Result<(), Rejection> {
                 tensor.name.insert_str(0, UNET_PREFIX);
             }
         }
-    }
+        Naming::Bare
+    };
     tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
         Some(pair) => Err(Rejection::DuplicateName { name: pair[0].name.clone() }),
-        None => Ok(()),
+        None => Ok(naming),
     }
 }
 

@@ -247,6 +247,20 @@ pub enum Rejection {
         /// Width of the `y` input.
         y_width: Option<u64>,
     },
+    /// A UNet with more than a Stable Diffusion UNet has.
+    #[error("its UNet has {what} ({tensor}), which change what it computes; not supported")]
+    OtherUnet {
+        /// What it has.
+        what: &'static str,
+        /// The first such tensor's canonical name.
+        tensor: String,
+    },
+    /// A Zero123, whose UNet looks like that of instruct-pix2pix.
+    #[error(
+        "a Zero123 model, which shows an object from another side: its context is one position, and no prompt; \
+         not supported"
+    )]
+    Zero123,
     /// A UNet with too many parts: building its graph could take minutes.
     #[error(
         "its UNet has {count} {what}, and none that is supported has more than {limit}; not supported"

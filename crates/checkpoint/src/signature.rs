@@ -14,14 +14,18 @@ const QUERIES: &str = ".to_q.weight";
 /// Returns the signature: what determines a UNet's graph except the weights' values, that is names and shapes
 /// of its parameters and each attention layer's number of heads. Storage types do not count, so front ends
 /// compute the same from the UNet in memory, whatever file it came from.
+/// What they drop when they load it must be left out: see [`Checkpoint::signature`](crate::Checkpoint::signature).
 ///
 /// It is the SHA-256 of this text, each line ending in a line feed: `sdtrt signature 1`; for each parameter
 /// in byte order of the names, without the checkpoint's prefix, `NAME 320x4x3x3`; for each attention layer in
 /// byte order of its name, `heads NAME 8`.
-pub fn signature(architecture: &Architecture, tensors: &[Tensor]) -> Id {
+pub fn signature<'a>(
+    architecture: &Architecture,
+    tensors: impl IntoIterator<Item = &'a Tensor>,
+) -> Id {
     let unet = |tensor: &'_ Tensor| tensor.name.starts_with(UNET_PREFIX);
     let mut parameters: Vec<(&str, &[u64])> = tensors
-        .iter()
+        .into_iter()
         .filter(|tensor| unet(tensor))
         .map(|tensor| (&tensor.name[UNET_PREFIX.len()..], tensor.shape.as_slice()))
         .collect();

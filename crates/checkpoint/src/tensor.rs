@@ -156,6 +156,13 @@ pub struct Tensor {
     pub bytes: u64,
 }
 
+impl Tensor {
+    /// The number of its elements; at most [`u64::MAX`].
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().fold(1, |all: u64, size| all.saturating_mul(*size))
+    }
+}
+
 /// The prefix of the UNet's tensors in the files that A1111 loads.
 pub const UNET_PREFIX: &str = "model.diffusion_model.";
 

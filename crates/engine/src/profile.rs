@@ -119,7 +119,11 @@ pub fn copies(kind: Kind) -> u64 {
 /// The presets' family for a kind of model.
 pub fn family(kind: Kind) -> Family {
     match kind {
-        Kind::Sdxl | Kind::SdxlInpaint | Kind::SdxlRefiner => Family::Sdxl,
+        Kind::Sdxl
+        | Kind::SdxlInpaint
+        | Kind::SdxlRefiner
+        | Kind::SdxlInstructPix2pix
+        | Kind::SdxlOther => Family::Sdxl,
         _ => Family::Sd,
     }
 }

@@ -120,6 +120,7 @@ pub fn identity(name: &str) -> Identity {
         architecture: sd1(),
         signature: signature(),
         unet_parameters: 1,
+        remarks: Vec::new(),
     }
 }
 

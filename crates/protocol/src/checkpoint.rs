@@ -54,6 +54,9 @@ pub struct Checkpoint {
     pub state: State,
     /// Why, if there is a reason.
     pub reason: Option<String>,
+    /// What its owner should know of it, such as which front end can't load it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Its paths, sorted.
     pub locations: Vec<String>,
     /// Its published engines.

@@ -105,6 +105,7 @@ mod tests {
             architecture: None,
             state: State::Ready,
             reason: None,
+            remarks: Vec::new(),
             locations: Vec::new(),
             engines: engines.iter().copied().cloned().collect(),
             coming: Vec::new(),

@@ -11,6 +11,9 @@ pub(crate) const BLOCK_EPSILON: f32 = 1e-5;
 /// Epsilon of group normalization in transformers.
 const TRANSFORMER_EPSILON: f32 = 1e-6;
 
+/// The most modules of a block: a residual block, a transformer and a change of resolution.
+const MODULES: usize = 3;
+
 /// A module of a block, recognized by its tensors' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Module {
@@ -24,8 +27,11 @@ pub(crate) enum Module {
 
 impl Builder<'_> {
     /// Returns the modules of a block, in order. Tensors that belong to none of them are reported at the end.
+    ///
+    /// One may be missing before others, in a pruned UNet: front ends that have it fill it with zeros, and then it
+    /// returns its input, as all but changes of resolution and of channels do.
     pub(crate) fn modules(&self, block: &str) -> Vec<(String, Module)> {
-        let modules = (0..self.weights.count(block)).filter_map(|index| {
+        let modules = (0..self.weights.count(block).max(MODULES)).filter_map(|index| {
             let at = format!("{block}.{index}");
             let any = |parts: &[&str]| parts.iter().any(|p| self.weights.any(&format!("{at}.{p}")));
             let module = if any(&["in_layers.", "emb_layers.", "out_layers."]) {
@@ -134,7 +140,8 @@ impl Builder<'_> {
             rows = self.projection(&proj_in, &rows, channels, pixels)?;
         }
         let blocks = format!("{at}.transformer_blocks");
-        for block in 0..self.weights.count(&blocks) {
+        // Where one is missing, it was pruned: with zeros for weights it would add nothing.
+        for block in self.weights.numbers(&blocks) {
             rows =
                 self.transformer_block(&format!("{blocks}.{block}"), rows, channels, conditions)?;
         }

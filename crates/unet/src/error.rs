@@ -6,13 +6,17 @@ use checkpoint::Dtype;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A tensor that the UNet needs is missing.
-    #[error("the checkpoint lacks {name}")]
+    #[error(
+        "its UNet lacks {name}, for which front ends would put zeros; copy or download it again"
+    )]
     Missing {
         /// The tensor's name.
         name: String,
     },
     /// A tensor's shape does not fit the layers around it.
-    #[error("{name} has the shape {found:?}, expected {wanted:?}")]
+    #[error(
+        "its UNet's {name} has the shape {found:?}, and the layers around it need {wanted:?}; not supported"
+    )]
     Shape {
         /// The tensor's name.
         name: String,
@@ -22,7 +26,11 @@ pub enum Error {
         wanted: Vec<u64>,
     },
     /// Some tensors would not be used, so the graph would not be this UNet.
-    #[error("the UNet has {count} unknown tensors, the first of them {name}")]
+    #[error(
+        "its UNet has {} that no known UNet has, such as {name}, and may compute something else with {}; not supported",
+        if *.count == 1 { "a tensor".to_owned() } else { format!("{count} tensors") },
+        if *.count == 1 { "it" } else { "them" }
+    )]
     Unexpected {
         /// The first one's name, in name order.
         name: String,
@@ -38,7 +46,9 @@ pub enum Error {
         dtype: Dtype,
     },
     /// A layer's channels cannot be split evenly into its groups or heads.
-    #[error("{name}: {channels} channels are not divisible by {divisor}")]
+    #[error(
+        "its UNet's {name} has {channels} channels, which {divisor} does not divide; not supported"
+    )]
     Indivisible {
         /// The layer's name.
         name: String,

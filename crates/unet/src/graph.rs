@@ -152,6 +152,14 @@ impl Graph {
         model::build(architecture, tensors, precision, form, true)
     }
 
+    /// Checks that there is a graph, without keeping it: what this accepts can be built with weights as inputs.
+    ///
+    /// # Errors
+    /// As [`Graph::new`], except for types.
+    pub fn check(architecture: &Architecture, tensors: &[Tensor]) -> Result<(), Error> {
+        model::build(architecture, tensors, Precision::Fp16, Form::default(), true).map(drop)
+    }
+
     /// Fixes the dimension `name` at this size; see [`Dimension::Dynamic`]. With batch, height and width
     /// fixed, TensorRT chooses an engine's kernels when it is built.
     #[must_use]
@@ -180,7 +188,7 @@ impl Graph {
         &self.inputs
     }
 
-    /// The output, `latent`: [batch, 4, height, width].
+    /// The output, `latent`: [batch, channels, height, width], of 4 channels for nearly all UNets.
     #[must_use]
     pub fn output(&self) -> &Input {
         &self.output

@@ -99,31 +99,43 @@ impl Builder<'_> {
         Ok(Conditions { batch, embedding, embedding_width, context, context_width, shifts, heads })
     }
 
-    /// Returns the last block's output, and all blocks' outputs for the skip connections.
+    /// Returns the last block's output, and all blocks' outputs for the skip connections, each with how often its
+    /// size has been halved.
     fn input_blocks(
         &mut self,
         sample: Features,
         conditions: &Conditions,
-    ) -> Result<(Features, Vec<Features>), Error> {
-        let mut h = sample;
+    ) -> Result<(Features, Vec<(Features, usize)>), Error> {
+        let (mut h, mut halvings) = (sample, 0);
         let mut skips = Vec::new();
         for block in 0..self.weights.count("input_blocks") {
-            h = self.block(&format!("input_blocks.{block}"), h, conditions)?;
-            skips.push(h.clone());
+            let at = format!("input_blocks.{block}");
+            halvings += usize::from(self.has(&at, Module::Downsample));
+            h = self.block(&at, h, conditions)?;
+            skips.push((h.clone(), halvings));
         }
         Ok((h, skips))
+    }
+
+    fn has(&self, block: &str, module: Module) -> bool {
+        self.modules(block).iter().any(|(_, found)| *found == module)
     }
 
     fn output_blocks(
         &mut self,
         mut h: Features,
-        mut skips: Vec<Features>,
+        mut skips: Vec<(Features, usize)>,
         conditions: &Conditions,
     ) -> Result<Features, Error> {
         let mut upsampled = false;
-        for block in 0.. {
+        let mut halvings = skips.last().map_or(0, |(_, halvings)| *halvings);
+        for block in 0usize.. {
             let at = format!("output_blocks.{block}");
-            let Some(skip) = skips.pop() else { break };
+            let Some((skip, wanted)) = skips.pop() else { break };
+            if halvings != wanted {
+                let before = block.saturating_sub(1);
+                return Err(missing(&format!("output_blocks.{before}.2.conv.weight")));
+            }
             if !self.weights.any(&format!("{at}.")) {
                 return Err(missing(&format!("{at}.0.in_layers.0.weight")));
             }
@@ -133,7 +145,8 @@ impl Builder<'_> {
             let channels = h.channels + skip.channels;
             let axis = [("axis", Attribute::Int(1))];
             let value = self.op(&at, "Concat", &[&h.value, &skip.value], &axis);
-            upsampled = self.modules(&at).iter().any(|(_, module)| *module == Module::Upsample);
+            upsampled = self.has(&at, Module::Upsample);
+            halvings = halvings.saturating_sub(usize::from(upsampled));
             h = self.block(&at, Features { value, channels }, conditions)?;
         }
         Ok(h)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checkpoint::{Tensor, UNET_PREFIX};
+use checkpoint::{Tensor, UNET_PREFIX, is_dropped};
 
 use crate::error::Error;
 
@@ -15,7 +15,8 @@ pub(crate) struct Weights<'a> {
 impl<'a> Weights<'a> {
     pub(crate) fn new(tensors: &'a [Tensor]) -> Self {
         let named = |tensor: &'a Tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor));
-        let tensors: BTreeMap<_, _> = tensors.iter().filter_map(named).collect();
+        let tensors = tensors.iter().filter(|tensor| !is_dropped(tensor));
+        let tensors: BTreeMap<_, _> = tensors.filter_map(named).collect();
         let unused = tensors.keys().copied().collect();
         Self { tensors, unused }
     }
@@ -29,6 +30,14 @@ impl<'a> Weights<'a> {
     /// Counts `prefix.0.`, `prefix.1.` … up to the first gap.
     pub(crate) fn count(&self, prefix: &str) -> usize {
         (0..).take_while(|index| self.any(&format!("{prefix}.{index}."))).count()
+    }
+
+    /// Returns the numbers of `prefix.N.`, sorted, with whatever gaps.
+    pub(crate) fn numbers(&self, prefix: &str) -> BTreeSet<usize> {
+        let start = format!("{prefix}.");
+        let from = self.tensors.range(start.as_str()..);
+        let names = from.map_while(|(name, _)| name.strip_prefix(&start));
+        names.filter_map(|rest| rest.split_once('.')?.0.parse().ok()).collect()
     }
 
     /// Returns the layers with a weight whose name ends with `ending`, in name order.

@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::fs;
+
 use anyhow::{Context, Result, ensure};
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, UNET_PREFIX};
 use common::Golden;
 use common::runtime::Runtime;
 use goldens::{Array, Case, Manifest};
@@ -95,14 +98,19 @@ goldens! {
     overflow_scaled: "overflow-scaled" by check_flat,
     refiner: "refiner" by check_both,
     sd1: "sd1" by check_both,
+    sd1_ic_light: "sd1-ic-light" by check_both,
     sd1_inpaint: "sd1-inpaint" by check_both,
     sd2: "sd2" by check_both,
     sd2_depth: "sd2-depth" by check_both,
     sd2_inpaint: "sd2-inpaint" by check_both,
+    sd2_lotus: "sd2-lotus" by check_both,
+    sd2_marigold: "sd2-marigold" by check_both,
     sd2_unclip_h: "sd2-unclip-h" by check_both,
     sd2_unclip_l: "sd2-unclip-l" by check_both,
     sdxl: "sdxl" by check_both,
+    sdxl_32_channels: "sdxl-32-channels" by check_both,
     sdxl_inpaint: "sdxl-inpaint" by check_both,
+    sdxl_instruct_pix2pix: "sdxl-instruct-pix2pix" by check_both,
     ssd_1b: "ssd-1b" by check_both,
 }
 
@@ -111,6 +119,57 @@ goldens! {
 fn weights_are_read_in_place_from_a_torch_file() -> Result<()> {
     let golden = Golden::in_file(Manifest::load("sd1")?, "checkpoint.ckpt")?;
     check(&golden, Precision::Fp32, Form::default(), FP32)
+}
+
+/// Returns the golden `sdxl` with a change of its manifest.
+fn changed_sdxl(change: impl FnOnce(&mut serde_json::Value)) -> Result<Golden> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/sdxl.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(path)?)?;
+    manifest["sha256"] = serde_json::Value::Null;
+    change(&mut manifest);
+    Golden::new(serde_json::from_value(manifest)?)
+}
+
+/// A1111 and ComfyUI put zeros in the place of what a pruned SDXL lacks.
+#[test]
+#[ignore = "needs ONNX Runtime: cargo xtask test"]
+fn what_was_pruned_counts_as_zeros() -> Result<()> {
+    let pruned = [
+        "input_blocks.4.1.",
+        "input_blocks.5.0.",
+        "input_blocks.7.1.transformer_blocks.0.",
+        "input_blocks.8.1.transformer_blocks.1.",
+        "middle_block.1.",
+        "output_blocks.0.1.transformer_blocks.2.",
+        // Before the doubling of the size.
+        "output_blocks.2.1.",
+    ];
+    let is_pruned = |tensor: &serde_json::Value| {
+        let name = tensor[0].as_str().and_then(|name| name.strip_prefix(UNET_PREFIX));
+        name.is_some_and(|name| pruned.iter().any(|part| name.starts_with(part)))
+    };
+    let tensors =
+        |manifest: &serde_json::Value| manifest["tensors"].as_array().cloned().unwrap_or_default();
+    let zeros = changed_sdxl(|manifest| {
+        let zeros = tensors(manifest).into_iter().filter(is_pruned);
+        let named = |tensor: serde_json::Value| Some((tensor[0].as_str()?.to_owned(), 0));
+        manifest["factors"] =
+            serde_json::json!(zeros.filter_map(named).collect::<BTreeMap<_, _>>());
+    })?;
+    let without = changed_sdxl(|manifest| {
+        let kept = tensors(manifest).into_iter().filter(|tensor| !is_pruned(tensor));
+        manifest["tensors"] = kept.collect();
+    })?;
+    let mut outputs = Vec::new();
+    for golden in [&zeros, &without] {
+        let model = golden.write(&golden.graph(Precision::Fp32, Form::default())?)?;
+        outputs.push(Runtime::load(&model)?.run(&golden.manifest.inputs()[0])?);
+    }
+    let error = outputs[1].relative_error(&outputs[0]);
+    ensure!(error <= 1e-5, "{error:e}");
+    let whole = Manifest::load("sdxl")?.expected()?;
+    ensure!(outputs[0].relative_error(&whole[0]) > 0.1, "nothing was pruned");
+    Ok(())
 }
 
 #[test]

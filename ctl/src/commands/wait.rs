@@ -72,6 +72,7 @@ mod tests {
                 architecture: None,
                 state,
                 reason: Some("because".into()),
+                remarks: Vec::new(),
                 locations: vec!["/m/x.ckpt".into()],
                 engines: vec![],
                 coming: vec![],

@@ -65,6 +65,7 @@ pub(crate) fn ready() -> Checkpoint {
         architecture: Some("sd1".into()),
         state: State::Ready,
         reason: None,
+        remarks: Vec::new(),
         locations: vec!["/models/a/sd15.safetensors".into(), "/models/copy.safetensors".into()],
         engines: [engine('e')].map(Arc::new).into(),
         coming: vec![],
@@ -76,6 +77,7 @@ pub(crate) fn hashing() -> Checkpoint {
     Checkpoint {
         weights_id: None,
         unet_id: None,
+        remarks: Vec::new(),
         locations: vec!["/models/new.safetensors".into()],
         ..ready()
     }
@@ -99,6 +101,7 @@ pub(crate) fn rejected() -> Checkpoint {
         architecture: None,
         state: State::Rejected,
         reason: Some("is a LoRA, which has no UNet of its own".into()),
+        remarks: Vec::new(),
         locations: vec!["/models/evil\u{1b}]0;x\u{7}.safetensors".into()],
         engines: vec![],
         coming: vec![],

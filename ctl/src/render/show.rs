@@ -18,6 +18,9 @@ pub(crate) fn render(checkpoint: &Checkpoint) -> String {
     if let Some(reason) = &checkpoint.reason {
         fields.add("reason", reason);
     }
+    if !checkpoint.remarks.is_empty() {
+        fields.all("remarks", checkpoint.remarks.iter().cloned());
+    }
     fields.all("locations", checkpoint.locations.iter().cloned());
     fields.add("engines", checkpoint.engines.len().to_string());
     if !checkpoint.coming.is_empty() {

@@ -149,6 +149,7 @@ pub(crate) fn entry(path: &str, state: State, reason: Option<&str>) -> Checkpoin
         architecture: Some("sd1".to_owned()),
         state,
         reason: reason.map(str::to_owned),
+        remarks: Vec::new(),
         locations: vec![path.to_owned()],
         engines: vec![],
         coming: vec![],

@@ -87,6 +87,7 @@ mod tests {
             architecture: None,
             state: State::Ready,
             reason: None,
+            remarks: Vec::new(),
             locations: locations.iter().map(|path| (*path).to_owned()).collect(),
             engines: Vec::new(),
             coming: Vec::new(),

@@ -42,6 +42,7 @@ pub(crate) fn checkpoints(
         architecture: None,
         state,
         reason: reason.map(|why| why.to_string()),
+        remarks: Vec::new(),
         locations: vec![text(path)],
         engines: Vec::new(),
         coming: Vec::new(),
@@ -116,6 +117,7 @@ fn identified(
         architecture: Some(identity.architecture.kind.to_string()),
         state,
         reason: reason.map(|why| why.to_string()),
+        remarks: identity.remarks.iter().map(ToString::to_string).collect(),
         locations: held.paths.iter().map(|path| text(path)).collect(),
         engines: engines
             .iter()
@@ -161,6 +163,7 @@ fn homeless_entry(snapshot: &Snapshot<'_>, engines: &[&Manifest]) -> Option<Chec
         architecture: Some(first.spec.architecture.kind.to_string()),
         state,
         reason: Some(reason.to_string()),
+        remarks: Vec::new(),
         locations: Vec::new(),
         engines: engines
             .iter()

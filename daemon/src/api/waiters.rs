@@ -152,6 +152,7 @@ mod tests {
             architecture: None,
             state,
             reason: None,
+            remarks: Vec::new(),
             locations: vec![path.to_owned()],
             engines: Vec::new(),
             coming: Vec::new(),

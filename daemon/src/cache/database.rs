@@ -8,7 +8,7 @@ use crate::planner::Setback;
 
 /// Raise this when the readers or the stored form change, so that files are read again: one that was rejected
 /// may be accepted now.
-const LESSONS: &str = "4";
+const LESSONS: &str = "5";
 
 /// Raise this when problems of the machine are better distinguished from those of a checkpoint: failures
 /// under an older value are retried.

@@ -11,6 +11,7 @@ use checkpoint::{Checkpoint, Excerpt, Ids, Rejection, Tensor};
 use engine::Parameter;
 use rustix::io::Errno;
 use tracing::debug;
+use unet::Graph;
 use walkdir::WalkDir;
 
 use super::{Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
@@ -136,20 +137,26 @@ fn try_read(
 ) -> Result<Known, Rejection> {
     let on = |metadata: &Metadata| Stamp::on(stamp.file_system, path, metadata);
     let checkpoint = Checkpoint::open_if(path, |metadata| on(metadata).is_same_version(&stamp))?;
-    let unet_parameters =
-        checkpoint.unet().map(|tensor| tensor.shape.iter().product::<u64>()).sum();
+    let Checkpoint { architecture, tensors, .. } = &checkpoint;
+    let signature = checkpoint.signature();
+    if !store.knows_parameters(&signature) {
+        // What one signature stands for has a graph or has none, so this is asked but once.
+        if let Err(error) = Graph::check(architecture, tensors) {
+            let outcome = Outcome::Rejected(brief(&error.to_string()));
+            let changed_ns = stamp.changed_ns;
+            return Ok(Known { outcome, changed_ns, excerpt: None, is_compared: false });
+        }
+        store.set_parameters(&signature, &parameters(&checkpoint));
+    }
+    let unet_parameters = checkpoint.parameters().map(Tensor::elements).sum();
     let (ids, excerpt) = match depth {
         Depth::Header => (Ids::provisional(&stamp), None),
         Depth::Content => (checkpoint.ids()?, Some(Arc::new(checkpoint.excerpt()?))),
     };
     let changed_ns = checkpoint.file().metadata().map_or(0, |metadata| on(&metadata).changed_ns);
-    let Checkpoint { architecture, tensors, .. } = &checkpoint;
-    let signature = checkpoint::signature(architecture, tensors);
-    if !store.knows_parameters(&signature) {
-        store.set_parameters(&signature, &parameters(&checkpoint));
-    }
-    let architecture = architecture.clone();
-    let outcome = Outcome::Identified(Identity { ids, architecture, signature, unet_parameters });
+    let (architecture, remarks) = (architecture.clone(), checkpoint.remarks());
+    let identity = Identity { ids, architecture, signature, unet_parameters, remarks };
+    let outcome = Outcome::Identified(identity);
     Ok(Known { outcome, changed_ns, excerpt, is_compared: false })
 }
 
@@ -157,7 +164,7 @@ fn try_read(
 fn parameters(checkpoint: &Checkpoint) -> Vec<Parameter> {
     let parameter =
         |tensor: &Tensor| Parameter { name: tensor.name.clone(), shape: tensor.shape.clone() };
-    checkpoint.unet().map(parameter).collect()
+    checkpoint.parameters().map(parameter).collect()
 }
 
 /// Bytes of all files below `dir`; what can't be read counts nothing.

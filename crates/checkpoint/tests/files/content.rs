@@ -21,6 +21,16 @@ fn kinds() {
         (4, 2048, Some(2816), Kind::Sdxl),
         (9, 2048, Some(2816), Kind::SdxlInpaint),
         (4, 1280, Some(2560), Kind::SdxlRefiner),
+        (12, 768, None, Kind::Sd1IcLight),
+        (16, 768, None, Kind::Sd1Other),
+        (5, 768, None, Kind::Sd1Other),
+        (8, 1024, None, Kind::Sd2Marigold),
+        (4, 1024, Some(4), Kind::Sd2Lotus),
+        (8, 1024, Some(4), Kind::Sd2Lotus),
+        (12, 1024, None, Kind::Sd2Other),
+        (8, 2048, Some(2816), Kind::SdxlInstructPix2pix),
+        (13, 2048, Some(2816), Kind::SdxlOther),
+        (32, 2048, Some(2816), Kind::SdxlOther),
     ] {
         let checkpoint = open(&safetensors(&unet(in_channels, context, y))).unwrap();
         let heads = if context == 768 { Heads::Count(8) } else { Heads::Width(64) };
@@ -34,13 +44,15 @@ fn kinds() {
 fn unknown_kinds_are_refused() {
     for (in_channels, context, y) in [
         (7, 768, None),
-        (8, 1024, None),
+        (0, 768, None),
+        (68, 1024, None),
         (4, 768, Some(1536)),
         (4, 1024, Some(2816)),
         (4, 2048, None),
         (4, 2048, Some(5633)),
-        (8, 2048, Some(2816)),
+        (7, 2048, Some(2816)),
         (4, 1280, None),
+        (8, 1280, Some(2560)),
         (4, 640, None),
     ] {
         let rejection = refused(&safetensors(&unet(in_channels, context, y)), "unknown kind");
@@ -70,6 +82,11 @@ fn the_golden_checkpoints_are_recognized() {
         ("sdxl-inpaint", Kind::SdxlInpaint),
         ("ssd-1b", Kind::Sdxl),
         ("refiner", Kind::SdxlRefiner),
+        ("sd1-ic-light", Kind::Sd1IcLight),
+        ("sd2-marigold", Kind::Sd2Marigold),
+        ("sd2-lotus", Kind::Sd2Lotus),
+        ("sdxl-instruct-pix2pix", Kind::SdxlInstructPix2pix),
+        ("sdxl-32-channels", Kind::SdxlOther),
     ] {
         let path = format!("{}/../../tests/fixtures/{file}.json", env!("CARGO_MANIFEST_DIR"));
         let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -161,6 +178,45 @@ fn a_checkpoint_may_have_additional_tensors() {
     specs.push(spec("control_model.input_blocks.0.0.weight", "F16", &[1]));
     specs.push(spec("bundle_emb.x.string_to_param.*", "F16", &[1]));
     assert_eq!(open(&safetensors(&specs)).unwrap().architecture.kind, Kind::Sd1);
+}
+
+/// They count for the ids, which are over what a file holds, but not for what an engine is built from.
+#[test]
+fn what_front_ends_drop_is_no_part_of_the_signature() {
+    let plain = open(&safetensors(&sd1())).unwrap();
+    for (name, shape) in [
+        ("time_embed.cond_proj.weight", &[8, 256][..]),
+        ("time_embedding.cond_proj.weight", &[8, 256]),
+        ("input_blocks.1.1.proj_in.weight.absmax", &[5]),
+        ("marker", &[1]),
+    ] {
+        let mut specs = sd1();
+        specs.push(spec(&format!("{PREFIX}{name}"), "F16", shape));
+        let checkpoint = open(&safetensors(&specs)).unwrap();
+        assert_eq!(checkpoint.signature(), plain.signature(), "{name}");
+        assert_eq!(checkpoint.architecture, plain.architecture, "{name}");
+        assert_eq!(checkpoint.parameters().count(), plain.unet().count(), "{name}");
+        assert_ne!(checkpoint.ids().unwrap().unet, plain.ids().unwrap().unet, "{name}");
+        let said = checkpoint.remarks()[0].to_string();
+        assert!(said.starts_with(&format!("{PREFIX}{name} is ignored")), "{said}");
+    }
+}
+
+#[test]
+fn unets_that_compute_something_else_are_refused() {
+    for (name, words) in [
+        ("input_blocks.1.1.time_stack.0.norm1.weight", "temporal layers"),
+        ("position_net.linears.0.weight", "GLIGEN's layers"),
+        ("middle_block.1.transformer_blocks.0.attn2.processor.to_k_ip.weight", "IP-Adapter"),
+    ] {
+        let mut specs = sd1();
+        specs.push(spec(&format!("{PREFIX}{name}"), "F16", &[8]));
+        refused(&safetensors(&specs), words);
+    }
+    let mut specs = unet(8, 768, None);
+    assert_eq!(open(&safetensors(&specs)).unwrap().architecture.kind, Kind::InstructPix2pix);
+    specs.push(spec("cc_projection.weight", "F16", &[768, 772]));
+    refused(&safetensors(&specs), "Zero123");
 }
 
 #[test]

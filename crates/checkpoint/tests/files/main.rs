@@ -6,6 +6,7 @@
 
 mod containers;
 mod content;
+mod diffusers;
 mod ids;
 mod not_checkpoints;
 mod pickler;

@@ -59,6 +59,7 @@ fn full_size(checkpoint: &goldens::Manifest, architecture: Architecture) -> Iden
         signature: signature(&architecture, &tensors),
         architecture,
         unet_parameters: checkpoint.parameters(UNET_PREFIX),
+        remarks: Vec::new(),
     }
 }
 

@@ -50,6 +50,7 @@ fn entry(digit: char, state: State) -> Checkpoint {
         architecture: None,
         state,
         reason: None,
+        remarks: Vec::new(),
         locations: Vec::new(),
         engines: Vec::new(),
         coming: Vec::new(),

@@ -96,6 +96,7 @@ pub(crate) fn checkpoint() -> Checkpoint {
         architecture: Some("sdxl-inpaint".into()),
         state: State::Queued,
         reason: Some("the GPU is used".into()),
+        remarks: vec!["A1111 can't load it: its UNet has other blocks than the full one; ComfyUI and Forge can".into()],
         locations: vec!["/m/a.safetensors".into(), "/m/b.ckpt".into()],
         engines: vec![Arc::new(engine())],
         coming: vec![
@@ -123,6 +124,7 @@ pub(crate) fn unread() -> Checkpoint {
         architecture: None,
         state: State::Settling,
         reason: None,
+        remarks: Vec::new(),
         locations: vec!["/m/new.safetensors".into()],
         engines: Vec::new(),
         coming: Vec::new(),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use checkpoint::{Dtype, Heads, Tensor, UNET_PREFIX};
-use unet::Error;
+use unet::{Error, Graph};
 
 use super::{golden, graph, is_unet, shared, tensor, without};
 
@@ -69,6 +69,36 @@ fn unused_tensors_are_an_error() -> Result<()> {
     let mut elsewhere = tensors;
     elsewhere.push(Tensor { name: "model_ema.decay".to_owned(), ..tensor("", &[]) });
     assert!(graph(&elsewhere, &architecture).is_ok());
+    Ok(())
+}
+
+/// Front ends drop them.
+#[test]
+fn what_no_unet_uses_is_left_out() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let (plain, with_weights) = (shared(&tensors, &architecture)?, graph(&tensors, &architecture)?);
+    let more = [
+        tensor("time_embed.cond_proj.weight", &[32, 256]),
+        tensor("time_embedding.cond_proj.weight", &[32, 256]),
+        tensor("input_blocks.1.1.proj_in.weight.absmax", &[5]),
+        tensor("v_pred", &[0]),
+    ];
+    let more = [tensors.as_slice(), &more].concat();
+    assert_eq!(shared(&more, &architecture)?, plain);
+    assert_eq!(graph(&more, &architecture)?, with_weights);
+    Ok(())
+}
+
+#[test]
+fn a_size_that_is_halved_must_be_doubled() -> Result<()> {
+    let (tensors, architecture) = golden("sd1")?;
+    let name = format!("{UNET_PREFIX}output_blocks.2.2.conv.weight");
+    let less = without(&tensors, "output_blocks.2.1.conv.");
+    let error = Error::Missing { name };
+    assert!(less.len() < tensors.len());
+    assert_eq!(shared(&less, &architecture), Err(error.clone()));
+    assert_eq!(Graph::check(&architecture, &less), Err(error));
+    assert_eq!(Graph::check(&architecture, &tensors), Ok(()));
     Ok(())
 }
 

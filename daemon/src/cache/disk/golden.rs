@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use checkpoint::{Architecture, Excerpt, FileSystem, Heads, Identity, Ids, Kind};
+use checkpoint::{Architecture, Excerpt, FileSystem, Heads, Identity, Ids, Kind, Remark};
 use protocol::Shape;
 
 use super::*;
@@ -43,6 +43,7 @@ fn learned() -> Learned {
             },
             signature: id(3),
             unet_parameters: 859_520_964,
+            remarks: vec![Remark::Pruned],
         })
     });
     let others = [Outcome::Rejected("a LoRA".into()), Outcome::Unreadable("not allowed".into())];
