@@ -108,7 +108,7 @@ impl<'a> Weights<'a> {
         let mut digests: BTreeMap<_, _> =
             read.iter().map(|(name, (tensor, digest, _))| (*name, (*tensor, *digest))).collect();
         for beside in self.checkpoint.beside() {
-            digests.insert(&beside.name, (beside, blake3::hash(self.stored(beside)?).into()));
+            digests.insert(&beside.name, (beside, blake3::hash(&self.stored(beside)?).into()));
         }
         let unet = unet_id(digests.values().map(|(tensor, digest)| (*tensor, digest)));
         let mut sample = Sample::default();

@@ -34,6 +34,9 @@ fn made(specs: &[Spec], make: impl Fn(Vec<Node>) -> Node) -> Node {
     Node::Dict(items.collect())
 }
 
+/// Writes a tensor from the arguments of `_rebuild_tensor_v2`.
+type Way<'a> = Box<dyn Fn(Vec<Node>) -> Node + 'a>;
+
 #[test]
 fn every_way_to_write_a_tensor_is_read() {
     let specs = sd1();
@@ -41,7 +44,7 @@ fn every_way_to_write_a_tensor_is_read() {
     let v2 = Node::Global(utils, "_rebuild_tensor_v2");
     let state = || Node::Dict(vec![(text("note"), Node::List(vec![Node::Int(1)]))]);
     let hooks = || call("collections", "OrderedDict", vec![]);
-    let ways: [(&str, Box<dyn Fn(Vec<Node>) -> Node>); 8] = [
+    let ways: [(&str, Way<'_>); 8] = [
         ("v1", Box::new(|arguments| call(utils, "_rebuild_tensor", arguments[..4].to_vec()))),
         ("v2", Box::new(|arguments| call(utils, "_rebuild_tensor_v2", arguments))),
         (
