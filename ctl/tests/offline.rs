@@ -25,6 +25,7 @@ fn a_golden_is_identified_and_exported() {
     let identity: Value =
         serde_json::from_str(&alone(&["identify", utf8(&golden), "--json"]).stdout).unwrap();
     assert_eq!(identity["architecture"], "sd1");
+    assert_eq!(identity["remarks"], serde_json::json!([]));
     for field in ["weights_id", "unet_id"] {
         let id = identity[field].as_str().unwrap();
         assert_eq!(id.len(), 64);

@@ -49,7 +49,7 @@ pub enum NotInA1111 {
     #[error("it takes its text encoder's names for an SDXL refiner's; ComfyUI and Forge can")]
     RefinersNames,
     /// A1111 has no such kind.
-    #[error("it knows no {0}; ComfyUI, Forge and reForge run such UNets")]
+    #[error("it knows no {0}; {}", others(*.0))]
     Kind(Kind),
     /// Its blocks are not those of the kind's UNet in A1111.
     #[error("its UNet has other blocks than the full one; ComfyUI and Forge can")]
@@ -57,6 +57,14 @@ pub enum NotInA1111 {
     /// SD 2, whose tensors A1111 wants to be just those that it knows.
     #[error("it loads an SD 2 only with exactly its own tensors; ComfyUI and Forge can")]
     Strict,
+}
+
+/// Which front ends run a kind that A1111 has not.
+fn others(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sd1Other | Kind::Sd2Other | Kind::SdxlOther => "ComfyUI may",
+        _ => "ComfyUI, Forge and reForge can",
+    }
 }
 
 fn ignored(first: &str, count: u64) -> String {
@@ -216,7 +224,13 @@ mod tests {
                 &["for an SDXL refiner's"],
             ),
             (Kind::Sd2, whole, with(unet(&[3, 6, 9], 11, 15), CLIP), &["exactly its own"]),
-            (Kind::Sd2Marigold, whole, with(sd1(), CLIP), &["knows no sd2-marigold"]),
+            (
+                Kind::Sd2Marigold,
+                whole,
+                with(sd1(), CLIP),
+                &["knows no sd2-marigold; ComfyUI, Forge"],
+            ),
+            (Kind::SdxlOther, whole, with(sdxl(), XL_CLIP), &["knows no sdxl-other; ComfyUI may"]),
             (Kind::Sdxl, whole, with(sdxl(), XL_CLIP), &[]),
             (Kind::Sdxl, whole, sdxl(), &["a .yaml with its name"]),
             // SSD-1B, Vega.

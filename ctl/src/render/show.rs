@@ -219,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn what_its_owner_should_know_is_told() {
+        let mut checkpoint = samples::ready();
+        checkpoint.remarks = ["x.scale is ignored", "A1111 can't load it"].map(Into::into).into();
+        let told =
+            "remarks        x.scale is ignored\n               A1111 can't load it\nlocations";
+        assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
+    }
+
+    #[test]
     fn what_is_to_come_is_told() {
         let mut checkpoint = samples::ready();
         let coming = |presets: &[&str], fixed, state, reason: Option<&str>| Coming {

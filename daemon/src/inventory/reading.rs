@@ -180,6 +180,49 @@ mod tests {
     use super::*;
     use crate::cache::MemoryCache;
 
+    /// Before any build takes a slot.
+    #[test]
+    fn a_unet_that_has_no_graph_is_rejected_when_its_header_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Memory::default();
+        let read = |name: &str, change: fn(&mut goldens::Manifest)| {
+            let path = dir.path().join(name);
+            let mut manifest = goldens::Manifest::load("sd1").unwrap();
+            change(&mut manifest);
+            manifest.sha256 = None;
+            manifest.write_checkpoint(&path).unwrap();
+            let stamp = Stamp::of(&path).unwrap();
+            super::read(&path, stamp, Depth::Header, &store).unwrap().outcome
+        };
+        let Outcome::Identified(plain) = read("a.safetensors", |_| {}) else {
+            panic!("a golden is refused")
+        };
+        let lcm = read("b.safetensors", |manifest| {
+            manifest.tensors.push(goldens::TensorSpec(
+                format!("{}time_embed.cond_proj.weight", checkpoint::UNET_PREFIX),
+                vec![32, 256],
+            ));
+        });
+        let Outcome::Identified(lcm) = lcm else { panic!("{lcm:?}") };
+        assert_eq!((lcm.signature, lcm.unet_parameters), (plain.signature, plain.unet_parameters));
+        assert_eq!((plain.remarks.len(), lcm.remarks.len()), (0, 1));
+        let is_unused = |manifest: &mut goldens::Manifest| {
+            let name = format!("{}input_blocks.1.1.gate.weight", checkpoint::UNET_PREFIX);
+            manifest.tensors.push(goldens::TensorSpec(name, vec![32]));
+        };
+        let lacks_one = |manifest: &mut goldens::Manifest| {
+            manifest.tensors.retain(|tensor| !tensor.0.ends_with("input_blocks.1.1.proj_in.bias"));
+        };
+        for (name, change, words) in [
+            ("c.safetensors", is_unused as fn(&mut goldens::Manifest), "input_blocks.1.1.gate"),
+            ("d.safetensors", lacks_one, "its UNet lacks model.diffusion_model.input_blocks.1.1"),
+        ] {
+            let outcome = read(name, change);
+            let is_said = matches!(&outcome, Outcome::Rejected(reason) if reason.contains(words));
+            assert!(is_said, "{outcome:?}");
+        }
+    }
+
     #[test]
     fn what_is_not_what_was_seen_is_not_judged() {
         let dir = tempfile::tempdir().unwrap();
