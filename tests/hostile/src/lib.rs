@@ -25,17 +25,31 @@ pub fn safetensors_header(bytes: &[u8]) {
     read(&with_header(bytes));
 }
 
-/// The bytes as the pickle of a torch file.
+/// The bytes as the pickle of a torch file: in an archive, in a deflated one, and in the format of before torch 1.6.
 ///
 /// # Panics
 /// If the file in memory can't be written.
 pub fn pickle(bytes: &[u8]) {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (name, content) in [("m/data.pkl", bytes), ("m/data/0", &[0; STORAGE])] {
-        archive.start_file(name, stored).and_then(|()| Ok(archive.write_all(content)?)).unwrap();
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(method);
+        for (name, content) in [("m/data.pkl", bytes), ("m/data/0", &[0; STORAGE])] {
+            archive
+                .start_file(name, options)
+                .and_then(|()| Ok(archive.write_all(content)?))
+                .unwrap();
+        }
+        read(&archive.finish().unwrap().into_inner());
     }
-    read(&archive.finish().unwrap().into_inner());
+    // The number that marks the format, its version, an empty dict; then the keys and one storage of bytes.
+    let start: &[u8] = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let storage = (STORAGE as u64).to_le_bytes();
+    read(&[start, bytes, b"\x80\x02]U\x010a.", &storage, &[0; STORAGE]].concat());
+}
+
+/// The bytes as a torch file, from its first to its last.
+pub fn torch_file(bytes: &[u8]) {
+    read(bytes);
 }
 
 /// A golden checkpoint's tensors, with the changes that the bytes encode.

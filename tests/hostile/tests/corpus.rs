@@ -28,6 +28,11 @@ fn pickle() {
 }
 
 #[test]
+fn torch_file() {
+    replay("torch_file", hostile::torch_file);
+}
+
+#[test]
 fn architecture() {
     replay("architecture", hostile::architecture);
 }
