@@ -104,8 +104,8 @@ impl Quantised {
             } else {
                 None
             };
-            if let Some(kind) = kind {
-                return Err(packed(kind, &beside.name));
+            if let Some((kind, (layer, _))) = kind.zip(beside.name.rsplit_once('.')) {
+                return Err(packed(kind, &format!("{layer}.weight")));
             }
         }
         let is_scaled = |tensor: &Tensor| tensor.dtype == Dtype::I8 && self.scale(tensor).is_some();

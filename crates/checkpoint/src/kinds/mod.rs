@@ -54,6 +54,15 @@ pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &HeaderMetadata) -> Optio
     TABLE.find(tensors, metadata)
 }
 
+/// Says that these are IC-Light's offsets, which have the names of a UNet that diffusers has saved, before they get a
+/// checkpoint's.
+pub(crate) fn offsets(tensors: &[Tensor]) -> Option<&'static Kind> {
+    let stem = tensors.iter().find(|tensor| tensor.name.ends_with("conv_in.weight"))?;
+    let is_theirs = stem.shape.get(1) == Some(&12);
+    let kind = is_theirs.then(|| what_it_is(tensors, &HeaderMetadata::default())).flatten()?;
+    kind.name.starts_with("IC-Light").then_some(kind)
+}
+
 /// Says which program packed the weights of these tensors, if any did.
 pub(crate) fn quantiser(tensors: &[Tensor]) -> Option<&'static Kind> {
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(quantisers::KINDS));

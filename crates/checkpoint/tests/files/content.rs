@@ -168,6 +168,18 @@ fn other_files_are_named() {
             "{names:?}: {rejection:?}"
         );
     }
+    // Not a UNet of 12 input channels that diffusers has saved.
+    let offsets = [
+        "down_blocks.0.resnets.0.conv1.weight",
+        "conv_out.weight",
+        "time_embedding.linear_1.weight",
+    ];
+    let mut offsets = offsets.map(|name| spec(name, "F16", &[4, 4])).to_vec();
+    offsets.push(spec("conv_in.weight", "F16", &[8, 12, 3, 3]));
+    for prefix in ["", "unet."] {
+        let named = renamed(&offsets, |name| format!("{prefix}{name}"));
+        refused(&safetensors(&named), "IC-Light's offsets");
+    }
     let unknown = safetensors(&[spec("some.other.model.weight", "F16", &[2, 2])]);
     assert!(matches!(refused(&unknown, "no Stable Diffusion UNet"), Rejection::NoUnet));
 }
