@@ -13,6 +13,7 @@ use std::{
 
 use common::{ctl, run, utf8};
 use goldens::{Array, Manifest};
+use half::f16;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -125,6 +126,13 @@ fn every_type_and_format_of_weights_is_exported() {
         let exported = export(&path, &temp.path().join("out"), &["--precision", "fp32"]);
         check(&golden, &exported, &path);
     }
+    // Strided and negated.
+    let golden = Manifest::load("sd1").unwrap();
+    let path = temp.path().join("lazy.ckpt");
+    golden.write_lazy(&path).unwrap();
+    let exported = export(&path, &temp.path().join("lazy"), &["--precision", "fp32"]);
+    assert_eq!(exported["storage"], "converted");
+    check(&golden, &exported, &path);
 }
 
 #[test]
@@ -143,6 +151,80 @@ fn weights_can_be_inputs() {
         }
         assert_eq!(fs::read_dir(&out).unwrap().count(), 2, "no weights");
     }
+}
+
+/// A safetensors file of these tensors: name, type, shape, bytes.
+fn safetensors(path: &Path, tensors: &[(String, &str, Value, Vec<u8>)]) {
+    let mut header = serde_json::Map::new();
+    let mut data = Vec::new();
+    for (name, dtype, shape, bytes) in tensors {
+        let end = data.len() + bytes.len();
+        let about = json!({ "dtype": dtype, "shape": shape, "data_offsets": [data.len(), end] });
+        header.insert(name.clone(), about);
+        data.extend_from_slice(bytes);
+    }
+    let header = Value::Object(header).to_string();
+    let len = (header.len() as u64).to_le_bytes();
+    fs::write(path, [&len, header.as_bytes(), &data].concat()).unwrap();
+}
+
+/// The golden's tensors, which are in fp16.
+fn halves(path: &Path) -> Vec<(String, Value, Vec<[u8; 2]>)> {
+    let file = fs::read(path).unwrap();
+    let start = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&file[8..start]).unwrap();
+    let tensors = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+    let read = tensors.map(|(name, about)| {
+        let [from, to] = [0, 1].map(|at| about["data_offsets"][at].as_u64().unwrap() as usize);
+        let values = file[start + from..start + to].as_chunks().0.to_vec();
+        (name.clone(), about["shape"].clone(), values)
+    });
+    read.collect()
+}
+
+#[test]
+#[ignore = "needs onnx and ONNX Runtime: cargo xtask test"]
+fn quantised_weights_are_exported_as_what_they_stand_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let golden = Manifest::load("sd1").unwrap();
+    let halves = halves(&checkpoint(&golden, temp.path(), "golden.safetensors"));
+    // The upper byte of an fp16 is an fp8 of 5 exponent bits.
+    for (dtype, scale) in [("F8_E5M2", None), ("F8_E5M2", Some(0.5_f32)), ("F16", Some(0.5))] {
+        let (mut stored, mut plain) = (Vec::new(), Vec::new());
+        for (name, shape, values) in &halves {
+            let layer =
+                name.strip_suffix(".weight").filter(|_| shape.as_array().unwrap().len() > 1);
+            let scale = scale.filter(|_| layer.is_some() && name.contains("diffusion_model."));
+            let upper = values.iter().map(|[_, upper]| *upper);
+            let bytes = match dtype {
+                "F16" => upper.clone().flat_map(|upper| [0, upper]).collect(),
+                _ => upper.clone().collect(),
+            };
+            stored.push((name.clone(), dtype, shape.clone(), bytes));
+            if let (Some(layer), Some(scale)) = (layer, scale) {
+                let bytes = scale.to_le_bytes().to_vec();
+                stored.push((format!("{layer}.scale_weight"), "F32", json!([]), bytes));
+            }
+            let value = |upper| f16::from_le_bytes([0, upper]).to_f32() * scale.unwrap_or(1.0);
+            let bytes = upper.flat_map(|upper| value(upper).to_le_bytes()).collect();
+            plain.push((name.clone(), "F32", shape.clone(), bytes));
+        }
+        let [quantised, reference] =
+            [("quantised", stored), ("reference", plain)].map(|(name, tensors)| {
+                let path = temp.path().join(format!("{name}.safetensors"));
+                safetensors(&path, &tensors);
+                let exported = export(&path, &temp.path().join(name), &["--precision", "fp32"]);
+                (latent(&golden, &exported, &path).unwrap(), exported)
+            });
+        assert_eq!(quantised.1["storage"], "converted", "{dtype} {scale:?}");
+        let error = quantised.0.relative_error(&reference.0);
+        assert!(error < 1e-6, "{dtype} {scale:?}: {error:e}");
+        fs::remove_dir_all(temp.path().join("reference")).unwrap();
+    }
+    let path = temp.path().join("quantised.safetensors");
+    let args = ["export", utf8(&path), "--output", utf8(temp.path()), "--link"];
+    let refused = common::alone(&args);
+    assert!(refused.stderr.contains("leave out --link"), "{refused:?}");
 }
 
 /// So that the error names nothing that isn't so: these tools open no link.

@@ -10,7 +10,6 @@ mod faults;
 mod inputs;
 mod materialize;
 mod model;
-mod numbers;
 mod priority;
 mod progress;
 mod reference;

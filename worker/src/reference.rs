@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fs, os::fd::AsRawFd, path::Path, thread};
 
 use anyhow::{Context, Result, anyhow};
-use checkpoint::{Checkpoint, Dtype, Scaling};
+use checkpoint::Checkpoint;
 use ort::{
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
     value::Tensor,
@@ -41,7 +41,7 @@ pub(super) fn run(
         anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
     let environment = environment.build().map_err(ort_error)?;
-    let (graph, folder, name) = if is_read_in_place(checkpoint) {
+    let (graph, folder, name) = if checkpoint.unet().all(|tensor| checkpoint.is_plain(tensor)) {
         // The open file's current path: it may have been renamed since.
         let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
         let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());
@@ -78,15 +78,6 @@ pub(super) fn run(
     let (shape, values) = outputs["latent"].try_extract_tensor::<f32>().map_err(ort_error)?;
     let shape = shape.iter().map(|size| u64::try_from(*size)).collect::<Result<_, _>>()?;
     Ok(Array { shape, values: values.to_vec() })
-}
-
-/// Whether the UNet's weights are what the file has, in a type that ONNX Runtime reads.
-fn is_read_in_place(checkpoint: &Checkpoint) -> bool {
-    checkpoint.unet().all(|tensor| {
-        checkpoint.is_in_place(tensor)
-            && matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
-            && checkpoint.scaling(tensor) == Scaling::Plain
-    })
 }
 
 fn ort_error<R>(error: ort::Error<R>) -> anyhow::Error {

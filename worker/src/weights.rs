@@ -9,14 +9,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use checkpoint::{Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, is_dropped, unet_id};
+use checkpoint::{
+    Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, is_dropped, numbers, scale, unet_id,
+};
 use engine::Inside;
 use half::{f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
 use thiserror::Error;
 use unet::{Bound, Layout};
-
-use super::numbers::{numbers, scale};
 
 /// Weights that engines can't use, because they compute in fp16.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -13,13 +13,15 @@ use crate::{
     formats::{self, Contents},
     hash,
     id::{Id, Ids},
+    kinds,
     names::{self, Naming},
+    numbers::{numbers, scale},
     quantised::{Quantised, Scaling},
     rejection::Rejection,
     remark::{self, Remark},
     shards,
     signature::signature,
-    tensor::{Tensor, UNET_PREFIX},
+    tensor::{Dtype, Tensor, UNET_PREFIX},
     view::Views,
 };
 
@@ -105,6 +107,30 @@ impl Checkpoint {
         remark::remarks(&self.architecture, self.naming, &self.tensors)
     }
 
+    /// Whether the values of a tensor of the UNet [lie in the file](Self::is_in_place) in one of the usual types.
+    pub fn is_plain(&self, tensor: &Tensor) -> bool {
+        self.is_in_place(tensor)
+            && matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bf16)
+            && self.scaling(tensor) == Scaling::Plain
+    }
+
+    /// Reads the values of a tensor of the UNet, in fp32: what is stored, times its scale. `None` if only its
+    /// quantiser's own code tells.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn values(&self, tensor: &Tensor) -> Result<Option<Vec<f32>>, Rejection> {
+        let read = |tensor: &Tensor| Ok::<_, Rejection>(numbers(&self.read(tensor)?, tensor.dtype));
+        let by = match self.scaling(tensor) {
+            Scaling::Plain if tensor.dtype != Dtype::I8 => return read(tensor),
+            Scaling::By(by) => by,
+            Scaling::Plain | Scaling::Unknown => return Ok(None),
+        };
+        let (Some(mut values), Some(scales)) = (read(tensor)?, read(by)?) else { return Ok(None) };
+        let rows = tensor.shape.first().copied().unwrap_or(1);
+        Ok(scale(&mut values, &scales, rows).then_some(values))
+    }
+
     /// The open file, for reading tensors at their offsets, if [they lie there](Self::is_in_place).
     pub fn file(&self) -> &File {
         self.source.file()
@@ -161,6 +187,9 @@ fn parts(
     source: &Source,
 ) -> Result<(Contents, Naming, Quantised, Architecture), Rejection> {
     let Contents { tensors, metadata, views, .. } = &mut contents;
+    if let Some(offsets) = kinds::offsets(tensors) {
+        return Err(Rejection::Other(offsets));
+    }
     let naming = names::canonicalise(tensors)?;
     check_plain(tensors)?;
     let quantised = Quantised::set_aside(tensors, metadata, |tensor| views.read(source, tensor))?;

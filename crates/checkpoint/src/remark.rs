@@ -49,7 +49,7 @@ pub enum NotInA1111 {
     #[error("it takes its text encoder's names for an SDXL refiner's; ComfyUI and Forge can")]
     RefinersNames,
     /// A1111 has no such kind.
-    #[error("it knows no {0}; {}", others(*.0))]
+    #[error("it knows no {0}; {can}", can = others(*.0))]
     Kind(Kind),
     /// Its blocks are not those of the kind's UNet in A1111.
     #[error("its UNet has other blocks than the full one; ComfyUI and Forge can")]

@@ -3,11 +3,11 @@
 use std::{
     fs::{File, Permissions},
     io::{self, Seek},
-    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{FileExt, PermissionsExt},
     path::Path,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::fs::ioctl_ficlone;
 
 use super::{Source, weights::Storage};
@@ -30,11 +30,9 @@ pub(super) fn copy(
 ) -> Result<Storage> {
     let mut from = source.checkpoint.file();
     let copied = || {
-        // As private as the checkpoint.
-        let mode = from.metadata()?.mode() & 0o666;
         let aside = tempfile::Builder::new()
             .prefix(".weights-")
-            .permissions(Permissions::from_mode(mode))
+            .permissions(Permissions::from_mode(source.mode()?))
             .tempfile_in(dir)?;
         let shares = reflink(from, aside.as_file());
         if !shares {
@@ -49,11 +47,7 @@ pub(super) fn copy(
         format!("cannot copy {from} to {to} (--link makes a link instead)")
     };
     let (aside, storage) = copied().with_context(cannot)?;
-    ensure!(
-        source.is_unchanged().with_context(cannot)?,
-        "{} was changed while it was being copied; try again",
-        source.path.display()
-    );
+    source.ensure_unchanged()?;
     aside.persist(place).map_err(|error| error.error).with_context(cannot)?;
     Ok(storage)
 }

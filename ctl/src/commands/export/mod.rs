@@ -1,12 +1,13 @@
 //! A checkpoint's UNet as `unet.onnx`.
 
+mod converted;
 mod copy;
 mod weights;
 
 use std::{
     fs::{self, File, Permissions},
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, absolute},
 };
 
@@ -47,18 +48,30 @@ pub(crate) struct Exported {
 pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     let source = Source::open(&export.checkpoint)
         .with_context(|| export.checkpoint.display().to_string())?;
-    let name = weights::name(&export.checkpoint);
-    let graph = source.graph(export).with_context(|| export.checkpoint.display().to_string())?;
+    let is_plain = source.checkpoint.unet().all(|tensor| source.checkpoint.is_plain(tensor));
+    ensure!(
+        is_plain || !export.link,
+        "{} stores its weights in a way that ONNX doesn't read, so they are converted; leave out --link",
+        export.checkpoint.display()
+    );
+    let name = if is_plain { weights::name(&export.checkpoint) } else { converted::NAME };
+    let graph =
+        source.graph(export, is_plain).with_context(|| export.checkpoint.display().to_string())?;
     let dir = &export.output;
     fs::create_dir_all(dir)
         .with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let dir = absolute(dir)?;
     // What the graph needs first, so that a visible graph is complete.
     let binding = binding(&dir, graph.binding())?;
-    let storage = match export.weights_as_inputs {
-        true => None,
-        false if export.link => Some(weights::link(source.path, &dir, name)?),
-        false => Some(weights::copy(&source, &dir, name)?),
+    let storage = if export.weights_as_inputs {
+        None
+    } else if !is_plain {
+        let converted = converted::write(&source, &dir, export.precision);
+        Some(converted.with_context(|| export.checkpoint.display().to_string())?)
+    } else if export.link {
+        Some(weights::link(source.path, &dir, name)?)
+    } else {
+        Some(weights::copy(&source, &dir, name)?)
     };
     let onnx = graph.to_onnx(name);
     let path = dir.join(ONNX);
@@ -110,21 +123,37 @@ impl<'a> Source<'a> {
         Ok(Self { path, checkpoint, stamp })
     }
 
-    fn graph(&self, export: &Export) -> Result<Graph> {
-        ensure!(
-            export.weights_as_inputs || self.checkpoint.is_unet_in_place(),
-            "its weights are strided, compressed or negated in the file, so no graph can read them there; save it as \
-             safetensors, or export it with --weights-as-inputs"
-        );
-        let tensors: Vec<Tensor> = self.checkpoint.unet().cloned().collect();
+    fn graph(&self, export: &Export, is_plain: bool) -> Result<Graph> {
+        let checkpoint = &self.checkpoint;
+        let tensors: Vec<Tensor> = match is_plain {
+            true => checkpoint.unet().cloned().collect(),
+            false => converted::tensors(checkpoint, export.precision),
+        };
         let make = if export.weights_as_inputs { Graph::shared } else { Graph::new };
-        Ok(make(&self.checkpoint.architecture, &tensors, export.precision)?)
+        Ok(make(&checkpoint.architecture, &tensors, export.precision)?)
     }
 
-    /// Whether the file is still the one whose header was read.
-    fn is_unchanged(&self) -> io::Result<bool> {
-        let now = Stamp::at(self.path, &self.checkpoint.file().metadata()?);
-        Ok(now.is_same_version(&self.stamp))
+    /// The rights of a file with its weights: it is as private as the checkpoint.
+    fn mode(&self) -> io::Result<u32> {
+        Ok(self.checkpoint.file().metadata()?.mode() & 0o666)
+    }
+
+    /// Whether the file itself is at `path`.
+    fn is_at(&self, path: &Path) -> bool {
+        let both = (self.checkpoint.file().metadata(), fs::metadata(path));
+        matches!(both, (Ok(a), Ok(b)) if (a.dev(), a.ino()) == (b.dev(), b.ino()))
+    }
+
+    /// Fails unless the file is still the one whose header was read.
+    fn ensure_unchanged(&self) -> Result<()> {
+        let named = || self.path.display().to_string();
+        let metadata = self.checkpoint.file().metadata().with_context(named)?;
+        ensure!(
+            Stamp::at(self.path, &metadata).is_same_version(&self.stamp),
+            "{} was changed while it was being copied; try again",
+            named()
+        );
+        Ok(())
     }
 }
 
@@ -161,8 +190,6 @@ fn write(dir: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
 
     #[test]

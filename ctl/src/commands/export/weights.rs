@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ONNX, Source, copy};
+use super::{ONNX, Source, converted, copy};
 
 /// The file's name if ONNX can't contain the checkpoint's own.
 const PLAIN_NAME: &str = "checkpoint.safetensors";
@@ -31,6 +31,8 @@ pub(crate) enum Storage {
     Copy,
     /// A symbolic link to the checkpoint.
     Link,
+    /// The weights alone, in the graph's precision: the checkpoint stores them in a way that ONNX doesn't read.
+    Converted,
     /// What was there already: the checkpoint itself, or a file with the same content.
     Existing,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Storage {
             Self::Reflink => "a copy that takes no space of its own",
             Self::Copy => "a copy of the checkpoint",
             Self::Link => "a link to the checkpoint, which onnx and ONNX Runtime do not open",
+            Self::Converted => "in its precision, converted from the checkpoint's",
             Self::Existing => "which was there already",
         })
     }
@@ -48,7 +51,7 @@ impl fmt::Display for Storage {
 
 /// The checkpoint's own name if ONNX can contain it: it is UTF-8, and onnx takes no `..` in it for the folder above.
 pub(super) fn name(source: &Path) -> &str {
-    let is_fit = |name: &&str| *name != ONNX && !name.contains("..");
+    let is_fit = |name: &&str| ![ONNX, converted::NAME].contains(name) && !name.contains("..");
     source.file_name().and_then(OsStr::to_str).filter(is_fit).unwrap_or(PLAIN_NAME)
 }
 

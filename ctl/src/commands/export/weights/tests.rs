@@ -26,6 +26,7 @@ fn the_name_is_one_that_onnx_can_hold() {
         (&b"/m/sd15.safetensors"[..], "sd15.safetensors"),
         (b"/m/\xff.safetensors", PLAIN_NAME),
         (b"/m/unet.onnx", PLAIN_NAME),
+        (b"/m/unet.onnx.data", PLAIN_NAME),
         (b"/m/model..v2.safetensors", PLAIN_NAME),
     ] {
         assert_eq!(name(Path::new(OsStr::from_bytes(path))), expected);

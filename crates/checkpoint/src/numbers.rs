@@ -1,10 +1,11 @@
 //! The numbers that a tensor's bytes stand for.
 
-use checkpoint::Dtype;
 use half::{bf16, f16};
 
+use crate::tensor::Dtype;
+
 /// Returns a tensor's numbers in fp32; `None` for types that no weight has.
-pub(super) fn numbers(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+pub fn numbers(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
     Some(match dtype {
         Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
@@ -34,7 +35,7 @@ fn e4m3(byte: u8) -> f32 {
 }
 
 /// Multiplies each number with its scale: there is one for all, or one for each row. Says whether that fits.
-pub(super) fn scale(numbers: &mut [f32], scales: &[f32], rows: u64) -> bool {
+pub fn scale(numbers: &mut [f32], scales: &[f32], rows: u64) -> bool {
     match scales {
         [] => false,
         [scale] => {
