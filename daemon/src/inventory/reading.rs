@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_unet_that_has_no_graph_is_rejected_when_its_header_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Memory::default();
+        let store = MemoryCache::default();
         let read = |name: &str, change: fn(&mut goldens::Manifest)| {
             let path = dir.path().join(name);
             let mut manifest = goldens::Manifest::load("sd1").unwrap();
