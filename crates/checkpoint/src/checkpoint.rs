@@ -10,7 +10,7 @@ use crate::{
     excerpt::Excerpt,
     extra::is_dropped,
     file::Source,
-    formats::{self, Contents},
+    formats::{self, Contents, Refused},
     hash,
     id::{Id, Ids},
     kinds,
@@ -36,8 +36,7 @@ pub struct Checkpoint {
     quantised: Quantised,
     /// Its kind and dimensions, derived from the tensors' names and shapes.
     pub architecture: Architecture,
-    /// Why AUTOMATIC1111's web UI refuses to load the file, to follow a colon; other front ends load it.
-    pub refused_by_a1111: Option<String>,
+    refused: Refused,
 }
 
 impl Checkpoint {
@@ -62,16 +61,8 @@ impl Checkpoint {
         let contents = formats::contents(&source).and_then(|contents| parts(contents, &source));
         match contents {
             Ok((contents, naming, quantised, architecture)) => {
-                let Contents { tensors, views, refused_by_a1111, .. } = contents;
-                Ok(Self {
-                    source,
-                    views,
-                    naming,
-                    tensors,
-                    quantised,
-                    architecture,
-                    refused_by_a1111,
-                })
+                let Contents { tensors, views, refused, .. } = contents;
+                Ok(Self { source, views, naming, tensors, quantised, architecture, refused })
             }
             Err(rejection) => Err(shards::explain(rejection, &source, path)),
         }
@@ -104,7 +95,15 @@ impl Checkpoint {
 
     /// What its owner should know of it, from names and shapes alone.
     pub fn remarks(&self) -> Vec<Remark> {
-        remark::remarks(&self.architecture, self.naming, &self.tensors)
+        let mut remarks = remark::remarks(&self.architecture, self.naming, &self.tensors);
+        let Refused { by_a1111, by_comfyui } = self.refused.clone();
+        remarks.extend(match (by_a1111, by_comfyui) {
+            (Some(why), false) => Some(Remark::TorchFile(why)),
+            (Some(why), true) => Some(Remark::TorchFileAnywhere(why)),
+            (None, true) => Some(Remark::NotInComfyui),
+            (None, false) => None,
+        });
+        remarks
     }
 
     /// Whether the values of a tensor of the UNet [lie in the file](Self::is_in_place) in one of the usual types.

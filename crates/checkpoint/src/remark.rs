@@ -30,7 +30,19 @@ pub enum Remark {
     /// A1111 can't load it.
     #[error("A1111 can't load it: {0}")]
     NotInA1111(NotInA1111),
+    /// A1111 refuses the torch file, whatever is in it, for this reason.
+    #[error("A1111 can't load it: {0}; ComfyUI can")]
+    TorchFile(String),
+    /// ComfyUI refuses the torch file, whatever is in it.
+    #[error("ComfyUI can't load it: {PROTOCOL}; A1111 can")]
+    NotInComfyui,
+    /// Both refuse it, A1111 for this reason.
+    #[error("neither A1111 nor ComfyUI can load it, {0} and {PROTOCOL}: save it as safetensors")]
+    TorchFileAnywhere(String),
 }
+
+/// Why torch's restricted reader does not read a file.
+const PROTOCOL: &str = "torch.load's safe mode does not read its pickle protocol";
 
 /// Why A1111 can't load a checkpoint, and what can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -13,6 +13,15 @@ use crate::{
 /// Enough to contain a tar header's magic, which ends at byte 262.
 const PEEK: u64 = 512;
 
+/// Which front ends refuse a torch file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused {
+    /// Why A1111 does, to follow a colon.
+    pub(crate) by_a1111: Option<String>,
+    /// Whether torch's own restricted reader does, which ComfyUI uses.
+    pub(crate) by_comfyui: bool,
+}
+
 /// What is in a file.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
@@ -22,8 +31,8 @@ pub(crate) struct Contents {
     pub(crate) metadata: HeaderMetadata,
     /// How those are read that do not lie in it as they are.
     pub(crate) views: Views,
-    /// Why A1111 refuses to load the file, to follow a colon.
-    pub(crate) refused_by_a1111: Option<String>,
+    /// Which front ends refuse the file, whatever UNet is in it.
+    pub(crate) refused: Refused,
 }
 
 impl Contents {

@@ -29,6 +29,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pickle<'_>, Rejection> {
         made: Pickle {
             top: Value::None,
             len: 0,
+            protocol: 2,
             unknown_to_a1111: None,
             pool: Vec::new(),
             lists: Vec::new(),
@@ -93,7 +94,10 @@ impl<'a> Machine<'a> {
 
     fn proto(&mut self) -> Done {
         match self.input.take::<1>()? {
-            [2..=5] => Ok(()),
+            [protocol @ 2..=5] => {
+                self.made.protocol = *protocol;
+                Ok(())
+            }
             _ => Err(self.bad("unknown protocol")),
         }
     }

@@ -86,6 +86,8 @@ pub(crate) struct Pickle<'a> {
     pub(crate) top: Value<'a>,
     /// The bytes of the pickle.
     pub(crate) len: usize,
+    /// The pickle protocol.
+    pub(crate) protocol: u8,
     /// The first name that A1111's own check does not allow.
     pub(crate) unknown_to_a1111: Option<String>,
     pub(super) pool: Vec<Value<'a>>,

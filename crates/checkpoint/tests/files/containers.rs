@@ -1,6 +1,6 @@
 //! The ways in which people and tools wrap a state dict, and what stands beside it.
 
-use checkpoint::{Checkpoint, Rejection};
+use checkpoint::{Checkpoint, Rejection, Remark};
 use goldens::pickle::{Node, arguments, call, numbers, storage, strides, tensor, text};
 use zip::CompressionMethod;
 
@@ -8,20 +8,27 @@ use crate::{
     open,
     pickler::{archive, entries, legacy, legacy_of, state_dict, torch, torch_of},
     refused, scratch,
-    specs::{Spec, sd1, spec, unet},
+    specs::{Spec, sd1, spec},
 };
 
-fn data(specs: &[Spec]) -> Vec<&[u8]> {
+pub(crate) fn data(specs: &[Spec]) -> Vec<&[u8]> {
     specs.iter().map(|spec| spec.data.as_slice()).collect()
 }
 
 #[track_caller]
-fn same(file: &[u8], specs: &[Spec]) -> Checkpoint {
+pub(crate) fn same(file: &[u8], specs: &[Spec]) -> Checkpoint {
     let (found, plain) = (scratch(file), scratch(&torch_of(specs)));
     let checkpoint = Checkpoint::open(&found.path).unwrap();
     let expected = Checkpoint::open(&plain.path).unwrap();
     assert_eq!(checkpoint.ids().unwrap(), expected.ids().unwrap());
     checkpoint
+}
+
+/// What is said of A1111 because of the file, whatever UNet is in it.
+fn in_a1111(checkpoint: &Checkpoint) -> Option<String> {
+    let remarks = checkpoint.remarks();
+    let mut torch = remarks.iter().filter(|remark| matches!(remark, Remark::TorchFile(_)));
+    torch.next().map(ToString::to_string)
 }
 
 /// A state dict whose tensors are made by this.
@@ -97,7 +104,7 @@ fn every_way_to_write_a_tensor_is_read() {
     for (way, make) in ways {
         let checkpoint = same(&torch(&made(&specs, make), &data(&specs)), &specs);
         let known = ["v2", "parameter"].contains(&way);
-        assert_eq!(checkpoint.refused_by_a1111.is_none(), known, "{way}");
+        assert_eq!(in_a1111(&checkpoint).is_none(), known, "{way}");
     }
     // It calls nothing but what makes one tensor.
     let nested = call(
@@ -132,7 +139,7 @@ fn what_is_beside_a_state_dict_does_not_matter() {
     ] {
         let top = Node::Dict(vec![(text("x"), beside), (text("state_dict"), state_dict(&specs))]);
         let checkpoint = same(&torch(&top, &data(&specs)), &specs);
-        let why = checkpoint.refused_by_a1111.unwrap();
+        let why = in_a1111(&checkpoint).unwrap();
         assert!(why.contains(name), "{why}");
     }
     // What is on nobody's list stays refused, harmless or not.
@@ -154,9 +161,9 @@ fn a_state_dict_is_found_where_front_ends_find_it() {
         items.extend(beside.map(|key| (text(key), Node::Int(1))));
         torch(&Node::Dict(items), &data(&specs))
     };
-    assert_eq!(same(&torch_of(&specs), &specs).refused_by_a1111, None);
-    assert_eq!(same(&wrapped("state_dict", Some("epoch")), &specs).refused_by_a1111, None);
-    let why = same(&wrapped("model", None), &specs).refused_by_a1111.unwrap();
+    assert_eq!(in_a1111(&same(&torch_of(&specs), &specs)), None);
+    assert_eq!(in_a1111(&same(&wrapped("state_dict", Some("epoch")), &specs)), None);
+    let why = in_a1111(&same(&wrapped("model", None), &specs)).unwrap();
     assert!(why.contains("`model`"), "{why}");
     let rejection = refused(&wrapped("model", Some("epoch")), "in `model`");
     assert!(matches!(rejection, Rejection::Nested { key } if key == "model"));
@@ -166,7 +173,7 @@ fn a_state_dict_is_found_where_front_ends_find_it() {
 fn files_of_before_torch_1_6_are_read() {
     let specs = sd1();
     let good = legacy_of(&specs);
-    assert_eq!(same(&good, &specs).refused_by_a1111, None);
+    assert_eq!(in_a1111(&same(&good, &specs)), None);
     for len in [good.len() - 1, good.len() - specs.last().unwrap().data.len() - 9] {
         let rejection = refused(&good[..len], "cut short");
         assert!(matches!(rejection, Rejection::Truncated { actual, .. } if actual == len as u64));
@@ -225,124 +232,37 @@ fn what_a1111_refuses_is_said() {
         (&["m/code/__torch__.py"], Some("m/code/__torch__.py")),
         (&["readme"], Some("readme")),
     ] {
-        let why = open(&with(extra)).unwrap().refused_by_a1111;
+        let why = in_a1111(&open(&with(extra)).unwrap());
         match (&why, expected) {
-            (Some(why), Some(expected)) => assert!(why.ends_with(expected), "{why}"),
+            (Some(why), Some(expected)) => assert!(why.contains(expected), "{why}"),
             (why, expected) => assert_eq!(why.as_deref(), expected),
         }
     }
 }
 
-/// With check sums of 0 in the directory.
-fn without_check_sums(mut file: Vec<u8>) -> Vec<u8> {
-    for at in 0..file.len() - 4 {
-        if file[at..].starts_with(b"PK\x01\x02") {
-            file[at + 16..at + 20].fill(0);
-        }
-    }
-    file
-}
-
+/// torch.load's safe mode, which ComfyUI uses, reads no protocol later than 3; A1111's check does.
 #[test]
-fn files_that_hold_no_data_are_named() {
-    let specs = unet(4, 768, None);
-    same(&without_check_sums(torch_of(&specs)), &specs);
-    let zeros: Vec<Spec> =
-        specs.iter().map(|spec| Spec { data: vec![0; spec.data.len()], ..spec.clone() }).collect();
-    // Zeros that somebody wrote are weights.
-    open(&torch_of(&zeros)).unwrap();
-    let rejection = refused(&without_check_sums(torch_of(&zeros)), "no data");
-    assert!(matches!(rejection, Rejection::NoData { .. }));
-
-    let meta = |spec: &Spec| {
-        let half = Node::Global("torch", "float16");
-        let (shape, strides) = (numbers(&spec.shape), numbers(&strides(&spec.shape)));
-        let arguments = vec![half, shape, strides, Node::Bool(false)];
-        call("torch._utils", "_rebuild_meta_tensor_no_storage", arguments)
+fn what_comfyui_refuses_is_said() {
+    let specs = sd1();
+    let said = |file: &[u8]| {
+        let remarks = open(file).unwrap().remarks();
+        let all = remarks.iter().map(ToString::to_string);
+        all.filter(|said| said.contains("pickle protocol")).collect::<Vec<_>>()
     };
-    let all = specs.iter().map(|spec| (text(&spec.name), meta(spec))).collect();
-    let rejection = refused(&torch(&Node::Dict(all), &[]), "meta device");
-    assert!(matches!(rejection, Rejection::NoData { .. }));
-    assert_eq!(open(&with("extra", meta(&specs[0]))).unwrap().tensors.len(), specs.len() + 1);
-}
-
-/// A UNet and one more tensor, which may use storage 0.
-fn with(name: &str, extra: Node) -> Vec<u8> {
-    let specs = unet(4, 768, None);
-    let Node::Built(dict, mut items, state) = state_dict(&specs) else { unreachable!() };
-    items.retain(|(key, _)| !matches!(key, Node::Text(text) if text == name));
-    items.push((text(name), extra));
-    torch(&Node::Built(dict, items, state), &data(&specs))
-}
-
-#[test]
-fn what_only_torch_has_is_refused_in_the_unet_alone() {
-    let count = unet(4, 768, None)[0].data.len() as u64 / 2;
-    let part = |offset| tensor(storage("F16", "0", count), offset, &[2, 2], &[2, 1]);
-    let sparse = |values| {
-        let layout = call("torch.serialization", "_get_layout", vec![text("torch.sparse_coo")]);
-        let size = call("torch", "Size", vec![numbers(&[8, 768])]);
-        let parts = Node::Tuple(vec![part(0), values, size, Node::Bool(true)]);
-        call("torch._utils", "_rebuild_sparse_tensor", vec![layout, parts])
-    };
-    let outside = scratch(&with("extra", sparse(part(4))));
-    let other = scratch(&with("extra", sparse(part(8))));
-    let ids = |file: &crate::Scratch| Checkpoint::open(&file.path).unwrap().ids().unwrap();
-    assert_eq!(ids(&outside).unet, ids(&other).unet);
-    assert_ne!(ids(&outside).weights, ids(&other).weights, "what it holds counts");
-    let name = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight";
-    let rejection = refused(&with(name, sparse(part(4))), "sparse");
-    assert!(
-        matches!(rejection, Rejection::NotPlain { tensor, kind } if tensor == name && kind == "sparse")
-    );
-
-    let quantized = |class: &'static str| {
-        let fields = vec![
-            text("storage"),
-            Node::Global("torch", class),
-            text("0"),
-            text("cpu"),
-            Node::Int(16),
-        ];
-        let storage = Node::Persistent(Box::new(Node::Tuple(fields)));
-        let scheme = Node::Tuple(vec![
-            Node::Global("torch", "per_tensor_affine"),
-            Node::Int(1),
-            Node::Int(0),
-        ]);
-        let mut arguments = arguments(storage, 0, &[2, 8], &[8, 1]);
-        arguments.insert(4, scheme);
-        call("torch._utils", "_rebuild_qtensor", arguments)
-    };
-    open(&with("extra", quantized("QInt8Storage"))).unwrap();
-    refused(&with(name, quantized("QInt8Storage")), "qint8");
-}
-
-#[test]
-fn every_type_outside_the_unet_is_read() {
-    for (dtype, bytes, shape) in [
-        ("float8_e8m0fnu", 12, &[3, 4][..]),
-        ("float8_e4m3fnuz", 12, &[3, 4]),
-        ("float8_e5m2fnuz", 12, &[3, 4]),
-        ("float4_e2m1fn_x2", 12, &[3, 8]),
-        ("uint16", 24, &[3, 4]),
-        ("complex64", 96, &[3, 4]),
-        ("complex128", 192, &[3, 4]),
-        ("bits16", 24, &[3, 4]),
+    let good = entries(&state_dict(&specs), &data(&specs));
+    for (protocol, extra, expected) in [
+        (2, &[][..], None),
+        (3, &[], None),
+        (4, &[], Some("ComfyUI can't load it")),
+        (5, &["m/.format_version"], Some("neither A1111 nor ComfyUI")),
     ] {
-        let fields = vec![
-            text("storage"),
-            Node::Global("torch.storage", "UntypedStorage"),
-            text("0"),
-            text("cpu"),
-            Node::Int(bytes),
-        ];
-        let storage = Node::Persistent(Box::new(Node::Tuple(fields)));
-        let mut arguments = arguments(storage, 0, &[3, 4], &[4, 1]);
-        arguments.push(Node::Global("torch", dtype));
-        let file = with("extra", call("torch._utils", "_rebuild_tensor_v3", arguments));
-        let checkpoint = open(&file).unwrap();
-        let found = checkpoint.tensors.iter().find(|tensor| tensor.name == "extra").unwrap();
-        assert_eq!((found.bytes as i64, &found.shape[..]), (bytes, shape), "{dtype}");
+        let mut entries = good.clone();
+        entries[0].1[1] = protocol;
+        entries.extend(extra.iter().map(|name| ((*name).to_owned(), b"1".to_vec())));
+        let said = said(&archive(&entries, CompressionMethod::Stored));
+        assert_eq!(said.is_empty(), expected.is_none(), "{protocol}: {said:?}");
+        if let (Some(said), Some(expected)) = (said.first(), expected) {
+            assert!(said.starts_with(expected), "{said}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod content;
 mod diffusers;
 mod ids;
 mod not_checkpoints;
+mod odd;
 mod pickler;
 mod quantised;
 mod random;

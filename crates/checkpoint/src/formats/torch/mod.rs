@@ -32,7 +32,7 @@ pub(super) fn from_archive(file: &Source) -> Result<Contents, Rejection> {
     if archive.may_lack_data && archive.is_all_zeros(file, &contents)? {
         return Err(Rejection::NoData { how: "with torch.serialization.skip_data" });
     }
-    contents.refused_by_a1111 = archive.refused_by_a1111.or(contents.refused_by_a1111);
+    contents.refused.by_a1111 = archive.refused_by_a1111.or(contents.refused.by_a1111);
     Ok(contents)
 }
 
@@ -61,7 +61,8 @@ fn contents(
     let total = ranges.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
     contents.views.check_work(total, file.len())?;
     let unknown = pickle.unknown_to_a1111.as_ref();
-    contents.refused_by_a1111 = is_alone_under
+    contents.refused.by_comfyui = pickle.protocol >= 4;
+    contents.refused.by_a1111 = is_alone_under
         .map(|key| format!("its tensors are in `{key}`, where it does not look"))
         .or_else(|| unknown.map(|name| format!("its check of torch files does not know {name}")));
     if contents.tensors.is_empty() { Err(Rejection::NoTensors) } else { Ok(contents) }
