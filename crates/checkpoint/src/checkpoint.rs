@@ -103,6 +103,7 @@ impl Checkpoint {
             (None, true) => Some(Remark::NotInComfyui),
             (None, false) => None,
         });
+        remarks.extend(self.quantised.has_scales().then_some(Remark::Scaled));
         remarks
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
+    extra,
     kinds::{self, Kind},
     metadata::HeaderMetadata,
     rejection::Rejection,
@@ -119,7 +120,9 @@ impl Quantised {
             ));
         }
         // What is left beside a weight that is one is no matter.
-        let stands_in = |tensor: &&Tensor| is_unet(tensor) && stands_in(tensor, tensors);
+        let stands_in = |tensor: &&Tensor| {
+            is_unet(tensor) && !extra::is_dropped(tensor) && stands_in(tensor, tensors)
+        };
         match tensors.iter().find(stands_in).zip(quantiser()) {
             Some((tensor, kind)) => Err(packed(kind, &tensor.name)),
             None => Ok(()),
@@ -152,6 +155,11 @@ impl Quantised {
             }
         }
         Ok(formats)
+    }
+
+    /// Whether some weights are not what is stored.
+    pub(crate) fn has_scales(&self) -> bool {
+        self.beside.iter().any(|beside| SCALES.iter().any(|end| beside.name.ends_with(end)))
     }
 
     /// How this tensor of the UNet is to be read.

@@ -39,6 +39,12 @@ pub enum Remark {
     /// Both refuse it, A1111 for this reason.
     #[error("neither A1111 nor ComfyUI can load it, {0} and {PROTOCOL}: save it as safetensors")]
     TorchFileAnywhere(String),
+    /// ComfyUI's scaled fp8, or `comfy_quant` with scales.
+    #[error(
+        "its weights are stored as fp8 or int8 times a scale: only ComfyUI multiplies them; other front ends cast what is \
+         stored, which makes another model"
+    )]
+    Scaled,
 }
 
 /// Why torch's restricted reader does not read a file.

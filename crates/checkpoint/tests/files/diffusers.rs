@@ -94,7 +94,7 @@ fn names_of_diffusers_give_the_converted_files_ids() {
         ("sd1", ""),
         ("sd1-inpaint", ""),
         ("instruct-pix2pix", ""),
-        ("sd1-ic-light", ""),
+        // Not IC-Light: under these names there are only its offsets, and ComfyUI converts no other.
         ("sd2", ""),
         ("sd2-marigold", ""),
         ("sd2-unclip-l", "class_embedding"),

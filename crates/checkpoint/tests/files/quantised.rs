@@ -91,6 +91,9 @@ fn what_keeps_a_weights_shape_is_what_it_is_for() {
         let found = signature(&checkpoint.architecture, &checkpoint.tensors);
         assert_eq!(found, before_signature, "{what}");
         assert_eq!(checkpoint.unet().count(), before.unet().count(), "{what}");
+        let remarks: Vec<_> = checkpoint.remarks().iter().map(ToString::to_string).collect();
+        let is_told = remarks.iter().any(|remark| remark.contains("only ComfyUI multiplies"));
+        assert_eq!(is_told, scale != Some(""), "{what}: {remarks:?}");
         match (weight(&checkpoint), scale) {
             (Scaling::Plain, Some("")) | (Scaling::Unknown, None) => {}
             (Scaling::By(found), Some(wanted)) => {
