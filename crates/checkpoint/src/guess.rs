@@ -35,7 +35,7 @@ impl Architecture {
     }
 
     fn look(tensors: &[Tensor], metadata: &HeaderMetadata) -> Result<Self, Rejection> {
-        let unet = Unet(tensors);
+        let unet = UnetShapes(tensors);
         let other = || kinds::what_it_is(tensors, metadata).map(Rejection::Other);
         // Without its first convolution, there is no UNet to complain about.
         let stem = unet.tensor("input_blocks.0.0.weight", 4);
@@ -74,9 +74,9 @@ impl Architecture {
     }
 }
 
-struct Unet<'a>(&'a [Tensor]);
+struct UnetShapes<'a>(&'a [Tensor]);
 
-impl<'a> Unet<'a> {
+impl<'a> UnetShapes<'a> {
     /// Returns all tensors with their names without the prefix.
     fn tensors(&self) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
         self.0.iter().filter_map(|tensor| Some((tensor.name.strip_prefix(UNET_PREFIX)?, tensor)))

@@ -43,7 +43,7 @@ pub use file_system::{FileSystem, Inodes};
 pub use hash::unet_id;
 pub use id::{Id, Ids, NotAnId};
 pub use identity::Identity;
-pub use kinds::Kind as OtherKind;
+pub use kinds::OtherKind;
 pub use numbers::{numbers, scale};
 pub use quantised::Scaling;
 pub use rejection::Rejection;

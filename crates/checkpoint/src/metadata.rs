@@ -30,14 +30,14 @@ impl HeaderMetadata {
 
 impl<'de> Deserialize<'de> for HeaderMetadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Entries)
+        deserializer.deserialize_any(MetadataVisitor)
     }
 }
 
 /// Whatever is no text by name is passed over: nothing depends on it.
-struct Entries;
+struct MetadataVisitor;
 
-impl<'de> Visitor<'de> for Entries {
+impl<'de> Visitor<'de> for MetadataVisitor {
     type Value = HeaderMetadata;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     extra,
-    kinds::{self, Kind},
+    kinds::{self, OtherKind},
     metadata::HeaderMetadata,
     rejection::Rejection,
     tensor::{Dtype, Tensor, UNET_PREFIX},
@@ -218,7 +218,7 @@ fn is_number(dtype: Dtype) -> bool {
 }
 
 /// Says that a format of `comfy_quant` packs weights.
-fn packing(format: &str) -> Option<&'static Kind> {
+fn packing(format: &str) -> Option<&'static OtherKind> {
     let is_plain = format.starts_with("float8_") || format == "int8_tensorwise";
     (!is_plain).then(|| kinds::format(format))
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{kinds::Kind, tensor::Dtype};
+use crate::{kinds::OtherKind, tensor::Dtype};
 
 /// Why no engine can be built for a file.
 ///
@@ -230,7 +230,7 @@ pub enum Rejection {
 
     /// Another kind of file.
     #[error("{0}")]
-    Other(&'static Kind),
+    Other(&'static OtherKind),
     /// Something unknown.
     #[error("it has no Stable Diffusion UNet; not supported")]
     NoUnet,
@@ -288,7 +288,7 @@ pub enum Rejection {
     )]
     Quantised {
         /// What it is quantised to, and by whom.
-        kind: &'static Kind,
+        kind: &'static OtherKind,
         /// The first such tensor's canonical name.
         tensor: String,
     },

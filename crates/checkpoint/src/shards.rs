@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 
 /// Which part of a sharded checkpoint a file's name says that it is.
 #[derive(Debug, PartialEq, Eq)]
-struct Part<'a> {
+struct Shard<'a> {
     stem: &'a str,
     number: u32,
     of: u32,
@@ -42,20 +42,20 @@ pub(crate) fn explain(rejection: Rejection, source: &Source, path: &Path) -> Rej
 /// Says that a file, which alone is no checkpoint, is one of several parts, if its name says so.
 fn part(path: &Path) -> Option<Rejection> {
     let name = path.file_name()?.to_str()?;
-    let Part { stem, number, of, extension } = parse(name)?;
+    let Shard { stem, number, of, extension } = parse(name)?;
     let folder = path.parent()?;
     let others = (1..=of.min(PARTS)).map(|one| format!("{stem}-{one:05}-of-{of:05}.{extension}"));
     let missing = named(others.filter(|other| !folder.join(other).exists()));
     Some(Rejection::Part { number, of, missing })
 }
 
-fn parse(name: &str) -> Option<Part<'_>> {
+fn parse(name: &str) -> Option<Shard<'_>> {
     let (rest, extension) = name.rsplit_once('.')?;
     let (rest, of) = rest.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
     let numeral = |text: &str| (text.len() == 5).then(|| text.parse().ok()).flatten();
     let (number, of) = (numeral(number)?, numeral(of)?);
-    (1..=of).contains(&number).then_some(Part { stem, number, of, extension })
+    (1..=of).contains(&number).then_some(Shard { stem, number, of, extension })
 }
 
 /// Says what a JSON file beside checkpoints is, if it is one.
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn names_tell_the_parts() {
-        let part = |stem, number, of| Some(Part { stem, number, of, extension: "safetensors" });
+        let part = |stem, number, of| Some(Shard { stem, number, of, extension: "safetensors" });
         for (name, expected) in [
             (
                 "diffusion_pytorch_model-00001-of-00003.safetensors",

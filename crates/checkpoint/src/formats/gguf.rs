@@ -50,13 +50,13 @@ const ARCHITECTURES: [(&str, &str); 22] = [
 
 /// Says what a GGUF file is.
 pub(super) fn what_it_is(file: &Source) -> Rejection {
-    let mut reader = Reader { file, at: MAGIC.len() as u64, piece: Vec::new(), start: 0 };
+    let mut reader = GgufReader { file, at: MAGIC.len() as u64, piece: Vec::new(), start: 0 };
     let said = contents(&mut reader);
     Rejection::Gguf { model: said.unwrap_or_else(|| "an unknown model".to_owned()) }
 }
 
 /// The model, as far as the file is understood.
-fn contents(reader: &mut Reader<'_>) -> Option<String> {
+fn contents(reader: &mut GgufReader<'_>) -> Option<String> {
     let (_version, tensors, pairs) = (reader.u32()?, reader.u64()?, reader.u64()?);
     for _ in 0..pairs.min(LIMIT) {
         let key = reader.text()?;
@@ -91,14 +91,14 @@ const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
 /// Reads forward, a piece at a time, up to [`LIMIT`].
-struct Reader<'a> {
+struct GgufReader<'a> {
     file: &'a Source,
     at: u64,
     piece: Vec<u8>,
     start: u64,
 }
 
-impl Reader<'_> {
+impl GgufReader<'_> {
     fn bytes<const LEN: usize>(&mut self) -> Option<[u8; LEN]> {
         let offset = usize::try_from(self.at.checked_sub(self.start)?).ok()?;
         if let Some(bytes) = self.piece.get(offset..).and_then(|rest| rest.first_chunk()) {

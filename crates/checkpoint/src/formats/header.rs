@@ -27,13 +27,13 @@ const RANK: usize = 64;
 
 /// What a header says.
 pub(super) struct Header {
-    pub(super) entries: Vec<(String, Entry)>,
+    pub(super) entries: Vec<(String, TensorEntry)>,
     pub(super) metadata: HeaderMetadata,
 }
 
 /// A tensor's entry.
 #[derive(Deserialize)]
-pub(super) struct Entry {
+pub(super) struct TensorEntry {
     #[serde(deserialize_with = "dtype")]
     pub(super) dtype: Dtype,
     pub(super) shape: Shape,

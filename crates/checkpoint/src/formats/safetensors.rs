@@ -4,7 +4,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use super::header::{Entry, Header};
+use super::header::{Header, TensorEntry};
 use crate::{file::Source, metadata::HeaderMetadata, rejection::Rejection, tensor::Tensor};
 
 /// The longest header that the format allows; the format's own library refuses longer ones too. SDXL's takes
@@ -34,7 +34,7 @@ pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Re
     if entries.is_empty() {
         return Err(Rejection::NoTensors);
     }
-    let tensor = |(name, entry): (String, Entry)| {
+    let tensor = |(name, entry): (String, TensorEntry)| {
         let (begin, end) = entry.data_offsets;
         let shape = entry.shape.0;
         Tensor { name, dtype: entry.dtype, shape, offset: start + begin, bytes: end - begin }
@@ -44,7 +44,7 @@ pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Re
 
 /// Returns the bytes of all tensors, which must follow each other without gaps or overlaps, each as long as
 /// its shape says where its type is known. They are sorted by offset.
-fn data_len(entries: &[(String, Entry)]) -> Result<u64, Rejection> {
+fn data_len(entries: &[(String, TensorEntry)]) -> Result<u64, Rejection> {
     let mut len = 0;
     for (name, entry) in entries {
         let bad = |what| Rejection::BadHeader { reason: format!("{what} of tensor {name}") };

@@ -1,6 +1,6 @@
 //! What is used with a checkpoint, in the order in which it is looked for: a mark may be part of another's.
 
-use super::{KIND, Kind};
+use super::{KIND, OtherKind};
 
 const COMFY_LORA: &str = "ComfyUI 0.33, comfy/lora.py";
 const COMFY_CONTROL: &str = "ComfyUI 0.33, comfy/controlnet.py";
@@ -35,7 +35,7 @@ const LORA_PARTS: &[&str] = &[
     "/lora$",
 ];
 
-const EMBEDDING: Kind = Kind {
+const EMBEDDING: OtherKind = OtherKind {
     name: "a textual-inversion embedding, not a checkpoint",
     advice: "move it to embeddings",
     only: &[
@@ -51,10 +51,10 @@ const EMBEDDING: Kind = Kind {
 };
 
 /// What a pickle says by its dictionary, which has no tensors' names.
-pub(super) static EMBEDDING_FILE: Kind = EMBEDDING;
+pub(super) static EMBEDDING_FILE: OtherKind = EMBEDDING;
 
-pub(super) static KINDS: &[Kind] = &[
-    Kind {
+pub(super) static KINDS: &[OtherKind] = &[
+    OtherKind {
         name: "a motion LoRA of AnimateDiff, not a checkpoint",
         advice: "move it to ComfyUI's models/animatediff_motion_lora",
         all: &[".motion_modules."],
@@ -62,49 +62,49 @@ pub(super) static KINDS: &[Kind] = &[
         source: ANIMATEDIFF,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a motion module of AnimateDiff, not a checkpoint",
         advice: "move it to ComfyUI's models/animatediff_models, or to the folder of the web UI's AnimateDiff extension",
         any: &[".motion_modules.", "^motion_module.", ".temporal_attentions."],
         source: ANIMATEDIFF,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a LayerDiffuse patch, not a checkpoint",
         advice: "move it to the models/layer_model folder, where the LayerDiffuse extension looks for it",
         any: &["::lora::", "::diff::", "^hookers.layers.", "^kwargs_encoder."],
         source: "sd-forge-layerdiffuse; ldm_patched's load_frozen_patcher; ComfyUI-layerdiffuse, attention_sharing.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a ControlNet-LLLite, not a checkpoint",
         advice: "move it to models/ControlNet",
         any: &["^lllite_"],
         source: "sd-webui-controlnet, scripts/controlnet_lllite.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a PhotoMaker, not a checkpoint",
         advice: "move it to ComfyUI's models/photomaker",
         any: &["^id_encoder.", "^lora_weights."],
         source: "ComfyUI 0.33, comfy_extras/nodes_photomaker.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "an IP-Adapter or InstantID, not a checkpoint",
         advice: "move it to ComfyUI's models/ipadapter, or to models/ControlNet for the web UI",
         any: &["^ip_adapter.", "^ip_adapter_proj_model.", ".to_k_ip.", "^image_proj.", "^pulid_"],
         source: "ComfyUI_IPAdapter_plus, IPAdapterPlus.py; sd-webui-controlnet",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a BrushNet, not a checkpoint",
         advice: "move it to ComfyUI's models/inpaint, where ComfyUI-BrushNet looks for it",
         any: &["^brushnet_", "^conv_in_condition."],
         source: "TencentARC/BrushNet, src/diffusers/models/brushnet.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a ControlNet, not a checkpoint",
         advice: "move it to models/ControlNet",
         any: &[
@@ -122,7 +122,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: COMFY_CONTROL,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a T2I-Adapter, not a checkpoint",
         advice: "move it to models/ControlNet",
         any: &[
@@ -135,7 +135,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: COMFY_CONTROL,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a LoRA in diffusers' old notation, not a checkpoint",
         advice: "move it to ComfyUI's models/loras: A1111 does not read this notation",
         any: &[
@@ -147,21 +147,21 @@ pub(super) static KINDS: &[Kind] = &[
         source: COMFY_LORA,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a LoRA, not a checkpoint",
         advice: "move it to models/Lora",
         any: LORA_PARTS,
         source: A1111_LORA,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a LoRA of whole differences, not a checkpoint",
         advice: "move it to models/Lora",
         any: &[".diff$", ".diff_b$", ".set_weight$", ".w_norm$", ".b_norm$"],
         source: COMFY_LORA,
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "GLIGEN's layers for placing objects, not a checkpoint",
         advice: "move it to ComfyUI's models/gligen",
         any: &["^position_net.", ".fuser."],
@@ -169,7 +169,7 @@ pub(super) static KINDS: &[Kind] = &[
         ..KIND
     },
     // The original of IC-Light; merged, or with the original layout's names, it is a UNet.
-    Kind {
+    OtherKind {
         name: "IC-Light's offsets for an SD 1.5 checkpoint, not a checkpoint",
         advice: "move it to ComfyUI's models/unet, where ComfyUI-IC-Light adds it to a checkpoint",
         all: &["^down_blocks.", "^conv_in."],
@@ -177,7 +177,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: "lllyasviel/IC-Light, gradio_demo_bg.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a T5 text encoder, not a checkpoint",
         advice: "move it to ComfyUI's models/text_encoders",
         only: &[
@@ -193,7 +193,7 @@ pub(super) static KINDS: &[Kind] = &[
         ..KIND
     },
     EMBEDDING,
-    Kind {
+    OtherKind {
         name: "a VAE, not a checkpoint",
         advice: "move it to models/VAE",
         only: &[
@@ -216,7 +216,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: "ComfyUI 0.33, comfy/sd.py VAE",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a CLIP image encoder, not a checkpoint",
         advice: "move it to ComfyUI's models/clip_vision",
         only: &[
@@ -229,7 +229,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: "ComfyUI 0.33, comfy/clip_vision.py",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a text encoder, not a checkpoint",
         advice: "move it to models/text_encoder, or ComfyUI's models/text_encoders",
         only: &[
@@ -252,7 +252,7 @@ pub(super) static KINDS: &[Kind] = &[
         source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "a language model, which newer models use as their text encoder, not a checkpoint",
         advice: "move it to ComfyUI's models/text_encoders",
         any: &[
@@ -263,14 +263,14 @@ pub(super) static KINDS: &[Kind] = &[
         source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "an upscaler, not a checkpoint",
         advice: "move it to models/ESRGAN, or ComfyUI's models/upscale_models",
         any: &[".RDB1.conv1.", ".rdb1.conv1.", ".residual_group.", "^upsampler.0."],
         source: "chaiNNer-org/spandrel, architectures",
         ..KIND
     },
-    Kind {
+    OtherKind {
         name: "an image-prompt layer of Flux (Redux), not a checkpoint",
         advice: "move it to ComfyUI's models/style_models",
         any: &["^redux_up."],

@@ -17,7 +17,7 @@ use crate::{metadata::HeaderMetadata, tensor::Tensor};
 /// A mark is a part of a tensor's name without the prefixes that programs wrap models in: `^` stands for its start, `$`
 /// for its end. HeaderMetadata count as a name too: `#KEY=VALUE`.
 #[derive(Debug)]
-pub struct Kind {
+pub struct OtherKind {
     /// In a sentence, with its article.
     pub name: &'static str,
     /// What its owner can do.
@@ -31,24 +31,27 @@ pub struct Kind {
     /// Marks of which every name has one.
     only: &'static [&'static str],
     /// The shape of the tensor with this name.
-    shape: Option<(&'static str, Shape)>,
+    shape: Option<(&'static str, ShapeTest)>,
 }
 
 /// Whether a shape is a kind's.
-type Shape = fn(&[u64]) -> bool;
+type ShapeTest = fn(&[u64]) -> bool;
 
 /// A row to begin with.
-const KIND: Kind =
-    Kind { name: "", advice: "", source: "", all: &[], any: &[], only: &[], shape: None };
+const KIND: OtherKind =
+    OtherKind { name: "", advice: "", source: "", all: &[], any: &[], only: &[], shape: None };
 
-impl fmt::Display for Kind {
+impl fmt::Display for OtherKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.name, self.advice)
     }
 }
 
 /// Says what the tensors are; `None` if no kind has their marks.
-pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &HeaderMetadata) -> Option<&'static Kind> {
+pub(crate) fn what_it_is(
+    tensors: &[Tensor],
+    metadata: &HeaderMetadata,
+) -> Option<&'static OtherKind> {
     static TABLE: LazyLock<Table> =
         LazyLock::new(|| Table::of(addons::KINDS.iter().chain(models::KINDS)));
     TABLE.find(tensors, metadata)
@@ -56,7 +59,7 @@ pub(crate) fn what_it_is(tensors: &[Tensor], metadata: &HeaderMetadata) -> Optio
 
 /// Says that these are IC-Light's offsets, which have the names of a UNet that diffusers has saved, before they get a
 /// checkpoint's.
-pub(crate) fn offsets(tensors: &[Tensor]) -> Option<&'static Kind> {
+pub(crate) fn offsets(tensors: &[Tensor]) -> Option<&'static OtherKind> {
     let stem = tensors.iter().find(|tensor| tensor.name.ends_with("conv_in.weight"))?;
     let is_theirs = stem.shape.get(1) == Some(&12);
     let kind = is_theirs.then(|| what_it_is(tensors, &HeaderMetadata::default())).flatten()?;
@@ -64,34 +67,34 @@ pub(crate) fn offsets(tensors: &[Tensor]) -> Option<&'static Kind> {
 }
 
 /// Says which program packed the weights of these tensors, if any did.
-pub(crate) fn quantiser(tensors: &[Tensor]) -> Option<&'static Kind> {
+pub(crate) fn quantiser(tensors: &[Tensor]) -> Option<&'static OtherKind> {
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(quantisers::KINDS));
     TABLE.find(tensors, &HeaderMetadata::default())
 }
 
 /// The form that a format of ComfyUI's `comfy_quant` packs weights in.
-pub(crate) fn format(name: &str) -> &'static Kind {
+pub(crate) fn format(name: &str) -> &'static OtherKind {
     let known = quantisers::FORMATS.iter().find(|(known, _)| *known == name);
     known.map_or(&quantisers::NEW_FORMAT, |(_, kind)| kind)
 }
 
 /// A textual-inversion embedding.
-pub(crate) fn embedding() -> &'static Kind {
+pub(crate) fn embedding() -> &'static OtherKind {
     &addons::EMBEDDING_FILE
 }
 
 /// Kinds, and all their marks as one automaton.
 struct Table {
-    kinds: Vec<&'static Kind>,
+    kinds: Vec<&'static OtherKind>,
     /// Sorted.
     marks: Vec<&'static str>,
     automaton: Option<AhoCorasick>,
 }
 
 impl Table {
-    fn of(kinds: impl IntoIterator<Item = &'static Kind>) -> Self {
+    fn of(kinds: impl IntoIterator<Item = &'static OtherKind>) -> Self {
         let kinds: Vec<_> = kinds.into_iter().collect();
-        let of = |kind: &&'static Kind| [kind.all, kind.any, kind.only].concat();
+        let of = |kind: &&'static OtherKind| [kind.all, kind.any, kind.only].concat();
         let mut marks: Vec<_> = kinds.iter().flat_map(of).collect();
         marks.sort_unstable();
         marks.dedup();
@@ -100,7 +103,7 @@ impl Table {
         Self { kinds, marks, automaton: automaton.ok() }
     }
 
-    fn find(&self, tensors: &[Tensor], metadata: &HeaderMetadata) -> Option<&'static Kind> {
+    fn find(&self, tensors: &[Tensor], metadata: &HeaderMetadata) -> Option<&'static OtherKind> {
         let automaton = self.automaton.as_ref().filter(|_| !tensors.is_empty())?;
         let mut seen = vec![false; self.marks.len()];
         let mut only: Vec<_> = self.kinds.iter().filter(|kind| !kind.only.is_empty()).collect();
@@ -122,7 +125,7 @@ impl Table {
             }
         }
         let has = |mark: &&str| self.marks.binary_search(mark).is_ok_and(|index| seen[index]);
-        let fits = |kind: &&'static Kind| {
+        let fits = |kind: &&'static OtherKind| {
             let is_only =
                 kind.only.is_empty() || only.iter().any(|left| std::ptr::eq(**left, *kind));
             is_only

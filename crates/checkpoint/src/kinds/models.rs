@@ -1,6 +1,6 @@
 //! Models other than Stable Diffusion 1, 2 and XL, those with more marks before those with fewer.
 
-use super::{KIND, Kind};
+use super::{KIND, OtherKind};
 
 const COMFY: &str = "ComfyUI 0.33, comfy/model_detection.py detect_unet_config";
 const SUPPORTED: &str = "ComfyUI 0.33, comfy/supported_models.py";
@@ -11,23 +11,23 @@ const NO_UNET: &str = "it has no Stable Diffusion UNet, so it is not supported; 
 const OTHER_UNET: &str = "its UNet computes more than Stable Diffusion's, so it is not supported; front ends that know it run it without engines";
 
 /// A model with all of these marks.
-const fn all(name: &'static str, all: &'static [&'static str], source: &'static str) -> Kind {
-    Kind { name, advice: NO_UNET, all, source, ..KIND }
+const fn all(name: &'static str, all: &'static [&'static str], source: &'static str) -> OtherKind {
+    OtherKind { name, advice: NO_UNET, all, source, ..KIND }
 }
 
 /// A model with one of these marks.
-const fn any(name: &'static str, any: &'static [&'static str], source: &'static str) -> Kind {
-    Kind { name, advice: NO_UNET, any, source, ..KIND }
+const fn any(name: &'static str, any: &'static [&'static str], source: &'static str) -> OtherKind {
+    OtherKind { name, advice: NO_UNET, any, source, ..KIND }
 }
 
 /// The same with a tensor of a certain shape.
-const fn shaped(kind: Kind, tensor: &'static str, fits: fn(&[u64]) -> bool) -> Kind {
-    Kind { shape: Some((tensor, fits)), ..kind }
+const fn shaped(kind: OtherKind, tensor: &'static str, fits: fn(&[u64]) -> bool) -> OtherKind {
+    OtherKind { shape: Some((tensor, fits)), ..kind }
 }
 
 /// The same with a UNet.
-const fn unet(kind: Kind) -> Kind {
-    Kind { advice: OTHER_UNET, ..kind }
+const fn unet(kind: OtherKind) -> OtherKind {
+    OtherKind { advice: OTHER_UNET, ..kind }
 }
 
 fn is_wide<const WIDTH: u64>(shape: &[u64]) -> bool {
@@ -48,7 +48,7 @@ const LABEL: &str = "label_emb.0.0.weight";
 const FLUX: &[&str] = &["^double_blocks.", "^single_blocks.", "^single_transformer_blocks."];
 const IMAGE_IN: &str = "img_in.weight";
 
-pub(super) static KINDS: &[Kind] = &[
+pub(super) static KINDS: &[OtherKind] = &[
     // UNets.
     unet(shaped(
         any("SV3D (u), which turns an object into a video", SVD, SUPPORTED),
@@ -175,7 +175,7 @@ pub(super) static KINDS: &[Kind] = &[
         &["^x_embedder.", "^transformer_blocks.0."],
         COMFY,
     ),
-    Kind {
+    OtherKind {
         name: "a UNet with diffusers' tensor names that front ends cannot convert",
         advice: "convert its whole folder to the original layout (diffusers' convert_diffusers_to_original_*.py)",
         any: &["^down_blocks.", "^up_blocks.", "^mid_block."],

@@ -1,17 +1,17 @@
 //! Programs that pack a layer's weights, so that their shape no longer tells which UNet it is.
 
-use super::{KIND, Kind};
+use super::{KIND, OtherKind};
 
 const ADVICE: &str = "get or make an fp16, bf16 or fp8 file of the same model";
 const COMFY: &str = "ComfyUI 0.33, comfy/quant_ops.py QUANT_ALGOS";
 const BITSANDBYTES: &str = "bitsandbytes 0.50.2, bitsandbytes/functional.py";
 
 /// A program that leaves one of these marks.
-const fn by(name: &'static str, any: &'static [&'static str], source: &'static str) -> Kind {
-    Kind { name, advice: ADVICE, any, source, ..KIND }
+const fn by(name: &'static str, any: &'static [&'static str], source: &'static str) -> OtherKind {
+    OtherKind { name, advice: ADVICE, any, source, ..KIND }
 }
 
-pub(super) static KINDS: &[Kind] = &[
+pub(super) static KINDS: &[OtherKind] = &[
     by("NF4 (bitsandbytes; Forge runs it)", &[".quant_state.bitsandbytes__nf4$"], BITSANDBYTES),
     by("FP4 (bitsandbytes; Forge runs it)", &[".quant_state.bitsandbytes__fp4$"], BITSANDBYTES),
     by("4 bits (bitsandbytes; Forge runs it)", &[".absmax$", ".quant_map$"], BITSANDBYTES),
@@ -42,7 +42,7 @@ pub(super) static KINDS: &[Kind] = &[
 ];
 
 /// The formats of `comfy_quant` that pack a layer's weights, by their names there.
-pub(super) static FORMATS: &[(&str, Kind)] = &[
+pub(super) static FORMATS: &[(&str, OtherKind)] = &[
     ("nvfp4", by("nvfp4 (ComfyUI's tools; ComfyUI runs it)", &[], COMFY)),
     ("mxfp8", by("mxfp8 (ComfyUI's tools; ComfyUI runs it)", &[], COMFY)),
     (
@@ -56,5 +56,5 @@ pub(super) static FORMATS: &[(&str, Kind)] = &[
 ];
 
 /// A format that is newer than this program.
-pub(super) static NEW_FORMAT: Kind =
+pub(super) static NEW_FORMAT: OtherKind =
     by("a new form of ComfyUI's tools (ComfyUI runs it)", &[], COMFY);

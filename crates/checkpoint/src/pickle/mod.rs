@@ -19,4 +19,4 @@ mod value;
 
 pub(crate) use global::size;
 pub(crate) use machine::read;
-pub(crate) use value::{Pickle, Rebuilt, Value, View};
+pub(crate) use value::{Pickle, Rebuilt, StoredView, Value};

@@ -3,7 +3,7 @@
 use super::{
     global::Global,
     machine::{Done, Machine, Made, handle},
-    value::{Rebuilt, Storage, Value, View},
+    value::{Rebuilt, Storage, StoredView, Value},
 };
 
 impl<'a> Machine<'a> {
@@ -59,7 +59,7 @@ impl<'a> Machine<'a> {
             return Err(self.bad("a tensor without storage"));
         };
         let offset = u64::try_from(offset).map_err(|_| self.bad("a negative offset"))?;
-        self.tensor(Rebuilt::View(View { storage, dtype, offset, shape, strides, bits }))
+        self.tensor(Rebuilt::View(StoredView { storage, dtype, offset, shape, strides, bits }))
     }
 
     fn tensor(&mut self, tensor: Rebuilt<'a>) -> Made<'a> {

@@ -47,7 +47,7 @@ pub(crate) struct Storage<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Rebuilt<'a> {
     /// A view of a storage.
-    View(View<'a>),
+    View(StoredView<'a>),
     /// A shape without data.
     Meta {
         /// The dimensions.
@@ -64,7 +64,7 @@ pub(crate) enum Rebuilt<'a> {
 
 /// A view of a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct View<'a> {
+pub(crate) struct StoredView<'a> {
     /// The handle of the storage.
     pub(crate) storage: u32,
     /// The element type, if it differs from the storage's.

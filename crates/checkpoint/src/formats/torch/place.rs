@@ -62,7 +62,7 @@ impl<'a> Place<'a> {
     }
 
     /// The tensors in arguments, or in a tuple that is one of them, and the last shape beside them.
-    fn parts(&self, arguments: Value<'_>) -> (Vec<pickle::View<'a>>, Vec<u64>) {
+    fn parts(&self, arguments: Value<'_>) -> (Vec<pickle::StoredView<'a>>, Vec<u64>) {
         let (mut views, mut shape) = (Vec::new(), Vec::new());
         for argument in self.pickle.sequence(arguments).unwrap_or_default().iter().take(PARTS) {
             let inner = self.pickle.sequence(*argument).unwrap_or_default();
@@ -79,7 +79,7 @@ impl<'a> Place<'a> {
 
     fn tensor(
         &self,
-        view: &pickle::View<'_>,
+        view: &pickle::StoredView<'_>,
         contents: &mut Contents,
     ) -> Result<Tensor, Rejection> {
         let overflow = || self.bad("is larger than any memory");
