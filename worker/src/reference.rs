@@ -41,7 +41,8 @@ pub(super) fn run(
         anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
     let environment = environment.build().map_err(ort_error)?;
-    let (graph, folder, name) = if checkpoint.unet().all(|tensor| checkpoint.is_plain(tensor)) {
+    let (graph, folder, name) = if checkpoint.parameters().all(|tensor| checkpoint.is_plain(tensor))
+    {
         // The open file's current path: it may have been renamed since.
         let file = fs::read_link(format!("/proc/self/fd/{}", checkpoint.file().as_raw_fd()))?;
         let text = |path: Option<&Path>| Some(path?.to_str()?.to_owned());

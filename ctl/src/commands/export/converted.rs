@@ -22,7 +22,7 @@ pub(super) const NAME: &str = "unet.onnx.data";
 pub(super) fn tensors(checkpoint: &Checkpoint, precision: Precision) -> Vec<Tensor> {
     let dtype = precision.dtype();
     let mut offset = 0;
-    let moved = checkpoint.unet().map(|tensor| {
+    let moved = checkpoint.parameters().map(|tensor| {
         let bytes = dtype.size() * tensor.shape.iter().product::<u64>();
         offset += bytes;
         Tensor { dtype, offset: offset - bytes, bytes, ..tensor.clone() }
@@ -45,7 +45,7 @@ pub(super) fn write(source: &Source<'_>, dir: &Path, precision: Precision) -> Re
         .tempfile_in(dir)
         .with_context(cannot)?;
     let mut file = BufWriter::new(aside.as_file());
-    for tensor in source.checkpoint.unet() {
+    for tensor in source.checkpoint.parameters() {
         let values = source.checkpoint.values(tensor)?.with_context(|| {
             format!(
                 "{} is quantised in a way that only its own front end reads; with \

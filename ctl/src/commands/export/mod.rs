@@ -48,7 +48,7 @@ pub(crate) struct Exported {
 pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     let source = Source::open(&export.checkpoint)
         .with_context(|| export.checkpoint.display().to_string())?;
-    let is_plain = source.checkpoint.unet().all(|tensor| source.checkpoint.is_plain(tensor));
+    let is_plain = source.checkpoint.parameters().all(|tensor| source.checkpoint.is_plain(tensor));
     ensure!(
         is_plain || !export.link,
         "{} stores its weights in a way that ONNX doesn't read, so they are converted; leave out --link",
@@ -126,7 +126,7 @@ impl<'a> Source<'a> {
     fn graph(&self, export: &Export, is_plain: bool) -> Result<Graph> {
         let checkpoint = &self.checkpoint;
         let tensors: Vec<Tensor> = match is_plain {
-            true => checkpoint.unet().cloned().collect(),
+            true => checkpoint.parameters().cloned().collect(),
             false => converted::tensors(checkpoint, export.precision),
         };
         let make = if export.weights_as_inputs { Graph::shared } else { Graph::new };
