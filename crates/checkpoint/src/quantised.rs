@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    extra,
+    extra::{self, is_dropped},
     kinds::{self, OtherKind},
     metadata::HeaderMetadata,
     rejection::Rejection,
@@ -110,8 +110,9 @@ impl Quantised {
             }
         }
         let is_scaled = |tensor: &Tensor| tensor.dtype == Dtype::I8 && self.scale(tensor).is_some();
-        let odd =
-            |tensor: &&Tensor| is_unet(tensor) && !is_number(tensor.dtype) && !is_scaled(tensor);
+        let is_odd = |tensor: &Tensor| !is_number(tensor.dtype) && !is_scaled(tensor);
+        let is_mark = |tensor: &Tensor| is_dropped(tensor) && tensor.dtype.is_integer();
+        let odd = |tensor: &&Tensor| is_unet(tensor) && is_odd(tensor) && !is_mark(tensor);
         let quantiser = || kinds::quantiser(tensors);
         if let Some(tensor) = tensors.iter().find(odd) {
             return Err(quantiser().map_or_else(
@@ -205,7 +206,8 @@ fn is_plain(tensor: &Tensor) -> bool {
 /// Whether a layer has this tensor in place of a weight.
 fn stands_in(tensor: &Tensor, tensors: &[Tensor]) -> bool {
     let Some((layer, part)) = tensor.name.rsplit_once('.') else { return false };
-    let layer = layer.strip_suffix(".weight").unwrap_or(layer);
+    // Also in `x.weight.quant_state.bitsandbytes__nf4`.
+    let layer = layer.split_once(".weight").map_or(layer, |(layer, _)| layer);
     let weight = format!("{layer}.weight");
     let has_weight = tensors.binary_search_by(|tensor| tensor.name.cmp(&weight)).is_ok();
     !matches!(part, "weight" | "bias") && !has_weight

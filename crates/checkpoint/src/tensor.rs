@@ -93,6 +93,12 @@ impl Dtype {
         known.map(|(dtype, ..)| *dtype).or_else(|| Name::new(name).map(Self::Other))
     }
 
+    /// Whether its elements are whole numbers, of which no UNet is made.
+    pub(crate) fn is_integer(self) -> bool {
+        use Dtype::{Bool, I8, I16, I32, I64, U8, U16, U32, U64};
+        matches!(self, I64 | I32 | I16 | I8 | U64 | U32 | U16 | U8 | Bool)
+    }
+
     /// Bits per element; `None` if nobody here knows.
     pub fn bits(self) -> Option<u64> {
         DTYPES.iter().find(|(dtype, ..)| *dtype == self).map(|(.., bits)| *bits)

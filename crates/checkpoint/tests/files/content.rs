@@ -196,14 +196,16 @@ fn a_checkpoint_may_have_additional_tensors() {
 #[test]
 fn what_front_ends_drop_is_no_part_of_the_signature() {
     let plain = open(&safetensors(&sd1())).unwrap();
-    for (name, shape) in [
-        ("time_embed.cond_proj.weight", &[8, 256][..]),
-        ("time_embedding.cond_proj.weight", &[8, 256]),
-        ("input_blocks.1.1.proj_in.weight.absmax", &[5]),
-        ("marker", &[1]),
+    for (name, dtype, shape) in [
+        ("time_embed.cond_proj.weight", "F16", &[8, 256][..]),
+        ("time_embedding.cond_proj.weight", "F16", &[8, 256]),
+        ("input_blocks.0.0.weight.absmax", "F32", &[5]),
+        ("input_blocks.0.0.weight.quant_state.bitsandbytes__nf4", "U8", &[80]),
+        ("marker", "F32", &[1]),
+        ("steps", "I64", &[]),
     ] {
         let mut specs = sd1();
-        specs.push(spec(&format!("{PREFIX}{name}"), "F16", shape));
+        specs.push(spec(&format!("{PREFIX}{name}"), dtype, shape));
         let checkpoint = open(&safetensors(&specs)).unwrap();
         assert_eq!(checkpoint.signature(), plain.signature(), "{name}");
         assert_eq!(checkpoint.architecture, plain.architecture, "{name}");
