@@ -58,7 +58,10 @@ impl Architecture {
         ] {
             unet.tensor(name, rank)?;
         }
-        let strange = |bad| extra::check(tensors).and(Err(bad));
+        let strange = |bad| match kinds::model(tensors) {
+            Some(model) => Err(Rejection::Other(model)),
+            None => extra::check(tensors).and(Err(bad)),
+        };
         let context_width = unet.context_width().or_else(strange)?;
         let y_width = match unet.find("label_emb.0.0.weight") {
             Some(_) => Some(unet.dimension(unet.tensor("label_emb.0.0.weight", 2)?)?),

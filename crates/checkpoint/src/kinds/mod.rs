@@ -57,6 +57,12 @@ pub(crate) fn what_it_is(
     TABLE.find(tensors, metadata)
 }
 
+/// Says which other model has a UNet with these tensors, whatever else is in its file.
+pub(crate) fn model(tensors: &[Tensor]) -> Option<&'static Kind> {
+    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(models::KINDS));
+    TABLE.find(tensors, &HeaderMetadata::default())
+}
+
 /// Says that these are IC-Light's offsets, which have the names of a UNet that diffusers has saved, before they get a
 /// checkpoint's.
 pub(crate) fn offsets(tensors: &[Tensor]) -> Option<&'static OtherKind> {

@@ -168,6 +168,25 @@ fn other_files_are_named() {
             "{names:?}: {rejection:?}"
         );
     }
+    // UNets of other models under diffusers' names, which have none of what Stable Diffusion's attention has.
+    let part = |(name, shape): (&str, &[u64])| spec(name, "F16", shape);
+    let common: [(&str, &[u64]); 6] = [
+        ("conv_in.weight", &[8, 3, 3, 3]),
+        ("time_embedding.linear_1.weight", &[32, 8]),
+        ("time_embedding.linear_2.weight", &[32, 32]),
+        ("conv_norm_out.weight", &[8]),
+        ("conv_out.weight", &[6, 8, 3, 3]),
+        ("down_blocks.0.attentions.0.add_k_proj.weight", &[8, 8]),
+    ];
+    for (own, words) in [
+        ("add_embedding.pool.k_proj.weight", "DeepFloyd IF"),
+        ("add_embedding.image_norm.weight", "Kandinsky 2"),
+    ] {
+        let mut specs = common.map(part).to_vec();
+        specs.push(spec(own, "F16", &[8, 8]));
+        let rejection = refused(&safetensors(&specs), words);
+        assert!(matches!(rejection, Rejection::Other(_)), "{rejection:?}");
+    }
     // Not a UNet of 12 input channels that diffusers has saved.
     let offsets = [
         "down_blocks.0.resnets.0.conv1.weight",
