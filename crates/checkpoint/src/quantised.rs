@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    extra::{self, is_dropped},
+    extra::is_dropped,
     kinds::{self, OtherKind},
     metadata::HeaderMetadata,
     rejection::Rejection,
@@ -121,9 +121,8 @@ impl Quantised {
             ));
         }
         // What is left beside a weight that is one is no matter.
-        let stands_in = |tensor: &&Tensor| {
-            is_unet(tensor) && !extra::is_dropped(tensor) && stands_in(tensor, tensors)
-        };
+        let stands_in =
+            |tensor: &&Tensor| is_unet(tensor) && !is_dropped(tensor) && stands_in(tensor, tensors);
         match tensors.iter().find(stands_in).zip(quantiser()) {
             Some((tensor, kind)) => Err(packed(kind, &tensor.name)),
             None => Ok(()),

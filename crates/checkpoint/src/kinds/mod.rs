@@ -58,7 +58,7 @@ pub(crate) fn what_it_is(
 }
 
 /// Says which other model has a UNet with these tensors, whatever else is in its file.
-pub(crate) fn model(tensors: &[Tensor]) -> Option<&'static Kind> {
+pub(crate) fn model(tensors: &[Tensor]) -> Option<&'static OtherKind> {
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(models::KINDS));
     TABLE.find(tensors, &HeaderMetadata::default())
 }
