@@ -150,11 +150,6 @@ impl Checkpoint {
         self.views.read(&self.source, tensor)
     }
 
-    /// Whether the whole UNet lies in the file as it is.
-    pub fn is_unet_in_place(&self) -> bool {
-        self.unet().all(|tensor| self.is_in_place(tensor))
-    }
-
     /// Reads every tensor once, on all of rayon's threads, and computes the ids.
     ///
     /// # Errors
