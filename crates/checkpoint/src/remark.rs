@@ -37,7 +37,7 @@ pub enum Remark {
     #[error("ComfyUI can't load it: {PROTOCOL}; A1111 can")]
     NotInComfyui,
     /// Both refuse it, A1111 for this reason.
-    #[error("neither A1111 nor ComfyUI can load it, {0} and {PROTOCOL}: save it as safetensors")]
+    #[error("A1111 can't load it: {0}; nor can ComfyUI: {PROTOCOL}; save it as safetensors")]
     TorchFileAnywhere(String),
     /// ComfyUI's scaled fp8, or `comfy_quant` with scales.
     #[error(

@@ -254,7 +254,7 @@ fn what_comfyui_refuses_is_said() {
         (2, &[][..], None),
         (3, &[], None),
         (4, &[], Some("ComfyUI can't load it")),
-        (5, &["m/.format_version"], Some("neither A1111 nor ComfyUI")),
+        (5, &["m/.format_version"], Some("A1111 can't load it")),
     ] {
         let mut entries = good.clone();
         entries[0].1[1] = protocol;
