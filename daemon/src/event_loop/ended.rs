@@ -141,8 +141,13 @@ impl Owners {
         let gpu = gpus.find(|gpu| Some(&gpu.uuid) == running.job.gpu.as_ref());
         let gpu = gpu.ok_or_else(|| Failure::Held("the GPU is gone".to_owned()))?;
         match &findings.proof {
-            Ok(proof) if proof.holds() => info!(engine = %engine.short(), ?proof, "engine proven"),
-            Ok(proof) => warn!(engine = %engine.short(), ?proof, "the engine's numbers are wrong"),
+            Ok(proof) if proof.holds() => {
+                info!(engine = %engine.short(), error = proof.relative_error, "the engine is accurate");
+            }
+            Ok(proof) => {
+                let (error, limit) = (proof.relative_error, proof.bound);
+                warn!(engine = %engine.short(), error, limit, "the engine is inaccurate");
+            }
             Err(why) => warn!(engine = %engine.short(), "engine not compared: {why}"),
         }
         let validation = Validation {
