@@ -20,8 +20,8 @@ use crate::timers::passed;
 /// Between two looks.
 const POLL: Span = Span::from_secs(3);
 
-/// They rest for so many times as long as they took.
-const REST: u32 = 200;
+/// They rest for so many times as long as they took: a thousandth of a core is what an idle daemon may use.
+const REST: u32 = 1000;
 
 /// When files are looked at next.
 #[derive(Debug, Default)]

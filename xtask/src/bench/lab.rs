@@ -4,7 +4,7 @@ use std::{
     cell::OnceCell,
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread::available_parallelism,
 };
 
@@ -49,12 +49,6 @@ impl Lab {
         }
         io::copy(&mut File::open(&path)?, &mut io::sink())?;
         Ok(path)
-    }
-
-    /// Hard-links the full-size SD 1.5 checkpoint to another path.
-    pub(super) fn full_size_at(&self, path: &Path) -> Result<()> {
-        fs::hard_link(self.full_size("sd15")?, path)?;
-        Ok(())
     }
 
     /// Returns small checkpoints, and a data folder whose cache has them.

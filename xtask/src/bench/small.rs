@@ -1,7 +1,8 @@
-//! Thousands of checkpoints of a few megabytes in all: only the tensors that identify the architecture.
+//! Thousands of checkpoints that take a few megabytes of the disk in all.
 
 use std::{
-    fs,
+    fs::File,
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,14 +25,56 @@ const FOLDERS: usize = 20;
 /// Folders per parent folder.
 const SHELF: usize = 50;
 
-/// The tensors by which an SD 1.x UNet is recognized.
-const TENSORS: [(&str, &[usize]); 6] = [
-    ("input_blocks.0.0.weight", &[1, 4, 1, 1]),
-    ("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", &[1, 768]),
-    ("out.0.weight", &[1]),
-    ("out.2.weight", &[1, 1, 1, 1]),
-    ("time_embed.0.weight", &[1, 1]),
+/// The smallest UNet of SD 1.x's kind of which a graph can be made: one block on the way up.
+const TENSORS: [(&str, &[u64]); 48] = [
+    ("time_embed.0.weight", &[1, 32]),
+    ("time_embed.0.bias", &[1]),
     ("time_embed.2.weight", &[1, 1]),
+    ("time_embed.2.bias", &[1]),
+    ("input_blocks.0.0.weight", &[32, 4, 3, 3]),
+    ("input_blocks.0.0.bias", &[32]),
+    ("output_blocks.0.0.in_layers.0.weight", &[64]),
+    ("output_blocks.0.0.in_layers.0.bias", &[64]),
+    ("output_blocks.0.0.in_layers.2.weight", &[32, 64, 3, 3]),
+    ("output_blocks.0.0.in_layers.2.bias", &[32]),
+    ("output_blocks.0.0.emb_layers.1.weight", &[32, 1]),
+    ("output_blocks.0.0.emb_layers.1.bias", &[32]),
+    ("output_blocks.0.0.out_layers.0.weight", &[32]),
+    ("output_blocks.0.0.out_layers.0.bias", &[32]),
+    ("output_blocks.0.0.out_layers.3.weight", &[32, 32, 3, 3]),
+    ("output_blocks.0.0.out_layers.3.bias", &[32]),
+    ("output_blocks.0.0.skip_connection.weight", &[32, 64, 1, 1]),
+    ("output_blocks.0.0.skip_connection.bias", &[32]),
+    ("output_blocks.0.1.norm.weight", &[32]),
+    ("output_blocks.0.1.norm.bias", &[32]),
+    ("output_blocks.0.1.proj_in.weight", &[32, 32, 1, 1]),
+    ("output_blocks.0.1.proj_in.bias", &[32]),
+    ("output_blocks.0.1.proj_out.weight", &[32, 32, 1, 1]),
+    ("output_blocks.0.1.proj_out.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm1.weight", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm1.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm2.weight", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm2.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm3.weight", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.norm3.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn1.to_q.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn1.to_k.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn1.to_v.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn1.to_out.0.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn1.to_out.0.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn2.to_q.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn2.to_k.weight", &[32, 768]),
+    ("output_blocks.0.1.transformer_blocks.0.attn2.to_v.weight", &[32, 768]),
+    ("output_blocks.0.1.transformer_blocks.0.attn2.to_out.0.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.attn2.to_out.0.bias", &[32]),
+    ("output_blocks.0.1.transformer_blocks.0.ff.net.0.proj.weight", &[64, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.ff.net.0.proj.bias", &[64]),
+    ("output_blocks.0.1.transformer_blocks.0.ff.net.2.weight", &[32, 32]),
+    ("output_blocks.0.1.transformer_blocks.0.ff.net.2.bias", &[32]),
+    ("out.0.weight", &[32]),
+    ("out.0.bias", &[32]),
+    ("out.2.weight", &[4, 32, 3, 3]),
+    ("out.2.bias", &[4]),
 ];
 
 /// A models folder of small checkpoints, and a data folder with a cache of them.
@@ -116,16 +159,18 @@ pub(super) fn write(dir: &Path, number: usize) -> Result<()> {
     let mut end = 0;
     for (name, shape) in TENSORS {
         let start = end;
-        end += 4 * shape.iter().product::<usize>();
-        let tensor = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        end += 2 * shape.iter().product::<u64>();
+        let tensor = json!({"dtype": "F16", "shape": shape, "data_offsets": [start, end]});
         header.insert(format!("model.diffusion_model.{name}"), tensor);
     }
     let header = serde_json::to_vec(&header)?;
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
+    let mut start = (header.len() as u64).to_le_bytes().to_vec();
+    start.extend(header);
+    let mut file = File::create(dir.join(format!("small {number}.safetensors")))?;
+    file.write_all(&start)?;
+    // Zeros that take no room on the disk.
+    file.set_len(start.len() as u64 + end)?;
     // Different weights in each, so that all are different checkpoints.
-    let weights = (number as u64).to_le_bytes();
-    file.extend(weights.iter().cycle().take(end));
-    fs::write(dir.join(format!("small {number}.safetensors")), file)?;
+    file.write_all(&(number as u64).to_le_bytes())?;
     Ok(())
 }
