@@ -9,9 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use checkpoint::{
-    Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, is_dropped, numbers, scale, unet_id,
-};
+use checkpoint::{Checkpoint, Dtype, Sample, Scaling, Tensor, UNET_PREFIX, is_dropped, unet_id};
 use engine::Inside;
 use half::{f16, slice::HalfFloatSliceExt};
 use memmap2::Mmap;
@@ -26,19 +24,11 @@ pub(super) enum Unfit {
          checkpoint needs PyTorch"
     )]
     PastRange { tensor: String, value: String },
-    #[error("{tensor} is stored as {dtype}, which engines do not support")]
-    Stored { tensor: String, dtype: Dtype },
     #[error(
         "{tensor} is quantised in a way that only its own front end reads: the engine takes the weights from there, \
          and is validated with another checkpoint of its kind"
     )]
     Scaled { tensor: String },
-}
-
-impl Unfit {
-    fn scaled(tensor: &Tensor) -> anyhow::Error {
-        Self::Scaled { tensor: tensor.name.clone() }.into()
-    }
 }
 
 /// The UNet's tensors of an open checkpoint, memory-mapped.
@@ -126,17 +116,13 @@ impl<'a> Weights<'a> {
 
     /// Converts what is stored to fp16, times its scale.
     fn scaled_halves(&self, stored: Vec<u8>, tensor: &Tensor) -> Result<Vec<u8>> {
-        let by = match self.checkpoint.scaling(tensor) {
-            Scaling::Plain if tensor.dtype != Dtype::I8 => return halves(stored, tensor),
-            Scaling::By(by) => by,
-            Scaling::Plain | Scaling::Unknown => return Err(Unfit::scaled(tensor)),
-        };
-        let scales = numbers(&self.stored(by)?, by.dtype).ok_or_else(|| Unfit::scaled(by))?;
-        let mut values = numbers(&stored, tensor.dtype).ok_or_else(|| Unfit::scaled(tensor))?;
-        if !scale(&mut values, &scales, tensor.shape.first().copied().unwrap_or(1)) {
-            return Err(Unfit::scaled(tensor));
+        let checkpoint = self.checkpoint;
+        if tensor.dtype == Dtype::F16 && checkpoint.scaling(tensor) == Scaling::Plain {
+            return Ok(stored);
         }
-        rounded(&values, tensor)
+        let values = checkpoint.decoded(tensor, &stored, |by| self.stored(by))?;
+        let unfit = || Unfit::Scaled { tensor: tensor.name.clone() };
+        rounded(&values.ok_or_else(unfit)?, tensor)
     }
 
     /// The tensor's bytes: those in the file, which others may write to, or what they stand for.
@@ -155,15 +141,6 @@ impl<'a> Weights<'a> {
 pub(super) fn map(file: &fs::File) -> Result<Mmap> {
     // SAFETY: if the file shrinks meanwhile, this process crashes, which costs only this job.
     unsafe { Mmap::map(file) }.context("cannot map the file into memory")
-}
-
-/// Converts a tensor's little-endian bytes to fp16.
-fn halves(bytes: Vec<u8>, tensor: &Tensor) -> Result<Vec<u8>> {
-    if tensor.dtype == Dtype::F16 {
-        return Ok(bytes);
-    }
-    let stored = || Unfit::Stored { tensor: tensor.name.clone(), dtype: tensor.dtype };
-    rounded(&numbers(&bytes, tensor.dtype).ok_or_else(stored)?, tensor)
 }
 
 /// Rounds a tensor's numbers to fp16.

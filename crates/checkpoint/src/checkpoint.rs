@@ -114,19 +114,36 @@ impl Checkpoint {
             && self.scaling(tensor) == Scaling::Plain
     }
 
-    /// Reads the values of a tensor of the UNet, in fp32: what is stored, times its scale. `None` if only its
-    /// quantiser's own code tells.
+    /// Reads the values of a tensor of the UNet, in fp32; see [`decoded`](Self::decoded).
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn values(&self, tensor: &Tensor) -> Result<Option<Vec<f32>>, Rejection> {
-        let read = |tensor: &Tensor| Ok::<_, Rejection>(numbers(&self.read(tensor)?, tensor.dtype));
+        self.decoded(tensor, &self.read(tensor)?, |by| self.read(by))
+    }
+
+    /// Returns the values, in fp32, of a tensor of the UNet of which `stored` is stored: that times its scale, whose bytes
+    /// `read` returns. `None` if only its quantiser's own code tells.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn decoded<Bytes: AsRef<[u8]>, E>(
+        &self,
+        tensor: &Tensor,
+        stored: &[u8],
+        read: impl FnOnce(&Tensor) -> Result<Bytes, E>,
+    ) -> Result<Option<Vec<f32>>, E> {
         let by = match self.scaling(tensor) {
-            Scaling::Plain if tensor.dtype != Dtype::I8 => return read(tensor),
+            Scaling::Plain if tensor.dtype != Dtype::I8 => {
+                return Ok(numbers(stored, tensor.dtype));
+            }
             Scaling::By(by) => by,
             Scaling::Plain | Scaling::Unknown => return Ok(None),
         };
-        let (Some(mut values), Some(scales)) = (read(tensor)?, read(by)?) else { return Ok(None) };
+        let scales = numbers(read(by)?.as_ref(), by.dtype);
+        let Some((mut values, scales)) = numbers(stored, tensor.dtype).zip(scales) else {
+            return Ok(None);
+        };
         let rows = tensor.shape.first().copied().unwrap_or(1);
         Ok(scale(&mut values, &scales, rows).then_some(values))
     }

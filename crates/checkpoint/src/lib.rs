@@ -44,7 +44,6 @@ pub use hash::unet_id;
 pub use id::{Id, Ids, NotAnId};
 pub use identity::Identity;
 pub use kinds::OtherKind;
-pub use numbers::{numbers, scale};
 pub use quantised::Scaling;
 pub use rejection::Rejection;
 pub use remark::{NotInA1111, Remark};

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use crate::tensor::Dtype;
 
 /// Returns a tensor's numbers in fp32; `None` for types that no weight has.
-pub fn numbers(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+pub(crate) fn numbers(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
     Some(match dtype {
         Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
@@ -35,7 +35,7 @@ fn e4m3(byte: u8) -> f32 {
 }
 
 /// Multiplies each number with its scale: there is one for all, or one for each row. Says whether that fits.
-pub fn scale(numbers: &mut [f32], scales: &[f32], rows: u64) -> bool {
+pub(crate) fn scale(numbers: &mut [f32], scales: &[f32], rows: u64) -> bool {
     match scales {
         [] => false,
         [scale] => {
@@ -57,9 +57,9 @@ pub fn scale(numbers: &mut [f32], scales: &[f32], rows: u64) -> bool {
 mod tests {
     use super::*;
 
-    /// The values are those of torch 2.15: `torch.tensor([byte], dtype=torch.uint8).view(dtype).float()`.
+    /// Those of eight bits are torch 2.15's: `torch.tensor([byte], dtype=torch.uint8).view(dtype).float()`.
     #[test]
-    fn eight_bits_are_what_torch_says_they_are() {
+    fn numbers_of_every_type_are_read() {
         for (byte, e4m3, e5m2) in [
             (0x00, 0.0, 0.0),
             (0x01, 0.001953125, 2f32.powi(-16)),
@@ -79,8 +79,16 @@ mod tests {
                 [Dtype::F8E4M3, Dtype::F8E5M2].map(|dtype| numbers(&[byte], dtype).unwrap()[0]);
             assert!(same(found[0], e4m3) && same(found[1], e5m2), "{byte:#x}: {found:?}");
         }
-        assert_eq!(numbers(&[0x80, 0x7f], Dtype::I8), Some(vec![-128.0, 127.0]));
-        assert_eq!(numbers(&[0], Dtype::U8), None);
+        for (bytes, dtype, wanted) in [
+            (2.5f64.to_le_bytes().to_vec(), Dtype::F64, Some(2.5)),
+            ((-2.5f32).to_le_bytes().to_vec(), Dtype::F32, Some(-2.5)),
+            (f16::from_f32(2.5).to_le_bytes().to_vec(), Dtype::F16, Some(2.5)),
+            (bf16::from_f32(3.0).to_le_bytes().to_vec(), Dtype::Bf16, Some(3.0)),
+            (vec![0x80], Dtype::I8, Some(-128.0)),
+            (vec![0], Dtype::U8, None),
+        ] {
+            assert_eq!(numbers(&bytes, dtype), wanted.map(|number| vec![number]), "{dtype}");
+        }
     }
 
     #[test]
