@@ -1,6 +1,6 @@
 """Registers the extension with the web UI."""
 from modules import script_callbacks, scripts, sd_unet
-from sdtrt import hooks, switch, tab
+from sdtrt.a1111 import hooks, switch, tab
 
 switch.install(sd_unet, hooks.is_ours, hooks.follow)
 script_callbacks.on_list_unets(hooks.list_unets)

@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio
 from playwright.sync_api import sync_playwright
 
-from sdtrt import hooks
+from sdtrt.a1111 import hooks
 
 from .web_ui import WebUi
 
@@ -47,7 +47,7 @@ def serve(models, data):
     """Serves the tab, and returns its address."""
     WebUi(models).list_unets()
     hooks.start(data)
-    from sdtrt import tab
+    from sdtrt.a1111 import tab
 
     # Before the page, as in the web UI: inside the page they would be shown at once.
     tabs = tab.on_ui_tabs()

@@ -2,7 +2,8 @@
 import json
 from contextlib import contextmanager
 
-from sdtrt import a1111, hooks, proving, signature, unet
+from sdtrt import a1111, proving, signature, unet
+from sdtrt.a1111 import hooks
 from sdtrt.binding import Unfit
 from sdtrt.machine import Machine
 

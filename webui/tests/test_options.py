@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-from sdtrt import files, hooks, index, options
+from sdtrt import files, index, options
+from sdtrt.a1111 import hooks
 
 from . import samples
 from .web_ui import WebUi

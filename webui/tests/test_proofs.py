@@ -1,7 +1,8 @@
 """Engines are compared with PyTorch, in output and in speed."""
 import json
 
-from sdtrt import hooks, machine, place, proofs, proving
+from sdtrt import machine, place, proofs, proving
+from sdtrt.a1111 import hooks
 
 from . import samples
 from .test_unet import Served

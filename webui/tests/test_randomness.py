@@ -2,7 +2,7 @@
 import unittest
 from types import SimpleNamespace
 
-from sdtrt import repeat
+from sdtrt.a1111 import repeat
 
 try:
     import torch

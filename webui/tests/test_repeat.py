@@ -4,7 +4,8 @@ import unittest
 import unittest.mock
 from types import SimpleNamespace
 
-from sdtrt import hooks, repeat, watch
+from sdtrt import watch
+from sdtrt.a1111 import hooks, repeat
 
 from . import samples
 from .test_unet import Served

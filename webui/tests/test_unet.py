@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 from types import SimpleNamespace
 
-from sdtrt import hooks
+from sdtrt.a1111 import hooks
 
 from . import samples
 from .web_ui import WebUi

@@ -1,7 +1,8 @@
 """Output that is not finite never reaches the web UI, and is not computed twice."""
 import json
 
-from sdtrt import hooks, place, unet, unusable
+from sdtrt import place, unet, unusable
+from sdtrt.a1111 import hooks
 
 from . import samples
 from .test_unet import UNET_LORA, Served

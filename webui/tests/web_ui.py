@@ -112,7 +112,7 @@ class WebUi:
     """A web UI with these folders of checkpoints, which looks into `ckpt_dir` first."""
 
     def __init__(self, model_path, ckpt_dir=None):
-        from sdtrt import hooks, switch
+        from sdtrt.a1111 import hooks, switch
 
         self.model_path, self.ckpt_dir = str(model_path), ckpt_dir and str(ckpt_dir)
         modules = sys.modules["modules"]
@@ -174,7 +174,7 @@ class WebUi:
         return os.path.splitext(name.lstrip("/").replace("/", "_"))[0]
 
     def list_unets(self):
-        from sdtrt import hooks
+        from sdtrt.a1111 import hooks
 
         found = []
         hooks.list_unets(found)
@@ -232,7 +232,7 @@ class WebUi:
 
     def job(self):
         """What happens before a job's first call."""
-        from sdtrt import hooks
+        from sdtrt.a1111 import hooks
 
         hooks.before_job()
         self.unet.apply_unet()
@@ -240,7 +240,7 @@ class WebUi:
 
     def start_pass(self):
         """What happens before the first call of each batch, and of the hires pass."""
-        from sdtrt import hooks
+        from sdtrt.a1111 import hooks
 
         hooks.before_pass()
         if self.lowvram:

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from modules import sd_models, sd_unet
 
-from . import a1111, options, repeat
-from .gpu import Gpu
-from .index import IndexFile
-from .place import Place, data_folder
-from .shapes import Teller
-from .unet import Unet
+from .. import a1111, options
+from ..gpu import Gpu
+from ..index import IndexFile
+from ..place import Place, data_folder
+from ..shapes import Teller
+from ..unet import Unet
+from . import repeat
 
 place: Place
 index_file: IndexFile

@@ -5,7 +5,7 @@ from copy import copy, deepcopy
 
 from modules import devices, extra_networks, processing, rng, sd_models, sd_samplers, sd_samplers_cfg_denoiser, shared
 
-from .watch import Repeat, Watch
+from ..watch import Repeat, Watch
 
 # How often a pass is repeated before each output is checked at once.
 REPEATS = 3

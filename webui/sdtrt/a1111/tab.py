@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from . import a1111, hooks, view
-from .daemon import NoAnswer, ask
-from .overview import Watch, key
+from .. import a1111, view
+from ..daemon import NoAnswer, ask
+from ..overview import Watch, key
+from . import hooks
 
 # Seconds between two updates of the page.
 SECONDS = 2

@@ -6,7 +6,7 @@ import sys
 
 from modules import devices, sd_hijack, sd_models, shared
 
-from .plain import visible
+from ..plain import visible
 
 # Settings of A1111's built-in extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
