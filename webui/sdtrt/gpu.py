@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .engine import Lent
     from .engines import Loaded
+    from .packed import Packed, Read
     from .signature import Places
     from .weights import Weights
 
@@ -25,7 +26,7 @@ class Gpu:
     def __init__(self, place: Place, say: Callable[[str], None]) -> None:
         self._place, self._say = place, say
         # None before the first call.
-        self._working: tuple[Engines, Weights] | None = None
+        self._working: tuple[Engines, Weights, Packed] | None = None
 
     def sample(self, places: Places) -> str:
         """Of a UNet's weights as they are now."""
@@ -36,31 +37,35 @@ class Gpu:
         entry: index.Engine,
         profile: int,
         inputs: dict[str, torch.Tensor],
-        unet: torch.nn.Module,
-        places: Places,
-        fresh: bool,
+        read: Read,
     ) -> torch.Tensor:
-        """Returns the latent that an engine computes with a UNet's weights, which are examined in detail if
-        `fresh`. Raises Unfit if it can't read them, and then reads none."""
-        engines, weights = self._start()
+        """Returns the latent that an engine computes with a UNet's weights. Raises Unfit if it can't read them, and
+        then reads none."""
+        engines, weights, packed = self._start()
         engine, table = engines.get(entry)
         if inputs.keys() != engine.inputs:
             raise binding.Unfit(f"the engine's inputs {', '.join(sorted(engine.inputs))} differ from the model's")
         addresses = None
         if table:
             try:
-                addresses = weights.follow(unet, places, table, fresh)
+                if read.source is None:
+                    packed.release()
+                    addresses = weights.follow(read.unet, read.places, table, read.fresh)
+                else:
+                    weights.release()
+                    addresses = packed.follow(read.unet, read.source, table, read.fresh)
             except binding.OutOfMemory:
                 engines.drop()
                 raise
         return engine(profile, inputs, addresses)
 
-    def _start(self) -> tuple[Engines, Weights]:
+    def _start(self) -> tuple[Engines, Weights, Packed]:
         if self._working is None:
             from .engine import Lent
+            from .packed import Packed
             from .weights import Weights
 
-            self._working = Engines(self._load, Lent(), self._say), Weights()
+            self._working = Engines(self._load, Lent(), self._say), Weights(), Packed()
         return self._working
 
     def _load(self, entry: index.Engine, lent: Lent) -> Loaded:
@@ -75,25 +80,27 @@ class Gpu:
     def restore(self, unet: torch.nn.Module) -> None:
         """Restores the layout of a UNet's weights, for PyTorch."""
         if self._working:
-            _, weights = self._working
+            _, weights, _ = self._working
             weights.restore(unet)
 
     def rest(self) -> None:
         """Stops reading weights, and frees the memory that matters."""
         if self._working:
-            engines, weights = self._working
+            engines, weights, packed = self._working
             weights.release()
+            packed.release()
             engines.rest()
 
     def drop(self) -> None:
         """After an error: stops reading weights, and unloads all engines."""
         if self._working:
-            engines, weights = self._working
+            engines, weights, packed = self._working
             engines.drop()
             weights.release()
+            packed.release()
 
     def save(self) -> None:
         """Saves the compiled kernels."""
         if self._working:
-            engines, _ = self._working
+            engines, _, _ = self._working
             engines.save()

@@ -1,14 +1,18 @@
-"""What engines need from a front end while they work; the module a1111 implements it for AUTOMATIC1111's web UI."""
+"""What engines need from a front end while they work: the package a1111 implements it for AUTOMATIC1111's web UI, and
+`patchers` for front ends that have model patchers."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from . import machine
+from .loras import State
 
 if TYPE_CHECKING:
     import torch
+
+    from .packed import Source
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -39,11 +43,17 @@ class Host(Protocol):
     def wake_for_later(self) -> None:
         """Moves its UNet to the GPU for later calls, if nothing else will."""
 
-    def networks(self) -> Sequence[Any]:
-        """Returns the active LoRAs."""
+    def lora_state(self) -> State:
+        """Returns what determines the UNet's weights besides its file."""
+
+    def loras_touch_unet(self) -> bool:
+        """Whether any of that changes more than the text encoder."""
 
     def apply_networks(self) -> None:
-        """Applies them to the UNet's weights."""
+        """Applies the active LoRAs to the UNet's weights."""
+
+    def source(self) -> Source | None:
+        """Returns where the UNet's weights are fetched from; None if engines read them where PyTorch does."""
 
     def obstacle(self) -> str | None:
         """Returns what is active that no engine includes, in words."""

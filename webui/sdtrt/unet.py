@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import calls, loras, machine
+from . import calls, machine
 from .binding import Unfit
 from .calls import Call
 from .choosing import Chooser, HandOver, failed
@@ -16,6 +16,7 @@ from .index import Checkpoint, Engine
 from .look import Look, is_finite
 from .loras import State
 from .options import Catalogue
+from .packed import Read
 from .place import Place
 from .proving import Prover
 from .shapes import Shape, Shapes
@@ -170,7 +171,8 @@ class Unet:
         if y is not None:
             inputs["y"] = y
         self.entry = entry
-        latent = self.gpu.serve(entry, profile, inputs, unet, self.looks.places(unet), subject.fresh)
+        weights = Read(unet, self.looks.places(unet), subject.fresh, self.host.source())
+        latent = self.gpu.serve(entry, profile, inputs, weights)
         subject.fresh = False
         is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
         if self.watch is not None and (is_known or not self.prover.is_on):
@@ -247,8 +249,7 @@ class Unet:
 
     def _look(self, unet: torch.nn.Module) -> Subject:
         """Returns the loaded UNet, with the active LoRAs in its weights."""
-        networks = self.host.networks()
-        state = loras.state(networks)
+        state = self.host.lora_state()
         subject = self.subject
         if subject is not None and subject.unet() is unet and subject.networks == state:
             return subject
@@ -263,7 +264,7 @@ class Unet:
             raise HandOver(f"the UNet can't be made ready: {error}; PyTorch computes it") from error
         subject.signature, subject.new = self.looks.at(unet)
         subject.checkpoint = self.catalogue.checkpoint(self.host.loaded_path())
-        subject.with_loras = loras.touch_unet(networks)
+        subject.with_loras = self.host.loras_touch_unet()
         places = self.looks.places(unet)
         subject.take_sample = lambda: self.gpu.sample(places)
         self.subject = subject

@@ -205,9 +205,18 @@ def is_wide(parameter):
 
 def check_range(parameters):
     """Refuses values outside fp16's range. Waits for the GPU."""
-    if not parameters:
+    check_largest({name: largest(each) for name, each in parameters.items()})
+
+
+def largest(parameter):
+    """Returns the largest absolute value, without waiting for it."""
+    return torch.linalg.vector_norm(parameter, math.inf, dtype=torch.float32)
+
+
+def check_largest(found):
+    """Refuses parameters whose largest value is outside fp16's range. Waits for the GPU."""
+    if not found:
         return
-    largest = [torch.linalg.vector_norm(each, math.inf, dtype=torch.float32) for each in parameters.values()]
-    for name, value in zip(parameters, torch.stack(largest).tolist(), strict=True):
+    for name, value in zip(found, torch.stack(list(found.values())).tolist(), strict=True):
         if FP16_END <= value < math.inf:
             raise Unfit(f"{name} goes up to {value:.3g}, which is outside fp16's range")

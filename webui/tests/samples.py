@@ -122,13 +122,14 @@ class Gpu:
         yield
         self.number = before
 
-    def serve(self, entry, profile, inputs, torch_unet, places, fresh):
+    def serve(self, entry, profile, inputs, read):
+        torch_unet = read.unet
         if entry.id in self.broken:
             raise RuntimeError("it is broken")
         if self.unfit:
             raise Unfit(self.unfit)
         assert torch_unet.place == "cuda", "the engine can't read weights on the CPU"
-        self.calls.append((entry.id, profile, fresh))
+        self.calls.append((entry.id, profile, read.fresh))
         self.numbers.append(self.number)
         x = inputs["sample"]
         pixels = x.shape[2] * x.shape[3] * 64

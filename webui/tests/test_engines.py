@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from sdtrt import binding, index, kernels
 from sdtrt.engines import FIXED, OPEN, Engines
 from sdtrt.gpu import Gpu
+from sdtrt.packed import Packed, Read
 
 from . import samples
 
@@ -109,8 +110,10 @@ class Gpus(Case):
         super().setUp()
         self.gpu = Gpu(None, self.said.append)
         self.weights = Weights(self.log)
-        self.gpu._working = self.engines, self.weights
-        self.serve = lambda entry, unet, **inputs: self.gpu.serve(entry, 0, inputs or {"sample": 1}, unet, {}, True)
+        self.packed = Packed()
+        self.gpu._working = self.engines, self.weights, self.packed
+        read = lambda unet: Read(unet, {}, True, None)
+        self.serve = lambda entry, unet, **inputs: self.gpu.serve(entry, 0, inputs or {"sample": 1}, read(unet))
 
     def load(self, entry, lent):
         engine, _ = super().load(entry, lent)

@@ -6,6 +6,7 @@ import sys
 
 from modules import devices, sd_hijack, sd_models, shared
 
+from .. import loras
 from ..plain import visible
 
 # Settings of A1111's built-in extension.
@@ -155,6 +156,21 @@ def approximation(from_file):
 def networks():
     """Returns the active LoRAs, in the order in which they are applied."""
     return getattr(sys.modules.get("networks"), "loaded_networks", ())
+
+
+def lora_state():
+    """Returns what determines the UNet's weights besides its file."""
+    return loras.state(networks())
+
+
+def loras_touch_unet():
+    """Whether any active LoRA changes more than the text encoder."""
+    return loras.touch_unet(networks())
+
+
+def source():
+    """Engines read the weights in the modules, where the web UI has them too."""
+    return None
 
 
 def apply_networks():
