@@ -170,7 +170,7 @@ def loras_touch_unet():
 
 def source():
     """Engines read the weights in the modules, where the web UI has them too."""
-    return None
+    return
 
 
 def apply_networks():
