@@ -38,11 +38,9 @@ fn main() -> Result<()> {
         let look = Look {
             at: Duration::from_millis(u64::try_from(at)?).as_secs_f64(),
             sample: Sample {
-                gpus: driver.read(&gpus).map_err(|problem| problem.to_string()),
-                ours: Vec::new(),
                 memory_free: memory::free(),
                 cpu: cpu.others_percent(),
-                webui: None,
+                ..Sample::of(driver.read(&gpus).map_err(|problem| problem.to_string()))
             },
         };
         let mut out = io::stdout().lock();

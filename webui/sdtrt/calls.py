@@ -42,14 +42,14 @@ def serving(profiles: Sequence[Profile], call: Call) -> int | None:
 
 def misfits(profile: Profile, call: Call) -> list[str]:
     """Returns the dimensions of the call that are outside the profile."""
-    return [name for name in Call._fields if getattr(call, name) not in getattr(profile, name)]
+    return [name for name, value in call._asdict().items() if value not in profile.sizes[name]]
 
 
 def outside(profiles: Sequence[Profile], call: Call) -> str:
     """Returns why no profile covers the call, in words."""
     why = (
         f"{profile.preset} takes "
-        + " and ".join(f"{name} {getattr(profile, name)}" for name in misfits(profile, call))
+        + " and ".join(f"{name} {profile.sizes[name]}" for name in misfits(profile, call))
         for profile in profiles
     )
     return f"{call}: {'; '.join(why)}"

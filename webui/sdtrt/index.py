@@ -4,9 +4,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from .calls import Call
 
 VERSION = 2
 # The end of an id whose file the daemon has not read yet.
@@ -34,17 +37,14 @@ class Range:
 
 @dataclass(frozen=True)
 class Profile:
-    """An optimization profile: pixels of the image, and the UNet's batch and tokens."""
+    """An optimization profile: a range for each field of a call."""
 
     preset: str
-    width: Range
-    height: Range
-    batch: Range
-    tokens: Range
+    sizes: Mapping[str, Range]
 
     @property
     def is_fixed(self) -> bool:
-        return all(size.least == size.most for size in (self.width, self.height, self.batch))
+        return all(self.sizes[name].least == self.sizes[name].most for name in ("width", "height", "batch"))
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,7 @@ def _speed(tree: dict[str, Any]) -> Speed:
 
 
 def _profile(tree: dict[str, Any]) -> Profile:
-    ranges = {name: Range(*tree[name]) for name in ("width", "height", "batch", "tokens")}
-    return Profile(preset=tree["preset"], **ranges)
+    return Profile(tree["preset"], {name: Range(*tree[name]) for name in Call._fields})
 
 
 class IndexFile:

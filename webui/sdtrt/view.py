@@ -72,11 +72,12 @@ def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping
 
 def profile(profile: Profile) -> str:
     """Formats an optimization profile in the user's terms."""
-    images = max(1, profile.batch.most // 2)
-    tokens = profile.tokens.most // 77 * 75
-    sizes = str(profile.width)
-    if profile.width != profile.height:
-        sizes += f" × {profile.height}"
+    images = max(1, profile.sizes["batch"].most // 2)
+    tokens = profile.sizes["tokens"].most // 77 * 75
+    width, height = profile.sizes["width"], profile.sizes["height"]
+    sizes = str(width)
+    if width != height:
+        sizes += f" × {height}"
     return f"{profile.preset}: {sizes} pixels, up to {images} at once, {tokens} tokens"
 
 

@@ -47,7 +47,7 @@ class Files(unittest.TestCase):
         aside.rename(path)
         file.refresh()
         checkpoint = file.index.checkpoints[0]
-        self.assertEqual(checkpoint.engines[0].profiles[1].width.most, 2048)
+        self.assertEqual(checkpoint.engines[0].profiles[1].sizes["width"].most, 2048)
         self.assertEqual([engine.id for engine in file.index.engines(checkpoint)], ["shared", "baked"])
         self.assertEqual(file.index.shared(samples.signature_of())[0].speeds[0].milliseconds, 8.25)
         self.assertEqual(file.index.shared("another"), ())
@@ -76,8 +76,9 @@ class Files(unittest.TestCase):
         self.assertEqual(opened.compute_capabilities, ("8.9", "12.0"))
         self.assertEqual((fixed.relative_error, opened.relative_error), (None, 0.0102))
         profile, = opened.profiles
-        sizes = index.Range(512, 512, 768), index.Range(512, 768, 1024), index.Range(1, 2, 8), index.Range(77, 77, 154)
-        self.assertEqual(profile, index.Profile("default", *sizes))
+        sizes = {"width": (512, 512, 768), "height": (512, 768, 1024), "batch": (1, 2, 8), "tokens": (77, 77, 154)}
+        ranges = {name: index.Range(*size) for name, size in sizes.items()}
+        self.assertEqual(profile, index.Profile("default", ranges))
         self.assertEqual(opened.limits, (index.Limit("NVIDIA H200", 1_048_576),))
         self.assertEqual(opened.speeds[0], index.Speed("NVIDIA H200", 512, 768, 2, 154, 14.35))
         self.assertEqual([speed.gpu for speed in opened.speeds], ["NVIDIA H200", "NVIDIA L4"])

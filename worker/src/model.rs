@@ -12,14 +12,6 @@ use super::{accumulation::Attentions, weights::Weights};
 /// The weights file, beside the ONNX file.
 const WEIGHTS: &str = "weights";
 
-/// The dynamic dimensions: the graph's name for each, an input that has it, and its index there.
-const DIMENSIONS: [(&str, &str, usize); 4] = [
-    ("batch", "sample", 0),
-    ("height", "sample", 2),
-    ("width", "sample", 3),
-    ("tokens", "encoder_hidden_states", 1),
-];
-
 /// The UNet as an ONNX file.
 pub(super) struct Model {
     pub(super) path: PathBuf,
@@ -60,10 +52,10 @@ fn write(job: &Job, graph: Graph, attentions: Attentions) -> Result<Model> {
 
 /// Fixes the dimensions that are the same in the whole profile.
 fn fixed(mut graph: Graph, spec: &EngineSpec) -> Graph {
-    for (name, input, dimension) in DIMENSIONS {
+    for (name, input, index) in graph.dynamic_dimensions() {
         let size = |profile: &Profile| {
-            let shapes = profile.inputs.get(input)?;
-            let (min, max) = (shapes.min.get(dimension)?, shapes.max.get(dimension)?);
+            let shapes = profile.inputs.get(&input)?;
+            let (min, max) = (shapes.min.get(index)?, shapes.max.get(index)?);
             (min == max).then_some(*min)
         };
         let mut sizes = spec.profiles.iter().map(size);

@@ -47,5 +47,5 @@ pub(super) fn find(name: &str, family: Family) -> Option<Preset> {
         ("dynamic", Family::Sdxl) => (Range::new(768, 1024, 2048), BATCH, TOKENS),
         _ => EXTENSION.iter().find(|(known, _)| *known == name)?.1,
     };
-    Some(Preset { name: name.to_owned(), width: pixels, height: pixels, batch, tokens })
+    Some(Preset::square(name, pixels, batch, tokens))
 }

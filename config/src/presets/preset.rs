@@ -36,6 +36,11 @@ pub struct Preset {
 }
 
 impl Preset {
+    /// A preset whose width and height have the same range.
+    pub(super) fn square(name: &str, pixels: Range, batch: Range, tokens: Range) -> Self {
+        Self { name: name.to_owned(), width: pixels, height: pixels, batch, tokens }
+    }
+
     /// Refuses sizes that the UNet can't compute.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.name.trim().is_empty() {

@@ -2,42 +2,41 @@
 
 use checkpoint::Kind;
 use config::Range;
-use protocol::Shape;
+use protocol::{Image, Shape};
 
 use crate::{
     Profile,
     profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE, copies, positions},
 };
 
-/// A pass over some images: the first one, or that of the hires fix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pass {
-    /// In pixels.
-    pub width: u64,
-    /// In pixels.
-    pub height: u64,
-    /// Images per batch.
-    pub batch: u64,
-    /// Tokens of the prompt or the negative prompt, whichever is longer.
-    pub tokens: u64,
+/// Widths and heights of a preset are multiples of this, in pixels.
+const PIXEL_STEP: u64 = 64;
+
+/// The shape of a call for the prompt and the negative prompt of a pass together.
+pub fn call_shape(pass: &Image, kind: Kind) -> Shape {
+    Shape { width: pass.width, height: pass.height, batch: copies(kind) * pass.batch }
 }
 
-impl Pass {
-    /// The shape of a call for the prompt and the negative prompt together.
-    pub fn shape(&self, kind: Kind) -> Shape {
-        Shape { width: self.width, height: self.height, batch: copies(kind) * self.batch }
-    }
+/// What a preset that serves a pass must reach, in words.
+pub fn reach(pass: &Image) -> String {
+    format!(
+        "width {}, height {}, batch {} and {} tokens",
+        pass.width.next_multiple_of(PIXEL_STEP),
+        pass.height.next_multiple_of(PIXEL_STEP),
+        pass.batch,
+        pass.tokens.next_multiple_of(TOKENS_PER_PIECE)
+    )
 }
 
 impl Profile {
     /// Why this profile can't serve a pass, in words; empty if it can. It must accept calls with and without
     /// the negative prompt, which A1111 leaves out of some steps, unless it is fixed: then another engine
     /// serves those calls.
-    pub fn misfits(&self, pass: &Pass, kind: Kind) -> Vec<String> {
+    pub fn misfits(&self, pass: &Image, kind: Kind) -> Vec<String> {
         let copies = copies(kind);
         let rows = [
-            ("width", pass.width, self.range("sample", 3).map(Self::pixels)),
-            ("height", pass.height, self.range("sample", 2).map(Self::pixels)),
+            ("width", pass.width, self.range("sample", 3).map(pixels)),
+            ("height", pass.height, self.range("sample", 2).map(pixels)),
             ("batch", pass.batch, self.batch(copies)),
             (
                 "tokens",
@@ -56,9 +55,14 @@ impl Profile {
         rows.into_iter().filter_map(misfit).collect()
     }
 
-    /// Converts a latent's width or height to pixels.
-    pub fn pixels(latent: u64) -> u64 {
-        latent * PIXELS_PER_LATENT
+    /// The range of each dimension of a call: pixels of the image, calls in a batch, and positions of the text.
+    pub fn ranges(&self) -> Vec<(&'static str, Range)> {
+        vec![
+            ("width", self.range("sample", 3).map(pixels)),
+            ("height", self.range("sample", 2).map(pixels)),
+            ("batch", self.range("sample", 0)),
+            ("tokens", self.range("encoder_hidden_states", 1)),
+        ]
     }
 
     /// Images per batch: those that fit into one call together with the negative prompt and, in an open
@@ -70,7 +74,7 @@ impl Profile {
     }
 
     /// The range of one dimension of an input; empty if there is none.
-    pub fn range(&self, input: &str, dimension: usize) -> Range {
+    fn range(&self, input: &str, dimension: usize) -> Range {
         let at = |sizes: &[u64]| sizes.get(dimension).copied().unwrap_or_default();
         self.inputs.get(input).map_or(Range { min: 0, opt: 0, max: 0 }, |shapes| Range {
             min: at(&shapes.min),
@@ -78,6 +82,11 @@ impl Profile {
             max: at(&shapes.max),
         })
     }
+}
+
+/// Converts a latent's width or height to pixels.
+fn pixels(latent: u64) -> u64 {
+    latent * PIXELS_PER_LATENT
 }
 
 #[cfg(test)]
@@ -115,7 +124,7 @@ mod tests {
             ("default", Kind::Sdxl, (512, 1024, 1, 75), &["width 512 is under 768"]),
             ("default", Kind::InstructPix2pix, (512, 512, 4, 75), &[]),
         ] {
-            let pass = Pass { width, height, batch, tokens };
+            let pass = Image { width, height, batch, tokens, ..Image::default() };
             assert_eq!(profile(preset, kind).misfits(&pass, kind), expected, "{preset} {pass:?}");
         }
         let shape = Shape { width: 512, height: 768, batch: 4 };
@@ -126,7 +135,7 @@ mod tests {
             ((512, 768, 1, 75), &["batch 1 is under 2"]),
             ((768, 768, 2, 301), &["width 768 is over 512", "tokens 375 is over 300"]),
         ] {
-            let pass = Pass { width, height, batch, tokens };
+            let pass = Image { width, height, batch, tokens, ..Image::default() };
             assert_eq!(fixed.misfits(&pass, Kind::Sd1), expected, "{pass:?}");
         }
     }

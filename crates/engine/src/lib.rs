@@ -23,7 +23,7 @@ mod trouble;
 mod usage;
 mod validation;
 
-pub use coverage::Pass;
+pub use coverage::{call_shape, reach};
 pub use difference::difference;
 pub use hello::Hello;
 pub use job::{Built, Inside, Job, Parameter, Phase, Progress, Published, Report, Source, Task};

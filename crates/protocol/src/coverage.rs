@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::EntryKey;
 
-/// A requested image, in the user's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A requested image, in the user's terms; without `hires`, one pass over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Image {
     /// Pixels.
@@ -17,6 +17,20 @@ pub struct Image {
     pub tokens: u64,
     /// The hires fix's upscale factor, if it is on.
     pub hires: Option<f64>,
+}
+
+impl Image {
+    /// Returns the base pass and, with the hires fix, the one over the enlarged image, each as an image of one pass.
+    pub fn passes(&self) -> impl Iterator<Item = (&'static str, Self)> {
+        // A1111 truncates fractions of a pixel.
+        let scaled = |pixels: u64, factor: f64| (pixels as f64 * factor) as u64;
+        let base = Self { hires: None, ..*self };
+        let second = self.hires.map(|factor| {
+            let (width, height) = (scaled(self.width, factor), scaled(self.height, factor));
+            ("hires", Self { width, height, ..base })
+        });
+        std::iter::once(("base", base)).chain(second)
+    }
 }
 
 /// How an image would be made with a checkpoint.
@@ -55,4 +69,18 @@ pub struct PassCoverage {
     pub milliseconds: Option<f64>,
     /// Why no engine on disk serves it, and what to do.
     pub problem: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hires_fix_is_a_second_pass() {
+        let image = Image { width: 520, height: 768, batch: 2, tokens: 75, hires: Some(1.55) };
+        let found: Vec<_> =
+            image.passes().map(|(name, pass)| (name, pass.width, pass.height)).collect();
+        assert_eq!(found, [("base", 520, 768), ("hires", 806, 1190)]);
+        assert_eq!(Image { hires: None, ..image }.passes().count(), 1);
+    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EntryKey, GpuReading, Hashing, State};
 
 /// The daemon at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The process.
@@ -41,7 +41,7 @@ pub struct Status {
 }
 
 /// The daemon's process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Daemon {
     /// Version of the program.

@@ -160,6 +160,22 @@ impl Graph {
         model::build(architecture, tensors, Precision::Fp16, Form::default(), true).map(drop)
     }
 
+    /// The dynamic dimensions: the name of each, an input that has it, and its index there.
+    #[must_use]
+    pub fn dynamic_dimensions(&self) -> Vec<(&'static str, String, usize)> {
+        let mut found: Vec<(&'static str, String, usize)> = Vec::new();
+        for input in &self.inputs {
+            for (index, dimension) in input.dimensions.iter().enumerate() {
+                if let Dimension::Dynamic(name) = dimension
+                    && found.iter().all(|(known, ..)| known != name)
+                {
+                    found.push((name, input.name.clone(), index));
+                }
+            }
+        }
+        found
+    }
+
     /// Fixes the dimension `name` at this size; see [`Dimension::Dynamic`]. With batch, height and width
     /// fixed, TensorRT chooses an engine's kernels when it is built.
     #[must_use]

@@ -7,6 +7,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
+use protocol::Image;
 
 use crate::complete;
 pub(crate) use export::Export;
@@ -242,6 +243,13 @@ pub(crate) struct Check {
     /// The hires fix's upscale factor
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     pub(crate) hires: Option<f64>,
+}
+
+impl Check {
+    pub(crate) fn image(&self) -> Image {
+        let Size { width, height } = self.size;
+        Image { width, height, batch: self.batch, tokens: self.tokens, hires: self.hires }
+    }
 }
 
 /// Some engines.

@@ -4,12 +4,12 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use protocol::{Checkpoint, Id, Image, Materialized, Question, question};
+use protocol::{Checkpoint, Id, Materialized, Question, question};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    args::{Check, Global, Size},
+    args::{Check, Global},
     daemon::Daemon,
     output,
     reference::reference,
@@ -34,9 +34,7 @@ pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
     let mut daemon = Daemon::connect(global)?;
     let typed = check.reference.as_deref();
     let reference = typed.map(|typed| reference(&mut daemon, typed)).transpose()?;
-    let Check { size: Size { width, height }, batch, tokens, hires, .. } = *check;
-    let image = Image { width, height, batch, tokens, hires };
-    let coverage = daemon.ask(question::check(reference, image))?;
+    let coverage = daemon.ask(question::check(reference, check.image()))?;
     output::answer(global, &coverage, |all| coverage::render(all, output::look()))?;
     match coverage::complaint(&coverage) {
         Some(complaint) => bail!(complaint),

@@ -71,12 +71,8 @@ impl Known {
             Event::GpuProblem(problem) => {
                 problem.as_ref().map(|problem| line("GPUs", &text::clean(problem), ""))
             }
-            Event::Queue(_)
-            | Event::Gate(_)
-            | Event::Counts(_)
-            | Event::Hashing(_)
-            | Event::Gpus(_)
-            | Event::ModelsDirs(_) => None,
+            // `status` shows the rest.
+            _ => None,
         }
     }
 

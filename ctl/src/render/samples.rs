@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing, Id,
-    ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
+    Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Id, ModelsDir,
+    Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
 };
 
 pub(crate) fn id(digit: char) -> Id {
@@ -138,8 +138,6 @@ pub(crate) fn status() -> Status {
             version: "1.7.1.116".into(),
             path: "/data/runtime/1.7.1.116/libtensorrt_rtx.so.1".into(),
         }),
-        runtime_problem: None,
-        troubles: Vec::new(),
         gpus: vec![Gpu {
             uuid: "GPU-1".into(),
             name: "NVIDIA GeForce RTX 4090".into(),
@@ -161,12 +159,10 @@ pub(crate) fn status() -> Status {
                 lost: None,
             }),
         }],
-        gpu_problem: None,
         models_dirs: vec![
             ModelsDir { path: "/models".into(), problem: None },
             ModelsDir { path: "/mnt/nas".into(), problem: Some("does not exist".into()) },
         ],
-        paused: false,
         gate: Some("GPU 0 is at 87 %, used by python (pid 4242)".into()),
         queue: vec![Queued {
             weights_id: EntryKey::Weights(id('c')),
@@ -176,6 +172,6 @@ pub(crate) fn status() -> Status {
         }],
         building: vec![building()],
         counts: [(State::Ready, 3), (State::Queued, 1)].into(),
-        hashing: Hashing::default(),
+        ..Status::default()
     }
 }

@@ -163,7 +163,6 @@ pub(crate) fn utf8(path: &Path) -> &str {
 /// Of a daemon without TensorRT.
 pub(crate) fn status() -> Status {
     Status {
-        hashing: protocol::Hashing::default(),
         daemon: Daemon {
             version: "0.1.0".into(),
             protocol: VERSION,
@@ -171,16 +170,8 @@ pub(crate) fn status() -> Status {
             uptime_s: 5,
             data_dir: "/data".into(),
         },
-        runtime: None,
         runtime_problem: Some("not found".into()),
-        troubles: Vec::new(),
-        gpus: vec![],
-        gpu_problem: None,
-        models_dirs: vec![],
-        paused: false,
-        gate: None,
-        queue: vec![],
-        building: vec![],
         counts: [(State::Ready, 1)].into(),
+        ..Status::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use checkpoint::Id;
-use engine::{EngineSpec, Manifest, Pass, Speed, Validation};
+use engine::{EngineSpec, Manifest, Speed, Validation, call_shape};
 use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
 
 use super::{reason::Gap, text};
@@ -20,24 +20,11 @@ pub(crate) fn coverage(snapshot: &Snapshot<'_>, held: &Held<'_>, image: &Image) 
         weights_id: snapshot.key(&identity.ids.weights),
         architecture: identity.architecture.kind.to_string(),
         location: held.paths.first().map(|path| text(path)),
-        passes: passes(image).map(|(name, pass)| served(snapshot, held, name, pass)).collect(),
+        passes: image.passes().map(|(name, pass)| served(snapshot, held, name, pass)).collect(),
     }
 }
 
-/// Returns the base pass and, with the hires fix, the one over the enlarged image.
-fn passes(image: &Image) -> impl Iterator<Item = (&'static str, Pass)> {
-    let Image { width, height, batch, tokens, hires } = *image;
-    // A1111 truncates fractions of a pixel.
-    let scaled = |pixels: u64, factor: f64| (pixels as f64 * factor) as u64;
-    let base = Pass { width, height, batch, tokens };
-    let second = hires.map(|factor| {
-        let (width, height) = (scaled(width, factor), scaled(height, factor));
-        ("hires", Pass { width, height, batch, tokens })
-    });
-    std::iter::once(("base", base)).chain(second)
-}
-
-fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> PassCoverage {
+fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> PassCoverage {
     let Identity { architecture, .. } = held.identity;
     let mut coverage = PassCoverage {
         pass: name.to_owned(),
@@ -84,7 +71,8 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Pass) -> P
         coverage.preset = manifest.presets.get(profile).cloned();
         coverage.profile = Some(profile);
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();
-        coverage.milliseconds = snapshot.milliseconds(manifest, &pass.shape(architecture.kind));
+        coverage.milliseconds =
+            snapshot.milliseconds(manifest, &call_shape(&pass, architecture.kind));
         return coverage;
     }
     if let Some(beyond) = beyond {
@@ -141,19 +129,5 @@ impl Snapshot<'_> {
             |validation: &&Validation| self.gpus.iter().any(|gpu| gpu.name == validation.gpu);
         let newest = manifest.validations.iter().rev().find(here)?;
         newest.findings.speeds.iter().find(is_it).map(|speed| speed.milliseconds)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hires_fix_is_a_second_pass() {
-        let image = Image { width: 520, height: 768, batch: 2, tokens: 75, hires: Some(1.55) };
-        let found: Vec<_> =
-            passes(&image).map(|(name, pass)| (name, pass.width, pass.height)).collect();
-        assert_eq!(found, [("base", 520, 768), ("hires", 806, 1190)]);
-        assert_eq!(passes(&Image { hires: None, ..image }).count(), 1);
     }
 }

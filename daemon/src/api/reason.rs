@@ -3,17 +3,14 @@
 use std::fmt;
 
 use checkpoint::Id;
-use engine::{Limit, Pass};
-use protocol::{EntryKey, Unusable};
+use engine::{Limit, reach};
+use protocol::{EntryKey, Image, Unusable};
 
 use crate::{
     gate::Gpu,
     inventory::{MayLie, Waits},
     planner::{Judgement, NoRuntime, Wait},
 };
-
-/// Sizes are multiples of this, as in presets.
-const STEP: u64 = 64;
 
 /// Why a checkpoint or one of its engines is in its state; the text is what users see.
 #[derive(Clone)]
@@ -58,7 +55,7 @@ pub(crate) enum Gap<'a> {
     /// Its engine is not built yet.
     Coming,
     /// No preset is large enough: each preset, and which dimensions of the image are outside of it, in words.
-    Misfits(Vec<(String, Vec<String>)>, Pass),
+    Misfits(Vec<(String, Vec<String>)>, Image),
 }
 
 /// Why an engine is not among those that its checkpoint should have.
@@ -160,24 +157,14 @@ impl fmt::Display for Gap<'_> {
                 let misfits =
                     presets.iter().map(|(preset, why)| format!("{preset}: {}", why.join(", ")));
                 write!(f, "{}. ", misfits.collect::<Vec<_>>().join("; "))?;
-                write_advice(f, pass)
+                write!(
+                    f,
+                    "A preset that reaches {} would do, with a rule that gives it to this checkpoint",
+                    reach(pass)
+                )
             }
         }
     }
-}
-
-/// Suggests a preset that would be large enough.
-fn write_advice(f: &mut fmt::Formatter<'_>, pass: &Pass) -> fmt::Result {
-    let up = |value: u64, step| value.div_ceil(step) * step;
-    write!(
-        f,
-        "A preset that reaches width {}, height {}, batch {} and {} tokens would do, with a rule that gives it to this \
-         checkpoint",
-        up(pass.width, STEP),
-        up(pass.height, STEP),
-        pass.batch,
-        up(pass.tokens, 75)
-    )
 }
 
 impl fmt::Display for Outdated {

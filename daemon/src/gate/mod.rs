@@ -6,7 +6,6 @@ mod look_out;
 mod policy;
 mod reason;
 mod sample;
-mod sampler;
 mod strangers;
 mod stuck;
 mod users;
@@ -25,7 +24,7 @@ pub use gpu::{Driver, Found, Gpu, Gpus, Problem, Timed, module_version};
 pub use policy::{Decision, Gates};
 pub use reason::GateReason;
 pub use sample::Sample;
-pub(crate) use sampler::{Machine, Sampler};
+pub(crate) use sample::{Machine, Sampler};
 pub(crate) use users::computing;
 pub use webui::{WebUi, WebUiReading, is_titled};
 

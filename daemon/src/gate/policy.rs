@@ -141,11 +141,10 @@ impl Policy {
             Ok(gpus) => gpus,
             Err(why) => return Some(Decision::Wait(GateReason::Lost(why.clone()))),
         };
-        let at_work = sample.webui.as_ref().is_some_and(|webui| webui.at_work);
+        let activity = sample.activity();
         let Some(index) = self.gpu else {
             // A build's priority already gives way to others.
-            let webui = at_work.then_some(GateReason::WebUi);
-            return webui.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
+            return activity.or_else(|| self.busy_cpu(sample)).map(Decision::Wait);
         };
         let Some(reading) = gpus.get(index) else {
             return Some(Decision::Wait(GateReason::Lost(format!("GPU {index} is gone"))));
@@ -153,10 +152,10 @@ impl Policy {
         if let Some(why) = &reading.lost {
             return Some(Decision::Wait(GateReason::LostGpu { index, why: why.clone() }));
         }
-        let webui = at_work && users::may_be_there(reading);
+        let activity = activity.filter(|_| users::may_be_there(reading));
         let is_ours = sample.ours.contains(&index);
         let others = if is_stuck { Use::Nothing } else { users::others(reading, is_ours) };
-        let gpu = self.busy_gpu(index, reading, others).or(webui.then_some(GateReason::WebUi));
+        let gpu = self.busy_gpu(index, reading, others).or(activity);
         gpu.map(Decision::Stop).or_else(|| {
             let is_mute = others == Use::Unknown;
             self.busy_cpu(sample).filter(|_| is_mute).map(Decision::Wait)

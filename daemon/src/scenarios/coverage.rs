@@ -18,7 +18,7 @@ async fn an_engine_is_not_used_above_its_limit_or_where_it_failed_in_the_web_ui(
     assert_eq!(stage.shown().0, State::Ready, "what is within serves");
     let engine = stage.owners.library.engines().manifests().keys().next().copied().unwrap();
     let problem = |stage: &Stage, width, height| {
-        let image = Image { width, height, batch: 1, tokens: 75, hires: None };
+        let image = Image { width, height, batch: 1, tokens: 75, ..Image::default() };
         let held = stage.owners.inventory.catalogue().held();
         let shown = coverage(&stage.owners.snapshot(), held.values().next().unwrap(), &image);
         let [pass] = &shown.passes[..] else { panic!("{shown:?}") };

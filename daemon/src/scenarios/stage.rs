@@ -320,5 +320,5 @@ pub(crate) fn readings(percents: &[u32]) -> Sample {
         ..GpuReading::default()
     };
     let gpus = Ok(percents.iter().map(reading).collect());
-    Sample { gpus, ours: Vec::new(), memory_free: None, cpu: Some(0), webui: None }
+    Sample { cpu: Some(0), ..Sample::of(gpus) }
 }

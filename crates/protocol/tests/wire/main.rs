@@ -3,6 +3,7 @@
 
 mod replies;
 mod samples;
+mod status;
 
 use protocol::{EntryKey, Event, Hello, Image, Request};
 

@@ -4,8 +4,9 @@ use std::{
 };
 
 use checkpoint::{Id, Kind};
+use config::Range;
 use engine::{BOUND, Manifest, Profile, Proof, Validation, Weights, positions};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Raise this when a reader of the previous version would misread the index.
 const VERSION: u32 = 2;
@@ -102,10 +103,8 @@ enum Trust {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Sizes {
     preset: String,
-    width: [u64; 3],
-    height: [u64; 3],
-    batch: [u64; 3],
-    tokens: [u64; 3],
+    #[serde(flatten, serialize_with = "by_name")]
+    ranges: Vec<(&'static str, Range)>,
 }
 
 /// The largest image, in pixels, on a GPU model.
@@ -242,14 +241,12 @@ fn speeds(validations: &[Validation]) -> Vec<Speed> {
 
 impl Sizes {
     fn new(preset: &str, profile: &Profile) -> Self {
-        let pixels = |dimension| profile.range("sample", dimension).map(Profile::pixels);
-        let all = |range: config::Range| [range.min, range.opt, range.max];
-        Self {
-            preset: preset.to_owned(),
-            width: all(pixels(3)),
-            height: all(pixels(2)),
-            batch: all(profile.range("sample", 0)),
-            tokens: all(profile.range("encoder_hidden_states", 1)),
-        }
+        Self { preset: preset.to_owned(), ranges: profile.ranges() }
     }
+}
+
+/// Ranges as [min, opt, max] by the dimension's name.
+fn by_name<S: Serializer>(ranges: &[(&str, Range)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer
+        .collect_map(ranges.iter().map(|(name, range)| (name, [range.min, range.opt, range.max])))
 }
