@@ -1,8 +1,9 @@
 """Registers the extension with the web UI."""
-from modules import script_callbacks, scripts, sd_unet
+from modules import script_callbacks, scripts, sd_models, sd_unet
 from sdtrt.a1111 import hooks, switch, tab
 
 switch.install(sd_unet, hooks.is_ours, hooks.follow)
+switch.follow_unload(sd_models, hooks.put_away)
 script_callbacks.on_list_unets(hooks.list_unets)
 script_callbacks.on_ui_tabs(tab.on_ui_tabs)
 

@@ -1,7 +1,7 @@
 """Chooses the engine that serves a call of the loaded UNet, or says why none does."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from . import calls, machine, proofs, serving
 from .calls import Call
@@ -13,7 +13,7 @@ from .unusable import Size
 
 
 class HandOver(Exception):
-    """Why PyTorch computes a call."""
+    """Why PyTorch computes a call; empty if that was said already."""
 
 
 class Chooser:
@@ -27,6 +27,8 @@ class Chooser:
 
     def choose(self, index: Index, subject: Subject, call: Call) -> tuple[Engine, int]:
         """Returns the engine and the optimization profile for a call. Raises HandOver if PyTorch is to compute it."""
+        # Before TensorRT-RTX is imported.
+        self._fitting(index, subject)
         here = machine.here()
         usable = self._usable(index, subject, here)
         entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
@@ -40,22 +42,32 @@ class Chooser:
 
     def _usable(self, index: Index, subject: Subject, here: Machine) -> list[Engine]:
         """Returns the engines that can be used here, in the daemon's order."""
-        shared = index.shared(subject.signature)
-        baked = subject.checkpoint.engines if subject.checkpoint else ()
-        entries, obstacles = [], []
-        for entry in (*shared, *(() if subject.with_loras else baked)):
+        entries: list[Engine] = []
+        obstacles: dict[str, list[str]] = {}
+        for entry in self._fitting(index, subject):
             why = self._obstacle(index, entry, subject, here)
             if why is None:
                 entries.append(entry)
             else:
-                obstacles.append(f"engine {entry.id[:12]} is not used: {why}")
+                obstacles.setdefault(why, []).append(entry.id)
         if entries:
             return entries
-        if not shared and subject.new:
-            obstacles = [f"{subject.new[0]} was added to the UNet, by a LoRA, and engines have no such weight"]
-        elif not shared and baked and subject.with_loras:
-            obstacles = ["LoRAs change the UNet, and this checkpoint has only engines with its own weights inside"]
-        why = "; ".join(obstacles) or f"there is no engine for UNets of this signature, {subject.signature[:12]}"
+        # What failed in this job was said then.
+        news = {why: ids for why, ids in obstacles.items() if not self.failed.keys() >= set(ids)}
+        raise HandOver(f"{unused(news)}; PyTorch computes it" if news else "")
+
+    def _fitting(self, index: Index, subject: Subject) -> list[Engine]:
+        """Returns the engines for such a UNet, in the daemon's order. Raises HandOver if there are none."""
+        shared = index.shared(subject.signature)
+        baked = subject.checkpoint.engines if subject.checkpoint else ()
+        entries = [*shared, *(() if subject.with_loras else baked)]
+        if entries and (shared or not subject.new):
+            return entries
+        why = f"there is no engine for UNets of this signature, {subject.signature[:12]}"
+        if subject.new:
+            why = f"{subject.new[0]} was added to the UNet, by a LoRA, and engines have no such weight"
+        elif baked:
+            why = "LoRAs change the UNet, and this checkpoint has only engines with its own weights inside"
         raise HandOver(f"{why}; PyTorch computes it")
 
     def _obstacle(self, index: Index, entry: Engine, subject: Subject, here: Machine) -> str | None:
@@ -106,8 +118,22 @@ class Chooser:
         torch, gpu = self._all_torch_speeds([entry], subject), machine.here().gpu
         return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
 
+    def gain(self, entry: Engine, call: Call, subject: Subject | None) -> float | None:
+        """Returns how much faster an engine is at a call than PyTorch, if both were measured on this GPU."""
+        gpu = machine.here().gpu
+        seen = self._all_torch_speeds([entry], subject) if subject else self.torch_speeds
+        torch, own = serving.known(seen, call, gpu), serving.known(entry.speeds, call, gpu)
+        return torch / own if torch and own else None
+
     def is_proven(self, entry: Engine, subject: Subject) -> bool:
         return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None
+
+
+def unused(obstacles: Mapping[str, Sequence[str]]) -> str:
+    """Says why engines are not used: each reason once, with the ids that it is for."""
+    names = lambda ids: ("engines " if ids[1:] else "engine ") + ", ".join(each[:12] for each in ids)
+    is_not = lambda ids: "are not used" if ids[1:] else "is not used"
+    return "; ".join(f"{names(ids)} {is_not(ids)}: {why}" for why, ids in obstacles.items())
 
 
 def strange(entry: Engine, subject: Subject) -> str | None:
@@ -125,3 +151,13 @@ def failed(entry: Engine, call: Call, size: Size) -> str:
         f"{call}: engine {entry.id[:12]} gave NaN or infinity at {size.width}×{size.height} with these weights, and "
         "PyTorch did not; PyTorch computes it"
     )
+
+
+def unsupported(what: str | None) -> str:
+    """Says what no engine includes."""
+    return f"{what}, which engines don't support; PyTorch computes it"
+
+
+def no_better(entry: Engine, call: Call) -> str:
+    """Says that an engine is not to blame; the reason is appended."""
+    return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"

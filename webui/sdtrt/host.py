@@ -59,7 +59,10 @@ class Host(Protocol):
         """Returns what is active that no engine includes, in words."""
 
     def altered(self) -> str | None:
-        """Returns the part of the UNet that another extension has changed."""
+        """Returns what another extension has changed in the UNet, or in what its layers use, in words."""
+
+    def replaced(self) -> str | None:
+        """Returns what it has replaced there since, in words. Takes no time."""
 
     def approximation(self, from_file: bool) -> str | None:
         """Returns why an engine can't be compared with PyTorch's result, in words."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from . import kernels
 from .index import Engine
+
+# The package of the bindings has either name.
+BINDINGS = ("tensorrt_rtx", "tensorrt_rtx_bindings")
 
 
 class Machine(NamedTuple):
@@ -38,12 +42,25 @@ def driver() -> str:
     return kernels.driver()
 
 
+def missing() -> str | None:
+    """Returns what is not installed that every engine needs, in words, and imports nothing."""
+    if any(find_spec(name) is not None for name in BINDINGS):
+        return None
+    return (
+        "the Python package of TensorRT-RTX is missing: restart the web UI with network access, and without "
+        "--skip-install and --skip-prepare-environment"
+    )
+
+
 def on(gpu: int | None) -> AbstractContextManager[object]:
-    """Makes the GPU with this number CUDA's current one, where TensorRT-RTX works. None changes nothing."""
+    """Makes the GPU with this number CUDA's current one, where TensorRT-RTX works. None, or a number that no GPU
+    has, changes nothing."""
     if gpu is None:
         return nullcontext()
     import torch
 
+    if not torch.cuda.is_available() or gpu >= torch.cuda.device_count():
+        return nullcontext()
     chosen: AbstractContextManager[object] = torch.cuda.device(gpu)
     return chosen
 
@@ -70,10 +87,7 @@ def milliseconds(run: Callable[[], object]) -> float:
 def obstacle(engine: Engine, machine: Machine) -> str | None:
     """Returns why this engine can't be used on this machine, or None."""
     if machine.tensorrt is None:
-        return (
-            "the Python package of TensorRT-RTX is missing: restart the web UI with network access "
-            "and without --skip-install"
-        )
+        return missing() or "the Python package of TensorRT-RTX can't be loaded here"
     if machine.compute_capability is None:
         return "torch sees no NVIDIA GPU"
     if engine.state == "failed":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import calls, machine
 from .binding import Unfit
 from .calls import Call
-from .choosing import Chooser, HandOver, failed
+from .choosing import Chooser, HandOver, failed, no_better, unsupported, unused
 from .gpu import Gpu
 from .host import Host, on_its_gpu
 from .index import Checkpoint, Engine
@@ -22,6 +22,7 @@ from .proving import Prover
 from .shapes import Shape, Shapes
 from .signature import Looks
 from .subject import Subject
+from .tally import Tally
 from .unusable import Size
 from .watch import Repeat, Served, Watch
 
@@ -47,6 +48,7 @@ class Unet:
         self.entry: Engine | None = None
         self.barrier: tuple[Subject, Call] | None = None
         self.prover = Prover(catalogue, self.chooser, host, self._say)
+        self.tally = Tally()
         self.start_job()
 
     def start_job(self) -> None:
@@ -56,10 +58,12 @@ class Unet:
         # Sizes at which engines failed in a pass that was then repeated, by UNet and variant, with the message.
         self.barred: dict[tuple[str, State | None], tuple[Call, str]] = {}
         self.prover.start_job()
+        self.tally.start_job()
         self.start_pass()
 
     def start_pass(self) -> None:
         """Forgets the UNet: it may have been changed or moved since."""
+        self.tally.start_pass()
         self.subject: Subject | None = None
         self.looked_inside = False
         self.altered: str | None = None
@@ -79,14 +83,16 @@ class Unet:
     @on_its_gpu
     def step_aside(self) -> None:
         """Restores the web UI's own UNet for an extension that works inside it."""
-        self._say(f"{self.host.obstacle()}; PyTorch computes")
+        self._say(unsupported(self.host.obstacle()))
         self.subject = None
         self._try(self.gpu.rest)
         self._try(self.host.wake_for_later)
 
     @on_its_gpu
     def end_job(self) -> dict[str, list[Shape]]:
-        """Saves the compiled kernels, and returns the job's shapes. Never raises."""
+        """Says what the engines did, saves the compiled kernels, and returns the job's shapes. Never raises."""
+        gain = lambda entry, call: self.chooser.gain(entry, call, self.subject)
+        self._try(lambda: self._say(self.tally.line(gain)))
         self._try(self.gpu.save)
         return self.shapes.take()
 
@@ -124,9 +130,11 @@ class Unet:
             self._try(self.host.wake)
         except Exception as error:
             self._give_up(error)
+        self.tally.stop()
         latent = self._torch_forward(x, timesteps, context, *args, **kwargs)
-        if self.watch is not None and self.barrier is not None:
-            self._look_later(self.watch, x, latent, None, *self.barrier)
+        watch, barrier = self.watch, self.barrier
+        if watch is not None and barrier is not None:
+            self._try(lambda: self._look_later(watch, x, latent, None, *barrier))
         return latent
 
     @contextmanager
@@ -146,7 +154,7 @@ class Unet:
             self.watch = before
 
     def _torch_forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        self.gpu.restore(self.host.torch_unet())
+        self._try(lambda: self.gpu.restore(self.host.torch_unet()))
         return self.host.torch_forward(*args, **kwargs)
 
     def _forward(
@@ -161,8 +169,7 @@ class Unet:
         if obstacle is None and getattr(context, "requires_grad", False):
             obstacle = "a textual inversion is being trained"
         if obstacle is not None or others:
-            why = obstacle or f"{', '.join(others)} came with the call"
-            raise HandOver(f"{why}, which engines don't support; PyTorch computes it")
+            raise HandOver(unsupported(obstacle or f"{', '.join(others)} came with the call"))
         unet = self.host.torch_unet()
         subject = self._look(unet)
         call = calls.Call.of(x.shape, context.shape)
@@ -171,8 +178,10 @@ class Unet:
         if y is not None:
             inputs["y"] = y
         self.entry = entry
+        start = time.perf_counter()
         weights = Read(unet, self.looks.places(unet), subject.fresh, self.host.source())
         latent = self.gpu.serve(entry, profile, inputs, weights)
+        self.tally.note(entry, call, start)
         subject.fresh = False
         is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
         if self.watch is not None and (is_known or not self.prover.is_on):
@@ -242,10 +251,12 @@ class Unet:
                 self._say(f"{no_better(entry, call)} as PyTorch does")
 
     def _inside(self) -> str | None:
-        """Returns what another extension does inside the web UI's UNet in this pass, in words."""
+        """Returns what another extension does inside the web UI's UNet, in words: what it has changed at the start
+        of this pass, or replaced since."""
         if not self.looked_inside:
             self.looked_inside, self.altered = True, self.host.altered()
-        return f"another extension works at {self.altered} of the UNet" if self.altered else None
+            return self.altered
+        return self.altered or self.host.replaced()
 
     def _look(self, unet: torch.nn.Module) -> Subject:
         """Returns the loaded UNet, with the active LoRAs in its weights."""
@@ -318,9 +329,11 @@ class Unet:
     def _give_up(self, error: Exception) -> None:
         """Stops using a failed engine for the rest of the job, and unloads everything."""
         reason = str(error) or type(error).__name__
-        if self.entry is not None:
+        if self.entry is None:
+            self._say(f"what comes before an engine failed: {reason}; PyTorch computes it")
+        else:
             self.chooser.failed[self.entry.id] = f"it failed: {reason}"
-        self._say(f"the engine failed: {reason}. PyTorch computes instead")
+            self._say(f"{unused({self.chooser.failed[self.entry.id]: [self.entry.id]})}; PyTorch computes it")
         self.subject = None
         self._try(self.gpu.drop)
 
@@ -332,11 +345,6 @@ class Unet:
 
     def _say(self, line: str) -> None:
         """Says a line once per job, not once per step."""
-        if line not in self.said:
+        if line and line not in self.said:
             self.said.add(line)
             self.host.say(line)
-
-
-def no_better(entry: Engine, call: Call) -> str:
-    """Says that an engine is not to blame; the reason is appended."""
-    return f"{call}: engine {entry.id[:12]} gave NaN or infinity,"

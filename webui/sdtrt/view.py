@@ -43,6 +43,25 @@ def message(text: object) -> str:
     return markdown(text)
 
 
+def requested(shown: dict[str, Any]) -> str:
+    """What becomes of a request to build a checkpoint's engines, or to try again, by its entry in the daemon's list."""
+    reason = f": {shown['reason']}" if shown["reason"] else ""
+    coming = shown["coming"]
+    if coming:
+        first = coming[0]
+        what = ", ".join(first["presets"]) or "{width} × {height}, batch {batch}".format(**first["fixed"])
+        said = {"building": f"{what} is being built", "queued": f"{what} is built next"}
+        why = f": {first['reason']}" if first["reason"] else ""
+        more = f" {len(coming) - 1} more are to come." if coming[1:] else ""
+        return markdown(said.get(first["state"], f"{what} is {first['state']}") + why + ".") + more
+    if shown["state"] == "ready":
+        count = len(shown["engines"])
+        return markdown(f"Nothing to build: it has all of its {count} engines{reason}. Remove one to build it again.")
+    if shown["state"] in ("rejected", "settling", "identifying"):
+        return markdown(f"Its file is read again; it is {shown['state']}{reason}.")
+    return markdown(f"It is {shown['state']}{reason}.")
+
+
 def _runtime(runtime: dict[str, str] | None) -> str:
     return f"{runtime['flavour']} {runtime['version']}" if runtime else "none yet"
 

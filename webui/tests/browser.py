@@ -18,8 +18,9 @@ from .web_ui import WebUi
 # Milliseconds; far longer than anything here takes.
 PATIENCE = 1_500_000
 
-# The web UI adds it to its page by itself.
+# The web UI adds them to its page by itself.
 STYLE = Path(__file__).parent.parent / "style.css"
+SCRIPT = Path(__file__).parent.parent / "javascript/sdtrt.js"
 
 
 def main():
@@ -64,6 +65,7 @@ def look(address, chromium, picture):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1100, "height": 860})
         page.set_default_timeout(PATIENCE)
+        page.add_init_script(path=SCRIPT)
         page.goto(address)
         seen = lambda place, text: page.locator(f"#sdtrt_{place}", has_text=text).first.wait_for()
         seen("status", "paused")
@@ -71,12 +73,14 @@ def look(address, chromium, picture):
         page.click("#sdtrt_checkpoint li")
         seen("engines", "no engine yet")
         page.click("#sdtrt_build")
-        seen("said", "It is built next")
+        seen("said", "built")
         seen("status", "%")
         seen("status", "1 ready")
         page.click("#sdtrt_refresh")
         seen("engines", "default: 512–768 pixels")
         page.screenshot(path=picture)
+        page.click("#sdtrt_build")
+        seen("said", "Nothing to build")
         browser.close()
 
 

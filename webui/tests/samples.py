@@ -103,9 +103,12 @@ class Gpu:
         self.overflows = {}
         # The current GPU, and the GPU of each call.
         self.number, self.numbers = None, []
+        # What the stand-ins replace.
+        self.real = {"on": unet.machine.on}
         for module, name, stand_in in (
-            (unet.machine, "here", lambda: HERE), (unet.machine, "on", self.on),
-            (unet.machine, "driver", lambda: DRIVER), (unet, "is_finite", lambda found: found.finite),
+            (unet.machine, "here", lambda: HERE), (unet.machine, "missing", lambda: None),
+            (unet.machine, "on", self.on), (unet.machine, "driver", lambda: DRIVER),
+            (unet, "is_finite", lambda found: found.finite),
             (proving, "is_finite", lambda found: found.finite),
             (unet, "Look", Look), (a1111, "say", self.said.append),
         ):

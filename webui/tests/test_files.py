@@ -5,11 +5,13 @@ import json
 import os
 import re
 import socket
+import sys
 import tempfile
 import threading
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import install
@@ -262,16 +264,23 @@ class Files(unittest.TestCase):
         os.chdir(self.folder)
         requirements = self.folder / "requirements.txt"
         requirements.write_text("no-such-package==0\n")
-        with mock.patch.object(install, "REQUIREMENTS", requirements), redirect_stdout(io.StringIO()):
+        with mock.patch.object(install, "REQUIREMENTS", requirements), redirect_stdout(io.StringIO()), \
+                mock.patch.object(install, "unreachable", lambda: None):
             install.main()
         self.assertFalse((self.folder / "ran").exists())
 
     def test_the_console_shows_what_is_said(self):
-        (console,) = a1111.LOG.handlers
-        before = console.setStream(shown := io.StringIO())
-        self.addCleanup(console.setStream, before)
-        a1111.say("engine 0123 is 8e-03 off PyTorch, and used: 100 %s")
+        with redirect_stdout(io.StringIO()) as shown, mock.patch.dict(sys.modules, {"tqdm": None}):
+            a1111.say("engine 0123 is 8e-03 off PyTorch, and used: 100 %s")
         self.assertEqual(shown.getvalue(), "sdtrt: engine 0123 is 8e-03 off PyTorch, and used: 100 %s\n")
+
+    def test_lines_go_past_the_progress_bar(self):
+        wrote = mock.Mock()
+        tqdm = SimpleNamespace(tqdm=SimpleNamespace(write=wrote))
+        with redirect_stdout(io.StringIO()) as shown, mock.patch.dict(sys.modules, {"tqdm": tqdm}):
+            a1111.say("PyTorch computes it")
+        wrote.assert_called_once_with("sdtrt: PyTorch computes it", file=shown)
+        self.assertEqual(shown.getvalue(), "")
 
     def test_sizes_for_people(self):
         file = index.parse(samples.text(samples.checkpoint("a", ["/m/a.ckpt"]), shared=[samples.engine()]))

@@ -4,7 +4,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 NAMES = (
-    "devices", "extra_networks", "processing", "rng", "sd_hijack", "sd_models", "sd_samplers",
+    "devices", "extra_networks", "paths_internal", "processing", "rng", "sd_hijack", "sd_models", "sd_samplers",
     "sd_samplers_cfg_denoiser", "sd_unet", "shared",
 )
 
@@ -134,6 +134,11 @@ class WebUi:
         self.shared.loaded_hypernetworks = []
         self.shared.opts = SimpleNamespace()
         self.shared.cmd_opts = SimpleNamespace(lowvram=False, device_id=None)
+        here = os.path.dirname(__file__)
+        modules.paths_internal.script_path = modules.paths_internal.data_path = "/web ui"
+        modules.paths_internal.extensions_dir = "/web ui/extensions"
+        # The stand-ins count as the web UI's own code.
+        sys.modules["ldm"] = SimpleNamespace(__path__=[here])
         self.devices.cpu, self.devices.device, self.devices.fp8 = "cpu", "cuda", False
         self.torch_calls = 0
         self.refresh_checkpoints()

@@ -14,7 +14,7 @@ use serde_json::json;
 const NAME: &str = "sdtrt";
 
 /// What the web UI looks for in an extension's folder.
-const PARTS: [&str; 4] = ["install.py", "scripts", "sdtrt", "style.css"];
+const PARTS: [&str; 5] = ["install.py", "javascript", "scripts", "sdtrt", "style.css"];
 
 /// Read by the extension.
 const NOTE: &str = "sdtrt.json";

@@ -1,29 +1,37 @@
 """Everything that engines need from A1111's own modules while they work. Versions 1.6 to 1.10."""
 from __future__ import annotations
 
-import logging
+import os
 import sys
+import sysconfig
+from functools import cache
 
-from modules import devices, sd_hijack, sd_models, shared
+from modules import devices, paths_internal, sd_hijack, sd_models, shared
 
-from .. import loras
+from .. import console, loras
+from ..changes import Changes
 from ..plain import visible
 
 # Settings of A1111's built-in extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
 
-LOG = logging.getLogger("sdtrt")
-if not LOG.handlers:
-    # The web UI shows only warnings, but these lines are for whoever watches its console.
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter("sdtrt: %(message)s"))
-    LOG.addHandler(console)
-    LOG.setLevel(logging.INFO)
-    LOG.propagate = False
+# What ends a path of Python's own library where others' packages begin.
+PACKAGES = ("site-packages", "dist-packages")
+
+LOG = console.log()
+# The last thing that was said to hold from now on.
+_standing: list[str | None] = [None]
 
 
 def say(line):
     LOG.info("%s", visible(line))
+
+
+def say_standing(line):
+    """Prints a line that holds until another, or None, comes: not again meanwhile."""
+    if line is not None and line != _standing[0]:
+        say(line)
+    _standing[0] = line
 
 
 def loaded_path():
@@ -68,11 +76,6 @@ def original_forward(unet):
     return openaimodel.copy_of_UNetModel_forward_for_webui
 
 
-def has_queue():
-    """Whether a page may poll: not with --no-gradio-queue."""
-    return not getattr(shared.cmd_opts, "no_gradio_queue", False)
-
-
 def gpu():
     """Returns the number of the GPU chosen by --device-id, which may differ from CUDA's current one; or None."""
     number = shared.cmd_opts.device_id
@@ -82,6 +85,19 @@ def gpu():
 def is_lowvram():
     """Whether the UNet is moved to the GPU only part by part."""
     return shared.cmd_opts.lowvram
+
+
+def standstill():
+    """Returns why the web UI can use no engine as it was started, in words; None if it can."""
+    if is_lowvram():
+        return "with --lowvram the weights are never all on the GPU, where engines read them"
+    kind = getattr(devices.device, "type", None) or str(devices.device).partition(":")[0]
+    if kind == "cuda":
+        return None
+    if kind == "cpu":
+        by = " with --use-cpu" if getattr(shared.cmd_opts, "use_cpu", None) else ": torch sees no NVIDIA GPU"
+        return f"the web UI computes on the CPU{by}"
+    return f"the web UI computes on a device of the type {kind}, and engines need an NVIDIA GPU"
 
 
 def is_awake():
@@ -115,21 +131,69 @@ def has_own_forward(module):
 
 
 def altered():
-    """Returns the part of the UNet that another extension has changed, such as Regional Prompter, or inserted,
-    such as AnimateDiff; None if there is none. Takes a few ms."""
-    return next((name for name, part in torch_unet().named_modules() if is_foreign(part)), None)
+    """Returns what another extension has changed in the UNet, such as Regional Prompter, or inserted, such as
+    AnimateDiff, in words; None if there is nothing. Takes a few ms."""
+    unet = torch_unet()
+    found = next((name for name, part in unet.named_modules() if is_foreign(part, part is unet)), None)
+    if found is not None:
+        return f"another extension works at {found or 'the whole'} of the UNet"
+    return CHANGES.look(unet) if "torch" in sys.modules else None
 
 
-def is_foreign(module):
+def replaced():
+    """Returns which function that the UNet uses has been replaced since, in words; None if none has."""
+    return CHANGES.look_again() if "torch" in sys.modules else None
+
+
+def is_foreign(module, is_whole=False):
     if has_own_forward(module) and not hasattr(module, "__webui_hypertile_params"):
+        return True
+    # --medvram hooks the whole.
+    if not is_whole and (getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None)):
         return True
     # Token merging derives its own class from the UNet's.
     bases = (kind.__module__ for kind in type(module).__mro__ if kind.__name__ not in ("Module", "object"))
     return not any(base.partition(".")[0] in ("ldm", "sgm", "torch") for base in bases)
 
 
+@cache
+def is_own(file):
+    """Whether code in this file comes with torch, Python or the web UI."""
+    if file.startswith("<"):
+        return True
+    # Python's own library, and not what is installed in a folder inside it.
+    library = sysconfig.get_paths()["stdlib"]
+    if is_below(file, library) and not any(f"{os.sep}{name}{os.sep}" in file for name in PACKAGES):
+        return True
+    own = ("modules", "extensions-builtin", "repositories")
+    roots = [os.path.join(paths_internal.script_path, name) for name in own]
+    packages = (sys.modules.get(name) for name in ("torch", "ldm", "sgm"))
+    roots += [root for package in packages for root in getattr(package, "__path__", ())]
+    return any(is_below(file, root) for root in roots)
+
+
+@cache
+def is_extension(file):
+    """Whether code in this file is an extension's, or a script's."""
+    folders = [os.path.join(paths_internal.script_path, "extensions"), paths_internal.extensions_dir]
+    folders += [os.path.join(path, "scripts") for path in (paths_internal.script_path, paths_internal.data_path)]
+    return any(is_below(file, folder) for folder in folders)
+
+
+def is_below(file, folder):
+    """Whether a file is in a folder, which links may lead to."""
+    begin = (os.path.join(path, "") for path in (os.path.abspath(folder), os.path.realpath(folder)))
+    return os.path.abspath(file).startswith(tuple(begin))
+
+
+CHANGES = Changes(is_own, is_extension)
+
+
 def obstacle():
     """Returns what is active that no engine includes, in words; None if nothing is."""
+    still = standstill()
+    if still is not None:
+        return still
     if taken_over():
         return "ControlNet, or another extension that works inside the UNet, is active"
     if getattr(shared, "loaded_hypernetworks", None):

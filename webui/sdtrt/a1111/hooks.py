@@ -1,9 +1,11 @@
 """What the web UI calls: for its list of UNets, and before and after each job."""
 from __future__ import annotations
 
+from functools import wraps
+
 from modules import sd_models, sd_unet
 
-from .. import a1111, options
+from .. import a1111, machine, options
 from ..gpu import Gpu
 from ..index import IndexFile
 from ..place import Place, data_folder
@@ -30,9 +32,23 @@ def start(folder):
     unet = Unet(catalogue, place, Gpu(place, a1111.say), a1111)
     teller = Teller(place.shapes)
     _listed = None
+    a1111.say_standing(None)
 
 
 start(data_folder())
+
+
+def aside(function):
+    """What fails in it is ours, and no reason for the web UI to fail."""
+
+    @wraps(function)
+    def safe(*args):
+        try:
+            return function(*args)
+        except Exception as error:
+            a1111.say(f"{function.__name__} failed: {type(error).__name__}: {error}; PyTorch computes")
+
+    return safe
 
 
 class EngineOption(sd_unet.SdUnetOption):
@@ -58,7 +74,10 @@ def is_ours(option):
 
 def seen():
     """Returns what the entries depend on: the file and name of each checkpoint in the web UI's list, the index,
-    and the name of the loaded model if there are engines for it."""
+    and the name of the loaded model if there are engines for it; or why there are no entries."""
+    still = a1111.standstill() or machine.missing()
+    if still is not None:
+        return still, catalogue.index, None
     # A copy: while the web UI loads a checkpoint, another thread changes its title there.
     known = [(info.filename, info.model_name) for info in list(sd_models.checkpoints_list.values())]
     return known, catalogue.index, a1111.loaded_name() if is_served() else None
@@ -75,16 +94,16 @@ def is_served():
     return checkpoint is not None and bool(checkpoint.engines)
 
 
+@aside
 def list_unets(unets):
     """Adds the entries; the web UI calls this at its start and when the list is refreshed."""
     global _listed
     index_file.refresh()
-    if index_file.problem:
-        a1111.say(index_file.problem)
     _listed = known, index, loaded = seen()
-    if a1111.is_lowvram():
-        a1111.say("with --lowvram the weights are never all on the GPU, where engines read them; PyTorch computes")
+    if isinstance(known, str):
+        a1111.say_standing(f"{known}; PyTorch computes")
         return
+    a1111.say_standing(index_file.problem)
     say_strangers(index, [path for path, _ in known])
     unets.extend(map(EngineOption, options.choices(index, catalogue.files, known, loaded)))
 
@@ -107,6 +126,7 @@ def is_current():
     return sd_unet.current_unet is unet
 
 
+@aside
 def follow():
     """Updates the web UI's list before it chooses from it."""
     # Not whether the index has just changed: the tab refreshes it too.
@@ -114,6 +134,7 @@ def follow():
         sd_unet.list_unets()
 
 
+@aside
 def before_job():
     """Picks up new engines."""
     index_file.refresh()
@@ -124,6 +145,11 @@ def before_pass():
     """Uses engines for the loaded checkpoint: the web UI may have loaded it without choosing any, after a refiner
     or for the hires pass. Gives way to an extension that works inside the UNet."""
     sd_unet.apply_unet()
+    prepare_pass()
+
+
+@aside
+def prepare_pass():
     if not is_current():
         return
     unet.start_pass()
@@ -137,8 +163,15 @@ def before_batch(p):
     repeat.watch(p, unet, before_pass)
 
 
+@aside
 def after_job():
     if is_current():
         teller.tell(catalogue.index.socket, unet.end_job())
     else:
         unet.put_away()
+
+
+@aside
+def put_away():
+    """Frees what is on the GPU: the web UI unloads its model."""
+    unet.put_away()

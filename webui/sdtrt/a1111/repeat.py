@@ -5,6 +5,7 @@ from copy import copy, deepcopy
 
 from modules import devices, extra_networks, processing, rng, sd_models, sd_samplers, sd_samplers_cfg_denoiser, shared
 
+from .. import a1111
 from ..watch import Repeat, Watch
 
 # How often a pass is repeated before each output is checked at once.
@@ -37,7 +38,11 @@ def watch(p, unet, before_pass):
         # Only for this pass: such objects are copied and reused.
         if vars(p).get("sample") is watched:
             del p.sample
-        saved = Saved(p)
+        try:
+            saved = Saved(p)
+        except Exception as error:
+            a1111.say(f"the pass can't be repeated: {type(error).__name__}: {error}; each output is checked at once")
+            return sample(p, *args, **kwargs)
         found: tuple = ()
         for last in [False] * REPEATS + [True]:
             try:

@@ -3,13 +3,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from .. import a1111, view
+from .. import a1111, machine, view
 from ..daemon import NoAnswer, ask
 from ..overview import Watch, key
 from . import hooks
-
-# Seconds between two updates of the page.
-SECONDS = 2
 
 watch = Watch()
 
@@ -32,23 +29,31 @@ def on_ui_tabs():
             engine = gr.Textbox(label="Engine", placeholder="first digits, as above", elem_id="sdtrt_engine")
             remove = gr.Button("Remove", variant="stop", scale=0, elem_id="sdtrt_remove")
         said = gr.Markdown(elem_id="sdtrt_said")
-        pause.click(lambda: do("pause", "Paused."), outputs=said)
-        resume.click(lambda: do("resume", "Resumed."), outputs=said)
+        # None of these goes through gradio's queue: an event that waits there when its page closes is never done, and
+        # gradio would wait for it when the web UI closes or reloads.
+        now = {"queue": False}
+        shows = {"fn": show, "inputs": chosen, "outputs": engines, **now}
+        pause.click(lambda: do("pause", lambda reply: "Paused."), outputs=said, **now)
+        resume.click(lambda: do("resume", lambda reply: "Resumed."), outputs=said, **now)
         build.click(
-            lambda name: do("build", "It is built next.", reference=reference(name), now=True), chosen, said
-        ).then(show, chosen, engines)
+            lambda name: do("build", view.requested, reference=reference(name), now=True), chosen, said, **now
+        ).then(**shows)
         retry.click(
-            lambda name: do("retry", "It is tried again.", reference=reference(name)), chosen, said
-        ).then(show, chosen, engines)
-        remove.click(lambda key: do("remove", "Removed.", engine=key.strip()), engine, said).then(
-            show, chosen, engines
+            lambda name: do("retry", view.requested, reference=reference(name)), chosen, said, **now
+        ).then(**shows)
+        remove.click(
+            lambda key: do("remove", lambda reply: "Removed.", engine=key.strip()), engine, said, **now
+        ).then(**shows)
+        refresh.click(lambda: gr.update(choices=names()), outputs=chosen, **now).then(**shows)
+        chosen.change(**shows)
+        # The page clicks it while someone looks (javascript/sdtrt.js). Gradio's own way, `every`, never ends by
+        # itself.
+        update = gr.Button("Update", elem_id="sdtrt_update", visible=False)
+        update.click(status, outputs=shown, show_progress="hidden", **now).success(
+            None, _js="() => window.sdtrtUpdated()"
         )
-        refresh.click(lambda: gr.update(choices=names()), outputs=chosen).then(show, chosen, engines)
-        chosen.change(show, chosen, engines)
-        # The page polls instead of its components: those would poll twice inside the web UI's own page.
-        # Without gradio's queue it may ask only once.
-        tab.load(status, outputs=shown, every=SECONDS if a1111.has_queue() else None)
-        tab.load(opened, outputs=[chosen, engines])
+        tab.load(status, outputs=shown, **now)
+        tab.load(opened, outputs=[chosen, engines], **now)
         for field in (chosen, engine):
             # A choice must not become one of the web UI's defaults.
             field.do_not_save_to_config = True
@@ -107,15 +112,16 @@ def show(name):
     if found is None:
         return view.checkpoint(entry, (), {})
     engines = hooks.catalogue.index.engines(found)
-    return view.checkpoint(entry, engines, hooks.unet.limits(found, engines))
+    # Which GPU this is only matters if it is used.
+    limits = {} if a1111.standstill() or machine.missing() else hooks.unet.limits(found, engines)
+    return view.checkpoint(entry, engines, limits)
 
 
 def do(request, done, **arguments):
-    """Sends a request to the daemon, and returns its outcome."""
+    """Sends a request to the daemon, and returns what `done` says of its reply."""
     if not all(value for name, value in arguments.items() if name != "now"):
         return "Choose one first."
     try:
-        ask(socket(), request, **arguments)
-        return done
+        return done(ask(socket(), request, **arguments))
     except NoAnswer as why:
         return view.message(why)
