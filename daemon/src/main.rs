@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use checkpoint::Kind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use config::{BuildWhen, ByteSize, ComputeCapability, Config, EngineKind};
+use config::{BuildWhen, ByteSize, ComputeCapability, Config, EngineKind, Loaded};
 use rustix::fs::Mode;
 
 /// Watches folders of Stable Diffusion checkpoints and keeps TensorRT engines ready for them.
@@ -98,8 +98,8 @@ fn main() -> ExitCode {
 }
 
 fn probe(options: &Options) -> Result<()> {
-    // As far as it can be read: others report what is wrong with it.
-    let config = configure(options).unwrap_or_default();
+    // As far as it can be read: others report what is wrong with it, such as that there is no models folder yet.
+    let config = load(options).map(|loaded| loaded.config).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let machine = runtime.block_on(sdtrtd::probe(&config));
     println!("{}", serde_json::to_string(&machine)?);
@@ -132,15 +132,20 @@ fn run(options: Options) -> Result<()> {
 
 /// Returns the configuration with the flags applied, checked.
 fn configure(options: &Options) -> Result<Config> {
+    let loaded = load(options)?;
+    loaded.check(&Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>())?;
+    Ok(loaded.config)
+}
+
+/// The same, unchecked.
+fn load(options: &Options) -> Result<Loaded> {
     let default = config::config_file();
     let file = options.config.clone().or_else(|| default.exists().then_some(default));
     let here = std::env::current_dir().context("the current folder is gone")?;
-    let loaded = config::load(file.as_deref(), std::env::vars_os())?.with(|config| {
+    Ok(config::load(file.as_deref(), std::env::vars_os())?.with(|config| {
         options.clone().apply(config);
         config.make_absolute(&here);
-    });
-    loaded.check(&Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>())?;
-    Ok(loaded.config)
+    }))
 }
 
 impl Options {

@@ -4,6 +4,7 @@ mod cpu;
 pub mod gpu;
 mod look_out;
 mod policy;
+mod presence;
 mod reason;
 mod sample;
 mod strangers;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 use ureq::Agent;
 
+use super::presence::{Presence, ServerState};
+
 /// A web UI on this machine replies in milliseconds; a slower one counts as not replying.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -28,6 +30,9 @@ pub struct WebUiReading {
 pub struct WebUi {
     agent: Agent,
     url: String,
+    presence: Presence,
+    /// The last reading, until it can't be asked any more.
+    last: Option<WebUiReading>,
     checkpoint: Option<String>,
     options_due: Option<Instant>,
     /// The last problem, which was logged.
@@ -62,14 +67,33 @@ impl WebUi {
         Self {
             agent: agent.into(),
             url: url.trim_end_matches('/').to_owned(),
+            presence: Presence::new(url),
+            last: None,
             checkpoint: None,
             options_due: None,
             problem: None,
         }
     }
 
-    /// Queries the web UI; `None` if it does not reply, for instance because it is not running.
+    /// Queries the web UI; `None` if it does not reply, for instance because it is not running. One that has just
+    /// started is not queried yet: it counts as generating, or as it was before, if it only restarts.
     pub fn read(&mut self) -> Option<WebUiReading> {
+        self.read_at(Instant::now())
+    }
+
+    fn read_at(&mut self, now: Instant) -> Option<WebUiReading> {
+        match self.presence.look(now, TIMEOUT) {
+            ServerState::Absent => self.last = None,
+            ServerState::Starting if self.last.is_some() => {}
+            ServerState::Starting => {
+                return Some(WebUiReading { at_work: true, checkpoint: self.checkpoint.clone() });
+            }
+            ServerState::Settled => self.last = self.query(now),
+        }
+        self.last.clone()
+    }
+
+    fn query(&mut self, now: Instant) -> Option<WebUiReading> {
         let progress = self.get::<Progress>("progress?skip_current_image=true");
         let jobs = match progress {
             Ok(progress) => progress.state.job_count,
@@ -79,7 +103,6 @@ impl WebUi {
             }
         };
         self.problem = None;
-        let now = Instant::now();
         if self.options_due.is_none_or(|due| due <= now)
             && let Ok(options) = self.get::<Options>("options")
         {
@@ -136,12 +159,14 @@ mod tests {
     };
 
     use super::*;
+    use crate::gate::presence::SETTLE;
 
-    /// Serves each of these replies once, then stops.
+    /// Serves each of these replies once, then stops. A connection without a request takes none.
     fn serving(answers: &'static [(&str, &str)]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         thread::spawn(move || {
+            let (tether, _) = listener.accept().unwrap();
             for (status, body) in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -153,6 +178,7 @@ mod tests {
                 )
                 .unwrap();
             }
+            drop(tether);
         });
         url
     }
@@ -168,19 +194,51 @@ mod tests {
             ("200 OK", "<html>"),
         ]);
         let mut webui = WebUi::new(&url);
+        let starting = WebUiReading { at_work: true, checkpoint: None };
+        assert_eq!(webui.read(), Some(starting), "no reply is taken while it may be starting");
+        let settled = Instant::now() + SETTLE;
         let reading =
             |at_work| Some(WebUiReading { at_work, checkpoint: Some("a.ckpt [0123]".to_owned()) });
-        assert_eq!(webui.read(), reading(false));
-        assert_eq!(webui.read(), reading(true));
-        assert_eq!(webui.read(), reading(true), "a job has just begun");
-        assert_eq!(webui.read(), None);
+        assert_eq!(webui.read_at(settled), reading(false));
+        assert_eq!(webui.read_at(settled), reading(true));
+        assert_eq!(webui.read_at(settled), reading(true), "a job has just begun");
+        assert_eq!(webui.read_at(settled), None);
         assert!(webui.problem.as_ref().unwrap().contains("--api"), "{webui:?}");
-        assert_eq!(webui.read(), None);
+        assert_eq!(webui.read_at(settled), None);
+    }
+
+    #[test]
+    fn a_restart_changes_nothing_until_it_can_be_asked_again() {
+        const IDLE: &str = r#"{"state":{"job_count":0}}"#;
+        let url = serving(&[("200 OK", IDLE), ("404 Not Found", "")]);
+        let mut webui = WebUi::new(&url);
+        webui.read();
+        let idle = Some(WebUiReading::default());
+        assert_eq!(webui.read_at(Instant::now() + SETTLE), idle);
+        // Another server at its address, before anybody has looked.
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        let listener = loop {
+            if let Ok(listener) = TcpListener::bind(address) {
+                break listener;
+            }
+        };
+        let restarted = loop {
+            let now = Instant::now();
+            if webui.presence.look(now, TIMEOUT) == ServerState::Starting {
+                break now;
+            }
+        };
+        assert_eq!(webui.read_at(restarted), idle);
+        drop(listener);
+        while webui.presence.look(restarted, TIMEOUT) != ServerState::Absent {}
+        assert_eq!(webui.read_at(restarted), None);
     }
 
     #[test]
     fn a_web_ui_that_is_not_running_gives_no_reading() {
-        let mut webui = WebUi::new(&serving(&[]));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut webui = WebUi::new(&format!("http://{}/", listener.local_addr().unwrap()));
+        drop(listener);
         assert_eq!(webui.read(), None);
         assert_eq!(webui.problem, None);
     }
