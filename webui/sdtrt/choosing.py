@@ -24,6 +24,8 @@ class Chooser:
         self.torch_speeds: list[Speed] = []
         # Why engines are not used for the rest of the job, by engine id.
         self.failed: dict[str, str] = {}
+        # The first digits of the one engine that a person has chosen; None if any will do.
+        self.only: str | None = None
 
     def choose(self, index: Index, subject: Subject, call: Call) -> tuple[Engine, int]:
         """Returns the engine and the optimization profile for a call. Raises HandOver if PyTorch is to compute it."""
@@ -75,6 +77,8 @@ class Chooser:
         error = self.place.proofs.error(entry.id, subject.id)
         if error is not None and not proofs.holds(error, index.bound):
             return f"it was {error:.1e} off PyTorch's results"
+        if self.only is not None and not entry.id.startswith(self.only):
+            return f"engine {self.only} was chosen"
         return self.failed.get(entry.id) or machine.obstacle(entry, here) or strange(entry, subject)
 
     def _failed_at(self, entry: Engine, subject: Subject, call: Call, here: Machine) -> Size | None:

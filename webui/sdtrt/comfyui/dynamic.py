@@ -1,0 +1,60 @@
+"""Patched weights under dynamic VRAM, where each layer's are patched only when it computes."""
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+from weakref import ref
+
+import torch
+
+from ..binding import Unfit
+from ..packed import Memory
+from ..patchers.changes import UNET
+from .memory import Room
+
+
+class Patched:
+    """The weights of a dynamic patcher's UNet, fetched with ComfyUI's own functions."""
+
+    def __init__(self, patcher: Any, unet: torch.nn.Module) -> None:
+        self._patcher, self._unet = patcher, unet
+
+    def shape(self, name: str) -> Sequence[int]:
+        return self._parameter(name).shape
+
+    def state(self, name: str) -> Hashable:
+        found = self._parameter(name)
+        # Each change of patches has another id.
+        patches = self._patcher.patches_uuid if self._key(name) in self._patcher.patches else None
+        # Tensors made for inference alone count no changes.
+        version = None if found.is_inference() else found._version
+        return ref(found), found.data_ptr(), version, patches
+
+    def fetch(self, name: str) -> torch.Tensor:
+        key, found = self._key(name), self._parameter(name)
+        if key in self._patcher.backup:
+            # Small layers are loaded patched: to patch them again would be once too often.
+            return found
+        fetched: torch.Tensor = self._patcher.patch_weight_to_device(
+            key, device_to=self._patcher.load_device, return_weight=True, force_cast=True
+        )
+        return fetched
+
+    def allocate(self, size: int) -> Memory:
+        return Room(self._patcher.load_device, size)
+
+    def _key(self, name: str) -> str:
+        return f"{UNET}.{name}"
+
+    def _parameter(self, name: str) -> torch.Tensor:
+        """Returns what a layer has. Raises Unfit if that is none, or quantised."""
+        path, _, last = name.rpartition(".")
+        try:
+            found = getattr(self._unet.get_submodule(path), last)
+        except AttributeError:
+            raise Unfit(f"the UNet has no {name}, which the engine reads") from None
+        if type(found) not in (torch.nn.Parameter, torch.Tensor):
+            raise Unfit(f"{name} is a {type(found).__name__}, which only its own code can read")
+        if found.is_meta or not found.is_floating_point():
+            raise Unfit(f"{name} is not a plain floating-point tensor ({found.dtype}, on {found.device})")
+        return found

@@ -1,0 +1,96 @@
+"""The node 'Apply TensorRT engine'."""
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from comfy.patcher_extension import WrappersMP
+from comfy_api.latest import ComfyExtension, io
+
+from ..index import Engine, Index
+from ..place import data_folder
+from .front import ComfyUi
+from .jobs import Jobs
+
+# The key of all of our wrappers.
+KEY = "sdtrt"
+AUTOMATIC, NEVER = "automatic", "never (PyTorch)"
+
+jobs = Jobs(data_folder(), ComfyUi())
+
+
+class ApplyEngine(io.ComfyNode):
+    """Marks a model: engines compute what they can of its UNet."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        jobs.index_file.refresh()
+        return io.Schema(
+            node_id="SdtrtApplyEngine",
+            display_name="Apply TensorRT engine",
+            category="model/tensorrt",
+            description=(
+                "Computes the UNet with sdtrt's TensorRT engines where one fits, with the model's own weights and its "
+                "LoRAs. Put it anywhere behind a checkpoint loader. What no engine can compute, PyTorch does, and the "
+                "console says why."
+            ),
+            inputs=[
+                io.Model.Input("model"),
+                io.Combo.Input(
+                    "engine",
+                    options=[AUTOMATIC, *labels(jobs.catalogue.index), NEVER],
+                    default=AUTOMATIC,
+                    tooltip="'automatic' takes the fastest engine that fits each call.",
+                ),
+            ],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def validate_inputs(cls, engine: str) -> bool:
+        """A workflow may name an engine of another machine: the one that fits is then taken."""
+        return True
+
+    @classmethod
+    def execute(cls, model: Any, engine: str) -> io.NodeOutput:
+        marked = model.clone()
+        for kind in WRAPPERS:
+            marked.remove_wrappers_with_key(kind, KEY)
+        if engine != NEVER:
+            for kind, wrapper in WRAPPERS.items():
+                marked.add_wrapper_with_key(kind, KEY, wrapper)
+            chosen = partial(jobs.unet, choice(engine, jobs.catalogue.index))
+            marked.remove_wrappers_with_key(WrappersMP.DIFFUSION_MODEL, KEY)
+            marked.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, chosen)
+        return io.NodeOutput(marked)
+
+
+WRAPPERS: dict[str, Any] = {
+    WrappersMP.OUTER_SAMPLE: jobs.job,
+    WrappersMP.SAMPLER_SAMPLE: jobs.a_pass,
+    WrappersMP.APPLY_MODEL: jobs.model,
+    WrappersMP.DIFFUSION_MODEL: jobs.unet,
+}
+
+
+class Extension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [ApplyEngine]
+
+
+def labels(index: Index) -> list[str]:
+    """Returns a label for each engine: what it is for, what it takes and the first digits of its id."""
+    found = [label(signature.architecture, engine) for signature in index.signatures.values() for engine in signature.engines]
+    for checkpoint in index.checkpoints:
+        found += [label(checkpoint.architecture, engine) for engine in checkpoint.engines]
+    return list(dict.fromkeys(found))
+
+
+def label(architecture: str, engine: Engine) -> str:
+    presets = ", ".join(dict.fromkeys(profile.preset for profile in engine.profiles))
+    return f"{architecture} {presets} {engine.id[:12]}"
+
+
+def choice(label: str, index: Index) -> str | None:
+    """Returns the first digits of the engine with this label, if there is one here."""
+    return label.rpartition(" ")[2] if label in labels(index) else None

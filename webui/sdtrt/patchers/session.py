@@ -1,0 +1,134 @@
+"""Engines on one GPU, for whatever a front end's patchers execute there."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..gpu import Gpu
+from ..loras import State
+from ..options import Catalogue
+from ..place import Place
+from ..unet import Unet
+from . import changes, layers
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..packed import Source
+
+
+class Front(Protocol):
+    """What differs between front ends with patchers."""
+
+    # The packages that its own layers are from.
+    packages: tuple[str, ...]
+
+    def say(self, line: str) -> None:
+        """Prints a line for the user."""
+
+    def path(self, patcher: Any) -> str | None:
+        """Returns the file that a patcher's model was loaded from, if it is known."""
+
+    def source(self, patcher: Any, unet: torch.nn.Module) -> Source | None:
+        """Returns where a UNet's patched weights are fetched from; None if they lie in its modules."""
+
+    def approximation(self) -> str | None:
+        """Returns why PyTorch's own results are not exact, in words."""
+
+
+@dataclass
+class Run:
+    """One call of a UNet."""
+
+    patcher: Any
+    unet: torch.nn.Module
+    # The front end's own method, called with the latent, timesteps, context, y, control and options.
+    original: Callable[..., torch.Tensor]
+    control: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    def in_torch(
+        self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, y: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return self.original(x, timesteps, context, y, self.control, self.options, **self.others)
+
+
+class Session:
+    """The host of the engines on the GPU with this number. One call ends before the next one starts."""
+
+    def __init__(self, catalogue: Catalogue, place: Place, number: int, front: Front) -> None:
+        self.number, self.front = number, front
+        self.unet = Unet(catalogue, place, Gpu(place, front.say), self)
+        self._run: Run | None = None
+
+    @property
+    def run(self) -> Run:
+        assert self._run is not None, "the host is asked only during a call"
+        return self._run
+
+    def start_pass(self) -> None:
+        """Forgets the model: it may have been changed or moved since."""
+        self.unet.start_pass()
+
+    def compute(
+        self, run: Run, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, y: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Returns the latent of one call, by an engine or by PyTorch."""
+        self._run = run
+        try:
+            given = {name: value for name, value in run.others.items() if value is not None}
+            return self.unet.forward(x, timesteps, context, y, **given)
+        finally:
+            # Nothing here keeps a model alive.
+            self._run = None
+
+    def say(self, line: str) -> None:
+        self.front.say(line)
+
+    def loaded_path(self) -> str | None:
+        return self.front.path(self.run.patcher)
+
+    def torch_unet(self) -> torch.nn.Module:
+        return self.run.unet
+
+    def torch_forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        known = {name: value for name, value in kwargs.items() if name not in self.run.others}
+        return self.run.in_torch(*args, **known)
+
+    def gpu(self) -> int | None:
+        return self.number
+
+    def is_awake(self) -> bool:
+        """Front ends with patchers load a model before they call it."""
+        return True
+
+    def wake(self) -> None:
+        pass
+
+    def wake_for_later(self) -> None:
+        pass
+
+    def lora_state(self) -> State:
+        return changes.state(self.run.patcher)
+
+    def loras_touch_unet(self) -> bool:
+        return changes.touch_unet(self.run.patcher)
+
+    def apply_networks(self) -> None:
+        """The patcher has done so when it was loaded."""
+
+    def source(self) -> Source | None:
+        return self.front.source(self.run.patcher, self.run.unet)
+
+    def obstacle(self) -> str | None:
+        if self.run.control is not None:
+            return "a ControlNet is active"
+        return changes.obstacle(self.run.patcher, self.run.options)
+
+    def altered(self) -> str | None:
+        return layers.altered(self.run.unet, self.front.packages)
+
+    def approximation(self, from_file: bool) -> str | None:
+        return self.front.approximation()
