@@ -4,6 +4,7 @@ copies of those that can't be read there.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import torch
@@ -72,17 +73,17 @@ class Weights:
         """Restores the layout of a UNet's weights, so that PyTorch's results are the same bit for bit. What is on
         the CPU stays as it is: the values are the same, and converting takes a second."""
         turned, device = self._turned.get(unet, {}), here()
-        with torch.inference_mode(False), torch.no_grad():
-            for name, (held, key, layout) in list(turned.items()):
-                parameter = held.get(key)
-                if parameter is not None and parameter.device != device:
-                    continue
-                try:
-                    if parameter is not None:
+        for name, (held, key, layout) in list(turned.items()):
+            parameter = held.get(key)
+            if parameter is not None and parameter.device != device:
+                continue
+            try:
+                if parameter is not None:
+                    with as_made([parameter]):
                         parameter.data = parameter.data.contiguous(memory_format=layout)
-                    del turned[name]
-                except torch.cuda.OutOfMemoryError:
-                    return
+                del turned[name]
+            except torch.cuda.OutOfMemoryError:
+                return
 
     def _bind(self, bound, unet, places):
         parameters = {
@@ -108,14 +109,19 @@ class Weights:
     def _arrange(self, bound, unet, places, each, parts):
         """Converts parameters of the UNet to the layout that an engine reads, if nothing else relies on their
         addresses. Whatever fails, each stays valid."""
-        if not are_free(parts):
+        if not are_free(parts) or len({part.is_inference() for part in parts}) > 1:
             return False
+        with as_made(parts):
+            self._put(bound, unet, places, each, parts)
+        return True
+
+    def _put(self, bound, unet, places, each, parts):
         if len(parts) > 1:
             joined = torch.empty(each.shape, dtype=torch.float16, device=bound.device)
             for part, rows in zip(parts, joined.split([part.shape[0] for part in parts]), strict=True):
                 rows.copy_(part)
                 part.data = rows
-            return True
+            return
         (part,), (name,) = parts, each.parts
         layout = torch.channels_last if each.layout == "ohwi" else torch.contiguous_format
         known = (torch.contiguous_format, torch.channels_last) if part.dim() == 4 else ()
@@ -123,7 +129,15 @@ class Weights:
         part.data = part.data.clone(memory_format=layout)
         if before != layout:
             self._turned.setdefault(unet, {}).setdefault(name, (*places[name], before))
-        return True
+
+
+@contextmanager
+def as_made(parts):
+    """For new memory of parameters: in inference mode if they were made in it, as ComfyUI's are, and else outside of
+    it. torch takes the kind of the memory but keeps the parameter's own count of versions, and a parameter that is
+    of one kind by the one and of the other by the other can't compute any more."""
+    with torch.inference_mode(parts[0].is_inference()), torch.no_grad():
+        yield
 
 
 def here():

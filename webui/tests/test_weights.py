@@ -115,6 +115,23 @@ class Weights(unittest.TestCase):
             self.weights.release()
             self.assertEqual(self.unet.conv.weight.stride(), stride)
 
+    def test_parameters_made_in_inference_mode_still_compute(self):
+        """ComfyUI executes everything in it, and so patched weights are made in it."""
+        unet = self.unet.float()
+        x, rows = torch.randn(2, 32, 8, 8), torch.randn(3, 64)
+        with torch.inference_mode():
+            for layer in unet.modules():
+                for name, parameter in list(layer.named_parameters(recurse=False)):
+                    layer.register_parameter(name, torch.nn.Parameter(parameter.clone().half(), requires_grad=False))
+            self.assert_read(self.follow())
+        for _ in "computed after it was bound, and after it was restored":
+            for inference in (True, False):
+                with torch.inference_mode(inference), torch.no_grad():
+                    torch.nn.functional.linear(rows.half(), unet.to_q.weight)
+                    torch.nn.functional.conv2d(x.half(), unet.conv.weight, unet.conv.bias)
+            self.weights.restore(unet)
+        self.assertTrue(unet.to_q.weight.is_inference())
+
     def test_other_types_are_copied_at_each_pass(self):
         types = [torch.float32, torch.bfloat16, getattr(torch, "float8_e4m3fn", torch.float32)]
         for dtype in types:
