@@ -12,6 +12,8 @@ from .tensorrt import LOGGER, dtype_of, trt
 OUTPUT = "latent"
 # The GPU memory that TensorRT-RTX needs beyond a plan's own size, generously.
 SPARE = 512 << 20
+# What is never freed, because that would end the process.
+LOST = []
 
 
 class EngineError(Exception):
@@ -19,8 +21,7 @@ class EngineError(Exception):
 
 
 class Lent:
-    """torch memory for activations, shared by all engines: one call ends before the next starts. Its address is
-    stable, because CUDA graphs refer to it."""
+    """torch memory for activations, shared by all engines: one call ends before the next starts."""
 
     def __init__(self):
         self.buffer = None
@@ -83,7 +84,11 @@ class Engine:
 
     def __del__(self):
         # No work may be pending, and the context is freed before what it was created from.
-        torch.cuda.synchronize()
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:
+            # After such an error of CUDA's, TensorRT ends the process when it frees anything.
+            LOST.append((self.context, self.engine, self.runtime, self.cache))
         self.context = None
 
     def __call__(self, profile, inputs, weights=None):
@@ -94,7 +99,7 @@ class Engine:
         stream = self._side if current.cuda_stream == 0 else current
         shapes = (profile, *((name, tuple(tensor.shape)) for name, tensor in inputs.items()))
         try:
-            if shapes != self._prepared:
+            if shapes != self._prepared or self._has_moved():
                 self._prepare(profile, inputs, stream)
                 self._prepared = shapes
             latent = self._still[OUTPUT] if self.is_graph else self._new_latent()
@@ -131,6 +136,11 @@ class Engine:
             raise EngineError(f"TensorRT-RTX refuses the address of {name}: {LOGGER.last}")
         self._addresses[name] = address
 
+    def _has_moved(self):
+        """Whether a graph was captured with other memory for activations. TensorRT-RTX 1.6 captures again when a
+        shape or an input's address changes, but not for this: its graph would write to memory that is others' now."""
+        return self.is_graph and self._memory not in (None, self._lent.of(self.needs).data_ptr())
+
     def _lend(self):
         memory = self._lent.of(self.needs).data_ptr()
         if memory != self._memory:
@@ -153,6 +163,7 @@ class Engine:
         self.needs = self.context.update_device_memory_size_for_shapes()
         self.cache.stale = True
         if self.is_graph:
+            # At other addresses than before, so that the graph is captured again.
             new = lambda name, tensor: torch.empty(tensor.shape, dtype=self.dtypes[name], device="cuda")
             self._still = {name: new(name, tensor) for name, tensor in inputs.items()}
             self._still[OUTPUT] = self._new_latent()
