@@ -14,13 +14,13 @@ use crate::{
 
 /// An SD 1.x checkpoint that was read, with its own ids.
 pub(crate) fn identified(name: &str) -> Outcome {
-    Outcome::Identified(identity(name))
+    Outcome::Identified(identity(name).into())
 }
 
 /// The same with only the header read.
 pub(crate) fn provisional(file: &Stamp) -> Outcome {
     let ids = checkpoint::Ids::provisional(file);
-    Outcome::Identified(checkpoint::Identity { ids, ..identity("header") })
+    Outcome::Identified(checkpoint::Identity { ids, ..identity("header") }.into())
 }
 
 /// Writes a plan in place of a worker.

@@ -162,7 +162,7 @@ impl Workplace {
         command
             .env_clear()
             .env("HOME", self.dir.path())
-            .env("RUST_LOG", "info,sled=warn")
+            .env("RUST_LOG", "info")
             // Nothing is built besides what a test is about.
             .env("SDTRT_FIXED_ENGINES", "0")
             .arg("--models-dir")

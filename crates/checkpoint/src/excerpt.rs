@@ -27,9 +27,6 @@ const HEAD: u64 = 512 << 10;
 /// Of a smaller file fewer bytes are compared: this part of it as blocks, and as much as its start.
 const SHARE: u64 = 32;
 
-/// A file of up to so many bytes is compared as a whole.
-const WHOLE: u64 = 256 << 10;
-
 /// Digests of a file's start, its end, and blocks spread over it: up to 3 KB in the cache for up to 7 MB that
 /// are read. Where the blocks lie was drawn when the file was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +38,9 @@ pub struct Excerpt {
 }
 
 impl Excerpt {
+    /// Of a file of up to so many bytes everything counts, and reading it again costs no more.
+    pub const WHOLE: u64 = 256 << 10;
+
     /// Takes it from a file of `len` bytes, which `fill` reads from a position on.
     ///
     /// # Errors
@@ -103,16 +103,11 @@ impl Excerpt {
         }
         Ok(true)
     }
-
-    /// Whether nothing can have changed that it does not tell.
-    pub fn is_whole(&self) -> bool {
-        self.blocks.is_empty()
-    }
 }
 
 /// Bytes of the start, and of each block, of a file of `len` bytes.
 fn sizes(len: u64) -> (u64, u64) {
-    if len <= WHOLE {
+    if len <= Excerpt::WHOLE {
         return (len, 0);
     }
     let share = len / SHARE;
@@ -157,16 +152,16 @@ mod tests {
             let excerpt = take(&file, LEN);
             file.write_all_at(&vec![0xa5; bytes as usize], at).unwrap();
             assert_eq!(excerpt.matches(&file).unwrap(), !is_found, "{what}");
-            assert!(!excerpt.is_whole());
+            assert!(!excerpt.blocks.is_empty());
         }
     }
 
     #[test]
     fn of_a_small_file_everything_counts() {
-        for len in [0, 1, 100, WHOLE] {
+        for len in [0, 1, 100, Excerpt::WHOLE] {
             let file = file(len);
             let excerpt = take(&file, len);
-            assert!(excerpt.matches(&file).unwrap() && excerpt.is_whole(), "{len}");
+            assert!(excerpt.matches(&file).unwrap() && excerpt.blocks.is_empty(), "{len}");
             if len > 0 {
                 file.write_all_at(&[0x5a], len / 2).unwrap();
                 assert!(!excerpt.matches(&file).unwrap(), "{len}");

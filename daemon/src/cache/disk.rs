@@ -4,15 +4,12 @@ use std::{
     fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, Result};
-use checkpoint::Id;
-use engine::{Parameter, is_trouble};
+use checkpoint::{Excerpt, Id};
+use engine::Parameter;
 use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
@@ -20,13 +17,15 @@ use tracing::warn;
 use crate::{
     cache::{
         Store,
-        database::{Database, Part},
+        excerpts::Excerpts,
+        part::{ANY_SETBACKS, Part, excerpts},
+        table::{Table, replace},
     },
-    inventory::{Disk as MountedDisk, Homes, Key, Known, Recall, Stamp},
+    inventory::{Disk as MountedDisk, ExcerptKey, Homes, Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
-/// In sled's default tree, which survives a new version of the cache.
+/// Keys of [`Part::Own`].
 const PAUSED: &[u8] = b"paused";
 const DISKS: &[u8] = b"disks";
 const HOMES: &[u8] = b"homes";
@@ -35,118 +34,128 @@ const LIVED: &[u8] = b"lived";
 /// The number of ended builds to keep.
 const HISTORY: usize = 1000;
 
-/// With fewer free bytes than this, sled can't be expected to work.
-const FULL: u64 = 2 << 20;
-
-/// A sled database in the data folder.
-///
-/// Values are written to it at a flush. After one error, even if the disk was full only briefly, sled refuses
-/// everything: then it is reopened, and nothing is lost.
+/// What was learned, in a folder: a table for each kind of thing, read when it is needed first and in memory from
+/// then on. A flush writes those that have changed; after an error, even if the disk was full only briefly, the next
+/// one does.
 #[derive(Debug)]
 pub struct DiskCache {
     dir: PathBuf,
-    /// `None` while it can't be opened because the disk is full.
-    database: RwLock<Option<Database>>,
-    unsaved: Mutex<Unsaved>,
-    /// Whether there was an error since it was opened.
-    broken: AtomicBool,
+    tables: BTreeMap<Part, Mutex<Table>>,
+    excerpts: Excerpts,
+    /// Held while tables are written.
+    saving: Mutex<()>,
     /// Why it can't be written at present.
     problem: Mutex<Option<String>>,
 }
 
-/// Unsaved values by tree and key; `None` stands for a deletion.
-type Unsaved = BTreeMap<(Part, Vec<u8>), Option<Vec<u8>>>;
-
 impl DiskCache {
-    /// Opens or creates the database at `dir`. A broken one is replaced, except if the disk is full, which
-    /// may be the only problem. The caller must hold the data folder's lock.
+    /// Opens or creates the folder `dir`. The caller must hold the data folder's lock.
     pub fn open(dir: &Path) -> Self {
-        let database = match clear_strangers(dir).and_then(|()| Database::open(dir)) {
-            // It may be intact, and the disk full, read-only or broken for a while.
-            Err(error) if is_full(dir) || is_trouble(&error) => {
-                warn!("{error:#}; what is learned is kept once {} can be written", dir.display());
-                None
-            }
-            Err(error) => {
-                warn!("{} is unusable, and is created again: {error:#}", dir.display());
-                let new = remove(dir).map_err(Into::into).and_then(|()| Database::open(dir));
-                let new = new.with_context(|| format!("cannot make {} again", dir.display()));
-                new.map_err(|error| warn!("{error:#}")).ok()
-            }
-            Ok(database) => Some(database),
-        };
-        Self {
+        let table = |part: Part| (part, Mutex::new(Table::new(dir.join(part.file_name()))));
+        let store = Self {
             dir: dir.to_owned(),
-            broken: AtomicBool::new(database.is_none()),
-            database: RwLock::new(database),
-            unsaved: Mutex::default(),
+            tables: Part::ALL.into_iter().map(table).collect(),
+            excerpts: Excerpts::new(dir.join(excerpts())),
+            saving: Mutex::default(),
             problem: Mutex::default(),
+        };
+        if let Err(error) = store.clear() {
+            warn!("{error:#}; what is learned is kept once {} can be written", dir.display());
         }
+        store
+    }
+
+    /// Removes what lies in place of the folder, and what lies in it of older versions.
+    fn clear(&self) -> Result<()> {
+        if fs::symlink_metadata(&self.dir).is_ok_and(|found| !found.is_dir()) {
+            warn!("{} is no folder, and is made again", self.dir.display());
+            remove(&self.dir)?;
+        }
+        self.make_dir()?;
+        let mut current = vec![excerpts()];
+        current.extend(Part::ALL.iter().map(|part| part.file_name()));
+        let entries = fs::read_dir(&self.dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries.with_context(|| format!("cannot list {}", self.dir.display()))?;
+        for path in entries.into_iter().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if current.iter().any(|current| *current == name) {
+                continue;
+            }
+            if name.starts_with(ANY_SETBACKS) {
+                self.keep_removals(&path)?;
+            }
+            remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps users' removals of engines: they are not failures, and hold whatever release recorded them.
+    fn keep_removals(&self, older: &Path) -> Result<()> {
+        let older = Table::new(older.to_owned()).entries()?.clone();
+        for (engine, setback) in older {
+            if Part::Setbacks.decode(&setback) == Some(Setback::Removed) {
+                self.table(Part::Setbacks).put(&engine, Some(setback.into_vec()));
+            }
+        }
+        self.save()
+    }
+
+    fn make_dir(&self) -> Result<()> {
+        fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))
+    }
+
+    fn table(&self, part: Part) -> MutexGuard<'_, Table> {
+        lock(&self.tables[&part])
     }
 
     /// Returns a value; one that does not parse counts as absent.
     fn get<T: DeserializeOwned>(&self, part: Part, key: &[u8]) -> Option<T> {
-        if let Some(value) = lock(&self.unsaved).get(&(part, key.to_vec())) {
-            return part.decode(value.as_ref()?);
-        }
-        let found = self.read(|database| database.tree(part).get(key))??;
-        part.decode(&found)
+        part.decode(self.table(part).get(key).ok()??)
     }
 
-    /// Returns all entries of a tree, including unsaved ones.
+    /// Returns all entries of a table by key.
     fn entries(&self, part: Part) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let all = self.read(|database| {
-            let entries = database.tree(part).iter();
-            entries.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
-        });
-        let mut all: BTreeMap<_, _> = all.unwrap_or_default();
-        for ((_, key), value) in lock(&self.unsaved).iter().filter(|((of, _), _)| *of == part) {
-            match value {
-                Some(value) => all.insert(key.clone(), value.clone()),
-                None => all.remove(key),
-            };
-        }
-        all
-    }
-
-    /// Returns `None` if there is no readable database.
-    fn read<T>(&self, ask: impl FnOnce(&Database) -> sled::Result<T>) -> Option<T> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let found = ask(database.as_ref()?);
-        found.map_err(|error| self.note(&error.to_string())).ok()
-    }
-
-    /// Logs a problem once.
-    fn note(&self, error: &str) {
-        if !self.broken.swap(true, Ordering::Relaxed) {
-            warn!("the cache can't be saved for now: {error}");
-        }
+        let mut table = self.table(part);
+        let entries = table.entries().into_iter().flatten();
+        entries.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
     }
 
     fn put<T: Serialize>(&self, part: Part, key: &[u8], value: Option<&T>) {
         match value.map(|value| part.encode(value)).transpose() {
-            Ok(value) => drop(lock(&self.unsaved).insert((part, key.to_vec()), value)),
+            Ok(value) => self.table(part).put(key, value),
             Err(error) => warn!("the cache can't be saved: {error:#}"),
         }
     }
 
     fn save(&self) -> Result<()> {
-        if self.broken.load(Ordering::Relaxed) {
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            // It can't be open twice.
-            *database = None;
-            *database = Some(Database::open(&self.dir)?);
+        let _saving = lock(&self.saving);
+        self.make_dir()?;
+        let outdated = self.excerpts.take_outdated();
+        for table in self.tables.values() {
+            let (path, unsaved) = {
+                let mut table = lock(table);
+                (table.path().to_owned(), table.unsaved())
+            };
+            // The loop goes on while the disk is slow.
+            let saved = unsaved.and_then(|unsaved| {
+                let Some(unsaved) = unsaved else { return Ok(()) };
+                replace(&path, &unsaved.content)?;
+                lock(table).record_saved(&unsaved);
+                Ok(())
+            });
+            saved.with_context(|| format!("cannot write {}", path.display()))?;
         }
-        let unsaved = lock(&self.unsaved).clone();
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = &*database else { return Ok(()) };
-        for ((part, key), value) in &unsaved {
-            database.put(*part, key, value.as_deref())?;
-        }
-        database.flush()?;
-        // Values that changed meanwhile stay unsaved.
-        lock(&self.unsaved).retain(|key, value| unsaved.get(key) != Some(value));
+        self.excerpts.remove(outdated);
         Ok(())
+    }
+
+    /// What was known of this file is replaced by this.
+    fn replace_known(&self, key: &Key, known: Option<&Known>) {
+        let before = self.get::<Known>(Part::Outcomes, &key.0).and_then(|known| known.excerpt);
+        let now = known.and_then(|known| known.excerpt);
+        let outdated = before.filter(|before| now != Some(*before));
+        outdated.into_iter().for_each(|key| self.excerpts.record_outdated(key));
+        self.put(Part::Outcomes, &key.0, known);
     }
 }
 
@@ -154,33 +163,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses a folder that contains anything but files and folders: opening a pipe would wait for its other
-/// end.
-fn clear_strangers(dir: &Path) -> Result<()> {
-    let is_strange = |path: &Path| {
-        fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
-    };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_file = fs::symlink_metadata(dir).is_ok_and(|found| !found.is_dir());
-    anyhow::ensure!(!is_file, "{} is no folder", dir.display());
-    for path in entries {
-        anyhow::ensure!(!is_strange(&path), "{} is neither a file nor a folder", path.display());
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
+fn remove(path: &Path) -> Result<()> {
+    let removed = if fs::symlink_metadata(path)?.is_dir() {
         fs::remove_dir_all(path)
     } else {
         fs::remove_file(path)
-    }
-}
-
-/// Whether the disk of `dir` is almost full.
-fn is_full(dir: &Path) -> bool {
-    let free = dir.parent().and_then(|dir| rustix::fs::statvfs(dir).ok());
-    free.is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
+    };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
 impl Recall for DiskCache {
@@ -194,12 +183,20 @@ impl Recall for DiskCache {
 
     fn remember(&self, path: &Path, stamp: &Stamp, known: &Known) {
         let key = Key::of(stamp);
-        self.put(Part::Outcomes, &key.0, Some(known));
+        self.replace_known(&key, Some(known));
         self.put(Part::Places, &place(path), Some(&key.0));
     }
 
     fn forget(&self, stamp: &Stamp) {
-        self.put::<Known>(Part::Outcomes, &Key::of(stamp).0, None);
+        self.replace_known(&Key::of(stamp), None);
+    }
+
+    fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey {
+        self.excerpts.keep(excerpt)
+    }
+
+    fn excerpt(&self, key: &ExcerptKey) -> Option<Excerpt> {
+        self.excerpts.get(key)
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {
@@ -207,9 +204,8 @@ impl Recall for DiskCache {
     }
 
     fn knows_parameters(&self, signature: &Id) -> bool {
-        let key = signature.to_string().into_bytes();
-        lock(&self.unsaved).contains_key(&(Part::Parameters, key.clone()))
-            || self.read(|database| database.tree(Part::Parameters).contains_key(key)) == Some(true)
+        let key = signature.to_string();
+        self.table(Part::Parameters).get(key.as_bytes()).is_ok_and(|found| found.is_some())
     }
 
     fn set_parameters(&self, signature: &Id, parameters: &[Parameter]) {
@@ -300,16 +296,12 @@ impl Store for DiskCache {
 
     fn flush(&self) -> Result<()> {
         let saved = self.save();
-        match &saved {
-            Ok(()) => {
-                self.broken.store(false, Ordering::Relaxed);
-                *lock(&self.problem) = None;
-            }
-            Err(error) => {
-                let dir = self.dir.display();
-                self.note(&format!("{error:#}"));
-                *lock(&self.problem) = Some(format!("{dir} can't be written: {error:#}"));
-            }
+        let dir = self.dir.display();
+        let problem =
+            saved.as_ref().err().map(|error| format!("{dir} can't be written: {error:#}"));
+        let before = std::mem::replace(&mut *lock(&self.problem), problem.clone());
+        if let Some(problem) = problem.filter(|problem| before.as_ref() != Some(problem)) {
+            warn!("{problem}");
         }
         saved
     }

@@ -5,13 +5,13 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use checkpoint::Id;
+use checkpoint::{Excerpt, Id};
 use engine::Parameter;
 use protocol::Finished;
 
 use crate::{
     cache::Store,
-    inventory::{Disk, Homes, Key, Known, Recall, Stamp},
+    inventory::{Disk, ExcerptKey, Homes, Key, Known, Recall, Stamp},
     planner::{InUse, Setback},
 };
 
@@ -20,6 +20,7 @@ use crate::{
 pub struct MemoryCache {
     known: Mutex<HashMap<Key, Known>>,
     places: Mutex<HashMap<PathBuf, Key>>,
+    excerpts: Mutex<HashMap<ExcerptKey, Excerpt>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
     history: Mutex<Vec<Finished>>,
     paused: Mutex<bool>,
@@ -53,6 +54,17 @@ impl Recall for MemoryCache {
 
     fn forget(&self, stamp: &Stamp) {
         self.known.lock().unwrap().remove(&Key::of(stamp));
+    }
+
+    fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey {
+        let mut excerpts = self.excerpts.lock().unwrap();
+        let key = ExcerptKey::of(&[excerpts.len() as u8]);
+        excerpts.insert(key, excerpt.clone());
+        key
+    }
+
+    fn excerpt(&self, key: &ExcerptKey) -> Option<Excerpt> {
+        self.excerpts.lock().unwrap().get(key).cloned()
     }
 
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>> {

@@ -2,10 +2,12 @@
 //! files tell what they are, manifests tell what engines are. So no method but
 //! [`Store::flush`] fails; what can't be kept is logged and learned again.
 
-mod database;
 mod disk;
+mod excerpts;
 #[cfg(test)]
 mod memory;
+mod part;
+mod table;
 
 use std::collections::{BTreeMap, HashMap};
 

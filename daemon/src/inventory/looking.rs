@@ -253,8 +253,8 @@ impl Inventory {
             return;
         }
         self.comparing = true;
-        let tell = self.tell.clone();
-        spawn_blocking(move || tell(FileEvent::Compared(reading::compare(files))));
+        let (recall, tell) = (self.recall.clone(), self.tell.clone());
+        spawn_blocking(move || tell(FileEvent::Compared(reading::compare(files, &*recall))));
     }
 
     /// Finds out who has files open whose time to settle is up. One may be on a disk that hangs, and so may the

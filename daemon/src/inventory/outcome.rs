@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use checkpoint::Identity;
 use serde::{Deserialize, Serialize};
 
@@ -5,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is a checkpoint that engines can be built for.
-    Identified(Identity),
+    Identified(Arc<Identity>),
     /// It is not, and why. The same bytes will be rejected again.
     Rejected(String),
     /// It could not be read, and why. That may change.

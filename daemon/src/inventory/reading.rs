@@ -14,7 +14,7 @@ use tracing::debug;
 use unet::Graph;
 use walkdir::WalkDir;
 
-use super::{Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
+use super::{ExcerptKey, Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
 
 /// Files up to this size are read completely at once: on a slow disk that takes little longer than the
 /// header. Others are usable by their headers, and hashed later.
@@ -28,12 +28,21 @@ pub(crate) struct Learned {
     pub(crate) known: Option<Known>,
 }
 
-/// A file whose excerpt was compared.
+/// What tells whether a file still is what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Its excerpt.
+    Excerpt(ExcerptKey),
+    /// What reading it taught: it is small enough to be read again.
+    Outcome(Outcome),
+}
+
+/// A file that was compared with what is known of it.
 pub(crate) struct Compared {
     pub(crate) sighting: Sighting,
     /// As it is now; `None` if it is not there.
     pub(crate) found: Option<Stamp>,
-    /// Whether it is as it was, for all that an excerpt tells.
+    /// Whether it is as it was, for all that this tells.
     pub(crate) is_same: bool,
 }
 
@@ -62,7 +71,10 @@ pub(super) fn hash(file: Sighting, store: &dyn Recall) -> Learned {
 
 fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {
     debug!("reading {}", path.display());
-    let known = read(&path, stamp, depth, store);
+    let known = read(&path, stamp, depth, store).map(|(known, excerpt)| Known {
+        excerpt: excerpt.map(|excerpt| store.keep_excerpt(&excerpt)),
+        ..known
+    });
     match &known {
         // Reading it may go better another time.
         Some(Known { outcome: Outcome::Unreadable(_), .. }) | None => {}
@@ -73,15 +85,15 @@ fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> 
     Learned { path, stamp, known }
 }
 
-/// Compares these files with their excerpts.
-pub(super) fn compare(files: Vec<(Sighting, Arc<Excerpt>)>) -> Vec<Compared> {
-    let compared = files.into_iter().map(|(sighting, excerpt)| {
+/// Compares these files with what is known of them.
+pub(super) fn compare(files: Vec<(Sighting, Evidence)>, store: &dyn Recall) -> Vec<Compared> {
+    let compared = files.into_iter().map(|(sighting, evidence)| {
         debug!("comparing {}", sighting.path.display());
-        let is_same = match File::open(&sighting.path).and_then(|file| excerpt.matches(&file)) {
-            Ok(is_same) => is_same,
-            Err(error) => {
-                debug!("{}: {error}", sighting.path.display());
-                false
+        let is_same = match evidence {
+            Evidence::Excerpt(key) => matches(&sighting.path, &key, store),
+            Evidence::Outcome(outcome) => {
+                let found = read(&sighting.path, sighting.stamp, Depth::Content, store);
+                found.is_some_and(|(known, _)| known.outcome == outcome)
             }
         };
         // After that: what changes in between is seen.
@@ -94,10 +106,26 @@ pub(super) fn compare(files: Vec<(Sighting, Arc<Excerpt>)>) -> Vec<Compared> {
     compared.collect()
 }
 
-/// Reads the file at `path` and says what it is; `None` when it is not `stamp`, or changes.
-pub(super) fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) -> Option<Known> {
+/// Whether the file at `path` is as it was, for all that this excerpt tells; one that was lost tells nothing.
+fn matches(path: &Path, excerpt: &ExcerptKey, store: &dyn Recall) -> bool {
+    let Some(excerpt) = store.excerpt(excerpt) else { return false };
+    let matches = File::open(path).and_then(|file| excerpt.matches(&file));
+    matches.unwrap_or_else(|error| {
+        debug!("{}: {error}", path.display());
+        false
+    })
+}
+
+/// Reads the file at `path` and says what it is, and what will tell whether it still is that; `None` when it is not
+/// `stamp`, or changes.
+pub(super) fn read(
+    path: &Path,
+    stamp: Stamp,
+    depth: Depth,
+    store: &dyn Recall,
+) -> Option<(Known, Option<Excerpt>)> {
     let outcome = match try_read(path, stamp, depth, store) {
-        Ok(known) => return Some(known),
+        Ok(read) => return Some(read),
         Err(Rejection::ChangedWhileRead | Rejection::NotAFile) => return None,
         // Not the file's fault: it is read again later.
         Err(Rejection::Unreadable { source, .. }) if is_passing(&source) => return None,
@@ -111,7 +139,11 @@ pub(super) fn read(path: &Path, stamp: Stamp, depth: Depth, store: &dyn Recall) 
         }
         Err(rejection) => Outcome::Rejected(brief(&rejection.to_string())),
     };
-    Some(Known { outcome, changed_ns: stamp.changed_ns, excerpt: None, is_compared: false })
+    Some((known(outcome, stamp.changed_ns), None))
+}
+
+fn known(outcome: Outcome, changed_ns: i128) -> Known {
+    Known { outcome, changed_ns, excerpt: None, is_compared: false }
 }
 
 /// Whether the system has too few resources, such as open files or memory.
@@ -134,7 +166,7 @@ fn try_read(
     stamp: Stamp,
     depth: Depth,
     store: &dyn Recall,
-) -> Result<Known, Rejection> {
+) -> Result<(Known, Option<Excerpt>), Rejection> {
     let on = |metadata: &Metadata| Stamp::on(stamp.file_system, path, metadata);
     let checkpoint = Checkpoint::open_if(path, |metadata| on(metadata).is_same_version(&stamp))?;
     let Checkpoint { architecture, tensors, .. } = &checkpoint;
@@ -143,21 +175,21 @@ fn try_read(
         // What one signature stands for has a graph or has none, so this is asked but once.
         if let Err(error) = Graph::check(architecture, tensors) {
             let outcome = Outcome::Rejected(brief(&error.to_string()));
-            let changed_ns = stamp.changed_ns;
-            return Ok(Known { outcome, changed_ns, excerpt: None, is_compared: false });
+            return Ok((known(outcome, stamp.changed_ns), None));
         }
         store.set_parameters(&signature, &parameters(&checkpoint));
     }
     let unet_parameters = checkpoint.parameters().map(Tensor::elements).sum();
-    let (ids, excerpt) = match depth {
-        Depth::Header => (Ids::provisional(&stamp), None),
-        Depth::Content => (checkpoint.ids()?, Some(Arc::new(checkpoint.excerpt()?))),
+    let ids = match depth {
+        Depth::Header => Ids::provisional(&stamp),
+        Depth::Content => checkpoint.ids()?,
     };
+    let has_excerpt = depth == Depth::Content && stamp.size > Excerpt::WHOLE;
+    let excerpt = has_excerpt.then(|| checkpoint.excerpt()).transpose()?;
     let changed_ns = checkpoint.file().metadata().map_or(0, |metadata| on(&metadata).changed_ns);
     let (architecture, remarks) = (architecture.clone(), checkpoint.remarks());
     let identity = Identity { ids, architecture, signature, unet_parameters, remarks };
-    let outcome = Outcome::Identified(identity);
-    Ok(Known { outcome, changed_ns, excerpt, is_compared: false })
+    Ok((known(Outcome::Identified(Arc::new(identity)), changed_ns), excerpt))
 }
 
 /// What an engine of its signature is built from.
@@ -192,7 +224,7 @@ mod tests {
             manifest.sha256 = None;
             manifest.write_checkpoint(&path).unwrap();
             let stamp = Stamp::of(&path).unwrap();
-            super::read(&path, stamp, Depth::Header, &store).unwrap().outcome
+            super::read(&path, stamp, Depth::Header, &store).unwrap().0.outcome
         };
         let Outcome::Identified(plain) = read("a.safetensors", |_| {}) else {
             panic!("a golden is refused")
@@ -221,6 +253,33 @@ mod tests {
             let is_said = matches!(&outcome, Outcome::Rejected(reason) if reason.contains(words));
             assert!(is_said, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn other_content_is_told_by_an_excerpt_and_by_what_was_learned() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let write = |seed| {
+            goldens::Manifest::load("sd1").unwrap().reseed(seed).write_checkpoint(&path).unwrap();
+        };
+        let sighting =
+            || Sighting { path: path.as_path().into(), stamp: Stamp::of(&path).unwrap() };
+        write(1);
+        let store = MemoryCache::default();
+        let known = one(sighting(), Depth::Content, &store).known.unwrap();
+        let evidence =
+            [Evidence::Excerpt(known.excerpt.unwrap()), Evidence::Outcome(known.outcome)];
+        let are_same = |evidence: &[Evidence]| -> Vec<bool> {
+            let files = evidence.iter().map(|evidence| (sighting(), evidence.clone()));
+            compare(files.collect(), &store).iter().map(|compared| compared.is_same).collect()
+        };
+        assert_eq!(are_same(&evidence), [true, true]);
+        write(2);
+        assert_eq!(are_same(&evidence), [false, false]);
+        write(1);
+        assert_eq!(are_same(&evidence), [true, true]);
+        let lost = Evidence::Excerpt(ExcerptKey::of(b"lost"));
+        assert_eq!(are_same(&[lost]), [false], "nothing tells");
     }
 
     #[test]

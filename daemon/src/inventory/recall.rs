@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use checkpoint::{Excerpt, Id, Inodes, Stamp};
@@ -19,6 +19,10 @@ pub trait Recall: Send + Sync + 'static {
     fn remember(&self, path: &Path, stamp: &Stamp, known: &Known);
     /// Forgets it: the file has changed, whatever its stamp says.
     fn forget(&self, stamp: &Stamp);
+    /// Keeps the excerpt of a large file, and returns what it is kept under.
+    fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey;
+    /// An excerpt that was kept, unless it was lost.
+    fn excerpt(&self, key: &ExcerptKey) -> Option<Excerpt>;
     /// The tensors of UNets of this signature.
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>>;
     /// Whether they are known.
@@ -42,10 +46,28 @@ pub struct Known {
     pub outcome: Outcome,
     /// Its [`Stamp::changed_ns`] then.
     pub changed_ns: i128,
-    /// What tells whether it still is what it was; absent where reading it again costs no more.
-    pub excerpt: Option<Arc<Excerpt>>,
+    /// Its excerpt, which tells whether it still is what it was; absent where reading it again costs no more.
+    pub excerpt: Option<ExcerptKey>,
     /// Since it was read as a whole, nothing but its excerpt was compared.
     pub is_compared: bool,
+}
+
+/// What an excerpt is kept under: its own digest, so that it is never another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExcerptKey(u128);
+
+impl ExcerptKey {
+    /// That of an excerpt in this form.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let digest = blake3::hash(bytes);
+        Self(digest.as_bytes().iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
+    }
+}
+
+impl fmt::Display for ExcerptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
 }
 
 impl Known {

@@ -19,7 +19,7 @@ pub(crate) fn verify(
         let Outcome::Identified(known) = known else { return None };
         let found =
             idle::run(|| reading::read(&sighting.path, sighting.stamp, Depth::Content, store));
-        let problem = match found.map(|found| found.outcome) {
+        let problem = match found.map(|(found, _)| found.outcome) {
             Some(Outcome::Identified(now)) if now.ids == known.ids => None,
             Some(Outcome::Identified(now)) => {
                 Some(format!("it holds {} now", now.ids.weights.short()))
@@ -61,7 +61,8 @@ mod tests {
         let store = MemoryCache::default();
         let sighting =
             || Sighting { path: path.as_path().into(), stamp: Stamp::of(&path).unwrap() };
-        let known = reading::read(&path, sighting().stamp, Depth::Content, &store).unwrap().outcome;
+        let known =
+            reading::read(&path, sighting().stamp, Depth::Content, &store).unwrap().0.outcome;
         let verdict = || {
             let changed = Mutex::new(Vec::new());
             let all = verify(vec![(sighting(), known.clone())], &store, |path| {

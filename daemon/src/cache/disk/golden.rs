@@ -1,14 +1,15 @@
 //! The stored form, byte for byte: the next release, and an older one after a downgrade, must read it.
 
-use std::sync::Arc;
-
 use checkpoint::{Architecture, Excerpt, FileSystem, Heads, Identity, Ids, Kind, Remark};
 use protocol::Shape;
 
 use super::*;
-use crate::inventory::{Home, Outcome};
+use crate::{
+    cache::table::{Entries, decode, encode},
+    inventory::{Home, Outcome},
+};
 
-/// A line for each entry: tree, key and value; `#` precedes hex for bytes that are not text.
+/// A line for each entry: file, key and value, of an excerpt without a key; `#` precedes hex for bytes that are not text.
 const GOLDEN: &str = include_str!("learned.txt");
 
 /// Where all files lay.
@@ -17,6 +18,7 @@ const AT: &str = "/m/a";
 /// Everything that a store can hold, with every enum in every variant.
 struct Learned {
     known: Vec<(Stamp, Known)>,
+    excerpt: Excerpt,
     setbacks: HashMap<Id, Setback>,
     parameters: Vec<Parameter>,
     shapes: InUse,
@@ -32,7 +34,7 @@ fn id(byte: u8) -> Id {
 fn learned() -> Learned {
     let heads = |kind| if kind == Kind::Sd1 { Heads::Count(8) } else { Heads::Width(64) };
     let identified = Kind::ALL.iter().map(|&kind| {
-        Outcome::Identified(Identity {
+        let identity = Identity {
             ids: Ids { weights: id(1), unet: id(2) },
             architecture: Architecture {
                 kind,
@@ -44,7 +46,8 @@ fn learned() -> Learned {
             signature: id(3),
             unet_parameters: 859_520_964,
             remarks: vec![Remark::Pruned],
-        })
+        };
+        Outcome::Identified(identity.into())
     });
     let others = [Outcome::Rejected("a LoRA".into()), Outcome::Unreadable("not allowed".into())];
     let outcomes = identified.into_iter().chain(others).zip(1..);
@@ -66,10 +69,10 @@ fn learned() -> Learned {
     };
     let excerpt: Excerpt =
         serde_json::from_str(r#"{"len":4096,"head":1,"blocks":[[300,2],[70000,3]]}"#).unwrap();
-    let excerpt = Some(Arc::new(excerpt));
+    let key = ExcerptKey::of(&postcard::to_allocvec(&excerpt).unwrap());
     let known_of = |(outcome, inode)| {
         let stamp = stamp(inode);
-        (stamp, known(outcome, stamp.changed_ns, excerpt.clone()))
+        (stamp, known(outcome, stamp.changed_ns, Some(key)))
     };
     let mut all: Vec<_> = outcomes.map(known_of).collect();
     let before_1970 = Stamp { inode: u64::MAX, mtime_ns: -1, ..Stamp::default() };
@@ -92,6 +95,7 @@ fn learned() -> Learned {
     use protocol::Outcome::{Abandoned, Built, Failed, Validated};
     Learned {
         known: all,
+        excerpt,
         setbacks: [(id(4), Setback::Failed("no room".into())), (id(5), Setback::Removed)].into(),
         parameters: vec![
             Parameter { name: "model.diffusion_model.out.2.bias".into(), shape: vec![4] },
@@ -138,12 +142,19 @@ fn bytes(shown: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
+/// All files below a folder, in order.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap);
+    files.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+}
+
 #[test]
 fn entries_are_written_as_before() {
     let dir = tempfile::tempdir().unwrap();
     {
         let store = DiskCache::open(dir.path());
         let learned = learned();
+        store.keep_excerpt(&learned.excerpt);
         learned.known.iter().for_each(|(stamp, known)| store.remember(AT.as_ref(), stamp, known));
         learned.setbacks.iter().for_each(|(engine, why)| store.set_back(engine, Some(why)));
         store.set_parameters(&id(3), &learned.parameters);
@@ -155,14 +166,15 @@ fn entries_are_written_as_before() {
         store.set_paused(true);
         store.flush().unwrap();
     }
-    let database = sled::open(dir.path()).unwrap();
-    let mut names = database.tree_names();
-    names.sort();
     let mut found = String::new();
-    for name in names {
-        for entry in &database.open_tree(&name).unwrap() {
-            let (key, value) = entry.unwrap();
-            let [name, key, value] = [&name[..], &key[..], &value[..]].map(shown);
+    for path in files(dir.path()) {
+        let (name, file) = (path.strip_prefix(dir.path()).unwrap(), fs::read(&path).unwrap());
+        let entries = match decode(&file) {
+            Some(entries) => BTreeMap::from_iter(entries),
+            None => [(Box::default(), file.into())].into(),
+        };
+        for (key, value) in entries {
+            let [name, key, value] = [name.as_os_str().as_bytes(), &key, &value].map(shown);
             found += &format!("{name}\t{key}\t{value}\n");
         }
     }
@@ -174,19 +186,27 @@ fn entries_are_written_as_before() {
 fn entries_of_earlier_releases_are_read() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let database = sled::open(dir.path()).unwrap();
+        let mut files: BTreeMap<_, Entries> = BTreeMap::new();
         for line in GOLDEN.lines() {
-            let [tree, key, value] =
+            let [name, key, value] =
                 line.split('\t').map(bytes).collect::<Vec<_>>().try_into().unwrap();
-            database.open_tree(tree).unwrap().insert(key, value).unwrap();
+            let path = dir.path().join(OsString::from_vec(name));
+            files.entry(path).or_default().insert(key.into(), value.into());
         }
-        database.flush().unwrap();
+        for (path, entries) in files {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // An excerpt is a file without entries.
+            let content = entries.get(&[][..]).map(|excerpt| excerpt.to_vec());
+            fs::write(path, content.unwrap_or_else(|| encode(&entries))).unwrap();
+        }
     }
     let store = DiskCache::open(dir.path());
     let learned = learned();
     for (stamp, known) in learned.known {
         assert_eq!(store.known(AT.as_ref(), &stamp), Some(known));
     }
+    let key = ExcerptKey::of(&postcard::to_allocvec(&learned.excerpt).unwrap());
+    assert_eq!(store.excerpt(&key), Some(learned.excerpt));
     assert_eq!(store.setbacks(), learned.setbacks);
     assert_eq!(store.parameters(&id(3)), Some(learned.parameters));
     assert_eq!(store.shapes(), [(id(3), learned.shapes)].into());

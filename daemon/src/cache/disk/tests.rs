@@ -2,7 +2,11 @@ use checkpoint::FileSystem;
 use protocol::Shape;
 
 use super::*;
-use crate::{inventory::Outcome, samples::identified};
+use crate::{
+    cache::table::{self, Entries},
+    inventory::Outcome,
+    samples::identified,
+};
 
 fn stamp(inode: u64) -> Stamp {
     Stamp { device: 1, inode, size: 3, mtime_ns: -4, ..Stamp::default() }
@@ -65,11 +69,18 @@ fn an_error_loses_nothing() {
         let store = DiskCache::open(dir.path());
         store.remember(at, &stamp(2), &outcome("before"));
         store.flush().unwrap();
-        store.note("as on a full disk");
+        let aside = dir.path().with_extension("aside");
+        fs::rename(dir.path(), &aside).unwrap();
+        fs::write(dir.path(), "in its place").unwrap();
         store.remember(at, &stamp(5), &outcome("after"));
         assert_eq!(store.known(at, &stamp(5)), Some(outcome("after")));
+        store.flush().unwrap_err();
+        assert!(store.problem().unwrap().contains("can't be written"));
+        fs::remove_file(dir.path()).unwrap();
+        fs::rename(&aside, dir.path()).unwrap();
+        assert_eq!(store.known(at, &stamp(2)), Some(outcome("before")));
         store.flush().unwrap();
-        assert!(!store.broken.load(Ordering::Relaxed));
+        assert_eq!(store.problem(), None);
     }
     let store = DiskCache::open(dir.path());
     assert_eq!(store.known(at, &stamp(2)), Some(outcome("before")));
@@ -98,14 +109,54 @@ fn the_newest_of_the_history_is_kept() {
 }
 
 #[test]
-fn a_broken_database_is_replaced() {
+fn a_broken_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("learned");
-    drop(DiskCache::open(&path));
-    fs::write(path.join("conf"), "garbage").unwrap();
-    fs::write(path.join("db"), [7; 4096]).unwrap();
+    let store = DiskCache::open(&path);
+    store.remember(Path::new("/m/a"), &stamp(2), &known(identified("a")));
+    store.set_paused(true);
+    store.flush().unwrap();
+    fs::write(path.join(Part::Outcomes.file_name()), "garbage").unwrap();
     let store = DiskCache::open(&path);
     assert_eq!(store.known(Path::new("/m/a"), &stamp(2)), None);
+    assert!(store.is_paused(), "each stands for itself");
+    store.remember(Path::new("/m/a"), &stamp(2), &known(identified("a")));
+    store.flush().unwrap();
+    let store = DiskCache::open(&path);
+    assert_eq!(store.known(Path::new("/m/a"), &stamp(2)), Some(known(identified("a"))));
+}
+
+#[test]
+fn an_excerpt_is_kept_as_long_as_it_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, at) = (DiskCache::open(dir.path()), Path::new("/m/a"));
+    let excerpt = |head: u64| -> Excerpt {
+        serde_json::from_value(serde_json::json!({ "len": 9, "head": head, "blocks": [[1, 2]] }))
+            .unwrap()
+    };
+    let remember = |head| {
+        let key = store.keep_excerpt(&excerpt(head));
+        store.remember(at, &stamp(2), &Known { excerpt: Some(key), ..known(identified("a")) });
+        key
+    };
+    let first = remember(1);
+    assert_eq!(store.excerpt(&first), Some(excerpt(1)));
+    let second = remember(2);
+    assert_eq!(store.excerpt(&first), Some(excerpt(1)), "what is on disk refers to it");
+    store.flush().unwrap();
+    assert_eq!((store.excerpt(&first), store.excerpt(&second)), (None, Some(excerpt(2))));
+    assert_eq!(remember(2), second);
+    store.flush().unwrap();
+    assert_eq!(store.excerpt(&second), Some(excerpt(2)));
+
+    let path = dir.path().join(excerpts()).join(second.to_string());
+    let intact = fs::read(&path).unwrap();
+    fs::write(&path, &intact[1..]).unwrap();
+    assert_eq!(store.excerpt(&second), None, "half-written");
+    fs::write(&path, intact).unwrap();
+    store.forget(&stamp(2));
+    store.flush().unwrap();
+    assert!(!path.exists());
 }
 
 #[test]
@@ -114,18 +165,20 @@ fn what_failed_under_an_older_release_is_tried_again_and_what_was_removed_is_not
     let [failed, removed] =
         ["failed", "removed"].map(|name| Id::from(blake3::hash(name.as_bytes())));
     {
-        let database = sled::open(dir.path()).unwrap();
-        let older = database.open_tree("setbacks.3").unwrap();
+        let mut older = Entries::new();
         for (engine, setback) in
             [(failed, Setback::Failed("no disk".to_owned())), (removed, Setback::Removed)]
         {
-            older.insert(engine.to_string(), serde_json::to_vec(&setback).unwrap()).unwrap();
+            let engine = engine.to_string().into_bytes();
+            older.insert(engine.into(), serde_json::to_vec(&setback).unwrap().into());
         }
-        database.flush().unwrap();
+        fs::write(dir.path().join("setbacks.3"), table::encode(&older)).unwrap();
+        fs::write(dir.path().join("db"), "of another form").unwrap();
     }
     for _ in 0..2 {
         let store = DiskCache::open(dir.path());
         assert_eq!(store.setbacks(), [(removed, Setback::Removed)].into());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the older ones are gone");
         store.flush().unwrap();
     }
 }
@@ -137,13 +190,21 @@ fn whatever_lies_in_its_place_is_not_waited_for() {
     let path = dir.path().join("learned");
     fs::write(&path, "a file").unwrap();
     drop(DiskCache::open(&path));
-    for name in ["db", "conf"] {
-        fs::remove_file(path.join(name)).unwrap();
+    for name in ["own", "conf"] {
+        let _ = fs::remove_file(path.join(name));
         mknodat(CWD, path.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let store = DiskCache::open(&path);
         store.set_paused(true);
         store.flush().unwrap();
+        assert!(DiskCache::open(&path).is_paused());
     }
+    fs::remove_file(path.join("own")).unwrap();
+    fs::create_dir_all(path.join("own/folder")).unwrap();
+    let store = DiskCache::open(&path);
+    assert!(!store.is_paused());
+    store.set_paused(true);
+    store.flush().unwrap();
+    assert!(DiskCache::open(&path).is_paused());
     fs::remove_dir_all(&path).unwrap();
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
     DiskCache::open(&path);

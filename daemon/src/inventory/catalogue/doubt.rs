@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use checkpoint::{Excerpt, Inodes};
+use checkpoint::Inodes;
 
-use super::{Catalogue, Content, Seen, Sighting};
-use crate::inventory::{FileId, Known, Outcome, Stamp, reading::SMALL};
+use super::{Catalogue, Content, File, Seen, Sighting};
+use crate::inventory::{Evidence, ExcerptKey, FileId, Known, Outcome, Stamp, reading::SMALL};
 
 /// A rename also changes the ctime, and may be heard of only this long after it was seen.
 const GRACE: Duration = Duration::from_millis(200);
@@ -26,8 +26,8 @@ const BATCH: usize = 8;
 /// How far it can be relied on that a file still holds what was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Assurance {
-    /// What tells.
-    excerpt: Option<Arc<Excerpt>>,
+    /// What tells, where reading it again costs more.
+    excerpt: Option<ExcerptKey>,
     /// Since when something may have been done to it.
     doubted: Option<Instant>,
     /// When it is to be read as a whole, since only its excerpt was compared.
@@ -178,7 +178,7 @@ impl Catalogue {
         Some(Known {
             outcome: outcome.clone(),
             changed_ns: file.stamp.changed_ns,
-            excerpt: assurance.excerpt.clone(),
+            excerpt: assurance.excerpt,
             is_compared: assurance.whole.is_some(),
         })
     }
@@ -194,9 +194,9 @@ impl Catalogue {
         idle.next().map(|(since, _)| *since + GRACE)
     }
 
-    /// The next files to compare with their excerpts, each of which is to be reported through
+    /// The next files to compare with what is known of them, each of which is to be reported through
     /// [`Self::compared`].
-    pub fn start_comparing(&mut self, now: Instant) -> Vec<(Sighting, Arc<Excerpt>)> {
+    pub fn start_comparing(&mut self, now: Instant) -> Vec<(Sighting, Evidence)> {
         let due = self.doubted.iter().take_while(|(since, _)| *since + GRACE <= now);
         let due = due.map(|(_, id)| *id).filter(|id| !self.at_work.contains_key(id));
         let due: Vec<FileId> = due.take(BATCH).collect();
@@ -207,14 +207,14 @@ impl Catalogue {
             });
             let Some(file) = self.files.get(&id) else { continue };
             let stamp = file.stamp;
-            match (&file.assurance.excerpt, file.paths.iter().min().cloned()) {
-                (Some(excerpt), Some(path)) => {
-                    sightings.push((Sighting { path, stamp }, excerpt.clone()));
+            match evidence(file).zip(file.paths.iter().min().cloned()) {
+                Some((evidence, path)) => {
+                    sightings.push((Sighting { path, stamp }, evidence));
                     self.at_work.insert(id, false);
                     self.comparing += 1;
                 }
                 // What is known by its header alone is soon read again.
-                _ => self.know(stamp, Content::Unread),
+                None => self.know(stamp, Content::Unread),
             }
         }
         sightings
@@ -234,7 +234,8 @@ impl Catalogue {
         let is_tainted = self.at_work.remove(&id)?;
         let file =
             self.files.get(&id).filter(|file| !is_tainted && file.stamp.is_same_version(&stamp))?;
-        let (seen, excerpt) = (file.stamp, file.assurance.excerpt.clone());
+        let seen = file.stamp;
+        let is_whole = file.assurance.excerpt.is_none();
         match found {
             // It was renamed, or is gone: the next look tells.
             None => self.doubt(seen, false, now),
@@ -243,7 +244,6 @@ impl Catalogue {
             }
             Some(found) if found.changed_ns != seen.changed_ns => self.doubt(found, false, now),
             Some(_) => {
-                let is_whole = excerpt.is_some_and(|excerpt| excerpt.is_whole());
                 self.set_assurance(id, |assurance| {
                     if assurance.is_suspect && !is_whole {
                         assurance.whole = Some(now + quiet(&seen));
@@ -327,6 +327,17 @@ impl Catalogue {
         let (doubted, whole) = file.assurance.times();
         doubted.map(|since| self.doubted.insert((since, id)));
         whole.map(|due| self.whole.insert((due, id)));
+    }
+}
+
+/// What to compare a file with, if its content is known.
+fn evidence(file: &File) -> Option<Evidence> {
+    match (&file.content, file.assurance.excerpt) {
+        (_, Some(excerpt)) => Some(Evidence::Excerpt(excerpt)),
+        (Content::Read(outcome @ Outcome::Identified(_)), None) if !outcome.is_provisional() => {
+            Some(Evidence::Outcome(outcome.clone()))
+        }
+        _ => None,
     }
 }
 

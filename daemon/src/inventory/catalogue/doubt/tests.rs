@@ -1,7 +1,7 @@
 use checkpoint::FileSystem;
 
 use super::*;
-use crate::samples::{identified, known, stamp};
+use crate::samples::{self, identified, known, stamp};
 
 /// Far later than anything here is due.
 const LATER: Duration = Duration::from_secs(600);
@@ -13,9 +13,8 @@ fn dir() -> Arc<Path> {
     Path::new("/m").into()
 }
 
-fn excerpt() -> Arc<Excerpt> {
-    let excerpt = r#"{"len":100,"head":1,"blocks":[[300,2]]}"#;
-    Arc::new(serde_json::from_str(excerpt).unwrap())
+fn excerpt() -> ExcerptKey {
+    ExcerptKey::of(b"excerpt")
 }
 
 fn remembered(stamp: &Stamp) -> Known {
@@ -179,7 +178,10 @@ fn what_was_compared_is_believed_read_again_or_read_whole_in_the_end() {
         assert_eq!(catalogue.next_doubt(), Some(now + GRACE));
         assert!(catalogue.is_in_doubt());
         let sightings = catalogue.start_comparing(now + GRACE);
-        assert_eq!(sightings, [(Sighting { path: path.into(), stamp: touched }, excerpt())]);
+        assert_eq!(
+            sightings,
+            [(Sighting { path: path.into(), stamp: touched }, Evidence::Excerpt(excerpt()))]
+        );
         assert!(catalogue.is_in_doubt() && catalogue.next_doubt().is_none());
         let kept = catalogue.compared(touched, found, is_same, now);
         (catalogue, kept)
@@ -300,4 +302,31 @@ fn a_big_file_is_read_whole_when_nothing_else_is_to_be_done() {
     assert_eq!(catalogue.hashed(big, Some(other), now), None, "it goes on under no other id");
     assert_eq!(catalogue.at(Path::new(A)).unwrap().content, Content::Read(identified("other")));
     assert_eq!(catalogue.next_whole(), None);
+}
+
+#[test]
+fn what_has_no_excerpt_is_compared_with_what_was_learned_if_that_is_its_content() {
+    let (now, it) = (Instant::now(), stamp(1, 0));
+    let touched = Stamp { changed_ns: 9, ..it };
+    for (what, outcome, is_compared) in [
+        ("a small checkpoint", identified("a"), true),
+        ("one that is known by its header", samples::provisional(&it), false),
+        ("none", Outcome::Rejected("a LoRA".to_owned()), false),
+    ] {
+        let mut catalogue = Catalogue::new(Duration::from_secs(3));
+        let recall = |_: &Path, stamp: &Stamp| Some(known(stamp, outcome.clone()));
+        catalogue.looked(&dir(), Path::new(A), Some(it), now, recall);
+        catalogue.looked(&dir(), Path::new(A), Some(touched), now, nothing);
+        let compared = catalogue.start_comparing(now + LATER);
+        let content = &catalogue.at(Path::new(A)).unwrap().content;
+        if !is_compared {
+            assert_eq!((compared, content), (vec![], &Content::Unread), "{what}");
+            continue;
+        }
+        let evidence = Evidence::Outcome(outcome.clone());
+        assert_eq!(compared, [(Sighting { path: Path::new(A).into(), stamp: touched }, evidence)]);
+        assert_eq!(content, &Content::Read(outcome), "it is used meanwhile");
+        assert!(catalogue.compared(touched, Some(touched), true, now).is_some());
+        assert_eq!((catalogue.is_in_doubt(), catalogue.next_whole()), (false, None));
+    }
 }
