@@ -3,17 +3,17 @@
 use std::{
     borrow::Cow,
     fs::{self, File, Metadata},
-    io,
+    io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
 use rustix::fs::OFlags;
 
-use crate::rejection::Rejection;
+use crate::{excerpt::Excerpt, rejection::Rejection};
 
-/// Bytes read when a file is opened: all of a small file, and enough to recognize the format of others.
-const START: u64 = 64 << 10;
+/// Bytes read when a file is opened: all of a small file, and the header of most others.
+const START: u64 = Excerpt::WHOLE;
 
 /// An open file.
 #[derive(Debug)]
@@ -45,8 +45,7 @@ impl Source {
         if !is_expected(&metadata) {
             return Err(Rejection::ChangedWhileRead);
         }
-        let mut start = vec![0; metadata.len().min(START) as usize];
-        read(&file, &mut start, 0)?;
+        let start = start(&file, metadata.len().min(START))?;
         Ok(Self { file, metadata, start })
     }
 
@@ -94,13 +93,24 @@ impl Source {
     }
 }
 
+/// Reads the first `len` bytes, into memory that need not be cleared before.
+fn start(file: &File, len: u64) -> Result<Vec<u8>, Rejection> {
+    let mut start = Vec::with_capacity(len as usize);
+    file.take(len).read_to_end(&mut start).map_err(rejection)?;
+    if start.len() as u64 == len { Ok(start) } else { Err(Rejection::ChangedWhileRead) }
+}
+
 fn metadata(file: &File) -> Result<Metadata, Rejection> {
     file.metadata().map_err(|source| Rejection::Unreadable { doing: "read its size", source })
 }
 
 fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), Rejection> {
-    file.read_exact_at(buffer, offset).map_err(|source| match source.kind() {
+    file.read_exact_at(buffer, offset).map_err(rejection)
+}
+
+fn rejection(source: io::Error) -> Rejection {
+    match source.kind() {
         io::ErrorKind::UnexpectedEof => Rejection::ChangedWhileRead,
         _ => Rejection::Unreadable { doing: "read it", source },
-    })
+    }
 }

@@ -37,8 +37,9 @@ pub(super) fn walk(
     found: impl FnMut((PathBuf, Stamp)),
 ) -> BTreeSet<PathBuf> {
     let dir = &*order.dir;
-    let (visited, mounted, linked) = Default::default();
-    let mut walk = Walk { order, ways, table, scan, notifier, found, visited, mounted, linked };
+    let (visited, mounted, linked, known) = Default::default();
+    let mut walk =
+        Walk { order, ways, table, scan, notifier, found, visited, mounted, linked, known };
     match dir.metadata() {
         Ok(metadata) if metadata.is_dir() => {
             walk.from(Folder { path: dir.to_owned(), metadata, around: None });
@@ -61,6 +62,8 @@ struct Walk<'a, F> {
     mounted: BTreeSet<PathBuf>,
     /// The disks of the folders that links lead into.
     linked: HashMap<PathBuf, Option<Disk>>,
+    /// The file system of each device, asked for once for all the files that are on it.
+    known: HashMap<u64, FileSystem>,
 }
 
 struct Folder {
@@ -126,8 +129,6 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
     /// Sends the checkpoints in a folder, and returns its subfolders.
     fn list(&mut self, folder: &Path, on: On) -> Vec<Folder> {
         let mut folders = Vec::new();
-        // Asked for once for all the files that are on it.
-        let mut file_system: Option<(u64, FileSystem)> = None;
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => {
@@ -153,10 +154,8 @@ impl<F: FnMut((PathBuf, Stamp))> Walk<'_, F> {
                 Ok(Some(metadata)) => {
                     let path = entry.path();
                     let device = metadata.dev();
-                    let (_, on) = *file_system
-                        .take_if(|(known, _)| *known == device)
-                        .get_or_insert_with(|| (device, FileSystem::of(&path, device)));
-                    file_system = Some((device, on));
+                    let of = || FileSystem::of(&path, device);
+                    let on = *self.known.entry(device).or_insert_with(of);
                     // A link's target may lie where nothing tells of changes.
                     self.scan.is_silent |= on.is_silent();
                     let stamp = Stamp::on(on, &path, &metadata);
