@@ -2,19 +2,25 @@
 
 mod dispatch;
 
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+};
+
 use checkpoint::Id;
 use engine::Usage;
-use protocol::{Event, Failure, Garbage, Reply};
+use protocol::{Event, Failure, Garbage, Reply, State};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::{
     api::{About, Asked, other, status, view},
     claim::Claim,
+    inventory::Held,
     jobs::Ended,
     owners::Owners,
-    planner::{Errand, Eviction, Grounds, News, Stop, Want, plan},
-    publish::{index, places},
+    planner::{Errand, Eviction, Grounds, News, Plan, Snapshot, Stop, Want, plan},
+    publish::{Index, index, places},
     timers::passed,
 };
 
@@ -35,10 +41,10 @@ pub(crate) fn reconcile(owners: &mut Owners) {
         // The files in another folder are another daemon's.
         news.stopping |= owners.is_displaced();
         let mut garbage = Vec::new();
-        let queue = loop {
-            let plan = plan(&owners.snapshot(), news);
-            if plan.is_settled() {
-                break plan.queue;
+        let (queue, publication) = loop {
+            let (plan, publication) = owners.decide(news);
+            if let Some(publication) = publication {
+                break (plan.queue, publication);
             }
             plan.end.iter().for_each(|(job, why)| owners.end(*job, why));
             plan.evict.into_iter().for_each(|eviction| owners.evict(eviction, &mut garbage));
@@ -49,7 +55,7 @@ pub(crate) fn reconcile(owners: &mut Owners) {
         if news.tidying {
             owners.sweep(&mut garbage);
         }
-        owners.publish(queue);
+        owners.publish(queue, publication);
         owners.notify(&garbage);
         owners.look_again();
         owners.timers.record_end(started.elapsed());
@@ -65,7 +71,45 @@ impl News {
     }
 }
 
+/// What is to be published.
+struct Publication {
+    counts: BTreeMap<State, usize>,
+    /// The locations of checkpoints, if they have changed and all are known.
+    places: Option<Vec<(Id, PathBuf)>>,
+    /// `None` before every file was read: the index of the last run is better than an incomplete one.
+    index: Option<Index>,
+}
+
 impl Owners {
+    /// What to do now, and what is to be published once nothing is left to do. Both need the list of all contents,
+    /// which takes milliseconds with thousands of checkpoints, so it is made but once.
+    fn decide(&self, news: News) -> (Plan, Option<Publication>) {
+        let snapshot = self.snapshot();
+        let held = snapshot.catalogue.held();
+        let plan = plan(&snapshot, &held, news);
+        let publication = plan.is_settled().then(|| self.publication(&snapshot, &held, &plan));
+        (plan, publication)
+    }
+
+    fn publication(
+        &self,
+        snapshot: &Snapshot<'_>,
+        held: &HashMap<Id, Held<'_>>,
+        plan: &Plan,
+    ) -> Publication {
+        let is_read = self.inventory.is_read_but_for_open_files();
+        let is_due = is_read || self.publisher.is_written();
+        // A checkpoint whose content is unknown would look deleted.
+        let places = self.inventory.is_all_hashed().then(|| places(held));
+        let places = places.filter(|places| !self.publisher.has_published(places));
+        let owned = |(weights, path): (Id, &Path)| (weights, path.to_owned());
+        Publication {
+            counts: view::counts(snapshot, held, &plan.queue),
+            places: places.map(|places| places.into_iter().map(owned).collect()),
+            index: is_due.then(|| index(snapshot, held)),
+        }
+    }
+
     /// Updates what is known of engines, the disk and memory.
     fn observe(&mut self) {
         let engines = self.library.engines().manifests().values();
@@ -129,18 +173,8 @@ impl Owners {
     }
 
     /// Publishes the index and the locations of checkpoints.
-    fn publish(&mut self, queue: Vec<Want>) {
-        let is_read = self.inventory.is_read_but_for_open_files();
-        // Not before every file was read: the index of the last run is better than an incomplete one.
-        let is_due = is_read || self.publisher.is_written();
-        // A checkpoint whose content is unknown would look deleted.
-        let is_all_hashed = self.inventory.is_all_hashed();
-        let (counts, places, index) = {
-            let snapshot = self.snapshot();
-            let held = snapshot.catalogue.held();
-            let counts = view::counts(&snapshot, &held, &queue);
-            (counts, is_all_hashed.then(|| places(&held)), is_due.then(|| index(&snapshot, &held)))
-        };
+    fn publish(&mut self, queue: Vec<Want>, publication: Publication) {
+        let Publication { counts, places, index } = publication;
         self.clients.show(queue, counts);
         if self.is_displaced() {
             return;

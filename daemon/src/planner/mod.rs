@@ -28,7 +28,7 @@ pub(crate) use judgement::Judgement;
 pub use memory::{BACK_OFF, builders, gpu_bytes, memory_bytes, shared_memory_bytes};
 pub(crate) use memory::{crowding, shortage};
 pub(crate) use pause::{Deadly, Pause};
-pub(crate) use plan::{Dispatch, Eviction, News, Next, Order, plan};
+pub(crate) use plan::{Dispatch, Eviction, News, Next, Order, Plan, plan};
 pub(crate) use priority::{Errand, Place, Step, Takes, Want, in_order};
 pub(crate) use reason::{Cause, Grounds, Obstacle, Refusal, Stop, Wait};
 pub use setback::Setback;

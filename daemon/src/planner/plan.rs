@@ -85,10 +85,9 @@ impl Plan {
     }
 }
 
-/// Decides what to do, from what is known.
-pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
-    let held = snapshot.catalogue.held();
-    let end = snapshot.to_end(&held, news);
+/// Decides what to do, from what is known; `held` are all contents.
+pub(crate) fn plan(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>, news: News) -> Plan {
+    let end = snapshot.to_end(held, news);
     if !end.is_empty() {
         return Plan { end, ..Plan::default() };
     }
@@ -96,12 +95,12 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>, news: News) -> Plan {
     if !evict.is_empty() {
         return Plan { evict, ..Plan::default() };
     }
-    let order = if news.stopping { None } else { snapshot.next_order(&held) };
+    let order = if news.stopping { None } else { snapshot.next_order(held) };
     if order.is_some() {
         return Plan { dispatch: order, ..Plan::default() };
     }
-    let queue = snapshot.queue(&held);
-    let dispatch = if news.stopping { None } else { snapshot.next(&held, &queue) };
+    let queue = snapshot.queue(held);
+    let dispatch = if news.stopping { None } else { snapshot.next(held, &queue) };
     Plan { dispatch, queue, ..Plan::default() }
 }
 

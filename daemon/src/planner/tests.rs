@@ -163,7 +163,8 @@ impl Known {
 
     /// Returns the plan, one line for each thing.
     fn plan(&self, news: News) -> Vec<String> {
-        let plan = plan(&self.snapshot(), news);
+        let snapshot = self.snapshot();
+        let plan = plan(&snapshot, &snapshot.catalogue.held(), news);
         let names = ["a", "b"].map(|name| (weights(name), name));
         let name =
             |id: &Id| names.iter().find(|(known, _)| known == id).map_or("?", |(_, name)| name);
@@ -206,7 +207,8 @@ impl Known {
 
     /// Starts the first job in the queue, on the GPU unless it runs aside.
     fn start(&mut self) {
-        let plan = plan(&self.snapshot(), News::default());
+        let snapshot = self.snapshot();
+        let plan = plan(&snapshot, &snapshot.catalogue.held(), News::default());
         let Some(Dispatch::Start(next)) = plan.dispatch else { panic!("nothing starts") };
         let Next { want, slot, .. } = *next;
         self.work.push(Work {

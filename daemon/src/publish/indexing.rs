@@ -84,12 +84,11 @@ fn refused(snapshot: &Snapshot<'_>, offered: &[&Manifest], signature: Id, unet: 
 }
 
 /// Returns every checkpoint and path, sorted.
-pub(crate) fn places(held: &HashMap<Id, Held<'_>>) -> Vec<(Id, PathBuf)> {
-    let each = |held: &Held<'_>| {
-        let weights = held.identity.ids.weights;
-        held.paths.iter().map(move |path| (weights, path.to_path_buf())).collect::<Vec<_>>()
-    };
-    let mut places: Vec<_> = held.values().flat_map(each).collect();
+pub(crate) fn places<'a>(held: &HashMap<Id, Held<'a>>) -> Vec<(Id, &'a Path)> {
+    let mut places = Vec::with_capacity(held.len());
+    for held in held.values() {
+        places.extend(held.paths.iter().map(|path| (held.identity.ids.weights, *path)));
+    }
     places.sort_unstable();
     places
 }

@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use checkpoint::Id;
 use config::Config;
@@ -12,7 +15,7 @@ pub(crate) struct Publisher {
     index: IndexFile,
     webuis: Keeper,
     /// The checkpoints' locations that were last published.
-    places: Option<Vec<(Id, PathBuf)>>,
+    places: Option<Arc<[(Id, PathBuf)]>>,
 }
 
 impl Publisher {
@@ -46,13 +49,19 @@ impl Publisher {
         self.index.publish(index);
     }
 
+    /// Whether these locations, sorted, were the last to be published.
+    pub(crate) fn has_published(&self, places: &[(Id, &Path)]) -> bool {
+        let published = self.places.iter().flat_map(|places| places.iter());
+        self.places.is_some()
+            && published.map(|(weights, path)| (*weights, &**path)).eq(places.iter().copied())
+    }
+
     /// Publishes the location of every checkpoint. Call this only after every file was read: an unknown one
     /// would look deleted, and a name that it shares would seem to be unambiguous.
     pub(crate) fn publish_places(&mut self, places: Vec<(Id, PathBuf)>) {
-        if self.places.as_ref() != Some(&places) {
-            self.webuis.checkpoints(places.clone());
-            self.places = Some(places);
-        }
+        let places = Arc::<[_]>::from(places);
+        self.webuis.checkpoints(places.clone());
+        self.places = Some(places);
     }
 
     /// Requests what each index of a web UI should contain, and whether it does.

@@ -65,7 +65,10 @@ fn what_sdtrtd_ended_with_is_done_beside_nothing() {
         known.decisions.push(Decision::Start);
         known.readings.push(GpuReading::default());
         known.start();
-        let begins = |known: &Known| plan(&known.snapshot(), News::default()).dispatch.is_some();
+        let begins = |known: &Known| {
+            let snapshot = known.snapshot();
+            plan(&snapshot, &snapshot.catalogue.held(), News::default()).dispatch.is_some()
+        };
         assert!(begins(&known), "the other GPU is free");
         known.deadly.insert(engine_of(&known, deadly));
         assert!(!begins(&known), "{deadly}");

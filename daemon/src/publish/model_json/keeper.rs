@@ -1,6 +1,9 @@
 use std::{
     path::{Path, PathBuf},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::Duration,
 };
@@ -20,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct Keeper(Sender<Message>);
 
 enum Message {
-    Checkpoints(Vec<(Id, PathBuf)>),
+    Checkpoints(Arc<[(Id, PathBuf)]>),
     Report(oneshot::Sender<Vec<ExtensionIndex>>),
 }
 
@@ -30,7 +33,7 @@ struct KeeperThread {
     around: Around<fn(&Path) -> Option<PathBuf>>,
     memory: PathBuf,
     write: bool,
-    checkpoints: Option<Vec<(Id, PathBuf)>>,
+    checkpoints: Option<Arc<[(Id, PathBuf)]>>,
     problems: Vec<String>,
 }
 
@@ -53,7 +56,7 @@ impl Keeper {
     }
 
     /// Sets all checkpoints and their locations. Nothing is done before.
-    pub fn checkpoints(&self, checkpoints: Vec<(Id, PathBuf)>) {
+    pub fn checkpoints(&self, checkpoints: Arc<[(Id, PathBuf)]>) {
         let _ = self.0.send(Message::Checkpoints(checkpoints));
     }
 
