@@ -20,8 +20,9 @@ use crate::timers::passed;
 /// Between two looks.
 const POLL: Span = Span::from_secs(3);
 
-/// They rest for so many times as long as they took: a thousandth of a core is what an idle daemon may use.
-const REST: u32 = 1000;
+/// They rest for so many times as long as they took: a thousandth of a core is what an idle daemon may use, and
+/// something else wakes it too.
+const REST: u32 = 1250;
 
 /// When files are looked at next.
 #[derive(Debug, Default)]
@@ -48,6 +49,7 @@ impl Inventory {
         if !is_due {
             return;
         }
+        let began = Instant::now();
         let mut files: BTreeMap<u64, Vec<(Arc<Path>, Stamp)>> = BTreeMap::new();
         for file in self.catalogue().files() {
             let on = file.stamp.file_system;
@@ -61,7 +63,6 @@ impl Inventory {
             self.polling.under_way.insert(on);
             let tell = self.tell.clone();
             spawn_blocking(move || {
-                let began = Instant::now();
                 let changed = files.iter().filter(|(path, known)| has_changed(path, known));
                 let changed = changed.map(|(path, _)| path.to_path_buf()).collect();
                 tell(FileEvent::Polled(on, changed, began.elapsed()));
