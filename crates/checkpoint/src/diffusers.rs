@@ -3,7 +3,7 @@
 //! Both name the same tensors, in the same shapes. diffusers counts a level's modules by themselves, the original
 //! code counts blocks through all levels, so the names depend on how many modules each level has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::tensor::{Tensor, UNET_PREFIX};
 
@@ -42,7 +42,7 @@ const RESIDUAL: [(&str, &str); 6] = [
 const MOST: usize = 64;
 
 /// Gives the tensors of a UNet with diffusers' names their original ones under [`UNET_PREFIX`]; a name that is not in
-/// the tables stays after that prefix. Returns whether there is such a UNet.
+/// the tables stays after that prefix. Returns whether there is such a UNet; another one's names may become the same.
 pub(crate) fn rename(tensors: &mut [Tensor]) -> bool {
     let named = |prefix: &str, mark: &str| {
         tensors.iter().any(|tensor| tensor.name.strip_prefix(prefix) == Some(mark))
@@ -52,11 +52,14 @@ pub(crate) fn rename(tensors: &mut [Tensor]) -> bool {
     let inner = |tensor: &'_ Tensor| tensor.name.strip_prefix(prefix).map(str::to_owned);
     let names: Vec<_> = tensors.iter().filter_map(inner).collect();
     let levels = Levels::new(names.iter().map(String::as_str));
-    for tensor in &mut *tensors {
-        if let Some(name) = inner(tensor) {
-            let original = levels.original(&name).unwrap_or(name);
-            tensor.name = format!("{UNET_PREFIX}{original}");
-        }
+    let originals: Vec<_> = names.iter().map(|name| levels.original(name)).collect();
+    let mut seen = HashSet::new();
+    if !originals.iter().flatten().all(|original| seen.insert(original)) {
+        return false;
+    }
+    let of_unet = tensors.iter_mut().filter(|tensor| tensor.name.starts_with(prefix));
+    for ((tensor, name), original) in of_unet.zip(&names).zip(&originals) {
+        tensor.name = format!("{UNET_PREFIX}{}", original.as_ref().unwrap_or(name));
     }
     true
 }
@@ -190,6 +193,24 @@ impl<'a> Part<'a> {
 mod tests {
     use super::*;
     use crate::tensor::Dtype;
+
+    /// Kandinsky 3's blocks are in blocks.
+    #[test]
+    fn names_that_would_be_the_same_are_another_unets() {
+        let theirs = [
+            "up_blocks.0.attentions.0.0.attention.to_k.weight",
+            "up_blocks.0.attentions.0.0.attention.to_k.weight.x",
+            "class_embedding.linear_1.weight",
+            "add_embedding.linear_1.weight",
+        ];
+        let tensor = |name: &&str| {
+            let name = (*name).to_owned();
+            Tensor { name, dtype: Dtype::F16, shape: vec![8], offset: 0, bytes: 16 }
+        };
+        let mut tensors: Vec<_> = theirs.iter().chain(&MARKS).map(tensor).collect();
+        assert!(!rename(&mut tensors));
+        assert_eq!(tensors[2].name, "class_embedding.linear_1.weight");
+    }
 
     /// The names are those that `UNet2DConditionModel` has with these models' configurations.
     #[test]

@@ -58,8 +58,12 @@ impl Architecture {
         ] {
             unet.tensor(name, rank)?;
         }
+        // A whole one, of which nothing is missing but what it never had.
+        let has = |part: &str| unet.tensors().any(|(name, _)| name.contains(part));
+        let takes_no_text = || has(".in_layers.") && !has(".attn2.");
         let strange = |bad| match kinds::model(tensors) {
             Some(model) => Err(Rejection::Other(model)),
+            None if takes_no_text() => Err(Rejection::Other(kinds::no_text())),
             None => extra::check(tensors).and(Err(bad)),
         };
         let context_width = unet.context_width().or_else(strange)?;

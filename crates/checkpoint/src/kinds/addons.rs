@@ -63,6 +63,13 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
     OtherKind {
+        name: "a SparseCtrl, AnimateDiff's ControlNet, not a checkpoint",
+        advice: "move it to ComfyUI's models/controlnet",
+        all: &[".motion_modules.", "^controlnet_cond_embedding."],
+        source: "AnimateDiff, animatediff/models/sparse_controlnet.py",
+        ..KIND
+    },
+    OtherKind {
         name: "a motion module of AnimateDiff, not a checkpoint",
         advice: "move it to ComfyUI's models/animatediff_models, or to the folder of the web UI's AnimateDiff extension",
         any: &[".motion_modules.", "^motion_module.", ".temporal_attentions."],
@@ -116,6 +123,7 @@ pub(super) static KINDS: &[OtherKind] = &[
             "^middle_block_out.",
             "^lora_controlnet$",
             "^control_add_embedding.",
+            "^control_blocks.",
             "/control-net$",
             "/controlnet$",
         ],
@@ -178,6 +186,17 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
     OtherKind {
+        name: "a text encoder of another model, not a checkpoint",
+        advice: "move it to ComfyUI's models/text_encoders",
+        any: &[
+            "^encoder.layers.0.mixer.",
+            "^encoder.layers.0.pre_self_attn_layernorm.",
+            "^encoder.layer.0.attention.",
+        ],
+        source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
+        ..KIND
+    },
+    OtherKind {
         name: "a T5 text encoder, not a checkpoint",
         advice: "move it to ComfyUI's models/text_encoders",
         only: &[
@@ -212,6 +231,13 @@ pub(super) static KINDS: &[OtherKind] = &[
             "^conv2.",
             "^post_quant.",
             "^per_channel_statistics.",
+            "^latents_mean$",
+            "^latents_std$",
+            "^quantize.",
+            "^bottleneck.",
+            "^decoder_unet.",
+            "^mel_converter.",
+            "^vocoder.",
         ],
         source: "ComfyUI 0.33, comfy/sd.py VAE",
         ..KIND
@@ -253,17 +279,6 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
     OtherKind {
-        name: "a language model, which newer models use as their text encoder, not a checkpoint",
-        advice: "move it to ComfyUI's models/text_encoders",
-        any: &[
-            "^layers.0.self_attn.q_proj.",
-            "^language_model.layers.",
-            "^layers.0.self_attn.k_proj.",
-        ],
-        source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
-        ..KIND
-    },
-    OtherKind {
         name: "an upscaler, not a checkpoint",
         advice: "move it to models/ESRGAN, or ComfyUI's models/upscale_models",
         any: &[".RDB1.conv1.", ".rdb1.conv1.", ".residual_group.", "^upsampler.0."],
@@ -278,3 +293,12 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
 ];
+
+/// What some models have inside, so that those are looked for before.
+pub(super) static LAST: &[OtherKind] = &[OtherKind {
+    name: "a language model, which newer models use as their text encoder, not a checkpoint",
+    advice: "move it to ComfyUI's models/text_encoders",
+    any: &["^layers.0.self_attn.q_proj.", "^language_model.layers.", "^layers.0.self_attn.k_proj."],
+    source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
+    ..KIND
+}];

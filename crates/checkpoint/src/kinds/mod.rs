@@ -1,12 +1,15 @@
-//! What files are that are no checkpoints of a Stable Diffusion UNet, by their marks: [`addons`], [`models`], [`quantisers`].
+//! What files are that are no checkpoints of a Stable Diffusion UNet, by their marks: [`addons`], [`unets`], [`models`],
+//! [`quantisers`].
 //!
 //! One pass over the names finds all marks at once, however many kinds there are.
 
 mod addons;
 mod models;
 mod quantisers;
+mod row;
+mod unets;
 
-use std::{fmt, sync::LazyLock};
+use std::{fmt, iter, sync::LazyLock};
 
 use aho_corasick::AhoCorasick;
 
@@ -41,6 +44,14 @@ type ShapeTest = fn(&[u64]) -> bool;
 const KIND: OtherKind =
     OtherKind { name: "", advice: "", source: "", all: &[], any: &[], only: &[], shape: None };
 
+impl OtherKind {
+    /// Whether some of its tensors tell it from a checkpoint's.
+    pub(crate) fn is_told_by_part(&self) -> bool {
+        let has_marks = !self.all.is_empty() || !self.any.is_empty();
+        has_marks && !std::ptr::eq(self, &unets::UNKNOWN) && !self.name.starts_with("IC-Light")
+    }
+}
+
 impl fmt::Display for OtherKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.name, self.advice)
@@ -53,14 +64,23 @@ pub(crate) fn what_it_is(
     metadata: &HeaderMetadata,
 ) -> Option<&'static OtherKind> {
     static TABLE: LazyLock<Table> =
-        LazyLock::new(|| Table::of(addons::KINDS.iter().chain(models::KINDS)));
+        LazyLock::new(|| Table::of(addons::KINDS.iter().chain(models()).chain(addons::LAST)));
     TABLE.find(tensors, metadata)
 }
 
 /// Says which other model has a UNet with these tensors, whatever else is in its file.
 pub(crate) fn model(tensors: &[Tensor]) -> Option<&'static OtherKind> {
-    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(models::KINDS));
+    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(models()));
     TABLE.find(tensors, &HeaderMetadata::default())
+}
+
+fn models() -> impl Iterator<Item = &'static OtherKind> {
+    unets::KINDS.iter().chain(models::KINDS).chain(iter::once(&unets::UNKNOWN))
+}
+
+/// A UNet that takes no text.
+pub(crate) fn no_text() -> &'static OtherKind {
+    &unets::NO_TEXT
 }
 
 /// Says that these are IC-Light's offsets, which have the names of a UNet that diffusers has saved, before they get a

@@ -277,6 +277,10 @@ fn damaged_unets_are_refused() {
     let mut specs = sd1();
     specs.retain(|spec| !spec.name.contains("attn2"));
     refused(&safetensors(&specs), "attn2.to_k.weight is missing");
+    // LDSR and unconditional ones never had it.
+    specs.push(spec(&format!("{PREFIX}middle_block.0.in_layers.0.weight"), "F16", &[8]));
+    refused(&safetensors(&specs), "a UNet that takes no text, as LDSR");
+    specs.pop();
     specs = sd1();
     specs.push(spec(&format!("{PREFIX}x.attn2.to_k.weight"), "F16", &[8, 1024]));
     refused(&safetensors(&specs), "disagrees with the others");
