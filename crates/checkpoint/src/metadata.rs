@@ -109,23 +109,77 @@ impl<'de> Deserialize<'de> for Wanted {
     }
 }
 
-/// A text that is not too long.
+/// A text that is not too long; `None` is anything else, which safetensors' own library refuses and ComfyUI's reader
+/// passes over.
 struct Kept(Option<String>);
 
 impl<'de> Deserialize<'de> for Kept {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Kept;
+        deserializer.deserialize_any(Text)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
+struct Text;
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Kept, E> {
-                Ok(Kept((text.len() <= LONGEST).then(|| text.to_owned())))
+impl<'de> Visitor<'de> for Text {
+    type Value = Kept;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Kept, E> {
+        Ok(Kept((text.len() <= LONGEST).then(|| text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Kept, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Kept(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Kept, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Kept(None))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Kept, E> {
+        Ok(Kept(None))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Kept, E> {
+        Ok(Kept(None))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Kept, E> {
+        Ok(Kept(None))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Kept, E> {
+        Ok(Kept(None))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Kept, E> {
+        Ok(Kept(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_passed_over() {
+        let odd = ["1", "-1", "1.5", "true", "null", r#"{"a":[1]}"#, r#"["x"]"#];
+        for value in odd {
+            for key in WANTED.iter().chain(&["format"]) {
+                let text = format!(r#"{{"{key}":{value},"ss_network_module":"networks.lora"}}"#);
+                let found: HeaderMetadata = serde_json::from_str(&text).expect(&text);
+                assert_eq!(found.get("ss_network_module"), Some("networks.lora"), "{text}");
+                let is_kept = *key == "ss_network_module" || found.get(key).is_none();
+                assert!(is_kept, "{text}");
             }
+            serde_json::from_str::<HeaderMetadata>(value).expect(value);
         }
-        deserializer.deserialize_str(Text)
+        let long = format!(r#"{{"ss_network_module":"{}"}}"#, "x".repeat(LONGEST + 1));
+        let found: HeaderMetadata = serde_json::from_str(&long).expect("a text of any length");
+        assert_eq!(found.get("ss_network_module"), None);
     }
 }

@@ -35,10 +35,19 @@ pub enum Rejection {
     /// A page or message that a server sent in place of the file.
     #[error("a web page, not a checkpoint; download it again, logged in if the site asks for it")]
     WebPage,
-    /// A GGUF file.
+    /// A GGUF file of a Stable Diffusion UNet.
     #[error(
         "a GGUF file of {model}; engines need a safetensors or .ckpt file of the same model. ComfyUI with ComfyUI-GGUF \
          and Forge run this one without them"
+    )]
+    GgufUnet {
+        /// What it holds, in a sentence.
+        model: String,
+    },
+    /// A GGUF file of anything else.
+    #[error(
+        "a GGUF file of {model}, not of a Stable Diffusion UNet, so it is not supported; ComfyUI loads it with ComfyUI-GGUF, \
+         and Forge if it knows the model"
     )]
     Gguf {
         /// What it holds, in a sentence.
@@ -47,6 +56,18 @@ pub enum Rejection {
     /// One of several files of a checkpoint.
     #[error("part {number} of {of} of a checkpoint in several files ({missing}); {JOIN}")]
     Part {
+        /// Which one, from 1.
+        number: u32,
+        /// Of how many.
+        of: u32,
+        /// Which others are not in its folder, in a sentence.
+        missing: String,
+    },
+    /// One of several files of something else.
+    #[error("part {number} of {of} ({missing}) of {kind}")]
+    PartOf {
+        /// What the whole is.
+        kind: &'static OtherKind,
         /// Which one, from 1.
         number: u32,
         /// Of how many.

@@ -24,7 +24,7 @@ pub enum Remark {
     /// Blocks that the full UNet has are missing, and identities in A1111.
     #[error(
         "parts of its UNet were pruned: A1111 puts zeros in their place, so there it uses the engines of the full \
-         UNet; ComfyUI and Forge use its own"
+         UNet, if a checkpoint in a watched folder has one; ComfyUI and Forge use its own"
     )]
     Pruned,
     /// A1111 can't load it.
@@ -45,6 +45,22 @@ pub enum Remark {
          stored, which makes another model"
     )]
     Scaled,
+    /// Models of other kinds have the same names and shapes.
+    #[error("by its names and shapes it is {}; each takes its own weights, so the engines are the same", same(*.0))]
+    Same(Kind),
+}
+
+/// The models whose UNets have the names and shapes of this kind, where they are several.
+fn same(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InstructPix2pix => {
+            "an SD 1.5 with 8 input channels (instruct-pix2pix, IC-Light fc, or Zero123 without its projection)"
+        }
+        Kind::Sd2Marigold => {
+            "an SD 2 with 8 input channels (Marigold, DepthFM, or another that takes a picture)"
+        }
+        _ => "",
+    }
 }
 
 /// Why torch's restricted reader does not read a file.
@@ -106,7 +122,9 @@ pub(crate) fn remarks(
     let is_exact = dropped.is_none() && !unet.is_pruned;
     let refused = not_in_a1111(architecture.kind, naming, tensors, unet.has_usual_blocks, is_exact);
     let pruned = (unet.is_pruned && refused.is_none()).then_some(Remark::Pruned);
-    [dropped, pruned, refused.map(Remark::NotInA1111)].into_iter().flatten().collect()
+    let is_one_of_several = !same(architecture.kind).is_empty();
+    let same = is_one_of_several.then_some(Remark::Same(architecture.kind));
+    [same, dropped, pruned, refused.map(Remark::NotInA1111)].into_iter().flatten().collect()
 }
 
 /// Why A1111 can't load it. `is_exact`: the UNet's tensors are just those that A1111 has for this kind.
@@ -228,6 +246,12 @@ mod tests {
         for (kind, naming, names, expected) in [
             (Kind::Sd1, whole, with(sd1(), CLIP), &[][..]),
             (Kind::Sd1, whole, sd1(), &[]),
+            (
+                Kind::InstructPix2pix,
+                whole,
+                with(sd1(), CLIP),
+                &["an SD 1.5 with 8 input channels (instruct-pix2pix, IC-Light fc,"],
+            ),
             (Kind::Sd1, Naming::Bare, sd1(), &["names lack model.diffusion_model."]),
             (Kind::Sd1, Naming::Diffusers, sd1(), &["diffusers' names; ComfyUI can"]),
             // BK-SDM, SDXS.
@@ -246,13 +270,18 @@ mod tests {
                 Kind::Sd2Marigold,
                 whole,
                 with(sd1(), CLIP),
-                &["knows no sd2-marigold; ComfyUI, Forge"],
+                &["SD 2 with 8 input channels (Marigold,", "knows no sd2-marigold; ComfyUI, Forge"],
             ),
             (Kind::SdxlOther, whole, with(sdxl(), XL_CLIP), &["knows no sdxl-other; ComfyUI may"]),
             (Kind::Sdxl, whole, with(sdxl(), XL_CLIP), &[]),
             (Kind::Sdxl, whole, sdxl(), &["a .yaml with its name"]),
             // SSD-1B, Vega.
-            (Kind::Sdxl, whole, with(unet(&[3, 6], 8, 30), XL_CLIP), &["parts of its UNet were"]),
+            (
+                Kind::Sdxl,
+                whole,
+                with(unet(&[3, 6], 8, 30), XL_CLIP),
+                &["the full UNet, if a checkpoint in a watched folder has one"],
+            ),
             // KOALA.
             (Kind::Sdxl, whole, with(unet(&[2, 4], 5, 20), XL_CLIP), &["other blocks"]),
             (

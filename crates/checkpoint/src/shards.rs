@@ -1,5 +1,8 @@
 //! Checkpoints in several files, as diffusers and transformers save what is larger than 10 GB:
 //! `NAME-00001-of-00003.safetensors` with `NAME.safetensors.index.json`.
+//!
+//! They are named and not joined: no front end that runs engines loads them (ComfyUI's loaders look for
+//! `diffusion_pytorch_model[.fp16].safetensors` alone; Forge and A1111 take one file), so nothing could use an engine.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -33,20 +36,25 @@ pub(crate) fn explain(rejection: Rejection, source: &Source, path: &Path) -> Rej
             let text = source.bytes(0, source.len() as usize).ok();
             text.and_then(|text| json(&text, path))
         }
-        R::BadUnet { .. } | R::NoUnet | R::Other(_) | R::UnknownArchitecture { .. } => part(path),
+        R::Other(kind) if kind.is_told_by_part() => {
+            part(path).map(|(number, of, missing)| R::PartOf { kind, number, of, missing })
+        }
+        R::BadUnet { .. } | R::NoUnet | R::Other(_) | R::UnknownArchitecture { .. } => {
+            part(path).map(|(number, of, missing)| R::Part { number, of, missing })
+        }
         _ => None,
     };
     better.unwrap_or(rejection)
 }
 
-/// Says that a file, which alone is no checkpoint, is one of several parts, if its name says so.
-fn part(path: &Path) -> Option<Rejection> {
+/// Which part a file is, of how many, and which are missing, if its name says so.
+fn part(path: &Path) -> Option<(u32, u32, String)> {
     let name = path.file_name()?.to_str()?;
     let Shard { stem, number, of, extension } = parse(name)?;
     let folder = path.parent()?;
     let others = (1..=of.min(PARTS)).map(|one| format!("{stem}-{one:05}-of-{of:05}.{extension}"));
     let missing = named(others.filter(|other| !folder.join(other).exists()));
-    Some(Rejection::Part { number, of, missing })
+    Some((number, of, missing))
 }
 
 fn parse(name: &str) -> Option<Shard<'_>> {

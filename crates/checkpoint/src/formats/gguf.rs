@@ -23,7 +23,7 @@ const TENSORS: u64 = 1 << 14;
 const NAME: u64 = 1 << 10;
 
 /// `general.architecture` as ComfyUI-GGUF's converter and loader have it (tools/convert.py, loader.py), and what it is.
-const ARCHITECTURES: [(&str, &str); 22] = [
+const ARCHITECTURES: [(&str, &str); 27] = [
     ("sd1", "a Stable Diffusion 1 UNet"),
     ("sdxl", "an SDXL UNet"),
     ("sd3", "Stable Diffusion 3"),
@@ -45,14 +45,19 @@ const ARCHITECTURES: [(&str, &str); 22] = [
     ("clip", "a CLIP encoder"),
     ("llama", "a language model"),
     ("qwen2vl", "a language model"),
+    ("qwen3", "a language model"),
+    ("qwen3vl", "a language model"),
     ("gemma2", "a language model"),
+    ("gemma3", "a language model"),
+    ("mistral3", "a language model"),
+    ("gpt2", "a language model"),
 ];
 
 /// Says what a GGUF file is.
 pub(super) fn what_it_is(file: &Source) -> Rejection {
     let mut reader = GgufReader { file, at: MAGIC.len() as u64, piece: Vec::new(), start: 0 };
-    let said = contents(&mut reader);
-    Rejection::Gguf { model: said.unwrap_or_else(|| "an unknown model".to_owned()) }
+    let model = contents(&mut reader).unwrap_or_else(|| "an unknown model".to_owned());
+    if model.ends_with("UNet") { Rejection::GgufUnet { model } } else { Rejection::Gguf { model } }
 }
 
 /// The model, as far as the file is understood.

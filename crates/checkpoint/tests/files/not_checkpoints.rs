@@ -53,10 +53,13 @@ fn a_gguf_says_of_which_model_it_is() {
     ] {
         let rejection = refused(&file, words);
         let said = rejection.to_string();
-        assert!(
-            matches!(rejection, Rejection::Gguf { .. }) && said.contains("ComfyUI-GGUF"),
-            "{said}"
-        );
+        // Only of a UNet another file would do.
+        let is_named = match rejection {
+            Rejection::GgufUnet { .. } => said.contains("safetensors") && words.ends_with("UNet"),
+            Rejection::Gguf { .. } => said.contains("not of a Stable") && !words.ends_with("UNet"),
+            _ => false,
+        };
+        assert!(is_named && said.contains("ComfyUI-GGUF"), "{said}");
         // Cut anywhere, it is still one.
         for len in 4..file.len().min(200) {
             refused(&file[..len], "a GGUF file of");
@@ -87,6 +90,18 @@ fn a_part_says_which_others_are_missing() {
             said(number)
         );
         assert!(said(number).contains("save_file"));
+    }
+    // Of what is no Stable Diffusion, it says what it is: to join its parts would not help.
+    let encoder = "encoder.block.0.layer.0.SelfAttention.q.weight";
+    for (name, words) in [
+        ("double_blocks.0.img_attn.qkv.weight", "part 2 of 3 (missing here: m.fp16-00003"),
+        ("double_blocks.0.img_attn.qkv.weight", ") of Flux; it has no Stable Diffusion UNet"),
+        (encoder, ") of a T5 text encoder, not a checkpoint; move it"),
+        // A part of a checkpoint has such tensors too.
+        ("first_stage_model.decoder.conv_in.weight", "part 2 of 3 of a checkpoint"),
+    ] {
+        fs::write(at(2), safetensors(&[spec(name, "F16", &[2])])).unwrap();
+        assert!(said(2).contains(words), "{}", said(2));
     }
     fs::write(at(3), "").unwrap();
     assert!(said(1).contains("all of them are in its folder"), "{}", said(1));
