@@ -2,9 +2,8 @@
 //! times a scale, strided, compressed or negated.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{BufWriter, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -13,7 +12,7 @@ use checkpoint::{Checkpoint, Tensor};
 use half::f16;
 use unet::Precision;
 
-use super::{Source, weights::Storage};
+use super::{Source, aside::Aside, weights::Storage};
 
 /// The file's name.
 pub(super) const NAME: &str = "unet.onnx.data";
@@ -30,7 +29,7 @@ pub(super) fn tensors(checkpoint: &Checkpoint, precision: Precision) -> Vec<Tens
     moved.collect()
 }
 
-/// Writes the file to `dir`: to a temporary one, synced and renamed, so that it is never visible incomplete.
+/// Writes the file to `dir`, so that it is never visible incomplete.
 pub(super) fn write(source: &Source<'_>, dir: &Path, precision: Precision) -> Result<Storage> {
     let place = dir.join(NAME);
     ensure!(
@@ -39,12 +38,9 @@ pub(super) fn write(source: &Source<'_>, dir: &Path, precision: Precision) -> Re
         place.display()
     );
     let cannot = || format!("cannot write {}", place.display());
-    let aside = tempfile::Builder::new()
-        .prefix(".weights-")
-        .permissions(Permissions::from_mode(source.mode().with_context(cannot)?))
-        .tempfile_in(dir)
-        .with_context(cannot)?;
-    let mut file = BufWriter::new(aside.as_file());
+    let mode = source.mode().with_context(cannot)?;
+    let aside = Aside::new(dir, mode).with_context(cannot)?;
+    let mut file = BufWriter::new(aside.file());
     for tensor in source.checkpoint.parameters() {
         let values = source.checkpoint.values(tensor)?.with_context(|| {
             format!(
@@ -58,9 +54,8 @@ pub(super) fn write(source: &Source<'_>, dir: &Path, precision: Precision) -> Re
     }
     file.flush().with_context(cannot)?;
     drop(file);
-    aside.as_file().sync_all().with_context(cannot)?;
     source.ensure_unchanged()?;
-    aside.persist(&place).map_err(|error| error.error).with_context(cannot)?;
+    aside.persist(&place).with_context(cannot)?;
     File::open(dir).and_then(|dir| dir.sync_all()).with_context(cannot)?;
     Ok(Storage::Converted)
 }

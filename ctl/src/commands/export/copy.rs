@@ -1,16 +1,16 @@
 //! Copies of a checkpoint.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, Seek},
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
 use anyhow::{Context, Result};
 use rustix::fs::ioctl_ficlone;
 
-use super::{Source, weights::Storage};
+use super::{Source, aside::Aside, weights::Storage};
 
 /// Bytes compared at a time.
 const CHUNK: usize = 1 << 20;
@@ -20,8 +20,7 @@ pub(super) fn reflink(from: &File, to: &File) -> bool {
     ioctl_ficlone(to, from).is_ok()
 }
 
-/// Copies the checkpoint to `place` in `dir`: to a temporary file, synced and renamed, so that it is never visible
-/// incomplete.
+/// Copies the checkpoint to `place` in `dir`, so that it is never visible incomplete.
 pub(super) fn copy(
     source: &Source<'_>,
     dir: &Path,
@@ -30,16 +29,12 @@ pub(super) fn copy(
 ) -> Result<Storage> {
     let mut from = source.checkpoint.file();
     let copied = || {
-        let aside = tempfile::Builder::new()
-            .prefix(".weights-")
-            .permissions(Permissions::from_mode(source.mode()?))
-            .tempfile_in(dir)?;
-        let shares = reflink(from, aside.as_file());
+        let aside = Aside::new(dir, source.mode()?)?;
+        let shares = reflink(from, aside.file());
         if !shares {
             from.rewind()?;
-            io::copy(&mut from, &mut aside.as_file())?;
+            io::copy(&mut from, &mut aside.file())?;
         }
-        aside.as_file().sync_all()?;
         Ok::<_, io::Error>((aside, if shares { Storage::Reflink } else { Storage::Copy }))
     };
     let cannot = || {
@@ -48,7 +43,7 @@ pub(super) fn copy(
     };
     let (aside, storage) = copied().with_context(cannot)?;
     source.ensure_unchanged()?;
-    aside.persist(place).map_err(|error| error.error).with_context(cannot)?;
+    aside.persist(place).with_context(cannot)?;
     Ok(storage)
 }
 

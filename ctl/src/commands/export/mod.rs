@@ -1,13 +1,14 @@
 //! A checkpoint's UNet as `unet.onnx`.
 
+mod aside;
 mod converted;
 mod copy;
 mod weights;
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, absolute},
 };
 
@@ -22,6 +23,7 @@ use crate::{
     output,
     render::text,
 };
+use aside::Aside;
 use weights::Storage;
 
 const ONNX: &str = "unet.onnx";
@@ -61,6 +63,7 @@ pub(super) fn run(global: &Global, export: &Export) -> Result<()> {
     fs::create_dir_all(dir)
         .with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let dir = absolute(dir)?;
+    aside::clean(&dir);
     // What the graph needs first, so that a visible graph is complete.
     let binding = binding(&dir, graph.binding())?;
     let storage = if export.weights_as_inputs {
@@ -172,17 +175,13 @@ fn binding(dir: &Path, binding: Option<&Binding>) -> Result<Option<String>> {
     }
 }
 
-/// Written to a temporary file, synced and renamed, so that it is never visible incomplete.
+/// Written aside, so that it is never visible incomplete.
 fn write(dir: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let written = || {
-        let mut aside = tempfile::Builder::new()
-            .prefix(".unet-")
-            // Readable by all, minus the umask: temporary files are private by default.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(dir)?;
-        aside.write_all(bytes)?;
-        aside.as_file().sync_all()?;
-        aside.persist(path).map_err(|error| error.error)?;
+        // Readable by all, minus the umask.
+        let aside = Aside::new(dir, 0o666)?;
+        aside.file().write_all(bytes)?;
+        aside.persist(path)?;
         File::open(dir)?.sync_all()
     };
     written().with_context(|| format!("cannot write {}", path.display()))

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ONNX, Source, converted, copy};
+use super::{ONNX, Source, aside, converted, copy};
 
 /// The file's name if ONNX can't contain the checkpoint's own.
 const PLAIN_NAME: &str = "checkpoint.safetensors";
@@ -101,7 +101,7 @@ pub(super) fn link(source: &Path, dir: &Path, name: &str) -> Result<Storage> {
     }
     let target = target(source)?;
     let linked = tempfile::Builder::new()
-        .prefix(".link-")
+        .prefix(aside::PREFIX)
         .make_in(dir, |aside| symlink(&target, aside))
         .and_then(|aside| aside.persist(&place).map_err(|error| error.error));
     linked.with_context(|| format!("cannot create the link {}", place.display()))?;
