@@ -26,6 +26,7 @@ mod pickle;
 mod quantised;
 mod rejection;
 mod remark;
+mod remedy;
 mod sample;
 mod shards;
 mod signature;

@@ -2,7 +2,11 @@
 
 use std::io;
 
-use crate::{kinds::OtherKind, tensor::Dtype};
+use crate::{
+    kinds::OtherKind,
+    remedy::{self, CONVERT, JOIN, TRUSTED},
+    tensor::Dtype,
+};
 
 /// Why no engine can be built for a file.
 ///
@@ -85,6 +89,12 @@ pub enum Rejection {
         /// Which are not in its folder, in a sentence.
         missing: String,
     },
+    /// A file of a folder that torch.distributed has saved.
+    #[error(
+        "a part of a torch.distributed checkpoint, which no front end loads; make one file of its folder: \
+         python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER x.ckpt"
+    )]
+    Distributed,
     /// A JSON file of a model's settings.
     #[error("a model's settings, without weights; use the .safetensors files beside it")]
     Settings,
@@ -178,7 +188,7 @@ pub enum Rejection {
     #[error("a torch file written by a big-endian machine; {CONVERT}")]
     BigEndian,
     /// The pickle asks for code that no checkpoint needs: it may be malicious.
-    #[error("its pickle asks for {name}, which is not allowed; {TRUSTED}")]
+    #[error("its pickle asks for {name}, which is not allowed; {}", remedy::for_global(name))]
     ForbiddenGlobal {
         /// Module and name, as in `os.system`.
         name: String,
@@ -322,16 +332,3 @@ pub enum Rejection {
         dtype: Dtype,
     },
 }
-
-/// The remedy for a torch file that front ends load. A1111 is none: it refuses the files of torch 2.7 and later.
-const CONVERT: &str = "save it as safetensors: load it in ComfyUI and use its node Save Checkpoint, or in Python \
-                       torch.load(…, weights_only=True) and safetensors' save_file";
-
-/// The remedy for one that they refuse as well, because it may run anything.
-const TRUSTED: &str = "front ends refuse it too; only if you trust who made it, load it in Python with \
-                       torch.load(…, weights_only=False), which runs what is in it, and save its tensors with \
-                       safetensors' save_file";
-
-/// The remedy for a checkpoint in several files.
-const JOIN: &str = "join them into one, which front ends need as well: in Python, update one dictionary with safetensors' \
-                    load_file of each part, and write it with save_file";

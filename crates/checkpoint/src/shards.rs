@@ -36,6 +36,11 @@ pub(crate) fn explain(rejection: Rejection, source: &Source, path: &Path) -> Rej
             let text = source.bytes(0, source.len() as usize).ok();
             text.and_then(|text| json(&text, path))
         }
+        R::BadZip { .. } | R::TruncatedZip { .. }
+            if path.extension().is_some_and(|name| name == "distcp") =>
+        {
+            Some(R::Distributed)
+        }
         R::Other(kind) if kind.is_told_by_part() => {
             part(path).map(|(number, of, missing)| R::PartOf { kind, number, of, missing })
         }

@@ -3,8 +3,10 @@
 use std::fs;
 
 use checkpoint::{Checkpoint, Rejection};
+use goldens::pickle::{self, Node, call};
 
 use crate::{
+    pickler::{torch, torch_of},
     refused,
     specs::{safetensors, sd1, spec, unet},
 };
@@ -132,4 +134,19 @@ fn an_index_says_what_it_lists() {
         assert!(matches!(said(settings), Rejection::Settings), "{settings}");
     }
     assert!(matches!(said(r#"{"error": "gated"}"#), Rejection::WebPage));
+}
+
+#[test]
+fn what_a_distributed_run_has_saved_says_how_to_make_one_file_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("__0_0.distcp");
+    // Many archives, one after the other, and none at the end.
+    let archive = torch_of(&unet(4, 768, None));
+    fs::write(&path, [&archive[..], &archive[..archive.len() / 2]].concat()).unwrap();
+    let rejection = Checkpoint::open(&path).unwrap_err();
+    assert!(rejection.to_string().contains("dcp_to_torch FOLDER"), "{rejection}");
+
+    let tensor = call("torch.distributed.tensor", "DTensor", vec![]);
+    let rejection = refused(&torch(&Node::Dict(vec![(pickle::text("x"), tensor)]), &[]), "DTensor");
+    assert!(rejection.to_string().contains("full_state_dict=True"), "{rejection}");
 }
