@@ -44,7 +44,12 @@ impl Architecture {
                 || unet.tensors().any(|(name, _)| name.starts_with("input_blocks."));
             match other() {
                 Some(other) => return Err(other),
-                None if !is_part_of_one() => return Err(Rejection::NoUnet),
+                None if !is_part_of_one() => {
+                    let wrapper = wrapper(tensors).map(str::to_owned);
+                    return Err(
+                        wrapper.map_or(Rejection::NoUnet, |wrapper| Rejection::Wrapped { wrapper })
+                    );
+                }
                 None => {}
             }
         }
@@ -79,6 +84,12 @@ impl Architecture {
         let heads = if context_width == 768 { Heads::Count(8) } else { Heads::Width(64) };
         Ok(Self { kind, in_channels, context_width, y_width, heads })
     }
+}
+
+/// What stands before the name of a UNet's first weight.
+fn wrapper(tensors: &[Tensor]) -> Option<&str> {
+    let mut stems = tensors.iter().map(|tensor| kinds::split(&tensor.name));
+    stems.find_map(|(wrapper, name)| (name == "input_blocks.0.0.weight").then_some(wrapper))
 }
 
 struct UnetShapes<'a>(&'a [Tensor]);

@@ -10,6 +10,9 @@ use crate::{
 const BARE: [&str; 6] =
     ["input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out."];
 
+/// What ComfyUI takes off before them (comfy/model_detection.py, unet_prefix_from_state_dict).
+const WRAPPERS: [&str; 3] = ["net.", "model.model.", "model."];
+
 /// How a file names its UNet's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Naming {
@@ -25,8 +28,8 @@ pub(crate) enum Naming {
 ///
 /// - A leading `state_dict.` is removed.
 /// - A UNet with diffusers' names gets the original ones.
-/// - If no name starts with [`UNET_PREFIX`], the file may have only a UNet: `diffusion_model.` and bare UNet
-///   names (`input_blocks.0.0.weight`) get the prefix.
+/// - If no name starts with [`UNET_PREFIX`], the file may have only a UNet: bare names (`input_blocks.0.0.weight`) get the
+///   prefix, and those that front ends take something else off (`diffusion_model.`) get it in place of that.
 ///
 /// All other names stay, including EMA copies (`model_ema.`).
 ///
@@ -43,10 +46,14 @@ pub(crate) fn canonicalise(tensors: &mut [Tensor]) -> Result<Naming, Rejection> 
     } else if tensors.iter().any(|tensor| tensor.name.starts_with(UNET_PREFIX)) {
         Naming::Whole
     } else {
+        let is_bare = |name: &str| BARE.iter().any(|bare| name.starts_with(bare));
         for tensor in &mut *tensors {
-            if tensor.name.starts_with("diffusion_model.") {
-                tensor.name.insert_str(0, "model.");
-            } else if BARE.iter().any(|bare| tensor.name.starts_with(bare)) {
+            let wrapped = WRAPPERS.iter().find_map(|wrapper| tensor.name.strip_prefix(wrapper));
+            if let Some(rest) = tensor.name.strip_prefix("diffusion_model.") {
+                tensor.name = format!("{UNET_PREFIX}{rest}");
+            } else if let Some(rest) = wrapped.filter(|rest| is_bare(rest)) {
+                tensor.name = format!("{UNET_PREFIX}{rest}");
+            } else if is_bare(&tensor.name) {
                 tensor.name.insert_str(0, UNET_PREFIX);
             }
         }
@@ -93,6 +100,15 @@ mod tests {
             (
                 &["diffusion_model.out.2.bias", "other"],
                 &["model.diffusion_model.out.2.bias", "other"],
+            ),
+            (
+                &["net.out.2.bias", "model.out.0.bias", "model.model.time_embed.0.bias", "net.x"],
+                &[
+                    "model.diffusion_model.out.0.bias",
+                    "model.diffusion_model.out.2.bias",
+                    "model.diffusion_model.time_embed.0.bias",
+                    "net.x",
+                ],
             ),
             (
                 &["out.2.bias", "time_embed.0.bias", "outer", "label_emb.0.0.bias"],

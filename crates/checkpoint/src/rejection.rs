@@ -265,6 +265,14 @@ pub enum Rejection {
     /// Something unknown.
     #[error("it has no Stable Diffusion UNet; not supported")]
     NoUnet,
+    /// A UNet inside a wrapper of a training program.
+    #[error(
+        "its UNet's names begin with `{wrapper}`, which no front end takes off; save it without"
+    )]
+    Wrapped {
+        /// What they begin with.
+        wrapper: String,
+    },
     /// A UNet of a kind that A1111 does not run.
     #[error(
         "an unknown kind of UNet: {in_channels} input channels, context {context_width} wide, \
@@ -324,7 +332,10 @@ pub enum Rejection {
         tensor: String,
     },
     /// A UNet stored in a type that engines can't be built from.
-    #[error("its UNet is stored as {dtype} ({tensor}), which is not supported; save it as fp16")]
+    #[error(
+        "its UNet is stored as {dtype} ({tensor}), which is not supported; get or make an fp16, bf16 or fp8 file of the \
+         same model"
+    )]
     UnetDtype {
         /// The first such tensor's canonical name.
         tensor: String,

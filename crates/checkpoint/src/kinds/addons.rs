@@ -17,6 +17,9 @@ const LORA_PARTS: &[&str] = &[
     ".lora.up.",
     ".lora.down.",
     ".lora_linear_layer.",
+    ".lora_layer.",
+    ".lora_magnitude_vector",
+    ".lora_embedding_",
     "_lora.up.",
     "_lora.down.",
     ".hada_w",
@@ -191,7 +194,7 @@ pub(super) static KINDS: &[OtherKind] = &[
         any: &[
             "^encoder.layers.0.mixer.",
             "^encoder.layers.0.pre_self_attn_layernorm.",
-            "^encoder.layer.0.attention.",
+            "^encoder.layer.0.attention.self.",
         ],
         source: "ComfyUI 0.33, comfy/sd.py detect_te_model",
         ..KIND
@@ -243,6 +246,20 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
     OtherKind {
+        name: "a CLIP of text and image encoder, not a checkpoint",
+        advice: "move it to ComfyUI's models/clip_vision, whose loader takes the image encoder",
+        only: &[
+            "^text_model.",
+            "^vision_model.",
+            "^text_projection",
+            "^visual_projection.",
+            "^logit_scale",
+        ],
+        all: &["^text_model.", "^vision_model."],
+        source: "ComfyUI 0.33, comfy/clip_vision.py",
+        ..KIND
+    },
+    OtherKind {
         name: "a CLIP image encoder, not a checkpoint",
         advice: "move it to ComfyUI's models/clip_vision",
         only: &[
@@ -251,6 +268,7 @@ pub(super) static KINDS: &[OtherKind] = &[
             "^visual_projection.",
             "^vision_tower.",
             "^multi_modal_projector.",
+            "^logit_scale",
         ],
         source: "ComfyUI 0.33, comfy/clip_vision.py",
         ..KIND

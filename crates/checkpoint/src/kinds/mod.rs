@@ -179,11 +179,17 @@ const WRAPPERS: [&str; 9] = [
 ];
 
 /// The name as the model's own code has it.
-pub(crate) fn bare(mut name: &str) -> &str {
-    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
-        name = rest;
+pub(crate) fn bare(name: &str) -> &str {
+    split(name).1
+}
+
+/// What programs have put before a name, and the name.
+pub(crate) fn split(name: &str) -> (&str, &str) {
+    let mut bare = name;
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| bare.strip_prefix(wrapper)) {
+        bare = rest;
     }
-    name
+    name.split_at(name.len() - bare.len())
 }
 
 #[cfg(test)]

@@ -38,7 +38,15 @@ pub(super) static KINDS: &[OtherKind] = &[
         "optimum-quanto, quanto/tensor",
     ),
     by("HQQ", &[".W_q$"], "mobiusml/hqq, hqq/core/quantize.py"),
+    by("compressed-tensors' form", &[".weight_packed$"], "vllm-project/compressed-tensors"),
+    by("AQLM", &[".codebooks$"], "Vahe1994/AQLM, inference_lib/src/aqlm"),
+    by("EETQ", &[".weight_scales$"], "NetEase-FuXi/EETQ, python/eetq"),
     by("a form of ComfyUI's tools", &[".weight_codebook$", ".weight_s_rel$"], COMFY),
+    by(
+        "SDNQ (SD.Next runs it)",
+        &[".svd_up$", ".zero_point$", ".scale$"],
+        "Disty0/sdnq, sdnq/quantizer.py",
+    ),
 ];
 
 /// The formats of `comfy_quant` that pack a layer's weights, by their names there.

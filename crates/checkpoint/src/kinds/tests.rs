@@ -105,6 +105,10 @@ fn every_quantiser_is_told_by_what_it_leaves() {
         ("GPTQ or AWQ", "a.qweight a.qzeros a.scales"),
         ("quanto's", "a.weight._data a.weight._scale"),
         ("HQQ", "a.W_q"),
+        ("compressed-tensors'", "a.weight_packed a.weight_scale a.weight_shape"),
+        ("AQLM", "a.codes a.codebooks a.scales"),
+        ("EETQ", "a.qweights a.weight_scales"),
+        ("SDNQ", "a.weight a.scale"),
         ("a form of ComfyUI's", "a.weight a.weight_s_rel a.weight_codebook"),
     ];
     assert_eq!(headers.len(), quantisers::KINDS.len());

@@ -277,6 +277,9 @@ fn damaged_unets_are_refused() {
     let mut specs = sd1();
     specs.retain(|spec| !spec.name.contains("attn2"));
     refused(&safetensors(&specs), "attn2.to_k.weight is missing");
+    // What a training program has wrapped.
+    let wrapped = renamed(&unet(4, 768, None), |name| format!("module.{}", &name[PREFIX.len()..]));
+    refused(&safetensors(&wrapped), "names begin with `module.`, which no front end takes off");
     // LDSR and unconditional ones never had it.
     specs.push(spec(&format!("{PREFIX}middle_block.0.in_layers.0.weight"), "F16", &[8]));
     refused(&safetensors(&specs), "a UNet that takes no text, as LDSR");
