@@ -189,6 +189,13 @@ pub(super) static KINDS: &[OtherKind] = &[
         ..KIND
     },
     OtherKind {
+        name: "an image encoder (DINO), not a checkpoint",
+        advice: "move it to ComfyUI's models/clip_vision",
+        any: &["^embeddings.patch_embeddings."],
+        source: "ComfyUI 0.33, comfy/clip_vision.py",
+        ..KIND
+    },
+    OtherKind {
         name: "a text encoder of another model, not a checkpoint",
         advice: "move it to ComfyUI's models/text_encoders",
         any: &[

@@ -31,6 +31,8 @@ pub(super) static KINDS: &[OtherKind] = &[
         &[".wscales$", ".smooth_factor$", ".smooth_orig$", ".smooth$"],
         "nunchaku-tech/nunchaku, nunchaku/models/linear.py",
     ),
+    by("AQLM", &[".codebooks$"], "Vahe1994/AQLM, inference_lib/src/aqlm"),
+    by("EETQ", &[".weight_scales$"], "NetEase-FuXi/EETQ, python/eetq"),
     by("GPTQ or AWQ", &[".qzeros$", ".qweight$"], "AutoGPTQ, nn_modules/qlinear"),
     by(
         "quanto's form (diffusers runs it)",
@@ -39,8 +41,6 @@ pub(super) static KINDS: &[OtherKind] = &[
     ),
     by("HQQ", &[".W_q$"], "mobiusml/hqq, hqq/core/quantize.py"),
     by("compressed-tensors' form", &[".weight_packed$"], "vllm-project/compressed-tensors"),
-    by("AQLM", &[".codebooks$"], "Vahe1994/AQLM, inference_lib/src/aqlm"),
-    by("EETQ", &[".weight_scales$"], "NetEase-FuXi/EETQ, python/eetq"),
     by("a form of ComfyUI's tools", &[".weight_codebook$", ".weight_s_rel$"], COMFY),
     by(
         "SDNQ (SD.Next runs it)",

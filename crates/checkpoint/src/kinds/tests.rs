@@ -107,7 +107,7 @@ fn every_quantiser_is_told_by_what_it_leaves() {
         ("HQQ", "a.W_q"),
         ("compressed-tensors'", "a.weight_packed a.weight_scale a.weight_shape"),
         ("AQLM", "a.codes a.codebooks a.scales"),
-        ("EETQ", "a.qweights a.weight_scales"),
+        ("EETQ", "a.qweight a.weight_scales"),
         ("SDNQ", "a.weight a.scale"),
         ("a form of ComfyUI's", "a.weight a.weight_s_rel a.weight_codebook"),
     ];
