@@ -115,13 +115,13 @@ struct Kept(Option<String>);
 
 impl<'de> Deserialize<'de> for Kept {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Text)
+        deserializer.deserialize_any(KeptText)
     }
 }
 
-struct Text;
+struct KeptText;
 
-impl<'de> Visitor<'de> for Text {
+impl<'de> Visitor<'de> for KeptText {
     type Value = Kept;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
