@@ -25,6 +25,8 @@ pub(crate) struct WebuiInstalled {
     models_dirs: Vec<String>,
     /// The configuration file that lists it.
     configuration: String,
+    /// What else there is to do or to know.
+    advice: Vec<String>,
 }
 
 /// A web UI that no longer uses the engines.
@@ -43,6 +45,7 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let outcome = WebuiInstalled {
         extension: shown(&extension),
         models_dirs: folders.webui.models_dirs.iter().map(|dir| shown(dir)).collect(),
+        advice: advice(&folders, is_asked(global), &file),
         configuration: shown(&file),
     };
     output::answer(global, &outcome, render)
@@ -56,6 +59,34 @@ pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
         let done = if removal.removed { "was removed from" } else { "was not installed in" };
         format!("the extension {done} {}\n", text::clean(&shown(&folders.webui.path)))
     })
+}
+
+/// Whether sdtrtd asks a web UI if it makes images.
+fn is_asked(global: &Global) -> bool {
+    configuration::load(global).is_ok_and(|loaded| loaded.config.webui_url.is_some())
+}
+
+/// What the web UI does at its next start, and what keeps sdtrtd from seeing when it makes images.
+fn advice(folders: &Folders, is_asked: bool, file: &Path) -> Vec<String> {
+    let bindings = "the Python package of TensorRT-RTX, about 90 MB";
+    let skips = ["--skip-install", "--skip-prepare-environment"];
+    let mut advice = vec![match skips.iter().find(|flag| folders.has_flag(flag)) {
+        Some(flag) => format!(
+            "it runs with {flag}: start it once without, and with network access, to install {bindings}"
+        ),
+        None => format!("at its next start, which needs network access, it installs {bindings}"),
+    }];
+    if !folders.has_api() {
+        advice.push(
+            "add --api to COMMANDLINE_ARGS in webui-user.sh, so that sdtrtd can tell when it makes images"
+                .to_owned(),
+        );
+    }
+    if !is_asked {
+        let url = folders.url();
+        advice.push(format!("set webui_url = \"{url}\" in {}, for the same reason", shown(file)));
+    }
+    advice
 }
 
 fn file(global: &Global) -> Result<PathBuf> {
@@ -84,5 +115,40 @@ fn render(outcome: &WebuiInstalled) -> String {
     for dir in &outcome.models_dirs {
         rendered.push_str(&format!("  {}\n", text::clean(dir)));
     }
-    rendered + "run `sdtrtctl reload` and restart the web UI to use it\n"
+    rendered.push_str("run `sdtrtctl reload` and restart the web UI to use it\n");
+    for line in &outcome.advice {
+        rendered.push_str(&format!("- {}\n", text::clean(line)));
+    }
+    rendered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_else_there_is_to_do_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("modules")).unwrap();
+        std::fs::write(dir.path().join("modules/sd_unet.py"), "").unwrap();
+        for (flags, is_asked, told) in [
+            (
+                "",
+                false,
+                &["it installs the Python", "add --api", "\"http://127.0.0.1:7860\" in /f"][..],
+            ),
+            ("--api --port 7999", false, &["about 90 MB", "webui_url = \"http://127.0.0.1:7999\""]),
+            ("--nowebui --skip-install", true, &["it runs with --skip-install"]),
+            ("--api --skip-prepare-environment", true, &["with --skip-prepare-environment"]),
+        ] {
+            let settings = format!("export COMMANDLINE_ARGS=\"{flags}\"\n");
+            std::fs::write(dir.path().join("webui-user.sh"), settings).unwrap();
+            let folders = Folders::of(dir.path()).unwrap();
+            let advice = advice(&folders, is_asked, Path::new("/f"));
+            assert_eq!(advice.len(), told.len(), "{flags}: {advice:?}");
+            for (line, part) in advice.iter().zip(told) {
+                assert!(line.contains(part), "{flags}: {line}");
+            }
+        }
+    }
 }

@@ -51,8 +51,7 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
         Complaint {
             is_so: config.webui_url.is_some()
                 && !webui.folders.flags.is_empty()
-                && !webui.has_flag("--api")
-                && !webui.has_flag("--nowebui"),
+                && !webui.folders.has_api(),
             found: "it runs without --api, but webui_url is set",
             advice: "add --api to COMMANDLINE_ARGS in webui-user.sh, so that sdtrtd can tell when it is busy",
             is_bad: false,

@@ -73,6 +73,21 @@ impl Folders {
         };
         Self { webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
     }
+
+    pub(crate) fn has_flag(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag == name)
+    }
+
+    /// Whether it serves the API that tells when it makes images.
+    pub(crate) fn has_api(&self) -> bool {
+        self.has_flag("--api") || self.has_flag("--nowebui")
+    }
+
+    /// Where it can be asked, with the ports that it takes by itself.
+    pub(crate) fn url(&self) -> String {
+        let usual = if self.has_flag("--nowebui") { "7861" } else { "7860" };
+        format!("http://127.0.0.1:{}", value(&self.flags, "--port").unwrap_or(usual))
+    }
 }
 
 /// The last value of a flag, which is the one that counts.
@@ -105,6 +120,19 @@ mod tests {
 
     fn folders(settings: &str) -> Folders {
         Folders::with_flags(Path::new("/w"), &flags(settings, Path::new("/w")).unwrap())
+    }
+
+    #[test]
+    fn the_url_follows_the_port() {
+        for (settings, has_api, url) in [
+            ("", false, "http://127.0.0.1:7860"),
+            ("COMMANDLINE_ARGS='--api --port 7999'", true, "http://127.0.0.1:7999"),
+            ("COMMANDLINE_ARGS='--nowebui'", true, "http://127.0.0.1:7861"),
+            ("COMMANDLINE_ARGS='--nowebui --port=80'", true, "http://127.0.0.1:80"),
+        ] {
+            let folders = folders(settings);
+            assert_eq!((folders.has_api(), folders.url()), (has_api, url.to_owned()), "{settings}");
+        }
     }
 
     fn paths(names: &[&str]) -> Vec<PathBuf> {

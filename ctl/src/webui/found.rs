@@ -40,7 +40,7 @@ impl Found {
     }
 
     pub(crate) fn has_flag(&self, name: &str) -> bool {
-        self.folders.flags.iter().any(|flag| flag == name)
+        self.folders.has_flag(name)
     }
 }
 

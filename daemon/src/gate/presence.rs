@@ -68,7 +68,9 @@ impl Presence {
         }
         match &self.tether {
             None => ServerState::Absent,
-            Some(tether) if now.saturating_duration_since(tether.since) < SETTLE => ServerState::Starting,
+            Some(tether) if now.saturating_duration_since(tether.since) < SETTLE => {
+                ServerState::Starting
+            }
             Some(_) => ServerState::Settled,
         }
     }
