@@ -50,3 +50,16 @@ fn a_web_ui_is_found_and_its_models_are_proposed() {
     assert!(text(&again).contains("was not changed"), "{again:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
 }
+
+#[test]
+fn without_a_configuration_variables_are_heeded_all_the_same() {
+    let w = Workplace::new();
+    let libraries = w.path("libraries");
+    fs::create_dir(&libraries).unwrap();
+    let program = w.sdtrtd().get_program().to_owned();
+    let mut doctor = Command::new(std::path::Path::new(&program).with_file_name("sdtrtctl"));
+    doctor.env_clear().env("HOME", w.path("")).env("SDTRT_TENSORRT_DIR", &libraries);
+    let output = doctor.arg("doctor").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(libraries.to_str().unwrap()), "{text}");
+}

@@ -1,5 +1,10 @@
 """Where engines can't be used, and where ours fails, all is as if we weren't there, but for a line."""
+import os
+import subprocess
 import sys
+import tempfile
+import unittest
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from unittest import mock
 
@@ -177,3 +182,39 @@ class Line(Served):
         hooks.after_job()
         self.assertEqual(sum("it/s" in said for said in self.gpu.said), 1, "nothing served")
 
+
+# Run by itself: a web UI's start, and a job for whose model there is no engine.
+JOB = """
+import sys
+from pathlib import Path
+from tests import samples
+from tests.web_ui import WebUi
+from sdtrt.a1111 import hooks
+
+folder = Path(sys.argv[1])
+hooks.start(folder)
+path = folder / "a.safetensors"
+path.touch()
+checkpoint = samples.checkpoint("a", [path])
+(folder / "index.json").write_text(samples.text(checkpoint, shared=[samples.engine()], width=8))
+webui = WebUi(folder)
+webui.list_unets()
+webui.load(path)
+webui.job()
+hooks.after_job()
+imported = {"torch", "tensorrt_rtx", "tensorrt_rtx_bindings", "sdtrt.tensorrt"} & set(sys.modules)
+sys.exit(f"imported {imported}" if imported else 0)
+"""
+
+
+class Imports(unittest.TestCase):
+    def test_nothing_heavy_is_imported_before_an_engine_fits(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # Both are installed.
+            for name in ("torch", "tensorrt_rtx"):
+                Path(folder, f"{name}.py").touch()
+            run = subprocess.run(
+                [sys.executable, "-B", "-c", JOB, folder],
+                cwd=Path(__file__).parent.parent, env=os.environ | {"PYTHONPATH": folder}, capture_output=True, text=True,
+            )
+        self.assertEqual((run.returncode, run.stderr), (0, ""))

@@ -7,6 +7,7 @@ mod daemon;
 mod demo;
 mod dist;
 mod folders;
+mod frontend;
 mod gpu;
 mod pip;
 mod process;
@@ -82,6 +83,9 @@ enum Command {
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
     },
+    /// Start a whole front end with our part: compare its pictures with and without, reload and stop it. What it needs
+    /// itself, such as HF_HOME, comes from the environment
+    CheckFrontend(frontend::Frontend),
     /// Run every check that a change must pass: format, ruff, mypy, clippy, rustdoc, tests
     Ci,
 }
@@ -110,6 +114,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench { names, dev, kills } => bench::run(&names, Profile::new(!dev), kills),
         Command::Dist { dev } => dist::run(Profile::new(!dev)).map(drop),
         Command::CheckPackage { mirror } => dist::check::run(mirror.as_deref()),
+        Command::CheckFrontend(frontend) => frontend::run(&frontend),
         Command::Ci => checks::all(),
     }
 }

@@ -1,0 +1,75 @@
+"""A web UI in a real browser: its tab 'TensorRT', and what happens when it reloads while that is open."""
+import time
+from contextlib import contextmanager
+
+from playwright.sync_api import sync_playwright
+
+# Milliseconds and seconds; far longer than anything here takes.
+PATIENCE_MS, RELOAD_S = 60_000, 90
+
+
+@contextmanager
+def opened(server, chromium):
+    """Yields two pages of the web UI: one with the tab 'TensorRT' in view, and one to press buttons in."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        watching, pressing = (browser.new_page(viewport={"width": 1100, "height": 860}) for _ in range(2))
+        for page in (watching, pressing):
+            page.set_default_timeout(PATIENCE_MS)
+            load(server, page)
+        show(watching)
+        yield watching, pressing
+        browser.close()
+
+
+def load(server, page):
+    """Loads the web UI, and waits until its own first events are done: it can't end while one waits whose page has
+    gone."""
+    page.goto(server.address)
+    page.wait_for_load_state("networkidle")
+
+
+def show(page):
+    """Opens the tab 'TensorRT', and waits until it says something."""
+    tab(page, "TensorRT").click()
+    page.locator("#sdtrt_status", has_text="sdtrtd").first.wait_for()
+
+
+def updates(page, seconds):
+    """Returns how often the page asks for an update in this time."""
+    count = 0
+
+    def note(request):
+        nonlocal count
+        count += request.method == "POST" and "predict" in request.url
+
+    page.on("request", note)
+    page.wait_for_timeout(seconds * 1000)
+    page.remove_listener("request", note)
+    return count
+
+
+def reload(server, watching, pressing):
+    """Presses 'Reload UI' while the tab is in view in another page; returns the seconds until the UI is there again,
+    and the tab with it."""
+    begin, starts = time.monotonic(), server.starts()
+    pressing.evaluate("window.isOld = true")
+    press(pressing, "Settings", "#settings_restart_gradio")
+    server.wait(starts + 1, RELOAD_S)
+    seconds = time.monotonic() - begin
+    # This page loads itself anew, once it sees the server.
+    pressing.wait_for_function("!window.isOld && document.querySelector('#tabs > .tab-nav > button')")
+    pressing.wait_for_load_state("networkidle")
+    load(server, watching)
+    show(watching)
+    return seconds
+
+
+def tab(page, name):
+    return page.locator("#tabs > .tab-nav > button", has_text=name).first
+
+
+def press(page, name, button):
+    """Presses a button in another tab."""
+    tab(page, name).click()
+    page.locator(button).first.click()

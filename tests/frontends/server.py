@@ -1,0 +1,114 @@
+"""A whole web UI, started headless in a folder of its own, and asked through its API."""
+import base64
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_S, STOP_S = 300, 30
+
+
+class Refused(Exception):
+    """The web UI replied with an error."""
+
+
+class Server:
+    """`webui` is the web UI's own folder, which stays as it is; `data` a folder for its settings and outputs, in
+    which `extensions`, by name, are linked."""
+
+    def __init__(self, python, webui, data, port, arguments, extensions=(), environment=()):
+        self.webui, self.data, self.port = Path(webui), Path(data), port
+        (self.data / "extensions").mkdir(parents=True, exist_ok=True)
+        for name, place in dict(extensions).items():
+            (self.data / "extensions" / name).symlink_to(place)
+        self.log = self.data / "log"
+        flags = ["--data-dir", self.data, "--port", port, "--api", *arguments]
+        self.command = [python, "launch.py", *map(str, flags)]
+        self.environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "COMMANDLINE_ARGS": "",
+                                         "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment |= dict(environment)
+        self.process = None
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Starts it, and waits until it is there."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.webui, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.wait(1, START_S)
+
+    def cpu_seconds(self):
+        """Returns how long it has computed so far, which tells more than a clock on a machine that others use."""
+        # After the name, which may have spaces: user and system time are the 12th and 13th.
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def starts(self):
+        """Returns how often the UI has started so far."""
+        return self.log.read_text("utf-8", errors="replace").count("Startup time:")
+
+    def wait(self, starts, seconds):
+        """Waits until it says that it has started as often as this. It must not be asked before: a request while it
+        sets up its server breaks its start."""
+        end = time.monotonic() + seconds
+        while self.starts() < starts:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the web UI has ended ({self.process.returncode}); see {self.log}")
+            if time.monotonic() > end:
+                raise AssertionError(f"the web UI has not started within {seconds} s; see {self.log}")
+            time.sleep(0.05)
+
+    def stop(self, number=signal.SIGTERM):
+        """Sends it a signal, and returns the seconds until it has ended."""
+        begin = time.monotonic()
+        self.process.send_signal(number)
+        return self.ended(begin)
+
+    def ended(self, begin):
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the web UI did not end within {STOP_S} s; see {self.log}") from None
+        return time.monotonic() - begin
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def ask(self, path, body=None, seconds=900):
+        """Returns the reply of its API, to a POST if there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.address}/sdapi/v1/{path}", data, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as reply:
+                return json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise Refused(f"{path}: {error.code} {error.read()[:300].decode(errors='replace')}") from error
+
+    def images(self, path, body):
+        """Returns the images that a job makes, as PNG files."""
+        return [base64.b64decode(image) for image in self.ask(path, body)["images"]]
+
+    def lines(self):
+        """Returns what our extension has said, and tracebacks that name it."""
+        text = self.log.read_text("utf-8", errors="replace").replace("\r", "\n")
+        return [line.strip() for line in text.splitlines() if "sdtrt" in line and "Launching" not in line]
+
+
+def digest(images):
+    """Returns the SHA-1 of each image."""
+    return [hashlib.sha1(image).hexdigest() for image in images]

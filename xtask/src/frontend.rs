@@ -1,0 +1,101 @@
+//! Checks whole front ends with our part: `cargo xtask check-frontend`. Nothing of a front end is in the repository; the
+//! programs that drive one are in `tests/frontends`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    cargo::{self, Profile},
+    daemon::{Daemon, Options},
+    demo, folders, pip, process,
+};
+
+/// What the checks run with: a real browser, pictures, and their difference.
+const TOOLS: [&str; 3] = ["playwright==1.49.0", "pillow==11.3.0", "numpy==2.2.6"];
+
+/// Where distributions put it.
+const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
+
+#[derive(Args)]
+pub(crate) struct Frontend {
+    /// AUTOMATIC1111's web UI, version 1.6 or newer, with what it needs installed
+    #[arg(long, value_name = "DIR")]
+    a1111: PathBuf,
+    /// The Python that it runs with [default: DIR/venv/bin/python]
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
+    /// A folder with two checkpoints in Stable-diffusion, and a LoRA in Lora if there is one [default:
+    /// DIR/models]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// The folder of the extension Regional Prompter, to be checked too
+    #[arg(long, value_name = "DIR")]
+    regional_prompter: Option<PathBuf>,
+    /// The browser; by default Chromium, if it is installed
+    #[arg(long, value_name = "FILE")]
+    chromium: Option<PathBuf>,
+    /// How often the UI is reloaded in the browser
+    #[arg(long, default_value_t = 20)]
+    reloads: u32,
+    /// Let engines compute. Without it PyTorch does, on the CPU
+    #[arg(long)]
+    gpu: bool,
+    /// More arguments for the front end
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run(frontend: &Frontend) -> Result<()> {
+    let (programs, kit) = cargo::build_programs(Profile::Dev)?;
+    let tools = pip::installed(&folders::target()?.join("python"), &TOOLS)?;
+    let folder = folders::work("frontend-")?;
+    let (data, nothing) = (folder.path().join("data"), folder.path().join("nothing"));
+    folders::make(&nothing)?;
+    let models = frontend.models.clone().unwrap_or_else(|| frontend.a1111.join("models"));
+    let options = Options {
+        models: &models.join("Stable-diffusion"),
+        data: &data,
+        // Without a GPU nothing would use engines.
+        tensorrt: if frontend.gpu { &kit.tensorrt } else { &nothing },
+        compute_capability: None,
+        settle_seconds: None,
+        baked: false,
+    };
+    let mut daemon = Daemon::start(&programs, &options)?;
+    let mut client = daemon.ready(&data)?;
+    if frontend.gpu {
+        demo::until_nothing_is_left(&mut client)?;
+    }
+    let checked = process::run(&mut check(frontend, &models, &data, &tools));
+    daemon.stop();
+    checked
+}
+
+/// The program that starts and drives it.
+fn check(frontend: &Frontend, models: &Path, data: &Path, tools: &Path) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = frontend.python.clone();
+    let mut check = Command::new("python3");
+    check.arg("-B").arg(root.join("tests/frontends/a1111.py")).arg(&frontend.a1111);
+    check.arg("--tools").arg(tools).arg("--extension").arg(root.join("webui"));
+    check.arg("--python").arg(python.unwrap_or_else(|| frontend.a1111.join("venv/bin/python")));
+    check.arg("--models").arg(models).arg("--data-dir").arg(data);
+    check.arg(format!("--reloads={}", frontend.reloads));
+    let installed = BROWSERS.map(PathBuf::from).into_iter().find(|browser| browser.exists());
+    if let Some(browser) = frontend.chromium.clone().or(installed) {
+        check.arg("--chromium").arg(browser);
+    }
+    if let Some(extension) = &frontend.regional_prompter {
+        check.arg("--regional-prompter").arg(extension);
+    }
+    if frontend.gpu {
+        check.arg("--gpu");
+    }
+    check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
+    check
+}
