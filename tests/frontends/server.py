@@ -95,7 +95,7 @@ class Server:
         )
         try:
             with urllib.request.urlopen(request, timeout=seconds) as reply:
-                return json.loads(reply.read() or b"null")
+                return parsed(reply.read())
         except urllib.error.HTTPError as error:
             raise Refused(f"{path}: {error.code} {error.read()[:300].decode(errors='replace')}") from error
 
@@ -107,6 +107,14 @@ class Server:
         """Returns what our extension has said, and tracebacks that name it."""
         text = self.log.read_text("utf-8", errors="replace").replace("\r", "\n")
         return [line.strip() for line in text.splitlines() if "sdtrt" in line and "Launching" not in line]
+
+
+def parsed(reply):
+    """Returns a reply's JSON, or a text that is none."""
+    try:
+        return json.loads(reply or b"null")
+    except ValueError:
+        return reply.decode(errors="replace")
 
 
 def digest(images):
