@@ -170,8 +170,9 @@ class Check:
             ("server-restart", lambda server: last_words(server, "server-restart")),
             ("server-kill", lambda server: last_words(server, "server-kill")),
         ):
-            note = self.folder / "restart"
-            server = self.server(name, self.ours, {"SD_WEBUI_RESTART": str(note)})
+            # With this it says to its starter, by a file in its own folder, that it is to be started again.
+            note = self.options.webui / "tmp/restart"
+            server = self.server(name, self.ours, {"SD_WEBUI_RESTART": "tmp/restart"})
             try:
                 server.start()
                 begin = time.monotonic()
@@ -181,6 +182,7 @@ class Check:
                 self.say(name, False, problem)
             finally:
                 server.close()
+                note.unlink(missing_ok=True)
 
     def browser(self):
         if not self.options.chromium:
@@ -201,6 +203,9 @@ class Check:
                 begin = time.monotonic()
                 server.ask("server-stop", {})
                 self.say("server-stop with the tab open", True, f"{server.ended(begin):.1f} s")
+            server.start()
+            with pages.opened(server, self.options.chromium) as (_, pressing):
+                self.say("'Apply and quit' with the tab open", True, f"{pages.apply(server, pressing):.1f} s")
         except AssertionError as problem:
             self.say("browser", False, problem)
         finally:

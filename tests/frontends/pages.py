@@ -65,6 +65,14 @@ def reload(server, watching, pressing):
     return seconds
 
 
+def apply(server, pressing):
+    """Presses 'Apply and restart UI', which ends the web UI for its starter to start it again; returns the seconds
+    that this takes."""
+    begin = time.monotonic()
+    press(pressing, "Extensions", "#extensions_installed_top button.primary")
+    return server.ended(begin)
+
+
 def tab(page, name):
     return page.locator("#tabs > .tab-nav > button", has_text=name).first
 

@@ -40,11 +40,12 @@ class Server:
 
     def start(self):
         """Starts it, and waits until it is there."""
+        starts = self.starts() if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=self.webui, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.wait(1, START_S)
+        self.wait(starts + 1, START_S)
 
     def cpu_seconds(self):
         """Returns how long it has computed so far, which tells more than a clock on a machine that others use."""
