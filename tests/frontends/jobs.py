@@ -43,6 +43,7 @@ def all_jobs(checkpoints, lora):
         text("DDIM", sampler_name="DDIM"),
         text("DPM++ 2M", sampler_name="DPM++ 2M", steps=3),
         text("SD Unet is None", override_settings=chosen["override_settings"] | {"sd_unet": "None"}),
+        text("token merging", override_settings=chosen["override_settings"] | {"token_merging_ratio": 0.5}),
         image("img2img", denoising_strength=0.6),
         image("inpaint", denoising_strength=0.8, mask=MASK, inpainting_fill=1),
         text("refiner", refiner_checkpoint=second, refiner_switch_at=0.5, steps=4),

@@ -158,6 +158,22 @@ class Replaced(Served):
             self.assert_torch(unet, f"{why}, which engines don't support; PyTorch computes it")
         self.assertEqual(unet.forward(*samples.call()), "engine's of a", "it was put back")
 
+    def test_whose_code_a_file_has(self):
+        self.start()
+        library = os.path.dirname(os.__file__)
+        sys.modules["tomesd"] = SimpleNamespace(__path__=["/venv/site-packages/tomesd"])
+        self.addCleanup(sys.modules.pop, "tomesd")
+        for file, is_own, is_extension in (
+            ("/web ui/modules/sd_hijack_utils.py", True, False),
+            ("/web ui/extensions-builtin/Lora/networks.py", True, False),
+            ("/web ui/repositories/k-diffusion/k_diffusion/layers.py", True, False),
+            (f"{library}/functools.py", True, False), ("<frozen importlib>", True, False),
+            ("/venv/site-packages/tomesd/patch.py", True, False),
+            ("/web ui/extensions/regions/scripts/latent.py", False, True), ("/web ui/scripts/mine.py", False, True),
+            (f"{library}/site-packages/sageattention/core.py", False, False), ("/web ui/modules2/x.py", False, False),
+        ):
+            self.assertEqual((a1111.is_own(file), a1111.is_extension(file)), (is_own, is_extension), file)
+
     def test_hooks_inside_the_unet_make_pytorch_compute(self):
         unet = self.start(samples.engine())
         self.webui.torch_unet._forward_pre_hooks = {0: "--medvram's"}

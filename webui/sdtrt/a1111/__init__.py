@@ -167,7 +167,8 @@ def is_own(file):
         return True
     own = ("modules", "extensions-builtin", "repositories")
     roots = [os.path.join(paths_internal.script_path, name) for name in own]
-    packages = (sys.modules.get(name) for name in ("torch", "ldm", "sgm"))
+    # Token merging is the web UI's own choice, and engines go without.
+    packages = (sys.modules.get(name) for name in ("torch", "ldm", "sgm", "tomesd"))
     roots += [root for package in packages for root in getattr(package, "__path__", ())]
     return any(is_below(file, root) for root in roots)
 
