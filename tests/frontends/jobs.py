@@ -42,8 +42,11 @@ def all_jobs(checkpoints, lora):
         text("hires", enable_hr=True, hr_scale=2, hr_second_pass_steps=2, hr_upscaler="Latent", denoising_strength=0.6),
         text("DDIM", sampler_name="DDIM"),
         text("DPM++ 2M", sampler_name="DPM++ 2M", steps=3),
-        text("SD Unet is None", override_settings=chosen["override_settings"] | {"sd_unet": "None"}),
-        text("token merging", override_settings=chosen["override_settings"] | {"token_merging_ratio": 0.5}),
+        # What is restored is the setting of before the job.
+        text("SD Unet is None", override_settings=chosen["override_settings"] | {"sd_unet": "None"},
+             override_settings_restore_afterwards=True),
+        text("token merging", override_settings=chosen["override_settings"] | {"token_merging_ratio": 0.5},
+             override_settings_restore_afterwards=True),
         image("img2img", denoising_strength=0.6),
         image("inpaint", denoising_strength=0.8, mask=MASK, inpainting_fill=1),
         text("refiner", refiner_checkpoint=second, refiner_switch_at=0.5, steps=4),

@@ -231,6 +231,7 @@ class Imports(unittest.TestCase):
                 Path(folder, f"{name}.py").touch()
             run = subprocess.run(
                 [sys.executable, "-B", "-c", JOB, folder],
-                cwd=Path(__file__).parent.parent, env=os.environ | {"PYTHONPATH": folder}, capture_output=True, text=True,
+                cwd=Path(__file__).parent.parent, env=os.environ | {"PYTHONPATH": folder}, capture_output=True,
+                text=True,
             )
         self.assertEqual((run.returncode, run.stderr), (0, ""))
