@@ -42,16 +42,24 @@ class Held(NamedTuple):
 
 class Changes:
     """Looks for them. `is_own` says of a file whether the front end, or torch, comes with it; `is_extension`,
-    whether it belongs to an extension."""
+    whether it belongs to an extension; `is_idle` of somebody's code whether it changes nothing at the moment."""
 
-    def __init__(self, is_own: Callable[[str], bool], is_extension: Callable[[str], bool]) -> None:
-        self._is_own, self._is_extension = is_own, is_extension
+    def __init__(
+        self,
+        is_own: Callable[[str], bool],
+        is_extension: Callable[[str], bool],
+        is_idle: Callable[[CodeType], bool] = lambda code: False,
+    ) -> None:
+        self._is_own, self._is_extension, self._is_idle = is_own, is_extension, is_idle
         self._held: list[Held] = []
+        # Those that change nothing at the moment.
+        self._idle: list[Held] = []
 
     def look(self, unet: torch.nn.Module) -> str | None:
         """Looks at everything that the UNet uses; returns what was replaced, in words."""
         self._held = list(held(unet))
-        found = next((each for each in self._held if self._is_foreign(each.value)), None)
+        self._idle = []
+        found = next((each for each in self._held if self._is_foreign(each)), None)
         return (describe(found) if found else None) or hooked() or self._in_modules(unet)
 
     def look_again(self) -> str | None:
@@ -61,12 +69,22 @@ class Changes:
             if now is value:
                 continue
             self._held[number] = found = Held(holder, name, now)
-            if self._is_foreign(now):
+            if self._is_foreign(found):
                 return describe(found)
-        return hooked()
+        woken = next((each for each in self._idle if vars(each.holder).get(each.name) is each.value and
+                      not all(map(self._is_idle, self._others(each)))), None)
+        return describe(woken) if woken else hooked()
 
-    def _is_foreign(self, value: Any) -> bool:
-        return any(not self._is_own(code.co_filename) for code in codes(value))
+    def _is_foreign(self, found: Held) -> bool:
+        others = self._others(found)
+        if others and all(map(self._is_idle, others)):
+            self._idle.append(found)
+            return False
+        return bool(others)
+
+    def _others(self, found: Held) -> list[CodeType]:
+        """The code in it that is an extension's."""
+        return [code for code in codes(found.value) if not self._is_own(code.co_filename)]
 
     def _in_modules(self, unet: torch.nn.Module) -> str | None:
         """What an extension has put into the files that the UNet's classes are from, such as another `th`."""

@@ -158,6 +158,15 @@ class Replaced(Served):
             self.assert_torch(unet, f"{why}, which engines don't support; PyTorch computes it")
         self.assertEqual(unet.forward(*samples.call()), "engine's of a", "it was put back")
 
+    def test_regional_prompter_changes_nothing_without_loras(self):
+        self.start()
+        names = {}
+        exec("def h_Linear_forward(self, input):\n changethelora(None)\ndef other(self):\n changethelora(None)", names)
+        its, other = names["h_Linear_forward"].__code__, names["other"].__code__
+        self.assertEqual((a1111.is_idle(its), a1111.is_idle(other)), (True, False))
+        self.webui.networks.loaded_networks = [object()]
+        self.assertFalse(a1111.is_idle(its))
+
     def test_whose_code_a_file_has(self):
         self.start()
         library = os.path.dirname(os.__file__)

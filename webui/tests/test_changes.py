@@ -99,6 +99,17 @@ class Layers(unittest.TestCase):
         self.addCleanup(delattr, torch.nn.Linear, "org_forward")
         self.assertIn("Linear.org_forward", self.changes.look_again())
 
+    def test_what_changes_nothing_at_the_moment_is_pardoned_until_it_does(self):
+        idle = True
+        self.changes = changes.Changes(lambda file: file != EXTENSION, lambda file: False,
+                                       lambda code: idle and code.co_name == "<lambda>")
+        self.replace(torch.nn.Linear, "forward", foreign())
+        self.assertIsNone(self.changes.look(self.unet))
+        self.assertIsNone(self.changes.look_again())
+        idle = False
+        self.assertIn("Linear.forward", self.changes.look_again())
+        self.assertIn("Linear.forward", self.changes.look(self.unet))
+
     def test_hooks_of_all_modules(self):
         self.assertIsNone(self.changes.look(self.unet))
         hook = torch.nn.modules.module.register_module_forward_hook(lambda *args: None)

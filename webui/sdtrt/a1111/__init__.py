@@ -187,7 +187,14 @@ def is_below(file, folder):
     return os.path.abspath(file).startswith(tuple(begin))
 
 
-CHANGES = Changes(is_own, is_extension)
+def is_idle(code):
+    """Whether this is what Regional Prompter, in mode Latent, has every linear layer call: it gives LoRAs the strengths
+    of each region. Without LoRAs it computes what the layer does."""
+    is_its = code.co_name in ("h_Linear_forward", "h15_Linear_forward") and "changethelora" in code.co_names
+    return is_its and not networks()
+
+
+CHANGES = Changes(is_own, is_extension, is_idle)
 
 
 def obstacle():

@@ -24,7 +24,7 @@ class Pretended:
     def __init__(self, host):
         self.host = host
 
-    def serve(self, entry, profile, inputs, unet, places, fresh):
+    def serve(self, entry, profile, inputs, *weights):
         inputs = dict(inputs)
         first = [inputs.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
         return self.host.torch_forward(*first, **inputs)
