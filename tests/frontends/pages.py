@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from playwright.sync_api import sync_playwright
 
 # Milliseconds and seconds; far longer than anything here takes.
-PATIENCE_MS, RELOAD_S = 60_000, 90
+PATIENCE_MS, RELOAD_S, PRESS_S = 60_000, 90, 20
 
 
 @contextmanager
@@ -52,17 +52,35 @@ def updates(page, seconds):
 def reload(server, watching, pressing):
     """Presses 'Reload UI' while the tab is in view in another page; returns the seconds until the UI is there again,
     and the tab with it."""
-    begin, starts = time.monotonic(), server.starts()
-    pressing.evaluate("window.isOld = true")
-    press(pressing, "Settings", "#settings_restart_gradio")
+    starts = server.starts()
+    while not restarts(server, pressing):
+        # On a slow machine A1111's page loads itself anew before its own request is sent.
+        ready(pressing)
+    begin = time.monotonic()
     server.wait(starts + 1, RELOAD_S)
     seconds = time.monotonic() - begin
-    # This page loads itself anew, once it sees the server.
-    pressing.wait_for_function("!window.isOld && document.querySelector('#tabs > .tab-nav > button')")
-    pressing.wait_for_load_state("networkidle")
+    ready(pressing)
     load(server, watching)
     show(watching)
     return seconds
+
+
+def restarts(server, pressing):
+    """Presses the button; returns whether the web UI has begun to restart within a while."""
+    before, end = server.said("Restarting UI..."), time.monotonic() + PRESS_S
+    pressing.evaluate("window.isOld = true")
+    press(pressing, "Settings", "#settings_restart_gradio")
+    while server.said("Restarting UI...") == before:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def ready(pressing):
+    """Waits until the page has loaded itself anew, which it does once it sees the server."""
+    pressing.wait_for_function("!window.isOld && document.querySelector('#tabs > .tab-nav > button')")
+    pressing.wait_for_load_state("networkidle")
 
 
 def apply(server, pressing):

@@ -55,7 +55,11 @@ class Server:
 
     def starts(self):
         """Returns how often the UI has started so far."""
-        return self.log.read_text("utf-8", errors="replace").count("Startup time:")
+        return self.said("Startup time:")
+
+    def said(self, words):
+        """Returns how often it has said this so far."""
+        return self.log.read_text("utf-8", errors="replace").count(words)
 
     def wait(self, starts, seconds):
         """Waits until it says that it has started as often as this. It must not be asked before: a request while it
