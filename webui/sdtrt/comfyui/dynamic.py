@@ -20,7 +20,7 @@ class Patched:
         self._patcher, self._unet = patcher, unet
 
     def shape(self, name: str) -> Sequence[int]:
-        return self._parameter(name).shape
+        return tuple(self._parameter(name).shape)
 
     def state(self, name: str) -> Hashable:
         found = self._parameter(name)

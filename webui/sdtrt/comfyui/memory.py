@@ -1,5 +1,5 @@
-"""GPU memory that ComfyUI's manager knows of: it stands in the list of loaded models, and is given back when the manager
-makes room for another.
+"""GPU memory that ComfyUI's manager knows of: it stands in the list of loaded models, and is given back when the
+manager makes room for another.
 
 It is never passed to `load_models_gpu`: a patcher that is not dynamic there would have the manager unload everybody's
 dynamic weights."""

@@ -7,7 +7,7 @@ from typing import Any
 from comfy.patcher_extension import WrappersMP
 from comfy_api.latest import ComfyExtension, io
 
-from ..index import Engine, Index
+from ..index import Checkpoint, Engine, Index, Signature
 from ..place import data_folder
 from .front import ComfyUi
 from .jobs import Jobs
@@ -54,23 +54,22 @@ class ApplyEngine(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, engine: str) -> io.NodeOutput:
         marked = model.clone()
-        for kind in WRAPPERS:
+        for kind, wrapper in wrappers(choice(engine, jobs.catalogue.index)).items():
+            # Those of another such node before this one.
             marked.remove_wrappers_with_key(kind, KEY)
-        if engine != NEVER:
-            for kind, wrapper in WRAPPERS.items():
+            if engine != NEVER:
                 marked.add_wrapper_with_key(kind, KEY, wrapper)
-            chosen = partial(jobs.unet, choice(engine, jobs.catalogue.index))
-            marked.remove_wrappers_with_key(WrappersMP.DIFFUSION_MODEL, KEY)
-            marked.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, chosen)
         return io.NodeOutput(marked)
 
 
-WRAPPERS: dict[str, Any] = {
-    WrappersMP.OUTER_SAMPLE: jobs.job,
-    WrappersMP.SAMPLER_SAMPLE: jobs.a_pass,
-    WrappersMP.APPLY_MODEL: jobs.model,
-    WrappersMP.DIFFUSION_MODEL: jobs.unet,
-}
+def wrappers(chosen: str | None) -> dict[str, Any]:
+    """Returns what ComfyUI calls of ours, by where."""
+    return {
+        WrappersMP.OUTER_SAMPLE: jobs.job,
+        WrappersMP.SAMPLER_SAMPLE: jobs.a_pass,
+        WrappersMP.APPLY_MODEL: jobs.model,
+        WrappersMP.DIFFUSION_MODEL: partial(jobs.unet, chosen),
+    }
 
 
 class Extension(ComfyExtension):
@@ -80,10 +79,8 @@ class Extension(ComfyExtension):
 
 def labels(index: Index) -> list[str]:
     """Returns a label for each engine: what it is for, what it takes and the first digits of its id."""
-    found = [label(signature.architecture, engine) for signature in index.signatures.values() for engine in signature.engines]
-    for checkpoint in index.checkpoints:
-        found += [label(checkpoint.architecture, engine) for engine in checkpoint.engines]
-    return list(dict.fromkeys(found))
+    holders: list[Signature | Checkpoint] = [*index.signatures.values(), *index.checkpoints]
+    return list(dict.fromkeys(label(each.architecture, engine) for each in holders for engine in each.engines))
 
 
 def label(architecture: str, engine: Engine) -> str:
