@@ -75,6 +75,33 @@ fn installed_and_uninstalled() {
 }
 
 #[test]
+fn comfyui_gets_a_node() {
+    let webui = WebUi::new();
+    fs::remove_dir_all(webui.path("ui/modules")).unwrap();
+    fs::create_dir_all(webui.path("ui/comfy")).unwrap();
+    fs::write(webui.path("ui/comfy/model_patcher.py"), "").unwrap();
+    let more = "shared:\n  base_path: /srv\n  checkpoints: sd\n";
+    fs::write(webui.path("ui/extra_model_paths.yaml"), more).unwrap();
+    let folder = webui.path("ui/custom_nodes/sdtrt");
+    for _ in 0..2 {
+        let outcome = webui.install();
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let own = ["checkpoints", "diffusion_models", "unet"];
+        let own = own.map(|name| utf8(&webui.path("ui/models").join(name)).to_owned());
+        assert_eq!(told["models_dirs"], json!([own[0], own[1], own[2], "/srv/sd"]));
+        for part in ["__init__.py", "sdtrt/comfyui/node.py", "sdtrt.json"] {
+            assert!(folder.join(part).is_file(), "{part}");
+        }
+        assert!(folder.join("example_workflows").is_dir());
+    }
+    fs::create_dir(folder.join("__pycache__")).unwrap();
+    let outcome = webui.run("uninstall", &[]);
+    assert_eq!(outcome.stdout, "{\"removed\":true}\n", "{}", outcome.stderr);
+    assert!(!folder.exists());
+}
+
+#[test]
 fn the_web_ui_gets_the_tensorrt_that_engines_are_built_with() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webui/requirements.txt");
     let text = fs::read_to_string(file).unwrap();

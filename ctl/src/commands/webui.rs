@@ -40,7 +40,7 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let folders = Folders::of(&install.path)?;
     let source = webui::source(install.extension.as_deref())?;
     let file = file(global)?;
-    let extension = webui::link(&folders.extensions, &source, &data_dir(global)?)?;
+    let extension = webui::link(&folders, &source, &data_dir(global)?)?;
     webui::record(&file, &folders.webui)?;
     let outcome = WebuiInstalled {
         extension: shown(&extension),
@@ -53,7 +53,7 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
 
 pub(super) fn uninstall(global: &Global, path: &Path) -> Result<()> {
     let folders = Folders::of(path)?;
-    let removed = webui::unlink(&folders.extensions)?;
+    let removed = webui::unlink(&folders)?;
     webui::forget(&file(global)?, &folders.webui.path)?;
     output::answer(global, &WebuiRemoved { removed }, |removal| {
         let done = if removal.removed { "was removed from" } else { "was not installed in" };

@@ -97,6 +97,7 @@ mod tests {
     #[test]
     fn each_known_way_of_not_using_engines_is_told() {
         let folders = |flags: &[&str]| Folders {
+            front_end: crate::webui::FrontEnd::A1111,
             webui: WebUi { path: "/w".into(), models_dirs: vec![] },
             extensions: "/w/extensions".into(),
             data: "/w".into(),

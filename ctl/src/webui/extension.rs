@@ -1,4 +1,4 @@
-//! The extension's folder in the web UI: links to the installed extension, so that it is updated with
+//! The extension's folder in the front end: links to the installed extension, so that it is updated with
 //! sdtrt, and a note with the daemon's data folder.
 
 use std::{
@@ -10,11 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+use super::{Folders, FrontEnd};
+
 /// The extension's folder, and the name that the web UI shows.
 const NAME: &str = "sdtrt";
-
-/// What the web UI looks for in an extension's folder.
-const PARTS: [&str; 5] = ["install.py", "javascript", "scripts", "sdtrt", "style.css"];
 
 /// Read by the extension.
 const NOTE: &str = "sdtrt.json";
@@ -26,7 +25,11 @@ const SHARED: &str = "share/sdtrt/webui";
 pub(crate) fn source(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         if !is_extension(named) {
-            bail!("{} does not contain the extension: {} is missing", named.display(), PARTS[0]);
+            bail!(
+                "{} does not contain the extension: {} is missing",
+                named.display(),
+                absent(named)
+            );
         }
         return Ok(fs::canonicalize(named)?);
     }
@@ -45,18 +48,25 @@ pub(crate) fn source(named: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn is_extension(dir: &Path) -> bool {
-    PARTS.iter().all(|part| dir.join(part).exists())
+    absent(dir).is_empty()
 }
 
-/// Links the extension at `source` into the web UI, over links of an earlier time. Returns its folder.
-pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<PathBuf> {
-    let folder = extensions.join(NAME);
+/// What a folder lacks of the extension, for any front end; empty if nothing.
+fn absent(dir: &Path) -> &'static str {
+    let all = [FrontEnd::A1111, FrontEnd::ComfyUi].into_iter().flat_map(FrontEnd::links);
+    all.map(|(_, part)| *part).find(|part| !dir.join(part).exists()).unwrap_or_default()
+}
+
+/// Links the extension at `source` into the front end, over links of an earlier time. Returns its folder.
+pub(crate) fn link(folders: &Folders, source: &Path, data_dir: &Path) -> Result<PathBuf> {
+    let folder = folders.extensions.join(NAME);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for part in PARTS {
-        refuse_foreign(&folder.join(part))?;
+    let links = folders.front_end.links();
+    for (name, _) in links {
+        refuse_foreign(&folder.join(name))?;
     }
-    for part in PARTS {
-        let place = folder.join(part);
+    for (name, part) in links {
+        let place = folder.join(name);
         remove_link(&place)?;
         symlink(source.join(part), &place)
             .with_context(|| format!("cannot create the link {}", place.display()))?;
@@ -69,15 +79,18 @@ pub(crate) fn link(extensions: &Path, source: &Path, data_dir: &Path) -> Result<
 }
 
 /// Removes the extension; returns whether it was installed. Other files in its folder stay.
-pub(crate) fn unlink(extensions: &Path) -> Result<bool> {
-    let folder = extensions.join(NAME);
+pub(crate) fn unlink(folders: &Folders) -> Result<bool> {
+    let folder = folders.extensions.join(NAME);
     let mut was_there = false;
-    for part in PARTS {
-        refuse_foreign(&folder.join(part))?;
+    let links = folders.front_end.links();
+    for (name, _) in links {
+        refuse_foreign(&folder.join(name))?;
     }
-    for part in PARTS {
-        was_there |= remove_link(&folder.join(part))?;
+    for (name, _) in links {
+        was_there |= remove_link(&folder.join(name))?;
     }
+    // Python leaves compiled files beside the node.
+    let _ = fs::remove_dir_all(folder.join("__pycache__"));
     let _ = fs::remove_file(folder.join(NOTE));
     // It stays if it contains anything else.
     let _ = fs::remove_dir(&folder);

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use config::WebUi;
 
-use super::shell;
+use super::{FrontEnd, comfyui, shell};
 
 /// Has been there since 1.6, the first version that this works with.
 const MARK: &str = "modules/sd_unet.py";
@@ -18,9 +18,10 @@ const SETTINGS: &str = "webui-user.sh";
 
 const VARIABLE: &str = "COMMANDLINE_ARGS";
 
-/// Where a web UI keeps things.
+/// Where a front end keeps things.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Folders {
+    pub(crate) front_end: FrontEnd,
     pub(crate) webui: WebUi,
     pub(crate) extensions: PathBuf,
     /// Where its settings lie.
@@ -37,12 +38,8 @@ impl Folders {
     /// Those of the web UI in `path`.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-        if !Self::are_in(&path) {
-            bail!(
-                "{} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer: {MARK} is \
-                 missing",
-                path.display()
-            );
+        if FrontEnd::at(&path)? == FrontEnd::ComfyUi {
+            return Self::of_comfyui(&path);
         }
         let settings = path.join(SETTINGS);
         let flags = match fs::read_to_string(&settings) {
@@ -59,6 +56,17 @@ impl Folders {
         Ok(Self::with_flags(&path, &flags))
     }
 
+    fn of_comfyui(path: &Path) -> Result<Self> {
+        let webui = WebUi { path: path.to_owned(), models_dirs: comfyui::models_dirs(path)? };
+        Ok(Self {
+            front_end: FrontEnd::ComfyUi,
+            webui,
+            extensions: path.join("custom_nodes"),
+            data: path.to_owned(),
+            flags: Vec::new(),
+        })
+    }
+
     fn with_flags(path: &Path, flags: &[String]) -> Self {
         // As the web UI does, from its own folder on.
         let given = |name| value(flags, name).map(|value| path.join(value));
@@ -71,7 +79,8 @@ impl Folders {
                 .chain([models.join("Stable-diffusion")])
                 .collect(),
         };
-        Self { webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
+        let front_end = FrontEnd::A1111;
+        Self { front_end, webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
     }
 
     pub(crate) fn has_flag(&self, name: &str) -> bool {
