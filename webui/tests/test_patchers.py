@@ -8,7 +8,7 @@ from unittest import TestCase
 from unittest.mock import patch
 
 from sdtrt.comfyui import front, jobs
-from sdtrt.patchers import changes, layers
+from sdtrt.patchers import layers, patches
 
 UNET = "diffusion_model.out.2.weight"
 
@@ -41,7 +41,7 @@ class Changes(TestCase):
             ("torch.compile", patcher(), {"wrappers": {"apply_model": {"torch.compile": [1]}}}),
         ):
             with self.subTest(what):
-                found = changes.obstacle(of, given)
+                found = patches.obstacle(of, given)
                 if what is None:
                     self.assertIsNone(found)
                 else:
@@ -49,12 +49,12 @@ class Changes(TestCase):
 
     def test_what_determines_the_weights(self):
         text = {"clip_l.text_model.weight": [1]}
-        for patches, touch in (({}, False), (text, False), ({UNET: [1]}, True), ({(UNET, (0, 0, 4)): [1]}, True)):
-            self.assertEqual(changes.touch_unet(patcher(patches=patches)), touch)
+        for given, touch in (({}, False), (text, False), ({UNET: [1]}, True), ({(UNET, (0, 0, 4)): [1]}, True)):
+            self.assertEqual(patches.touch_unet(patcher(patches=given)), touch)
         # Forge's older name, and Forge Neo's patcher without an id.
-        self.assertTrue(changes.touch_unet(SimpleNamespace(lora_patches={UNET: [1]})))
-        self.assertEqual(changes.state(patcher(patches=text)), (), "as in the file")
-        states = [changes.state(patcher(patches={UNET: [1]}, patches_uuid=each)) for each in "121"]
+        self.assertTrue(patches.touch_unet(SimpleNamespace(lora_patches={UNET: [1]})))
+        self.assertEqual(patches.state(patcher(patches=text)), (), "as in the file")
+        states = [patches.state(patcher(patches={UNET: [1]}, patches_uuid=each)) for each in "121"]
         self.assertEqual(states[0], states[2])
         self.assertNotEqual(states[0], states[1])
 
@@ -101,12 +101,22 @@ class Layers(TestCase):
         ):
             self.assertEqual(layers.altered(Tree(a=part), packages), found)
 
-    def test_a_method_replaced_on_the_class(self):
-        here = (__name__.partition(".")[0],)
-        exec(compile("def forward(self): pass", "/others/nodes.py", "exec"), namespace := {})
-        with patch.object(Layer, "forward", namespace["forward"]):
-            self.assertEqual(layers.altered(Tree(), here), "the whole")
-        self.assertIsNone(layers.altered(Tree(), here))
+    def test_whose_code_is_in_a_file(self):
+        comfy, torch = ModuleType("comfy"), ModuleType("torch")
+        comfy.__path__, torch.__path__ = ["/c/comfy"], ["/v/lib/python3/site-packages/torch"]
+        front.is_own.cache_clear()
+        self.addCleanup(front.is_own.cache_clear)
+        with patch.dict(sys.modules, {"comfy": comfy, "torch": torch}):
+            for file, is_own, is_extension in (
+                ("/c/comfy/ops.py", True, False),
+                ("/c/custom_nodes/others/nodes.py", False, True),
+                ("/v/lib/python3/site-packages/torch/nn/functional.py", True, False),
+                ("/v/lib/python3/site-packages/sageattention/core.py", False, False),
+                (contextmanager.__code__.co_filename, True, False),
+                ("<string>", True, False),
+                ("/c/comfyui_extra/a.py", False, False),
+            ):
+                self.assertEqual((front.is_own(file), front.is_extension(file)), (is_own, is_extension), file)
 
 
 class Executor:
@@ -264,6 +274,6 @@ class ComfyUi(TestCase):
 
 class Imports(TestCase):
     def test_our_part_imports_no_tensorrt(self):
-        for module in (jobs, front, changes, layers):
+        for module in (jobs, front, patches, layers):
             self.assertNotIn("tensorrt_rtx", vars(module))
         self.assertFalse([name for name in sys.modules if name.startswith("tensorrt")])

@@ -9,7 +9,7 @@ import torch
 
 from ..binding import Unfit
 from ..packed import Memory
-from ..patchers.changes import UNET
+from ..patchers.patches import UNET
 from .memory import Room
 
 

@@ -2,6 +2,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import sysconfig
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..plain import visible
@@ -21,6 +25,12 @@ class ComfyUi:
 
     def __init__(self) -> None:
         self._said: set[str] = set()
+
+    def is_own(self, file: str) -> bool:
+        return is_own(file)
+
+    def is_extension(self, file: str) -> bool:
+        return is_extension(file)
 
     def say(self, line: str) -> None:
         LOG.info("sdtrt: %s", visible(line))
@@ -49,3 +59,25 @@ class ComfyUi:
         from comfy.cli_args import args
 
         return "ComfyUI runs with --fast" if getattr(args, "fast", None) else None
+
+
+@cache
+def is_own(file: str) -> bool:
+    """Whether code in this file comes with torch, Python or ComfyUI and its packages."""
+    if file.startswith("<"):
+        return True
+    packages = (sys.modules.get(name) for name in ("torch", "comfy", "comfy_kitchen", "comfy_aimdo"))
+    roots = [root for package in packages for root in getattr(package, "__path__", ())]
+    library = sysconfig.get_paths()["stdlib"]
+    is_installed = any(f"{os.sep}{name}{os.sep}" in file for name in ("site-packages", "dist-packages"))
+    return any(is_below(file, root) for root in roots) or (is_below(file, library) and not is_installed)
+
+
+@cache
+def is_extension(file: str) -> bool:
+    """Whether a file belongs to somebody's custom nodes."""
+    return f"{os.sep}custom_nodes{os.sep}" in file
+
+
+def is_below(file: str, root: str) -> bool:
+    return os.path.abspath(file).startswith(os.path.join(os.path.abspath(root), ""))

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..changes import Changes
 from ..gpu import Gpu
 from ..loras import State
 from ..options import Catalogue
 from ..place import Place
 from ..unet import Unet
-from . import changes, layers
+from . import layers, patches
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,12 @@ class Front(Protocol):
 
     # The packages that its own layers are from.
     packages: tuple[str, ...]
+
+    def is_own(self, file: str) -> bool:
+        """Whether code in this file comes with torch, Python or the front end."""
+
+    def is_extension(self, file: str) -> bool:
+        """Whether a file belongs to an extension."""
 
     def say(self, line: str) -> None:
         """Prints a line for the user."""
@@ -61,6 +68,7 @@ class Session:
     def __init__(self, catalogue: Catalogue, place: Place, number: int, front: Front) -> None:
         self.number, self.front = number, front
         self.unet = Unet(catalogue, place, Gpu(place, front.say), self)
+        self._changes = Changes(front.is_own, front.is_extension)
         self._run: Run | None = None
 
     @property
@@ -111,10 +119,10 @@ class Session:
         pass
 
     def lora_state(self) -> State:
-        return changes.state(self.run.patcher)
+        return patches.state(self.run.patcher)
 
     def loras_touch_unet(self) -> bool:
-        return changes.touch_unet(self.run.patcher)
+        return patches.touch_unet(self.run.patcher)
 
     def apply_networks(self) -> None:
         """The patcher has done so when it was loaded."""
@@ -125,10 +133,16 @@ class Session:
     def obstacle(self) -> str | None:
         if self.run.control is not None:
             return "a ControlNet is active"
-        return changes.obstacle(self.run.patcher, self.run.options)
+        return patches.obstacle(self.run.patcher, self.run.options)
 
     def altered(self) -> str | None:
-        return layers.altered(self.run.unet, self.front.packages)
+        layer = layers.altered(self.run.unet, self.front.packages)
+        if layer is not None:
+            return f"another extension works at {layer} of the UNet"
+        return self._changes.look(self.run.unet)
+
+    def replaced(self) -> str | None:
+        return self._changes.look_again()
 
     def approximation(self, from_file: bool) -> str | None:
         return self.front.approximation()
