@@ -90,7 +90,7 @@ fn comfyui_gets_a_node() {
         let own = ["checkpoints", "diffusion_models", "unet"];
         let own = own.map(|name| utf8(&webui.path("ui/models").join(name)).to_owned());
         assert_eq!(told["models_dirs"], json!([own[0], own[1], own[2], "/srv/sd"]));
-        for part in ["__init__.py", "sdtrt/comfyui/node.py", "sdtrt.json"] {
+        for part in ["__init__.py", "requirements.txt", "sdtrt/comfyui/node.py", "sdtrt.json"] {
             assert!(folder.join(part).is_file(), "{part}");
         }
         assert!(folder.join("example_workflows").is_dir());

@@ -35,7 +35,7 @@ impl FrontEnd {
             return Ok(Self::ComfyUi);
         }
         bail!(
-            "{named} is neither the folder of AUTOMATIC1111's web UI, version 1.6 or newer, nor that of ComfyUI: \
+            "{named} is not the folder of AUTOMATIC1111's web UI, version 1.6 or newer, nor that of ComfyUI: \
              neither {A1111} nor {COMFYUI} is there"
         )
     }
@@ -53,6 +53,7 @@ impl FrontEnd {
             Self::ComfyUi => &[
                 ("__init__.py", "comfyui/__init__.py"),
                 ("example_workflows", "comfyui/example_workflows"),
+                ("requirements.txt", "requirements.txt"),
                 ("sdtrt", "sdtrt"),
             ],
         }

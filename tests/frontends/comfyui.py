@@ -1,0 +1,282 @@
+"""Checks a whole ComfyUI with the node 'Apply TensorRT engine': `python3 tests/frontends/comfyui.py --help`.
+
+It is started headless without our node and with it, in folders of its own, and makes the same pictures through its
+API. Without a GPU they must be the same files; with one the node's must be the same files twice. Nothing of ComfyUI is
+in the repository: it comes with what it needs installed in the Python that it runs with.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
+NODE = "SdtrtApplyEngine"
+# By ComfyUI: a UNet of any other width is unknown to it.
+USUAL_CHANNELS = 320
+# Only a GPU shows these.
+NOT_WITHOUT_A_GPU = "engines, dynamic VRAM (a CPU silently has the old patcher), weights given back to the manager"
+# A custom node that makes ComfyUI know small UNets, and a job run again.
+HELPERS = """
+from comfy import supported_models
+for channels in {channels}:
+    config = dict(supported_models.SD15.unet_config, model_channels=channels)
+    supported_models.models.append(type("Small", (supported_models.SD15,), {{"unet_config": config}}))
+class Again:
+    CATEGORY, RETURN_TYPES, FUNCTION = "check", ("LATENT",), "run"
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {{"required": {{"latent": ("LATENT",), "number": ("INT", {{"default": 0}})}}}}
+    def run(self, latent, number):
+        return (dict(latent),)
+NODE_CLASS_MAPPINGS = {{"CheckAgain": Again}}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("comfyui", type=Path, help="its folder")
+    parser.add_argument("--models", type=Path, help="a folder with two checkpoints in checkpoints, and perhaps a "
+                        "LoRA in loras; by default ComfyUI's own")
+    parser.add_argument("--extension", type=Path, required=True, help="the extension's folder")
+    parser.add_argument("--python", default=sys.executable, help="the Python that it runs with")
+    parser.add_argument("--data-dir", type=Path, help="sdtrtd's data folder; none by default")
+    parser.add_argument("--port", type=int, default=8199)
+    parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--argument", action="append", default=[], help="one more of its own")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            check(options, Path(folder))
+        except BaseException:
+            for log in Path(folder).glob("*/log"):
+                print(f"== the end of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
+            raise
+
+
+def check(options, folder):
+    models = (options.models or options.comfyui / "models").resolve()
+    checkpoints = sorted(path.name for path in (models / "checkpoints").glob("*.safetensors"))
+    loras = sorted(path.name for path in (models / "loras").glob("*.safetensors"))
+    if len(checkpoints) < 2:
+        sys.exit(f"{models}/checkpoints has fewer than two checkpoints")
+    jobs = list(all_jobs(options, checkpoints, loras))
+    pictures = {}
+    for with_node in (False, True):
+        base = folder / ("with" if with_node else "without")
+        prepare(base, models, options, with_node)
+        with started(options, base) as server:
+            pictures[with_node] = {name: digests(server, base, job, with_node) for name, job in jobs}
+            if with_node:
+                again = {name: digests(server, base, job, with_node) for name, job in jobs} if options.gpu else None
+                look_at_the_node(server)
+        lines = [line for line in (base / "log").read_text(errors="replace").splitlines() if "sdtrt:" in line]
+        if not with_node:
+            assert not lines, lines
+    expected, found = (again, pictures[True]) if options.gpu else (pictures[False], pictures[True])
+    wrong = [name for name, _ in jobs if expected[name] != found[name] or not found[name]]
+    for name, _ in jobs:
+        print(f"{'WRONG' if name in wrong else 'ok':6} {name:20} {' '.join(each[:12] for each in found[name])}")
+    print("what the node said:", *dict.fromkeys(line.partition("sdtrt:")[2] for line in lines), sep="\n  ")
+    if not options.gpu:
+        assert len(lines) == 1, "without a GPU or a daemon there is one line"
+        print(f"not run without a GPU: {NOT_WITHOUT_A_GPU}")
+    if not loras:
+        print("not run without a file in loras: LoRAs")
+    if wrong:
+        sys.exit(f"{len(wrong)} of {len(jobs)} jobs differ")
+    print(f"{len(jobs)} jobs are the same, bit for bit, {'twice' if options.gpu else 'with the node and without'}")
+
+
+def all_jobs(options, checkpoints, loras):
+    """Each job's name and what it changes."""
+    one, other = checkpoints[:2]
+    plain = {"checkpoint": one, "width": options.size, "height": options.size, "steps": options.steps}
+    yield "txt2img", plain
+    yield "batch", plain | {"batch": 2}
+    yield "count", plain | {"count": 2}
+    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8}
+    yield "long prompt", plain | {"prompt": LONG_PROMPT}
+    yield "ancestral", plain | {"sampler": "euler_ancestral", "scheduler": "karras"}
+    yield "hires", plain | {"hires": 2.0}
+    yield "img2img", plain | {"init": True, "denoise": 0.6}
+    yield "inpaint", plain | {"init": True, "mask": True, "denoise": 0.8}
+    for number, lora in enumerate(loras):
+        for strength in (1.0, 0.5):
+            yield f"LoRA {number + 1} at {strength}", plain | {"loras": [(lora, strength)]}
+    if loras[1:]:
+        yield "LoRAs", plain | {"loras": [(lora, 0.7) for lora in loras]}
+    yield "other checkpoint", plain | {"checkpoint": other}
+    yield "back", plain
+
+
+def prepare(base, models, options, with_node):
+    """Makes a base folder: links to the models, our helpers and, if asked, the node as `webui install` links it."""
+    for name in ("input", "output", "custom_nodes"):
+        (base / name).mkdir(parents=True)
+    (base / "models").symlink_to(models)
+    picture = options.comfyui / "input/example.png"
+    shutil.copy(picture, base / "input/in.png")
+    channels = {unet_channels(path) for path in (models / "checkpoints").glob("*.safetensors")} - {USUAL_CHANNELS, None}
+    (base / "custom_nodes/check_helpers.py").write_text(HELPERS.format(channels=sorted(channels)))
+    if with_node:
+        node = base / "custom_nodes/sdtrt"
+        node.mkdir()
+        for name, part in (("__init__.py", "comfyui/__init__.py"), ("example_workflows", "comfyui/example_workflows"),
+                           ("sdtrt", "sdtrt")):
+            (node / name).symlink_to(options.extension.resolve() / part)
+        data = options.data_dir or base / "no-daemon"
+        (node / "sdtrt.json").write_text(json.dumps({"data_dir": str(data)}))
+
+
+def unet_channels(path):
+    """Of the UNet's first layer, from a checkpoint's header."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(*struct.unpack("<Q", file.read(8))))
+    found = header.get("model.diffusion_model.input_blocks.0.0.weight")
+    return found["shape"][0] if found else None
+
+
+class Server:
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+        self.number = 0
+
+    def get(self, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=900) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}: {error}: {error.read().decode(errors='replace')[:2000]}") from None
+
+    def run(self, graph):
+        """Returns the names of a job's pictures."""
+        key = self.get("/prompt", {"prompt": graph})["prompt_id"]
+        while True:
+            done = self.get(f"/history/{key}").get(key)
+            if done is not None:
+                break
+            time.sleep(0.1)
+        assert done["status"]["status_str"] == "success", done["status"]
+        return [image["filename"] for output in done["outputs"].values() for image in output.get("images", ())]
+
+
+@contextmanager
+def started(options, base):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1",
+                                "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("SDTRT_DATA_DIR", None)
+    flags = ["--port", options.port, "--base-directory", base, "--disable-auto-launch", "--disable-metadata",
+             "--disable-api-nodes", *options.argument, *([] if options.gpu else ["--cpu"])]
+    with open(base / "log", "wb") as log:
+        process = subprocess.Popen(
+            [options.python, "main.py", *map(str, flags)], cwd=options.comfyui, env=environment, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )
+    try:
+        server, began = Server(options.port), time.monotonic()
+        while True:
+            try:
+                server.get("/system_stats")
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() - began > 600:
+                    sys.exit("ComfyUI did not start")
+                time.sleep(0.5)
+        print(f"started in {time.monotonic() - began:.0f} s, {'with' if base.name == 'with' else 'without'} the node")
+        yield server
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def digests(server, base, job, with_node):
+    """Returns the pictures' sha1."""
+    names = []
+    for n in range(job.get("count", 1)):
+        server.number += 1
+        names += server.run(graph(job, with_node, server.number, 42 + n))
+    return [hashlib.sha1((base / "output" / name).read_bytes()).hexdigest() for name in names]
+
+
+def graph(job, with_node, number, seed):
+    """Returns a job in the API's form. `number` makes it run again though nothing has changed."""
+    nodes = {}
+
+    def add(kind, **inputs):
+        nodes[str(len(nodes) + 1)] = {"class_type": kind, "inputs": inputs}
+        return str(len(nodes))
+
+    loader = add("CheckpointLoaderSimple", ckpt_name=job["checkpoint"])
+    model, clip, vae = [loader, 0], [loader, 1], [loader, 2]
+    if with_node:
+        # First, so that everybody else comes behind it.
+        model = [add(NODE, model=model, engine="automatic"), 0]
+    for name, strength in job.get("loras", ()):
+        lora = add("LoraLoader", model=model, clip=clip, lora_name=name, strength_model=strength,
+                   strength_clip=strength)
+        model, clip = [lora, 0], [lora, 1]
+    positive = [add("CLIPTextEncode", text=job.get("prompt", "a red cat on a mat"), clip=clip), 0]
+    negative = [add("CLIPTextEncode", text="", clip=clip), 0]
+    width, height = job["width"], job["height"]
+    if job.get("init"):
+        image = [add("LoadImage", image="in.png"), 0]
+        image = [add("ImageScale", image=image, upscale_method="area", width=width, height=height, crop="center"), 0]
+        latent = [add("VAEEncode", pixels=image, vae=vae), 0]
+        if job.get("mask"):
+            mask = [add("SolidMask", value=1.0, width=width, height=height), 0]
+            latent = [add("SetLatentNoiseMask", samples=latent, mask=mask), 0]
+    else:
+        latent = [add("EmptyLatentImage", width=width, height=height, batch_size=job.get("batch", 1)), 0]
+    latent = [add("CheckAgain", latent=latent, number=number), 0]
+    how = {"model": model, "seed": seed, "cfg": 7.0, "sampler_name": job.get("sampler", "euler"),
+           "scheduler": job.get("scheduler", "normal"), "positive": positive, "negative": negative}
+    latent = [add("KSampler", **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
+    if job.get("hires"):
+        larger = add("LatentUpscaleBy", samples=latent, upscale_method="bilinear", scale_by=job["hires"])
+        latent = [add("KSampler", **how, steps=job["steps"], latent_image=[larger, 0], denoise=0.6), 0]
+    add("SaveImage", images=[add("VAEDecode", samples=latent, vae=vae), 0], filename_prefix="check")
+    return nodes
+
+
+def look_at_the_node(server):
+    """Looks at its schema, and whether the example workflows are made of nodes that are there."""
+    known = server.get("/object_info")
+    engines = known[NODE]["input"]["required"]["engine"]
+    offered = engines[1]["options"] if engines[0] == "COMBO" else engines[0]
+    assert offered[0] == "automatic" and len(offered) >= 2, offered
+    templates = {name: of for name, of in server.get("/workflow_templates").items() if "sdtrt" in name}
+    found = [(module, name) for module, names in templates.items() for name in names]
+    assert len(found) == 2, templates
+    for module, name in found:
+        path = f"/api/workflow_templates/{module}/{name}.json"
+        workflow = server.get(urllib.request.quote(path))
+        for node in workflow["nodes"]:
+            takes = known[node["type"]]["input"]
+            names = {*takes.get("required", ()), *takes.get("optional", ())}
+            linked = [each["name"] for each in node["inputs"]]
+            assert set(linked) <= names, (name, node["type"], linked)
+            gives = [each["type"] for each in node["outputs"]]
+            assert gives == known[node["type"]]["output"][: len(gives)], (name, node["type"])
+        print(f"example workflow: {name}")
+
+
+if __name__ == "__main__":
+    main()
