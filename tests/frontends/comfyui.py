@@ -186,6 +186,8 @@ def started(options, base):
         process = subprocess.Popen(
             [options.python, "main.py", *map(str, flags)], cwd=options.comfyui, env=environment, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
+            # A shell that starts this in the background has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         server, began = Server(options.port), time.monotonic()
