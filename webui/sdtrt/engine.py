@@ -12,8 +12,6 @@ from .tensorrt import LOGGER, dtype_of, trt
 OUTPUT = "latent"
 # The GPU memory that TensorRT-RTX needs beyond a plan's own size, generously.
 SPARE = 512 << 20
-# What is never freed, because that would end the process.
-LOST = []
 
 
 class EngineError(Exception):
@@ -84,11 +82,7 @@ class Engine:
 
     def __del__(self):
         # No work may be pending, and the context is freed before what it was created from.
-        try:
-            torch.cuda.synchronize()
-        except RuntimeError:
-            # After such an error of CUDA's, TensorRT ends the process when it frees anything.
-            LOST.append((self.context, self.engine, self.runtime, self.cache))
+        torch.cuda.synchronize()
         self.context = None
 
     def __call__(self, profile, inputs, weights=None):

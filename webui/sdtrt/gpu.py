@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Nothing that needs torch is imported before an engine fits: if TensorRT-RTX is missing, nothing else may fail.
 
 
+# What is left of engines whose CUDA context was lost.
+LOST: list[object] = []
+
+
 class Gpu:
     """`place` stores the compiled kernels, `say` prints a line for the user."""
 
@@ -93,6 +97,10 @@ class Gpu:
 
     def drop(self) -> None:
         """After an error: stops reading weights, and unloads all engines."""
+        if self._working and machine.is_lost():
+            # Whatever is destroyed now ends the process. Kept for good: nobody can use this GPU any more.
+            LOST.append(self._working)
+            self._working = None
         if self._working:
             engines, weights, packed = self._working
             engines.drop()

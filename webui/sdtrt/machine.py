@@ -1,6 +1,7 @@
 """Whether an engine can be used here."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -63,6 +64,18 @@ def on(gpu: int | None) -> AbstractContextManager[object]:
         return nullcontext()
     chosen: AbstractContextManager[object] = torch.cuda.device(gpu)
     return chosen
+
+
+def is_lost() -> bool:
+    """Whether an error, such as an illegal access, has ended all that this process can do on the GPU. Waits for it."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def about() -> dict[str, Any]:

@@ -4,8 +4,9 @@ import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
-from sdtrt import binding, index, kernels
+from sdtrt import binding, index, kernels, machine
 from sdtrt.engines import FIXED, OPEN, Engines
 from sdtrt.gpu import Gpu
 from sdtrt.packed import Packed, Read
@@ -143,6 +144,14 @@ class Gpus(Case):
         self.serve(entry("a"), object())
         self.gpu.drop()
         self.assertEqual((self.log[-1], self.lent.released), ("release", 1))
+
+
+    def test_what_is_on_a_lost_gpu_is_kept(self):
+        self.serve(entry("a"), object())
+        with patch.object(machine, "is_lost", lambda: True):
+            self.gpu.drop()
+        self.assertEqual((self.log[-1][0], self.lent.released), ("a", 0), "to destroy anything would end the process")
+        self.assertIsNone(self.gpu._working)
 
 
 class Runtime:
