@@ -118,7 +118,7 @@ class Packed:
         assert self._memory is not None and self._memory.buffer is not None
         buffer, start = self._memory.buffer, self._memory.buffer.data_ptr()
         wide: dict[str, torch.Tensor] = {}
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode():
             for each in self._table:
                 states = [source.state(part) for part in each.parts]
                 if self._held.get(each.name) == states:
