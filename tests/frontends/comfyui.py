@@ -92,12 +92,22 @@ def check(options, folder):
     print("what the node said:", *dict.fromkeys(line.partition("sdtrt:")[2] for line in lines), sep="\n  ")
     if not options.gpu:
         assert len(lines) == 1, "without a GPU or a daemon there is one line"
+        check_dynamic(options, models / "checkpoints" / checkpoints[0], base / "custom_nodes/check_helpers.py")
         print(f"not run without a GPU: {NOT_WITHOUT_A_GPU}")
     if not loras:
         print("not run without a file in loras: LoRAs")
     if wrong:
         sys.exit(f"{len(wrong)} of {len(jobs)} jobs differ")
     print(f"{len(jobs)} jobs are the same, bit for bit, {'twice' if options.gpu else 'with the node and without'}")
+
+
+def check_dynamic(options, checkpoint, helpers):
+    """Compares weights of the patcher that only a GPU shows, where ComfyUI has it."""
+    if "class ModelPatcherDynamic" not in (options.comfyui / "comfy/model_patcher.py").read_text():
+        return
+    program = Path(__file__).with_name("comfyui_dynamic.py")
+    arguments = [program, options.comfyui, options.extension.resolve(), checkpoint, helpers]
+    subprocess.run([options.python, "-B", *map(str, arguments)], check=True)
 
 
 def all_jobs(options, checkpoints, loras):

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
@@ -24,13 +24,16 @@ const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 #[derive(Args)]
 pub(crate) struct Frontend {
     /// AUTOMATIC1111's web UI, version 1.6 or newer, with what it needs installed
-    #[arg(long, value_name = "DIR")]
-    a1111: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "comfyui")]
+    a1111: Option<PathBuf>,
+    /// ComfyUI, 0.3.64 or newer, with what it needs installed
+    #[arg(long, value_name = "DIR", conflicts_with = "a1111")]
+    comfyui: Option<PathBuf>,
     /// The Python that it runs with [default: DIR/venv/bin/python]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// A folder with two checkpoints in Stable-diffusion, and a LoRA in Lora if there is one [default:
-    /// DIR/models]
+    /// A folder with two checkpoints and, if there is one, a LoRA: in Stable-diffusion and Lora, or for ComfyUI in
+    /// checkpoints and loras [default: DIR/models]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
     /// The folder of the extension Regional Prompter, to be checked too
@@ -50,15 +53,36 @@ pub(crate) struct Frontend {
     arguments: Vec<String>,
 }
 
+/// What differs between front ends.
+struct Whole<'a> {
+    dir: &'a Path,
+    /// The program in `tests/frontends` that drives it.
+    program: &'static str,
+    /// Where it has checkpoints, below its folder of models.
+    checkpoints: &'static str,
+}
+
+impl Frontend {
+    fn whole(&self) -> Result<Whole<'_>> {
+        let (dir, program, checkpoints) = match (&self.a1111, &self.comfyui) {
+            (Some(dir), _) => (dir, "a1111.py", "Stable-diffusion"),
+            (None, Some(dir)) => (dir, "comfyui.py", "checkpoints"),
+            (None, None) => bail!("name a front end: --a1111 DIR or --comfyui DIR"),
+        };
+        Ok(Whole { dir, program, checkpoints })
+    }
+}
+
 pub(crate) fn run(frontend: &Frontend) -> Result<()> {
+    let whole = frontend.whole()?;
     let (programs, kit) = cargo::build_programs(Profile::Dev)?;
     let tools = pip::installed(&folders::target()?.join("python"), &TOOLS)?;
     let folder = folders::work("frontend-")?;
     let (data, nothing) = (folder.path().join("data"), folder.path().join("nothing"));
     folders::make(&nothing)?;
-    let models = frontend.models.clone().unwrap_or_else(|| frontend.a1111.join("models"));
+    let models = frontend.models.clone().unwrap_or_else(|| whole.dir.join("models"));
     let options = Options {
-        models: &models.join("Stable-diffusion"),
+        models: &models.join(whole.checkpoints),
         data: &data,
         // Without a GPU nothing would use engines.
         tensorrt: if frontend.gpu { &kit.tensorrt } else { &nothing },
@@ -71,21 +95,34 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
     if frontend.gpu {
         demo::until_nothing_is_left(&mut client)?;
     }
-    let checked = process::run(&mut check(frontend, &models, &data, &tools));
+    let checked = process::run(&mut check(frontend, &whole, &models, &data, &tools));
     daemon.stop();
     checked
 }
 
 /// The program that starts and drives it.
-fn check(frontend: &Frontend, models: &Path, data: &Path, tools: &Path) -> Command {
+fn check(
+    frontend: &Frontend,
+    whole: &Whole<'_>,
+    models: &Path,
+    data: &Path,
+    tools: &Path,
+) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = frontend.python.clone();
     let mut check = Command::new("python3");
-    check.arg("-B").arg(root.join("tests/frontends/a1111.py")).arg(&frontend.a1111);
-    check.arg("--tools").arg(tools).arg("--extension").arg(root.join("webui"));
-    check.arg("--python").arg(python.unwrap_or_else(|| frontend.a1111.join("venv/bin/python")));
+    check.arg("-B").arg(root.join("tests/frontends").join(whole.program)).arg(whole.dir);
+    check.arg("--extension").arg(root.join("webui"));
+    check.arg("--python").arg(python.unwrap_or_else(|| whole.dir.join("venv/bin/python")));
     check.arg("--models").arg(models).arg("--data-dir").arg(data);
-    check.arg(format!("--reloads={}", frontend.reloads));
+    if frontend.gpu {
+        check.arg("--gpu");
+    }
+    check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
+    if frontend.a1111.is_none() {
+        return check;
+    }
+    check.arg("--tools").arg(tools).arg(format!("--reloads={}", frontend.reloads));
     let installed = BROWSERS.map(PathBuf::from).into_iter().find(|browser| browser.exists());
     if let Some(browser) = frontend.chromium.clone().or(installed) {
         check.arg("--chromium").arg(browser);
@@ -93,9 +130,5 @@ fn check(frontend: &Frontend, models: &Path, data: &Path, tools: &Path) -> Comma
     if let Some(extension) = &frontend.regional_prompter {
         check.arg("--regional-prompter").arg(extension);
     }
-    if frontend.gpu {
-        check.arg("--gpu");
-    }
-    check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
     check
 }
