@@ -11,6 +11,12 @@ use tracing::warn;
 /// What a table's file begins with. The BLAKE3 digest of the rest follows, then the entries.
 const MAGIC: &[u8] = b"sdtrt table 1\n";
 
+/// Where the entries begin in it: each is the key and then the value, with the length of each before it.
+const CONTENT: usize = MAGIC.len() + blake3::OUT_LEN;
+
+/// Bytes of a length.
+const LENGTH: usize = size_of::<u64>();
+
 /// Values by key.
 pub(super) type Entries = HashMap<Box<[u8]>, Box<[u8]>>;
 
@@ -129,15 +135,19 @@ fn read(path: &Path) -> io::Result<Entries> {
 
 /// What a file with these entries holds.
 pub(super) fn encode(entries: &Entries) -> Vec<u8> {
-    let mut all: Vec<(&[u8], &[u8])> =
-        entries.iter().map(|(key, value)| (&**key, &**value)).collect();
+    let mut all: Vec<_> = entries.iter().collect();
     all.sort_unstable();
-    let mut content = Vec::new();
-    for bytes in all.iter().flat_map(|(key, value)| [key, value]) {
-        content.extend((bytes.len() as u64).to_le_bytes());
-        content.extend(*bytes);
+    let bytes = all.iter().map(|(key, value)| 2 * LENGTH + key.len() + value.len());
+    let mut file = Vec::with_capacity(CONTENT + bytes.sum::<usize>());
+    file.extend(MAGIC);
+    file.extend([0; blake3::OUT_LEN]);
+    for bytes in all.into_iter().flat_map(|(key, value)| [key, value]) {
+        file.extend((bytes.len() as u64).to_le_bytes());
+        file.extend(&**bytes);
     }
-    [MAGIC, blake3::hash(&content).as_bytes(), &content].concat()
+    let digest = blake3::hash(&file[CONTENT..]);
+    file[MAGIC.len()..CONTENT].copy_from_slice(digest.as_bytes());
+    file
 }
 
 /// The entries in a file that holds this; `None` if it is damaged.
