@@ -115,3 +115,26 @@ impl View {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Extent;
+
+    /// Each block of a transposed matrix spans all of it.
+    #[test]
+    fn a_single_view_can_take_too_long() {
+        const BYTES: u64 = 256 << 20;
+        let extent = Extent { start: 0, bytes: BYTES, packed: None };
+        for (shape, strides, is_refused) in [
+            ([8192, 16384], [16384, 1], false),
+            ([16384, 8192], [1, 16384], true),
+            ([64, 8192], [1, 16384], false),
+        ] {
+            let mut views = Views::of_file(BYTES);
+            views.place(View::new(extent, BYTES, 2, 0, &shape, &strides).unwrap()).unwrap();
+            let checked = views.check_work(0, BYTES);
+            assert_eq!(matches!(checked, Err(Rejection::TooMuchData)), is_refused, "{shape:?}");
+        }
+    }
+}
