@@ -207,6 +207,16 @@ class Line(Served):
         hooks.after_job()
         self.assertEqual(sum("it/s" in said for said in self.gpu.said), 1, "nothing served")
 
+    def test_before_a_refiner_too(self):
+        unet = self.start(samples.engine("0123456789abcdef"))
+        self.webui.job()
+        unet.forward(*samples.call())
+        self.webui.unet.apply_unet("None")
+        hooks.after_job()
+        self.assertIn("engine 0123456789ab at 512×512", self.gpu.said)
+        self.assertEqual(len(self.gpu.told), 1)
+        self.assertIn("drop", self.gpu.done)
+
 
 # Run by itself: a web UI's start, and a job for whose model there is no engine.
 JOB = """

@@ -165,9 +165,9 @@ def before_batch(p):
 
 @aside
 def after_job():
-    if is_current():
-        teller.tell(catalogue.index.socket, unet.end_job())
-    else:
+    teller.tell(catalogue.index.socket, unet.end_job())
+    # After a refiner too, which engines may have worked before.
+    if not is_current():
         unet.put_away()
 
 
