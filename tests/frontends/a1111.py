@@ -197,7 +197,7 @@ class Check:
             server.start()
             with pages.opened(server, self.options.chromium) as (watching, pressing):
                 count = pages.updates(watching, 10)
-                self.say("updates of the tab in 10 s", 3 <= count <= 6, count)
+                self.say("updates of the tab in 10 s", 5 <= count <= 11, count)
                 times = [pages.reload(server, watching, pressing) for _ in range(self.options.reloads)]
                 self.say("reloads", True, f"{len(times)}, up to {max(times, default=0):.1f} s each")
                 count = pages.updates(watching, 5)

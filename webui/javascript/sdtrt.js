@@ -1,7 +1,9 @@
 // Keeps the tab 'TensorRT' up to date while someone looks at it: asks for an update, and for the next one only after
 // the last has been answered. So nothing is asked of a web UI that has gone away, and nothing keeps it from closing.
 (function() {
-    const MILLISECONDS = 2000;
+    // So short that what is asked last, when a web UI reloads, comes before its new server is set up: A1111 fails to start
+    // if it is asked something just then.
+    const MILLISECONDS = 1000;
     let isAsked = false;
     let wasInView = false;
 
