@@ -13,7 +13,7 @@ use crate::{
     daemon::Daemon,
     output,
     render::text,
-    webui::{self, Folders},
+    webui::{self, Folders, FrontEnd},
 };
 
 /// A web UI that now uses the engines.
@@ -69,6 +69,13 @@ fn is_asked(global: &Global) -> bool {
 /// What the web UI does at its next start, and what keeps sdtrtd from seeing when it makes images.
 fn advice(folders: &Folders, is_asked: bool, file: &Path) -> Vec<String> {
     let bindings = "the Python package of TensorRT-RTX, about 90 MB";
+    if folders.front_end == FrontEnd::ComfyUi {
+        return vec![
+            format!("install {bindings}: {}", pip(folders)),
+            "put the node 'Apply TensorRT engine' behind a checkpoint loader: its templates have two examples"
+                .to_owned(),
+        ];
+    }
     let skips = ["--skip-install", "--skip-prepare-environment"];
     let mut advice = vec![match skips.iter().find(|flag| folders.has_flag(flag)) {
         Some(flag) => format!(
@@ -87,6 +94,18 @@ fn advice(folders: &Folders, is_asked: bool, file: &Path) -> Vec<String> {
         advice.push(format!("set webui_url = \"{url}\" in {}, for the same reason", shown(file)));
     }
     advice
+}
+
+/// The command that installs the bindings with ComfyUI's own Python, where it is known.
+fn pip(folders: &Folders) -> String {
+    let own = ["venv", ".venv"].map(|name| folders.webui.path.join(name).join("bin/python"));
+    let python = own.into_iter().find(|python| python.exists());
+    let python = python.map_or_else(|| "python".to_owned(), |python| shown(&python));
+    let requirements = shown(&folders.extensions.join("sdtrt/requirements.txt"));
+    let words =
+        [&python, "-m", "pip", "install", "--no-deps", "--require-hashes", "-r", &requirements];
+    // A path with a NUL, which no file has, can't be quoted.
+    shlex::try_join(words).unwrap_or_default()
 }
 
 fn file(global: &Global) -> Result<PathBuf> {
@@ -125,6 +144,28 @@ fn render(outcome: &WebuiInstalled) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comfyui_gets_the_bindings_by_pip() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().canonicalize().unwrap();
+        for made in ["comfy", "venv/bin"] {
+            std::fs::create_dir_all(own.join(made)).unwrap();
+        }
+        std::fs::write(own.join("comfy/model_patcher.py"), "").unwrap();
+        let told = |python: &str| {
+            let advice = advice(&Folders::of(&own).unwrap(), false, Path::new("/f"));
+            let file = own.join("custom_nodes/sdtrt/requirements.txt");
+            let pip =
+                format!("{python} -m pip install --no-deps --require-hashes -r {}", file.display());
+            assert!(advice[0].ends_with(&format!("about 90 MB: {pip}")), "{advice:?}");
+            assert!(advice.len() == 2 && advice[1].contains("Apply TensorRT engine"), "{advice:?}");
+        };
+        told("python");
+        let python = own.join("venv/bin/python");
+        std::fs::write(&python, "").unwrap();
+        told(&shown(&python));
+    }
 
     #[test]
     fn what_else_there_is_to_do_is_told() {
