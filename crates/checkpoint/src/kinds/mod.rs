@@ -1,4 +1,4 @@
-//! What files are that are no checkpoints of a Stable Diffusion UNet, by their marks: [`addons`], [`unets`], [`models`],
+//! What files are that are no checkpoints of a Stable Diffusion UNet, by their marks: [`addons`], [`unets`], [`mod@models`],
 //! [`quantisers`].
 //!
 //! One pass over the names finds all marks at once, however many kinds there are.
