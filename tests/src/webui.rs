@@ -23,8 +23,12 @@ impl WebUi {
         let jobs = job_count.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                // A killed daemon may disconnect at any time.
-                let _ = answer(stream.unwrap(), jobs.load(Ordering::SeqCst));
+                // The daemon keeps a connection on which it sends nothing.
+                let (stream, jobs) = (stream.unwrap(), jobs.clone());
+                thread::spawn(move || {
+                    // A killed daemon may disconnect at any time.
+                    let _ = answer(stream, &jobs);
+                });
             }
         });
         Self { url, job_count }
@@ -41,11 +45,12 @@ impl WebUi {
     }
 }
 
-fn answer(mut stream: TcpStream, job_count: i64) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, jobs: &AtomicI64) -> std::io::Result<()> {
     let mut asked = String::new();
     let mut lines = BufReader::new(stream.try_clone()?);
     lines.read_line(&mut asked)?;
     while lines.read_line(&mut String::new())? > 2 {}
+    let job_count = jobs.load(Ordering::SeqCst);
     let (status, body) = match asked.split(' ').nth(1) {
         Some("/sdapi/v1/progress?skip_current_image=true") => (
             "200 OK",
