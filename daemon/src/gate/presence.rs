@@ -48,12 +48,13 @@ pub(super) enum ServerState {
 impl Presence {
     /// `url` is such as `http://NAME:PASSWORD@127.0.0.1:7860`.
     pub(super) fn new(url: &str) -> Self {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         // The colons of an IPv6 address are in brackets.
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let port = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+        let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
         Self { address, tether: None }
     }
 
@@ -126,6 +127,8 @@ mod tests {
             ("http://127.0.0.1:7860", "127.0.0.1:7860"),
             ("http://me:a@b:c@host:1/sub/", "host:1"),
             ("http://host", "host:80"),
+            ("https://host/a1111", "host:443"),
+            ("https://me:secret@host:7860", "host:7860"),
             ("http://[::1]:7860/", "[::1]:7860"),
             ("http://[::1]", "[::1]:80"),
             ("http://", ":80"),
