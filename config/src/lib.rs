@@ -26,6 +26,6 @@ pub use key::{KEYS, Key, nearest};
 pub use load::{Loaded, load, load_text};
 pub use mistake::{Mistake, Origin};
 pub use paths::{SYSTEM_FILE, config_file, data_dir, is_private, socket, sockets};
-pub use presets::{Family, Preset, Range, Rule};
+pub use presets::{Family, PIXEL_STEP, Preset, Range, Rule};
 pub use template::{TEMPLATE, filled};
 pub use webui::WebUi;

@@ -11,12 +11,11 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import time
 from functools import cached_property
 from pathlib import Path
 
-from server import Server, digest
+from server import Server, digest, scratch
 
 PRETEND = Path(__file__).resolve().parent / "pretend"
 LEAST_DB = 40
@@ -47,13 +46,8 @@ def main():
     options = parser.parse_args()
     if options.tools:
         sys.path.insert(0, options.tools)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            Check(options, Path(folder)).run()
-        except BaseException:
-            for log in Path(folder).glob("*/log"):
-                print(f"== the end of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
-            raise
+    with scratch() as folder:
+        Check(options, folder).run()
 
 
 class Check:

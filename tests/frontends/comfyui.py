@@ -13,12 +13,13 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+
+from server import scratch
 
 LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
 NODE = "SdtrtApplyEngine"
@@ -57,13 +58,8 @@ def main():
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            check(options, Path(folder))
-        except BaseException:
-            for log in Path(folder).glob("*/log"):
-                print(f"== the end of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
-            raise
+    with scratch() as folder:
+        check(options, folder)
 
 
 def check(options, folder):

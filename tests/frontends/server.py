@@ -5,12 +5,26 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 START_S, STOP_S = 300, 30
+
+
+@contextmanager
+def scratch():
+    """A temporary folder for servers' own folders; where something fails, the end of each server's log is printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            yield Path(folder)
+        except BaseException:
+            for log in Path(folder).glob("*/log"):
+                print(f"== the end of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
+            raise
 
 
 class Refused(Exception):

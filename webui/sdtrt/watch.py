@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from .look import Look
 
 
+# How often a pass is repeated before each output is checked at once.
+REPEATS = 3
+
+
 class Served(NamedTuple):
     """A computed call, to be checked later."""
 

@@ -124,9 +124,9 @@ class Weights(unittest.TestCase):
                 for name, parameter in list(layer.named_parameters(recurse=False)):
                     layer.register_parameter(name, torch.nn.Parameter(parameter.clone().half(), requires_grad=False))
             self.assert_read(self.follow())
-        for _ in "computed after it was bound, and after it was restored":
+        for state in ("bound", "restored"):
             for inference in (True, False):
-                with torch.inference_mode(inference), torch.no_grad():
+                with self.subTest(state, inference=inference), torch.inference_mode(inference), torch.no_grad():
                     torch.nn.functional.linear(rows.half(), unet.to_q.weight)
                     torch.nn.functional.conv2d(x.half(), unet.conv.weight, unet.conv.bias)
             self.weights.restore(unet)

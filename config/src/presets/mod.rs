@@ -8,7 +8,7 @@ mod rule;
 use std::{collections::HashSet, path::Path};
 
 pub use builtin::Family;
-pub use preset::Preset;
+pub use preset::{PIXEL_STEP, Preset};
 pub use range::Range;
 pub use rule::Rule;
 

@@ -5,7 +5,7 @@ use crate::Error;
 
 /// Widths and heights are multiples of this, as in the web UI's NVIDIA extension: the UNet halves the latent,
 /// which is an eighth of the image, three times.
-const PIXEL_STEP: u64 = 64;
+pub const PIXEL_STEP: u64 = 64;
 
 /// The maximum width and height; A1111 offers no larger ones.
 const MOST_PIXELS: u64 = 4096;

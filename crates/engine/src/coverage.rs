@@ -1,16 +1,13 @@
 //! Which images an engine's profiles can serve.
 
 use checkpoint::Kind;
-use config::Range;
+use config::{PIXEL_STEP, Range};
 use protocol::{Image, Shape};
 
 use crate::{
     Profile,
     profile::{PIXELS_PER_LATENT, POSITIONS_PER_PIECE, TOKENS_PER_PIECE, copies, positions},
 };
-
-/// Widths and heights of a preset are multiples of this, in pixels.
-const PIXEL_STEP: u64 = 64;
 
 /// The shape of a call for the prompt and the negative prompt of a pass together.
 pub fn call_shape(pass: &Image, kind: Kind) -> Shape {

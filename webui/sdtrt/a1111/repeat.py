@@ -6,10 +6,8 @@ from copy import copy, deepcopy
 from modules import devices, extra_networks, processing, rng, sd_models, sd_samplers, sd_samplers_cfg_denoiser, shared
 
 from .. import a1111
-from ..watch import Repeat, Watch
+from ..watch import REPEATS, Repeat, Watch
 
-# How often a pass is repeated before each output is checked at once.
-REPEATS = 3
 PROGRESS = ("job_no", "sampling_step", "sampling_steps", "current_image_sampling_step", "current_latent")
 
 

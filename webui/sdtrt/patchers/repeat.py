@@ -4,15 +4,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..watch import Repeat, Watch
+from ..watch import REPEATS, Repeat, Watch
 
 if TYPE_CHECKING:
     from .session import Session
 
 Result = TypeVar("Result")
-
-# How often a pass is repeated before each output is checked at once.
-REPEATS = 3
 
 
 def watched(session: Session, sample: Callable[[], Result]) -> Result:
