@@ -15,8 +15,8 @@ use end_to_end::{
 };
 use goldens::Manifest;
 
-/// Ways that are tried on one daemon: each takes 45 MB.
-const AT_ONCE: usize = 8;
+/// Ways that are tried on one daemon: each takes 45 MB of the temp folder.
+const AT_ONCE: usize = 4;
 
 /// A ground for each of these ways, in which no two files hold the same.
 fn grounds(w: &Workplace, ways: &[(&str, Way)]) -> Vec<Ground> {
