@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::form::Form;
 use crate::graph::{Attribute, Data, Initializer, Input, Node};
 use crate::precision::Precision;
+use crate::residual::Residual;
 use crate::weights::{Weights, full};
 
 /// A value of the graph, by name.
@@ -24,6 +25,24 @@ impl Value {
 /// Attributes of an operator.
 pub(crate) type Attributes<'a> = &'a [(&'static str, Attribute)];
 
+/// Which graph of a UNet to build.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Variant {
+    /// The choice of operators.
+    pub(crate) form: Form,
+    /// Weights are inputs of the graph instead of initializers.
+    pub(crate) shared: bool,
+    /// It has inputs for what ControlNets add.
+    pub(crate) residuals: bool,
+}
+
+impl Variant {
+    /// Weights as inputs, in the default form.
+    pub(crate) fn shared() -> Self {
+        Self { shared: true, ..Self::default() }
+    }
+}
+
 /// A graph under construction.
 pub(crate) struct Builder<'a> {
     pub(crate) weights: Weights<'a>,
@@ -35,6 +54,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) initializers: Vec<Initializer>,
     pub(crate) weight_inputs: Vec<Input>,
     pub(crate) bound: Vec<Bound>,
+    /// The inputs that are added to skip connections and the middle block; `None` if there are to be none.
+    pub(crate) residuals: Option<Vec<Residual>>,
     constants: HashSet<String>,
     names: HashMap<String, usize>,
     made: HashMap<String, Value>,
@@ -44,14 +65,14 @@ impl<'a> Builder<'a> {
     pub(crate) fn new(
         weights: Weights<'a>,
         precision: Precision,
-        form: Form,
-        shared: bool,
+        Variant { form, shared, residuals }: Variant,
     ) -> Self {
         Self {
             weights,
             precision,
             form,
             shared,
+            residuals: residuals.then(Vec::new),
             nodes: Vec::new(),
             initializers: Vec::new(),
             weight_inputs: Vec::new(),

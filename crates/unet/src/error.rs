@@ -57,4 +57,12 @@ pub enum Error {
         /// The number of groups or heads, or the width of a head.
         divisor: u64,
     },
+    /// There are too many sizes of features for residuals.
+    #[error(
+        "its UNet halves the latent's size {halvings} times or more, which no ControlNet does; leave `controlnet` out"
+    )]
+    Halved {
+        /// How often.
+        halvings: usize,
+    },
 }

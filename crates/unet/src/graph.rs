@@ -3,11 +3,14 @@
 use checkpoint::{Architecture, Dtype, Tensor};
 
 use crate::binding::Binding;
+use crate::builder::Variant;
 use crate::error::Error;
+#[cfg(feature = "forms")]
 use crate::form::Form;
 use crate::model;
 use crate::onnx;
 use crate::precision::Precision;
+use crate::residual::Residual;
 
 /// A UNet as ONNX operators. It has no weights, only their offsets in the checkpoint's file.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,13 +21,14 @@ pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) initializers: Vec<Initializer>,
     pub(crate) binding: Option<Binding>,
+    pub(crate) residuals: Vec<Residual>,
 }
 
 /// An input or the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// `sample`, `timesteps`, `encoder_hidden_states` or `y`; `latent` for the output; the name in
-    /// [`Binding`] for a weight input.
+    /// `sample`, `timesteps`, `encoder_hidden_states` or `y`; `latent` for the output; the name of a
+    /// [`Residual`]; the name in [`Binding`] for a weight input.
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
@@ -37,7 +41,8 @@ pub struct Input {
 pub enum Dimension {
     /// The same in every call.
     Fixed(u64),
-    /// Varies from call to call: `batch`, `height`, `width`, `tokens`.
+    /// Varies from call to call: `batch`, `height`, `width`, `tokens`; for residuals, `height_2` and so on: halved
+    /// once, rounded up.
     Dynamic(&'static str),
 }
 
@@ -107,7 +112,20 @@ impl Graph {
         tensors: &[Tensor],
         precision: Precision,
     ) -> Result<Self, Error> {
-        model::build(architecture, tensors, precision, Form::default(), false)
+        model::build(architecture, tensors, precision, Variant::default())
+    }
+
+    /// Builds the same UNet with [`Self::residuals`].
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn with_residuals(
+        architecture: &Architecture,
+        tensors: &[Tensor],
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        let variant = Variant { residuals: true, ..Variant::default() };
+        model::build(architecture, tensors, precision, variant)
     }
 
     /// Builds the same UNet in another form, for measurements. An engine's key does not include the form, so
@@ -122,7 +140,7 @@ impl Graph {
         precision: Precision,
         form: Form,
     ) -> Result<Self, Error> {
-        model::build(architecture, tensors, precision, form, false)
+        model::build(architecture, tensors, precision, Variant { form, ..Variant::default() })
     }
 
     /// Builds the UNet of tensors with these names and shapes, whatever their values and types: its weights
@@ -135,7 +153,24 @@ impl Graph {
         tensors: &[Tensor],
         precision: Precision,
     ) -> Result<Self, Error> {
-        model::build(architecture, tensors, precision, Form::default(), true)
+        model::build(architecture, tensors, precision, Variant::shared())
+    }
+
+    /// Builds the same with [`Self::residuals`].
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn shared_with_residuals(
+        architecture: &Architecture,
+        tensors: &[Tensor],
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        model::build(
+            architecture,
+            tensors,
+            precision,
+            Variant { residuals: true, ..Variant::shared() },
+        )
     }
 
     /// Builds the same in another form; see [`Graph::with_form`].
@@ -149,7 +184,7 @@ impl Graph {
         precision: Precision,
         form: Form,
     ) -> Result<Self, Error> {
-        model::build(architecture, tensors, precision, form, true)
+        model::build(architecture, tensors, precision, Variant { form, ..Variant::shared() })
     }
 
     /// Checks that there is a graph, without keeping it: what this accepts can be built with weights as inputs.
@@ -157,7 +192,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::new`], except for types.
     pub fn check(architecture: &Architecture, tensors: &[Tensor]) -> Result<(), Error> {
-        model::build(architecture, tensors, Precision::Fp16, Form::default(), true).map(drop)
+        model::build(architecture, tensors, Precision::Fp16, Variant::shared()).map(drop)
     }
 
     /// The dynamic dimensions: the name of each, an input that has it, and its index there.
@@ -196,9 +231,16 @@ impl Graph {
         self.binding.as_ref()
     }
 
+    /// What ControlNets add: one input for each skip connection, in the order of the input blocks, and one for the
+    /// middle block. Empty unless the graph was built with them.
+    #[must_use]
+    pub fn residuals(&self) -> &[Residual] {
+        &self.residuals
+    }
+
     /// The inputs: `sample` [batch, channels, height, width], `timesteps` `[batch]`, `encoder_hidden_states`
-    /// [batch, tokens, width], `y` [batch, width] if the model has it, and the weight inputs. Height and
-    /// width are the latent's, an eighth of the image's.
+    /// [batch, tokens, width], `y` [batch, width] if the model has it, the residuals, and the weight inputs. Height
+    /// and width are the latent's, an eighth of the image's.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         &self.inputs

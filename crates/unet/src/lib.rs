@@ -6,6 +6,9 @@
 //!
 //! [`Graph::shared`] needs only names and shapes: the weights are inputs, and [`Graph::binding`]
 //! says how each is derived from a model's parameters.
+//!
+//! [`Graph::with_residuals`] and [`Graph::shared_with_residuals`] build the same UNet with one more input for each skip
+//! connection and for the middle block, to which ControlNets add.
 
 mod binding;
 mod blocks;
@@ -24,6 +27,7 @@ mod layers;
 mod model;
 mod onnx;
 mod precision;
+mod residual;
 mod weights;
 
 pub use binding::{BINDING_VERSION, Binding, Bound, Layout};
@@ -37,6 +41,7 @@ pub use form::{
 pub use form_name::UnknownForm;
 pub use graph::{Attribute, Data, Dimension, Graph, Initializer, Input, Node};
 pub use precision::{Precision, UnknownPrecision};
+pub use residual::Residual;
 
 /// Version of the graph that this crate builds for a checkpoint. It is part of an engine's key, so
 /// raise it with every change to the graph that can change an engine.

@@ -4,9 +4,9 @@ use checkpoint::{Architecture, Dtype, Tensor};
 
 use crate::binding::{BINDING_VERSION, Binding};
 use crate::blocks::Module;
-use crate::builder::{Builder, Value};
+use crate::builder::{Builder, Value, Variant};
 use crate::error::Error;
-use crate::form::{Attention, Form};
+use crate::form::Attention;
 use crate::graph::{Attribute, Dimension, Graph, Input};
 use crate::layers::{Conditions, Features};
 use crate::precision::Precision;
@@ -24,24 +24,30 @@ pub(crate) fn build(
     architecture: &Architecture,
     tensors: &[Tensor],
     precision: Precision,
-    form: Form,
-    shared: bool,
+    variant: Variant,
 ) -> Result<Graph, Error> {
-    let mut builder = Builder::new(Weights::new(tensors), precision, form, shared);
+    let mut builder = Builder::new(Weights::new(tensors), precision, variant);
     let conditions = builder.conditions(architecture)?;
     let sample = Features { value: Value::new("sample"), channels: architecture.in_channels };
     let (h, skips) = builder.input_blocks(sample, &conditions)?;
     let h = builder.block("middle_block", h, &conditions)?;
+    let halvings = skips.last().map_or(0, |(_, halvings)| *halvings);
+    let h = builder.to_middle(&h, halvings)?;
     let h = builder.output_blocks(h, skips, &conditions)?;
     let channels = builder.output(&h)?;
     builder.weights.finish()?;
-    let opset = if form.attention == Attention::Operator { ATTENTION_OPSET } else { OPSET };
+    let opset = if variant.form.attention == Attention::Operator { ATTENTION_OPSET } else { OPSET };
     let output = picture(OUTPUT, precision, channels);
     let mut inputs = inputs(architecture, precision);
+    let mut residuals = builder.residuals.unwrap_or_default();
+    // They were added from the middle outwards.
+    residuals.reverse();
+    inputs.extend(residuals.iter().map(|residual| residual.input(precision)));
     inputs.extend(builder.weight_inputs);
-    let binding = shared.then_some(Binding { version: BINDING_VERSION, inputs: builder.bound });
+    let binding =
+        variant.shared.then_some(Binding { version: BINDING_VERSION, inputs: builder.bound });
     let (nodes, initializers) = (builder.nodes, builder.initializers);
-    Ok(Graph { opset, inputs, output, nodes, initializers, binding })
+    Ok(Graph { opset, inputs, output, nodes, initializers, binding, residuals })
 }
 
 fn inputs(architecture: &Architecture, precision: Precision) -> Vec<Input> {
@@ -132,6 +138,7 @@ impl Builder<'_> {
         for block in 0usize.. {
             let at = format!("output_blocks.{block}");
             let Some((skip, wanted)) = skips.pop() else { break };
+            let skip = self.to_skip(skips.len(), &skip, wanted)?;
             if halvings != wanted {
                 let before = block.saturating_sub(1);
                 return Err(missing(&format!("output_blocks.{before}.2.conv.weight")));
