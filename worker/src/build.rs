@@ -41,7 +41,7 @@ pub(super) fn baked(job: &Job, checkpoint: &Checkpoint) -> Result<Report> {
 fn build(job: &Job, model: &Model) -> Result<Report> {
     at(Phase::Graph, 100);
     let built = with_tensorrt(job, |logger| {
-        tensorrt::build(job, &model.path, |plan| write_plan(job, model, plan), logger)
+        tensorrt::build(job, model, |plan| write_plan(job, model, plan), logger)
     })?;
     // Outside `with_tensorrt`: errors of writing the plan are not TensorRT's.
     built.map(Report::Built)

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use engine::{Profile, Shapes};
 use half::f16;
+use unet::Residual;
 
 /// An fp32 array, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,15 @@ pub(super) struct Array {
     pub(super) shape: Vec<u64>,
     pub(super) values: Vec<f32>,
 }
+
+/// What the names of residuals begin with.
+pub(super) const RESIDUALS: &str = "residual.";
+
+/// The most values of a call's residuals, which take 4 bytes each here.
+const MOST_RESIDUALS: u64 = 1 << 28;
+
+/// The deviation of residuals.
+const SMALL: f32 = 0.25;
 
 /// One call's inputs by name.
 pub(super) type Inputs = BTreeMap<String, Array>;
@@ -109,6 +119,29 @@ pub(super) fn inputs(
     each.collect()
 }
 
+/// Whether a call's residuals would take too much of the machine's memory.
+pub(super) fn are_too_many(inputs: &Inputs, residuals: &[Residual]) -> bool {
+    let Some(sample) = inputs.get("sample") else { return false };
+    let sizes = residuals.iter().map(|each| each.shape(&sample.shape).iter().product::<u64>());
+    sizes.sum::<u64>() > MOST_RESIDUALS
+}
+
+/// Adds what ControlNets might: small noise to every other image, beginning with the first, and zeros to the rest.
+pub(super) fn add_residuals(inputs: &mut Inputs, residuals: &[Residual]) {
+    let sample = inputs.get("sample").map(|sample| sample.shape.clone()).unwrap_or_default();
+    for residual in residuals {
+        let shape = residual.shape(&sample);
+        let count = shape.iter().product::<u64>() as usize;
+        let batch = shape.first().copied().unwrap_or(1).max(1) as usize;
+        let mut values = noise(&residual.name, count);
+        let factors = [SMALL, 0.0].into_iter().cycle();
+        for (image, factor) in values.chunks_mut((count / batch).max(1)).zip(factors) {
+            image.iter_mut().for_each(|value| *value = f16::from_f32(*value * factor).to_f32());
+        }
+        inputs.insert(residual.name.clone(), Array { shape, values });
+    }
+}
+
 /// Replaces a latent [channels, height, width] of noise by this pattern.
 fn draw(latent: &mut [f32], pattern: Pattern, shape: &[u64]) {
     let &[.., height, width] = shape else { return };
@@ -193,6 +226,32 @@ mod tests {
         let text = |row: usize| &inputs["encoder_hidden_states"].values[2 * row..][..2];
         let usual = super::noise("encoder_hidden_states", 16);
         assert_eq!((text(5), text(6)), (&usual[10..12], &[5.0 * usual[12], 5.0 * usual[13]][..]));
+    }
+
+    #[test]
+    fn every_other_image_has_small_residuals() {
+        let array = |shape: &[u64]| Array { shape: shape.to_vec(), values: Vec::new() };
+        let mut inputs = Inputs::from([("sample".to_owned(), array(&[3, 4, 5, 8]))]);
+        let residual = |name: &str, channels, halvings| Residual {
+            name: format!("{RESIDUALS}{name}"),
+            channels,
+            halvings,
+        };
+        add_residuals(&mut inputs, &[residual("0", 6, 0), residual("middle", 2, 2)]);
+        let found = |name: &str| &inputs[&format!("{RESIDUALS}{name}")];
+        assert_eq!(found("0").shape, [3, 6, 5, 8]);
+        assert_eq!(found("middle").shape, [3, 2, 2, 2], "halved twice, rounded up");
+        let images: Vec<&[f32]> = found("middle").values.chunks(8).collect();
+        let is_small = |image: &[f32]| {
+            image.iter().all(|value| value.abs() <= 0.5) && image.iter().any(|value| *value != 0.0)
+        };
+        assert!(is_small(images[0]) && is_small(images[2]), "{images:?}");
+        assert_eq!(images[1], [0.0; 8]);
+        assert_ne!(images[0], images[2]);
+
+        let of = |size| Inputs::from([("sample".to_owned(), array(&[8, 4, size, size]))]);
+        let first = [residual("0", 320, 0)];
+        assert!(!are_too_many(&of(128), &first) && are_too_many(&of(512), &first));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use ort::{
 use unet::{Graph, Precision};
 
 use super::{
-    inputs::{Array, Inputs},
+    inputs::{Array, Inputs, RESIDUALS},
     weights::Weights,
 };
 
@@ -25,7 +25,7 @@ const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_pa
 /// The weights in fp16, in the folder to work in.
 const HALVES: &str = "reference";
 
-/// Computes the output of the checkpoint's UNet for these inputs. Weights of another type than ONNX Runtime reads, or
+/// Computes the output of the checkpoint's UNet for these inputs, residuals among them or not. Weights of another type than ONNX Runtime reads, or
 /// with scales, are first written to `folder` in fp16, which is what engines read.
 ///
 /// # Errors
@@ -41,6 +41,8 @@ pub(super) fn run(
         anyhow!("cannot load ONNX Runtime ({error}); run `sdtrtctl runtime install`")
     })?;
     let environment = environment.build().map_err(ort_error)?;
+    let with_residuals = inputs.keys().any(|name| name.starts_with(RESIDUALS));
+    let make = if with_residuals { Graph::with_residuals } else { Graph::new };
     let (graph, folder, name) = if checkpoint.parameters().all(|tensor| checkpoint.is_plain(tensor))
     {
         // The open file's current path: it may have been renamed since.
@@ -49,11 +51,11 @@ pub(super) fn run(
         let named = text(file.parent()).zip(text(file.file_name().map(Path::new)));
         let (folder, name) =
             named.with_context(|| format!("the path {} is not UTF-8", file.display()))?;
-        let graph = Graph::new(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
+        let graph = make(&checkpoint.architecture, &checkpoint.tensors, Precision::Fp32)?;
         (graph, folder, name)
     } else {
         let (tensors, _) = Weights::new(checkpoint)?.write_halves(&folder.join(HALVES))?;
-        let graph = Graph::new(&checkpoint.architecture, &tensors, Precision::Fp32)?;
+        let graph = make(&checkpoint.architecture, &tensors, Precision::Fp32)?;
         let real = fs::canonicalize(folder)?;
         let folder = real.to_str().with_context(|| format!("{} is not UTF-8", real.display()))?;
         (graph, folder.to_owned(), HALVES.to_owned())

@@ -13,15 +13,15 @@ use engine::{
     Report, Speed, TOKENS_PER_PIECE, Weights as EngineWeights,
 };
 use trtx::Runtime;
-use unet::Graph;
+use unet::Residual;
 
 use super::{
     Phase, at, beside,
     cuda::{Cuda, OutOfMemory},
     failure::Held,
     faults::{self, Reach, Run, sizes},
-    inputs::{Array, Inputs, Pattern, inputs, relative_error},
-    percent, reference, same_weights,
+    inputs::{Array, Inputs, Pattern, add_residuals, are_too_many, inputs, relative_error},
+    model, percent, reference, same_weights,
     tensorrt::{Engine, Loaded, with_tensorrt},
     weights::{Weights, map},
 };
@@ -44,13 +44,14 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
         let mut runtime = Runtime::new(logger).context("cannot create TensorRT's runtime")?;
         let loaded = Loaded::new(&mut runtime, &map(&file)?).with_context(|| format!("{plan}"))?;
         at(Phase::Load, 30);
-        let mut subject = Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)? };
+        let mut subject =
+            Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)?, residuals: Vec::new() };
         if let EngineWeights::Shared(_) = job.spec.weights {
-            let Checkpoint { architecture, tensors, .. } = checkpoint;
             // The engine's own binding: the recipe determines it, and worker and engine share one recipe.
-            let graph = Graph::shared(architecture, tensors, job.spec.precision)?;
+            let graph = model::shared_graph(&job.spec, &checkpoint.tensors)?;
             let binding = graph.binding().context("the graph has no weight inputs")?;
             subject.engine.bind(&cuda, &Weights::new(checkpoint)?, binding)?;
+            subject.residuals = graph.residuals().to_vec();
         }
         at(Phase::Load, 100);
         let start = Instant::now();
@@ -74,6 +75,8 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
 struct Subject<'cuda, 'runtime> {
     cuda: &'cuda Cuda,
     engine: Engine<'runtime>,
+    /// What ControlNets add to, in an engine that takes it.
+    residuals: Vec<Residual>,
 }
 
 impl Subject<'_, '_> {
@@ -87,7 +90,8 @@ impl Subject<'_, '_> {
         at(Phase::Prove, 0);
         let profile = job.spec.profiles.first().context("the engine has no profile")?;
         let rows = [Pattern::Middle, Pattern::HalfFlat];
-        let inputs = inputs(profile, &rows, |_, shapes| shapes.min.clone());
+        let mut inputs = inputs(profile, &rows, |_, shapes| shapes.min.clone());
+        add_residuals(&mut inputs, &self.residuals);
         let positions = inputs.get("sample").map_or(0, |sample| positions(&sample.shape));
         let call = self.engine.prepare(self.cuda, 0, &inputs)?;
         self.engine.enqueue(self.cuda, &call)?;
@@ -157,10 +161,11 @@ impl Subject<'_, '_> {
     }
 
     fn speed(&mut self, number: usize, profile: &Profile, size: &faults::Size) -> Result<Speed> {
-        let inputs = inputs(profile, &[Pattern::Middle], |name, shapes| match name {
+        let mut inputs = inputs(profile, &[Pattern::Middle], |name, shapes| match name {
             "sample" => [&shapes.opt[..2], &size[..]].concat(),
             _ => shapes.opt.clone(),
         });
+        add_residuals(&mut inputs, &self.residuals);
         let call = self.engine.prepare(self.cuda, number, &inputs)?;
         // The first call compiles the kernels.
         self.engine.enqueue(self.cuda, &call)?;
@@ -197,10 +202,16 @@ struct Calls<'a, 'cuda, 'runtime> {
 
 impl Run for Calls<'_, '_, '_> {
     fn run(&mut self, inputs: &Inputs) -> Result<Option<Array>> {
-        let Subject { cuda, engine } = &mut *self.subject;
+        let Subject { cuda, engine, residuals } = &mut *self.subject;
+        // As if the GPU had no memory for them: a smaller batch is tried.
+        if are_too_many(inputs, residuals) {
+            return Ok(None);
+        }
+        let mut inputs = inputs.clone();
+        add_residuals(&mut inputs, residuals);
         let start = Instant::now();
         let mut run = || {
-            let call = engine.prepare(cuda, self.profile, inputs)?;
+            let call = engine.prepare(cuda, self.profile, &inputs)?;
             engine.enqueue(cuda, &call)?;
             engine.output(cuda, &call)
         };

@@ -39,6 +39,7 @@ fn spec(tensors: &[Tensor], weights: Weights, capabilities: &[&str], shape: &Sha
         compute_capabilities: capabilities.iter().map(|text| text.parse().unwrap()).collect(),
         precision: Precision::Fp16,
         profiles: vec![Profile::fixed(shape, &architecture)],
+        controlnet: false,
         architecture,
     }
 }
@@ -77,10 +78,14 @@ fn build(spec: EngineSpec, source: Source) -> Report {
 fn build_shared(manifest: &Manifest, capabilities: &[&str], shape: &Shape) -> Report {
     let tensors = tensors(manifest);
     let signature = checkpoint::signature(&Architecture::of(&tensors).unwrap(), &tensors);
+    build(spec(&tensors, Weights::Shared(signature), capabilities, shape), signature_of(&tensors))
+}
+
+/// What a shared engine is built from.
+fn signature_of(tensors: &[Tensor]) -> Source {
     let unet = tensors.iter().filter(|tensor| tensor.name.starts_with(checkpoint::UNET_PREFIX));
     let parameters = unet.map(|t| Parameter { name: t.name.clone(), shape: t.shape.clone() });
-    let source = Source::Signature { parameters: parameters.collect() };
-    build(spec(&tensors, Weights::Shared(signature), capabilities, shape), source)
+    Source::Signature { parameters: parameters.collect() }
 }
 
 #[test]
@@ -95,6 +100,39 @@ fn self_attention_of_a_full_size_unet_accumulates_in_fp32_on_every_gpu() {
         assert_eq!(accumulation, Accumulation::Fp32, "{capabilities:?}");
         assert!(binding.is_some_and(|binding| binding.inputs.len() == 596));
         assert!(peak_bytes < 1 << 30, "{peak_bytes} bytes for a network without weights");
+    }
+}
+
+/// Builds a shared engine that takes what ControlNets add.
+#[test]
+#[ignore = "needs TensorRT-RTX: cargo xtask test"]
+fn an_engine_for_controlnets_is_built_fixed_and_open() {
+    let shape = Shape { width: 512, height: 512, batch: 2 };
+    let open = |profile: &mut Profile| {
+        for (name, shapes) in &mut profile.inputs {
+            shapes.min[0] = 1;
+            if name == "sample" {
+                (shapes.max[2], shapes.max[3]) = (96, 72);
+            }
+        }
+    };
+    let full_size = full_size_sd15(0);
+    let goldens = ["sd1", "sd2-inpaint", "sdxl"].map(|name| Manifest::load(name).unwrap());
+    let manifests = goldens.iter().flat_map(|golden| [(golden, false), (golden, true)]);
+    for (manifest, is_open) in std::iter::once((&full_size, false)).chain(manifests) {
+        let tensors = tensors(manifest);
+        let signature = checkpoint::signature(&Architecture::of(&tensors).unwrap(), &tensors);
+        let mut spec = spec(&tensors, Weights::Shared(signature), &["8.9"], &shape);
+        spec.controlnet = true;
+        if is_open {
+            spec.profiles.iter_mut().for_each(open);
+        }
+        let report = build(spec, signature_of(&tensors));
+        let Report::Built(built) = report else { panic!("{}: {report:?}", manifest.name) };
+        let is_full_size = manifest.name == full_size.name;
+        let expected = if is_full_size { Accumulation::Fp32 } else { built.accumulation };
+        assert_eq!(built.accumulation, expected);
+        assert!(built.binding.is_some(), "{}", manifest.name);
     }
 }
 

@@ -44,6 +44,7 @@ fn every_key_is_read() {
         height = 256
         batch = 1
         tokens = 75
+        controlnet = true
         [[rules]]
         architecture = "sd1"
         folder = "tests"
@@ -83,6 +84,7 @@ fn every_key_is_read() {
             height: Range { min: 256, opt: 256, max: 256 },
             batch: Range { min: 1, opt: 1, max: 1 },
             tokens: Range { min: 75, opt: 75, max: 75 },
+            controlnet: true,
         }],
         rules: vec![Rule {
             architecture: Some("sd1".into()),

@@ -33,12 +33,16 @@ pub struct Preset {
     pub batch: Range,
     /// Tokens of the prompt, a multiple of 75.
     pub tokens: Range,
+    /// Whether there is a second engine that takes what ControlNets add.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub controlnet: bool,
 }
 
 impl Preset {
     /// A preset whose width and height have the same range.
     pub(super) fn square(name: &str, pixels: Range, batch: Range, tokens: Range) -> Self {
-        Self { name: name.to_owned(), width: pixels, height: pixels, batch, tokens }
+        let name = name.to_owned();
+        Self { name, width: pixels, height: pixels, batch, tokens, controlnet: false }
     }
 
     /// Refuses sizes that the UNet can't compute.

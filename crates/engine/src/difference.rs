@@ -17,6 +17,7 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
         compute_capabilities,
         precision,
         profiles,
+        controlnet,
     } = old;
     let differences = [
         (mem::discriminant(weights) != mem::discriminant(&new.weights)).then(|| {
@@ -36,6 +37,9 @@ pub fn difference(old: &EngineSpec, new: &EngineSpec) -> String {
             format!("compute capability {from} → {to}")
         }),
         (*precision != new.precision).then(|| format!("precision {precision} → {}", new.precision)),
+        (*controlnet != new.controlnet).then(|| {
+            if new.controlnet { "now with ControlNet" } else { "now without ControlNet" }.to_owned()
+        }),
         // Engines for single presets replace one for all presets.
         (mem::discriminant(weights) == mem::discriminant(&new.weights)
             && *profiles != new.profiles)
@@ -65,7 +69,7 @@ mod tests {
     #[test]
     fn every_change_is_described() {
         type Change = fn(&mut EngineSpec);
-        let table: [(Change, &str); 10] = [
+        let table: [(Change, &str); 11] = [
             (|_| (), ""),
             (|new| new.version = "1.7.1.116".into(), "TensorRT 1.6.1.120 → 1.7.1.116"),
             (|new| new.flavour = "tensorrt".into(), "tensorrt-rtx 1.6.1.120 → tensorrt 1.6.1.120"),
@@ -78,6 +82,7 @@ mod tests {
             ),
             (|new| new.precision = Precision::Fp32, "precision fp16 → fp32"),
             (|new| new.profiles.clear(), "presets changed"),
+            (|new| new.controlnet = true, "now with ControlNet"),
             (
                 |new| {
                     new.recipe = 3;

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Raise this with every change to the messages between the daemon and a worker.
-const MESSAGES: u32 = 2;
+const MESSAGES: u32 = 3;
 
 /// A worker's first line: its version. The daemon sends no job before it has read this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use checkpoint::{Architecture, Kind};
 use config::{Family, Preset, Range};
 use protocol::Shape;
 use serde::{Deserialize, Serialize};
+use unet::Residual;
 
 /// Pixels per latent position, in each direction.
 pub const PIXELS_PER_LATENT: u64 = 8;
@@ -83,6 +84,19 @@ impl Profile {
         Self { inputs }
     }
 
+    /// The same with the shapes of these inputs, which follow from `sample`.
+    #[must_use]
+    pub fn with_residuals(mut self, residuals: &[Residual]) -> Self {
+        let Some(Shapes { min, opt, max }) = self.inputs.get("sample").cloned() else {
+            return self;
+        };
+        for residual in residuals {
+            let [min, opt, max] = [&min, &opt, &max].map(|sample| residual.shape(sample));
+            self.inputs.insert(residual.name.clone(), Shapes { min, opt, max });
+        }
+        self
+    }
+
     /// Whether the profile accepts only one shape.
     pub fn is_fixed(&self) -> bool {
         self.shape().is_some()
@@ -126,6 +140,19 @@ pub fn family(kind: Kind) -> Family {
         | Kind::SdxlOther => Family::Sdxl,
         _ => Family::Sd,
     }
+}
+
+/// Whether front ends have ControlNets for a kind of UNet.
+pub(crate) fn takes_controlnets(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Sd1
+            | Kind::Sd1Inpaint
+            | Kind::Sd2
+            | Kind::Sd2Inpaint
+            | Kind::Sdxl
+            | Kind::SdxlInpaint
+    )
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub fn spec(weights: Weights) -> EngineSpec {
         compute_capabilities: Vec::new(),
         precision: Precision::Fp16,
         profiles: Vec::new(),
+        controlnet: false,
     }
 }
 

@@ -52,8 +52,12 @@ pub struct EngineSpec {
     pub compute_capabilities: Vec<ComputeCapability>,
     /// The precision of its arithmetic.
     pub precision: Precision,
-    /// Optimization profiles, in order.
+    /// Optimization profiles, in order, without those of the residuals, which follow from `sample`.
     pub profiles: Vec<Profile>,
+    /// Whether it takes what ControlNets add: [`unet::Graph::residuals`]. Left out where it does not, as in the keys of
+    /// releases that knew none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub controlnet: bool,
 }
 
 impl EngineSpec {

@@ -5,11 +5,17 @@ use config::{ComputeCapability, Config, EngineKind, Preset, runtime::BUILDABLE};
 use protocol::Shape;
 use unet::Precision;
 
-use crate::{EngineSpec, FLAVOUR, Profile, Runtime, Weights, profile::family};
+use crate::{
+    EngineSpec, FLAVOUR, Profile, Runtime, Weights,
+    profile::{family, takes_controlnets},
+};
 
 /// Turing, the oldest GPUs that TensorRT supports. Building for them costs the others speed: a call of SD 1.5
 /// at 512×512 took 10.05 ms with Turing and 9.61 without (H200, TensorRT-RTX 1.6.1.120, `bench/shared.py`).
 const TURING: ComputeCapability = ComputeCapability { major: 7, minor: 5 };
+
+/// What follows a preset's name in that of its engine for ControlNets.
+const CONTROLNET: &str = " (ControlNet)";
 
 /// What engines on this machine are built with and for.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,12 +94,24 @@ impl Target {
                 .collect(),
             EngineKind::Baked => vec![self.with_weights(identity, &presets)],
         };
+        // Beside a preset's engine: residuals cost time even where they are zero, and an engine without weights is small.
+        let controlled = presets
+            .iter()
+            .filter(|preset| preset.controlnet && takes_controlnets(identity.architecture.kind));
+        let controlled = controlled.map(|preset| Wanted {
+            spec: EngineSpec {
+                controlnet: true,
+                ..shared(Profile::new(preset, &identity.architecture))
+            },
+            presets: vec![format!("{}{CONTROLNET}", preset.name)],
+            shape: None,
+        });
         let fixed = shapes.iter().map(|shape| Wanted {
             spec: shared(Profile::fixed(shape, &identity.architecture)),
             presets: Vec::new(),
             shape: Some(*shape),
         });
-        of_presets.into_iter().chain(fixed).collect()
+        of_presets.into_iter().chain(controlled).chain(fixed).collect()
     }
 
     /// A baked engine for this checkpoint's presets, or for the default ones.
@@ -126,6 +144,7 @@ impl Target {
             compute_capabilities: self.compute_capabilities.clone(),
             precision: Precision::Fp16,
             profiles,
+            controlnet: false,
         }
     }
 
@@ -224,6 +243,49 @@ mod tests {
         let more = "[[rules]]\npresets = ['default', '512x512 | Batch Size 1 (Static)', 'dynamic']";
         let more = keys(more, &[]);
         assert!(more.len() == 3 && more.is_superset(&usual));
+    }
+
+    /// `default` with ControlNet, and a rule for it.
+    const CONTROLLED: &str = "
+        [[presets]]
+        name = 'mine'
+        width = { min = 512, opt = 512, max = 768 }
+        height = { min = 512, opt = 512, max = 768 }
+        batch = { min = 1, opt = 1, max = 4 }
+        tokens = { min = 75, opt = 75, max = 150 }
+        controlnet = true
+        [[rules]]
+        presets = ['default', 'mine']";
+
+    #[test]
+    fn a_preset_with_controlnet_has_a_second_engine_where_there_are_controlnets() {
+        let shape = Shape { width: 512, height: 512, batch: 2 };
+        let engines = |toml: &str, kind| {
+            let mut identity = identity("a");
+            identity.architecture.kind = kind;
+            let wanted = target(toml, &[]).engines(&identity, &[Path::new("/m/a")], &[shape]);
+            let names = wanted.iter().map(|wanted| wanted.presets.join(", ")).collect::<Vec<_>>();
+            (names, wanted)
+        };
+        let both = ["default", "mine", "mine (ControlNet)", ""];
+        for kind in [Kind::Sd1, Kind::Sd2Inpaint, Kind::SdxlInpaint] {
+            let (names, wanted) = engines(CONTROLLED, kind);
+            assert_eq!(names, both, "{kind}");
+            let [_, plain, controlled, fixed] = &wanted[..] else { panic!("{kind}") };
+            let spec = EngineSpec { controlnet: false, ..controlled.spec.clone() };
+            assert_eq!((&spec, controlled.spec.controlnet), (&plain.spec, true));
+            assert_ne!(controlled.spec.key(), plain.spec.key());
+            assert!(!fixed.spec.controlnet);
+        }
+        let (names, wanted) = engines(&format!("engines = 'baked'{CONTROLLED}"), Kind::Sdxl);
+        assert_eq!(names, ["default, mine", "mine (ControlNet)", ""]);
+        assert!(matches!(wanted[1].spec.weights, Weights::Shared(_)));
+        for kind in [Kind::SdxlRefiner, Kind::InstructPix2pix, Kind::Sd2Unclip] {
+            assert_eq!(engines(CONTROLLED, kind).0, ["default", "mine", ""], "{kind}");
+        }
+        let (_, without) = engines(&CONTROLLED.replace("true", "false"), Kind::Sd1);
+        let (_, with) = engines(CONTROLLED, Kind::Sd1);
+        assert!(without.iter().all(|wanted| with.contains(wanted)), "the others stay as they are");
     }
 
     #[test]

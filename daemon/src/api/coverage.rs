@@ -48,7 +48,8 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         .library
         .manifests()
         .values()
-        .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity));
+        .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity))
+        .filter(|manifest| !manifest.spec.controlnet);
     let (unet, pixels) = (held.identity.ids.unet, pass.width * pass.height);
     let mut beyond = None;
     let serving: Vec<_> = ours
@@ -84,7 +85,8 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         coverage.problem = Some(why.to_string());
         return coverage;
     }
-    let coming = desired.iter().map(|desired| &desired.wanted);
+    let coming =
+        desired.iter().map(|desired| &desired.wanted).filter(|wanted| !wanted.spec.controlnet);
     if let Some((wanted, profile)) =
         coming.clone().find_map(|wanted| Some((wanted, fits(&wanted.spec)?)))
     {

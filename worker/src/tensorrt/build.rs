@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use anyhow::{Context, Result, bail, ensure};
 use config::ComputeCapability;
 use engine::{Job, Profile};
@@ -8,7 +6,7 @@ use trtx::{
     OptProfileSelector, Runtime,
 };
 
-use super::super::{Phase, at, failure::Trouble, progress::Monitor};
+use super::super::{Phase, at, failure::Trouble, model::Model, progress::Monitor};
 
 /// `1 << 0`, with which TensorRT-RTX takes the types of a network from its graph.
 const STRONGLY_TYPED: u32 = 1;
@@ -20,7 +18,7 @@ const PARSER_VERBOSITY: i32 = 2;
 /// `keep`'s.
 pub(in super::super) fn build<T>(
     job: &Job,
-    model: &Path,
+    model: &Model,
     keep: impl FnOnce(&[u8]) -> T,
     logger: &Logger,
 ) -> Result<T> {
@@ -30,14 +28,14 @@ pub(in super::super) fn build<T>(
     let network = builder.create_network(STRONGLY_TYPED)?;
     let mut parser = OnnxParser::new(network, logger)?;
     at(Phase::Parse, 0);
-    let path = model.to_str().context("the data folder's path is not UTF-8")?;
+    let path = model.path.to_str().context("the data folder's path is not UTF-8")?;
     parser.parse_from_file(path, PARSER_VERBOSITY).context("TensorRT cannot parse the graph")?;
     at(Phase::Parse, 100);
 
     let mut config = builder.create_builder_config()?;
     config.set_progress_monitor(Box::new(Monitor::default()))?;
     choose_gpus(&mut config, &job.spec.compute_capabilities)?;
-    for profile in &job.spec.profiles {
+    for profile in &model.profiles {
         add_profile(&mut builder, &mut config, profile)?;
     }
     at(Phase::Build, 0);

@@ -43,6 +43,7 @@ fn spec() -> EngineSpec {
         compute_capabilities: vec![ComputeCapability { major: 8, minor: 9 }],
         precision: Precision::Fp16,
         profiles: vec![Profile { inputs: [("sample".into(), sample)].into() }],
+        controlnet: false,
     }
 }
 

@@ -42,6 +42,7 @@ fn spec(weights: Weights) -> EngineSpec {
         ],
         precision: Precision::Fp16,
         profiles: vec![Profile { inputs: [("sample".into(), sample)].into() }],
+        controlnet: false,
     }
 }
 

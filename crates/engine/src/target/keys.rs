@@ -17,6 +17,18 @@ presets = [
     '512x512 - 768x768 | Batch Size 1-4', '768x768 - 1024x1024 | Batch Size 1-4',
 ]";
 
+/// With an engine for ControlNets.
+const CONTROLLED: &str = "
+[[presets]]
+name = 'small'
+width = 512
+height = 512
+batch = { min = 1, opt = 1, max = 2 }
+tokens = 75
+controlnet = true
+[[rules]]
+presets = ['small']";
+
 const WITH_WEIGHTS: &str = "engines = 'baked'";
 
 /// A line of the golden file.
@@ -111,6 +123,15 @@ fn keys_are_as_before() {
         ..all[0].spec.clone()
     };
     all.push(Keyed::new("of the GPU here, in fp32, without profiles".to_owned(), other));
+
+    for identity in [sd15(), sdxl()] {
+        let wanted = target(CONTROLLED).engines(&identity, &[Path::new("/m/a")], &[]).into_iter();
+        let controlled = wanted.filter(|wanted| wanted.spec.controlnet);
+        let name = |wanted: &Wanted| {
+            format!("{}, shared, {}", identity.architecture.kind, wanted.presets.join(", "))
+        };
+        all.extend(controlled.map(|wanted| Keyed::new(name(&wanted), wanted.spec)));
+    }
 
     pinned::assert_json_lines("keys.jsonl", GOLDEN, &all);
     pinned::assert_variants::<Weights>(GOLDEN, "\"?\"");

@@ -43,6 +43,7 @@ fn manifest(weights: Weights, presets: &[&str], profiles: Vec<Profile>) -> Manif
         ],
         precision: Precision::Fp16,
         profiles,
+        controlnet: false,
     };
     let built = Built {
         bytes: 4,

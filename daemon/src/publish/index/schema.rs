@@ -27,6 +27,9 @@ struct Signature {
     id: Id,
     architecture: String,
     engines: Vec<Engine>,
+    /// Those that take what ControlNets add. Apart, because a reader that knows none would take them for the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    controlnet: Vec<Engine>,
 }
 
 /// A checkpoint and its locations.
@@ -139,8 +142,12 @@ impl Index {
                 continue;
             };
             let architecture = spec.architecture.kind.to_string();
-            let new = || Signature { id, architecture, engines: Vec::new() };
-            signatures.entry(id).or_insert_with(new).engines.push(shown);
+            let new =
+                || Signature { id, architecture, engines: Vec::new(), controlnet: Vec::new() };
+            let signature = signatures.entry(id).or_insert_with(new);
+            let alike =
+                if spec.controlnet { &mut signature.controlnet } else { &mut signature.engines };
+            alike.push(shown);
         }
         let mut checkpoints: Vec<_> = checkpoints.into_iter().collect();
         checkpoints.sort_by_key(|found| found.id);

@@ -108,6 +108,33 @@ fn the_schema_is_what_the_web_ui_reads() {
 }
 
 #[test]
+fn engines_for_controlnets_are_apart_from_those_that_a_reader_takes_for_any_call() {
+    let plain = engine(Weights::Shared(id("signature")));
+    let mut controlled = plain.clone();
+    controlled.spec.controlnet = true;
+    controlled.key = controlled.spec.key();
+    let keys = |engines: &Value| -> Vec<Value> {
+        let engines = engines.as_array().into_iter().flatten();
+        engines.map(|engine| engine["id"].clone()).collect()
+    };
+    let expected = |engine: &Manifest, is_there: bool| -> Vec<Value> {
+        is_there.then(|| json!(engine.key.to_string())).into_iter().collect()
+    };
+    for (engines, has_plain, has_controlled) in [
+        (&[&plain, &controlled][..], true, true),
+        (&[&controlled, &plain], true, true),
+        (&[&plain], true, false),
+        (&[&controlled], false, true),
+    ] {
+        let found = index(&["/m/a.safetensors"], engines, None);
+        let signature = &found["signatures"][0];
+        assert_eq!(keys(&signature["engines"]), expected(&plain, has_plain));
+        assert_eq!(keys(&signature["controlnet"]), expected(&controlled, has_controlled));
+        assert_eq!(signature.get("controlnet").is_some(), has_controlled, "left out if empty");
+    }
+}
+
+#[test]
 fn a_checkpoint_without_a_baked_engine_is_listed_too() {
     let found = index(&["/m/a.safetensors"], &[], None);
     assert_eq!(found["checkpoints"][0]["engines"], json!([]));
