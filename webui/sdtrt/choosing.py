@@ -11,6 +11,12 @@ from .place import Place
 from .subject import Subject
 from .unusable import Size
 
+# Said where ControlNets add something and no engine takes it.
+NO_CONTROL = (
+    "a ControlNet is active, and no preset of this checkpoint has `controlnet = true`, which makes an engine for it; "
+    "PyTorch computes it"
+)
+
 
 class HandOver(Exception):
     """Why PyTorch computes a call; empty if that was said already."""
@@ -27,12 +33,13 @@ class Chooser:
         # The first digits of the one engine that a person has chosen; None if any will do.
         self.only: str | None = None
 
-    def choose(self, index: Index, subject: Subject, call: Call) -> tuple[Engine, int]:
-        """Returns the engine and the optimization profile for a call. Raises HandOver if PyTorch is to compute it."""
+    def choose(self, index: Index, subject: Subject, call: Call, controlled: bool = False) -> tuple[Engine, int]:
+        """Returns the engine and the optimization profile for a call, to which ControlNets add if it is `controlled`.
+        Raises HandOver if PyTorch is to compute it."""
         # Before TensorRT-RTX is imported.
-        self._fitting(index, subject)
+        self._fitting(index, subject, controlled)
         here = machine.here()
-        usable = self._usable(index, subject, here)
+        usable = self._usable(index, subject, here, controlled)
         entries = [entry for entry in usable if self._failed_at(entry, subject, call, here) is None]
         best = serving.best(entries, call, here.gpu)
         if best is None:
@@ -42,11 +49,11 @@ class Chooser:
             raise HandOver(f"{slower}; PyTorch computes it")
         return best.engine, best.profile
 
-    def _usable(self, index: Index, subject: Subject, here: Machine) -> list[Engine]:
+    def _usable(self, index: Index, subject: Subject, here: Machine, controlled: bool) -> list[Engine]:
         """Returns the engines that can be used here, in the daemon's order."""
         entries: list[Engine] = []
         obstacles: dict[str, list[str]] = {}
-        for entry in self._fitting(index, subject):
+        for entry in self._fitting(index, subject, controlled):
             why = self._obstacle(index, entry, subject, here)
             if why is None:
                 entries.append(entry)
@@ -58,10 +65,14 @@ class Chooser:
         news = {why: ids for why, ids in obstacles.items() if not self.failed.keys() >= set(ids)}
         raise HandOver(f"{unused(news)}; PyTorch computes it" if news else "")
 
-    def _fitting(self, index: Index, subject: Subject) -> list[Engine]:
+    def _fitting(self, index: Index, subject: Subject, controlled: bool) -> list[Engine]:
         """Returns the engines for such a UNet, in the daemon's order. Raises HandOver if there are none."""
         shared = index.shared(subject.signature)
         baked = subject.checkpoint.engines if subject.checkpoint else ()
+        if controlled:
+            others, shared, baked = shared or baked, index.controlled(subject.signature), ()
+            if others and not shared:
+                raise HandOver(NO_CONTROL)
         entries = [*shared, *(() if subject.with_loras else baked)]
         if entries and (shared or not subject.new):
             return entries

@@ -104,6 +104,8 @@ class Signature:
     id: str
     architecture: str
     engines: tuple[Engine, ...]
+    # Those that take what ControlNets add.
+    controlnet: tuple[Engine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,11 @@ class Index:
         found = self.signatures.get(signature)
         return found.engines if found else ()
 
+    def controlled(self, signature: str) -> tuple[Engine, ...]:
+        """Returns the engines for every UNet with this signature that take what ControlNets add."""
+        found = self.signatures.get(signature)
+        return found.controlnet if found else ()
+
     def engines(self, checkpoint: Checkpoint) -> tuple[Engine, ...]:
         """Returns all engines that a checkpoint can use."""
         return (*self.shared(checkpoint.signature), *checkpoint.engines)
@@ -172,7 +179,8 @@ def parse(text: str) -> Index:
 def beside(index: Index, folder: Path) -> Index:
     """The index with plans and manifests below this folder, where it lies, if the daemon's paths lead nowhere here:
     in a container its data folder may be another."""
-    shared = [engine for signature in index.signatures.values() for engine in signature.engines]
+    signed = index.signatures.values()
+    shared = [engine for signature in signed for engine in (*signature.engines, *signature.controlnet)]
     engines = shared + [engine for checkpoint in index.checkpoints for engine in checkpoint.engines]
     folders = {engine.plan.parent for engine in engines}
     here = folder / "engines"
@@ -183,14 +191,18 @@ def beside(index: Index, folder: Path) -> Index:
         return replace(engine, plan=here / engine.plan.name, manifest=here / engine.manifest.name)
 
     signatures = {
-        key: replace(each, engines=tuple(map(moved, each.engines))) for key, each in index.signatures.items()
+        key: replace(
+            each, engines=tuple(map(moved, each.engines)), controlnet=tuple(map(moved, each.controlnet))
+        )
+        for key, each in index.signatures.items()
     }
     checkpoints = tuple(replace(each, engines=tuple(map(moved, each.engines))) for each in index.checkpoints)
     return replace(index, signatures=signatures, checkpoints=checkpoints)
 
 
 def _signature(tree: dict[str, Any]) -> Signature:
-    return Signature(tree["id"], tree["architecture"], tuple(map(_engine, tree["engines"])))
+    engines, controlnet = (tuple(map(_engine, each)) for each in (tree["engines"], tree.get("controlnet", ())))
+    return Signature(tree["id"], tree["architecture"], engines, controlnet)
 
 
 def _checkpoint(tree: dict[str, Any]) -> Checkpoint:

@@ -4,9 +4,11 @@ signature from a checkpoint's header.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
+
+from . import residuals
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +80,10 @@ class Looks:
         if unet not in self._seen:
             self.at(unet)
         return self._seen[unet][2]
+
+    def residuals(self, unet: torch.nn.Module, sample: Sequence[int]) -> dict[str, tuple[int, ...]]:
+        """Returns the shapes of what ControlNets add, for a latent of this shape, by the last look."""
+        return residuals.shapes(self._seen[unet][1][0], sample)
 
     def places(self, unet: torch.nn.Module) -> Places:
         """Returns where each parameter was at the last look: its module's own dictionary and its key there, so

@@ -31,8 +31,8 @@ class Subject:
         # Samples its weights, which takes a moment.
         self.take_sample: Callable[[], str] | None = None
         self._sample: str | None = None
-        # The engine and the optimization profile for each call.
-        self.answers: dict[Call, tuple[Engine, int]] = {}
+        # The engine and the optimization profile for each call, without ControlNets and with them.
+        self.answers: dict[tuple[Call, bool], tuple[Engine, int]] = {}
 
     @property
     def sample(self) -> str | None:

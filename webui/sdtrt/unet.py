@@ -19,6 +19,7 @@ from .options import Catalogue
 from .packed import Read
 from .place import Place
 from .proving import Prover
+from .residuals import Misfit, Residuals, gathered, parted
 from .shapes import Shape, Shapes
 from .signature import Looks
 from .subject import Subject
@@ -81,9 +82,10 @@ class Unet:
         self._try(self.gpu.rest)
 
     @on_its_gpu
-    def step_aside(self) -> None:
-        """Restores the web UI's own UNet for an extension that works inside it."""
-        self._say(unsupported(self.host.obstacle()))
+    def step_aside(self, line: str | None = None) -> None:
+        """Restores the web UI's own UNet for an extension that works inside it; `line` says why."""
+        self._say(line or unsupported(self.host.obstacle()))
+        self.tally.stop()
         self.subject = None
         self._try(self.gpu.rest)
         self._try(self.host.wake_for_later)
@@ -113,13 +115,13 @@ class Unet:
     def forward(
         self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], and y [batch,
-        width] if the model has it. Returns [batch, 4, height, width]."""
+        """x [batch, channels, height, width], timesteps [batch], context [batch, tokens, width], y [batch, width] if
+        the model has it, and `residuals` if ControlNets add any. Returns [batch, 4, height, width]."""
         self.entry = self.barrier = None
         try:
             self._look_back()
             return self._forward(x, timesteps, context, *args, **kwargs)
-        except HandOver as why:
+        except (HandOver, Misfit) as why:
             self._say(str(why))
         except Unfit as why:
             # Found out before any engine has read a weight.
@@ -163,9 +165,10 @@ class Unet:
         timesteps: torch.Tensor,
         context: torch.Tensor,
         y: torch.Tensor | None = None,
+        residuals: Residuals | None = None,
         **others: Any,
     ) -> torch.Tensor:
-        obstacle = self.host.obstacle() or self._inside()
+        obstacle = self.host.obstacle() or self.inside()
         if obstacle is None and getattr(context, "requires_grad", False):
             obstacle = "a textual inversion is being trained"
         if obstacle is not None or others:
@@ -173,10 +176,8 @@ class Unet:
         unet = self.host.torch_unet()
         subject = self._look(unet)
         call = calls.Call.of(x.shape, context.shape)
-        entry, profile = self._serving(subject, call)
-        inputs = {"sample": x, "timesteps": timesteps, "encoder_hidden_states": context}
-        if y is not None:
-            inputs["y"] = y
+        entry, profile = self._serving(subject, call, residuals is not None)
+        inputs = gathered(x, timesteps, context, y, residuals, lambda: self.looks.residuals(unet, x.shape))
         self.entry = entry
         start = time.perf_counter()
         weights = Read(unet, self.looks.places(unet), subject.fresh, self.host.source())
@@ -250,7 +251,7 @@ class Unet:
             else:
                 self._say(f"{no_better(entry, call)} as PyTorch does")
 
-    def _inside(self) -> str | None:
+    def inside(self) -> str | None:
         """Returns what another extension does inside the web UI's UNet, in words: what it has changed at the start
         of this pass, or replaced since."""
         if not self.looked_inside:
@@ -281,8 +282,8 @@ class Unet:
         self.subject = subject
         return subject
 
-    def _serving(self, subject: Subject, call: Call) -> tuple[Engine, int]:
-        """Returns the engine and the optimization profile for a call."""
+    def _serving(self, subject: Subject, call: Call, controlled: bool) -> tuple[Engine, int]:
+        """Returns the engine and the optimization profile for a call, to which ControlNets add or not."""
         index = self.catalogue.index
         if subject.signature in index.signatures:
             self.shapes.note(subject.signature, call)
@@ -290,11 +291,11 @@ class Unet:
         if barred is not None and barred[0].width * barred[0].height <= call.width * call.height:
             self.barrier = subject, call
             raise HandOver(barred[1])
-        if call not in subject.answers:
-            subject.answers[call] = self.chooser.choose(index, subject, call)
+        if (call, controlled) not in subject.answers:
+            subject.answers[call, controlled] = self.chooser.choose(index, subject, call, controlled)
         if subject.unfit is not None:
             raise HandOver(subject.unfit)
-        return subject.answers[call]
+        return subject.answers[call, controlled]
 
     def _catch(self, entry: Engine, subject: Subject, call: Call, inputs: Inputs) -> torch.Tensor:
         """Returns PyTorch's result of a call for which an engine's was not finite. If PyTorch's is, the engine no
@@ -322,8 +323,7 @@ class Unet:
 
     def _in_torch(self, inputs: Inputs) -> torch.Tensor:
         """Computes a call that was meant for an engine with PyTorch."""
-        others = dict(inputs)
-        first = [others.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
+        first, others = parted(inputs)
         return self._torch_forward(*first, **others)
 
     def _give_up(self, error: Exception) -> None:

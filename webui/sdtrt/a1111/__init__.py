@@ -11,6 +11,7 @@ from modules import devices, paths_internal, sd_hijack, sd_models, shared
 from .. import console, loras
 from ..changes import Changes
 from ..plain import visible
+from . import controlnet
 
 # Settings of A1111's built-in extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
@@ -56,12 +57,18 @@ def torch_unet():
     return getattr(getattr(model(), "model", None), "diffusion_model", None)
 
 
-def torch_forward(x, timesteps, context, *args, **kwargs):
-    """Computes a call with the web UI's own UNet, after moving it to the GPU if necessary."""
+def torch_forward(x, timesteps, context, *args, residuals=None, **kwargs):
+    """Computes a call with the web UI's own UNet, after moving it to the GPU if necessary. `residuals` are what
+    ControlNets add."""
     if not is_awake():
         wake()
     unet = torch_unet()
-    return original_forward(unet)(unet, x, timesteps, context, *args, **kwargs)
+    if residuals is None:
+        return original_forward(unet)(unet, x, timesteps, context, *args, **kwargs)
+    from ..recording import added
+
+    with added(unet, residuals):
+        return original_forward(unet)(unet, x, timesteps, context, *args, **kwargs)
 
 
 def original_forward(unet):
@@ -119,13 +126,15 @@ def wake_for_later():
 
 
 def taken_over():
-    """Whether another extension, such as ControlNet, computes the UNet's blocks itself. It then neither calls
-    engines nor moves anything to the GPU."""
+    """Whether another extension computes the UNet's blocks itself, and is not recorded. It then neither calls engines
+    nor moves anything to the GPU."""
     return has_own_forward(torch_unet())
 
 
 def has_own_forward(module):
     own = vars(module).get("forward")
+    if isinstance(own, controlnet.Recording):
+        return False
     # Afterwards, extensions leave the class's own method behind.
     return own is not None and getattr(own, "__func__", None) is not type(module).forward
 
@@ -203,7 +212,7 @@ def obstacle():
     if still is not None:
         return still
     if taken_over():
-        return "ControlNet, or another extension that works inside the UNet, is active"
+        return controlnet.obstacle(vars(torch_unet()).get("forward"))
     if getattr(shared, "loaded_hypernetworks", None):
         return "a hypernetwork is active"
     if getattr(sd_hijack.model_hijack, "circular_enabled", False):

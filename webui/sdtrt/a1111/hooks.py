@@ -11,7 +11,7 @@ from ..index import IndexFile
 from ..place import Place, data_folder
 from ..shapes import Teller
 from ..unet import Unet
-from . import repeat
+from . import controlnet, repeat
 
 place: Place
 index_file: IndexFile
@@ -153,7 +153,8 @@ def prepare_pass():
     if not is_current():
         return
     unet.start_pass()
-    if a1111.taken_over():
+    controlnet.leave(a1111.torch_unet())
+    if a1111.taken_over() and not controlnet.record(a1111.torch_unet(), unet):
         unet.step_aside()
 
 
@@ -165,6 +166,7 @@ def before_batch(p):
 
 @aside
 def after_job():
+    controlnet.leave(a1111.torch_unet())
     teller.tell(catalogue.index.socket, unet.end_job())
     # After a refiner too, which engines may have worked before.
     if not is_current():

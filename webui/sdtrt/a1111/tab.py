@@ -111,7 +111,8 @@ def show(name):
     found = hooks.catalogue.by_key(key(entry))
     if found is None:
         return view.checkpoint(entry, (), {})
-    engines = hooks.catalogue.index.engines(found)
+    index = hooks.catalogue.index
+    engines = (*index.engines(found), *index.controlled(found.signature))
     # Which GPU this is only matters if it is used.
     limits = {} if a1111.standstill() or machine.missing() else hooks.unet.limits(found, engines)
     return view.checkpoint(entry, engines, limits)

@@ -11,7 +11,7 @@ from ..loras import State
 from ..options import Catalogue
 from ..place import Place
 from ..unet import Unet
-from . import layers, patches
+from . import controls, layers, patches
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ class Run:
     def in_torch(
         self, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, y: torch.Tensor | None = None
     ) -> torch.Tensor:
-        return self.original(x, timesteps, context, y, self.control, self.options, **self.others)
+        return self.original(x, timesteps, context, y, controls.copied(self.control), self.options, **self.others)
 
 
 class Session:
@@ -87,6 +87,9 @@ class Session:
         self._run = run
         try:
             given = {name: value for name, value in run.others.items() if value is not None}
+            if controls.obstacle(run.control) is None:
+                blocks = len(getattr(run.unet, "input_blocks", ()))
+                given["residuals"] = controls.residuals(run.control, blocks)
             return self.unet.forward(x, timesteps, context, y, **given)
         finally:
             # Nothing here keeps a model alive.
@@ -102,7 +105,8 @@ class Session:
         return self.run.unet
 
     def torch_forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        known = {name: value for name, value in kwargs.items() if name not in self.run.others}
+        # The front end's own UNet is given the same residuals as `control`.
+        known = {name: value for name, value in kwargs.items() if name not in (*self.run.others, "residuals")}
         return self.run.in_torch(*args, **known)
 
     def gpu(self) -> int | None:
@@ -131,9 +135,7 @@ class Session:
         return self.front.source(self.run.patcher, self.run.unet)
 
     def obstacle(self) -> str | None:
-        if self.run.control is not None:
-            return "a ControlNet is active"
-        return patches.obstacle(self.run.patcher, self.run.options)
+        return controls.obstacle(self.run.control) or patches.obstacle(self.run.patcher, self.run.options)
 
     def altered(self) -> str | None:
         layer = layers.altered(self.run.unet, self.front.packages)

@@ -25,9 +25,10 @@ class Pretended:
         self.host = host
 
     def serve(self, entry, profile, inputs, *weights):
-        inputs = dict(inputs)
-        first = [inputs.pop(name) for name in ("sample", "timesteps", "encoder_hidden_states")]
-        return self.host.torch_forward(*first, **inputs)
+        from sdtrt.residuals import parted
+
+        first, others = parted(inputs)
+        return self.host.torch_forward(*first, **others)
 
     def nothing(self, *args):
         return "pretended"
@@ -43,6 +44,7 @@ def pretend():
     found = index.parse(json.dumps(tree))
     engine = found.signatures["any"].engines[0]
     index.Index.shared = lambda self, signature: (engine,)
+    index.Index.controlled = lambda self, signature: (replace(engine, id="control" * 9),)
     a1111.standstill = machine.missing = lambda: None
     a1111.is_awake = lambda: True
     machine.here = lambda: machine.Machine("1.7.1.116", "8.9", "pretended")
