@@ -73,7 +73,7 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 6] {
         Complaint {
             is_so: has("sd-webui-controlnet"),
             found: "ControlNet is installed",
-            advice: "PyTorch computes images with a ControlNet unit, because it replaces the UNet's forward",
+            advice: "engines serve its control nets if a preset has `controlnet = true`; PyTorch computes otherwise",
             is_bad: false,
         },
         Complaint {
