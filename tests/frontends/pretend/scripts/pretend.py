@@ -1,10 +1,12 @@
 """For checks without a GPU: an extension of A1111 that has ours believe that there is one, with an engine for every
-UNet. PyTorch's own UNet computes in the engine's place, so that the pictures stay the same bits, and all that comes
-before and after an engine is really run."""
+UNet. Another UNet computes in the engine's place, so that the pictures stay the same bits if its weights are the right
+ones, and all that comes before and after an engine is really run."""
 import json
 import sys
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from modules import script_callbacks
 
@@ -19,21 +21,63 @@ SIGNATURE = {"id": "any", "architecture": "sd1", "engines": [ENGINE]}
 
 
 class Pretended:
-    """In place of the module `gpu`."""
+    """In place of the module `gpu`: another UNet computes, of the same classes. It has copies of the weights that an
+    engine would read, taken when an engine would look at them, and knows nothing of LoRAs or what else the web UI does
+    to its own."""
 
     def __init__(self, host):
         self.host = host
+        # By UNet: the one that computes in its place, and where it last found the weights.
+        self.twins, self.pointers = WeakKeyDictionary(), WeakKeyDictionary()
 
-    def serve(self, entry, profile, inputs, *weights):
+    def serve(self, entry, profile, inputs, read):
+        from sdtrt import weights
+        from sdtrt.recording import added
         from sdtrt.residuals import parted
 
+        twin = self.twins.get(read.unet)
+        if twin is None:
+            twin = self.twins[read.unet] = twin_of(read.unet)
+        pointers = weights.pointers(list(read.places.values()))
+        if read.fresh or pointers is None or self.pointers.get(read.unet) != pointers:
+            take(twin, read.places)
+            self.pointers[read.unet] = pointers
         first, others = parted(inputs)
-        return self.host.torch_forward(*first, **others)
+        with added(twin, others.pop("residuals", None)):
+            return self.host.original_forward(twin)(twin, *first, **others)
+
+    def rest(self):
+        self.twins.clear()
+        self.pointers.clear()
+
+    drop = rest
 
     def nothing(self, *args):
         return "pretended"
 
-    sample = restore = rest = drop = save = nothing
+    sample = restore = save = nothing
+
+
+def twin_of(unet):
+    """Returns a UNet of the same classes, without token merging and what the web UI's own extension needs to apply
+    LoRAs."""
+    # Its parameters are replaced anyway.
+    twin = deepcopy(unet, {id(parameter): parameter for parameter in unet.parameters()})
+    for module in twin.modules():
+        module.__class__ = getattr(module, "_parent", type(module))
+        for name in [name for name in vars(module) if name.startswith("network_")]:
+            delattr(module, name)
+    return twin
+
+
+def take(twin, places):
+    """Copies the weights at these places."""
+    import torch
+
+    modules = dict(twin.named_modules())
+    for name, (held, key) in places.items():
+        path, _, own = name.rpartition(".")
+        modules[path]._parameters[own] = torch.nn.Parameter(held[key].detach().clone(), requires_grad=False)
 
 
 def pretend():
