@@ -1,5 +1,6 @@
 """Installs the TensorRT-RTX bindings and nothing else. The web UI runs this at every start."""
 import os
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,42 @@ def is_installed(package: str, version: str) -> bool:
         return metadata.version(package) == version
     except metadata.PackageNotFoundError:
         return False
+
+
+def normalized(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def others(pinned: set[str]) -> list[tuple[str, str]]:
+    """Returns name and version of each package that is part of TensorRT-RTX, or needs it, and is none of ours. Whatever
+    its CUDA version, it has the same files as ours, which would overwrite them."""
+    found = []
+    for package in metadata.distributions():
+        try:
+            name, version = normalized(package.metadata["Name"]), package.version
+            needs = [normalized(each) for each in package.requires or () if "extra ==" not in each]
+        except Exception:
+            # What an interrupted installation has left behind.
+            continue
+        if name not in pinned and any(each.startswith("tensorrt-rtx") for each in (name, *needs)):
+            found.append((name, version))
+    return sorted(found)
+
+
+def kept(wanted: list[tuple[str, str]]) -> str | None:
+    """Returns why the TensorRT-RTX stays that somebody else has installed, in words; an empty text if it is what we
+    want. None if there is none."""
+    found = others({package for package, _ in wanted})
+    if not found:
+        return None
+    versions = {version for name, version in found if name.startswith("tensorrt-rtx")}
+    if versions & {version for _, version in wanted}:
+        return ""
+    names = ", ".join(f"{name} {version}" for name, version in found)
+    return (
+        f"{names} stays as it is, so TensorRT-RTX {wanted[0][1]} is not installed; engines are used if sdtrtd builds "
+        "them with the version that is here (tensorrt_dir in sdtrtd.toml)"
+    )
 
 
 def configured() -> dict[str, str]:
@@ -105,7 +142,13 @@ def install() -> str | None:
 
 
 def main() -> None:
-    if all(is_installed(*each) for each in pinned(REQUIREMENTS.read_text("utf-8"))):
+    wanted = pinned(REQUIREMENTS.read_text("utf-8"))
+    if all(is_installed(*each) for each in wanted):
+        return
+    why = kept(wanted)
+    if why is not None:
+        if why:
+            print(f"sdtrt: {why}", flush=True)
         return
     problem = unreachable()
     if problem is None:

@@ -53,8 +53,8 @@ class Looks:
     """Looks at UNets, and computes a signature only if names, shapes or heads have changed. Keeps no UNet alive."""
 
     def __init__(self) -> None:
-        # The names of the parameters at the first look, the UNet's form at the last one, and its signature.
-        self._seen: WeakKeyDictionary[torch.nn.Module, tuple[set[str], Form, str]] = WeakKeyDictionary()
+        # The names of the parameters and the signature at the first look; the UNet's form and signature at the last.
+        self._seen: WeakKeyDictionary[torch.nn.Module, tuple[set[str], str, Form, str]] = WeakKeyDictionary()
         self._places: WeakKeyDictionary[torch.nn.Module, Places] = WeakKeyDictionary()
 
     def at(self, unet: torch.nn.Module) -> Look:
@@ -70,16 +70,22 @@ class Looks:
         shapes = {name: tuple(held[key].shape) for name, (held, key) in places.items()}
         heads = {path[start:]: getattr(module, "heads", None) for path, module in modules if hasattr(module, "to_q")}
         before = self._seen.get(unet)
-        first = before[0] if before else set(shapes)
-        found = before[2] if before and before[1] == (shapes, heads) else signature(shapes, heads)
-        self._seen[unet], self._places[unet] = (first, (shapes, heads), found), places
-        return Look(found, tuple(sorted(shapes.keys() - first)))
+        found = before[3] if before and before[2] == (shapes, heads) else signature(shapes, heads)
+        first = before[:2] if before else (set(shapes), found)
+        self._seen[unet], self._places[unet] = (*first, (shapes, heads), found), places
+        return Look(found, tuple(sorted(shapes.keys() - first[0])))
 
     def signature(self, unet: torch.nn.Module) -> str:
         """Returns the signature at the last look, or else the first."""
+        return self.signatures(unet)[1]
+
+    def signatures(self, unet: torch.nn.Module) -> tuple[str, str]:
+        """Returns the signatures at the first look and at the last. What a LoRA has added since the first may have gone
+        again since the last."""
         if unet not in self._seen:
             self.at(unet)
-        return self._seen[unet][2]
+        _, first, _, last = self._seen[unet]
+        return first, last
 
     def residuals(self, unet: torch.nn.Module, sample: Sequence[int]) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of what ControlNets add, for a latent of this shape, by the last look."""

@@ -136,6 +136,27 @@ class Faults(Served):
         self.webui.job()
         self.assert_torch(unet, "engines a, b are not used: it was built with TensorRT-RTX 1.6.1.120, but")
 
+    def test_version_1_6_says_where_it_calls_no_engine(self):
+        self.start(samples.engine())
+        unet, webui = type(self.webui.torch_unet), SimpleNamespace()
+        folder = SimpleNamespace(openaimodel=webui)
+        names = {"ldm.modules": folder, "ldm.modules.diffusionmodules": folder}
+        del sys.modules["modules"].sd_hijack.ldm_original_forward
+        with mock.patch.dict(sys.modules, names):
+            for original, of, said in (
+                (lambda *args: None, "ldm.modules.diffusionmodules.openaimodel", None),
+                (unet.forward, "ldm.modules.diffusionmodules.openaimodel", "after it has unloaded its model"),
+                (unet.forward, "sgm.modules.diffusionmodules.openaimodel", "no engines for SDXL"),
+            ):
+                webui.copy_of_UNetModel_forward_for_webui = original
+                self.gpu.said.clear()
+                with mock.patch.object(unet, "__module__", of):
+                    self.webui.job()
+                    self.webui.start_pass()
+                lines = [line for line in self.gpu.said if "A1111 1.6" in line]
+                self.assertEqual(len(lines), said is not None, self.gpu.said)
+                self.assertIn(said or "", "".join(lines))
+
     def test_unloading_the_model_frees_what_is_ours(self):
         from sdtrt.a1111 import switch
 

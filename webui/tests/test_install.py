@@ -85,6 +85,39 @@ class Install(unittest.TestCase):
                 self.assertIsNone(install.unreachable())
             self.assertEqual(asked, [expected] if expected else [], (settings, variables))
 
+    def test_what_somebody_else_has_of_tensorrt_stays(self):
+        parts = ("bindings", "libs")
+        install.REQUIREMENTS.write_text("".join(f"tensorrt-rtx-cu12-{part}==1.7.1.116\n" for part in parts))
+        self.patch(mock.patch.object(install, "unreachable", lambda: None))
+        own = {"tensorrt_rtx_cu12_bindings": ("1.6.1.120",)}
+        torchs = {"torch_tensorrt_rtx": ("2.14.0", "packaging>=23", "tensorrt_rtx<1.7.0.0,>=1.6.1.120")}
+        for number, (packages, said) in enumerate((
+            ({}, "installing"),
+            (own, "installing"),
+            (torchs, "torch-tensorrt-rtx 2.14.0 stays as it is"),
+            (torchs | {"tensorrt_rtx_cu13_bindings": ("1.6.1.120",)}, "cu13-bindings 1.6.1.120, torch-tensorrt"),
+            (torchs | own, "torch-tensorrt-rtx 2.14.0 stays as it is"),
+            ({"tensorrt.rtx": ("1.7.1.116",)}, None),
+            ({"something": ("1", 'tensorrt-rtx; extra == "all"')}, "installing"),
+            # Not TensorRT for RTX.
+            ({"tensorrt": ("10.0",), "torch_tensorrt": ("2.1", "tensorrt>=8")}, "installing"),
+            ({"broken": None}, "installing"),
+        )):
+            place = self.folder / str(number)
+            for name, about in packages.items():
+                info = place / f"{name}-1.dist-info"
+                info.mkdir(parents=True)
+                if about is not None:
+                    version, *needs = about
+                    lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {each}" for each in needs)]
+                    (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, ""]))
+            run = mock.Mock(return_value=mock.Mock(returncode=0))
+            with mock.patch.object(install.sys, "path", [str(place)]), mock.patch.object(subprocess, "run", run):
+                shown = self.main()
+            self.assertEqual(run.called, said == "installing", packages)
+            self.assertEqual(len(shown), said is not None, packages)
+            self.assertIn(said or "", "".join(shown))
+
     def test_a_closed_port_is_told_by_its_name(self):
         import socket
 

@@ -288,13 +288,20 @@ class Loras(Served):
         self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
     def test_one_that_adds_a_bias_is_computed_by_pytorch(self):
-        unet = self.start(samples.engine())
-        self.webui.networks.loaded_networks = [lora("diffusion_model_out", name="biased", adds_bias=True)]
-        self.webui.job()
-        self.assert_torch(unet, "input_blocks.bias was added to the UNet, by a LoRA")
-        self.webui.networks.loaded_networks = []
-        self.webui.job()
-        self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+        for known in ("the checkpoint too", "engines alone"):
+            with self.subTest(known):
+                unet = self.start(samples.engine())
+                if known == "engines alone":
+                    (self.folder / "index.json").write_text(samples.text(shared=[samples.engine()]))
+                self.webui.job()
+                self.webui.networks.loaded_networks = [lora("diffusion_model_out", name="biased", adds_bias=True)]
+                self.webui.job()
+                self.assert_torch(unet, "input_blocks.bias was added to the UNet, by a LoRA")
+                for networks in (self.webui.networks.loaded_networks, [], []):
+                    self.webui.networks.loaded_networks = networks
+                    self.webui.job()
+                    self.assertIs(self.webui.unet.current_unet, unet, "the web UI still asks it")
+                self.assertEqual(unet.forward(*samples.call()), "engine's of a")
 
     def test_one_that_the_web_ui_can_not_apply_is_computed_by_pytorch(self):
         unet = self.start(samples.engine())

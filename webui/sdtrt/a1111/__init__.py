@@ -83,6 +83,18 @@ def original_forward(unet):
     return openaimodel.copy_of_UNetModel_forward_for_webui
 
 
+def uncalled():
+    """Returns why version 1.6 calls no engine for the loaded model, in words; None if it does, as all later ones do."""
+    unet = torch_unet()
+    if unet is None or hasattr(sd_hijack, "ldm_original_forward"):
+        return None
+    if type(unet).__module__.startswith("sgm."):
+        return "A1111 1.6 calls no engines for SDXL"
+    if type(unet).forward is original_forward(unet):
+        return "A1111 1.6 calls no engines after it has unloaded its model, until it loads another"
+    return None
+
+
 def gpu():
     """Returns the number of the GPU chosen by --device-id, which may differ from CUDA's current one; or None."""
     number = shared.cmd_opts.device_id

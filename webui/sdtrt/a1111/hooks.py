@@ -88,7 +88,7 @@ def is_served():
     loaded = a1111.torch_unet()
     if loaded is None:
         return False
-    if catalogue.index.shared(unet.looks.signature(loaded)):
+    if any(map(catalogue.index.shared, unet.looks.signatures(loaded))):
         return True
     checkpoint = catalogue.checkpoint(a1111.loaded_path())
     return checkpoint is not None and bool(checkpoint.engines)
@@ -154,7 +154,10 @@ def prepare_pass():
         return
     unet.start_pass()
     controlnet.leave(a1111.torch_unet())
-    if a1111.taken_over() and not controlnet.record(a1111.torch_unet(), unet):
+    why = a1111.uncalled()
+    if why is not None:
+        unet.step_aside(f"{why}; PyTorch computes")
+    elif a1111.taken_over() and not controlnet.record(a1111.torch_unet(), unet):
         unet.step_aside()
 
 
