@@ -15,13 +15,16 @@ from pathlib import Path
 
 import endings
 import starting
-from server import Server, scratch
+from server import Server, cpu_seconds, scratch
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("pictures", "pretended", "loras", "changes", "random", "starts", "stops", "browser")
 # Jobs that no engine serves.
 NOT_SERVED = ("SD Unet is None", "tiling", "regions, Attention", "regions with LoRAs, Latent",
               "a bias that the UNet has not", "unloaded, then None is chosen")
+# What the web UI alone can't: 1.10 fails once a LoRA has given a layer a bias, 1.6 without a GPU once it has unloaded
+# its model for the second time.
+CANNOT = ("a bias that the UNet has not", "unloaded, then None is chosen", "and Automatic")
 # An engine knows nothing of it, as is documented.
 OTHER_PICTURES = ("token merging",)
 FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--no-half",
@@ -168,7 +171,6 @@ class Check:
             with self.started(f"changes{added}", extensions, checkpoints=files[0].parent) as server:
                 of = lambda path, body, server=server: make(server, path, body)
                 made.append(dict(changes.run(server, *files, of)))
-                made[-1] |= {job: of(path, body) for job, path, body in changes.merges()}
         self.compare(*made)
 
     @contextmanager
@@ -189,9 +191,14 @@ class Check:
         from pictures import is_same
 
         for name, expected in plain.items():
+            if not expected.files:
+                self.say(name, name in CANNOT, f"the web UI alone: {'; '.join(expected.lines)}")
+                continue
             same, told = is_same(expected, ours[name], exactly=not self.options.gpu)
             same = same or (served and name in OTHER_PICTURES)
-            as_meant = not served or ours[name].is_served == (name not in NOT_SERVED)
+            # Version 1.6 calls none after it has unloaded its model.
+            uncalled = any("calls no engines" in line for line in ours[name].lines)
+            as_meant = not served or ours[name].is_served == (name not in NOT_SERVED and not uncalled)
             by = ("served" if ours[name].is_served else "PyTorch") if served else ""
             self.say(name, same and as_meant, f"{by:9}{told}")
 
@@ -203,7 +210,7 @@ class Check:
             try:
                 begin = time.monotonic()
                 server.start()
-                taken = starting.Start(time.monotonic() - begin, server.cpu_seconds())
+                taken = starting.Start(time.monotonic() - begin, cpu_seconds(server.process.pid))
                 server.stop()
                 return taken
             finally:

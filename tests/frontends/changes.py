@@ -56,13 +56,15 @@ def run(server, one, other, make):
     for suffix in SUFFIXES:
         one.with_suffix(suffix).unlink(missing_ok=True)
     yield "deleted while loaded", make(*JOB)
+    choose(other)
+    for name, path, body in merges():
+        yield name, make(path, body)
     server.ask("unload-checkpoint", {})
     yield "unloaded, then a job", make(*JOB)
     server.ask("unload-checkpoint", {})
     server.ask("unload-checkpoint", {})
     server.ask("reload-checkpoint", {})
     yield "unloaded twice, loaded again", make(*JOB)
-    choose(other)
     server.ask("unload-checkpoint", {})
     server.ask("options", {"sd_unet": "None"})
     yield "unloaded, then None is chosen", make(*JOB)

@@ -1,8 +1,9 @@
 """Checks a whole ComfyUI with the node 'Apply TensorRT engine': `python3 tests/frontends/comfyui.py --help`.
 
 It is started headless without our node and with it, in folders of its own, and makes the same pictures through its
-API. Without a GPU they must be the same files; with one the node's must be the same files twice. Nothing of ComfyUI is
-in the repository: it comes with what it needs installed in the Python that it runs with.
+API. Without a GPU they must be the same files; with one the node's must be the same files twice. It is restarted, and
+its page runs an example workflow in a real browser. Nothing of ComfyUI is in the repository: it comes with what it
+needs installed in the Python that it runs with.
 """
 import argparse
 import hashlib
@@ -19,10 +20,11 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from server import scratch
+import starting
+from comfyui_jobs import NODE, all_jobs, graph
+from server import cpu_seconds, scratch
 
-LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
-NODE = "SdtrtApplyEngine"
+PARTS = ("pictures", "restarts", "starts", "page")
 # By ComfyUI: a UNet of any other width is unknown to it.
 USUAL_CHANNELS = 320
 # Only a GPU shows these.
@@ -57,31 +59,97 @@ def main():
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
+    parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
+    parser.add_argument("--reloads", type=int, default=20, help="how often it is restarted")
+    parser.add_argument("--starts", type=int, default=5, help="how many with the node and without are compared")
+    parser.add_argument("--without", action="store_true", help="restart it without the node too")
+    parser.add_argument("--chromium", help="the browser")
+    parser.add_argument("--tools", help="a folder with playwright")
     options = parser.parse_args()
-    with scratch() as folder:
-        check(options, folder)
-
-
-def check(options, folder):
+    if options.tools:
+        sys.path.insert(0, options.tools)
     models = (options.models or options.comfyui / "models").resolve()
-    checkpoints = sorted(path.name for path in (models / "checkpoints").glob("*.safetensors"))
-    loras = sorted(path.name for path in (models / "loras").glob("*.safetensors"))
+    with scratch() as folder:
+        for part in options.only or PARTS:
+            globals()[part](options, folder, models)
+
+
+def files_of(models):
+    """Returns the names of the checkpoints and of the LoRAs."""
+    checkpoints, loras = (sorted(path.name for path in (models / kind).glob("*.safetensors"))
+                          for kind in ("checkpoints", "loras"))
     if len(checkpoints) < 2:
         sys.exit(f"{models}/checkpoints has fewer than two checkpoints")
+    return checkpoints, loras
+
+
+def restarts(options, folder, models):
+    """Starts it and ends it with SIGINT."""
+    for with_node in (True, False) if options.without else (True,):
+        base = folder / f"restarts {'with' if with_node else 'without'}"
+        prepare(base, models, options, with_node)
+        ended = []
+        for _ in range(options.reloads):
+            with started(options, base) as server:
+                assert (NODE in server.get("/object_info")) == with_node
+                end = time.monotonic()
+            ended.append(time.monotonic() - end)
+        log = (base / "log").read_text(errors="replace")
+        assert not with_node or log.count("sdtrt:") <= 2, log
+        print(f"{base.name} the node: {len(ended)}, each ended within {max(ended):.1f} s", flush=True)
+
+
+def starts(options, folder, models):
+    """Compares what a start takes."""
+
+    def start(name, with_node):
+        base = folder / f"{name} {time.monotonic_ns()}"
+        prepare(base, models, options, with_node)
+        begin = time.monotonic()
+        with started(options, base) as server:
+            return starting.Start(time.monotonic() - begin, server.computed())
+
+    quick, told = starting.compare(start, {"start without": False, "start with": True}, options.starts)
+    print("start:", told, flush=True)
+    assert quick, "the node delays the start"
+
+
+def page(options, folder, models):
+    """Runs an example workflow in its own page."""
+    if not options.chromium:
+        print("no browser: the node in ComfyUI's page is NOT checked")
+        return
+    import comfyui_page
+
+    checkpoints, loras = files_of(models)
+    base = folder / "page"
+    prepare(base, models, options, True)
+    workflow = options.extension / "comfyui/example_workflows" / f"TensorRT engine{' with a LoRA' * bool(loras)}.json"
+    replaced = {"model.safetensors": checkpoints[0], "lora.safetensors": (loras or [None])[0], 512: options.size,
+                20: options.steps}
+    with started(options, base) as server:
+        shown, errors, pictures = comfyui_page.run(server, options.chromium, workflow, replaced, NODE)
+    print(f"page: {len(shown)} nodes, {pictures} picture; errors of the page: {errors or 'none'}", flush=True)
+    assert [NODE, False] in shown and not any(wrong for _, wrong in shown) and pictures == 1, shown
+
+
+def pictures(options, folder, models):
+    """Makes the same pictures without the node and with it."""
+    checkpoints, loras = files_of(models)
     jobs = list(all_jobs(options, checkpoints, loras))
-    pictures = {}
+    made = {}
     for with_node in (False, True):
         base = folder / ("with" if with_node else "without")
         prepare(base, models, options, with_node)
         with started(options, base) as server:
-            pictures[with_node] = {name: digests(server, base, job, with_node) for name, job in jobs}
+            made[with_node] = {name: digests(server, base, job, with_node) for name, job in jobs}
             if with_node:
                 again = {name: digests(server, base, job, with_node) for name, job in jobs} if options.gpu else None
                 look_at_the_node(server)
         lines = [line for line in (base / "log").read_text(errors="replace").splitlines() if "sdtrt:" in line]
         if not with_node:
             assert not lines, lines
-    expected, found = (again, pictures[True]) if options.gpu else (pictures[False], pictures[True])
+    expected, found = (again, made[True]) if options.gpu else (made[False], made[True])
     wrong = [name for name, _ in jobs if expected[name] != found[name] or not found[name]]
     for name, _ in jobs:
         print(f"{'WRONG' if name in wrong else 'ok':6} {name:20} {' '.join(each[:12] for each in found[name])}")
@@ -104,28 +172,6 @@ def check_dynamic(options, checkpoint, helpers):
     program = Path(__file__).with_name("comfyui_dynamic.py")
     arguments = [program, options.comfyui, options.extension.resolve(), checkpoint, helpers]
     subprocess.run([options.python, "-B", *map(str, arguments)], check=True)
-
-
-def all_jobs(options, checkpoints, loras):
-    """Each job's name and what it changes."""
-    one, other = checkpoints[:2]
-    plain = {"checkpoint": one, "width": options.size, "height": options.size, "steps": options.steps}
-    yield "txt2img", plain
-    yield "batch", plain | {"batch": 2}
-    yield "count", plain | {"count": 2}
-    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8}
-    yield "long prompt", plain | {"prompt": LONG_PROMPT}
-    yield "ancestral", plain | {"sampler": "euler_ancestral", "scheduler": "karras"}
-    yield "hires", plain | {"hires": 2.0}
-    yield "img2img", plain | {"init": True, "denoise": 0.6}
-    yield "inpaint", plain | {"init": True, "mask": True, "denoise": 0.8}
-    for number, lora in enumerate(loras):
-        for strength in (1.0, 0.5):
-            yield f"LoRA {number + 1} at {strength}", plain | {"loras": [(lora, strength)]}
-    if loras[1:]:
-        yield "LoRAs", plain | {"loras": [(lora, 0.7) for lora in loras]}
-    yield "other checkpoint", plain | {"checkpoint": other}
-    yield "back", plain
 
 
 def prepare(base, models, options, with_node):
@@ -156,9 +202,12 @@ def unet_channels(path):
 
 
 class Server:
-    def __init__(self, port):
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, port, process):
+        self.url, self.process = f"http://127.0.0.1:{port}", process
         self.number = 0
+
+    def computed(self):
+        return cpu_seconds(self.process.pid)
 
     def get(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -188,7 +237,7 @@ def started(options, base):
     environment.pop("SDTRT_DATA_DIR", None)
     flags = ["--port", options.port, "--base-directory", base, "--disable-auto-launch", "--disable-metadata",
              "--disable-api-nodes", *options.argument, *([] if options.gpu else ["--cpu"])]
-    with open(base / "log", "wb") as log:
+    with open(base / "log", "ab") as log:
         process = subprocess.Popen(
             [options.python, "main.py", *map(str, flags)], cwd=options.comfyui, env=environment, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
@@ -196,7 +245,7 @@ def started(options, base):
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
-        server, began = Server(options.port), time.monotonic()
+        server, began = Server(options.port, process), time.monotonic()
         while True:
             try:
                 server.get("/system_stats")
@@ -205,7 +254,6 @@ def started(options, base):
                 if process.poll() is not None or time.monotonic() - began > 600:
                     sys.exit("ComfyUI did not start")
                 time.sleep(0.5)
-        print(f"started in {time.monotonic() - began:.0f} s, {'with' if base.name == 'with' else 'without'} the node")
         yield server
         process.send_signal(signal.SIGINT)
         process.wait(60)
@@ -222,46 +270,6 @@ def digests(server, base, job, with_node):
         server.number += 1
         names += server.run(graph(job, with_node, server.number, 42 + n))
     return [hashlib.sha1((base / "output" / name).read_bytes()).hexdigest() for name in names]
-
-
-def graph(job, with_node, number, seed):
-    """Returns a job in the API's form. `number` makes it run again though nothing has changed."""
-    nodes = {}
-
-    def add(kind, **inputs):
-        nodes[str(len(nodes) + 1)] = {"class_type": kind, "inputs": inputs}
-        return str(len(nodes))
-
-    loader = add("CheckpointLoaderSimple", ckpt_name=job["checkpoint"])
-    model, clip, vae = [loader, 0], [loader, 1], [loader, 2]
-    if with_node:
-        # First, so that everybody else comes behind it.
-        model = [add(NODE, model=model, engine="automatic"), 0]
-    for name, strength in job.get("loras", ()):
-        lora = add("LoraLoader", model=model, clip=clip, lora_name=name, strength_model=strength,
-                   strength_clip=strength)
-        model, clip = [lora, 0], [lora, 1]
-    positive = [add("CLIPTextEncode", text=job.get("prompt", "a red cat on a mat"), clip=clip), 0]
-    negative = [add("CLIPTextEncode", text="", clip=clip), 0]
-    width, height = job["width"], job["height"]
-    if job.get("init"):
-        image = [add("LoadImage", image="in.png"), 0]
-        image = [add("ImageScale", image=image, upscale_method="area", width=width, height=height, crop="center"), 0]
-        latent = [add("VAEEncode", pixels=image, vae=vae), 0]
-        if job.get("mask"):
-            mask = [add("SolidMask", value=1.0, width=width, height=height), 0]
-            latent = [add("SetLatentNoiseMask", samples=latent, mask=mask), 0]
-    else:
-        latent = [add("EmptyLatentImage", width=width, height=height, batch_size=job.get("batch", 1)), 0]
-    latent = [add("CheckAgain", latent=latent, number=number), 0]
-    how = {"model": model, "seed": seed, "cfg": 7.0, "sampler_name": job.get("sampler", "euler"),
-           "scheduler": job.get("scheduler", "normal"), "positive": positive, "negative": negative}
-    latent = [add("KSampler", **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
-    if job.get("hires"):
-        larger = add("LatentUpscaleBy", samples=latent, upscale_method="bilinear", scale_by=job["hires"])
-        latent = [add("KSampler", **how, steps=job["steps"], latent_image=[larger, 0], denoise=0.6), 0]
-    add("SaveImage", images=[add("VAEDecode", samples=latent, vae=vae), 0], filename_prefix="check")
-    return nodes
 
 
 def look_at_the_node(server):

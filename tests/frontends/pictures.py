@@ -3,7 +3,7 @@ import io
 import math
 from typing import NamedTuple
 
-from server import digest
+from server import Refused, digest
 
 LEAST_DB = 40
 
@@ -20,16 +20,21 @@ class Made(NamedTuple):
 
 
 def make(server, path, body):
-    """Lets the web UI do a job."""
+    """Lets the web UI do a job. If it refuses, there are no pictures, and the lines say why."""
     before = len(server.lines())
-    files = server.images(path, body)
+    try:
+        files = server.images(path, body)
+    except Refused as why:
+        return Made([], [str(why)])
     return Made(files, server.lines()[before:])
 
 
 def is_same(one, other, exactly):
     """Returns whether these are the same pictures, or alike, and how alike in words."""
-    if exactly:
-        same = digest(one.files) == digest(other.files)
+    if not one.files or not other.files:
+        return False, "; ".join(["no picture", *one.lines, *other.lines])
+    same = digest(one.files) == digest(other.files)
+    if same or exactly or len(one.files) != len(other.files):
         return same, ", ".join(each[:10] for each in digest(other.files)) + ("" if same else " differ")
     least = min(decibels(*pair) for pair in zip(one.files, other.files, strict=True))
     return least >= LEAST_DB, f"{least:.1f} dB"

@@ -61,12 +61,6 @@ class Server:
             )
         self.wait(starts + 1, START_S)
 
-    def cpu_seconds(self):
-        """Returns how long it has computed so far, which tells more than a clock on a machine that others use."""
-        # After the name, which may have spaces: user and system time are the 12th and 13th.
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
     def starts(self):
         """Returns how often the UI has started so far."""
         return self.said("Startup time:")
@@ -126,6 +120,13 @@ class Server:
         """Returns what our extension has said, and tracebacks that name it."""
         text = self.log.read_text("utf-8", errors="replace").replace("\r", "\n")
         return [line.strip() for line in text.splitlines() if "sdtrt" in line and "Launching" not in line]
+
+
+def cpu_seconds(pid):
+    """Returns how long a process has computed so far, which tells more than a clock on a machine that others use."""
+    # After the name, which may have spaces: user and system time are the 12th and 13th.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def parsed(reply):

@@ -83,12 +83,23 @@ def take(twin, places):
 def pretend():
     from sdtrt import a1111, index, machine
     from sdtrt.a1111 import hooks
+    from sdtrt.signature import Looks
 
     tree = {"version": index.VERSION, "socket": None, "signatures": [SIGNATURE], "checkpoints": []}
     found = index.parse(json.dumps(tree))
     engine = found.signatures["any"].engines[0]
-    index.Index.shared = lambda self, signature: (engine,)
     index.Index.controlled = lambda self, signature: (replace(engine, id="control" * 9),)
+    index.Index.shared = lambda self, signature: () if signature in unknown else (engine,)
+    look, unknown = Looks.at, set()
+
+    def at(looks, unet):
+        """Knows no engine for a UNet to which something was added."""
+        found = look(looks, unet)
+        if found.new:
+            unknown.add(found.signature)
+        return found
+
+    Looks.at = at
     a1111.standstill = machine.missing = lambda: None
     a1111.is_awake = lambda: True
     machine.here = lambda: machine.Machine("1.7.1.116", "8.9", "pretended")
