@@ -31,6 +31,8 @@ pub(crate) struct Options<'a> {
     pub(crate) settle_seconds: Option<f64>,
     /// With the weights inside, where that is to be.
     pub(crate) baked: bool,
+    /// Of a web UI that it asks whether images are made.
+    pub(crate) webui_url: Option<&'a str>,
 }
 
 /// A running daemon; dropping it stops the daemon.
@@ -67,6 +69,9 @@ impl Daemon {
         }
         if let Some(seconds) = options.settle_seconds {
             command.args(["--settle-seconds", &seconds.to_string()]);
+        }
+        if let Some(url) = options.webui_url {
+            command.args(["--webui-url", url]);
         }
         command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let process = Process::start(&mut command)?;

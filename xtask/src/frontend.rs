@@ -42,9 +42,21 @@ pub(crate) struct Frontend {
     /// The browser; by default Chromium, if it is installed
     #[arg(long, value_name = "FILE")]
     chromium: Option<PathBuf>,
-    /// How often the UI is reloaded in the browser
+    /// How often the UI is reloaded in the browser, or ComfyUI restarted
     #[arg(long, default_value_t = 20)]
     reloads: u32,
+    /// How many starts with our part are compared with as many without
+    #[arg(long, default_value_t = 5)]
+    starts: u32,
+    /// Reload and stop it without our part too
+    #[arg(long)]
+    without: bool,
+    /// Only this part of the checks, which `tests/frontends` names; may be repeated
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+    /// The port that it listens on
+    #[arg(long, default_value_t = 7955)]
+    port: u16,
     /// Let engines compute. Without it PyTorch does, on the CPU
     #[arg(long)]
     gpu: bool,
@@ -81,6 +93,7 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
     let (data, nothing) = (folder.path().join("data"), folder.path().join("nothing"));
     folders::make(&nothing)?;
     let models = frontend.models.clone().unwrap_or_else(|| whole.dir.join("models"));
+    let address = format!("http://127.0.0.1:{}", frontend.port);
     let options = Options {
         models: &models.join(whole.checkpoints),
         data: &data,
@@ -89,6 +102,8 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
         compute_capability: None,
         settle_seconds: None,
         baked: false,
+        // It asks meanwhile, as it would a user's.
+        webui_url: frontend.a1111.is_some().then_some(address.as_str()),
     };
     let mut daemon = Daemon::start(&programs, &options)?;
     let mut client = daemon.ready(&data)?;
@@ -115,14 +130,18 @@ fn check(
     check.arg("--extension").arg(root.join("webui"));
     check.arg("--python").arg(python.unwrap_or_else(|| whole.dir.join("venv/bin/python")));
     check.arg("--models").arg(models).arg("--data-dir").arg(data);
+    check.arg(format!("--port={}", frontend.port));
+    check.arg(format!("--reloads={}", frontend.reloads));
+    check.arg(format!("--starts={}", frontend.starts));
+    check.args(frontend.only.iter().map(|part| format!("--only={part}")));
     if frontend.gpu {
         check.arg("--gpu");
     }
-    check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
-    if frontend.a1111.is_none() {
-        return check;
+    if frontend.without {
+        check.arg("--without");
     }
-    check.arg("--tools").arg(tools).arg(format!("--reloads={}", frontend.reloads));
+    check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
+    check.arg("--tools").arg(tools);
     let installed = BROWSERS.map(PathBuf::from).into_iter().find(|browser| browser.exists());
     if let Some(browser) = frontend.chromium.clone().or(installed) {
         check.arg("--chromium").arg(browser);

@@ -38,6 +38,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
         compute_capability: None,
         settle_seconds: None,
         baked: false,
+        webui_url: None,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let mut client = daemon.ready(&data)?;

@@ -43,6 +43,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         compute_capability: None,
         settle_seconds: None,
         baked: false,
+        webui_url: None,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     daemon.ready(&data)?;

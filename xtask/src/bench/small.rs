@@ -124,6 +124,7 @@ impl Known {
             compute_capability: None,
             settle_seconds,
             baked: false,
+            webui_url: None,
         };
         Daemon::start(&lab.programs, &options)
     }

@@ -59,6 +59,7 @@ fn show(
         compute_capability: None,
         settle_seconds: None,
         baked: false,
+        webui_url: None,
     };
     let mut daemon = Daemon::start(programs, &options)?;
     let mut client = daemon.ready(&data)?;

@@ -126,6 +126,7 @@ fn run(lab: &Lab, models: &Path, data: &Path, baked: bool) -> Result<(Daemon, Cl
         compute_capability: Some("8.9"),
         settle_seconds: Some(0.1),
         baked,
+        webui_url: None,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let client = daemon.ready(data)?;
