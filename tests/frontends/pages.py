@@ -21,6 +21,8 @@ def opened(server, chromium, ours=True):
             # A1111 sets up its server, this ends ('Cannot add middleware'), without any extension. Playwright passes a
             # request on only while something is asked of it: so this one waits until the UI has started.
             page.route("**/internal/ping", lambda route: route.continue_())
+            page.sockets = []
+            page.on("websocket", page.sockets.append)
             load(server, page)
         show(watching, ours)
         yield watching, pressing
@@ -28,10 +30,18 @@ def opened(server, chromium, ours=True):
 
 
 def load(server, page):
-    """Loads the web UI, and waits until its own first events are done: it can't end while one waits whose page has
-    gone."""
+    """Loads the web UI, and waits until its own first events are done."""
+    page.sockets.clear()
     page.goto(server.address)
+    settle(page)
+
+
+def settle(page):
+    """Waits until no event of the page is in gradio's queue, each of which has a socket. Where one waits there, such as
+    A1111's own for its cards, the web UI reloads and ends no more, without any extension."""
     page.wait_for_load_state("networkidle")
+    while not all(socket.is_closed() for socket in page.sockets):
+        page.wait_for_timeout(50)
 
 
 def show(page, ours=True):
@@ -67,6 +77,7 @@ def reload(server, watching, pressing, ours=True):
     begin = time.monotonic()
     server.wait(starts + 1, RELOAD_S)
     seconds = time.monotonic() - begin
+    pressing.sockets.clear()
     ready(pressing)
     load(server, watching)
     show(watching, ours)
@@ -88,7 +99,7 @@ def restarts(server, pressing):
 def ready(pressing):
     """Waits until the page has loaded itself anew, which it does once it sees the server."""
     pressing.wait_for_function("!window.isOld && document.querySelector('#tabs > .tab-nav > button')")
-    pressing.wait_for_load_state("networkidle")
+    settle(pressing)
 
 
 def apply(server, pressing):

@@ -50,8 +50,8 @@ def random_jobs(checkpoints, kinds, count=RANDOM):
         loras = [(name, round(draw.uniform(0.2, 1.0), 2)) for name in draw.sample(kinds, draw.choice((0, 0, 1, 2, 3)))]
         body = COMMON | chosen(draw.choice(checkpoints)) | {
             "prompt": prompt(loras), "seed": draw.randrange(1000), "width": 8 * draw.randrange(8, 13),
-            "height": 8 * draw.randrange(8, 13), "batch_size": draw.choice((1, 1, 2, 3)), "steps": draw.randrange(1, 4),
-            "sampler_name": draw.choice(("Euler", "Euler a", "DDIM", "DPM++ 2M", "Heun")),
+            "height": 8 * draw.randrange(8, 13), "batch_size": draw.choice((1, 1, 2, 3)), "steps": draw.randrange(2, 4),
+            "sampler_name": draw.choice(("Euler", "Euler a", "DDIM", "DPM++ 2M", "LMS")),
             "cfg_scale": draw.choice((1, 4, 7)),
         }
         path = "txt2img"
