@@ -49,12 +49,22 @@ class Look(NamedTuple):
     new: tuple[str, ...]
 
 
+class Seen(NamedTuple):
+    """What was seen of a UNet."""
+
+    # The names of its parameters at the first look.
+    names: frozenset[str]
+    first: str
+    # At the last one.
+    form: Form
+    last: str
+
+
 class Looks:
     """Looks at UNets, and computes a signature only if names, shapes or heads have changed. Keeps no UNet alive."""
 
     def __init__(self) -> None:
-        # The names of the parameters and the signature at the first look; the UNet's form and signature at the last.
-        self._seen: WeakKeyDictionary[torch.nn.Module, tuple[set[str], str, Form, str]] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[torch.nn.Module, Seen] = WeakKeyDictionary()
         self._places: WeakKeyDictionary[torch.nn.Module, Places] = WeakKeyDictionary()
 
     def at(self, unet: torch.nn.Module) -> Look:
@@ -70,10 +80,10 @@ class Looks:
         shapes = {name: tuple(held[key].shape) for name, (held, key) in places.items()}
         heads = {path[start:]: getattr(module, "heads", None) for path, module in modules if hasattr(module, "to_q")}
         before = self._seen.get(unet)
-        found = before[3] if before and before[2] == (shapes, heads) else signature(shapes, heads)
-        first = before[:2] if before else (set(shapes), found)
-        self._seen[unet], self._places[unet] = (*first, (shapes, heads), found), places
-        return Look(found, tuple(sorted(shapes.keys() - first[0])))
+        found = before.last if before and before.form == (shapes, heads) else signature(shapes, heads)
+        names, first = (before.names, before.first) if before else (frozenset(shapes), found)
+        self._seen[unet], self._places[unet] = Seen(names, first, (shapes, heads), found), places
+        return Look(found, tuple(sorted(shapes.keys() - names)))
 
     def signature(self, unet: torch.nn.Module) -> str:
         """Returns the signature at the last look, or else the first."""
@@ -84,12 +94,12 @@ class Looks:
         again since the last."""
         if unet not in self._seen:
             self.at(unet)
-        _, first, _, last = self._seen[unet]
-        return first, last
+        seen = self._seen[unet]
+        return seen.first, seen.last
 
     def residuals(self, unet: torch.nn.Module, sample: Sequence[int]) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of what ControlNets add, for a latent of this shape, by the last look."""
-        return residuals.shapes(self._seen[unet][1][0], sample)
+        return residuals.shapes(self._seen[unet].form[0], sample)
 
     def places(self, unet: torch.nn.Module) -> Places:
         """Returns where each parameter was at the last look: its module's own dictionary and its key there, so
