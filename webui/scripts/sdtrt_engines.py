@@ -1,30 +1,11 @@
-"""Registers the extension with the web UI."""
-from modules import script_callbacks, scripts, sd_models, sd_unet
-from sdtrt.a1111 import hooks, switch, tab
+"""Registers the extension with the web UI: A1111, or one of Forge's family."""
+from importlib.util import find_spec
 
-switch.install(sd_unet, hooks.is_ours, hooks.follow)
-switch.follow_unload(sd_models, hooks.put_away)
-script_callbacks.on_list_unets(hooks.list_unets)
-script_callbacks.on_ui_tabs(tab.on_ui_tabs)
+if find_spec("modules_forge") is None:
+    from sdtrt.a1111.script import EnginesScript, register
+else:
+    from sdtrt.forge.script import EnginesScript, register
 
+__all__ = ["EnginesScript"]
 
-class EnginesScript(scripts.Script):
-    """Passes on the start and end of jobs; shows nothing."""
-
-    def title(self):
-        return "sdtrt"
-
-    def show(self, is_img2img):
-        return scripts.AlwaysVisible
-
-    def process(self, p, *args):
-        hooks.before_job()
-
-    def process_batch(self, p, *args, **kwargs):
-        hooks.before_batch(p)
-
-    def before_hr(self, p, *args):
-        hooks.before_pass()
-
-    def postprocess(self, p, processed, *args):
-        hooks.after_job()
+register()

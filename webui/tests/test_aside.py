@@ -11,6 +11,7 @@ from unittest import mock
 from sdtrt import a1111, machine
 from sdtrt.a1111 import hooks
 from sdtrt.index import Speed
+from sdtrt.unload import follow_unload
 
 from . import samples
 from .test_unet import Served
@@ -158,13 +159,10 @@ class Faults(Served):
                 self.assertIn(said or "", "".join(lines))
 
     def test_unloading_the_model_frees_what_is_ours(self):
-        from sdtrt.a1111 import switch
-
-        self.start(samples.engine())
         models, order = SimpleNamespace(unload_model_weights=lambda *args: order.append("unloaded")), []
         put_away = lambda: order.append("put away")
-        switch.follow_unload(models, put_away)
-        switch.follow_unload(models, put_away)
+        follow_unload(models, put_away)
+        follow_unload(models, put_away)
         models.unload_model_weights()
         self.assertEqual(order, ["put away", "unloaded"])
 

@@ -39,6 +39,15 @@ class Changes(TestCase):
             ("inside of the UNet .*attn1", patcher(), options(patches_replace={"attn1": {("input", 1): 1}})),
             ("attention", patcher(), options(optimized_attention_override=print)),
             ("torch.compile", patcher(), {"wrappers": {"apply_model": {"torch.compile": [1]}}}),
+            # Forge's.
+            (None, patcher(has_online_lora=lambda: False, model=SimpleNamespace(model_lowvram=False)), options()),
+            ("LoRAs are applied anew in each call", patcher(has_online_lora=lambda: True), options()),
+            ("in part", patcher(model=SimpleNamespace(model_lowvram=True)), options()),
+            (None, patcher(model=SimpleNamespace(model_lowvram=True), is_dynamic=lambda: True), options()),
+            ("inside of the UNet .*block_modifiers", patcher(), options(block_modifiers=[1])),
+            ("inside of the UNet .*block_inner_modifiers", patcher(), options(block_inner_modifiers=[1])),
+            ("inside of the UNet .*group_norm_wrapper", patcher(), options(group_norm_wrapper=print)),
+            (None, patcher(), options(block_modifiers=[], group_norm_wrapper=None)),
         ):
             with self.subTest(what):
                 found = patches.obstacle(of, given)
@@ -51,8 +60,13 @@ class Changes(TestCase):
         text = {"clip_l.text_model.weight": [1]}
         for given, touch in (({}, False), (text, False), ({UNET: [1]}, True), ({(UNET, (0, 0, 4)): [1]}, True)):
             self.assertEqual(patches.touch_unet(patcher(patches=given)), touch)
-        # Forge's older name, and Forge Neo's patcher without an id.
-        self.assertTrue(patches.touch_unet(SimpleNamespace(lora_patches={UNET: [1]})))
+        # Forge's own: by file, strengths and whether they are applied anew in each call.
+        older = lambda *loras: SimpleNamespace(lora_patches={("a.safetensors", each, 1.0, False): {UNET: [1]}
+                                                             for each in loras})
+        self.assertTrue(patches.touch_unet(older(0.5)))
+        self.assertFalse(patches.touch_unet(SimpleNamespace(lora_patches={("a", 1.0, 1.0, False): text})))
+        self.assertEqual(patches.state(older(0.5)), patches.state(older(0.5)))
+        self.assertEqual(len({patches.state(older(*each)) for each in ((), (0.5,), (0.7,), (0.5, 0.7))}), 4)
         self.assertEqual(patches.state(patcher(patches=text)), (), "as in the file")
         states = [patches.state(patcher(patches={UNET: [1]}, patches_uuid=each)) for each in "121"]
         self.assertEqual(states[0], states[2])
@@ -100,6 +114,22 @@ class Layers(TestCase):
             (inserted, here, "a"),
         ):
             self.assertEqual(layers.altered(Tree(a=part), packages), found)
+
+    def test_what_the_front_ends_own_layers_do(self):
+        for found, of in (
+            (None, {}),
+            (None, {"padding_mode": "zeros", "scale_weight": None, "weight": None}),
+            ("tiling is on", {"padding_mode": "circular"}),
+            ("a is quantised, with a scale_weight", {"scale_weight": 1}),
+            ("a is quantised, with a weight_scale", {"weight_scale": 1}),
+            (r"a is quantised \(ParameterGGUF\)", {"weight": type("ParameterGGUF", (), {})()}),
+            (None, {"weight": type("Parameter", (), {})()}),
+        ):
+            layer = Layer()
+            vars(layer).update(of)
+            with self.subTest(found):
+                said = layers.special(Tree(a=layer))
+                self.assertIsNone(said) if found is None else self.assertRegex(said, found)
 
     def test_whose_code_is_in_a_file(self):
         comfy, torch = ModuleType("comfy"), ModuleType("torch")

@@ -1,11 +1,10 @@
 """What the web UI calls: for its list of UNets, and before and after each job."""
 from __future__ import annotations
 
-from functools import wraps
-
 from modules import sd_models, sd_unet
 
 from .. import a1111, machine, options
+from ..aside import aside as made_aside
 from ..gpu import Gpu
 from ..index import IndexFile
 from ..place import Place, data_folder
@@ -38,17 +37,8 @@ def start(folder):
 start(data_folder())
 
 
-def aside(function):
-    """What fails in it is ours, and no reason for the web UI to fail."""
-
-    @wraps(function)
-    def safe(*args):
-        try:
-            return function(*args)
-        except Exception as error:
-            a1111.say(f"{function.__name__} failed: {type(error).__name__}: {error}; PyTorch computes")
-
-    return safe
+# Looked up when it is called.
+aside = made_aside(lambda line: a1111.say(line))
 
 
 class EngineOption(sd_unet.SdUnetOption):

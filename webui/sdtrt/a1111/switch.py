@@ -1,10 +1,9 @@
 """Replaces A1111's choice of a UNet: the original moves the web UI's UNet to the CPU before it activates another,
-which takes seconds with SDXL; but our engines read its weights on the GPU. Follows when it unloads its model.
+which takes seconds with SDXL; but our engines read its weights on the GPU.
 """
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 
@@ -36,18 +35,3 @@ def install(
 
     apply_unet.sdtrt_original = original  # type: ignore[attr-defined]
     sd_unet.apply_unet = apply_unet
-
-
-def follow_unload(sd_models: Any, put_away: Callable[[], None]) -> None:
-    """Lets `put_away` free what is ours whenever the web UI unloads its model, as its API and settings can."""
-    original = sd_models.unload_model_weights
-    if hasattr(original, "sdtrt_original"):
-        return
-
-    @wraps(original)
-    def unload_model_weights(*args: Any, **kwargs: Any) -> Any:
-        put_away()
-        return original(*args, **kwargs)
-
-    unload_model_weights.sdtrt_original = original  # type: ignore[attr-defined]
-    sd_models.unload_model_weights = unload_model_weights

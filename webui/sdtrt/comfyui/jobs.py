@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..index import IndexFile
 from ..options import Catalogue
 from ..patchers import repeat
+from ..patchers.gpus import gpu_of, is_compiling
 from ..patchers.session import Run, Session
 from ..place import Place
 from ..shapes import Teller
@@ -120,23 +121,6 @@ class Jobs:
         if number not in self._sessions:
             self._sessions[number] = Session(self.catalogue, self.place, number, self.front)
         return self._sessions[number]
-
-
-def gpu_of(tensor: Any) -> int | None:
-    """Returns the number of the NVIDIA GPU that a tensor is on, or None."""
-    import torch
-
-    if not getattr(tensor, "is_cuda", False) or torch.version.cuda is None:
-        return None
-    index: int | None = tensor.device.index
-    return torch.cuda.current_device() if index is None else index
-
-
-def is_compiling() -> bool:
-    """Whether torch.compile traces this call."""
-    import torch
-
-    return bool(torch.compiler.is_compiling())
 
 
 def is_unet(unet: Any) -> bool:

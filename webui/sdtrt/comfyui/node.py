@@ -7,14 +7,13 @@ from typing import Any
 from comfy.patcher_extension import WrappersMP
 from comfy_api.latest import ComfyExtension, io
 
-from ..index import Checkpoint, Engine, Index, Signature
+from ..patchers.labels import AUTOMATIC, NEVER, choice, labels
 from ..place import data_folder
 from .front import ComfyUi
 from .jobs import Jobs
 
 # The key of all of our wrappers.
 KEY = "sdtrt"
-AUTOMATIC, NEVER = "automatic", "never (PyTorch)"
 
 jobs = Jobs(data_folder(), ComfyUi())
 
@@ -75,19 +74,3 @@ def wrappers(chosen: str | None) -> dict[str, Any]:
 class Extension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [ApplyEngine]
-
-
-def labels(index: Index) -> list[str]:
-    """Returns a label for each engine: what it is for, what it takes and the first digits of its id."""
-    holders: list[Signature | Checkpoint] = [*index.signatures.values(), *index.checkpoints]
-    return list(dict.fromkeys(label(each.architecture, engine) for each in holders for engine in each.engines))
-
-
-def label(architecture: str, engine: Engine) -> str:
-    presets = ", ".join(dict.fromkeys(profile.preset for profile in engine.profiles))
-    return f"{architecture} {presets} {engine.id[:12]}"
-
-
-def choice(label: str, index: Index) -> str | None:
-    """Returns the first digits of the engine with this label, if there is one here."""
-    return label.rpartition(" ")[2] if label in labels(index) else None

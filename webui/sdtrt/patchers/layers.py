@@ -9,8 +9,26 @@ if TYPE_CHECKING:
     import torch
 
 # Methods that others replace.
-METHODS = ("forward", "_forward", "forward_comfy_cast_weights")
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "weight_function", "bias_function")
+METHODS = ("forward", "_forward", "_conv_forward", "forward_comfy_cast_weights")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "weight_function", "bias_function", "forge_online_loras")
+# What layers have beside a weight that is not as it stands there.
+SCALES = ("scale_weight", "weight_scale")
+# What torch's own weights are; others are packed, or know by themselves how to compute.
+PLAIN = ("NoneType", "Tensor", "Parameter")
+
+
+def special(unet: torch.nn.Module) -> str | None:
+    """Returns what the front end's own layers do here that no engine does, in words; None if that is nothing."""
+    for name, layer in unet.named_modules():
+        if getattr(layer, "padding_mode", "zeros") != "zeros":
+            return "tiling is on"
+        kind = type(getattr(layer, "weight", None)).__name__
+        if kind not in PLAIN:
+            return f"{name} is quantised ({kind}): only its own code can read it"
+        scale = next((each for each in SCALES if getattr(layer, each, None) is not None), None)
+        if scale is not None:
+            return f"{name} is quantised, with a {scale}: only its own code can read it"
+    return None
 
 
 def altered(unet: torch.nn.Module, packages: Collection[str]) -> str | None:

@@ -138,6 +138,9 @@ class Session:
         return controls.obstacle(self.run.control) or patches.obstacle(self.run.patcher, self.run.options)
 
     def altered(self) -> str | None:
+        special = layers.special(self.run.unet)
+        if special is not None:
+            return special
         layer = layers.altered(self.run.unet, self.front.packages)
         if layer is not None:
             return f"another extension works at {layer} of the UNet"

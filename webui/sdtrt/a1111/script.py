@@ -1,0 +1,37 @@
+"""What A1111 calls."""
+from __future__ import annotations
+
+from modules import script_callbacks, scripts, sd_models, sd_unet
+
+from ..unload import follow_unload
+from . import hooks, switch, tab
+
+
+class EnginesScript(scripts.Script):
+    """Passes on the start and end of jobs; shows nothing."""
+
+    def title(self):
+        return "sdtrt"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def process(self, p, *args):
+        hooks.before_job()
+
+    def process_batch(self, p, *args, **kwargs):
+        hooks.before_batch(p)
+
+    def before_hr(self, p, *args):
+        hooks.before_pass()
+
+    def postprocess(self, p, processed, *args):
+        hooks.after_job()
+
+
+def register():
+    """Has the web UI call all of this."""
+    switch.install(sd_unet, hooks.is_ours, hooks.follow)
+    follow_unload(sd_models, hooks.put_away)
+    script_callbacks.on_list_unets(hooks.list_unets)
+    script_callbacks.on_ui_tabs(tab.on_ui_tabs)

@@ -1,0 +1,2 @@
+"""Engines for Forge's family: lllyasviel's Forge, reForge and Forge Neo. What they call is in `script`; importing this
+package imports nothing of theirs."""

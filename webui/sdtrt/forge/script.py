@@ -1,0 +1,77 @@
+"""What the web UI calls. Nothing that fails in it is a reason for a job to fail."""
+from __future__ import annotations
+
+import gradio as gr
+
+from modules import script_callbacks, scripts, sd_models, shared
+
+from ..aside import aside
+from ..patchers.labels import AUTOMATIC, NEVER, labels
+from ..place import data_folder
+from ..unload import follow_unload
+from .front import Forge, loaded_model
+from .jobs import Jobs
+from .tab import tab_of
+
+# The setting, in the section with the name of the tab.
+SETTING, SECTION = "sdtrt_engine", ("sdtrt", "TensorRT")
+
+front = Forge()
+jobs = Jobs(data_folder(), front)
+safe = aside(front.say)
+
+
+class EnginesScript(scripts.Script):
+    """Passes on the start and end of jobs and passes; shows nothing."""
+
+    # After others, whose functions ours is then around.
+    sorting_priority = 1_000_000
+
+    def title(self):
+        return "sdtrt"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    @safe
+    def process(self, p, *args):
+        jobs.start(shared.opts.data.get(SETTING, AUTOMATIC))
+
+    @safe
+    def process_before_every_sampling(self, p, *args, **kwargs):
+        jobs.start_pass(p.sd_model.forge_objects)
+
+    @safe
+    def postprocess(self, p, processed, *args):
+        jobs.end()
+
+
+@safe
+def before_step(params):
+    """The model may be another than at the start of the pass."""
+    model = getattr(getattr(params.denoiser, "inner_model", None), "inner_model", None) or loaded_model()
+    jobs.step(model.forge_objects)
+
+
+@safe
+def add_setting():
+    """Adds the choice to the settings, from where people also put it on top of the page."""
+    shared.opts.add_option(
+        SETTING,
+        shared.OptionInfo(
+            AUTOMATIC, "TensorRT engine", gr.Dropdown, lambda: {"choices": choices()}, section=SECTION
+        ).info("'automatic' takes the fastest engine that fits each call"),
+    )
+
+
+def choices():
+    jobs.index_file.refresh()
+    return [AUTOMATIC, *labels(jobs.catalogue.index), NEVER]
+
+
+def register():
+    """Has the web UI call all of this."""
+    follow_unload(sd_models, safe(jobs.put_away))
+    script_callbacks.on_cfg_denoiser(before_step)
+    script_callbacks.on_ui_settings(add_setting)
+    script_callbacks.on_ui_tabs(tab_of(jobs))
