@@ -102,6 +102,33 @@ fn comfyui_gets_a_node() {
 }
 
 #[test]
+fn forges_family_gets_the_extension() {
+    let webui = WebUi::new();
+    let patchers =
+        [("Forge", "backend/patcher/base.py"), ("reForge", "ldm_patched/modules/model_patcher.py")];
+    for (name, file, version) in [
+        (patchers[0].0, patchers[0].1, "2.0.1v1.10.1"),
+        ("Forge Neo", patchers[0].1, "neo"),
+        (patchers[1].0, patchers[1].1, "1.0.0v2"),
+    ] {
+        for (file, text) in [(file, ""), ("modules_forge/forge_version.py", version)] {
+            let file = webui.path("ui").join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        let outcome = webui.install();
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{name}");
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(told["front_end"], name);
+        let script = webui.path("ui/extensions/sdtrt/scripts/sdtrt_engines.py");
+        assert!(script.is_file(), "{name}");
+        let outcome = webui.run("uninstall", &[]);
+        assert_eq!(outcome.stdout, "{\"removed\":true}\n", "{name}: {}", outcome.stderr);
+        fs::remove_dir_all(webui.path("ui/backend")).ok();
+    }
+}
+
+#[test]
 fn the_web_ui_gets_the_tensorrt_that_engines_are_built_with() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../webui/requirements.txt");
     let text = fs::read_to_string(file).unwrap();

@@ -209,7 +209,7 @@ def jobs_of(kind, titles, lora):
 
     for name, path, body in all_jobs(titles, lora):
         if name == "SD Unet is None":
-            yield "never", {"sdtrt_engine": NEVER}, path, small(**{"override_settings": {}})
+            yield "never", {"sdtrt_engine": NEVER}, path, small(override_settings={})
             yield "automatic again", {"sdtrt_engine": "automatic"}, path, small()
             continue
         yield name, {}, path, body

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
@@ -21,14 +21,31 @@ const TOOLS: [&str; 3] = ["playwright==1.49.0", "pillow==11.3.0", "numpy==2.2.6"
 /// Where distributions put it.
 const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
+/// A front end's folder, with what it needs installed.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// AUTOMATIC1111's web UI, version 1.6 or newer
+    #[arg(long, value_name = "DIR")]
+    a1111: Option<PathBuf>,
+    /// Forge Neo, 2.26 or newer
+    #[arg(long, value_name = "DIR")]
+    neo: Option<PathBuf>,
+    /// reForge
+    #[arg(long, value_name = "DIR")]
+    reforge: Option<PathBuf>,
+    /// lllyasviel's Forge
+    #[arg(long, value_name = "DIR")]
+    forge: Option<PathBuf>,
+    /// ComfyUI, 0.3.64 or newer
+    #[arg(long, value_name = "DIR")]
+    comfyui: Option<PathBuf>,
+}
+
 #[derive(Args)]
 pub(crate) struct Frontend {
-    /// AUTOMATIC1111's web UI, version 1.6 or newer, with what it needs installed
-    #[arg(long, value_name = "DIR", required_unless_present = "comfyui")]
-    a1111: Option<PathBuf>,
-    /// ComfyUI, 0.3.64 or newer, with what it needs installed
-    #[arg(long, value_name = "DIR", conflicts_with = "a1111")]
-    comfyui: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
     /// The Python that it runs with [default: DIR/venv/bin/python]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
@@ -68,25 +85,31 @@ pub(crate) struct Frontend {
 /// What differs between front ends.
 struct Whole<'a> {
     dir: &'a Path,
-    /// The program in `tests/frontends` that drives it.
+    /// The program in `tests/frontends` that drives it, and arguments of its own.
     program: &'static str,
+    more: &'static [&'static str],
     /// Where it has checkpoints, below its folder of models.
     checkpoints: &'static str,
 }
 
-impl Frontend {
+impl Which {
     fn whole(&self) -> Result<Whole<'_>> {
-        let (dir, program, checkpoints) = match (&self.a1111, &self.comfyui) {
-            (Some(dir), _) => (dir, "a1111.py", "Stable-diffusion"),
-            (None, Some(dir)) => (dir, "comfyui.py", "checkpoints"),
-            (None, None) => bail!("name a front end: --a1111 DIR or --comfyui DIR"),
-        };
-        Ok(Whole { dir, program, checkpoints })
+        let all: [(_, _, &[&str], _); 5] = [
+            (&self.a1111, "a1111.py", &[], "Stable-diffusion"),
+            (&self.neo, "forge.py", &["--kind=neo"], "Stable-diffusion"),
+            (&self.reforge, "forge.py", &["--kind=reforge"], "Stable-diffusion"),
+            (&self.forge, "forge.py", &["--kind=forge"], "Stable-diffusion"),
+            (&self.comfyui, "comfyui.py", &[], "checkpoints"),
+        ];
+        let named = all.into_iter().find_map(|(dir, program, more, checkpoints)| {
+            Some(Whole { dir: dir.as_deref()?, program, more, checkpoints })
+        });
+        named.context("name a front end, such as --a1111 DIR")
     }
 }
 
 pub(crate) fn run(frontend: &Frontend) -> Result<()> {
-    let whole = frontend.whole()?;
+    let whole = frontend.which.whole()?;
     let (programs, kit) = cargo::build_programs(Profile::Dev)?;
     let tools = pip::installed(&folders::target()?.join("python"), &TOOLS)?;
     let folder = folders::work("frontend-")?;
@@ -103,7 +126,7 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
         settle_seconds: None,
         baked: false,
         // It asks meanwhile, as it would a user's.
-        webui_url: frontend.a1111.is_some().then_some(address.as_str()),
+        webui_url: frontend.which.a1111.is_some().then_some(address.as_str()),
     };
     let mut daemon = Daemon::start(&programs, &options)?;
     let mut client = daemon.ready(&data)?;
@@ -127,6 +150,7 @@ fn check(
     let python = frontend.python.clone();
     let mut check = Command::new("python3");
     check.arg("-B").arg(root.join("tests/frontends").join(whole.program)).arg(whole.dir);
+    check.args(whole.more);
     check.arg("--extension").arg(root.join("webui"));
     check.arg("--python").arg(python.unwrap_or_else(|| whole.dir.join("venv/bin/python")));
     check.arg("--models").arg(models).arg("--data-dir").arg(data);

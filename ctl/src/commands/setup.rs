@@ -99,7 +99,9 @@ fn write(file: &Path, setup: &Setup) -> Result<()> {
 
 fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {
     let dirs = found.iter().flat_map(|found| &found.folders.webui.models_dirs);
-    let proposed: Vec<_> = dirs.map(|dir| dir.display().to_string()).collect();
+    // Not every front end has each of its folders.
+    let there = dirs.filter(|dir| dir.is_dir());
+    let proposed: Vec<_> = there.map(|dir| dir.display().to_string()).collect();
     if yes {
         if proposed.is_empty() {
             bail!("no web UI was found; choose the folder of checkpoints with --models-dir DIR");

@@ -19,6 +19,8 @@ use crate::{
 /// A web UI that now uses the engines.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct WebuiInstalled {
+    /// What it is.
+    front_end: &'static str,
     /// The extension's folder in it.
     extension: String,
     /// Where it looks for checkpoints.
@@ -43,6 +45,7 @@ pub(super) fn install(global: &Global, install: &WebuiInstall) -> Result<()> {
     let extension = webui::link(&folders, &source, &data_dir(global)?)?;
     webui::record(&file, &folders.webui)?;
     let outcome = WebuiInstalled {
+        front_end: folders.front_end.name(),
         extension: shown(&extension),
         models_dirs: folders.webui.models_dirs.iter().map(|dir| shown(dir)).collect(),
         advice: advice(&folders, is_asked(global), &file),
@@ -84,10 +87,10 @@ fn advice(folders: &Folders, is_asked: bool, file: &Path) -> Vec<String> {
         None => format!("at its next start, which needs network access, it installs {bindings}"),
     }];
     if !folders.has_api() {
-        advice.push(
-            "add --api to COMMANDLINE_ARGS in webui-user.sh, so that sdtrtd can tell when it makes images"
-                .to_owned(),
-        );
+        let file = folders.settings;
+        advice.push(format!(
+            "add --api to COMMANDLINE_ARGS in {file}, so that sdtrtd can tell when it makes images"
+        ));
     }
     if !is_asked {
         let url = folders.url();
@@ -127,7 +130,8 @@ fn shown(path: &Path) -> String {
 
 fn render(outcome: &WebuiInstalled) -> String {
     let mut rendered = format!(
-        "the extension is installed in {}\n{} lists the web UI's folders:\n",
+        "this is {}: the extension is installed in {}\n{} lists its folders:\n",
+        outcome.front_end,
         text::clean(&outcome.extension),
         text::clean(&outcome.configuration)
     );

@@ -40,7 +40,7 @@ pub(super) fn models_dirs(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The folders that the file adds; relative ones are from the folder that it lies in.
-fn added(text: &str, beside: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn added(text: &str, beside: &Path) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for document in YamlLoader::load_from_str(text)? {
         for section in document.as_hash().into_iter().flat_map(|sections| sections.values()) {
@@ -49,7 +49,9 @@ fn added(text: &str, beside: &Path) -> Result<Vec<PathBuf>> {
                 _ => beside.to_owned(),
             };
             for kind in KINDS.map(|(kind, _)| kind).into_iter().chain([OLDER]) {
-                let lines = section[kind].as_str().unwrap_or_default().lines();
+                // Forge Neo takes a list, ComfyUI a line for each.
+                let listed = section[kind].as_vec().into_iter().flatten().filter_map(Yaml::as_str);
+                let lines = section[kind].as_str().unwrap_or_default().lines().chain(listed);
                 dirs.extend(
                     lines.filter(|line| !line.is_empty()).map(|line| plain(&base.join(line))),
                 );

@@ -53,7 +53,7 @@ fn is_extension(dir: &Path) -> bool {
 
 /// What a folder lacks of the extension, for any front end; empty if nothing.
 fn absent(dir: &Path) -> &'static str {
-    let all = [FrontEnd::A1111, FrontEnd::ComfyUi].into_iter().flat_map(FrontEnd::links);
+    let all = FrontEnd::ALL.into_iter().flat_map(FrontEnd::links);
     all.map(|(_, part)| *part).find(|part| !dir.join(part).exists()).unwrap_or_default()
 }
 

@@ -8,13 +8,11 @@ use std::{
 use anyhow::{Context, Result};
 use config::WebUi;
 
-use super::{FrontEnd, comfyui, shell};
+use super::{FrontEnd, comfyui, models, shell};
 
-/// Has been there since 1.6, the first version that this works with.
-const MARK: &str = "modules/sd_unet.py";
-
-/// The file that a person sets flags in.
+/// The files that a person sets flags in; of Forge Neo's two the second is the newer one.
 const SETTINGS: &str = "webui-user.sh";
+const NEOS_SETTINGS: &str = "webui.settings.sh";
 
 const VARIABLE: &str = "COMMANDLINE_ARGS";
 
@@ -27,21 +25,26 @@ pub(crate) struct Folders {
     /// Where its settings lie.
     pub(crate) data: PathBuf,
     pub(crate) flags: Vec<String>,
+    /// The file that a person sets flags in.
+    pub(crate) settings: &'static str,
 }
 
 impl Folders {
-    /// Whether a web UI is in `path`.
+    /// Whether a front end is in `path`.
     pub(crate) fn are_in(path: &Path) -> bool {
-        path.join(MARK).is_file()
+        FrontEnd::find(path).is_some()
     }
 
-    /// Those of the web UI in `path`.
+    /// Those of the front end in `path`.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-        if FrontEnd::at(&path)? == FrontEnd::ComfyUi {
+        let front_end = FrontEnd::at(&path)?;
+        if front_end == FrontEnd::ComfyUi {
             return Self::of_comfyui(&path);
         }
-        let settings = path.join(SETTINGS);
+        let is_neos = front_end == FrontEnd::ForgeNeo && path.join(NEOS_SETTINGS).is_file();
+        let name = if is_neos { NEOS_SETTINGS } else { SETTINGS };
+        let settings = path.join(name);
         let flags = match fs::read_to_string(&settings) {
             Ok(text) => flags(&text, &path).with_context(|| {
                 format!(
@@ -53,7 +56,7 @@ impl Folders {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).context(settings.display().to_string()),
         };
-        Ok(Self::with_flags(&path, &flags))
+        Ok(Self { settings: name, ..Self::with_flags(front_end, &path, &flags)? })
     }
 
     fn of_comfyui(path: &Path) -> Result<Self> {
@@ -64,23 +67,17 @@ impl Folders {
             extensions: path.join("custom_nodes"),
             data: path.to_owned(),
             flags: Vec::new(),
+            settings: SETTINGS,
         })
     }
 
-    fn with_flags(path: &Path, flags: &[String]) -> Self {
+    fn with_flags(front_end: FrontEnd, path: &Path, flags: &[String]) -> Result<Self> {
         // As the web UI does, from its own folder on.
-        let given = |name| value(flags, name).map(|value| path.join(value));
-        let data = given("--data-dir").unwrap_or_else(|| path.to_owned());
-        let models = given("--models-dir").unwrap_or_else(|| data.join("models"));
-        let webui = WebUi {
-            path: path.to_owned(),
-            models_dirs: given("--ckpt-dir")
-                .into_iter()
-                .chain([models.join("Stable-diffusion")])
-                .collect(),
-        };
-        let front_end = FrontEnd::A1111;
-        Self { front_end, webui, extensions: data.join("extensions"), data, flags: flags.to_vec() }
+        let data = value(flags, "--data-dir").map_or_else(|| path.to_owned(), |dir| path.join(dir));
+        let models_dirs = models::dirs(front_end, path, &data, flags)?;
+        let webui = WebUi { path: path.to_owned(), models_dirs };
+        let extensions = data.join("extensions");
+        Ok(Self { front_end, webui, extensions, data, flags: flags.to_vec(), settings: SETTINGS })
     }
 
     pub(crate) fn has_flag(&self, name: &str) -> bool {
@@ -100,14 +97,19 @@ impl Folders {
 }
 
 /// The last value of a flag, which is the one that counts.
-fn value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
-    let (mut found, mut rest) = (None, flags.iter());
+pub(super) fn value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
+    values(flags, name).pop()
+}
+
+/// All values of a flag.
+pub(super) fn values<'a>(flags: &'a [String], name: &str) -> Vec<&'a str> {
+    let (mut found, mut rest) = (Vec::new(), flags.iter());
     while let Some(flag) = rest.next() {
         if flag == name {
-            found = rest.next().map(String::as_str);
+            found.extend(rest.next().map(String::as_str));
         } else if let Some(value) = flag.strip_prefix(name).and_then(|rest| rest.strip_prefix('='))
         {
-            found = Some(value);
+            found.push(value);
         }
     }
     found
@@ -128,7 +130,8 @@ mod tests {
     use super::*;
 
     fn folders(settings: &str) -> Folders {
-        Folders::with_flags(Path::new("/w"), &flags(settings, Path::new("/w")).unwrap())
+        let flags = flags(settings, Path::new("/w")).unwrap();
+        Folders::with_flags(FrontEnd::A1111, Path::new("/w"), &flags).unwrap()
     }
 
     #[test]
@@ -171,5 +174,21 @@ mod tests {
         let found = folders("  COMMANDLINE_ARGS=\"--models-dir /m --models-dir /n\"");
         assert_eq!(found.webui.models_dirs, paths(&["/n/Stable-diffusion"]));
         assert!(flags("COMMANDLINE_ARGS=\"--api", Path::new("/w")).is_err());
+    }
+
+    #[test]
+    fn forge_neo_has_a_settings_file_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().canonicalize().unwrap();
+        fs::create_dir(own.join("modules_forge")).unwrap();
+        fs::write(own.join("modules_forge/forge_version.py"), "version = \"neo\"").unwrap();
+        let file = |name: &str, port: u32| {
+            fs::write(own.join(name), format!("export COMMANDLINE_ARGS=\"--port {port}\"\n"))
+                .unwrap();
+            Folders::of(&own).unwrap().url()
+        };
+        assert_eq!(file(SETTINGS, 7001), "http://127.0.0.1:7001");
+        assert_eq!(file(NEOS_SETTINGS, 7002), "http://127.0.0.1:7002");
+        assert_eq!(Folders::of(&own).unwrap().front_end, FrontEnd::ForgeNeo);
     }
 }

@@ -1,4 +1,4 @@
-//! The extension in A1111's web UI, and the custom node in ComfyUI: where a front end's folders are, the links in them,
+//! The extension in A1111's web UI and Forge's family, and the custom node in ComfyUI: where a front end's folders are, the links in them,
 //! and what the configuration says of it.
 
 mod comfyui;
@@ -6,6 +6,7 @@ mod extension;
 mod folders;
 mod found;
 mod front_end;
+mod models;
 mod places;
 mod record;
 mod shell;
