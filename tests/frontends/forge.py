@@ -2,10 +2,12 @@
 
 It is started with the extension and without, in folders of its own, makes the same pictures, is reloaded and stopped.
 Without a GPU the pictures must be the same files, where PyTorch computes them and where another UNet that reads the
-same weights stands in for an engine (forge_pretend). What the web UI itself needs, such as HF_HOME, comes from the
-environment.
+same weights stands in for an engine (forge_pretend); with one, where engines do, at least 40 dB alike. What the web UI
+itself needs, such as HF_HOME, comes from the environment.
 """
 import argparse
+import io
+import math
 import os
 import shutil
 import signal
@@ -14,9 +16,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import server as servers
 from server import Refused, Server, digest, scratch
 
 HERE = Path(__file__).resolve().parent
+# They take longer to start than A1111.
+servers.START_S = 900
+LEAST_DB = 40
 PARTS = ("pictures", "pretended", "changes", "stops", "browser")
 COMMON = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--api-server-stop"]
 # What differs between them: the flags for folders and for a CPU.
@@ -45,6 +51,7 @@ def main():
     parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--port", type=int, default=7965)
+    parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
     options = parser.parse_args()
     if options.tools:
@@ -80,13 +87,13 @@ class Check:
     @property
     def engines(self):
         """Our extension, and what stands in for an engine."""
-        return self.ours | {"zz-pretend": HERE / "forge_pretend"}
+        return self.ours | ({} if self.options.gpu else {"zz-pretend": HERE / "forge_pretend"})
 
     @contextmanager
     def started(self, name, extensions, checkpoints=None):
         """A web UI that makes pictures."""
         of_checkpoints, of_loras, cpu = KINDS[self.options.kind]
-        flags = [*COMMON, *cpu, of_checkpoints, checkpoints or self.checkpoints, of_loras, self.loras,
+        flags = [*COMMON, *([] if self.options.gpu else cpu), of_checkpoints, checkpoints or self.checkpoints, of_loras, self.loras,
                  *self.options.argument]
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
         server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port, flags,
@@ -104,7 +111,7 @@ class Check:
         server.ask("options", {name: value for name, value in settings.items() if name in known})
 
     def usual(self, name, extensions):
-        """Returns what is made of the usual jobs: the pictures' digests, and what our extension has said meanwhile."""
+        """Returns what is made of the usual jobs: the pictures, and what our extension has said meanwhile."""
         with self.started(name, extensions) as server:
             titles = [each["title"] for each in server.ask("sd-models")][:2]
             made = {}
@@ -120,22 +127,38 @@ class Check:
 
     def pictures(self):
         """Makes the same pictures with the extension."""
-        plain = self.expected()
-        ours, said = self.usual("with", self.ours)
-        for name, (files, lines) in plain.items():
-            self.say(name, ours[name][0] == files and bool(files), told(ours[name], files) + "".join(lines))
-        self.say("one line", len(said) == 1, "; ".join(said) or "none")
+        said = self.compare("with", self.ours, served=self.options.gpu)
+        if not self.options.gpu:
+            self.say("one line", len(said) == 1, "; ".join(said) or "none")
 
     def pretended(self):
         """Makes them with another UNet in an engine's place."""
+        if not self.options.gpu:
+            self.compare("pretended", self.engines, served=True)
+
+    def compare(self, name, extensions, served):
+        """Says of each job whether its pictures are those without the extension, and whether an engine made them;
+        returns the lines."""
         plain = self.expected()
-        ours = self.usual("pretended", self.engines)[0]
-        for name, (files, _) in plain.items():
-            lines = ours[name][1]
-            served = any(": engine " in line and " at " in line for line in lines)
-            meant = name in UNSERVED or served
-            why = "served" if served else "; ".join(line.partition("sdtrt: ")[2] for line in lines)
-            self.say(f"{name}, pretended", ours[name][0] == files and meant, f"{told(ours[name], files)}  {why}")
+        ours, said = self.usual(name, extensions)
+        for job, (files, lines) in plain.items():
+            same, alike = self.is_same(files, ours[job][0])
+            found = [line.partition("sdtrt: ")[2] for line in ours[job][1]]
+            is_served = any(line.startswith("engine ") and " at " in line for line in found)
+            as_meant = not served or is_served == (job not in UNSERVED)
+            by = ("served" if is_served else "; ".join(found)) if served else ""
+            self.say(f"{job}, {name}", same and as_meant, f"{alike}  {by}{'; '.join(lines)}")
+        return said
+
+    def is_same(self, expected, found):
+        """Returns whether pictures are the same files, or with a GPU alike, and how alike in words."""
+        told = ", ".join(each[:10] for each in digest(found)) or "no picture"
+        if digest(expected) == digest(found):
+            return bool(found), told
+        if not self.options.gpu or len(expected) != len(found):
+            return False, f"{told} differ"
+        least = min(decibels(*pair) for pair in zip(expected, found, strict=True))
+        return least >= LEAST_DB, f"{least:.1f} dB"
 
     def changes(self):
         """Renames and replaces a checkpoint while it is loaded."""
@@ -161,8 +184,7 @@ class Check:
                 server.ask("refresh-checkpoints", {})
                 made[-1].append(make(server, "txt2img", small())[0])
         for number, name in enumerate(("loaded", "renamed", "renamed and chosen", "replaced")):
-            plain, ours = (each[number] for each in made)
-            self.say(f"checkpoint {name}", plain == ours and bool(plain), ", ".join(each[:10] for each in ours))
+            self.say(f"checkpoint {name}", *self.is_same(*(each[number] for each in made)))
 
     def stops(self):
         """Ends it in every way, after a job."""
@@ -200,7 +222,7 @@ def small(**changes):
 
 
 # Jobs that no engine serves.
-UNSERVED = ("never", "tiling", "token merging", "LoRA on the fly", "FreeU", "Kohya HRFix", "SAG", "HyperTile")
+UNSERVED = ("never", "tiling", "token merging", "FreeU", "Kohya HRFix", "SAG")
 
 
 def jobs_of(kind, titles, lora):
@@ -208,6 +230,9 @@ def jobs_of(kind, titles, lora):
     from jobs import all_jobs
 
     for name, path, body in all_jobs(titles, lora):
+        if name == "hires" and kind == "neo":
+            # It has no upscaler of latents.
+            body = body | {"hr_upscaler": "Lanczos"}
         if name == "SD Unet is None":
             yield "never", {"sdtrt_engine": NEVER}, path, small(override_settings={})
             yield "automatic again", {"sdtrt_engine": "automatic"}, path, small()
@@ -235,19 +260,23 @@ def jobs_of(kind, titles, lora):
 
 
 def make(server, path, body):
-    """Lets the web UI do a job; returns its pictures' digests, and what our extension has said. If it refuses there are
-    no pictures, and the lines say why."""
+    """Lets the web UI do a job; returns its pictures, and what our extension has said. If it refuses there are no
+    pictures, and the lines say why."""
     before = len(server.lines())
     try:
-        files = digest(server.images(path, body))
+        return server.images(path, body), server.lines()[before:]
     except Refused as why:
         return [], [str(why)]
-    return files, server.lines()[before:]
 
 
-def told(made, expected):
-    files, lines = made
-    return ", ".join(each[:10] for each in files) + ("" if files == expected else f" differ; {'; '.join(lines)}")
+def decibels(one, other):
+    """Returns the PSNR of two pictures."""
+    import numpy
+    from PIL import Image
+
+    of = lambda file: numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB"), float)
+    error = float(((of(one) - of(other)) ** 2).mean())
+    return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 if __name__ == "__main__":
