@@ -93,8 +93,8 @@ class Check:
     def started(self, name, extensions, checkpoints=None):
         """A web UI that makes pictures."""
         of_checkpoints, of_loras, cpu = KINDS[self.options.kind]
-        flags = [*COMMON, *([] if self.options.gpu else cpu), of_checkpoints, checkpoints or self.checkpoints, of_loras, self.loras,
-                 *self.options.argument]
+        flags = [*COMMON, *([] if self.options.gpu else cpu), of_checkpoints, checkpoints or self.checkpoints,
+                 of_loras, self.loras, *self.options.argument]
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
         server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port, flags,
                         {"small": HERE / "forge_small"} | extensions, environment)
