@@ -156,13 +156,13 @@ fn check(
     check.arg("--models").arg(models).arg("--data-dir").arg(data);
     check.arg(format!("--port={}", frontend.port));
     check.arg(format!("--reloads={}", frontend.reloads));
-    check.arg(format!("--starts={}", frontend.starts));
     check.args(frontend.only.iter().map(|part| format!("--only={part}")));
     if frontend.gpu {
         check.arg("--gpu");
     }
-    if frontend.without {
-        check.arg("--without");
+    if whole.program != "forge.py" {
+        check.arg(format!("--starts={}", frontend.starts));
+        check.args(frontend.without.then_some("--without"));
     }
     check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
     check.arg("--tools").arg(tools);
