@@ -1,7 +1,8 @@
 """Checks ControlNet in a whole ComfyUI: `python3 tests/frontends/control_comfyui.py --help`.
 
-Its own ControlNet nodes, with control nets of random weights, make the same pictures without our node, with it, and
-with PyTorch in the place of an engine, which is given what the engine would have been: all must be the same files.
+Its own ControlNet nodes, with control nets of random weights, make the same pictures of models that our node has not
+marked and of those that it has, with PyTorch in the place of an engine, which is given what the engine would have been:
+all must be the same files.
 """
 import argparse
 import hashlib
@@ -77,19 +78,19 @@ def graph(job, checkpoint, with_node, number):
     return nodes
 
 
-def made(options, base, models, checkpoint, part):
-    """Returns the pictures' sha1 of each job, and the lines that our node has said meanwhile."""
-    with_node = part != "without"
-    prepare(base, models, options, with_node)
-    if part == "pretended":
-        (base / "custom_nodes/zz_pretend.py").symlink_to(PRETEND)
+def made(options, base, models, checkpoint):
+    """Returns the pictures' sha1 of each job, without our node and with it, and the lines that it said meanwhile."""
+    prepare(base, models, options, True)
+    (base / "custom_nodes/zz_pretend.py").symlink_to(PRETEND)
     found, said = {}, {}
     with started(options, base) as server:
         for number, (name, job, _) in enumerate(all_jobs()):
             before = len(lines(base))
-            names = server.run(graph(job, checkpoint, with_node, number))
-            found[name] = [hashlib.sha1((base / "output" / each).read_bytes()).hexdigest() for each in names]
+            names = [server.run(graph(job, checkpoint, marked, number)) for marked in (False, True)]
+            of = lambda name: hashlib.sha1((base / "output" / name).read_bytes()).hexdigest()
+            found[name] = [list(map(of, each)) for each in names]
             said[name] = lines(base)[before:]
+            print(name, *found[name], flush=True)
     return found, said
 
 
@@ -105,23 +106,19 @@ def check(options, folder):
     models.mkdir()
     (models / "checkpoints").symlink_to(own / "checkpoints")
     subprocess.run([options.python, NETS, checkpoint, models / "controlnet"], check=True)
-    pictures, said = {}, {}
-    for part in ("without", "with", "pretended"):
-        pictures[part], said[part] = made(options, folder / part, models, checkpoint.name, part)
+    pictures, said = made(options, folder / "with", models, checkpoint.name)
     wrong = []
     for name, _, served in all_jobs():
-        expected = pictures["without"][name]
-        line = "; ".join(each.partition("sdtrt:")[2].strip() for each in said["pretended"][name])
+        expected, found = pictures[name]
+        line = "; ".join(each.partition("sdtrt:")[2].strip() for each in said[name])
         is_fine = (
-            expected and expected == pictures["with"][name] == pictures["pretended"][name]
-            and ("engine controlcontr" in line) == (served != "none")
+            expected and expected == found and ("engine controlcontr" in line) == (served != "none")
             and ("engine pretendprete" in line) == (served != "all") and "PyTorch computes" not in line
         )
         wrong += [] if is_fine else [name]
         print(f"{'ok' if is_fine else 'WRONG':6}{name:24}{' '.join(each[:12] for each in expected)}  {line}")
-    of = lambda name: pictures["without"][name]
     for name in ("one net", "half strength", "first half", "two nets", "for the prompt alone"):
-        if of(name) == of("no ControlNet"):
+        if pictures[name] == pictures["no ControlNet"]:
             wrong.append(f"{name} changes nothing")
     if wrong:
         sys.exit("\n".join(["", *wrong]))
