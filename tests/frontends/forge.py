@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import server as servers
-from server import Refused, Server, digest, scratch
+from server import Refused, Server, cpu_seconds, digest, scratch
 
 HERE = Path(__file__).resolve().parent
 # They take longer to start than A1111.
 servers.START_S = 900
 LEAST_DB = 40
-PARTS = ("pictures", "pretended", "changes", "stops", "browser")
+PARTS = ("pictures", "pretended", "changes", "starts", "stops", "browser")
+# Seconds by which the extension may delay the start.
+SLOWER_S = 0.3
 COMMON = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--api-server-stop"]
 # What differs between them: the flags for folders and for a CPU.
 KINDS = {
@@ -50,6 +52,8 @@ def main():
     parser.add_argument("--tools", help="a folder with playwright, pillow and numpy; PYTHONPATH is the web UI's")
     parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
     parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
+    parser.add_argument("--without", action="store_true", help="stop it without the extension too")
     parser.add_argument("--port", type=int, default=7965)
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
@@ -186,14 +190,27 @@ class Check:
         for number, name in enumerate(("loaded", "renamed", "renamed and chosen", "replaced")):
             self.say(f"checkpoint {name}", *self.is_same(*(each[number] for each in made)))
 
+    def starts(self):
+        """Compares what a start takes: without the extension and with it in turn, the least of each."""
+        times = {}
+        for number in range(self.options.starts):
+            for name, extensions in (("without", {}), ("with", self.ours)):
+                with self.started(f"start {name} {number}", extensions) as server:
+                    times.setdefault(name, []).append(cpu_seconds(server.process.pid))
+        if times:
+            without, ours = (min(times[name]) for name in ("without", "with"))
+            self.say("start", ours - without <= SLOWER_S, f"{ours:.2f} s of computing, {without:.2f} s without")
+
     def stops(self):
         """Ends it in every way, after a job."""
-        for name, end in (
-            ("SIGTERM", lambda server: server.process.send_signal(signal.SIGTERM)),
-            ("server-stop", lambda server: server.ask("server-stop", {})),
-        ):
+        ways = {
+            "SIGTERM": lambda server: server.process.send_signal(signal.SIGTERM),
+            "server-stop": lambda server: server.ask("server-stop", {}),
+        }
+        which = {"": self.ours} | ({" without": {}} if self.options.without else {})
+        for name, end, extensions in [(way + of, ways[way], which[of]) for way in ways for of in which]:
             try:
-                with self.started(name, self.ours) as server:
+                with self.started(name, extensions) as server:
                     make(server, "txt2img", small())
                     begin = time.monotonic()
                     end(server)

@@ -245,6 +245,14 @@ class Serving(TestCase):
         self.assertEqual(self.said, ["index.json does not exist: is sdtrtd running?; PyTorch computes"])
         self.assertEqual(self.served, [])
 
+    def test_a_controlnet_is_said_once_per_job(self):
+        for _ in range(2):
+            self.job()
+            for _ in range(2):
+                self.assertEqual(sampled(self.objects.unet, control={"middle": [1]}), "denoised PyTorch's of x")
+            self.assertRegex(self.said.pop(), "a ControlNet is active")
+            self.assertEqual((self.said, self.served), ([], []))
+
     def test_a_call_that_is_compiled_is_left_alone(self):
         self.job()
         with patch.object(jobs, "is_compiling", lambda: True):
