@@ -239,7 +239,7 @@ def small(**changes):
 
 
 # Jobs that no engine serves.
-UNSERVED = ("never", "tiling", "token merging", "FreeU", "Kohya HRFix", "SAG")
+UNSERVED = ("never", "tiling", "token merging", "FreeU", "Kohya HRFix")
 
 
 def jobs_of(kind, titles, lora):
@@ -265,12 +265,9 @@ def jobs_of(kind, titles, lora):
             yield "after it with LoRA", {"refiner_fast_sd": False}, "txt2img", small(prompt=prompt)
     always = lambda **scripts: small(alwayson_scripts={title: {"args": args} for title, args in scripts.items()})
     if kind == "reforge":
-        yield "FreeU", {}, "txt2img", always(**{"FreeU Integrated (SD 1.x, SD 2.x, SDXL)": [
-            True, 1.01, 1.02, 0.99, 0.95, 0, 1]})
+        yield "FreeU", {}, "txt2img", always(**{"FreeU Integrated": [True, 1.01, 1.02, 0.99, 0.95]})
         yield "Kohya HRFix", {}, "txt2img", always(**{"Kohya HRFix Integrated": [
             True, 3, 2, 0, 0.35, True, "bicubic", "bicubic"]})
-        yield "SAG", {}, "txt2img", always(**{"SelfAttentionGuidance Integrated (SD 1.x, SD 2.x, SDXL)": [
-            True, 0.5, 2, 1.0]})
     yield "MultiDiffusion", {}, "txt2img", always(**{"MultiDiffusion Integrated": [
         True, "MultiDiffusion", 64, 64, 16, 4]}) | {"width": 128}
     yield "in the end", {}, "txt2img", small()
