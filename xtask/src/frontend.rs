@@ -126,7 +126,7 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
         settle_seconds: None,
         baked: false,
         // It asks meanwhile, as it would a user's.
-        webui_url: frontend.which.a1111.is_some().then_some(address.as_str()),
+        webui_url: frontend.which.comfyui.is_none().then_some(address.as_str()),
     };
     let mut daemon = Daemon::start(&programs, &options)?;
     let mut client = daemon.ready(&data)?;

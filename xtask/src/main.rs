@@ -85,7 +85,7 @@ enum Command {
     },
     /// Start a whole front end with our part: compare its pictures with and without, reload and stop it. What it needs
     /// itself, such as HF_HOME, comes from the environment
-    CheckFrontend(frontend::Frontend),
+    CheckFrontend(Box<frontend::Frontend>),
     /// Run every check that a change must pass: format, ruff, mypy, clippy, rustdoc, tests
     Ci,
 }
