@@ -3,7 +3,7 @@ import json
 
 from playwright.sync_api import sync_playwright
 
-PATIENCE_MS = 120_000
+PATIENCE_MS = 600_000
 IS_READY = "window.app && window.app.graph && window.app.extensionManager"
 # ComfyUI's page adds its own nodes a while after it is there.
 IS_KNOWN = "kind => kind in (window.LiteGraph?.registered_node_types ?? {})"

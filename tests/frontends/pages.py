@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from playwright.sync_api import sync_playwright
 
 # Milliseconds and seconds; far longer than anything here takes.
-PATIENCE_MS, RELOAD_S, PRESS_S = 60_000, 90, 20
+PATIENCE_MS, RELOAD_S, PRESS_S = 300_000, 300, 60
 
 
 @contextmanager
@@ -21,12 +21,17 @@ def opened(server, chromium, ours=True):
             # A1111 sets up its server, this ends ('Cannot add middleware'), without any extension. Playwright passes a
             # request on only while something is asked of it: so this one waits until the UI has started.
             page.route("**/internal/ping", lambda route: route.continue_())
-            page.sockets = []
-            page.on("websocket", page.sockets.append)
+            listen(page)
             load(server, page)
         show(watching, ours)
         yield watching, pressing
         browser.close()
+
+
+def listen(page):
+    """Notes the page's sockets."""
+    page.sockets = found = []
+    page.on("websocket", lambda socket: found.append(socket))
 
 
 def load(server, page):

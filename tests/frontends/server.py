@@ -12,7 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-START_S, STOP_S = 300, 30
+START_S, STOP_S = 600, 30
 
 
 @contextmanager
