@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from playwright.sync_api import sync_playwright
 
 # Milliseconds and seconds; far longer than anything here takes.
-PATIENCE_MS, RELOAD_S, PRESS_S = 300_000, 300, 60
+PATIENCE_MS, RELOAD_S, PRESS_S, SETTLE_S = 300_000, 300, 60, 5
 
 
 @contextmanager
@@ -45,7 +45,9 @@ def settle(page):
     """Waits until no event of the page is in gradio's queue, each of which has a socket. Where one waits there, such as
     A1111's own for its cards, the web UI reloads and ends no more, without any extension."""
     page.wait_for_load_state("networkidle")
-    while not all(socket.is_closed() for socket in page.sockets):
+    end = time.monotonic() + SETTLE_S
+    # Of some sockets Playwright never says that they are closed.
+    while not all(socket.is_closed() for socket in page.sockets) and time.monotonic() < end:
         page.wait_for_timeout(50)
 
 
