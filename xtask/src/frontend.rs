@@ -160,10 +160,8 @@ fn check(
     if frontend.gpu {
         check.arg("--gpu");
     }
-    if whole.program != "forge.py" {
-        check.arg(format!("--starts={}", frontend.starts));
-        check.args(frontend.without.then_some("--without"));
-    }
+    check.arg(format!("--starts={}", frontend.starts));
+    check.args(frontend.without.then_some("--without"));
     check.args(frontend.arguments.iter().map(|argument| format!("--argument={argument}")));
     check.arg("--tools").arg(tools);
     let installed = BROWSERS.map(PathBuf::from).into_iter().find(|browser| browser.exists());
