@@ -32,7 +32,7 @@ pub(crate) fn build(
     let (h, skips) = builder.input_blocks(sample, &conditions)?;
     let h = builder.block("middle_block", h, &conditions)?;
     let halvings = skips.last().map_or(0, |(_, halvings)| *halvings);
-    let h = builder.to_middle(&h, halvings)?;
+    let h = builder.add_to_middle(&h, halvings)?;
     let h = builder.output_blocks(h, skips, &conditions)?;
     let channels = builder.output(&h)?;
     builder.weights.finish()?;
@@ -138,7 +138,7 @@ impl Builder<'_> {
         for block in 0usize.. {
             let at = format!("output_blocks.{block}");
             let Some((skip, wanted)) = skips.pop() else { break };
-            let skip = self.to_skip(skips.len(), &skip, wanted)?;
+            let skip = self.add_to_skip(skips.len(), &skip, wanted)?;
             if halvings != wanted {
                 let before = block.saturating_sub(1);
                 return Err(missing(&format!("output_blocks.{before}.2.conv.weight")));

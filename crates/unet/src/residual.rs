@@ -50,7 +50,7 @@ impl Residual {
 
 impl Builder<'_> {
     /// Adds a residual to a skip connection from this input block, if the graph has residuals.
-    pub(crate) fn to_skip(
+    pub(crate) fn add_to_skip(
         &mut self,
         block: usize,
         skip: &Features,
@@ -60,7 +60,7 @@ impl Builder<'_> {
     }
 
     /// Adds a residual to the middle block's output, if the graph has residuals.
-    pub(crate) fn to_middle(
+    pub(crate) fn add_to_middle(
         &mut self,
         middle: &Features,
         halvings: usize,
