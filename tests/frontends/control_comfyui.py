@@ -28,7 +28,7 @@ def all_jobs():
     yield "first half", {"nets": [(FIRST, {"end_percent": 0.5})]}, "some"
     yield "second half", {"nets": [(FIRST, {"start_percent": 0.5})]}, "some"
     yield "two nets", {"nets": [(FIRST, {}), (SECOND, {"strength": 0.7})]}, "all"
-    yield "one after the other", {"nets": [(FIRST, {"end_percent": 0.4}), (SECOND, {"start_percent": 0.6})]}, "some"
+    yield "one after the other", {"nets": [(FIRST, {"end_percent": 0.4}), (SECOND, {"start_percent": 0.6})]}, "all"
     yield "for the prompt alone", one | {"only": "positive"}, "some"
     yield "for an area", one | {"area": True}, "some"
     yield "batch", one | {"batch": 2}, "all"
@@ -49,6 +49,7 @@ def graph(job, checkpoint, with_node, number):
     loader = add("CheckpointLoaderSimple", ckpt_name=checkpoint)
     model, clip, vae = [loader, 0], [loader, 1], [loader, 2]
     if with_node:
+        model = [add("CheckPretend", model=model), 0]
         model = [add(NODE, model=model, engine="automatic"), 0]
     positive = [add("CLIPTextEncode", text="a red cat on a mat", clip=clip), 0]
     negative = [add("CLIPTextEncode", text="blurry", clip=clip), 0]
@@ -81,7 +82,7 @@ def graph(job, checkpoint, with_node, number):
 def made(options, base, models, checkpoint):
     """Returns the pictures' sha1 of each job, without our node and with it, and the lines that it said meanwhile."""
     prepare(base, models, options, True)
-    (base / "custom_nodes/zz_pretend.py").symlink_to(PRETEND)
+    (base / "custom_nodes/pretend.py").symlink_to(PRETEND)
     found, said = {}, {}
     with started(options, base) as server:
         for number, (name, job, _) in enumerate(all_jobs()):
