@@ -1,18 +1,12 @@
 """For checks without a GPU: a node of ComfyUI that has ours believe that there is one, with an engine for every UNet
 and one for ControlNets. PyTorch's own UNet computes in their place, from what the engine would have been given."""
-import json
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
-# As in sdtrtd's index.
-PROFILE = {"preset": "default", "width": [64, 64, 4096], "height": [64, 64, 4096], "batch": [1, 2, 64],
-           "tokens": [77, 77, 77 * 40]}
-SPEED = {"gpu": "pretended", "width": 64, "height": 64, "batch": 2, "tokens": 77, "milliseconds": 10.0}
-ENGINE = {"id": "pretend" * 9, "kind": "shared", "plan": "/nowhere", "manifest": "/nowhere", "tensorrt": "1.7.1.116",
-          "compute_capabilities": ["8.9"], "precision": "fp16", "state": "ready", "relative_error": 0.0,
-          "profiles": [PROFILE], "limits": [], "speeds": [SPEED], "sample": None}
-SIGNATURE = {"id": "any", "architecture": "sd1", "engines": [ENGINE]}
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from pretended import Gpu, pretend_engine, pretend_gpu, slow_pytorch
 
 
 def ours(name):
@@ -21,7 +15,7 @@ def ours(name):
     return next(module for key, module in sys.modules.items() if key == ends[0] or key.endswith(ends[1]))
 
 
-class Pretended:
+class Pretended(Gpu):
     """In place of a session's `Gpu`."""
 
     def __init__(self, session):
@@ -34,22 +28,12 @@ class Pretended:
         control = None if added is None else {"output": list(added.skips), "middle": [added.middle]}
         return run.original(x, timesteps, context, others.get("y"), control, run.options, **run.others)
 
-    def nothing(self, *args):
-        return "pretended"
-
-    sample = restore = rest = drop = save = nothing
-
 
 def pretend():
     index, machine, session, repeat = map(ours, ("index", "machine", "patchers.session", "patchers.repeat"))
-    tree = {"version": index.VERSION, "socket": None, "signatures": [SIGNATURE], "checkpoints": []}
-    engine = index.parse(json.dumps(tree)).signatures["any"].engines[0]
-    index.Index.shared = lambda self, signature: (engine,)
+    engine = pretend_engine(index)
+    pretend_gpu(machine)
     index.Index.controlled = lambda self, signature: (replace(engine, id="control" * 9),)
-    machine.missing = lambda: None
-    machine.here = lambda: machine.Machine("1.7.1.116", "8.9", "pretended")
-    machine.driver = lambda: "0"
-    machine.on = lambda number: nullcontext()
     repeat.random_states = lambda gpu: None
     repeat.put_random_states = lambda gpu, states: None
     for module in list(sys.modules.values()):
@@ -60,7 +44,7 @@ def pretend():
     def start(self, *args):
         own(self, *args)
         self.unet.gpu = Pretended(self)
-        self.unet.chooser.torch_speeds.append(replace(engine.speeds[0], milliseconds=21.0))
+        slow_pytorch(self.unet, engine)
 
     session.Session.__init__ = start
     ours("comfyui.jobs").Jobs._why_none = lambda self: None
