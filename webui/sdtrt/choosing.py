@@ -13,8 +13,8 @@ from .unusable import Size
 
 # Said where ControlNets add something and no engine takes it.
 NO_CONTROL = (
-    "a ControlNet is active, and no preset of this checkpoint has `controlnet = true`, which makes an engine for it; "
-    "PyTorch computes it"
+    "a ControlNet is active, and there is no engine for it (a preset with `controlnet = true` makes one, as soon as "
+    "the machine is idle); PyTorch computes it"
 )
 
 

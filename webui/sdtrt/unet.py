@@ -283,9 +283,9 @@ class Unet:
         return subject
 
     def _serving(self, subject: Subject, call: Call, controlled: bool) -> tuple[Engine, int]:
-        """Returns the engine and the optimization profile for a call, to which ControlNets add or not."""
+        """Returns the engine and its profile for a call. One to which ControlNets add is no shape in use."""
         index = self.catalogue.index
-        if subject.signature in index.signatures:
+        if subject.signature in index.signatures and not controlled:
             self.shapes.note(subject.signature, call)
         barred = self.barred.get((subject.id, subject.variant))
         if barred is not None and barred[0].width * barred[0].height <= call.width * call.height:

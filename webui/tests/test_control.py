@@ -112,8 +112,17 @@ class Choice(Controlled):
         unet = self.start(samples.engine())
         self.assertEqual(self.compute(unet, added=False), "engine's of a")
         self.assertEqual(self.compute(unet), "PyTorch's of a")
-        self.assertIn("a ControlNet is active, and no preset of this checkpoint has `controlnet = true`",
+        self.assertIn("a ControlNet is active, and there is no engine for it (a preset with `controlnet = true`",
                       " ".join(self.gpu.said))
+
+    def test_a_call_with_residuals_is_no_shape_in_use(self):
+        unet = self.start(samples.engine())
+        self.publish(samples.engine(), controlnet=[samples.engine("control")])
+        self.webui.job()
+        self.compute(unet)
+        self.assertEqual(unet.end_job(), {})
+        self.compute(unet, added=False)
+        self.assertEqual(len(unet.end_job()), 1)
 
     def test_engines_with_residuals_serve_only_calls_with_some(self):
         unet = self.start(samples.engine())
