@@ -25,8 +25,9 @@ const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_pa
 /// The weights in fp16, in the folder to work in.
 const HALVES: &str = "reference";
 
-/// Computes the output of the checkpoint's UNet for these inputs, residuals among them or not. Weights of another type than ONNX Runtime reads, or
-/// with scales, are first written to `folder` in fp16, which is what engines read.
+/// Computes the output of the checkpoint's UNet for these inputs, with residuals among them or without. Weights of
+/// another type than ONNX Runtime reads, or with scales, are first written to `folder` in fp16, which is what engines
+/// read.
 ///
 /// # Errors
 /// If ONNX Runtime can't be loaded, or fails.

@@ -100,7 +100,8 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 9] {
             is_bad: false,
         },
         Complaint {
-            is_so: has("sd-webui-controlnet"),
+            // In Forge's family PyTorch computes it, whatever the preset says.
+            is_so: is_a1111 && has("sd-webui-controlnet"),
             found: "ControlNet is installed",
             advice: "engines serve its control nets if a preset has `controlnet = true`; PyTorch computes otherwise",
             is_bad: false,
@@ -168,6 +169,12 @@ mod tests {
             (&started(&["--lowvram"]), &config, "--lowvram", Verdict::Warning),
             (&extended(NVIDIAS), &config, "NVIDIA's", Verdict::Warning),
             (&extended("sd-webui-controlnet"), &config, "ControlNet", Verdict::Warning),
+            (
+                &Found { folders: of(FrontEnd::ReForge, &[]), ..extended("sd-webui-controlnet") },
+                &config,
+                "can use",
+                Verdict::Ok,
+            ),
             (&forge(json!({"sd_unet": "None"})), &config, "can use", Verdict::Ok),
             (&forge(json!({"sdtrt_engine": NEVER})), &config, "is set to never", Verdict::Bad),
             (&forge(json!({"token_merging_ratio": 0.4})), &config, "token", Verdict::Warning),

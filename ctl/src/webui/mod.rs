@@ -1,5 +1,5 @@
-//! The extension in A1111's web UI and Forge's family, and the custom node in ComfyUI: where a front end's folders are, the links in them,
-//! and what the configuration says of it.
+//! The extension in A1111's web UI and Forge's family, and the custom node in ComfyUI: where a front end's folders are,
+//! the links in them, and what the configuration says of it.
 
 mod comfyui;
 mod extension;

@@ -1,6 +1,7 @@
 //! Where a web UI looks for checkpoints, by its flags.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -37,13 +38,8 @@ pub(super) fn dirs(
     };
     let own = own.unwrap_or_else(|| data.join("models")).join(CHECKPOINTS);
     dirs.push(own);
-    let mut seen = Vec::new();
-    dirs.retain(|dir| {
-        !seen.contains(dir) && {
-            seen.push(dir.clone());
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    dirs.retain(|dir| seen.insert(dir.clone()));
     Ok(dirs)
 }
 
