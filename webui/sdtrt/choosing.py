@@ -1,14 +1,16 @@
 """Chooses the engine that serves a call of the loaded UNet, or says why none does."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from . import calls, machine, proofs, serving
+from . import calls, machine, proofs, serving, timings
 from .calls import Call
-from .index import Engine, Index, Speed
+from .index import FASTEST, Engine, Index
 from .machine import Machine
 from .place import Place
 from .subject import Subject
+from .timings import Timing
 from .unusable import Size
 
 # Said where ControlNets add something and no engine takes it.
@@ -23,11 +25,11 @@ class HandOver(Exception):
 
 
 class Chooser:
-    """Chooses by the index, by the files in `place`, and by what happened in this job."""
+    """Chooses by the index, by the files in `place`, and by what happened in this job. `surroundings` is what times
+    depend on besides the call."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.torch_speeds: list[Speed] = []
+    def __init__(self, place: Place, surroundings: Callable[[], dict[str, Any]]) -> None:
+        self.place, self.surroundings = place, surroundings
         # Why engines are not used for the rest of the job, by engine id.
         self.failed: dict[str, str] = {}
         # The first digits of the one engine that a person has chosen; None if any will do.
@@ -44,9 +46,13 @@ class Chooser:
         best = serving.best(entries, call, here.gpu)
         if best is None:
             raise HandOver(self._nobody(index, subject, usable, call, here))
-        slower = serving.slower(best, self._all_torch_speeds(entries, subject), call, here.gpu)
-        if slower is not None:
-            raise HandOver(f"{slower}; PyTorch computes it")
+        if index.prefer == FASTEST:
+            faster = [entry for entry in entries if not self._is_slower(entry, call)]
+            likely, best = best, serving.best(faster, call, here.gpu)
+            if best is None:
+                timing = self.timing(likely.engine, call)
+                assert timing is not None, "an engine that was not measured would have served the call"
+                raise HandOver(f"{serving.slower(likely.engine, call, timing)}; PyTorch computes it")
         return best.engine, best.profile
 
     def _usable(self, index: Index, subject: Subject, here: Machine, controlled: bool) -> list[Engine]:
@@ -123,22 +129,18 @@ class Chooser:
         check = calls.advice(call, known.architecture, checkpoint.reference if checkpoint else None)
         return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
 
-    def _all_torch_speeds(self, entries: Sequence[Engine], subject: Subject) -> list[Speed]:
-        seen = (self.place.proofs.torch_speed(entry.id, subject.id) for entry in entries)
-        return [*self.torch_speeds, *filter(None, seen)]
+    def timing(self, entry: Engine, call: Call) -> Timing | None:
+        """Returns how long this engine and PyTorch take for a similar call here, if that was measured."""
+        return timings.nearest(self.place.timings.of(entry.id, self.surroundings()), call)
 
-    def is_measured(self, entry: Engine, subject: Subject, call: Call) -> bool:
-        """Whether PyTorch's time for a similar call is known, or the engine's is not: an engine must not make
-        anyone wait longer."""
-        torch, gpu = self._all_torch_speeds([entry], subject), machine.here().gpu
-        return serving.known(entry.speeds, call, gpu) is None or serving.known(torch, call, gpu) is not None
+    def _is_slower(self, entry: Engine, call: Call) -> bool:
+        timing = self.timing(entry, call)
+        return timing is not None and timing.is_slower
 
-    def gain(self, entry: Engine, call: Call, subject: Subject | None) -> float | None:
-        """Returns how much faster an engine is at a call than PyTorch, if both were measured on this GPU."""
-        gpu = machine.here().gpu
-        seen = self._all_torch_speeds([entry], subject) if subject else self.torch_speeds
-        torch, own = serving.known(seen, call, gpu), serving.known(entry.speeds, call, gpu)
-        return torch / own if torch and own else None
+    def gain(self, entry: Engine, call: Call) -> float | None:
+        """Returns how many times as fast as PyTorch an engine computes a call, if that was measured."""
+        timing = self.timing(entry, call)
+        return timing.gain if timing else None
 
     def is_proven(self, entry: Engine, subject: Subject) -> bool:
         return entry.state == "ready" or self.place.proofs.error(entry.id, subject.id) is not None

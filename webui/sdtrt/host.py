@@ -22,6 +22,9 @@ class Host(Protocol):
     def say(self, line: str) -> None:
         """Prints a line for the user."""
 
+    def front_end(self) -> str:
+        """Returns its name, and how it computes attention, on which PyTorch's times depend."""
+
     def loaded_path(self) -> str | None:
         """Returns the file of the loaded checkpoint."""
 

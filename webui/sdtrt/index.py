@@ -16,6 +16,8 @@ VERSION = 2
 PROVISIONAL = "0" * 16
 # The bound if the daemon gives none.
 DEFAULT_BOUND = 2e-2
+# What computes a call for which both were measured: PyTorch where it is faster, or the engine in any case.
+FASTEST, ENGINE = "fastest", "engine"
 
 
 class Unreadable(Exception):
@@ -137,6 +139,7 @@ class Index:
     checkpoints: tuple[Checkpoint, ...]
     # The largest relative error of an engine that is used.
     bound: float = DEFAULT_BOUND
+    prefer: str = FASTEST
 
     def shared(self, signature: str) -> tuple[Engine, ...]:
         """Returns the engines for every UNet with this signature."""
@@ -171,6 +174,7 @@ def parse(text: str) -> Index:
             {each.id: each for each in signatures},
             tuple(map(_checkpoint, tree["checkpoints"])),
             float(tree.get("bound", DEFAULT_BOUND)),
+            ENGINE if tree.get("prefer") == ENGINE else FASTEST,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"the daemon's index is damaged: {error!r}") from error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from . import kernels
@@ -85,16 +86,17 @@ def about() -> dict[str, Any]:
     return here()._asdict() | {"torch": torch.__version__}
 
 
-def milliseconds(run: Callable[[], object]) -> float:
-    """Returns the time that a call takes on the GPU. Waits for it."""
+def laps(run: Callable[[], object], count: int) -> list[float]:
+    """Returns the milliseconds that each of `count` calls takes on the GPU, one after the other. Waits for them."""
     import torch
 
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    begin.record()
-    run()
-    end.record()
-    end.synchronize()
-    return float(begin.elapsed_time(end))
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(count + 1)]
+    marks[0].record()
+    for mark in marks[1:]:
+        run()
+        mark.record()
+    marks[-1].synchronize()
+    return [float(begin.elapsed_time(end)) for begin, end in pairwise(marks)]
 
 
 def obstacle(engine: Engine, machine: Machine) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from . import kernels
 from .machine import Machine
 from .proofs import Proofs
+from .timings import Timings
 from .unusable import Unusable
 
 # Written by `sdtrtctl webui install` beside this package.
@@ -37,6 +38,7 @@ class Place:
         self.index = self.folder / "index.json"
         self.shapes = self.folder / "shapes"
         self.proofs = Proofs(self.folder / "proofs")
+        self.timings = Timings(self.folder / "timings")
         self.unusable = Unusable(self.folder / "unusable")
 
     def cache(self, engine: str, machine: Machine) -> Path:

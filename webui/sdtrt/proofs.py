@@ -10,9 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .calls import PIXELS_PER_LATENT
-from .index import Speed
-
 VERSION = 1
 
 
@@ -28,26 +25,11 @@ class Proofs:
 
     def error(self, engine: str, unet: str) -> float | None:
         """Returns the measured relative error, or None if there is none."""
-        seen = self._seen(engine, unet)
-        return seen["relative_error"] if seen else None
-
-    def torch_speed(self, engine: str, unet: str) -> Speed | None:
-        """Returns PyTorch's time for the call that both computed, or None."""
-        seen = self._seen(engine, unet)
-        if seen is None:
-            return None
-        try:
-            batch, _, height, width = seen["shape"]
-            size = width * PIXELS_PER_LATENT, height * PIXELS_PER_LATENT
-            return Speed(seen["gpu"], *size, batch, seen["tokens"], seen["torch_milliseconds"])
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def _seen(self, engine: str, unet: str) -> dict[str, Any] | None:
         key = (engine, unet)
         if key not in self.known:
             self.known[key] = self._read(*key)
-        return self.known[key]
+        seen = self.known[key]
+        return seen["relative_error"] if seen else None
 
     def _read(self, engine: str, unet: str) -> dict[str, Any] | None:
         try:

@@ -9,7 +9,7 @@ from . import machine, proofs
 from .calls import Call
 from .choosing import Chooser
 from .host import Host
-from .index import Engine, Speed
+from .index import Engine
 from .look import is_finite
 from .options import Catalogue
 from .subject import Subject
@@ -42,18 +42,15 @@ class Prover:
         inputs: Inputs,
         in_torch: Callable[[Inputs], torch.Tensor],
     ) -> torch.Tensor:
-        """Computes the call `in_torch` too, and stores the error and PyTorch's time. Returns the result to use."""
+        """Computes the call `in_torch` too, and stores the error. Returns the result to use."""
         approximation = self.host.approximation(from_file=not entry.is_shared)
         if approximation is not None:
             self.is_on = False
             self._say(f"the engine is not compared with PyTorch: {approximation}; it will be in the next job")
             return latent
-        run = lambda: in_torch(inputs)
         try:
-            expected = run()
+            expected = in_torch(inputs)
             error = relative_error(latent, expected)
-            # Once more: the first call is slower.
-            milliseconds = machine.milliseconds(run)
         except RuntimeError as problem:
             # torch's OutOfMemoryError is one, and its message says so.
             if "out of memory" not in str(problem):
@@ -65,21 +62,16 @@ class Prover:
             # Nothing can be compared with PyTorch's own result.
             self.is_on = False
             return latent
-        self._record(entry, subject, call, list(inputs["sample"].shape), error, milliseconds)
+        self._record(entry, subject, call, list(inputs["sample"].shape), error)
         if proofs.holds(error, self.catalogue.index.bound):
             return latent
         self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
         subject.answers.clear()
         return expected
 
-    def _record(
-        self, entry: Engine, subject: Subject, call: Call, shape: list[int], error: float, milliseconds: float
-    ) -> None:
+    def _record(self, entry: Engine, subject: Subject, call: Call, shape: list[int], error: float) -> None:
         about, bound = machine.about(), self.catalogue.index.bound
-        self.chooser.torch_speeds.append(Speed(about["gpu"], *call, milliseconds))
-        # PyTorch may now be known to be faster.
-        subject.answers.clear()
-        more = {"shape": shape, "tokens": call.tokens, "torch_milliseconds": milliseconds, "time": int(time.time())}
+        more = {"shape": shape, "tokens": call.tokens, "time": int(time.time())}
         try:
             self.chooser.place.proofs.record(entry.id, subject.id, error, bound, about | more)
         except OSError as problem:

@@ -1,4 +1,4 @@
-"""Which engine serves a call, and whether PyTorch would be faster. Pure."""
+"""Which engine serves a call. Pure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,9 +7,7 @@ from typing import NamedTuple
 from . import calls
 from .calls import Call
 from .index import Engine, Speed
-
-# By which factor two sizes may differ and still take about the same time per pixel.
-ALIKE = 1.25
+from .timings import ALIKE, Timing
 
 
 class Served(NamedTuple):
@@ -58,12 +56,9 @@ def known(speeds: Sequence[Speed], call: Call, gpu: str | None) -> float | None:
     return nearest.milliseconds if nearest else None
 
 
-def slower(served: Served, torch_speeds: Sequence[Speed], call: Call, gpu: str | None) -> str | None:
-    """Returns why PyTorch should compute a call though an engine could, in words; None if it should not."""
-    torch = known(torch_speeds, call, gpu)
-    if served.milliseconds is None or torch is None or served.milliseconds <= torch:
-        return None
+def slower(engine: Engine, call: Call, timing: Timing) -> str:
+    """Says why PyTorch computes a call though an engine could."""
     return (
-        f"{call}: engine {served.engine.id[:12]} takes {served.milliseconds:.1f} ms for a call like this on "
-        f"this GPU, but PyTorch {torch:.1f} ms"
+        f"{call}: as this web UI runs it, PyTorch takes {timing.torch:.1f} ms for a call like this on this GPU, and "
+        f"engine {engine.id[:12]} {timing.engine:.1f} ms"
     )

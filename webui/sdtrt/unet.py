@@ -13,8 +13,9 @@ from .choosing import Chooser, HandOver, failed, no_better, unsupported, unused
 from .gpu import Gpu
 from .host import Host, on_its_gpu
 from .index import Checkpoint, Engine
-from .look import Look, is_finite
+from .look import is_finite
 from .loras import State
+from .measuring import Measurer, surroundings
 from .options import Catalogue
 from .packed import Read
 from .place import Place
@@ -25,7 +26,7 @@ from .signature import Looks
 from .subject import Subject
 from .tally import Tally
 from .unusable import Size
-from .watch import Repeat, Served, Watch
+from .watch import Repeat, Watch
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +43,14 @@ class Unet:
     def __init__(self, catalogue: Catalogue, place: Place, gpu: Gpu, host: Host) -> None:
         self.catalogue, self.gpu, self.host = catalogue, gpu, host
         self.looks, self.shapes = Looks(), Shapes()
-        self.chooser = Chooser(place)
+        self.chooser = Chooser(place, lambda: surroundings(host))
         # Set during a pass that can be repeated, whose outputs are checked one call later.
         self.watch: Watch | None = None
         # The engine for the current call, and whether PyTorch computes in place of an engine that has failed.
         self.entry: Engine | None = None
         self.barrier: tuple[Subject, Call] | None = None
         self.prover = Prover(catalogue, self.chooser, host, self._say)
+        self.measurer = Measurer(self.chooser, host, self._say)
         self.tally = Tally()
         self.start_job()
 
@@ -59,6 +61,7 @@ class Unet:
         # Sizes at which engines failed in a pass that was then repeated, by UNet and variant, with the message.
         self.barred: dict[tuple[str, State | None], tuple[Call, str]] = {}
         self.prover.start_job()
+        self.measurer.start_job()
         self.tally.start_job()
         self.start_pass()
 
@@ -93,8 +96,7 @@ class Unet:
     @on_its_gpu
     def end_job(self) -> dict[str, list[Shape]]:
         """Says what the engines did, saves the compiled kernels, and returns the job's shapes. Never raises."""
-        gain = lambda entry, call: self.chooser.gain(entry, call, self.subject)
-        self._try(lambda: self._say(self.tally.line(gain)))
+        self._try(lambda: self._say(self.tally.line(self.chooser.gain)))
         self._try(self.gpu.save)
         return self.shapes.take()
 
@@ -136,7 +138,7 @@ class Unet:
         latent = self._torch_forward(x, timesteps, context, *args, **kwargs)
         watch, barrier = self.watch, self.barrier
         if watch is not None and barrier is not None:
-            self._try(lambda: self._look_later(watch, x, latent, None, *barrier))
+            self._try(lambda: watch.later(x, latent, None, *barrier))
         return latent
 
     @contextmanager
@@ -184,26 +186,20 @@ class Unet:
         latent = self.gpu.serve(entry, profile, inputs, weights)
         self.tally.note(entry, call, start)
         subject.fresh = False
-        is_known = self.chooser.is_proven(entry, subject) and self.chooser.is_measured(entry, subject, call)
+        again = lambda: self.gpu.serve(entry, profile, inputs, weights._replace(fresh=False))
+        if self.measurer.measure(entry, call, again, lambda: self._in_torch(inputs)):
+            # PyTorch may now be known to be faster, and none of this was the sampler's.
+            subject.answers.clear()
+            self.tally.stop()
+        is_known = self.chooser.is_proven(entry, subject)
         if self.watch is not None and (is_known or not self.prover.is_on):
-            self._look_later(self.watch, x, latent, entry, subject, call)
+            self.watch.later(x, latent, entry, subject, call)
             return latent
         if not is_finite(latent):
             return self._catch(entry, subject, call, inputs)
         if self.prover.is_on and not is_known:
             return self.prover.prove(entry, subject, call, latent, inputs, self._in_torch)
         return latent
-
-    def _look_later(
-        self,
-        watch: Watch,
-        x: torch.Tensor,
-        latent: torch.Tensor,
-        entry: Engine | None,
-        subject: Subject,
-        call: Call,
-    ) -> None:
-        watch.last = Served(entry, subject, call, watch.calls), Look(x, latent)
 
     def _look_back(self) -> None:
         """Checks the previous call, which the GPU finished some time ago."""

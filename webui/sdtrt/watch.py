@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .calls import Call
 from .index import Engine
+from .look import Look
 from .subject import Subject
 
 if TYPE_CHECKING:
-    from .look import Look
+    import torch
 
 
 # How often a pass is repeated before each output is checked at once.
@@ -46,3 +47,9 @@ class Watch:
         self.last: tuple[Served, Look] | None = None
         # The last of the calls that PyTorch computed in place of an engine, and whether all of them are finite.
         self.in_torch, self.torch_is_finite = 0, True
+
+    def later(
+        self, x: torch.Tensor, latent: torch.Tensor, entry: Engine | None, subject: Subject, call: Call
+    ) -> None:
+        """Has the latent that was computed of `x` checked one call later."""
+        self.last = Served(entry, subject, call, self.calls), Look(x, latent)

@@ -2,7 +2,7 @@
 import json
 from contextlib import contextmanager
 
-from sdtrt import a1111, proving, signature, unet
+from sdtrt import a1111, measuring, proving, signature, unet, watch
 from sdtrt.a1111 import hooks
 from sdtrt.binding import Unfit
 from sdtrt.machine import Machine
@@ -93,7 +93,7 @@ class Gpu:
     """A stand-in for everything on the GPU, which records its calls. A latent says which engine computed it, with
     which weights."""
 
-    def __init__(self, test, folder):
+    def __init__(self, test, folder, measures=False):
         # Each call's engine, profile, and whether the weights were examined in detail.
         self.calls, self.said, self.done = [], [], []
         self.broken, self.unfit = set(), None
@@ -101,6 +101,8 @@ class Gpu:
         self.weights = "sample"
         # The pixels from which on engines overflow.
         self.overflows = {}
+        # How long calls take that are measured: of engines, by id, and of PyTorch.
+        self.milliseconds, self.torch_milliseconds = {}, 30.0
         # The current GPU, and the GPU of each call.
         self.number, self.numbers = None, []
         # What the stand-ins replace.
@@ -108,16 +110,29 @@ class Gpu:
         for module, name, stand_in in (
             (unet.machine, "here", lambda: HERE), (unet.machine, "missing", lambda: None),
             (unet.machine, "on", self.on), (unet.machine, "driver", lambda: DRIVER),
+            (measuring.machine, "laps", self.laps), (measuring.machine, "about", lambda: {"gpu": HERE.gpu}),
             (unet, "is_finite", lambda found: found.finite),
             (proving, "is_finite", lambda found: found.finite),
-            (unet, "Look", Look), (a1111, "say", self.said.append),
+            (watch, "Look", Look), (a1111, "say", self.said.append),
         ):
             test.addCleanup(setattr, module, name, getattr(module, name))
             setattr(module, name, stand_in)
         hooks.start(folder)
         hooks.unet.gpu = self
+        if not measures:
+            hooks.unet.measurer.measure = lambda *call: False
         self.told = []
         hooks.teller.tell = lambda socket, seen: self.told.append(seen)
+
+    def laps(self, run, count):
+        """How long PyTorch takes, unless an engine was called."""
+        found = []
+        for _ in range(count):
+            before = len(self.calls)
+            run()
+            is_engine = len(self.calls) > before
+            found.append(self.milliseconds.get(self.calls[-1][0], 10.0) if is_engine else self.torch_milliseconds)
+        return found
 
     @contextmanager
     def on(self, number):

@@ -10,7 +10,7 @@ from unittest import mock
 
 from sdtrt import a1111, machine
 from sdtrt.a1111 import hooks
-from sdtrt.index import Speed
+from sdtrt.timings import Timing
 from sdtrt.unload import follow_unload
 
 from . import samples
@@ -214,9 +214,9 @@ class Replaced(Served):
 
 class Line(Served):
     def test_a_job_ends_with_what_engines_did(self):
-        unet = self.start(samples.engine("0123456789abcdef", speeds=[samples.speed(13.0)]))
+        unet = self.start(samples.engine("0123456789abcdef"))
         self.webui.job()
-        unet.chooser.torch_speeds.append(Speed(**samples.speed(27.3)))
+        unet.chooser.timing = lambda entry, call: Timing(call, 13.0, 27.3, 0.1)
         for _ in range(4):
             unet.forward(*samples.call())
         hooks.after_job()

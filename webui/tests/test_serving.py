@@ -54,18 +54,6 @@ class Serving(unittest.TestCase):
         ):
             self.assertEqual(serving.known(speeds, CALL._replace(**call), GPU), milliseconds, call)
 
-    def test_pytorch_is_chosen_only_if_both_speeds_are_known(self):
-        torch = [index.Speed(GPU, 512, 512, 2, 77, 10.0)]
-        for speeds, torch_speeds, slower in (
-            ([samples.speed(11.0)], torch, True), ([samples.speed(10.0)], torch, False),
-            ([samples.speed(11.0)], [], False), ([], torch, False),
-        ):
-            best = serving.best(parsed(samples.engine(speeds=speeds)), CALL, GPU)
-            why = serving.slower(best, torch_speeds, CALL, GPU)
-            self.assertEqual(why is not None, slower, (speeds, why))
-        self.assertIn("11.0 ms", serving.slower(serving.best(parsed(samples.engine(speeds=[samples.speed(11.0)])),
-                                                             CALL, GPU), torch, CALL, GPU))
-
     def test_an_engine_is_fixed_by_its_size_and_batch(self):
         for profiles, is_fixed in (
             ([samples.fixed()], True), ([samples.fixed(tokens=(77, 77, 77))], True), ([samples.SMALL], False),

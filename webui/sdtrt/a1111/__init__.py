@@ -35,6 +35,12 @@ def say_standing(line):
     _standing[0] = line
 
 
+def front_end():
+    """Returns its name, and how it computes attention, on which PyTorch's times depend."""
+    way = getattr(sd_hijack.model_hijack, "optimization_method", None)
+    return f"AUTOMATIC1111, {way or 'plain attention'}"
+
+
 def loaded_path():
     """Returns the file of the loaded checkpoint, as the web UI names it."""
     info = getattr(model(), "sd_checkpoint_info", None)

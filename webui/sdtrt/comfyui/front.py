@@ -8,6 +8,7 @@ import sysconfig
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..patchers.layers import attention
 from ..plain import visible
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class ComfyUi:
         if line not in self._said:
             self._said.add(line)
             self.say(line)
+
+    def name(self) -> str:
+        return f"ComfyUI, {attention('comfy.ldm.modules.attention', 'optimized_attention')}"
 
     def path(self, patcher: Any) -> str | None:
         """Returns the file that the core's own loader loaded the model from; up to 0.3 it is not known."""

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .. import console
+from ..patchers.layers import attention
 from ..plain import visible
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Forge:
         if line not in self._said:
             self._said.add(line)
             self.say(line)
+
+    def name(self) -> str:
+        neo = attention("backend.attention", "attention_function")
+        return f"Forge, {neo or attention('ldm_patched.ldm.modules.attention', 'optimized_attention')}"
 
     def path(self, patcher: Any) -> str | None:
         """Returns the file of the loaded checkpoint, if the weights are still those in it."""

@@ -2,6 +2,7 @@
 themselves is for `sdtrt.changes` to find."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -52,3 +53,9 @@ def has_own_method(layer: Any) -> bool:
 def is_from(kind: type, packages: Collection[str]) -> bool:
     """Whether a class and its bases are from these packages."""
     return all(base is object or base.__module__.partition(".")[0] in packages for base in kind.__mro__)
+
+
+def attention(module: str, name: str) -> str:
+    """Returns the name of the function that a front end's module has chosen to compute attention; empty without it."""
+    chosen = getattr(sys.modules.get(module), name, None)
+    return str(getattr(chosen, "__name__", ""))

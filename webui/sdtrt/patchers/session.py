@@ -34,6 +34,9 @@ class Front(Protocol):
     def say(self, line: str) -> None:
         """Prints a line for the user."""
 
+    def name(self) -> str:
+        """Returns the front end's name, and how it computes attention, on which PyTorch's times depend."""
+
     def path(self, patcher: Any) -> str | None:
         """Returns the file that a patcher's model was loaded from, if it is known."""
 
@@ -97,6 +100,9 @@ class Session:
 
     def say(self, line: str) -> None:
         self.front.say(line)
+
+    def front_end(self) -> str:
+        return self.front.name()
 
     def loaded_path(self) -> str | None:
         return self.front.path(self.run.patcher)
