@@ -11,8 +11,8 @@ use thiserror::Error;
 use toml::Table;
 
 use crate::{
-    BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Preset, Rule, WebUi,
-    mistake::listed, paths, size,
+    BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Prefer, Preset, Rule,
+    WebUi, mistake::listed, paths, size,
 };
 
 /// sdtrtd's configuration: `sdtrtd.toml`, and variables and flags of the same names.
@@ -56,6 +56,8 @@ pub struct Config {
     pub build: BuildWhen,
     /// A build starts once the machine has been idle for this many seconds.
     pub idle_seconds: f64,
+    /// What computes a call for which the web UI has measured both an engine and PyTorch.
+    pub prefer: Prefer,
     /// The web UI to ask whether it is generating, such as `http://127.0.0.1:7860`; it must run with
     /// `--api`.
     pub webui_url: Option<String>,
@@ -91,6 +93,7 @@ impl Default for Config {
             keep_model_json: false,
             build: BuildWhen::Idle,
             idle_seconds: 30.0,
+            prefer: Prefer::Fastest,
             webui_url: None,
             webuis: Vec::new(),
             admins: Vec::new(),

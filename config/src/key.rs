@@ -42,7 +42,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
-pub const KEYS: [Key; 22] = [
+pub const KEYS: [Key; 23] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
@@ -58,6 +58,7 @@ pub const KEYS: [Key; 22] = [
     key("orphan_days", Form::Toml),
     key("build", Form::Text),
     key("idle_seconds", Form::Toml),
+    key("prefer", Form::Text),
     at_start("webui_url", Form::Text),
     key("keep_model_json", Form::Toml),
     at_start("admins", Form::Words),

@@ -116,6 +116,7 @@ impl Owners {
             condemned: library.condemned(),
             stuck: library.stuck(),
             proofs: library.proofs(),
+            timings: library.timings(),
             unusable: library.unusable(),
             asked: intent.asked(),
             urgent: intent.urgent(),

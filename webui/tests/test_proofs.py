@@ -32,6 +32,22 @@ class Proofs(Served):
         self.assertEqual(kept["relative_error"], 0.004)
         self.assertEqual((kept["shape"], kept["tokens"]), ([2, 4, 64, 64], 77))
 
+    def test_a_validated_engine_is_compared_with_each_unet_too(self):
+        self.gpu = samples.Gpu(self, self.folder, compares=True)
+        unet = self.start(samples.engine())
+        for _ in range(2):
+            self.webui.job()
+            self.assertEqual(unet.forward(*samples.call()), "engine's of a")
+            self.assertEqual(self.webui.torch_calls, 1)
+        other = self.folder / "models/other.safetensors"
+        other.touch()
+        self.webui.refresh_checkpoints()
+        self.webui.load(other)
+        self.webui.job()
+        self.error = 0.3
+        unet.forward(*samples.call())
+        self.assertEqual(unet.forward(*samples.call()), "PyTorch's of other", "sdtrtd validated it with other weights")
+
     def test_a_unet_that_is_in_no_file_is_known_by_its_signature(self):
         unet = self.start(samples.engine(state="unproven"))
         self.publish(samples.engine(state="unproven"))

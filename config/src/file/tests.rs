@@ -32,6 +32,7 @@ fn every_key_is_read() {
         keep_model_json = true
         build = "always"
         idle_seconds = 5
+        prefer = "engine"
         webui_url = "http://127.0.0.1:7860"
         admins = ["alice", "1000"]
         metrics = "[::1]:9101"
@@ -71,6 +72,7 @@ fn every_key_is_read() {
         keep_model_json: true,
         build: BuildWhen::Always,
         idle_seconds: 5.0,
+        prefer: Prefer::Engine,
         webui_url: Some("http://127.0.0.1:7860".into()),
         webuis: vec![WebUi {
             path: "/w".into(),
@@ -113,6 +115,7 @@ fn invalid_values_are_refused_by_key() {
         ("models_dirs = ['/m']\nbuild = 'sometimes'", "expected when-idle, always or never"),
         ("models_dirs = ['/m']\nengines = 'big'", "expected shared or baked"),
         ("models_dirs = ['/m']\nidle_seconds = 0", "idle_seconds"),
+        ("models_dirs = ['/m']\nprefer = 'torch'", "expected fastest or engine"),
         ("models_dirs = ['/m']\nwebui_url = '127.0.0.1:7860'", "http://"),
         ("models_dirs = ['/m']\nmetrics = '0.0.0.0:9101'", "only this machine"),
         ("models_dirs = [", "sdtrtd.toml"),

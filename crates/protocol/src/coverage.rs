@@ -67,6 +67,8 @@ pub struct PassCoverage {
     pub fixed: bool,
     /// Measured duration of one call of this size, in milliseconds.
     pub milliseconds: Option<f64>,
+    /// How long PyTorch takes for it, if a front end has measured both.
+    pub torch_milliseconds: Option<f64>,
     /// Why no engine on disk serves it, and what to do.
     pub problem: Option<String>,
 }

@@ -69,6 +69,46 @@ pub struct Unusable {
     pub tokens: u64,
 }
 
+/// How long an engine and PyTorch take for the same call of the UNet, as a front end runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Timing {
+    /// The GPU's product name.
+    pub gpu: String,
+    /// Version of the driver.
+    pub driver: String,
+    /// Version of PyTorch.
+    pub torch: String,
+    /// The front end, and how it computes attention.
+    pub front_end: String,
+    /// Pixels of the image.
+    pub width: u64,
+    /// Pixels of the image.
+    pub height: u64,
+    /// Images in the call, with and without the prompt.
+    pub batch: u64,
+    /// Text positions, 77 for each chunk of 75 tokens.
+    pub tokens: u64,
+    /// The engine's median.
+    pub engine_milliseconds: f64,
+    /// PyTorch's median.
+    pub torch_milliseconds: f64,
+    /// How far single calls were off these, in all.
+    pub noise_milliseconds: f64,
+}
+
+impl Timing {
+    /// How many times as fast as PyTorch the engine is.
+    pub fn gain(&self) -> f64 {
+        self.torch_milliseconds / self.engine_milliseconds
+    }
+
+    /// Whether PyTorch is faster, by more than the noise: then front ends let it compute.
+    pub fn is_slower(&self) -> bool {
+        self.engine_milliseconds - self.torch_milliseconds > self.noise_milliseconds
+    }
+}
+
 /// How long one call of the UNet takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -103,6 +143,8 @@ pub struct Engine {
     pub validations: Vec<Validation>,
     /// Calls for which it gave NaN or infinity in the web UI with this checkpoint.
     pub unusable: Vec<Unusable>,
+    /// What front ends have measured beside PyTorch, the oldest first.
+    pub timings: Vec<Timing>,
     /// The plan that TensorRT loads.
     pub path: String,
     /// Size of the plan.

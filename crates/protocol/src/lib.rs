@@ -59,7 +59,7 @@ pub use checkpoint::{Checkpoint, Coming, State};
 pub use client::{AskError, Client, ConnectError, Events};
 pub use coverage::{Coverage, Image, PassCoverage};
 pub use disk::{Disk, Garbage, Sums};
-pub use engine::{Engine, Limit, Proof, Speed, Unusable, Validation};
+pub use engine::{Engine, Limit, Proof, Speed, Timing, Unusable, Validation};
 pub use entry_key::EntryKey;
 pub use event::{Event, Overview, list_changes};
 pub use gpu::{GpuProcess, GpuReading};

@@ -82,6 +82,7 @@ mod tests {
             proof: None,
             validations: Vec::new(),
             unusable: Vec::new(),
+            timings: Vec::new(),
             path: String::new(),
             bytes: 0,
             presets: Vec::new(),

@@ -32,7 +32,9 @@ fn served_by(pass: &PassCoverage) -> String {
             format!("{preset}, {}", if pass.fixed { "fixed" } else { "open" })
         }
     };
-    let speed = pass.milliseconds.map_or_else(String::new, |ms| format!(", {ms:.1} ms a call"));
+    let gain = |ms| pass.torch_milliseconds.map(|torch| format!(", {:.1} × PyTorch", torch / ms));
+    let told = |ms| format!(", {ms:.1} ms a call{}", gain(ms).unwrap_or_default());
+    let speed = pass.milliseconds.map_or_else(String::new, told);
     match &pass.engine {
         Some(engine) => format!("{kind}: {}{speed}", engine.short()),
         None => kind,
@@ -62,6 +64,7 @@ mod tests {
             preset: None,
             fixed: false,
             milliseconds: None,
+            torch_milliseconds: None,
             problem: None,
         }
     }
@@ -79,6 +82,7 @@ mod tests {
             profile: Some(0),
             fixed: true,
             milliseconds: Some(8.14),
+            torch_milliseconds: Some(17.1),
             ..pass("base", 512)
         };
         let coming = PassCoverage {
@@ -101,13 +105,13 @@ mod tests {
             checkpoint('c', vec![fixed]),
         ];
         insta::assert_snapshot!(render(&all, Look::default()), @r"
-        ID             PASS    SIZE       SERVED BY                            LOCATION
-        aaaaaaaaaaaa   base    512x768    dynamic, open: eeeeeeeeeeee          /models/a.safetensors
-        aaaaaaaaaaaa   hires   4096x768   -                                    /models/a.safetensors
+        ID             PASS    SIZE       SERVED BY                                           LOCATION
+        aaaaaaaaaaaa   base    512x768    dynamic, open: eeeeeeeeeeee                         /models/a.safetensors
+        aaaaaaaaaaaa   hires   4096x768   -                                                   /models/a.safetensors
           width 4096 is over 2048
-        bbbbbbbbbbbb   base    512x768    default, open                        /models/b.safetensors
+        bbbbbbbbbbbb   base    512x768    default, open                                       /models/b.safetensors
           once its engine is built
-        cccccccccccc   base    512x768    fixed: ffffffffffff, 8.1 ms a call   /models/c.safetensors
+        cccccccccccc   base    512x768    fixed: ffffffffffff, 8.1 ms a call, 2.1 × PyTorch   /models/c.safetensors
         ");
         assert_eq!(complaint(&all).unwrap(), "2 of 4 passes have no engine yet");
         assert_eq!(complaint(&[checkpoint('a', vec![served])]), None);

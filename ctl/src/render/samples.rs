@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     Building, Checkpoint, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Id, ModelsDir,
-    Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Validation,
+    Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Timing, Validation,
 };
 
 pub(crate) fn id(digit: char) -> Id {
@@ -18,6 +18,7 @@ pub(crate) fn engine(digit: char) -> Engine {
         proof: None,
         validations: Vec::new(),
         unusable: Vec::new(),
+        timings: Vec::new(),
         path: format!("/data/engines/{digit}.engine"),
         bytes: 1_712_345_678,
         presets: vec!["default".into()],
@@ -31,6 +32,22 @@ pub(crate) fn engine(digit: char) -> Engine {
         built_at: 1_000_000,
         last_used: 1_090_000,
         orphaned_since: None,
+    }
+}
+
+pub(crate) fn timing() -> Timing {
+    Timing {
+        gpu: "NVIDIA H200".into(),
+        driver: "580.65.06".into(),
+        torch: "2.11.0".into(),
+        front_end: "AUTOMATIC1111, sdp".into(),
+        width: 512,
+        height: 512,
+        batch: 2,
+        tokens: 77,
+        engine_milliseconds: 8.96,
+        torch_milliseconds: 17.92,
+        noise_milliseconds: 0.2,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything about one checkpoint.
 
-use protocol::{Checkpoint, Coming, Engine, Id, Limit, Shape, Speed, Unusable, Validation};
+use protocol::{Checkpoint, Coming, Engine, Id, Limit, Shape, Speed, Timing, Unusable, Validation};
 
 use crate::render::{bench, table::Fields, text};
 
@@ -69,10 +69,23 @@ fn render_engine(engine: &Engine) -> String {
     if !engine.validations.is_empty() {
         fields.all("validated", engine.validations.iter().flat_map(validation));
     }
+    if !engine.timings.is_empty() {
+        fields.all("beside PyTorch", engine.timings.iter().map(timing));
+    }
     if !engine.unusable.is_empty() {
         fields.all("not used for", engine.unusable.iter().map(unusable));
     }
     fields.render()
+}
+
+/// What a front end has measured.
+fn timing(timing: &Timing) -> String {
+    let Timing { width, height, batch, tokens, engine_milliseconds, gpu, front_end, .. } = timing;
+    let (gain, slower) = (timing.gain(), if timing.is_slower() { ", too slow" } else { "" });
+    format!(
+        "{width}x{height}, batch {batch}, {tokens} tokens: {engine_milliseconds:.2} ms, {gain:.1} × PyTorch{slower} \
+         ({gpu}; {front_end})"
+    )
 }
 
 /// A call that PyTorch computes instead.
@@ -204,6 +217,15 @@ mod tests {
                     not compared with fp32: no ONNX Runtime
                     used for images up to 2250000 pixels: larger ones give NaN or infinity (found with a constant latent)
         ");
+    }
+
+    #[test]
+    fn what_was_measured_beside_pytorch_is_told() {
+        let mut checkpoint = samples::ready();
+        let slower = Timing { engine_milliseconds: 19.0, ..samples::timing() };
+        Arc::make_mut(&mut checkpoint.engines[0]).timings = vec![samples::timing(), slower];
+        let rendered = render(&checkpoint);
+        insta::assert_snapshot!(rendered[rendered.find("  beside").unwrap()..], @"");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 
 use checkpoint::Id;
-use engine::{EngineSpec, Manifest, Speed, Validation, call_shape};
-use protocol::{Coverage, Image, PassCoverage, Shape, Unusable};
+use config::Prefer;
+use engine::{EngineSpec, Manifest, Speed, Validation, call_shape, positions};
+use protocol::{Coverage, Image, PassCoverage, Shape, Timing, Unusable};
 
 use super::{reason::Gap, text};
 use crate::{
@@ -35,6 +36,7 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         preset: None,
         fixed: false,
         milliseconds: None,
+        torch_milliseconds: None,
         problem: None,
     };
     let fits = |spec: &EngineSpec| {
@@ -50,12 +52,13 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         .values()
         .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity))
         .filter(|manifest| !manifest.spec.controlnet);
-    let (unet, pixels) = (held.identity.ids.unet, pass.width * pass.height);
+    let unet = held.identity.ids.unet;
+    let call = Call { shape: call_shape(&pass, architecture.kind), tokens: positions(pass.tokens) };
     let mut beyond = None;
     let serving: Vec<_> = ours
         .filter_map(|manifest| {
             let profile = fits(&manifest.spec)?;
-            let why = snapshot.beyond(manifest, &unet, pixels);
+            let why = snapshot.beyond(manifest, &unet, &call);
             let may = why.is_none();
             beyond = beyond.take().or(why);
             may.then_some((manifest, profile))
@@ -72,8 +75,10 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         coverage.preset = manifest.presets.get(profile).cloned();
         coverage.profile = Some(profile);
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();
-        coverage.milliseconds =
-            snapshot.milliseconds(manifest, &call_shape(&pass, architecture.kind));
+        let timing = snapshot.timing(manifest, &call);
+        coverage.torch_milliseconds = timing.map(|timing| timing.torch_milliseconds);
+        let own = timing.map(|timing| timing.engine_milliseconds);
+        coverage.milliseconds = own.or_else(|| snapshot.milliseconds(manifest, &call.shape));
         return coverage;
     }
     if let Some(beyond) = beyond {
@@ -103,15 +108,26 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
     coverage
 }
 
+/// A call of the UNet in a pass.
+struct Call {
+    shape: Shape,
+    tokens: u64,
+}
+
 impl Snapshot<'_> {
-    /// Returns why an engine can't be used for a call of this many pixels on a GPU here, though its profile
-    /// accepts it.
-    fn beyond<'a>(&'a self, manifest: &'a Manifest, unet: &Id, pixels: u64) -> Option<Gap<'a>> {
+    /// Returns why an engine is not used for a call on a GPU here, though its profile accepts it.
+    fn beyond<'a>(&'a self, manifest: &'a Manifest, unet: &Id, call: &Call) -> Option<Gap<'a>> {
+        let pixels = call.shape.width * call.shape.height;
         let mut limits = self
             .found_on_models(manifest)
             .filter_map(|(gpu, findings)| Some((gpu, findings.limit.as_ref()?)));
         if let Some((gpu, limit)) = limits.find(|(_, limit)| pixels > limit.pixels) {
             return Some(Gap::TooLarge(manifest.key, gpu, limit));
+        }
+        if self.config.prefer == Prefer::Fastest
+            && let Some(timing) = self.timing(manifest, call).filter(|timing| timing.is_slower())
+        {
+            return Some(Gap::Slower(manifest.key, timing));
         }
         let seen = self.unusable.get(&(manifest.key, *unet))?;
         let is_here = |seen: &&Unusable| {
@@ -119,6 +135,17 @@ impl Snapshot<'_> {
             self.gpus.iter().any(is_it) && pixels >= seen.width * seen.height
         };
         seen.iter().find(is_here).map(|seen| Gap::Unusable(manifest.key, seen))
+    }
+
+    /// Returns what a front end has last measured of such a call on a GPU here.
+    fn timing(&self, manifest: &Manifest, call: &Call) -> Option<&Timing> {
+        let is_here = |timing: &&Timing| {
+            let is_it = |gpu: &Gpu| gpu.name == timing.gpu && gpu.driver == timing.driver;
+            let Timing { width, height, batch, tokens, .. } = **timing;
+            let shape = Shape { width, height, batch };
+            self.gpus.iter().any(is_it) && (shape, tokens) == (call.shape, call.tokens)
+        };
+        self.timings.get(&manifest.key)?.iter().rev().find(is_here)
     }
 
     /// Returns the measured latency of a call of this shape on a GPU here.

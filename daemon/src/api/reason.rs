@@ -4,7 +4,7 @@ use std::fmt;
 
 use checkpoint::Id;
 use engine::{Limit, reach};
-use protocol::{EntryKey, Image, Unusable};
+use protocol::{EntryKey, Image, Timing, Unusable};
 
 use crate::{
     gate::Gpu,
@@ -49,6 +49,8 @@ pub(crate) enum Gap<'a> {
     TooLarge(Id, &'a Gpu, &'a Limit),
     /// The web UI found that this engine fails at such calls with this checkpoint.
     Unusable(Id, &'a Unusable),
+    /// A front end found PyTorch to be faster than this engine.
+    Slower(Id, &'a Timing),
     NoRuntime(&'a NoRuntime),
     /// A rule excludes it.
     NotWanted,
@@ -149,6 +151,15 @@ impl fmt::Display for Gap<'_> {
                     "engine {engine} gave NaN or infinity on {gpu} at {width}x{height} with this checkpoint"
                 )?;
                 f.write_str("; PyTorch computes it")
+            }
+            Self::Slower(engine, timing) => {
+                let Timing { gpu, front_end, engine_milliseconds, torch_milliseconds, .. } = timing;
+                write!(
+                    f,
+                    "PyTorch computes it: a call takes {torch_milliseconds:.1} ms on {gpu} ({front_end}), and \
+                     {engine_milliseconds:.1} ms by engine {}; `prefer = \"engine\"` in the configuration would use it",
+                    engine.short()
+                )
             }
             Self::NoRuntime(problem) => problem.fmt(f),
             Self::NotWanted => Reason::NotWanted.fmt(f),

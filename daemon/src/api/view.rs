@@ -213,6 +213,7 @@ fn engine(snapshot: &Snapshot<'_>, manifest: &Manifest, desired: &[Desired], une
         },
         proof: snapshot.proofs.get(&(manifest.key, *unet)).map(shown_proof),
         validations: validations(manifest),
+        timings: snapshot.timings.get(&manifest.key).cloned().unwrap_or_default(),
         unusable: snapshot.unusable.get(&(manifest.key, *unet)).cloned().unwrap_or_default(),
         path: text(&snapshot.library.plan(&manifest.key)),
         bytes: manifest.bytes,

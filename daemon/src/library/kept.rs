@@ -1,4 +1,4 @@
-//! Files that the web UI leaves for the daemon: a folder with one for each engine and UNet.
+//! Files that the web UI leaves for the daemon: folders with one for each engine, or engine and UNet.
 
 use std::{fs, path::Path};
 
@@ -14,25 +14,38 @@ const VERSION: u32 = 1;
 const BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
-struct KeptFile<T> {
+struct KeptFile<W, T> {
     version: u32,
-    engine: Id,
-    unet: Id,
+    #[serde(flatten)]
+    whose: W,
     #[serde(flatten)]
     about: T,
 }
 
-/// Reads all files, each with its engine and UNet. One that can't be read counts as absent.
-pub(super) fn read<T: DeserializeOwned>(
+/// What a file is about.
+#[derive(Deserialize)]
+pub(super) struct OfUnet {
+    engine: Id,
+    unet: Id,
+}
+
+impl From<OfUnet> for (Id, Id) {
+    fn from(OfUnet { engine, unet }: OfUnet) -> Self {
+        (engine, unet)
+    }
+}
+
+/// Reads all files, each with what it is about. One that can't be read counts as absent.
+pub(super) fn read<W: DeserializeOwned, T: DeserializeOwned>(
     folder: &Path,
-) -> impl Iterator<Item = ((Id, Id), T)> + use<T> {
+) -> impl Iterator<Item = (W, T)> + use<W, T> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     whole.filter_map(|path| parse(&path))
 }
 
-fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
-    let file: KeptFile<T> =
+fn parse<W: DeserializeOwned, T: DeserializeOwned>(path: &Path) -> Option<(W, T)> {
+    let file: KeptFile<W, T> =
         match read_regular(path, BYTES).map(|bytes| serde_json::from_slice(&bytes)) {
             Ok(Ok(file)) => file,
             Ok(Err(error)) => {
@@ -41,7 +54,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Option<((Id, Id), T)> {
             }
             Err(_) => return None,
         };
-    (file.version == VERSION).then_some(((file.engine, file.unet), file.about))
+    (file.version == VERSION).then_some((file.whose, file.about))
 }
 
 /// Deletes the files of an engine.

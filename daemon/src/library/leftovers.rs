@@ -11,8 +11,8 @@ use protocol::Garbage;
 
 /// The folders in the data folder whose files are named after engines, and the files' extension: logs of
 /// TensorRT, and findings of the web UI.
-const ABOUT_ENGINES: [(&str, &str); 3] =
-    [("logs", "log"), ("proofs", "json"), ("unusable", "json")];
+const ABOUT_ENGINES: [(&str, &str); 4] =
+    [("logs", "log"), ("proofs", "json"), ("timings", "json"), ("unusable", "json")];
 
 /// A file that is no longer needed.
 pub(crate) struct Leftover {

@@ -3,6 +3,7 @@
 mod kept;
 mod leftovers;
 pub(crate) mod proofs;
+pub(crate) mod timings;
 pub(crate) mod unusable;
 
 use std::{
@@ -19,6 +20,7 @@ use tracing::warn;
 
 pub(crate) use leftovers::{Leftover, LeftoversInUse};
 pub(crate) use proofs::Proofs;
+pub(crate) use timings::Timings;
 pub(crate) use unusable::Unusables;
 
 /// The engines on disk, their use, and what was found out about them.
@@ -27,6 +29,8 @@ pub(crate) struct EngineLibrary {
     data_dir: PathBuf,
     /// Errors against PyTorch in the web UI.
     proofs: Proofs,
+    /// How long engines and PyTorch take in the web UI.
+    timings: Timings,
     /// Calls at which engines failed in the web UI.
     unusable: Unusables,
     /// Free bytes on the engines' disk, measured while nothing was being built, or why they are unknown.
@@ -46,6 +50,7 @@ impl EngineLibrary {
             library,
             data_dir: data_dir.to_owned(),
             proofs: Proofs::new(),
+            timings: Timings::new(),
             unusable: Unusables::new(),
             free: Ok(0),
             condemned: BTreeMap::new(),
@@ -62,6 +67,11 @@ impl EngineLibrary {
     /// Errors against PyTorch in the web UI.
     pub(crate) fn proofs(&self) -> &Proofs {
         &self.proofs
+    }
+
+    /// How long engines and PyTorch take in the web UI.
+    pub(crate) fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     /// Calls at which engines failed in the web UI.
@@ -103,6 +113,7 @@ impl EngineLibrary {
     /// Reads what the web UI found out about engines.
     pub(crate) fn record_findings(&mut self) {
         self.proofs = proofs::read(&self.data_dir.join("proofs"));
+        self.timings = timings::read(&self.data_dir.join("timings"));
         self.unusable = unusable::read(&self.data_dir.join("unusable"));
     }
 
@@ -115,6 +126,8 @@ impl EngineLibrary {
         self.library.publish(job, manifest)?;
         proofs::forget(&self.data_dir.join("proofs"), &engine);
         self.proofs.retain(|(known, _), _| *known != engine);
+        timings::forget(&self.data_dir.join("timings"), &engine);
+        self.timings.remove(&engine);
         unusable::forget(&self.data_dir.join("unusable"), &engine);
         self.unusable.retain(|(known, _), _| *known != engine);
         Ok(())

@@ -5,14 +5,14 @@ use std::{collections::HashMap, path::Path};
 use checkpoint::Id;
 use engine::Proof;
 
-use crate::library::kept;
+use crate::library::kept::{self, OfUnet};
 
 /// The error against PyTorch when an engine was first used, by engine and UNet.
 pub(crate) type Proofs = HashMap<(Id, Id), Proof>;
 
 /// Reads all comparisons.
 pub(crate) fn read(folder: &Path) -> Proofs {
-    kept::read(folder).collect()
+    kept::read(folder).map(|(whose, proof): (OfUnet, Proof)| (whose.into(), proof)).collect()
 }
 
 /// Deletes those of an engine.

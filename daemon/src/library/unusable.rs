@@ -6,7 +6,7 @@ use checkpoint::Id;
 use protocol::Unusable;
 use serde::Deserialize;
 
-use crate::library::kept;
+use crate::library::kept::{self, OfUnet};
 
 /// The calls for which an engine's output had NaN or infinity, by engine and UNet.
 pub(crate) type Unusables = HashMap<(Id, Id), Vec<Unusable>>;
@@ -18,7 +18,8 @@ struct UnusableFile {
 
 /// Reads all failures.
 pub(crate) fn read(folder: &Path) -> Unusables {
-    kept::read(folder).map(|(whose, UnusableFile { sizes })| (whose, sizes)).collect()
+    let files = kept::read(folder);
+    files.map(|(whose, UnusableFile { sizes }): (OfUnet, _)| (whose.into(), sizes)).collect()
 }
 
 /// Deletes those of an engine.

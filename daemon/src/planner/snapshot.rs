@@ -18,7 +18,7 @@ use super::{
 use crate::{
     gate::{Decision, Gpu},
     inventory::{Aliases, Catalogue, Held, Whereabouts},
-    library::{Proofs, Unusables},
+    library::{Proofs, Timings, Unusables},
 };
 
 /// Everything that the daemon knows at one moment. Views and plans follow from this alone.
@@ -50,6 +50,8 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) stuck: &'a HashMap<PathBuf, String>,
     /// Errors against PyTorch in the web UI.
     pub(crate) proofs: &'a Proofs,
+    /// How long engines and PyTorch take in the web UI.
+    pub(crate) timings: &'a Timings,
     /// Calls at which engines failed in the web UI.
     pub(crate) unusable: &'a Unusables,
     /// Engines that the user requested, in order.

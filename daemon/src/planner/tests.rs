@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     gate::{Decision, Gpu},
     inventory::{Aliases, Catalogue, Held, Whereabouts},
-    library::{Proofs, Unusables},
+    library::{Proofs, Timings, Unusables},
     samples::{identified, known, manifest, stamp, validation},
 };
 
@@ -49,10 +49,11 @@ struct Known {
     nothing: Nothing,
 }
 
-/// What is empty in every case: problems, proofs, unusable sizes, shapes, and what was recently used and where.
+/// What is empty in every case: problems, proofs, timings, unusable sizes, shapes, and what was recently used and where.
 type Nothing = (
     BTreeMap<std::path::PathBuf, String>,
     Proofs,
+    Timings,
     Unusables,
     BTreeMap<Id, InUse>,
     HashSet<Id>,
@@ -120,7 +121,7 @@ impl Known {
     }
 
     fn snapshot(&self) -> Snapshot<'_> {
-        let (problems, proofs, unusable, shapes, unfit, whereabouts) = &self.nothing;
+        let (problems, proofs, timings, unusable, shapes, unfit, whereabouts) = &self.nothing;
         Snapshot {
             config: &self.config,
             now_s: NOW_S,
@@ -136,6 +137,7 @@ impl Known {
             condemned: &self.condemned,
             stuck: &self.stuck,
             proofs,
+            timings,
             unusable,
             asked: &[],
             urgent: &self.urgent,

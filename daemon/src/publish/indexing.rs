@@ -55,7 +55,7 @@ pub(crate) fn index(snapshot: &Snapshot<'_>, held: &HashMap<Id, Held<'_>>) -> In
         let found = snapshot.validated(manifest).map(|judged| judged.proof);
         entry(*manifest, found)
     });
-    Index::new(snapshot.config.socket.clone(), checkpoints, shared)
+    Index::new(snapshot.config.socket.clone(), snapshot.config.prefer, checkpoints, shared)
 }
 
 /// Returns the engines for the index, the best one first: desired ones before outdated ones, faster ones

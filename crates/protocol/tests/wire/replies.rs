@@ -122,6 +122,7 @@ fn bare_engine() -> Engine {
         proof: None,
         validations: Vec::new(),
         unusable: Vec::new(),
+        timings: Vec::new(),
         presets: Vec::new(),
         fixed: None,
         shared: false,
@@ -142,6 +143,7 @@ fn coverage() -> Coverage {
         preset: Some("default".into()),
         fixed: true,
         milliseconds: Some(14.35),
+        torch_milliseconds: Some(17.5),
         problem: Some("an engine is outdated".into()),
     };
     let not_served = PassCoverage {
@@ -151,6 +153,7 @@ fn coverage() -> Coverage {
         preset: None,
         fixed: false,
         milliseconds: None,
+        torch_milliseconds: None,
         problem: None,
         ..served.clone()
     };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use protocol::{
     Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing,
-    Id, Limit, ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Unusable,
-    Validation,
+    Id, Limit, ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Timing,
+    Unusable, Validation,
 };
 
 const STATES: [State; 11] = [
@@ -72,6 +72,19 @@ pub(crate) fn engine() -> Engine {
             height: 1080,
             batch: 2,
             tokens: 77,
+        }],
+        timings: vec![Timing {
+            gpu: "NVIDIA H200".into(),
+            driver: "580.95.05".into(),
+            torch: "2.11.0".into(),
+            front_end: "AUTOMATIC1111, sdp".into(),
+            width: 512,
+            height: 768,
+            batch: 2,
+            tokens: 154,
+            engine_milliseconds: 8.75,
+            torch_milliseconds: 17.5,
+            noise_milliseconds: 0.25,
         }],
         path: "/data/engines/0.engine".into(),
         bytes: 26_214_400,

@@ -91,6 +91,8 @@ impl IndexFile {
 
 #[cfg(test)]
 mod tests {
+    use config::Prefer;
+
     use super::*;
 
     #[test]
@@ -98,7 +100,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index.json");
         let mut file = IndexFile::new(path.clone());
-        let index = || Index::new("/run/sdtrtd.sock".into(), [], []);
+        let index = || Index::new("/run/sdtrtd.sock".into(), Prefer::Fastest, [], []);
         file.publish(index());
         let written = fs::read(&path).unwrap();
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use checkpoint::{Architecture, Heads, Id, Kind};
-use config::ComputeCapability;
+use config::{ComputeCapability, Prefer};
 use protocol::Shape;
 use unet::Precision;
 
@@ -116,7 +116,7 @@ fn the_index_is_written_as_before() {
     let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, own, vec![open.key]);
     let ids = Ids { weights: id(9), ..ids };
     let bare = Checkpoint::new(ids, Kind::Sd1Inpaint, &[], [], Vec::new());
-    let index = Index::new("/run/sdtrtd.sock".into(), [bare, checkpoint], shared);
+    let index = Index::new("/run/sdtrtd.sock".into(), Prefer::Fastest, [bare, checkpoint], shared);
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index.json");

@@ -4,7 +4,7 @@ use std::{
 };
 
 use checkpoint::{Id, Kind};
-use config::Range;
+use config::{Prefer, Range};
 use engine::{BOUND, Manifest, Profile, Proof, Validation, Weights, positions};
 use serde::{Serialize, Serializer};
 
@@ -17,6 +17,7 @@ pub struct Index {
     version: u32,
     socket: PathBuf,
     bound: f64,
+    prefer: Prefer,
     signatures: Vec<Signature>,
     checkpoints: Vec<Checkpoint>,
 }
@@ -132,6 +133,7 @@ impl Index {
     /// The index of these checkpoints and of the shared engines in `engines`, the best one first.
     pub fn new<'a>(
         socket: PathBuf,
+        prefer: Prefer,
         checkpoints: impl IntoIterator<Item = Checkpoint>,
         engines: impl IntoIterator<Item = IndexedEngine<'a>>,
     ) -> Self {
@@ -152,7 +154,7 @@ impl Index {
         let mut checkpoints: Vec<_> = checkpoints.into_iter().collect();
         checkpoints.sort_by_key(|found| found.id);
         let signatures = signatures.into_values().collect();
-        Self { version: VERSION, socket, bound: BOUND, signatures, checkpoints }
+        Self { version: VERSION, socket, bound: BOUND, prefer, signatures, checkpoints }
     }
 }
 

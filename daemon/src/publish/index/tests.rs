@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use checkpoint::{Id, Kind};
-use config::Config;
+use config::{Config, Prefer};
 use engine::{EngineSpec, Manifest, Profile, Proof, Speed, Weights, family};
 use protocol::Shape;
 use serde_json::{Value, json};
@@ -38,7 +38,8 @@ fn index(paths: &[&str], engines: &[&Manifest], proof: Option<&Proof>) -> Value 
     let refused = vec![id("wrong")];
     let checkpoint = Checkpoint::new(ids, Kind::Sd1, &paths, own, refused);
     let all = engines.iter().map(indexed);
-    serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), [checkpoint], all)).unwrap()
+    serde_json::to_value(Index::new("/run/sdtrtd.sock".into(), Prefer::Fastest, [checkpoint], all))
+        .unwrap()
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn the_schema_is_what_the_web_ui_reads() {
         "version": 2,
         "socket": "/run/sdtrtd.sock",
         "bound": 0.02,
+        "prefer": "fastest",
         "signatures": [{
             "id": id("signature").to_string(),
             "architecture": "sd1",
