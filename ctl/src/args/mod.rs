@@ -60,8 +60,11 @@ pub(crate) enum Command {
     Build(Build),
     /// Retry what failed or was rejected
     Retry(Reference),
-    /// Show the engines' speed and accuracy, as validated on a GPU
+    /// Show the engines' speed and accuracy on GPUs, and their speed beside PyTorch's in the web UI
     Bench {
+        /// Also write a page with plots, which needs no other file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// Only this checkpoint's engines
         #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
         reference: Option<OsString>,

@@ -33,7 +33,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Check(check) => query::check(global, check),
         Command::Build(build) if build.follow => follow::run(global, build),
         Command::Build(build) => query::build(global, &build.which.reference, build.now),
-        Command::Bench { reference } => query::bench(global, reference.as_deref()),
+        Command::Bench { html, reference } => {
+            query::bench(global, reference.as_deref(), html.as_deref())
+        }
         Command::Materialize { which, output } => {
             query::materialize(global, &which.reference, output)
         }

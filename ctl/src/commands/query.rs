@@ -1,6 +1,6 @@
 //! One question, one answer.
 
-use std::{ffi::OsStr, path::Path, time::Duration};
+use std::{ffi::OsStr, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
@@ -51,7 +51,7 @@ pub(super) fn retry(global: &Global, typed: &OsStr) -> Result<()> {
     checkpoint(global, typed, question::retry, |checkpoint| change::one(checkpoint) + "\n")
 }
 
-pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
+pub(super) fn bench(global: &Global, typed: Option<&OsStr>, page: Option<&Path>) -> Result<()> {
     let mut daemon = Daemon::connect(global)?;
     let checkpoints = match typed {
         Some(typed) => {
@@ -60,8 +60,12 @@ pub(super) fn bench(global: &Global, typed: Option<&OsStr>) -> Result<()> {
         }
         None => daemon.ask(question::list())?,
     };
-    let validated = bench::engines(&checkpoints);
-    output::answer(global, &validated, |all| bench::render(all, output::look()))
+    let benched = bench::engines(&checkpoints);
+    if let Some(page) = page {
+        let written = fs::write(page, bench::page::render(&benched));
+        written.with_context(|| format!("cannot write the page {}", page.display()))?;
+    }
+    output::answer(global, &benched, |all| bench::render(all, output::look()))
 }
 
 pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Result<()> {

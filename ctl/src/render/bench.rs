@@ -1,6 +1,8 @@
 //! The engines' speed and accuracy on GPUs.
 
-use protocol::{Checkpoint, Id, Proof, Speed, Validation};
+pub(crate) mod page;
+
+use protocol::{Checkpoint, Id, Proof, Speed, Timing, Validation};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use crate::render::{
     table::Table,
 };
 
-/// An engine and its validations on GPUs.
+/// An engine, its validations on GPUs, and its speed beside PyTorch's.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Benched {
     /// The engine's key.
@@ -24,6 +26,10 @@ pub(crate) struct Benched {
     location: Option<String>,
     /// One for each GPU and driver, newest first.
     validations: Vec<Validation>,
+    /// What front ends have measured beside PyTorch, the oldest first.
+    timings: Vec<Timing>,
+    /// Size of the plan.
+    bytes: u64,
 }
 
 /// The engines of these checkpoints, each once.
@@ -40,6 +46,8 @@ pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Benched> {
                     weights_ids: checkpoint.weights_id.into_iter().collect(),
                     location: checkpoint.locations.first().cloned(),
                     validations: engine.validations.clone(),
+                    timings: engine.timings.clone(),
+                    bytes: engine.bytes,
                 }),
             }
         }
@@ -49,7 +57,8 @@ pub(crate) fn engines(checkpoints: &[Checkpoint]) -> Vec<Benched> {
 
 /// `look` is the terminal's.
 pub(crate) fn render(all: &[Benched], look: Look) -> String {
-    if all.iter().all(|validated| validated.validations.is_empty()) {
+    let is_new = |benched: &Benched| benched.validations.is_empty() && benched.timings.is_empty();
+    if all.iter().all(is_new) {
         return "no engine has been validated on a GPU yet; `sdtrtctl status` shows what is waiting\n"
             .to_owned();
     }
@@ -61,7 +70,43 @@ pub(crate) fn render(all: &[Benched], look: Look) -> String {
             add(&mut table, validated, validation);
         }
     }
-    table.render(look)
+    let mut beside = Table::new(&[
+        "ENGINE",
+        "SIZE",
+        "BATCH",
+        "TOKENS",
+        "MS",
+        "PYTORCH",
+        "×",
+        "GPU",
+        "FRONT END",
+    ]);
+    for benched in all {
+        benched.timings.iter().for_each(|timing| add_timing(&mut beside, benched, timing));
+    }
+    match all.iter().any(|benched| !benched.timings.is_empty()) {
+        true => format!("{}\nbeside PyTorch\n{}", table.render(look), beside.render(look)),
+        false => table.render(look),
+    }
+}
+
+fn add_timing(table: &mut Table, benched: &Benched, timing: &Timing) {
+    let Timing { width, height, batch, tokens, gpu, front_end, .. } = timing;
+    table.row(
+        [
+            benched.engine.short().as_str(),
+            &format!("{width}x{height}"),
+            &batch.to_string(),
+            &tokens.to_string(),
+            &format!("{:.2}", timing.engine_milliseconds),
+            &format!("{:.2}", timing.torch_milliseconds),
+            &format!("{:.1}", timing.gain()),
+            gpu,
+            front_end,
+        ],
+        timing.is_slower().then_some("slower than PyTorch, which computes such calls"),
+    );
+    table.tone(6, if timing.is_slower() { Tone::Warning } else { Tone::Good });
 }
 
 fn add(table: &mut Table, validated: &Benched, validation: &Validation) {
@@ -170,6 +215,23 @@ mod tests {
         ffffffffffff   -         -         -       -        -        -      4.60e-2   NVIDIA H200   aaaaaaaaaaaa
         ffffffffffff   -         -         -       -        -        -      -         NVIDIA H200   aaaaaaaaaaaa
           not compared: no ONNX Runtime
+        ");
+    }
+
+    #[test]
+    fn what_was_measured_beside_pytorch_follows() {
+        let slower = Timing { engine_milliseconds: 40.0, ..samples::timing() };
+        let engine = Engine { timings: vec![samples::timing(), slower], ..samples::engine('e') };
+        let rendered = render(
+            &engines(&[Checkpoint { engines: [engine].map(Arc::new).into(), ..samples::ready() }]),
+            Look::default(),
+        );
+        insta::assert_snapshot!(rendered[rendered.find("beside").unwrap()..], @r"
+        beside PyTorch
+        ENGINE         SIZE      BATCH   TOKENS   MS      PYTORCH   ×     GPU           FRONT END
+        eeeeeeeeeeee   512x512   2       77       8.96    17.92     2.0   NVIDIA H200   AUTOMATIC1111, sdp
+        eeeeeeeeeeee   512x512   2       77       40.00   17.92     0.4   NVIDIA H200   AUTOMATIC1111, sdp
+          slower than PyTorch, which computes such calls
         ");
     }
 

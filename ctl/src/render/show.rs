@@ -225,7 +225,10 @@ mod tests {
         let slower = Timing { engine_milliseconds: 19.0, ..samples::timing() };
         Arc::make_mut(&mut checkpoint.engines[0]).timings = vec![samples::timing(), slower];
         let rendered = render(&checkpoint);
-        insta::assert_snapshot!(rendered[rendered.find("  beside").unwrap()..], @"");
+        insta::assert_snapshot!(rendered[rendered.find("  beside").unwrap()..], @r"
+        beside PyTorch   512x512, batch 2, 77 tokens: 8.96 ms, 2.0 × PyTorch (NVIDIA H200; AUTOMATIC1111, sdp)
+                         512x512, batch 2, 77 tokens: 19.00 ms, 0.9 × PyTorch, too slow (NVIDIA H200; AUTOMATIC1111, sdp)
+        ");
     }
 
     #[test]
