@@ -77,6 +77,58 @@ fn a_golden_is_identified_and_exported() {
 }
 
 #[test]
+fn files_are_called_what_others_call_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let golden = temp.path().join("golden.safetensors");
+    let torch = temp.path().join("golden.ckpt");
+    for path in [&golden, &torch] {
+        Manifest::load("sd1").unwrap().write_checkpoint(path).unwrap();
+    }
+    let content = titled(&golden);
+    let outcome = alone(&["identify", "--hashes", "--json", utf8(&golden), utf8(&torch)]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    let [first, second]: [Value; 2] = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    assert_eq!(first["weights_id"], second["weights_id"]);
+    let known = &first["known_as"];
+    let text = |name: &str| known[name].as_str().unwrap();
+    assert_eq!((text("title"), text("stated_sha256")), ("A red cat", "0x00ff"));
+    assert_eq!(text("blake3"), blake3::hash(&content).to_hex().as_str());
+    assert_eq!(text("autov2"), &text("sha256")[..10]);
+    assert_eq!((text("autov1").len(), text("autov3").len(), text("crc32").len()), (8, 12, 8));
+    assert_eq!(second["known_as"]["autov3"], Value::Null);
+
+    let human = alone(&["identify", "--hashes", utf8(&golden), utf8(&torch)]).stdout;
+    for told in [utf8(&torch), &format!("blake3:{}", text("blake3")), "title         A red cat"] {
+        assert!(human.contains(told), "{told} in {human}");
+    }
+    let absent = temp.path().join("absent");
+    let outcome = alone(&["identify", utf8(&absent), utf8(&golden)]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stdout.contains("weights id") && outcome.stderr.contains(utf8(&absent)));
+}
+
+/// Writes a title and a hash into a safetensors file's header; returns the file's content.
+fn titled(path: &Path) -> Vec<u8> {
+    let before = fs::read(path).unwrap();
+    let length = usize::try_from(u64::from_le_bytes(before[..8].try_into().unwrap())).unwrap();
+    let mut header: Value = serde_json::from_slice(&before[8..8 + length]).unwrap();
+    header["__metadata__"] = serde_json::json!({
+        "modelspec.title": "A red cat", "modelspec.hash_sha256": "0x00ff"
+    });
+    let header = serde_json::to_vec(&header).unwrap();
+    let content =
+        [&(header.len() as u64).to_le_bytes(), &header[..], &before[8 + length..]].concat();
+    fs::write(path, &content).unwrap();
+    content
+}
+
+#[test]
 fn what_is_no_checkpoint_is_named_and_leaves_nothing_behind() {
     let temp = tempfile::tempdir().unwrap();
     let empty = temp.path().join("empty.safetensors");

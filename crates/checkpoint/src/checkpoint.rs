@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     architecture::Architecture,
+    digests::{self, Digests},
     excerpt::Excerpt,
     extra::is_dropped,
     file::Source,
@@ -14,6 +15,7 @@ use crate::{
     hash,
     id::{Id, Ids},
     kinds,
+    metadata::{HeaderMetadata, STATED_SHA256, TITLE},
     names::{self, Naming},
     numbers::{numbers, scale},
     quantised::{Quantised, Scaling},
@@ -37,6 +39,9 @@ pub struct Checkpoint {
     /// Its kind and dimensions, derived from the tensors' names and shapes.
     pub architecture: Architecture,
     refused: Refused,
+    metadata: HeaderMetadata,
+    /// Where a safetensors file's tensors start.
+    data: Option<u64>,
 }
 
 impl Checkpoint {
@@ -61,8 +66,18 @@ impl Checkpoint {
         let contents = formats::contents(&source).and_then(|contents| parts(contents, &source));
         match contents {
             Ok((contents, naming, quantised, architecture)) => {
-                let Contents { tensors, views, refused, .. } = contents;
-                Ok(Self { source, views, naming, tensors, quantised, architecture, refused })
+                let Contents { tensors, views, refused, metadata, data } = contents;
+                Ok(Self {
+                    source,
+                    views,
+                    naming,
+                    tensors,
+                    quantised,
+                    architecture,
+                    refused,
+                    metadata,
+                    data,
+                })
             }
             Err(rejection) => Err(shards::explain(rejection, &source, path)),
         }
@@ -178,6 +193,26 @@ impl Checkpoint {
         let ids = hash::ids(&self.source, &self.views, &all)?;
         self.source.check_unchanged()?;
         Ok(ids)
+    }
+
+    /// Reads the whole file once, and computes the hashes by which people know it.
+    ///
+    /// # Errors
+    /// As [`ids`](Self::ids).
+    pub fn digests(&self) -> Result<Digests, Rejection> {
+        let digests = digests::digests(&self.source, self.data)?;
+        self.source.check_unchanged()?;
+        Ok(digests)
+    }
+
+    /// What the file calls itself.
+    pub fn title(&self) -> Option<&str> {
+        self.metadata.get(TITLE)
+    }
+
+    /// The SHA-256 of what follows the header, in hex after `0x`, as the file's maker has stated it.
+    pub fn stated_sha256(&self) -> Option<&str> {
+        self.metadata.get(STATED_SHA256)
     }
 
     /// Reads what tells, later and most likely, whether the file still holds the same.

@@ -7,6 +7,7 @@
 mod architecture;
 mod checkpoint;
 mod diffusers;
+mod digests;
 mod encoded;
 mod excerpt;
 mod extra;
@@ -37,6 +38,7 @@ mod view;
 
 pub use architecture::{Architecture, Heads, Kind};
 pub use checkpoint::Checkpoint;
+pub use digests::Digests;
 pub use excerpt::Excerpt;
 pub use extra::is_dropped;
 pub use file_name::is_checkpoint_name;

@@ -7,8 +7,16 @@ use serde::{
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// The entries that tell what a file is or how its weights are stored; all others may be megabytes of pictures.
-const WANTED: [&str; 3] = ["_quantization_metadata", "modelspec.architecture", "ss_network_module"];
+/// The entries that tell what a file is, how its weights are stored, or what it is called; all others may be megabytes
+/// of pictures.
+const WANTED: [&str; 5] =
+    ["_quantization_metadata", "modelspec.architecture", "ss_network_module", TITLE, STATED_SHA256];
+
+/// What it is called.
+pub(crate) const TITLE: &str = "modelspec.title";
+
+/// The SHA-256 of what follows the header, after `0x`, as its maker has stated it.
+pub(crate) const STATED_SHA256: &str = "modelspec.hash_sha256";
 
 /// The longest entry that is kept, in bytes: a line of 100 for each layer of the largest UNet takes 200 KB.
 const LONGEST: usize = 4 << 20;
@@ -22,9 +30,10 @@ impl HeaderMetadata {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Each entry as a line, `#KEY=VALUE`.
+    /// Each entry that tells what a file is as a line, `#KEY=VALUE`.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(key, value)| format!("\n#{key}={value}\n"))
+        let told = self.0.iter().filter(|(key, _)| ![TITLE, STATED_SHA256].contains(key));
+        told.map(|(key, value)| format!("\n#{key}={value}\n"))
     }
 }
 

@@ -57,6 +57,8 @@ pub struct PassCoverage {
     pub width: u64,
     /// Pixels.
     pub height: u64,
+    /// Images at once.
+    pub batch: u64,
     /// Key of the engine on disk that serves it.
     pub engine: Option<Id>,
     /// Number of the optimization profile, from 0, in that engine or the one to be built.
@@ -67,6 +69,8 @@ pub struct PassCoverage {
     pub fixed: bool,
     /// Measured duration of one call of this size, in milliseconds.
     pub milliseconds: Option<f64>,
+    /// For several images at once, how long the fastest engine takes for one of them alone, if that was measured.
+    pub single_milliseconds: Option<f64>,
     /// How long PyTorch takes for it, if a front end has measured both.
     pub torch_milliseconds: Option<f64>,
     /// Why no engine on disk serves it, and what to do.

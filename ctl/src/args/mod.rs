@@ -143,10 +143,14 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Print a file's ids and architecture; needs no daemon
+    /// Print files' ids and architectures; needs no daemon
     Identify {
-        /// The checkpoint
-        file: PathBuf,
+        /// Also print the hashes that Civitai, A1111 and ComfyUI know a file by
+        #[arg(long)]
+        hashes: bool,
+        /// The checkpoints; with --json each has a line of its own
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
     /// Write a checkpoint's UNet as ONNX; needs no daemon
     ///

@@ -1,9 +1,9 @@
-//! A file's ids, read here and now.
+//! Files' ids and hashes, read here and now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use checkpoint::{Checkpoint, Id};
+use anyhow::{Context, Result, bail};
+use checkpoint::{Checkpoint, Digests, Id};
 use schemars::JsonSchema;
 use serde::Serialize;
 use unet::Graph;
@@ -21,30 +21,91 @@ pub(crate) struct Identity {
     architecture: String,
     /// What its owner should know of it, such as which front end can't load it.
     remarks: Vec<String>,
+    /// With `--hashes`, those of the file, and what it says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_as: Option<KnownAs>,
 }
 
-pub(super) fn run(global: &Global, file: &Path) -> Result<()> {
-    let identity = identify(file).with_context(|| file.display().to_string())?;
-    output::answer(global, &identity, |identity| {
-        let mut fields = Fields::default();
-        fields.add("weights id", identity.weights_id.to_string());
-        fields.add("UNet id", identity.unet_id.to_string());
-        fields.add("architecture", &identity.architecture);
-        if !identity.remarks.is_empty() {
-            fields.all("remarks", identity.remarks.iter().cloned());
+/// What people and other programs know a file by.
+#[derive(Serialize, JsonSchema)]
+struct KnownAs {
+    #[serde(flatten)]
+    digests: Digests,
+    /// `modelspec.title` of its metadata.
+    title: Option<String>,
+    /// `modelspec.hash_sha256` of its metadata, which covers what follows the header.
+    stated_sha256: Option<String>,
+}
+
+/// Identifies each file; one that fails does not keep the others from it.
+pub(super) fn run(global: &Global, files: &[PathBuf], hashes: bool) -> Result<()> {
+    let mut failures = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        let identified = identify(file, hashes).with_context(|| file.display().to_string());
+        match identified {
+            Ok(identity) => output::answer(global, &identity, |identity| {
+                let head = || format!("{}\n", file.display());
+                let gap = if number > 0 { "\n" } else { "" };
+                let head = if files.len() > 1 { head() } else { String::new() };
+                format!("{gap}{head}{}", render(identity))
+            })?,
+            Err(error) => failures.push(error),
         }
-        fields.render()
-    })
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => {
+            let told: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
+            bail!("{} of {} files: {}", failures.len(), files.len(), told.join("\n  "))
+        }
+    }
 }
 
-fn identify(file: &Path) -> Result<Identity> {
+fn render(identity: &Identity) -> String {
+    let mut fields = Fields::default();
+    fields.add("weights id", identity.weights_id.to_string());
+    fields.add("UNet id", identity.unet_id.to_string());
+    fields.add("architecture", &identity.architecture);
+    if !identity.remarks.is_empty() {
+        fields.all("remarks", identity.remarks.iter().cloned());
+    }
+    if let Some(KnownAs { digests, title, stated_sha256 }) = &identity.known_as {
+        fields.add("SHA256", &digests.sha256);
+        fields.add("AutoV1", &digests.autov1);
+        fields.add("AutoV2", &digests.autov2);
+        if let Some(autov3) = &digests.autov3 {
+            fields.add("AutoV3", autov3);
+        }
+        fields.add("CRC32", &digests.crc32);
+        fields.add("BLAKE3", &digests.blake3);
+        fields.add("in ComfyUI", format!("blake3:{}", digests.blake3));
+        if let Some(title) = title {
+            fields.add("title", title);
+        }
+        if let Some(stated) = stated_sha256 {
+            fields.add("stated hash", stated);
+        }
+    }
+    fields.render()
+}
+
+fn identify(file: &Path, hashes: bool) -> Result<Identity> {
     let checkpoint = Checkpoint::open(file)?;
     Graph::check(&checkpoint.architecture, &checkpoint.tensors)?;
     let ids = checkpoint.ids()?;
+    let known_as = || -> Result<KnownAs> {
+        Ok(KnownAs {
+            digests: checkpoint.digests()?,
+            title: checkpoint.title().map(str::to_owned),
+            stated_sha256: checkpoint.stated_sha256().map(str::to_owned),
+        })
+    };
     Ok(Identity {
         weights_id: ids.weights,
         unet_id: ids.unet,
         architecture: checkpoint.architecture.kind.to_string(),
         remarks: checkpoint.remarks().iter().map(ToString::to_string).collect(),
+        known_as: hashes.then(known_as).transpose()?,
     })
 }

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Completions { shell } => completions::run(*shell),
         Command::Schema => schema::run(),
         Command::Manual { output } => manual::run(output),
-        Command::Identify { file } => identify::run(global, file),
+        Command::Identify { hashes, files } => identify::run(global, files, *hashes),
         Command::Export(export) => export::run(global, export),
         Command::Webui(Webui::Status) => query::webuis(global),
         Command::Webui(Webui::Install(install)) => webui::install(global, install),

@@ -18,7 +18,8 @@ pub(crate) fn render(coverage: &[Coverage], look: Look) -> String {
                 &served_by(pass),
                 checkpoint.location.as_deref().unwrap_or("-"),
             ];
-            table.row(cells, pass.problem.as_deref());
+            let advice = pass.problem.clone().or_else(|| at_once(pass));
+            table.row(cells, advice.as_deref());
         }
     }
     table.render(look)
@@ -41,6 +42,19 @@ fn served_by(pass: &PassCoverage) -> String {
     }
 }
 
+/// Whether several images are made faster at once than one after the other.
+fn at_once(pass: &PassCoverage) -> Option<String> {
+    let one_by_one = pass.single_milliseconds? * f64::from(u32::try_from(pass.batch).ok()?);
+    let together = pass.milliseconds?;
+    let (times, how) = match one_by_one >= together {
+        true => (one_by_one / together, "at once"),
+        false => (together / one_by_one, "one after the other"),
+    };
+    (pass.batch > 1).then(|| {
+        format!("{} images are made {times:.2} × as fast {how}: {together:.1} ms, or {one_by_one:.1} ms", pass.batch)
+    })
+}
+
 /// The number of passes that no engine on disk serves, if any.
 pub(crate) fn complaint(coverage: &[Coverage]) -> Option<String> {
     let passes: Vec<_> = coverage.iter().flat_map(|checkpoint| &checkpoint.passes).collect();
@@ -59,13 +73,44 @@ mod tests {
             pass: name.into(),
             width,
             height: 768,
+            batch: 1,
             engine: None,
             profile: None,
             preset: None,
             fixed: false,
             milliseconds: None,
+            single_milliseconds: None,
             torch_milliseconds: None,
             problem: None,
+        }
+    }
+
+    #[test]
+    fn several_images_are_made_at_once_or_one_after_the_other() {
+        for (batch, milliseconds, single, expected) in [
+            (
+                4,
+                Some(20.0),
+                Some(8.0),
+                Some("4 images are made 1.60 × as fast at once: 20.0 ms, or 32.0 ms"),
+            ),
+            (
+                2,
+                Some(20.0),
+                Some(8.0),
+                Some("2 images are made 1.25 × as fast one after the other: 20.0 ms, or 16.0 ms"),
+            ),
+            (2, Some(20.0), None, None),
+            (2, None, Some(8.0), None),
+            (1, Some(20.0), Some(20.0), None),
+        ] {
+            let pass = PassCoverage {
+                batch,
+                milliseconds,
+                single_milliseconds: single,
+                ..pass("base", 512)
+            };
+            assert_eq!(at_once(&pass).as_deref(), expected);
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use checkpoint::Id;
 use config::Prefer;
-use engine::{EngineSpec, Manifest, Speed, Validation, call_shape, positions};
+use engine::{EngineSpec, Manifest, Profile, Speed, Validation, call_shape, positions};
 use protocol::{Coverage, Image, PassCoverage, Shape, Timing, Unusable};
 
 use super::{reason::Gap, text};
@@ -31,31 +31,32 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         pass: name.to_owned(),
         width: pass.width,
         height: pass.height,
+        batch: pass.batch,
         engine: None,
         profile: None,
         preset: None,
         fixed: false,
         milliseconds: None,
+        single_milliseconds: None,
         torch_milliseconds: None,
         problem: None,
     };
-    let fits = |spec: &EngineSpec| {
-        spec.profiles
-            .iter()
-            .position(|profile| profile.misfits(&pass, architecture.kind).is_empty())
+    let fits_in = |spec: &EngineSpec, pass: &Image| {
+        let fits = |profile: &Profile| profile.misfits(pass, architecture.kind).is_empty();
+        spec.profiles.iter().position(fits)
     };
+    let fits = |spec: &EngineSpec| fits_in(spec, &pass);
     let desired = snapshot.desired(held);
     let place = |engine| desired.iter().position(|desired| desired.engine == engine);
-    let ours = snapshot
-        .library
-        .manifests()
-        .values()
-        .filter(|manifest| !manifest.is_retired() && manifest.spec.weights.fit(held.identity))
-        .filter(|manifest| !manifest.spec.controlnet);
+    let is_ours = |manifest: &&Manifest| {
+        let fits = manifest.spec.weights.fit(held.identity);
+        fits && !manifest.is_retired() && !manifest.spec.controlnet
+    };
+    let ours = || snapshot.library.manifests().values().filter(is_ours);
     let unet = held.identity.ids.unet;
     let call = Call { shape: call_shape(&pass, architecture.kind), tokens: positions(pass.tokens) };
     let mut beyond = None;
-    let serving: Vec<_> = ours
+    let serving: Vec<_> = ours()
         .filter_map(|manifest| {
             let profile = fits(&manifest.spec)?;
             let why = snapshot.beyond(manifest, &unet, &call);
@@ -64,6 +65,13 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
             may.then_some((manifest, profile))
         })
         .collect();
+    if pass.batch > 1 {
+        let alone = Image { batch: 1, ..pass };
+        let call = Call { shape: call_shape(&alone, architecture.kind), ..call };
+        let able = ours().filter(|manifest| fits_in(&manifest.spec, &alone).is_some());
+        let measured = able.filter_map(|manifest| snapshot.takes(manifest, &call));
+        coverage.single_milliseconds = measured.min_by(f64::total_cmp);
+    }
     // Front ends choose the fastest usable engine.
     let best = serving.into_iter().max_by_key(|(manifest, profile)| {
         let is_fixed = manifest.spec.profiles[*profile].is_fixed();
@@ -77,8 +85,7 @@ fn served(snapshot: &Snapshot<'_>, held: &Held<'_>, name: &str, pass: Image) -> 
         coverage.fixed = manifest.spec.profiles[profile].is_fixed();
         let timing = snapshot.timing(manifest, &call);
         coverage.torch_milliseconds = timing.map(|timing| timing.torch_milliseconds);
-        let own = timing.map(|timing| timing.engine_milliseconds);
-        coverage.milliseconds = own.or_else(|| snapshot.milliseconds(manifest, &call.shape));
+        coverage.milliseconds = snapshot.takes(manifest, &call);
         return coverage;
     }
     if let Some(beyond) = beyond {
@@ -146,6 +153,12 @@ impl Snapshot<'_> {
             self.gpus.iter().any(is_it) && (shape, tokens) == (call.shape, call.tokens)
         };
         self.timings.get(&manifest.key)?.iter().rev().find(is_here)
+    }
+
+    /// Returns how long a call takes on a GPU here: in a front end or, if that was not measured, in a validation.
+    fn takes(&self, manifest: &Manifest, call: &Call) -> Option<f64> {
+        let seen = self.timing(manifest, call).map(|timing| timing.engine_milliseconds);
+        seen.or_else(|| self.milliseconds(manifest, &call.shape))
     }
 
     /// Returns the measured latency of a call of this shape on a GPU here.

@@ -1,7 +1,7 @@
 use std::fs;
 
 use checkpoint::Id;
-use config::{BuildWhen, EngineKind};
+use config::{BuildWhen, EngineKind, Prefer};
 use engine::{Findings, Limit};
 use protocol::{Image, State};
 use serde_json::{Value, json};
@@ -54,4 +54,51 @@ async fn an_engine_is_not_used_above_its_limit_or_where_it_failed_in_the_web_ui(
     assert!(problem(&stage, 640, 512).unwrap().contains("at 512x640 with this checkpoint"));
     let entry = stage.list().values().next().unwrap();
     assert_eq!(entry.engines[0].unusable.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_pytorch_was_measured_to_be_faster_it_computes_unless_engines_are_preferred() {
+    let mut stage = Stage::with(1, BuildWhen::Always, EngineKind::Shared, &["a.safetensors"]).await;
+    stage.end_build();
+    stage.look_if_due().await;
+    stage.end(Ok(Done::Validated(findings(Some(0.01)))));
+    let engine = stage.owners.library.engines().manifests().keys().next().copied().unwrap();
+    let folder = stage.data.path().join("timings");
+    fs::create_dir(&folder).unwrap();
+    let timing = |driver: &str, width, batch, engine, torch| {
+        json!({ "gpu": "a GPU", "driver": driver, "torch": "2.11.0", "front_end": "AUTOMATIC1111, sdp",
+            "width": width, "height": 512, "batch": batch, "tokens": 77, "engine_milliseconds": engine,
+            "torch_milliseconds": torch, "noise_milliseconds": 0.5 })
+    };
+    let timings = [
+        timing("1", 512, 2, 9.0, 18.0),
+        timing("1", 512, 4, 15.0, 30.0),
+        timing("1", 576, 2, 20.0, 18.0),
+        timing("1", 640, 2, 18.4, 18.0),
+        timing("another", 704, 2, 20.0, 18.0),
+    ];
+    let file = json!({ "version": 1, "engine": engine, "timings": timings });
+    fs::write(folder.join(format!("{engine}.json")), file.to_string()).unwrap();
+    stage.owners.library.record_findings();
+    stage.refresh();
+    let pass = |stage: &Stage, width, batch| {
+        let image = Image { width, height: 512, batch, tokens: 75, ..Image::default() };
+        let held = stage.owners.inventory.catalogue().held();
+        let shown = coverage(&stage.owners.snapshot(), held.values().next().unwrap(), &image);
+        shown.passes[0].clone()
+    };
+    let measured = pass(&stage, 512, 1);
+    assert_eq!((measured.milliseconds, measured.torch_milliseconds), (Some(9.0), Some(18.0)));
+    assert_eq!(measured.single_milliseconds, None);
+    assert_eq!(pass(&stage, 512, 2).single_milliseconds, Some(9.0));
+    let slower = pass(&stage, 576, 1);
+    assert_eq!(slower.engine, None);
+    let told = "a call takes 18.0 ms on a GPU (AUTOMATIC1111, sdp), and 20.0 ms by engine";
+    assert!(slower.problem.as_ref().unwrap().contains(told), "{slower:?}");
+    for (width, what) in [(640, "within the noise"), (704, "with another driver")] {
+        assert_eq!(pass(&stage, width, 1).engine, Some(engine), "{what}");
+    }
+    stage.owners.config.prefer = Prefer::Engine;
+    assert_eq!(pass(&stage, 576, 1).engine, Some(engine));
+    assert_eq!(stage.list().values().next().unwrap().engines[0].timings.len(), 5);
 }

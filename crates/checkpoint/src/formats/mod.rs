@@ -29,6 +29,8 @@ pub(crate) struct Contents {
     pub(crate) tensors: Vec<Tensor>,
     /// What it says of itself.
     pub(crate) metadata: HeaderMetadata,
+    /// Where a safetensors file's tensors start, after its header.
+    pub(crate) data: Option<u64>,
     /// How those are read that do not lie in it as they are.
     pub(crate) views: Views,
     /// Which front ends refuse the file, whatever UNet is in it.
@@ -55,8 +57,8 @@ pub(crate) fn contents(file: &Source) -> Result<Contents, Rejection> {
         // As far down as this, it can't be the length of a safetensors header.
         [0x80, 2..=5, ..] if start.get(8) != Some(&b'{') => torch::from_pickles(file),
         _ => {
-            let (tensors, metadata) = safetensors::tensors(file)?;
-            Ok(Contents { tensors, metadata, ..Contents::default() })
+            let (tensors, metadata, data) = safetensors::tensors(file)?;
+            Ok(Contents { tensors, metadata, data: Some(data), ..Contents::default() })
         }
     }
 }

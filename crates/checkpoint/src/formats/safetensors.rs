@@ -17,8 +17,8 @@ const AT_ONCE: u64 = 2 << 20;
 /// Bytes of the header's length.
 const PREFIX: u64 = 8;
 
-/// Lists the tensors; see [`super::contents`].
-pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Rejection> {
+/// Lists the tensors, and says where they start; see [`super::contents`].
+pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata, u64), Rejection> {
     let (header_len, len) = (header_len(file)?, file.len());
     let Header { mut entries, metadata } = header(file, header_len)?;
     entries.sort_unstable_by_key(|(_, entry)| entry.data_offsets);
@@ -39,7 +39,7 @@ pub(super) fn tensors(file: &Source) -> Result<(Vec<Tensor>, HeaderMetadata), Re
         let shape = entry.shape.0;
         Tensor { name, dtype: entry.dtype, shape, offset: start + begin, bytes: end - begin }
     };
-    Ok((entries.into_iter().map(tensor).collect(), metadata))
+    Ok((entries.into_iter().map(tensor).collect(), metadata, start))
 }
 
 /// Returns the bytes of all tensors, which must follow each other without gaps or overlaps, each as long as

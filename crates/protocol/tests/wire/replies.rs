@@ -138,11 +138,13 @@ fn coverage() -> Coverage {
         pass: "base".into(),
         width: 512,
         height: 768,
+        batch: 2,
         engine: Some(id('0')),
         profile: Some(1),
         preset: Some("default".into()),
         fixed: true,
         milliseconds: Some(14.35),
+        single_milliseconds: Some(8.5),
         torch_milliseconds: Some(17.5),
         problem: Some("an engine is outdated".into()),
     };
@@ -153,6 +155,7 @@ fn coverage() -> Coverage {
         preset: None,
         fixed: false,
         milliseconds: None,
+        single_milliseconds: None,
         torch_milliseconds: None,
         problem: None,
         ..served.clone()
