@@ -104,7 +104,7 @@ fn files_are_called_what_others_call_them() {
     assert_eq!(second["known_as"]["autov3"], Value::Null);
 
     let human = alone(&["identify", "--hashes", utf8(&golden), utf8(&torch)]).stdout;
-    for told in [utf8(&torch), &format!("blake3:{}", text("blake3")), "title         A red cat"] {
+    for told in [utf8(&torch), &format!("blake3:{}", text("blake3")), "title          A red cat"] {
         assert!(human.contains(told), "{told} in {human}");
     }
     let absent = temp.path().join("absent");
