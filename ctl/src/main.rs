@@ -18,13 +18,12 @@ mod webui;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 
 fn main() -> ExitCode {
     // If a shell asks for completions, answers and exits.
-    CompleteEnv::with_factory(args::Args::command).complete();
-    match commands::run(&args::Args::parse()) {
+    CompleteEnv::with_factory(args::command).complete();
+    match commands::run(&args::Args::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }

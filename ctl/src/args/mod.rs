@@ -1,16 +1,18 @@
 //! The command line.
 
 mod export;
+mod groups;
 mod values;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use protocol::Image;
 
 use crate::complete;
 pub(crate) use export::Export;
+pub(crate) use groups::command;
 pub(crate) use values::Size;
 use values::{factor, seconds};
 
@@ -25,8 +27,17 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 no sdtrtd, 4 sdtrtd of anothe
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Without one, says how things stand, and what one would do next.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+}
+
+impl Args {
+    /// Parses the command line; prints help or what is wrong with it, and exits.
+    pub(crate) fn read() -> Self {
+        let read = Self::from_arg_matches(&command().get_matches());
+        read.unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Options of every command.

@@ -5,14 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::args;
 use anyhow::{Context, Result};
-use clap::CommandFactory;
-
-use crate::args::Args;
 
 pub(super) fn run(output: &Path) -> Result<()> {
     fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
-    write(&Args::command().disable_help_subcommand(true), "sdtrtctl", output)
+    write(&args::command().disable_help_subcommand(true), "sdtrtctl", output)
 }
 
 fn write(command: &clap::Command, name: &str, output: &Path) -> Result<()> {

@@ -26,7 +26,8 @@ use crate::args::{Args, Command, Runtime, Webui};
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let global = &args.global;
-    match &args.command {
+    let Some(command) = &args.command else { return query::overview(global) };
+    match command {
         Command::Status => query::status(global),
         Command::List => query::list(global),
         Command::Show(which) => query::show(global, &which.reference),

@@ -13,12 +13,21 @@ use crate::{
     daemon::Daemon,
     output,
     reference::reference,
-    render::{bench, change, coverage, list, show, status, text, verify, webui},
+    render::{bench, change, coverage, list, overview, show, status, text, verify, webui},
 };
+
+pub(super) fn overview(global: &Global) -> Result<()> {
+    let connected = Daemon::connect(global);
+    let mut daemon = connected.context(
+        "`sdtrtctl setup` sets sdtrtd up, `sdtrtctl doctor` says why it does not run, `--help` lists all commands",
+    )?;
+    let status = daemon.ask(question::status())?;
+    output::answer(global, &status, overview::render)
+}
 
 pub(super) fn status(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.ask(question::status())?;
-    output::answer(global, &status, status::render)
+    output::answer(global, &status, |status| status::render(status, output::look()))
 }
 
 pub(super) fn list(global: &Global) -> Result<()> {

@@ -27,7 +27,7 @@ pub(crate) fn left_s(building: &Building, elapsed_s: f64) -> Option<u64> {
 }
 
 /// The part that is done, from 0 to 1.
-fn done(building: &Building) -> Option<f64> {
+pub(crate) fn done(building: &Building) -> Option<f64> {
     let shares = shares(building.task);
     let phase = shares.iter().position(|(name, _)| *name == building.phase)?;
     let before: f64 = shares[..phase].iter().map(|(_, share)| share).sum();

@@ -2,12 +2,19 @@
 
 use protocol::{Building, Gpu, GpuReading, Hashing, ModelsDir, Queued, Status};
 
-use crate::render::{progress, table::Fields, text};
+use crate::render::{look::Look, progress, table::Fields, text};
 
 /// Entries of the queue that are shown; the first time thousands of checkpoints may wait.
 const QUEUE_SHOWN: usize = 10;
 
-pub(crate) fn render(status: &Status) -> String {
+/// Columns from which on a job has a bar.
+const WIDE: usize = 100;
+
+/// Of a bar.
+const BAR: usize = 20;
+
+/// `look` is the terminal's.
+pub(crate) fn render(status: &Status, look: Look) -> String {
     let mut fields = Fields::default();
     let daemon = &status.daemon;
     fields.add(
@@ -35,9 +42,9 @@ pub(crate) fn render(status: &Status) -> String {
         fields.add("gate", format!("closed: {gate}"));
     }
     let gpus = status.gpus.len();
-    fields.all("running", status.building.iter().map(|job| building(job, gpus)));
+    fields.all("running", status.building.iter().map(|job| bar(job, look) + &building(job, gpus)));
     fields.all("queue", queue(&status.queue));
-    fields.render()
+    fields.render_in(look.width)
 }
 
 fn runtime(status: &Status) -> String {
@@ -118,6 +125,15 @@ fn hashing(hashing: &Hashing) -> String {
     if reading.is_empty() { left } else { format!("{left}, now {}", reading.join(", ")) }
 }
 
+/// How far a job has come, where there is room for it.
+fn bar(building: &Building, look: Look) -> String {
+    let done = progress::done(building).filter(|_| look.width.is_some_and(|width| width >= WIDE));
+    done.map_or_else(String::new, |done| {
+        let full = (done * BAR as f64).round() as usize;
+        format!("[{}{}] ", "█".repeat(full), "·".repeat(BAR - full.min(BAR)))
+    })
+}
+
 /// With several GPUs, it says which one is used.
 fn building(building: &Building, gpus: usize) -> String {
     let Building { task, weights_id, preset, phase, percent, elapsed_s, gpu } = building;
@@ -144,9 +160,25 @@ mod tests {
     use super::*;
     use crate::render::samples;
 
+    fn plain(status: &Status) -> String {
+        render(status, Look::default())
+    }
+
+    #[test]
+    fn a_wide_terminal_shows_bars_and_a_narrow_one_is_kept_to() {
+        let status = samples::status();
+        let at = |width| render(&status, Look { width: Some(width), colour: false });
+        assert!(at(160).contains("[█████████···········] building aaaaaaaaaaaa"), "{}", at(160));
+        for width in [60, 80, 120] {
+            for line in at(width).lines() {
+                assert!(console::measure_text_width(line) <= width, "{width}: {line}");
+            }
+        }
+    }
+
     #[test]
     fn a_busy_daemon() {
-        insta::assert_snapshot!(render(&samples::status()), @r"
+        insta::assert_snapshot!(plain(&samples::status()), @r"
         sdtrtd        0.1.0, pid 4711, up 1 h 2 min
         TensorRT      tensorrt-rtx 1.7.1.116, /data/runtime/1.7.1.116/libtensorrt_rtx.so.1
         GPUs          NVIDIA GeForce RTX 4090, compute capability 8.9, 87 %, 19 GB of 24 GB free, python (pid 4242)
@@ -173,7 +205,7 @@ mod tests {
             counts: [].into(),
             ..samples::status()
         };
-        insta::assert_snapshot!(render(&status), @r"
+        insta::assert_snapshot!(plain(&status), @r"
         sdtrtd        0.1.0, pid 4711, up 1 h 2 min
         TensorRT      none: not found; run `sdtrtctl runtime install`
         GPUs          none
@@ -210,7 +242,7 @@ mod tests {
             building: vec![samples::building(), other],
             ..status
         };
-        let rendered = render(&status);
+        let rendered = plain(&status);
         assert!(rendered.contains("aaaaaaaaaaaa default on GPU 0: build 42 %"), "{rendered}");
         assert!(rendered.contains("aaaaaaaaaaaa default on GPU 1: build 42 %"), "{rendered}");
     }
@@ -219,17 +251,17 @@ mod tests {
     fn what_is_still_to_be_read_is_told() {
         let reading = vec!["/models/new.safetensors".to_owned()];
         let hashing = Hashing { files: 2, bytes: 13_000_000_000, reading };
-        let rendered = render(&Status { hashing, ..samples::status() });
+        let rendered = plain(&Status { hashing, ..samples::status() });
         let line = "2 files of 13 GB still to read, now /models/new.safetensors";
         assert!(rendered.contains(line), "{rendered}");
-        assert!(!render(&samples::status()).contains("hashing"));
+        assert!(!plain(&samples::status()).contains("hashing"));
     }
 
     #[test]
     fn a_long_queue_is_cut() {
         let mut status = samples::status();
         status.queue = vec![status.queue[0].clone(); 13];
-        let rendered = render(&status);
+        let rendered = plain(&status);
         assert!(rendered.ends_with("   and 3 more\n"), "{rendered}");
         assert_eq!(rendered.matches("cccccccccccc").count(), 10);
     }

@@ -129,9 +129,17 @@ impl Fields {
     }
 
     pub(crate) fn render(&self) -> String {
-        let width = self.fields.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        self.render_in(None)
+    }
+
+    /// The same, where values go on below themselves in a terminal of this width.
+    pub(crate) fn render_in(&self, width: Option<usize>) -> String {
+        let labels = self.fields.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        let indent = " ".repeat(self.indent.len() + labels + GAP.len());
         let line = |(label, value): &(&str, String)| {
-            format!("{}{label:<width$}{GAP}{value}\n", self.indent)
+            let wrapped = text::wrap(value, &indent, width);
+            let first = format!("{}{label:<labels$}{GAP}", self.indent);
+            format!("{first}{}", &wrapped[indent.len()..])
         };
         self.fields.iter().map(line).collect()
     }

@@ -1,0 +1,111 @@
+//! How things stand, and what one would do next.
+
+use protocol::{State, Status};
+
+use crate::render::{status, text};
+
+pub(crate) fn render(all: &Status) -> String {
+    let mut told = format!("checkpoints: {}\n", status::counts(all));
+    if !all.building.is_empty() || !all.queue.is_empty() {
+        told += &format!("now: {}\n", text::clean(&status::next(all)));
+    }
+    told.push('\n');
+    for line in advice(all) {
+        told += &format!("{line}\n");
+    }
+    told + "`sdtrtctl --help` lists all commands.\n"
+}
+
+/// What to do, the most urgent first; never nothing.
+fn advice(all: &Status) -> Vec<String> {
+    let count = |state| all.counts.get(&state).copied().unwrap_or(0);
+    let mut advice = Vec::new();
+    if all.runtime.is_none() {
+        let why = all.runtime_problem.as_deref().unwrap_or("there is no TensorRT-RTX");
+        advice.push(format!("No engine can be built: {}.", text::clean(why)));
+    }
+    if !all.troubles.is_empty() || all.gpu_problem.is_some() {
+        advice
+            .push("Something is wrong with this machine: `sdtrtctl doctor` says what.".to_owned());
+    }
+    if let Some(dir) = all.models_dirs.iter().find(|dir| dir.problem.is_some()) {
+        let problem = dir.problem.as_deref().unwrap_or_default();
+        advice.push(format!("{} {}.", text::clean(&dir.path), text::clean(problem)));
+    }
+    if all.paused {
+        advice.push("Building is paused: `sdtrtctl resume` goes on.".to_owned());
+    }
+    if count(State::Failed) > 0 {
+        advice.push(
+            "Something failed: `sdtrtctl list` says why, `sdtrtctl retry REF` tries again."
+                .to_owned(),
+        );
+    }
+    if all.counts.is_empty() {
+        advice.push("There is no checkpoint yet: put one into a models folder, or see `sdtrtctl config edit`.".to_owned());
+    } else if !all.building.is_empty() || !all.queue.is_empty() {
+        advice.push(
+            "`sdtrtctl watch` shows the progress; pictures can be made meanwhile.".to_owned(),
+        );
+    } else if advice.is_empty() {
+        advice.push("Everything is ready: `sdtrtctl check 512x768 --hires 2` says which engines make an image.".to_owned());
+    }
+    advice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    /// A daemon that has built everything.
+    fn done() -> Status {
+        Status {
+            building: vec![],
+            queue: vec![],
+            gate: None,
+            models_dirs: vec![],
+            counts: [(State::Ready, 3)].into(),
+            ..samples::status()
+        }
+    }
+
+    #[test]
+    fn what_one_would_do_next() {
+        let failed = [(State::Ready, 3), (State::Failed, 1)];
+        for (status, expected) in [
+            (done(), "Everything is ready"),
+            (samples::status(), "/mnt/nas does not exist."),
+            (samples::status(), "`sdtrtctl watch` shows the progress"),
+            (Status { paused: true, ..done() }, "`sdtrtctl resume` goes on"),
+            (Status { counts: failed.into(), ..done() }, "`sdtrtctl retry REF` tries again"),
+            (Status { counts: [].into(), ..done() }, "put one into a models folder"),
+            (
+                Status { troubles: vec!["/ is full".into()], ..done() },
+                "`sdtrtctl doctor` says what",
+            ),
+            (
+                Status { runtime: None, runtime_problem: Some("not found".into()), ..done() },
+                "No engine can be built: not found.",
+            ),
+        ] {
+            let told = render(&status);
+            assert!(told.contains(expected), "{expected} in {told}");
+            assert_eq!(
+                told.contains("Everything is ready"),
+                expected.starts_with("Everything"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_says_how_things_stand() {
+        assert!(render(&done()).starts_with("checkpoints: 3 ready\n\n"));
+        let busy = render(&samples::status());
+        assert!(
+            busy.starts_with("checkpoints: 1 queued, 3 ready\nnow: building aaaaaaaaaaaa\n"),
+            "{busy}"
+        );
+    }
+}
