@@ -10,6 +10,7 @@ TensorRT-RTX.
 """
 import argparse
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -81,15 +82,20 @@ def row(options, gpu, unet, looks, engines, number, shape):
     for name, (entry, inputs) in ways.items():
         latent = serve(entry)(**inputs)
         times |= measure.latencies({name: serve(entry)}, inputs, options.seconds)
-        errors[name] = measure.relative_error(latent, reference(options, inputs, len(shapes) - 1))
+        errors[name] = measure.relative_error(latent, reference(options.checkpoint, inputs, len(shapes) - 1))
     cost = f"{(times['zeros'] / times['plain'] - 1) * 100:+.1f} %"
     told = ", ".join(f"{errors[name]:.1e}" for name in ways)
     print(f"{shape!s:36}{times['plain']:9.2f}{times['zeros']:9.2f}{cost:>8}{times['noise']:9.2f}  {told}", flush=True)
 
 
-def reference(options, inputs, skips):
+@cache
+def wide(checkpoint):
+    return webui_engines.torch_unet(checkpoint, torch.float32)
+
+
+def reference(checkpoint, inputs, skips):
     """Returns PyTorch's output in fp32."""
-    unet = webui_engines.torch_unet(options.checkpoint, torch.float32)
+    unet = wide(checkpoint)
     own = {name: tensor.float() for name, tensor in inputs.items()}
     middle = own.pop(residuals.MIDDLE, None)
     each = tuple(own.pop(residuals.SKIP.format(number), None) for number in range(skips))

@@ -2,8 +2,9 @@
 
 It is started with the extension and without, in folders of its own, makes the same pictures, is unloaded, reloaded and
 stopped. Without a GPU the pictures must be the same files, where PyTorch computes them and where another UNet that
-reads the same weights stands in for an engine (pretend); with one, where engines do, at least 40 dB alike. What the web
-UI itself needs, such as HF_HOME, comes from the environment.
+reads the same weights stands in for an engine (pretend). With one, jobs have people's sizes and engines compute: the
+pictures must be at least 40 dB alike, and the same files twice. What the web UI itself needs, such as HF_HOME, comes
+from the environment.
 """
 import argparse
 import os
@@ -18,7 +19,7 @@ import starting
 from server import Server, cpu_seconds, scratch
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("pictures", "pretended", "loras", "changes", "random", "starts", "stops", "browser")
+PARTS = ("pictures", "pretended", "loras", "changes", "random", "starts", "stops", "browser", "times")
 # Jobs that no engine serves.
 NOT_SERVED = ("SD Unet is None", "tiling", "regions, Attention", "regions with LoRAs, Latent",
               "a bias that the UNet has not", "unloaded, then None is chosen")
@@ -27,8 +28,12 @@ NOT_SERVED = ("SD Unet is None", "tiling", "regions, Attention", "regions with L
 CANNOT = ("a bias that the UNet has not", "unloaded, then None is chosen", "and Automatic")
 # An engine knows nothing of it, as is documented.
 OTHER_PICTURES = ("token merging",)
-FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--no-half",
+FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test",
          "--no-download-sd-model", "--do-not-download-clip", "--api-server-stop"]
+# With random weights a VAE may give NaN in fp16.
+ON_CPU, ON_GPU = ["--use-cpu", "all", "--no-half"], ["--opt-sdp-attention", "--no-half-vae", "--disable-nan-check"]
+# A job restores only settings that have been set. Previews ask for a file that is downloaded.
+SETTINGS = {"sd_unet": "Automatic", "token_merging_ratio": 0, "live_previews_enable": False}
 
 
 def main():
@@ -42,9 +47,13 @@ def main():
     parser.add_argument("--chromium", help="the browser")
     parser.add_argument("--tools", help="a folder with playwright, pillow and numpy; PYTHONPATH is the web UI's")
     parser.add_argument("--regional-prompter", type=Path, help="the folder of that extension")
+    parser.add_argument("--controlnet", type=Path, help="the folder of sd-webui-controlnet, for `times`; control.py "
+                        "checks it")
     parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
+    parser.add_argument("--seconds", type=float, default=1e9, help="how long the random pictures without the extension "
+                        "may take; those that are made by then are compared")
     parser.add_argument("--without", action="store_true", help="stop and reload it without the extension too")
     parser.add_argument("--port", type=int, default=7955)
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
@@ -61,9 +70,10 @@ class Check:
         self.options, self.folder = options, folder
         models = (options.models or options.webui / "models").resolve()
         self.checkpoints, self.lora_folder = models / "Stable-diffusion", models / "Lora"
-        self.flags = [*FLAGS, *([] if options.gpu else ["--use-cpu", "all"]), *options.argument]
+        self.flags = [*FLAGS, *(ON_GPU if options.gpu else ON_CPU), *options.argument]
         self.lora = next((file.stem for file in sorted(self.lora_folder.glob("*.safetensors"))), None)
-        self.failures = []
+        # Jobs that are not as they should be, and all that the extension has said in the last run of the usual ones.
+        self.failures, self.said = [], []
 
     def server(self, name, extensions, environment=(), checkpoints=None, loras=None):
         environment = dict(environment) | {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
@@ -91,10 +101,17 @@ class Check:
         if not fine:
             self.failures.append(f"{name}: {told}")
 
+    def make(self, server, path, body, twice=True):
+        """Makes a job's pictures: with a GPU in people's sizes, and twice if an engine may compute."""
+        from jobs import full_size
+        from pictures import make
+
+        return make(server, path, full_size(body), twice) if self.options.gpu else make(server, path, body)
+
     @cached_property
     def plain(self):
         """The pictures without the extension."""
-        return self.usual("without", self.others)[0]
+        return dict(self.usual("without", self.others, twice=False))
 
     @property
     def others(self):
@@ -103,75 +120,84 @@ class Check:
 
     def pictures(self):
         """Makes the same pictures with the extension."""
-        ours, said = self.usual("with", self.others | self.ours)
-        self.compare(self.plain, ours, served=self.options.gpu)
+        self.compare(self.plain, self.usual("with", self.others | self.ours), served=self.options.gpu)
         if not self.options.gpu:
-            self.say("one line", len(said) == 1, "; ".join(said) or "none")
+            self.say("one line", len(self.said) == 1, "; ".join(self.said) or "none")
 
     def pretended(self):
         """Makes them with another UNet in an engine's place."""
         if not self.options.gpu:
-            self.compare(self.plain, self.usual("pretended", self.others | self.engines)[0])
+            self.compare(self.plain, self.usual("pretended", self.others | self.engines))
 
-    def usual(self, name, extensions):
-        """Returns what is made of the usual jobs, and the lines of our extension."""
+    def usual(self, name, extensions, twice=True):
+        """Yields the name of each usual job, and what is made of it."""
         from jobs import all_jobs, regional_jobs
-        from pictures import make
 
         with self.started(name, extensions) as server:
             titles = [each["title"] for each in server.ask("sd-models")][:2]
             jobs = all_jobs(titles, self.lora)
             if "regions" in extensions:
                 jobs += regional_jobs(titles, self.lora)
-            made = {job: make(server, path, body) for job, path, body in jobs}
+            for job, path, body in jobs:
+                yield job, self.make(server, path, body, twice)
             server.ask("unload-checkpoint", {})
             server.ask("reload-checkpoint", {})
-            made["after unloading"] = make(server, *jobs[0][1:])
+            yield "after unloading", self.make(server, *jobs[0][1:], twice)
             server.ask("options", {"sd_unet": "Automatic"})
-            made["after a change of settings"] = make(server, *jobs[0][1:])
-            return made, server.lines()
+            yield "after a change of settings", self.make(server, *jobs[0][1:], twice)
+            self.said = server.lines()
 
     def loras(self):
         """Makes pictures with every kind of LoRA."""
         from varied_jobs import lora_jobs
 
-        self.both("LoRA", lambda titles, kinds: lora_jobs(titles[0], kinds))
+        self.both("LoRA", lambda titles, kinds: lora_jobs(titles[0], kinds), beside="no LoRA")
 
     def random(self):
         """Makes a hundred pictures of which each is another."""
         from lora_files import NOT_SERVED as unserved
         from varied_jobs import random_jobs
 
-        self.both("random", lambda titles, kinds: random_jobs(titles, [kind for kind in kinds if kind not in unserved]))
+        self.both("random", lambda titles, kinds: random_jobs(titles, [kind for kind in kinds if kind not in unserved]),
+                  self.options.seconds)
 
-    def both(self, name, jobs):
-        """Makes pictures without the extension and by engines. `jobs` gets the checkpoints and the kinds of LoRAs."""
+    @cached_property
+    def lora_files(self):
+        """A folder with a file of each kind of LoRA, and their names."""
         import lora_files
-        from pictures import make
 
-        folder = self.folder / f"{name} files"
+        folder = self.folder / "LoRA files"
         folder.mkdir()
-        kinds = lora_files.write_all(folder, min(self.checkpoints.glob("*.safetensors")))
-        made = []
-        for added, extensions in ((" without", {}), ("", self.engines)):
+        return folder, lora_files.write_all(folder, min(self.checkpoints.glob("*.safetensors")))
+
+    def both(self, name, jobs, seconds=1e9, beside=None):
+        """Makes pictures without the extension for so long, and the same by engines. `jobs` gets the checkpoints and
+        the kinds of LoRAs."""
+        folder, kinds = self.lora_files
+
+        def made(added, extensions, which):
             with self.started(name + added, extensions, loras=folder) as server:
                 titles = [each["title"] for each in server.ask("sd-models")][:2]
-                made.append({job: make(server, path, body) for job, path, body in jobs(titles, kinds)})
-        self.compare(*made)
+                for job, path, body in jobs(titles, kinds):
+                    if which(job):
+                        # Each of the random ones is another anyway.
+                        yield job, self.make(server, path, body, bool(added == "" and beside))
+
+        begin = time.monotonic()
+        plain = dict(made(" without", {}, lambda job: time.monotonic() - begin < seconds))
+        self.compare(plain, made("", self.engines, plain.__contains__), beside=beside)
 
     def changes(self):
         """Changes a checkpoint in every way while it is loaded."""
         import changes
-        from pictures import make
 
-        made = []
-        for added, extensions in ((" without", {}), ("", self.engines)):
+        def made(added, extensions):
             files = changes.copied(self.checkpoints, self.folder / f"changed{added}")
             extensions = extensions | {"merging": HERE / "merging"}
             with self.started(f"changes{added}", extensions, checkpoints=files[0].parent) as server:
-                of = lambda path, body, server=server: make(server, path, body)
-                made.append(dict(changes.run(server, *files, of)))
-        self.compare(*made)
+                yield from changes.run(server, *files, lambda path, body: self.make(server, path, body, not added))
+
+        self.compare(dict(made(" without", {})), made("", self.engines))
 
     @contextmanager
     def started(self, name, extensions, **folders):
@@ -179,28 +205,42 @@ class Check:
         server = self.server(name, extensions, **folders)
         try:
             server.start()
-            # A job restores only settings that have been set.
-            server.ask("options", {"sd_unet": "Automatic", "token_merging_ratio": 0})
+            server.ask("options", SETTINGS)
             assert len(server.ask("sd-models")) > 1, "it needs two checkpoints"
             yield server
         finally:
             server.close()
 
-    def compare(self, plain, ours, served=True):
-        """Says of each job whether its pictures are those without the extension, and whether an engine made them."""
-        from pictures import is_same
+    def compare(self, plain, ours, served=True, beside=None):
+        """Says of each job, as soon as it is done, whether its pictures are those without the extension, and whether an
+        engine made them; with a GPU also how alike they are to those of the job `beside`."""
+        from pictures import alike, is_same
 
-        for name, expected in plain.items():
+        found = {}
+        for name, made in ours:
+            found[name] = made
+            expected = plain[name]
             if not expected.files:
                 self.say(name, name in CANNOT, f"the web UI alone: {'; '.join(expected.lines)}")
                 continue
-            same, told = is_same(expected, ours[name], exactly=not self.options.gpu)
+            same, told = is_same(expected, made, exactly=not self.options.gpu)
             same = same or (served and name in OTHER_PICTURES)
+            if not served:
+                self.say(name, same, f"{'':9}{told}")
+                continue
             # Version 1.6 calls none after it has unloaded its model.
-            uncalled = any("calls no engines" in line for line in ours[name].lines)
-            as_meant = not served or ours[name].is_served == (name not in NOT_SERVED and not uncalled)
-            by = ("served" if ours[name].is_served else "PyTorch") if served else ""
-            self.say(name, same and as_meant, f"{by:9}{told}")
+            uncalled = any("calls no engines" in line for line in made.lines)
+            meant = name not in NOT_SERVED and not uncalled
+            as_meant = made.is_served == meant or made.is_by_choice
+            repeats = made.repeats if made.is_served and not made.by_pytorch else ""
+            if beside in plain and name != beside:
+                told += f" ({alike(expected, plain[beside]):.0f} beside {beside})"
+            why = "; ".join(dict.fromkeys(made.by_pytorch)) if meant else ""
+            by = "served" if made.is_served else "PyTorch"
+            told = ", ".join(filter(None, (f"{by:9}{told}", repeats, why)))
+            self.say(name, same and as_meant and not repeats.isupper(), told)
+        if plain.keys() - found:
+            self.say("all jobs", False, f"{len(plain.keys() - found)} are missing")
 
     def starts(self):
         """Compares what a start takes: without the extension and with it in turn."""
@@ -218,6 +258,13 @@ class Check:
 
         ways = {"without": {}, "with": self.ours}
         self.say("start", *starting.compare(start, ways, self.options.starts))
+
+    def times(self):
+        """Times PyTorch beside engines, in one run."""
+        if self.options.gpu:
+            import times
+
+            times.run(self)
 
     @property
     def compared(self):

@@ -1,8 +1,9 @@
 """Checks ControlNet in a whole AUTOMATIC1111 web UI: `python3 tests/frontends/control.py --help`.
 
 The real sd-webui-controlnet, with control nets of random weights, makes the same pictures without our extension, with
-it, and with PyTorch in the place of an engine (pretend): all must be the same files. With a GPU (--gpu) engines compute
-them, and they must be at least 40 dB alike. Nothing of the extension is in the repository.
+it, and with PyTorch in the place of an engine (pretend): all must be the same files. With a GPU (--gpu) jobs have
+people's sizes and engines compute: they must be at least 40 dB alike, and the same files twice. Nothing of the
+extension is in the repository.
 """
 import argparse
 import os
@@ -11,14 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobs import COMMON, INPUT, MASK, picture
-from server import Server, digest, scratch
+from a1111 import FLAGS, ON_CPU, ON_GPU, SETTINGS
+from jobs import COMMON, INPUT, LONG, MASK, full_size, picture
+from pictures import Made, alike, is_same, make
+from server import Server, scratch
 
 HERE = Path(__file__).resolve().parent
 PRETEND, SMALL, NETS = HERE / "pretend", HERE / "control/small", HERE / "control/nets.py"
-LEAST_DB = 40
-FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--no-half",
-         "--no-download-sd-model", "--do-not-download-clip"]
 HINT = picture(64, "black", lambda pen: pen.line((4, 60, 30, 8, 60, 50), fill="white", width=3))
 OTHER_HINT = picture(64, "gray", lambda pen: pen.rectangle((20, 4, 60, 30), fill="red"))
 
@@ -56,7 +56,7 @@ def all_jobs(checkpoint, models, lora):
         job("averaged over the picture", (shuffle, {})),
         job("batch of two", plain, batch_size=2),
         job("two batches", plain, n_iter=2),
-        job("long prompt", plain, prompt=", ".join(f"a red cat with {number} kittens" for number in range(40))),
+        job("long prompt", plain, prompt=LONG),
         job("no negative prompt", plain, cfg_scale=1, negative_prompt=""),
         job("odd sizes", plain, width=72, height=88),
         job("hires", plain, enable_hr=True, hr_scale=2, hr_second_pass_steps=2, hr_upscaler="Latent",
@@ -95,68 +95,65 @@ class Check:
         self.extension = folder / "sd-webui-controlnet"
         shutil.copytree(options.controlnet, self.extension)
         self.flags = [*FLAGS, "--ckpt-dir", self.models / "Stable-diffusion", "--lora-dir", self.models / "Lora",
-                      "--controlnet-dir", nets, *([] if options.gpu else ["--use-cpu", "all"]), *options.argument]
+                      "--controlnet-dir", nets, *(ON_GPU if options.gpu else ON_CPU), *options.argument]
 
     def run(self):
         others = {"sd-webui-controlnet": self.extension, "zz-small": SMALL}
         ours = others | {"sdtrt": self.options.extension.resolve()}
-        expected, _ = self.made("without", others)
+        expected = {name: made for name, made, _ in self.made("without", others, twice=False)}
+        self.differences(expected)
         parts = [("with", ours)] + ([] if self.options.gpu else [("pretended", ours | {"zz-pretend": PRETEND})])
         for part, extensions in parts:
-            made, said = self.made(part, extensions)
-            for name, (images, why) in expected.items():
-                self.compare(f"{name}, {part}", images, made[name][0])
+            lines = set()
+            for name, made, why in self.made(part, extensions, twice=self.options.gpu):
+                same, told = is_same(expected[name], made, exactly=not self.options.gpu)
+                self.say(f"{name}, {part}", same, told)
                 if part == "pretended" or self.options.gpu:
-                    self.served(name, said[name], why)
+                    self.served(name, made, why)
+                lines.update(made.lines)
             if part == "with" and not self.options.gpu:
-                lines = sorted({line for each in said.values() for line in each})
-                self.say("one line", len(lines) <= 1, "; ".join(lines) or "none")
-        different = {name: digest(images) for name, (images, _) in expected.items()}
-        names = ("one net", "two nets", "a mask", "averaged over the picture", "half weight, first half")
-        for name in different.keys() & {*names}:
-            self.say(f"{name} changes the picture", different[name] != different["no ControlNet"], "")
+                self.say("one line", len(lines) <= 1, "; ".join(sorted(lines)) or "none")
         if self.failures:
             sys.exit("\n".join(["", *self.failures]))
 
-    def made(self, name, extensions):
-        """Returns the pictures of each job, and the lines of our extension meanwhile."""
+    def differences(self, made):
+        """Says how much control nets change the picture."""
+        plain = made.get("no ControlNet")
+        names = ("one net", "two nets", "a mask", "averaged over the picture", "half weight, first half")
+        for name in (name for name in names if plain and name in made):
+            same, _ = is_same(plain, made[name], exactly=True)
+            told = f"{alike(plain, made[name]):.1f} dB beside none" if made[name].files else "no picture"
+            self.say(f"{name} changes the picture", not same, told)
+
+    def made(self, name, extensions, twice):
+        """Yields each job's name, what is made of it, and what our line says if PyTorch computes."""
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
         server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port,
                         self.flags, extensions, environment)
         try:
             server.start()
-            server.ask("options", {"sd_unet": "Automatic"})
+            server.ask("options", SETTINGS)
             checkpoint = server.ask("sd-models")[0]["title"]
             models = ask_controlnet(server)
-            jobs = all_jobs(checkpoint, models, self.lora)
-            made, said = {}, {}
-            for job, path, body, why in jobs:
+            for job, path, body, why in all_jobs(checkpoint, models, self.lora):
                 if self.options.only and not any(each in job for each in self.options.only):
                     continue
-                before = len(server.lines())
-                made[job] = server.images(path, body)[: body.get("batch_size", 1) * body.get("n_iter", 1)], why
-                said[job] = server.lines()[before:]
-            return made, said
+                found = make(server, path, full_size(body) if self.options.gpu else body, twice)
+                # What the nets were given comes after the pictures.
+                count = body.get("batch_size", 1) * body.get("n_iter", 1)
+                files, again = (each and each[:count] for each in (found.files, found.again))
+                yield job, Made(files, found.lines, again), why
         finally:
             server.close()
 
-    def served(self, name, said, why):
-        engine = any("sdtrt: engine " in line and " at " in line for line in said)
+    def served(self, name, made, why):
+        said = "; ".join(dict.fromkeys(made.lines))
         if why is None:
-            self.say(f"{name} is served", engine and not any("PyTorch computes" in line for line in said),
-                     "; ".join(said))
+            fine = (made.is_served and not made.by_pytorch) or made.is_by_choice
+            repeats = "" if made.by_pytorch else made.repeats
+            self.say(f"{name} is served", fine and not repeats.isupper(), ", ".join(filter(None, (repeats, said))))
         else:
-            self.say(f"{name} is not", any(why in line for line in said), "; ".join(said))
-
-    def compare(self, name, expected, found):
-        if not self.options.gpu:
-            same = digest(expected) == digest(found)
-            self.say(name, same, ", ".join(each[:10] for each in digest(found)) + ("" if same else " differ"))
-            return
-        from a1111 import decibels
-
-        least = min(decibels(*pair) for pair in zip(expected, found, strict=True))
-        self.say(name, least >= LEAST_DB, f"{least:.1f} dB")
+            self.say(f"{name} is not", any(why in line for line in made.lines), said)
 
     def say(self, name, fine, told):
         print(f"{'ok' if fine else 'BAD':4}{name:52}{told}", flush=True)

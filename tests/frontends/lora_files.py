@@ -7,6 +7,9 @@ import numpy
 
 PREFIX = "model.diffusion_model."
 RANK, SCALE = 4, 0.05
+# Of how many layers a file is, evenly chosen, and their largest size: a full-size UNet has more, and a file for all of
+# them would be as large as the checkpoint.
+MOST_LAYERS, LARGEST = 24, 8 << 20
 
 
 def write_all(folder, checkpoint):
@@ -15,10 +18,9 @@ def write_all(folder, checkpoint):
     for number, (kind, (fits, make)) in enumerate(KINDS.items()):
         draw = partial(numpy.random.default_rng(number).standard_normal, dtype=numpy.float32)
         tensors = {}
-        for name, shape in layers.items():
-            if fits(name, shape):
-                key = "lora_unet_" + name.removesuffix(".weight").replace(".", "_")
-                tensors |= {f"{key}.{part}": values for part, values in make(shape, draw).items()}
+        for name, shape in some({name: shape for name, shape in layers.items() if fits(name, shape)}):
+            key = "lora_unet_" + name.removesuffix(".weight").replace(".", "_")
+            tensors |= {f"{key}.{part}": values for part, values in make(shape, draw).items()}
         write(folder / f"{kind}.safetensors", tensors)
     return list(KINDS)
 
@@ -29,6 +31,12 @@ def layers_of(checkpoint):
         header = json.loads(file.read(*struct.unpack("<Q", file.read(8))))
     return {name.removeprefix(PREFIX): tuple(each["shape"]) for name, each in header.items()
             if name.startswith(PREFIX) and name.endswith(".weight")}
+
+
+def some(layers):
+    """Returns names and shapes of those that a file is for."""
+    small = [each for each in layers.items() if numpy.prod(each[1]) <= LARGEST]
+    return small[:: -(-len(small) // MOST_LAYERS)] if small else []
 
 
 def write(path, tensors):
@@ -101,11 +109,12 @@ def boft(shape, draw):
 
 
 def diff(shape, draw):
-    return {"diff": draw(shape) * SCALE}
+    # The more inputs a layer has, the smaller are its weights.
+    return {"diff": draw(shape) * SCALE * (64 / numpy.prod(shape[1:])) ** 0.5}
 
 
 def diff_with_bias(shape, draw):
-    return {"diff": draw(shape) * SCALE, "diff_b": draw(shape[:1]) * SCALE}
+    return diff(shape, draw) | {"diff_b": draw(shape[:1]) * SCALE}
 
 
 def norm(shape, draw):

@@ -59,7 +59,7 @@ def random_jobs(checkpoints, kinds, count=RANDOM):
             path, body = "img2img", body | {"init_images": [INPUT], "denoising_strength": 0.7}
             body |= {"mask": MASK, "inpainting_fill": 1} if one_in(2) else {}
         elif one_in(4):
-            body |= {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.6}
+            body |= {"enable_hr": True, "hr_scale": 1.25, "hr_upscaler": "Latent", "denoising_strength": 0.6}
         elif one_in(4):
             body |= {"refiner_checkpoint": draw.choice(checkpoints), "refiner_switch_at": 0.5, "steps": 4}
         jobs.append((f"random {number + 1}", path, body))
