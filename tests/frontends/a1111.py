@@ -50,6 +50,8 @@ def main():
     parser.add_argument("--controlnet", type=Path, help="the folder of sd-webui-controlnet, for `times`; control.py "
                         "checks it")
     parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
+    parser.add_argument("--job", action="append", default=[], help="usual jobs, LoRAs and random ones whose names have "
+                        "this; all by default")
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
     parser.add_argument("--seconds", type=float, default=1e9, help="how long the random pictures without the extension "
@@ -138,7 +140,7 @@ class Check:
             jobs = all_jobs(titles, self.lora)
             if "regions" in extensions:
                 jobs += regional_jobs(titles, self.lora)
-            for job, path, body in jobs:
+            for job, path, body in filter(self.wanted, jobs):
                 yield job, self.make(server, path, body, twice)
             server.ask("unload-checkpoint", {})
             server.ask("reload-checkpoint", {})
@@ -146,6 +148,9 @@ class Check:
             server.ask("options", {"sd_unet": "Automatic"})
             yield "after a change of settings", self.make(server, *jobs[0][1:], twice)
             self.said = server.lines()
+
+    def wanted(self, job):
+        return not self.options.job or any(name in job[0] for name in self.options.job)
 
     def loras(self):
         """Makes pictures with every kind of LoRA."""
@@ -178,7 +183,7 @@ class Check:
         def made(added, extensions, which):
             with self.started(name + added, extensions, loras=folder) as server:
                 titles = [each["title"] for each in server.ask("sd-models")][:2]
-                for job, path, body in jobs(titles, kinds):
+                for job, path, body in filter(self.wanted, jobs(titles, kinds)):
                     if which(job):
                         # Each of the random ones is another anyway.
                         yield job, self.make(server, path, body, bool(added == "" and beside))
@@ -233,7 +238,7 @@ class Check:
             meant = name not in NOT_SERVED and not uncalled
             as_meant = made.is_served == meant or made.is_by_choice
             repeats = made.repeats if made.is_served and not made.by_pytorch else ""
-            if beside in plain and name != beside:
+            if beside in plain and name != beside and plain[beside].files:
                 told += f" ({alike(expected, plain[beside]):.0f} beside {beside})"
             why = "; ".join(dict.fromkeys(made.by_pytorch)) if meant else ""
             by = "served" if made.is_served else "PyTorch"

@@ -3,8 +3,10 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -17,7 +19,9 @@ START_S, STOP_S = 600, 30
 
 @contextmanager
 def scratch():
-    """A temporary folder for servers' own folders; where something fails, the end of each server's log is printed."""
+    """A temporary folder for servers' own folders; where something fails, the end of each server's log is printed.
+    CHECK_LOGS names a folder that keeps the whole logs. SIGTERM ends the servers too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with tempfile.TemporaryDirectory() as folder:
         try:
             yield Path(folder)
@@ -25,6 +29,10 @@ def scratch():
             for log in Path(folder).glob("*/log"):
                 print(f"== the end of {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
             raise
+        finally:
+            kept = os.environ.get("CHECK_LOGS")
+            for log in Path(folder).glob("*/log") if kept else ():
+                shutil.copy(log, Path(kept, f"{log.parent.name.replace(' ', '-')}.log"))
 
 
 class Refused(Exception):
@@ -43,9 +51,9 @@ class Server:
         self.log = self.data / "log"
         flags = ["--data-dir", self.data, "--port", port, "--api", *arguments]
         self.command = [python, "launch.py", *map(str, flags)]
-        self.environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "COMMANDLINE_ARGS": "",
-                                         "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONDONTWRITEBYTECODE": "1"}
-        self.environment |= dict(environment)
+        always = {"PYTHONUNBUFFERED": "1", "COMMANDLINE_ARGS": "", "GRADIO_ANALYTICS_ENABLED": "False",
+                  "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {"OMP_NUM_THREADS": "1"} | os.environ | always | dict(environment)
         self.process = None
 
     @property

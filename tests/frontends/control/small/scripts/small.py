@@ -2,7 +2,7 @@
 loaded. By itself it has those of SD 1.5, SD 2 and SDXL only."""
 import sys
 
-from modules import script_callbacks, sd_models
+from modules import script_callbacks, shared
 
 
 def shapes(unet):
@@ -15,7 +15,8 @@ def shapes(unet):
 
 def know(_, __):
     guess = sys.modules.get("scripts.controlnet_model_guess")
-    guess.controlnet_default_config.update(shapes(sd_models.model_data.sd_model.model.diffusion_model))
+    # This waits until the model is loaded.
+    guess.controlnet_default_config.update(shapes(shared.sd_model.model.diffusion_model))
 
 
 script_callbacks.on_app_started(know)
