@@ -243,7 +243,7 @@ class Check:
             repeats = made.repeats if made.is_served and not made.by_pytorch else ""
             if beside in plain and name != beside and plain[beside].files:
                 told += f" ({alike(expected, plain[beside]):.0f} beside {beside})"
-            why = "; ".join(dict.fromkeys(made.by_pytorch)) if meant else ""
+            why = "; ".join(dict.fromkeys(made.by_pytorch if as_meant else made.lines)) if meant else ""
             by = "served" if made.is_served else "PyTorch"
             told = ", ".join(filter(None, (f"{by:9}{told}", repeats, why)))
             self.say(name, same and as_meant and not repeats.isupper(), told)

@@ -43,7 +43,8 @@ def run(check):
         # It writes beside itself.
         added = {"sd-webui-controlnet": check.folder / "sd-webui-controlnet", "zz-small": control.SMALL}
         shutil.copytree(controlnet, added["sd-webui-controlnet"])
-    print(f"\n{machine(check.options.python)}; {STEPS} steps of Euler, hires half as many; medians of {TIMED} after the first\n")
+    told = f"{STEPS} steps of Euler, hires half as many; medians of {TIMED} after the first"
+    print(f"\n{machine(check.options.python)}; {told}\n")
     print("| job | steps a second, PyTorch → engine | | seconds, PyTorch → engine | | first time | by | alike |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     with check.started("times", check.ours | added) as server:
