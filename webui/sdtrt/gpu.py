@@ -87,6 +87,12 @@ class Gpu:
             _, weights, _ = self._working
             weights.restore(unet)
 
+    def restore_all(self) -> None:
+        """Restores the layout of all weights that engines have read."""
+        if self._working:
+            _, weights, _ = self._working
+            weights.restore_all()
+
     def rest(self) -> None:
         """Stops reading weights, and frees the memory that matters."""
         if self._working:

@@ -94,10 +94,13 @@ class Unet:
         self._try(self.host.wake_for_later)
 
     @on_its_gpu
-    def end_job(self) -> dict[str, list[Shape]]:
-        """Says what the engines did, saves the compiled kernels, and returns the job's shapes. Never raises."""
+    def end_job(self, restores: bool = False) -> dict[str, list[Shape]]:
+        """Says what the engines did, saves the compiled kernels, and returns the job's shapes. If PyTorch may compute
+        next without asking us, it `restores` the layout of the weights. Never raises."""
         self._try(lambda: self._say(self.tally.line(self.chooser.gain)))
         self._try(self.gpu.save)
+        if restores:
+            self._try(self.gpu.restore_all)
         return self.shapes.take()
 
     @on_its_gpu

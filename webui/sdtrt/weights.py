@@ -41,6 +41,10 @@ class Weights:
     def release(self):
         """Stops reading, and restores the layout of what is on the GPU."""
         self._bound.clear()
+        self.restore_all()
+
+    def restore_all(self):
+        """Restores the layout of what is on the GPU."""
         for unet in list(self._turned):
             self.restore(unet)
 

@@ -167,6 +167,9 @@ class Gpu:
     def restore(self, torch_unet):
         self.done.append("restore")
 
+    def restore_all(self):
+        self.done.append("restore all")
+
     def rest(self):
         self.done.append("rest")
 

@@ -152,7 +152,7 @@ class Serving(TestCase):
         session.compute = self.compute
         session.start_pass = self.start_pass
         session.unet.start_job = lambda: self.order.append("start")
-        session.unet.end_job = lambda: self.order.append("end") or {}
+        session.unet.end_job = lambda restores: self.order.append("end") or {}
         self.unet = Unet()
         self.objects = SimpleNamespace(unet=Patcher(Model(self.unet)))
 

@@ -249,7 +249,7 @@ class ComfyUi(TestCase):
     def test_a_job_looks_at_the_index_and_at_each_gpu_anew(self):
         done = []
         self.session.unet.start_job = lambda: done.append("start")
-        self.session.unet.end_job = lambda: done.append("end") or {}
+        self.session.unet.end_job = lambda restores: done.append("end") or {}
         self.jobs.index_file.refresh = lambda: done.append("index")
         def fails(*args):
             raise RuntimeError("interrupted")

@@ -56,6 +56,14 @@ class Served(unittest.TestCase):
 
 
 class Calls(Served):
+    def test_pytorch_may_compute_the_next_job_without_asking(self):
+        unet = self.start(samples.engine())
+        for restores, last in ((False, "save"), (True, "restore all")):
+            self.webui.job()
+            unet.forward(*samples.call())
+            unet.end_job(restores)
+            self.assertEqual(self.gpu.done[-1], last)
+
     def test_nothing_is_loaded_before_a_call_needs_it(self):
         self.start(samples.engine())
         self.webui.job()

@@ -109,9 +109,10 @@ class Weights(unittest.TestCase):
             stride = self.unet.conv.weight.stride()
             self.follow()
             self.assertTrue(self.unet.conv.weight.is_contiguous(memory_format=torch.channels_last))
-            self.weights.restore(self.unet)
-            self.assertEqual(self.unet.conv.weight.stride(), stride)
-            self.assert_read(self.follow(fresh=False))
+            for restore in (lambda: self.weights.restore(self.unet), self.weights.restore_all):
+                restore()
+                self.assertEqual(self.unet.conv.weight.stride(), stride)
+                self.assert_read(self.follow(fresh=False))
             self.weights.release()
             self.assertEqual(self.unet.conv.weight.stride(), stride)
 

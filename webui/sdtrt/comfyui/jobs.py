@@ -40,7 +40,7 @@ class Jobs:
             return executor(*args, **kwargs)
         finally:
             for session in self._sessions.values():
-                self.teller.tell(self.catalogue.index.socket, session.unet.end_job())
+                self.teller.tell(self.catalogue.index.socket, session.end_job())
 
     def a_pass(self, executor: Any, model_wrap: Any, sigmas: Any, extra_args: Any, *args: Any, **kwargs: Any) -> Any:
         """Around a sampler's pass, which is repeated if an engine has failed in it."""

@@ -53,7 +53,7 @@ class Jobs:
     def end(self) -> None:
         """Ends a job."""
         for session in self._sessions.values():
-            self.teller.tell(self.catalogue.index.socket, session.unet.end_job())
+            self.teller.tell(self.catalogue.index.socket, session.end_job())
         # Nothing here keeps a model alive.
         self._patcher = self._weights = None
 

@@ -10,6 +10,7 @@ from ..gpu import Gpu
 from ..loras import State
 from ..options import Catalogue
 from ..place import Place
+from ..shapes import Shape
 from ..unet import Unet
 from . import controls, layers, patches
 
@@ -78,6 +79,11 @@ class Session:
     def run(self) -> Run:
         assert self._run is not None, "the host is asked only during a call"
         return self._run
+
+    def end_job(self) -> dict[str, list[Shape]]:
+        """Ends a job, and returns its shapes. The next one may be computed by PyTorch without us: in a workflow without
+        our node, or if a person wants no engine."""
+        return self.unet.end_job(restores=True)
 
     def start_pass(self) -> None:
         """Forgets the model: it may have been changed or moved since."""
