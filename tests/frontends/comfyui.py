@@ -1,49 +1,29 @@
 """Checks a whole ComfyUI with the node 'Apply TensorRT engine': `python3 tests/frontends/comfyui.py --help`.
 
-It is started headless without our node and with it, in folders of its own, and makes the same pictures through its
-API. Without a GPU they must be the same files; with one the node's must be the same files twice. It is restarted, and
-its page runs an example workflow in a real browser. Nothing of ComfyUI is in the repository: it comes with what it
-needs installed in the Python that it runs with.
+Without a GPU it is started headless without our node and with it, in folders of its own, and makes the same pictures
+through its API: they must be the same files. With one PyTorch and engines make them beside each other
+(`comfyui_beside`). It is restarted, and its page runs an example workflow in a real browser. Nothing of ComfyUI is in
+the repository: it comes with what it needs installed in the Python that it runs with.
 """
 import argparse
 import hashlib
-import json
-import os
-import shutil
-import signal
-import struct
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+import urllib.parse
 from pathlib import Path
 
+import comfyui_gpu
 import starting
 from comfyui_jobs import NODE, all_jobs, graph
-from server import cpu_seconds, scratch
+from comfyui_server import files_of, prepare, started
+from server import scratch
 
 PARTS = ("pictures", "restarts", "starts", "page")
-# By ComfyUI: a UNet of any other width is unknown to it.
-USUAL_CHANNELS = 320
+# In one server, with PyTorch and engines beside each other.
+BESIDE = ("loras", "random", "larger", "times")
 # Only a GPU shows these.
 NOT_WITHOUT_A_GPU = "engines, dynamic VRAM (a CPU silently has the old patcher), weights given back to the manager"
-# A custom node that makes ComfyUI know small UNets, and a job run again.
-HELPERS = """
-from comfy import supported_models
-for channels in {channels}:
-    config = dict(supported_models.SD15.unet_config, model_channels=channels)
-    supported_models.models.append(type("Small", (supported_models.SD15,), {{"unet_config": config}}))
-class Again:
-    CATEGORY, RETURN_TYPES, FUNCTION = "check", ("LATENT",), "run"
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {{"required": {{"latent": ("LATENT",), "number": ("INT", {{"default": 0}})}}}}
-    def run(self, latent, number):
-        return (dict(latent),)
-NODE_CLASS_MAPPINGS = {{"CheckAgain": Again}}
-"""
 
 
 def main():
@@ -56,31 +36,31 @@ def main():
     parser.add_argument("--data-dir", type=Path, help="sdtrtd's data folder; none by default")
     parser.add_argument("--port", type=int, default=8199)
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--size", type=int, help="512 with a GPU, 64 without")
+    parser.add_argument("--steps", type=int, help="20 with a GPU, 2 without")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
-    parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
+    parser.add_argument("--only", action="append", choices=(*PARTS, *BESIDE), help="all by default but times")
+    parser.add_argument("--seconds", type=float, help="begin no random job after these; all 100 by default")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each job is timed")
     parser.add_argument("--reloads", type=int, default=20, help="how often it is restarted")
     parser.add_argument("--starts", type=int, default=5, help="how many with the node and without are compared")
     parser.add_argument("--without", action="store_true", help="restart it without the node too")
+    parser.add_argument("--work", type=Path, help="a folder for the servers' own folders, which stays")
     parser.add_argument("--chromium", help="the browser")
     parser.add_argument("--tools", help="a folder with playwright")
     options = parser.parse_args()
+    options.size, options.steps = options.size or (512 if options.gpu else 64), options.steps or 2 + 18 * options.gpu
     if options.tools:
         sys.path.insert(0, options.tools)
     models = (options.models or options.comfyui / "models").resolve()
-    with scratch() as folder:
-        for part in options.only or PARTS:
-            globals()[part](options, folder, models)
-
-
-def files_of(models):
-    """Returns the names of the checkpoints and of the LoRAs."""
-    checkpoints, loras = (sorted(path.name for path in (models / kind).glob("*.safetensors"))
-                          for kind in ("checkpoints", "loras"))
-    if len(checkpoints) < 2:
-        sys.exit(f"{models}/checkpoints has fewer than two checkpoints")
-    return checkpoints, loras
+    parts = options.only or (*PARTS, *BESIDE[:-1])
+    with scratch(options.work) as folder:
+        for part in parts:
+            if part in PARTS and not (part == "pictures" and options.gpu):
+                globals()[part](options, folder, models)
+        beside = [part for part in parts if part in BESIDE or (part == "pictures" and options.gpu)]
+        if beside:
+            comfyui_gpu.run(options, folder, models, beside)
 
 
 def restarts(options, folder, models):
@@ -134,7 +114,7 @@ def page(options, folder, models):
 
 
 def pictures(options, folder, models):
-    """Makes the same pictures without the node and with it."""
+    """Makes the same pictures on the CPU without the node and with it."""
     checkpoints, loras = files_of(models)
     jobs = list(all_jobs(options, checkpoints, loras))
     made = {}
@@ -144,25 +124,23 @@ def pictures(options, folder, models):
         with started(options, base) as server:
             made[with_node] = {name: digests(server, base, job, with_node) for name, job in jobs}
             if with_node:
-                again = {name: digests(server, base, job, with_node) for name, job in jobs} if options.gpu else None
                 look_at_the_node(server)
         lines = [line for line in (base / "log").read_text(errors="replace").splitlines() if "sdtrt:" in line]
         if not with_node:
             assert not lines, lines
-    expected, found = (again, made[True]) if options.gpu else (made[False], made[True])
+    expected, found = made[False], made[True]
     wrong = [name for name, _ in jobs if expected[name] != found[name] or not found[name]]
     for name, _ in jobs:
         print(f"{'WRONG' if name in wrong else 'ok':6} {name:20} {' '.join(each[:12] for each in found[name])}")
     print("what the node said:", *dict.fromkeys(line.partition("sdtrt:")[2] for line in lines), sep="\n  ")
-    if not options.gpu:
-        assert len(lines) == 1, "without a GPU or a daemon there is one line"
-        check_dynamic(options, models / "checkpoints" / checkpoints[0], base / "custom_nodes/check_helpers.py")
-        print(f"not run without a GPU: {NOT_WITHOUT_A_GPU}")
+    assert len(lines) == 1, "without a GPU or a daemon there is one line"
+    check_dynamic(options, models / "checkpoints" / checkpoints[0], base / "custom_nodes/check_helpers.py")
+    print(f"not run without a GPU: {NOT_WITHOUT_A_GPU}")
     if not loras:
         print("not run without a file in loras: LoRAs")
     if wrong:
         sys.exit(f"{len(wrong)} of {len(jobs)} jobs differ")
-    print(f"{len(jobs)} jobs are the same, bit for bit, {'twice' if options.gpu else 'with the node and without'}")
+    print(f"{len(jobs)} jobs are the same, bit for bit, with the node and without")
 
 
 def check_dynamic(options, checkpoint, helpers):
@@ -172,95 +150,6 @@ def check_dynamic(options, checkpoint, helpers):
     program = Path(__file__).with_name("comfyui_dynamic.py")
     arguments = [program, options.comfyui, options.extension.resolve(), checkpoint, helpers]
     subprocess.run([options.python, "-B", *map(str, arguments)], check=True)
-
-
-def prepare(base, models, options, with_node):
-    """Makes a base folder: links to the models, our helpers and, if asked, the node as `webui install` links it."""
-    for name in ("input", "output", "custom_nodes"):
-        (base / name).mkdir(parents=True)
-    (base / "models").symlink_to(models)
-    picture = options.comfyui / "input/example.png"
-    shutil.copy(picture, base / "input/in.png")
-    channels = {unet_channels(path) for path in (models / "checkpoints").glob("*.safetensors")} - {USUAL_CHANNELS, None}
-    (base / "custom_nodes/check_helpers.py").write_text(HELPERS.format(channels=sorted(channels)))
-    if with_node:
-        node = base / "custom_nodes/sdtrt"
-        node.mkdir()
-        for name, part in (("__init__.py", "comfyui/__init__.py"), ("example_workflows", "comfyui/example_workflows"),
-                           ("sdtrt", "sdtrt")):
-            (node / name).symlink_to(options.extension.resolve() / part)
-        data = options.data_dir or base / "no-daemon"
-        (node / "sdtrt.json").write_text(json.dumps({"data_dir": str(data)}))
-
-
-def unet_channels(path):
-    """Of the UNet's first layer, from a checkpoint's header."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(*struct.unpack("<Q", file.read(8))))
-    found = header.get("model.diffusion_model.input_blocks.0.0.weight")
-    return found["shape"][0] if found else None
-
-
-class Server:
-    def __init__(self, port, process):
-        self.url, self.process = f"http://127.0.0.1:{port}", process
-        self.number = 0
-
-    def computed(self):
-        return cpu_seconds(self.process.pid)
-
-    def get(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=900) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{path}: {error}: {error.read().decode(errors='replace')[:2000]}") from None
-
-    def run(self, graph):
-        """Returns the names of a job's pictures."""
-        key = self.get("/prompt", {"prompt": graph})["prompt_id"]
-        while True:
-            done = self.get(f"/history/{key}").get(key)
-            if done is not None:
-                break
-            time.sleep(0.1)
-        assert done["status"]["status_str"] == "success", done["status"]
-        return [image["filename"] for output in done["outputs"].values() for image in output.get("images", ())]
-
-
-@contextmanager
-def started(options, base):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1",
-                                "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("SDTRT_DATA_DIR", None)
-    flags = ["--port", options.port, "--base-directory", base, "--disable-auto-launch", "--disable-metadata",
-             "--disable-api-nodes", *options.argument, *([] if options.gpu else ["--cpu"])]
-    with open(base / "log", "ab") as log:
-        process = subprocess.Popen(
-            [options.python, "main.py", *map(str, flags)], cwd=options.comfyui, env=environment, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True,
-            # A shell that starts this in the background has it ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-    try:
-        server, began = Server(options.port, process), time.monotonic()
-        while True:
-            try:
-                server.get("/system_stats")
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() - began > 600:
-                    sys.exit("ComfyUI did not start")
-                time.sleep(0.5)
-        yield server
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def digests(server, base, job, with_node):
@@ -283,7 +172,7 @@ def look_at_the_node(server):
     assert len(found) == 2, templates
     for module, name in found:
         path = f"/api/workflow_templates/{module}/{name}.json"
-        workflow = server.get(urllib.request.quote(path))
+        workflow = server.get(urllib.parse.quote(path))
         for node in workflow["nodes"]:
             takes = known[node["type"]]["input"]
             names = {*takes.get("required", ()), *takes.get("optional", ())}

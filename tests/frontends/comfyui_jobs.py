@@ -1,29 +1,110 @@
-"""The kinds of jobs that ComfyUI's pictures are compared for, small enough for a CPU, in its API's form."""
+"""The kinds of jobs that ComfyUI's pictures are compared for, in its API's form."""
+import random
 
 LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
 NODE = "SdtrtApplyEngine"
+# Who is to compute a job where there is a GPU: an engine, PyTorch, or either.
+ENGINE, PYTORCH, EITHER = "engine", "PyTorch", "either"
+CHANGES, RANDOM = 20, 100
+# ComfyUI knows no such LoRAs.
+UNKNOWN = ("IA3", "a bias that the UNet has not")
+
+
+def plain_job(options, checkpoint, part=1):
+    """`part` is how many times fewer steps it has than usual."""
+    steps = max(2, options.steps // part)
+    return {"checkpoint": checkpoint, "width": options.size, "height": options.size, "steps": steps}
 
 
 def all_jobs(options, checkpoints, loras):
     """Each job's name and what it changes."""
     one, other = checkpoints[:2]
-    plain = {"checkpoint": one, "width": options.size, "height": options.size, "steps": options.steps}
+    plain = plain_job(options, one)
     yield "txt2img", plain
     yield "batch", plain | {"batch": 2}
     yield "count", plain | {"count": 2}
-    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8}
+    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8, "by": EITHER}
+    yield "wide", plain | {"width": options.size * 3 // 2}
     yield "long prompt", plain | {"prompt": LONG_PROMPT}
     yield "ancestral", plain | {"sampler": "euler_ancestral", "scheduler": "karras"}
+    yield "DPM++ 2M", plain | {"sampler": "dpmpp_2m", "scheduler": "karras"}
     yield "hires", plain | {"hires": 2.0}
     yield "img2img", plain | {"init": True, "denoise": 0.6}
     yield "inpaint", plain | {"init": True, "mask": True, "denoise": 0.8}
     for number, lora in enumerate(loras):
         for strength in (1.0, 0.5):
             yield f"LoRA {number + 1} at {strength}", plain | {"loras": [(lora, strength)]}
+    if loras:
+        yield "LoRA off again", plain
     if loras[1:]:
         yield "LoRAs", plain | {"loras": [(lora, 0.7) for lora in loras]}
+    yield "merged", plain | {"merged": other}
     yield "other checkpoint", plain | {"checkpoint": other}
     yield "back", plain
+    yield "after unloading", plain | {"free": {"unload_models": True}}
+    yield "after freeing all", plain | {"free": {"unload_models": True, "free_memory": True}}
+
+
+def lora_jobs(options, checkpoint, kinds):
+    """Each kind of LoRA alone, three at once, ways in which PyTorch computes them, and changes from one job to the
+    next; as in `all_jobs`. `kinds` are files' names without the ending."""
+    draw = random.Random(1)
+    kinds = [kind for kind in kinds if kind not in UNKNOWN]
+    plain = plain_job(options, checkpoint, 2)
+    given = lambda *loras: plain | {"loras": [(f"{name}.safetensors", strength) for name, strength in loras]}
+    yield "no LoRA", plain
+    for kind in kinds:
+        yield kind, given((kind, 0.8))
+    yield "three at once", given(("LoRA", 0.7), ("LoHa", 0.6), ("diff", 0.5))
+    yield "a negative strength", given(("LoRA", -0.5))
+    yield "in bypass mode", given(("LoRA", 0.8)) | {"bypass": True, "by": PYTORCH}
+    yield "scheduled", plain | {"scheduled": ("LoRA.safetensors", 0.8), "by": PYTORCH}
+    for number in range(CHANGES):
+        loras = [(name, round(draw.uniform(0.2, 1.2), 2)) for name in draw.sample(kinds, draw.randrange(4))]
+        yield f"change {number + 1}: {', '.join(name for name, _ in loras) or 'none'}", given(*loras)
+    yield "no LoRA again", plain
+
+
+def random_jobs(options, checkpoints, kinds, count=RANDOM):
+    """Jobs of which each has another checkpoint, size, batch, sampler or LoRAs; as in `all_jobs`."""
+    draw = random.Random(2)
+    kinds = [kind for kind in kinds if kind not in UNKNOWN]
+    size = lambda: options.size + options.size // 8 * draw.randrange(5)
+    for number in range(count):
+        names = draw.sample(kinds, draw.choice((0, 0, 1, 2, 3)))
+        job = plain_job(options, draw.choice(checkpoints), 2) | {
+            "loras": [(f"{name}.safetensors", round(draw.uniform(0.2, 1.0), 2)) for name in names],
+            "seed": draw.randrange(1000), "width": size(), "height": size(), "batch": draw.choice((1, 1, 2, 3)),
+            "sampler": draw.choice(("euler", "euler_ancestral", "dpmpp_2m", "lms", "ddim")),
+            "scheduler": draw.choice(("normal", "karras")), "cfg": draw.choice((1.0, 4.0, 7.0)),
+        }
+        kind = draw.randrange(8)
+        if kind < 2:
+            job |= {"init": True, "batch": 1, "mask": kind == 0, "denoise": 0.7}
+        elif kind == 2:
+            job |= {"hires": 1.5, "batch": 1}
+        yield f"random {number + 1}", job
+
+
+def larger_jobs(options, checkpoint, usual):
+    """Jobs of SDXL, and one of another kind of UNet after them."""
+    plain = plain_job(options, checkpoint) | {"width": 2 * options.size, "height": 2 * options.size}
+    yield "SDXL", plain
+    yield "SDXL, wide", plain | {"width": options.size * 19 // 8, "height": options.size * 13 // 8}
+    yield "SDXL, img2img", plain | {"init": True, "denoise": 0.6}
+    yield "SD 1.5 after it", plain_job(options, usual)
+    yield "SDXL again", plain
+
+
+def timed_jobs(options, usual, larger):
+    """Jobs to be timed, the usual sizes."""
+    of = lambda checkpoint, size: plain_job(options, checkpoint) | {"width": size, "height": size}
+    size = options.size
+    for each in (size, size * 3 // 2, size * 2):
+        yield f"SD 1.5 at {each}", of(usual, each)
+    yield f"SD 1.5, hires {size} → {size * 2}", of(usual, size) | {"hires": 2.0}
+    if larger:
+        yield f"SDXL at {size * 2}", of(larger, size * 2)
 
 
 def graph(job, with_node, number, seed):
@@ -39,28 +120,50 @@ def graph(job, with_node, number, seed):
     if with_node:
         # First, so that everybody else comes behind it.
         model = [add(NODE, model=model, engine="automatic"), 0]
+    if job.get("merged"):
+        other = [add("CheckpointLoaderSimple", ckpt_name=job["merged"]), 0]
+        model = [add("ModelMergeSimple", model1=model, model2=other, ratio=0.5), 0]
     for name, strength in job.get("loras", ()):
-        lora = add("LoraLoader", model=model, clip=clip, lora_name=name, strength_model=strength,
-                   strength_clip=strength)
+        lora = add("LoraLoaderBypass" if job.get("bypass") else "LoraLoader", model=model, clip=clip, lora_name=name,
+                   strength_model=strength, strength_clip=strength)
         model, clip = [lora, 0], [lora, 1]
     positive = [add("CLIPTextEncode", text=job.get("prompt", "a red cat on a mat"), clip=clip), 0]
     negative = [add("CLIPTextEncode", text="", clip=clip), 0]
-    width, height = job["width"], job["height"]
-    if job.get("init"):
-        image = [add("LoadImage", image="in.png"), 0]
-        image = [add("ImageScale", image=image, upscale_method="area", width=width, height=height, crop="center"), 0]
-        latent = [add("VAEEncode", pixels=image, vae=vae), 0]
-        if job.get("mask"):
-            mask = [add("SolidMask", value=1.0, width=width, height=height), 0]
-            latent = [add("SetLatentNoiseMask", samples=latent, mask=mask), 0]
-    else:
-        latent = [add("EmptyLatentImage", width=width, height=height, batch_size=job.get("batch", 1)), 0]
-    latent = [add("CheckAgain", latent=latent, number=number), 0]
-    how = {"model": model, "seed": seed, "cfg": 7.0, "sampler_name": job.get("sampler", "euler"),
-           "scheduler": job.get("scheduler", "normal"), "positive": positive, "negative": negative}
-    latent = [add("KSampler", **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
+    if job.get("scheduled"):
+        positive = scheduled(add, positive, *job["scheduled"])
+    latent = [add("CheckAgain", latent=start(add, job, vae), number=number), 0]
+    kind, more = ("CheckProfile", {"what": job["profile"]}) if job.get("profile") else ("KSampler", {})
+    how = {"model": model, "seed": seed, "cfg": job.get("cfg", 7.0), "sampler_name": job.get("sampler", "euler"),
+           "scheduler": job.get("scheduler", "normal"), "positive": positive, "negative": negative} | more
+    latent = [add(kind, **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
     if job.get("hires"):
         larger = add("LatentUpscaleBy", samples=latent, upscale_method="bilinear", scale_by=job["hires"])
-        latent = [add("KSampler", **how, steps=job["steps"], latent_image=[larger, 0], denoise=0.6), 0]
+        latent = [add(kind, **how, steps=job["steps"], latent_image=[larger, 0], denoise=0.6), 0]
     add("SaveImage", images=[add("VAEDecode", samples=latent, vae=vae), 0], filename_prefix="check")
     return nodes
+
+
+def start(add, job, vae):
+    """Returns the latent that a job begins with."""
+    size = {name: job[name] for name in ("width", "height")}
+    if not job.get("init"):
+        return [add("EmptyLatentImage", **size, batch_size=job.get("batch", 1)), 0]
+    image = [add("LoadImage", image="in.png"), 0]
+    image = [add("ImageScale", image=image, upscale_method="area", **size, crop="center"), 0]
+    latent = [add("VAEEncode", pixels=image, vae=vae), 0]
+    if not job.get("mask"):
+        return latent
+    inner = [add("SolidMask", value=1.0, **{name: value // 2 for name, value in size.items()}), 0]
+    mask = [add("MaskComposite", destination=[add("SolidMask", value=0.0, **size), 0], source=inner,
+                x=job["width"] // 4, y=job["height"] // 4, operation="add"), 0]
+    return [add("SetLatentNoiseMask", samples=latent, mask=mask), 0]
+
+
+def scheduled(add, conditioning, name, strength):
+    """Returns a conditioning with a LoRA for the first half of the steps."""
+    hooks = [add("CreateHookLora", lora_name=name, strength_model=strength, strength_clip=0.0), 0]
+    frames = [add("CreateHookKeyframe", strength_mult=1.0, start_percent=0.0), 0]
+    frames = [add("CreateHookKeyframe", strength_mult=0.0, start_percent=0.5, prev_hook_kf=frames), 0]
+    hooks = [add("SetHookKeyframes", hooks=hooks, hook_kf=frames), 0]
+    return [add("ConditioningSetProperties", cond_NEW=conditioning, strength=1.0, set_cond_area="default",
+                hooks=hooks), 0]

@@ -1,24 +1,33 @@
 """Checks ControlNet in a whole ComfyUI: `python3 tests/frontends/control_comfyui.py --help`.
 
 Its own ControlNet nodes, with control nets of random weights, make the same pictures of models that our node has not
-marked and of those that it has, with PyTorch in the place of an engine, which is given what the engine would have been:
-all must be the same files.
+marked and of those that it has. Without a GPU PyTorch is in the place of an engine, and is given what the engine would
+have been: all must be the same files. With one (--gpu) engines compute, and pictures must be 40 dB alike.
 """
 import argparse
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from comfyui import NODE, prepare, started
+from comfyui_beside import FASTER, Beside, spread
+from comfyui_jobs import EITHER, ENGINE, NODE
+from comfyui_server import prepare, started
+from pictures import decibels
 from server import scratch
 
 NETS, PRETEND = (Path(__file__).with_name("control") / name for name in ("nets.py", "pretend_comfyui.py"))
 FIRST, SECOND = "control-a.safetensors", "control-b.safetensors"
+# Jobs that must make another picture than the one without a net.
+CHANGED = ("one net", "half strength", "first half", "two nets", "for the prompt alone")
+# A picture is another from this on, and not broken if its values' spread is within this factor of the one's without.
+ANOTHER_DB, BROKEN = 40, 3
 
 
-def all_jobs():
+def all_jobs(size):
     """Each job's name, what it changes, and how often the engine for ControlNets must be used: in all calls, in some or
     in none."""
     one = {"nets": [(FIRST, {})]}
@@ -32,13 +41,13 @@ def all_jobs():
     yield "for the prompt alone", one | {"only": "positive"}, "some"
     yield "for an area", one | {"area": True}, "some"
     yield "batch", one | {"batch": 2}, "all"
-    yield "odd size", one | {"width": 104, "height": 72}, "all"
+    yield "odd size", one | {"width": size + 40, "height": size + 8}, "all"
     yield "hires", one | {"hires": 2.0}, "all"
     yield "ancestral", one | {"sampler": "euler_ancestral"}, "all"
     yield "without again", {}, "none"
 
 
-def graph(job, checkpoint, with_node, number):
+def graph(job, with_node, number, seed):
     """Returns a job in the API's form. `number` makes it run again though nothing has changed."""
     nodes = {}
 
@@ -46,10 +55,10 @@ def graph(job, checkpoint, with_node, number):
         nodes[str(len(nodes) + 1)] = {"class_type": kind, "inputs": inputs}
         return str(len(nodes))
 
-    loader = add("CheckpointLoaderSimple", ckpt_name=checkpoint)
+    loader = add("CheckpointLoaderSimple", ckpt_name=job["checkpoint"])
     model, clip, vae = [loader, 0], [loader, 1], [loader, 2]
     if with_node:
-        model = [add("CheckPretend", model=model), 0]
+        model = [add("CheckPretend", model=model), 0] if job["pretend"] else model
         model = [add(NODE, model=model, engine="automatic"), 0]
     positive = [add("CLIPTextEncode", text="a red cat on a mat", clip=clip), 0]
     negative = [add("CLIPTextEncode", text="blurry", clip=clip), 0]
@@ -62,15 +71,15 @@ def graph(job, checkpoint, with_node, number):
         negative = negative if job.get("only") else [both, 1]
     if job.get("area"):
         other = [add("CLIPTextEncode", text="a blue dog", clip=clip), 0]
-        mask = [add("SolidMask", value=0.6, width=64, height=64), 0]
+        mask = [add("SolidMask", value=0.6, width=job["size"], height=job["size"]), 0]
         there = [add("ConditioningSetMask", conditioning=positive, mask=mask, strength=1.0,
                      set_cond_area="default"), 0]
         positive = [add("ConditioningCombine", conditioning_1=there, conditioning_2=other), 0]
-    latent = [add("EmptyLatentImage", width=job.get("width", 64), height=job.get("height", 64),
+    latent = [add("EmptyLatentImage", width=job.get("width", job["size"]), height=job.get("height", job["size"]),
                   batch_size=job.get("batch", 1)), 0]
     latent = [add("CheckAgain", latent=latent, number=number), 0]
-    how = {"model": model, "seed": 42, "cfg": 7.0, "sampler_name": job.get("sampler", "euler"), "scheduler": "normal",
-           "positive": positive, "negative": negative, "steps": 4}
+    how = {"model": model, "seed": seed, "cfg": 7.0, "sampler_name": job.get("sampler", "euler"), "scheduler": "normal",
+           "positive": positive, "negative": negative, "steps": job["steps"]}
     latent = [add("KSampler", **how, latent_image=latent, denoise=1.0), 0]
     if job.get("hires"):
         larger = add("LatentUpscaleBy", samples=latent, upscale_method="bilinear", scale_by=job["hires"])
@@ -79,15 +88,15 @@ def graph(job, checkpoint, with_node, number):
     return nodes
 
 
-def made(options, base, models, checkpoint):
+def made(options, base, models, common):
     """Returns the pictures' sha1 of each job, without our node and with it, and the lines that it said meanwhile."""
     prepare(base, models, options, True)
     (base / "custom_nodes/pretend.py").symlink_to(PRETEND)
     found, said = {}, {}
     with started(options, base) as server:
-        for number, (name, job, _) in enumerate(all_jobs()):
+        for number, (name, job, _) in enumerate(all_jobs(options.size)):
             before = len(lines(base))
-            names = [server.run(graph(job, checkpoint, marked, number)) for marked in (False, True)]
+            names = [server.run(graph(common | job, marked, number, 42)) for marked in (False, True)]
             of = lambda name: hashlib.sha1((base / "output" / name).read_bytes()).hexdigest()
             found[name] = [list(map(of, each)) for each in names]
             said[name] = lines(base)[before:]
@@ -107,9 +116,19 @@ def check(options, folder):
     models.mkdir()
     (models / "checkpoints").symlink_to(own / "checkpoints")
     subprocess.run([options.python, NETS, checkpoint, models / "controlnet"], check=True)
-    pictures, said = made(options, folder / "with", models, checkpoint.name)
+    common = {"checkpoint": checkpoint.name, "size": options.size, "steps": options.steps, "pretend": not options.gpu}
+    if options.gpu:
+        wrong = by_engines(options, folder / "with", models, common)
+    else:
+        wrong = pretended(*made(options, folder / "with", models, common))
+    if wrong:
+        sys.exit("\n".join(["", *wrong]))
+
+
+def pretended(pictures, said):
+    """Returns the jobs that are wrong without a GPU."""
     wrong = []
-    for name, _, served in all_jobs():
+    for name, _, served in all_jobs(size=0):
         expected, found = pictures[name]
         line = "; ".join(each.partition("sdtrt:")[2].strip() for each in said[name])
         is_fine = (
@@ -118,11 +137,43 @@ def check(options, folder):
         )
         wrong += [] if is_fine else [name]
         print(f"{'ok' if is_fine else 'WRONG':6}{name:24}{' '.join(each[:12] for each in expected)}  {line}")
-    for name in ("one net", "half strength", "first half", "two nets", "for the prompt alone"):
-        if pictures[name] == pictures["no ControlNet"]:
-            wrong.append(f"{name} changes nothing")
-    if wrong:
-        sys.exit("\n".join(["", *wrong]))
+    return wrong + [f"{name} changes nothing" for name in CHANGED if pictures[name] == pictures["no ControlNet"]]
+
+
+def by_engines(options, base, models, common):
+    """Returns the jobs that are wrong with a GPU."""
+    prepare(base, models, options, True)
+    controlled, plain = {}, None
+    with started(options, base) as server:
+        beside = Beside(options, server, base, graph)
+        for name, job, served in all_jobs(options.size):
+            # Presets need not have every size.
+            by = EITHER if name == "odd size" else ENGINE
+            expected, found = beside.check(name, common | job | {"by": by})
+            plain = plain or expected
+            controlled = controlled or engines_for_control(options.data_dir)
+            used = {each in controlled for line in found.lines for each in re.findall(r"engine ([0-9a-f]+) at ", line)}
+            should = {"all": {True}, "some": {True, False}, "none": {False}}[served]
+            if used != should and by == ENGINE and not any(FASTER in line for line in found.lines):
+                beside.failures.append(f"{name}: not the engines that should have computed it")
+            if name in CHANGED:
+                beside.failures += not_changed(name, plain.files[0], expected.files[0])
+    return beside.failures
+
+
+def not_changed(name, plain, controlled):
+    """Returns what is wrong with what a control net does to a picture."""
+    alike, spreads = decibels(plain, controlled), (spread(plain), spread(controlled))
+    print(f"      {name}: {alike:.1f} dB beside no ControlNet; values spread by {spreads[1]:.0f}, without by "
+          f"{spreads[0]:.0f}", flush=True)
+    is_broken = not spreads[0] / BROKEN < spreads[1] < spreads[0] * BROKEN
+    return [f"{name} changes next to nothing"] * (alike > ANOTHER_DB) + [f"{name} breaks the picture"] * is_broken
+
+
+def engines_for_control(data):
+    """Returns the digits by which our node names the engines for ControlNets."""
+    index = json.loads((data / "index.json").read_text())
+    return {engine["id"][:12] for each in index["signatures"] for engine in each.get("controlnet", ())}
 
 
 def main():
@@ -134,9 +185,16 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="the Python that it runs with")
     parser.add_argument("--port", type=int, default=8461)
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
+    parser.add_argument("--gpu", action="store_true", help="let engines compute")
+    parser.add_argument("--data-dir", type=Path, help="sdtrtd's data folder, with --gpu")
+    parser.add_argument("--size", type=int, help="512 with a GPU, 64 without")
+    parser.add_argument("--steps", type=int, help="12 with a GPU, 4 without")
+    parser.add_argument("--work", type=Path, help="a folder for the servers' own folders, which stays")
     options = parser.parse_args()
-    options.gpu, options.data_dir = False, None
-    with scratch() as folder:
+    if options.gpu and not options.data_dir:
+        parser.error("engines are in --data-dir")
+    options.size, options.steps = options.size or (512 if options.gpu else 64), options.steps or 4 + 8 * options.gpu
+    with scratch(options.work) as folder:
         check(options, folder)
 
 

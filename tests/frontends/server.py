@@ -11,18 +11,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 START_S, STOP_S = 600, 30
 
 
 @contextmanager
-def scratch():
-    """A temporary folder for servers' own folders; where something fails, the end of each server's log is printed.
-    CHECK_LOGS names a folder that keeps the whole logs. SIGTERM ends the servers too."""
+def scratch(work=None):
+    """A folder for servers' own folders: a temporary one, or `work`, which stays. Where something fails, the end of
+    each server's log is printed. CHECK_LOGS names a folder that keeps the whole logs. SIGTERM ends the servers too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    with tempfile.TemporaryDirectory() as folder:
+    if work is not None:
+        Path(work).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() if work is None else nullcontext(work) as folder:
         try:
             yield Path(folder)
         except BaseException:
