@@ -254,3 +254,12 @@ class Controls(TestCase):
         session.torch_forward("x", "timesteps", "context", residuals="the same")
         run.in_torch("x", "timesteps", "context")
         self.assertEqual((seen, control), ([(2, 3)] * 2, {"output": [1, 2], "middle": [3]}))
+
+    def test_whose_residuals_they_are_is_nothing_that_engines_miss(self):
+        seen = []
+        session = Session.__new__(Session)
+        session.unet = SimpleNamespace(forward=lambda *args, **given: seen.append(given))
+        unet = SimpleNamespace(input_blocks=[1, 2])
+        for others in ({"control_model": "Forge Neo's"}, {"control_model": None, "another": 5}):
+            session.compute(Run(None, unet, None, {"output": [1, 2]}, {}, others), "x", "timesteps", "context", None)
+        self.assertEqual([sorted(given) for given in seen], [["residuals"], ["another", "residuals"]])

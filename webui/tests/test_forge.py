@@ -37,8 +37,8 @@ class Model:
     def __init__(self, unet):
         self.diffusion_model = unet
 
-    def apply_model(self, x, t, c_crossattn=None, control=None, transformer_options=None):
-        return f"denoised {self.diffusion_model(x, t, context=c_crossattn, control=control)}"
+    def apply_model(self, x, t, c_crossattn=None, control=None, transformer_options=None, **others):
+        return f"denoised {self.diffusion_model(x, t, context=c_crossattn, control=control, **others)}"
 
 
 class Patcher:
@@ -245,13 +245,14 @@ class Serving(TestCase):
         self.assertEqual(self.said, ["index.json does not exist: is sdtrtd running?; PyTorch computes"])
         self.assertEqual(self.served, [])
 
-    def test_a_controlnet_is_said_once_per_job(self):
-        for _ in range(2):
-            self.job()
-            for _ in range(2):
-                self.assertEqual(sampled(self.objects.unet, control={"middle": [1]}), "denoised PyTorch's of x")
-            self.assertRegex(self.said.pop(), "a ControlNet is active")
-            self.assertEqual((self.said, self.served), ([], []))
+    def test_what_a_controlnet_adds_comes_with_the_call(self):
+        self.job()
+        control = {"input": [], "middle": [1], "output": [2]}
+        for given in ({"control": control, "control_model": "a"}, {"control_model": "a"}, {}):
+            self.assertEqual(sampled(self.objects.unet, **given), "denoised the engine's of x")
+            run = self.served.pop()
+            self.assertEqual({"control": run.control} | run.others, {"control": None} | given)
+        self.assertEqual(self.said, [])
 
     def test_a_call_that_is_compiled_is_left_alone(self):
         self.job()

@@ -100,7 +100,7 @@ fn complaints(webui: &Found, config: &Config) -> [Complaint; 9] {
             is_bad: false,
         },
         Complaint {
-            // In Forge's family PyTorch computes it, whatever the preset says.
+            // Forge's family has one of its own, and turns this one off.
             is_so: is_a1111 && has("sd-webui-controlnet"),
             found: "ControlNet is installed",
             advice: "engines serve its control nets if a preset has `controlnet = true`; PyTorch computes otherwise",

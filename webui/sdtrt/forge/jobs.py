@@ -36,8 +36,6 @@ class Jobs:
         # What a person has chosen, and the engine's first digits.
         self._chosen = AUTOMATIC
         self._only: str | None = None
-        # Lines of this job.
-        self._said: set[str] = set()
         # Whose UNet computes in this step, and what its weights follow from.
         self._patcher: Any = None
         self._weights: Any = None
@@ -45,7 +43,6 @@ class Jobs:
     def start(self, chosen: str) -> None:
         """Begins a job, with what a person has chosen."""
         self.index_file.refresh()
-        self._said.clear()
         self._chosen, self._only = chosen, choice(chosen, self.catalogue.index)
         for session in self._sessions.values():
             session.unet.start_job()
@@ -91,9 +88,6 @@ class Jobs:
         if why is not None:
             self.front.say_once(f"{why}; PyTorch computes")
             return original and original(*args, **kwargs)
-        if (args[4] if len(args) > 4 else kwargs.get("control")) is not None:
-            self._say("a ControlNet is active, which engines don't support in Forge's family; PyTorch computes it")
-            return original(*args, **kwargs)
         return self._call(unet, original, *args, **kwargs)
 
     def _call(
@@ -104,7 +98,7 @@ class Jobs:
         timesteps: torch.Tensor,
         context: torch.Tensor,
         y: torch.Tensor | None = None,
-        control: None = None,
+        control: Any = None,
         transformer_options: Any = None,
         **others: Any,
     ) -> torch.Tensor:
@@ -116,12 +110,6 @@ class Jobs:
         options = {} if transformer_options is None else transformer_options
         run = Run(self.patcher(), unet, original, control, options, others)
         return session.compute(run, x, timesteps, context, y)
-
-    def _say(self, line: str) -> None:
-        """Says a line once per job."""
-        if line not in self._said:
-            self._said.add(line)
-            self.front.say(line)
 
     def patcher(self) -> Any:
         """Returns whose UNet computes; None if no model is loaded."""

@@ -8,6 +8,8 @@ from typing import Any
 from ..residuals import Residuals
 
 MIDDLE, OUTPUT = "middle", "output"
+# What a UNet is given besides, and doesn't read: in Forge Neo whose residuals they are.
+UNREAD = ("control_model",)
 
 
 def copied(control: Any) -> Any:

@@ -95,7 +95,8 @@ class Session:
         """Returns the latent of one call, by an engine or by PyTorch."""
         self._run = run
         try:
-            given = {name: value for name, value in run.others.items() if value is not None}
+            is_read = lambda name, value: value is not None and name not in controls.UNREAD
+            given = {name: value for name, value in run.others.items() if is_read(name, value)}
             if controls.obstacle(run.control) is None:
                 blocks = len(getattr(run.unet, "input_blocks", ()))
                 given["residuals"] = controls.residuals(run.control, blocks)
