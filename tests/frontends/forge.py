@@ -1,42 +1,46 @@
 """Checks a whole web UI of Forge's family with the extension: `python3 tests/frontends/forge.py --help`.
 
-It is started with the extension and without, in folders of its own, makes the same pictures, is reloaded and stopped.
-Without a GPU the pictures must be the same files, where PyTorch computes them and where another UNet that reads the
-same weights stands in for an engine (forge_pretend); with one, where engines do, at least 40 dB alike. What the web UI
-itself needs, such as HF_HOME, comes from the environment.
+It is started with the extension and without, in folders of its own, and both make the same pictures, job by job; it is
+reloaded and stopped. Without a GPU the pictures must be the same files, where PyTorch computes them and where another
+UNet that reads the same weights stands in for an engine (forge_pretend); with one, in larger sizes, where engines do,
+at least 40 dB alike, and the same bits each time. What the web UI itself needs, such as HF_HOME, comes from the
+environment.
 """
 import argparse
-import io
-import math
 import os
-import shutil
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import server as servers
-from server import Refused, Server, cpu_seconds, digest, scratch
+from forge_changes import checkpoints_changed, copied
+from forge_jobs import UNSTABLE, Job, small
+from pictures import is_same, make
+from server import Server, cpu_seconds, digest, scratch
 
 HERE = Path(__file__).resolve().parent
 # They take longer to start than A1111.
 servers.START_S = 900
-LEAST_DB = 40
-PARTS = ("pictures", "pretended", "changes", "starts", "stops", "browser")
+# Whose jobs are made by servers that are started once for all of them.
+JOBS = ("pictures", "control", "loras", "random")
+PARTS = (*JOBS, "changes", "times", "starts", "stops", "browser")
 # Seconds by which the extension may delay the start.
 SLOWER_S = 0.3
 COMMON = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--api-server-stop"]
-# What differs between them: the flags for folders and for a CPU.
+OLDER = ["--ckpt-dir", "--lora-dir", ["--always-cpu", "--all-in-fp32"], "--vae-in-fp32", ["--no-download-sd-model"]]
+# What differs between them: the flags for folders, for a CPU, for a VAE in fp32 on a GPU, where one in bf16 differs by
+# more than an engine does, and what they must not do.
 KINDS = {
-    "neo": ("--ckpt-dirs", "--lora-dirs", ["--cpu", "--force-fp32"]),
-    "reforge": ("--ckpt-dir", "--lora-dir", ["--always-cpu", "--all-in-fp32", "--no-download-sd-model"]),
-    "forge": ("--ckpt-dir", "--lora-dir", ["--always-cpu", "--all-in-fp32", "--no-download-sd-model"]),
+    "neo": ("--ckpt-dirs", "--lora-dirs", ["--cpu", "--force-fp32"], "--fp32-vae", []),
+    "reforge": OLDER,
+    "forge": OLDER,
 }
 # Previews ask for a file that is downloaded, and the switch of models in the middle of a pass is for Wan by default.
 SETTINGS = {"live_previews_enable": False, "sdtrt_engine": "automatic", "token_merging_ratio": 0}
 NEOS = {"refiner_use_steps": True, "show_refiner": True}
-NEVER = "never (PyTorch)"
 
 
 def main():
@@ -51,10 +55,14 @@ def main():
     parser.add_argument("--chromium", help="the browser")
     parser.add_argument("--tools", help="a folder with playwright, pillow and numpy; PYTHONPATH is the web UI's")
     parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
+    parser.add_argument("--job", action="append", help="jobs whose names have this; all by default")
     parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--random", type=int, default=100, help="how many random jobs")
+    parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
+    parser.add_argument("--seconds", type=float, default=600, help="no job is timed that would begin after these")
     parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
     parser.add_argument("--without", action="store_true", help="stop it without the extension too")
-    parser.add_argument("--port", type=int, default=7965)
+    parser.add_argument("--port", type=int, default=7965, help="the first of three")
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
     options = parser.parse_args()
@@ -71,11 +79,14 @@ class Check:
         self.checkpoints, self.loras = models / "Stable-diffusion", models / "Lora"
         self.lora = next((file.stem for file in sorted(self.loras.glob("*.safetensors"))), None)
         self.failures = []
-        self.plain = None
 
     def run(self):
-        for part in self.options.only or PARTS:
-            getattr(self, part)()
+        parts = self.options.only or PARTS
+        if groups := [part for part in JOBS if part in parts]:
+            self.jobs(groups)
+        for part in parts:
+            if part not in JOBS:
+                getattr(self, part)()
         if self.failures:
             sys.exit("\n".join(["", *self.failures]))
 
@@ -93,110 +104,161 @@ class Check:
         """Our extension, and what stands in for an engine."""
         return self.ours | ({} if self.options.gpu else {"zz-pretend": HERE / "forge_pretend"})
 
-    @contextmanager
-    def started(self, name, extensions, checkpoints=None):
-        """A web UI that makes pictures."""
-        of_checkpoints, of_loras, cpu = KINDS[self.options.kind]
-        flags = [*COMMON, *([] if self.options.gpu else cpu), of_checkpoints, checkpoints or self.checkpoints,
-                 of_loras, self.loras, *self.options.argument]
+    def server(self, name, extensions, port=0, checkpoints=None, loras=None, nets=None, is_exact=True):
+        """A web UI that is not yet started."""
+        of_checkpoints, of_loras, cpu, vae, others = KINDS[self.options.kind]
+        exact = [vae] if is_exact else []
+        flags = [*COMMON, *others, *(exact if self.options.gpu else cpu), of_checkpoints,
+                 checkpoints or self.checkpoints, of_loras, loras or self.loras,
+                 *(["--controlnet-dir", nets] if nets else []), *self.options.argument]
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
-        server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port, flags,
-                        {"small": HERE / "forge_small"} | extensions, environment)
+        return Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port + port,
+                      flags, {"small": HERE / "forge_small"} | extensions, environment)
+
+    def started(self, ways, **folders):
+        """Web UIs that make pictures, by their names. `ways` are their extensions."""
+        stack = ExitStack()
+        made = {name: self.server(name, extensions, port, **folders)
+                for port, (name, extensions) in enumerate(ways.items())}
+        for server in made.values():
+            stack.callback(server.close)
         try:
-            server.start()
-            self.set(server, SETTINGS | (NEOS if self.options.kind == "neo" else {}))
-            yield server
-        finally:
-            server.close()
+            self.each(made, self.start)
+        except BaseException:
+            stack.close()
+            raise
+        return stack, made
 
-    def set(self, server, settings):
-        """Changes settings, of which each front end knows others."""
-        known = server.ask("options")
-        server.ask("options", {name: value for name, value in settings.items() if name in known})
+    def start(self, server):
+        server.start()
+        set_all(server, SETTINGS | (NEOS if self.options.kind == "neo" else {}))
 
-    def usual(self, name, extensions):
-        """Returns what is made of the usual jobs: the pictures, and what our extension has said meanwhile."""
-        with self.started(name, extensions) as server:
-            titles = [each["title"] for each in server.ask("sd-models")][:2]
-            made = {}
-            for job, settings, path, body in jobs_of(self.options.kind, titles, self.lora):
-                self.set(server, settings)
-                made[job] = make(server, path, body)
-            return made, server.lines()
+    def each(self, made, do):
+        """Returns what `do` returns for each server: at once with a GPU, and in turn where a few cores do all."""
+        with ThreadPoolExecutor(len(made) if self.options.gpu else 1) as pool:
+            return dict(zip(made, pool.map(do, made.values()), strict=True))
 
-    def expected(self):
-        if self.plain is None:
-            self.plain = self.usual("without", {})[0]
-        return self.plain
-
-    def pictures(self):
-        """Makes the same pictures with the extension."""
-        said = self.compare("with", self.ours, served=self.options.gpu)
+    def jobs(self, groups):
+        """Makes the same pictures without the extension and with engines. Without a GPU another UNet is in an engine's
+        place, and the usual jobs are PyTorch's once more with the extension."""
+        ways = {"without": {}}
+        if self.options.gpu or "pictures" in groups:
+            ways["with"] = self.ours
         if not self.options.gpu:
-            self.say("one line", len(said) == 1, "; ".join(said) or "none")
+            ways["pretended"] = self.engines
+        folders, kinds = self.files(groups)
+        stack, made = self.started(ways, **folders)
+        with stack:
+            pictures = {}
+            for job in self.all_jobs(groups, made["without"], kinds):
+                if not self.options.job or any(name in job.name for name in self.options.job):
+                    pictures[job.name] = self.compare(job, made)
+            if not self.options.gpu and "with" in made:
+                said = made["with"].lines()
+                self.say("one line", len(said) == 1, "; ".join(said) or "none")
+        if "control" in groups:
+            from forge_control import CHANGING
 
-    def pretended(self):
-        """Makes them with another UNet in an engine's place."""
-        if not self.options.gpu:
-            self.compare("pretended", self.engines, served=True)
+            for name in pictures.keys() & {*CHANGING}:
+                self.say(f"{name} changes the picture", pictures[name] != pictures["no ControlNet"], "")
 
-    def compare(self, name, extensions, served):
-        """Says of each job whether its pictures are those without the extension, and whether an engine made them;
-        returns the lines."""
-        plain = self.expected()
-        ours, said = self.usual(name, extensions)
-        for job, (files, lines) in plain.items():
-            same, alike = self.is_same(files, ours[job][0])
-            found = [line.partition("sdtrt: ")[2] for line in ours[job][1]]
-            is_served = any(line.startswith("engine ") and " at " in line for line in found)
-            as_meant = not served or is_served == (job not in UNSERVED)
-            by = ("served" if is_served else "; ".join(found)) if served else ""
-            self.say(f"{job}, {name}", same and as_meant, f"{alike}  {by}{'; '.join(lines)}")
-        return said
+    def files(self, groups):
+        """Returns the folders with the files that jobs need, and the kinds of LoRAs in them."""
+        first = min(self.checkpoints.glob("*.safetensors"))
+        folders, kinds = {}, []
+        if "control" in groups:
+            import forge_control
 
-    def is_same(self, expected, found):
-        """Returns whether pictures are the same files, or with a GPU alike, and how alike in words."""
-        told = ", ".join(each[:10] for each in digest(found)) or "no picture"
-        if digest(expected) == digest(found):
-            return bool(found), told
-        if not self.options.gpu or len(expected) != len(found):
-            return False, f"{told} differ"
-        least = min(decibels(*pair) for pair in zip(expected, found, strict=True))
-        return least >= LEAST_DB, f"{least:.1f} dB"
+            folders["nets"] = self.folder / "nets"
+            forge_control.write_all(self.options.python, first, folders["nets"])
+        if "loras" in groups or "random" in groups:
+            import lora_files
+
+            folders["loras"] = self.folder / "loras"
+            folders["loras"].mkdir()
+            kinds = lora_files.write_all(folders["loras"], first)
+            for file in self.loras.glob("*.safetensors"):
+                (folders["loras"] / file.name).symlink_to(file)
+        return folders, kinds
+
+    def all_jobs(self, groups, server, kinds):
+        import forge_jobs
+
+        kind, gpu = self.options.kind, self.options.gpu
+        titles = [each["title"] for each in server.ask("sd-models")]
+        titles = [title for title in titles if not is_xl(title)][:2]
+        for group in groups:
+            if group == "pictures":
+                yield from forge_jobs.usual(kind, titles, self.lora, gpu)
+            elif group == "control":
+                import forge_control
+
+                yield from forge_control.jobs(kind, titles[0], server, self.lora, gpu)
+            elif group == "loras":
+                yield from forge_jobs.lora_kinds(kind, titles, kinds, gpu)
+            else:
+                yield from forge_jobs.at_random(kind, titles, kinds, gpu, self.options.random)
+
+    def compare(self, job, made):
+        """Makes a job's pictures and says of them whether they are those without the extension, whether an engine made
+        them, and with a GPU whether they are the same bits twice. Returns what they are without."""
+
+        def run(server):
+            set_all(server, job.settings)
+            return make(server, job.path, job.body, twice=self.options.gpu and job.twice)
+
+        found = self.each(made, run)
+        plain = found.pop("without")
+        for name, ours in found.items():
+            fine, told = is_same(plain, ours, exactly=not self.options.gpu)
+            if self.options.gpu or name == "pretended":
+                as_meant, by = is_as_meant(job, ours)
+                fine, told = fine and as_meant, f"{told:11} {by}"
+            if ours.repeats:
+                # Some are others at their first run without the extension too.
+                unstable = plain.repeats.isupper() or job.name in UNSTABLE
+                fine = fine and (unstable or not ours.repeats.isupper())
+                told += f"; {ours.repeats.lower()}" + (", as without" if plain.repeats.isupper() else "")
+            self.say(f"{job.name}, {name}", fine, told)
+        return digest(plain.files)
 
     def changes(self):
         """Renames and replaces a checkpoint while it is loaded."""
         made = []
         for name, extensions in (("changes without", {}), ("changes", self.engines)):
             folder = self.folder / f"{name} files"
-            folder.mkdir()
-            first, second = sorted(self.checkpoints.glob("*.safetensors"))[:2]
-            shutil.copy(first, folder / "one.safetensors")
-            with self.started(name, extensions, folder) as server:
-                made.append([make(server, "txt2img", small())[0]])
-                (folder / "one.safetensors").rename(folder / "two.safetensors")
-                made[-1].append(make(server, "txt2img", small())[0])
-                server.ask("refresh-checkpoints", {})
-                title = next(each["title"] for each in server.ask("sd-models") if "two" in each["title"])
-                chosen = {"override_settings": {"sd_model_checkpoint": title},
-                          "override_settings_restore_afterwards": False}
-                made[-1].append(make(server, "txt2img", small(**chosen))[0])
-                # By another file of the same name, as trainers do.
-                shutil.copy(second, folder / "new")
-                os.replace(folder / "new", folder / "two.safetensors")
-                server.ask("unload-checkpoint", {})
-                server.ask("refresh-checkpoints", {})
-                made[-1].append(make(server, "txt2img", small())[0])
-        for number, name in enumerate(("loaded", "renamed", "renamed and chosen", "replaced")):
-            self.say(f"checkpoint {name}", *self.is_same(*(each[number] for each in made)))
+            copied(self.checkpoints, folder)
+            stack, found = self.started({name: extensions}, checkpoints=folder)
+            with stack:
+                made.append(dict(checkpoints_changed(found[name], self.checkpoints, folder, self.options.gpu)))
+        for name, plain in made[0].items():
+            same, told = is_same(plain, made[1][name], exactly=not self.options.gpu)
+            as_meant, by = is_as_meant(Job(name, "", {}), made[1][name])
+            self.say(f"checkpoint {name}", same and as_meant, f"{told:12} {by}")
+
+    def times(self):
+        """Measures what jobs take on a GPU, by PyTorch and by engines."""
+        if not self.options.gpu:
+            print("no GPU: what jobs take is NOT measured")
+            return
+        import forge_times
+
+        stack, made = self.started({"times": self.ours}, is_exact=False)
+        with stack, forge_times.alone(self.options.alone):
+            titles = [each["title"] for each in made["times"].ask("sd-models")]
+            titles = [next(title for title in titles if not is_xl(title)), *filter(is_xl, titles)]
+            for line in forge_times.measure(made["times"], set_all, titles, self.options.seconds):
+                print(line, flush=True)
 
     def starts(self):
         """Compares what a start takes: without the extension and with it in turn, the least of each."""
         times = {}
         for number in range(self.options.starts):
             for name, extensions in (("without", {}), ("with", self.ours)):
-                with self.started(f"start {name} {number}", extensions) as server:
-                    times.setdefault(name, []).append(cpu_seconds(server.process.pid))
+                stack, made = self.started({f"start {name} {number}": extensions})
+                with stack:
+                    for server in made.values():
+                        times.setdefault(name, []).append(cpu_seconds(server.process.pid))
         if times:
             without, ours = (min(times[name]) for name in ("without", "with"))
             self.say("start", ours - without <= SLOWER_S, f"{ours:.2f} s of computing, {without:.2f} s without")
@@ -210,7 +272,9 @@ class Check:
         which = {"": self.ours} | ({" without": {}} if self.options.without else {})
         for name, end, extensions in [(way + of, ways[way], which[of]) for way in ways for of in which]:
             try:
-                with self.started(name, extensions) as server:
+                stack, made = self.started({name: extensions})
+                with stack:
+                    server = made[name]
                     make(server, "txt2img", small())
                     begin = time.monotonic()
                     end(server)
@@ -225,72 +289,34 @@ class Check:
         import forge_pages
 
         try:
-            with self.started("browser", self.ours) as server:
-                for name, told in forge_pages.check(server, self.options.chromium, self.options.reloads):
+            stack, made = self.started({"browser": self.ours})
+            with stack:
+                for name, told in forge_pages.check(made["browser"], self.options.chromium, self.options.reloads):
                     self.say(name, True, told)
         except AssertionError as problem:
             self.say("browser", False, problem)
 
 
-def small(**changes):
-    from jobs import COMMON as common
-
-    return common | changes
-
-
-# Jobs that no engine serves.
-UNSERVED = ("never", "tiling", "token merging", "FreeU", "Kohya HRFix")
+def set_all(server, settings):
+    """Changes settings, of which each front end knows others."""
+    if settings:
+        known = server.ask("options")
+        server.ask("options", {name: value for name, value in settings.items() if name in known})
 
 
-def jobs_of(kind, titles, lora):
-    """Yields (name, settings, path of the API, body) of each job."""
-    from jobs import all_jobs
-
-    for name, path, body in all_jobs(titles, lora):
-        if name == "hires" and kind == "neo":
-            # It has no upscaler of latents.
-            body = body | {"hr_upscaler": "Lanczos"}
-        if name == "SD Unet is None":
-            yield "never", {"sdtrt_engine": NEVER}, path, small(override_settings={})
-            yield "automatic again", {"sdtrt_engine": "automatic"}, path, small()
-            continue
-        yield name, {}, path, body
-    if kind == "neo":
-        refined = small(refiner_checkpoint=titles[1], refiner_switch_at=0.5, steps=4)
-        yield "fast refiner", {"refiner_fast_sd": True}, "txt2img", refined
-        yield "after the fast refiner", {}, "txt2img", small()
-        if lora is not None:
-            prompt = f"a red cat <lora:{lora}:0.8>"
-            yield "fast refiner with LoRA", {}, "txt2img", refined | {"prompt": prompt}
-            yield "after it with LoRA", {"refiner_fast_sd": False}, "txt2img", small(prompt=prompt)
-    always = lambda **scripts: small(alwayson_scripts={title: {"args": args} for title, args in scripts.items()})
-    if kind == "reforge":
-        yield "FreeU", {}, "txt2img", always(**{"FreeU Integrated": [True, 1.01, 1.02, 0.99, 0.95]})
-        yield "Kohya HRFix", {}, "txt2img", always(**{"Kohya HRFix Integrated": [
-            True, 3, 2, 0, 0.35, True, "bicubic", "bicubic"]})
-    yield "MultiDiffusion", {}, "txt2img", always(**{"MultiDiffusion Integrated": [
-        True, "MultiDiffusion", 64, 64, 16, 4]}) | {"width": 128}
-    yield "in the end", {}, "txt2img", small()
+def is_xl(title):
+    """Whether a checkpoint is one of SDXL, by its name."""
+    return "xl" in title.lower()
 
 
-def make(server, path, body):
-    """Lets the web UI do a job; returns its pictures, and what our extension has said. If it refuses there are no
-    pictures, and the lines say why."""
-    before = len(server.lines())
-    try:
-        return server.images(path, body), server.lines()[before:]
-    except Refused as why:
-        return [], [str(why)]
-
-
-def decibels(one, other):
-    """Returns the PSNR of two pictures."""
-    import numpy
-    from PIL import Image
-
-    of = lambda file: numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB"), float)
-    error = float(((of(one) - of(other)) ** 2).mean())
-    return 10 * math.log10(255**2 / error) if error else math.inf
+def is_as_meant(job, made):
+    """Returns whether an engine has made a job's pictures if one should, and who has, in words."""
+    told = "; ".join(dict.fromkeys(line.partition("sdtrt: ")[2] for line in made.by_pytorch))
+    if job.why is not None:
+        return not made.is_served and job.why in told, f"PyTorch: {told}"
+    if made.is_by_choice:
+        return True, f"{'served in part: ' * made.is_served}{told}"
+    return made.is_served and not told, "served" if not told else f"{'served' if made.is_served else 'PyTorch'}: {told}"
 
 
 if __name__ == "__main__":

@@ -7,5 +7,12 @@ except ImportError:
     # reForge.
     from ldm_patched.modules import supported_models as known
 
+try:
+    # The same once more, by which Forge Neo's ControlNet knows control nets.
+    from modules_forge.packages.huggingface_guess import model_list as again
+except ImportError:
+    again = known
+
 # SD 1.5 is what has its layers, however wide.
-known.SD15.unet_config.pop("model_channels", None)
+for each in (known, again):
+    each.SD15.unet_config.pop("model_channels", None)

@@ -1,0 +1,101 @@
+"""The jobs that are made in web UIs of Forge's family: A1111's, and those of what only Forge has."""
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from jobs import COMMON, all_jobs, full_size
+
+NEVER = "never (PyTorch)"
+# What our line says of jobs that no engine serves; for some it depends.
+UNSERVED = {
+    "never": "", "tiling": "tiling is on", "token merging": "works inside of the UNet", "FreeU": "inside of the UNet",
+    "Kohya HRFix": "inside of the UNet",
+}
+# Forge Neo's own pictures are others at the first run than at later ones, without engines too.
+UNSTABLE = ("img2img", "inpaint")
+
+
+class Job(NamedTuple):
+    name: str
+    path: str
+    body: dict
+    settings: Mapping = MappingProxyType({})
+    # What our line says if PyTorch is to compute; None if an engine is.
+    why: str | None = None
+    # Whether a GPU makes it twice, which must give the same bits.
+    twice: bool = True
+
+
+def small(**changes):
+    return COMMON | changes
+
+
+def usual(kind, titles, lora, gpu):
+    """Returns the usual jobs. `kind` is the front end, `titles` are those of two checkpoints, `lora` a name or None."""
+    size = (lambda job: job._replace(body=full_size(job.body))) if gpu else lambda job: job
+    jobs = [*map(size, simple(kind, titles, lora))]
+    jobs.append(multidiffusion(gpu))
+    jobs.append(size(Job("in the end", "txt2img", small())))
+    return [job._replace(why=UNSERVED.get(job.name)) for job in jobs]
+
+
+def simple(kind, titles, lora):
+    for name, path, body in all_jobs(titles, lora):
+        if kind == "neo" and body.get("hr_upscaler") == "Latent":
+            # It has no upscaler of latents.
+            body = body | {"hr_upscaler": "Lanczos"}
+        if name == "SD Unet is None":
+            yield Job("never", path, small(override_settings={}), {"sdtrt_engine": NEVER})
+            yield Job("automatic again", path, small(), {"sdtrt_engine": "automatic"})
+            continue
+        yield Job(name, path, body)
+    if kind == "neo":
+        yield from fast_refiner(titles, lora)
+    if kind == "reforge":
+        yield always("FreeU", **{"FreeU Integrated": [True, 1.01, 1.02, 0.99, 0.95]})
+        yield always("Kohya HRFix", **{"Kohya HRFix Integrated": [True, 3, 2, 0, 0.35, True, "bicubic", "bicubic"]})
+
+
+def fast_refiner(titles, lora):
+    """Forge Neo's refiner that loads other weights into the same model in the middle of a job."""
+    refined = small(refiner_checkpoint=titles[1], refiner_switch_at=0.5, steps=4)
+    yield Job("fast refiner", "txt2img", refined, {"refiner_fast_sd": True})
+    yield Job("after the fast refiner", "txt2img", small())
+    if lora is not None:
+        prompt = f"a red cat <lora:{lora}:0.8>"
+        yield Job("fast refiner with LoRA", "txt2img", refined | {"prompt": prompt})
+        yield Job("after it with LoRA", "txt2img", small(prompt=prompt), {"refiner_fast_sd": False})
+
+
+def always(name, **scripts):
+    scripts = {title: {"args": args} for title, args in scripts.items()}
+    return Job(name, "txt2img", small(alwayson_scripts=scripts))
+
+
+def multidiffusion(gpu):
+    """Tiles."""
+    tile, width = (512, 1024) if gpu else (64, 128)
+    arguments = [True, "MultiDiffusion", tile, tile, tile // 4, 2 if gpu else 4]
+    job = always("MultiDiffusion", **{"MultiDiffusion Integrated": arguments})
+    return job._replace(body=(full_size(job.body) if gpu else job.body) | {"width": width})
+
+
+def lora_kinds(kind, titles, kinds, gpu):
+    """Returns the jobs with every kind of LoRA. `kinds` are those that there are files of."""
+    from varied_jobs import lora_jobs
+
+    return list(adapted(kind, lora_jobs(titles[0], kinds), gpu))
+
+
+def at_random(kind, titles, kinds, gpu, count):
+    """Returns jobs of which each is another."""
+    from varied_jobs import random_jobs
+
+    return list(adapted(kind, random_jobs(titles, kinds, count), gpu))
+
+
+def adapted(kind, jobs, gpu):
+    for name, path, body in jobs:
+        if kind == "neo" and body.get("hr_upscaler") == "Latent":
+            body = body | {"hr_upscaler": "Lanczos"}
+        yield Job(name, path, full_size(body) if gpu else body, twice=False)
