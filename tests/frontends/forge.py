@@ -112,8 +112,9 @@ class Check:
                  checkpoints or self.checkpoints, of_loras, loras or self.loras,
                  *(["--controlnet-dir", nets] if nets else []), *self.options.argument]
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
+        known = {} if self.options.gpu else {"small": HERE / "forge_small"}
         return Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port + port,
-                      flags, {"small": HERE / "forge_small"} | extensions, environment)
+                      flags, known | extensions, environment)
 
     def started(self, ways, **folders):
         """Web UIs that make pictures, by their names. `ways` are their extensions."""

@@ -11,6 +11,8 @@ NETS, ADAPTERS = (Path(__file__).parent / "control" / name for name in ("nets.py
 INSIDE = "inside of the UNet"
 # Jobs whose pictures must be others than without a ControlNet.
 CHANGING = ("one net", "two nets", "a mask", "averaged over the picture", "T2I adapter")
+# Jobs that a GPU makes twice.
+TWICE = ("one net", "two nets", "ControlNet, hires")
 
 
 def write_all(python, checkpoint, folder):
@@ -42,7 +44,7 @@ def jobs(kind, checkpoint, server, lora, gpu):
         body = COMMON | chosen | {"steps": 4} | changes
         if each:
             body["alwayson_scripts"] = {"ControlNet": {"args": each}}
-        return Job(name, path, full_size(body) if gpu else body, {}, why)
+        return Job(name, path, full_size(body) if gpu else body, {}, why, name in TWICE)
 
     first, second, shuffle, lllite = "control-a", "control-b", "control_shuffle", "control-lllite"
     plain, adapter = (first, {}), ("adapter", {})
