@@ -114,6 +114,14 @@ class Beside:
         print(f"== {title}", flush=True)
         end = time.monotonic() + (seconds or float("inf"))
         self.least, self.count, self.served, before = [], 0, 0, len(self.failures)
+        try:
+            self.check_each(jobs, end, twice)
+        finally:
+            least = f"; the least {min(self.least):.1f} dB" if self.least else ""
+            wrong = len(self.failures) - before
+            print(f"== {title}: {self.count} jobs, {self.served} by engines, {wrong} wrong{least}", flush=True)
+
+    def check_each(self, jobs, end, twice):
         first = None
         for name, job in jobs:
             if time.monotonic() > end:
@@ -125,9 +133,6 @@ class Beside:
             except (AssertionError, OSError) as error:
                 self.failures.append(name)
                 print(f"WRONG {name}: {error}", flush=True)
-        least = f"; the least {min(self.least):.1f} dB" if self.least else ""
-        print(f"== {title}: {self.count} jobs, {self.served} by engines, {len(self.failures) - before} wrong{least}",
-              flush=True)
 
 
 def spread(file):
