@@ -91,7 +91,7 @@ class Check:
             sys.exit("\n".join(["", *self.failures]))
 
     def say(self, name, fine, told):
-        print(f"{'ok' if fine else 'BAD':4}{name:46}{told}", flush=True)
+        print(f"{'ok' if fine else 'BAD':4}{name:62} {told}", flush=True)
         if not fine:
             self.failures.append(f"{name}: {told}")
 
