@@ -3,8 +3,8 @@ import random
 
 LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
 NODE = "SdtrtApplyEngine"
-# Who is to compute a job where there is a GPU: an engine, PyTorch, or either.
-ENGINE, PYTORCH, EITHER = "engine", "PyTorch", "either"
+# Who is to compute a job where there is a GPU.
+ENGINE, PYTORCH = "engine", "PyTorch"
 CHANGES, RANDOM = 20, 100
 # ComfyUI knows no such LoRAs.
 UNKNOWN = ("IA3", "a bias that the UNet has not")
@@ -23,7 +23,7 @@ def all_jobs(options, checkpoints, loras):
     yield "txt2img", plain
     yield "batch", plain | {"batch": 2}
     yield "count", plain | {"count": 2}
-    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8, "by": EITHER}
+    yield "odd size", plain | {"width": options.size + 40, "height": options.size + 8, "by": PYTORCH}
     yield "wide", plain | {"width": options.size * 3 // 2}
     yield "long prompt", plain | {"prompt": LONG_PROMPT}
     yield "ancestral", plain | {"sampler": "euler_ancestral", "scheduler": "karras"}

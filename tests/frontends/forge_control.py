@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from control import HINT, OTHER_HINT, ask_controlnet
-from forge_jobs import Job
+from forge_jobs import ODD, Job
 from jobs import COMMON, INPUT, MASK, full_size
 
 NETS, ADAPTERS = (Path(__file__).parent / "control" / name for name in ("nets.py", "adapters.py"))
@@ -63,7 +63,7 @@ def jobs(kind, checkpoint, server, lora, gpu):
         job("averaged over the picture", (shuffle, {})),
         job("ControlNet, batch of two", plain, batch_size=2),
         job("ControlNet, no negative prompt", plain, cfg_scale=1, negative_prompt=""),
-        job("ControlNet, odd sizes", plain, width=72, height=88),
+        job("ControlNet, odd sizes", plain, width=72, height=88, why=ODD),
         job("ControlNet, hires", plain, **hires),
         job("low res only", (first, {"hr_option": "Low res only"}), **hires),
         job("ControlNet, DPM++ 2M", plain, sampler_name="DPM++ 2M"),

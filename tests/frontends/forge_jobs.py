@@ -6,10 +6,12 @@ from typing import NamedTuple
 from jobs import COMMON, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
+# UNets with patchers have another edge then.
+ODD = "no multiples of 64"
 # What our line says of jobs that no engine serves; for some it depends.
 UNSERVED = {
-    "never": "", "tiling": "tiling is on", "token merging": "works inside of the UNet", "FreeU": "inside of the UNet",
-    "Kohya HRFix": "inside of the UNet",
+    "never": "", "odd sizes": ODD, "tiling": "tiling is on", "token merging": "works inside of the UNet",
+    "FreeU": "inside of the UNet", "Kohya HRFix": "inside of the UNet",
 }
 # Forge Neo's own pictures are others at the first run than at later ones, without engines too.
 UNSTABLE = ("img2img", "inpaint")

@@ -259,7 +259,8 @@ class Controls(TestCase):
         seen = []
         session = Session.__new__(Session)
         session.unet = SimpleNamespace(forward=lambda *args, **given: seen.append(given))
-        unet = SimpleNamespace(input_blocks=[1, 2])
+        unet = SimpleNamespace(input_blocks=[[], []])
         for others in ({"control_model": "Forge Neo's"}, {"control_model": None, "another": 5}):
-            session.compute(Run(None, unet, None, {"output": [1, 2]}, {}, others), "x", "timesteps", "context", None)
+            run = Run(None, unet, None, {"output": [1, 2]}, {}, others)
+            session.compute(run, samples.Shaped(2, 4, 64, 64), "timesteps", "context", None)
         self.assertEqual([sorted(given) for given in seen], [["residuals"], ["another", "residuals"]])

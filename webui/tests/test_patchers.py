@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from sdtrt.comfyui import front, jobs
 from sdtrt.patchers import layers, patches
+from sdtrt.patchers.session import Run, Session
 
 UNET = "diffusion_model.out.2.weight"
 
@@ -55,6 +56,20 @@ class Changes(TestCase):
                     self.assertIsNone(found)
                 else:
                     self.assertRegex(found, what)
+
+    def test_sizes_at_which_a_level_rounds_have_another_edge(self):
+        down = type("Downsample", (), {})
+        for levels, sides, said in (
+            (3, (64, 64), None), (3, (72, 104), None), (3, (65, 69), "multiples of 64"),
+            (3, (64, 68), "multiples of 64"), (2, (68, 100), None), (2, (66, 64), "multiples of 32"), (0, (65, 69), None),
+        ):
+            with self.subTest(levels=levels, sides=sides):
+                session = Session.__new__(Session)
+                unet = SimpleNamespace(input_blocks=[["conv"], *([down()] for _ in range(levels)), ["attention"]])
+                session._run, session._sides = Run(patcher(), unet, None), sides
+                found = session.obstacle()
+                self.assertEqual(found is None, said is None, found)
+                self.assertIn(said or "", found or "")
 
     def test_what_determines_the_weights(self):
         text = {"clip_l.text_model.weight": [1]}

@@ -82,7 +82,8 @@ class Jobs:
 
     def compute(self, unet: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
         """Computes a UNet's call. `original` is its own method; without one nothing is computed here, but said."""
-        if is_compiling():
+        # The patcher may still have ours from another job.
+        if self._chosen == NEVER or is_compiling():
             return original and original(*args, **kwargs)
         why = self._why_not(unet, original, args, kwargs)
         if why is not None:

@@ -55,6 +55,12 @@ def is_from(kind: type, packages: Collection[str]) -> bool:
     return all(base is object or base.__module__.partition(".")[0] in packages for base in kind.__mro__)
 
 
+def step(unet: torch.nn.Module) -> int:
+    """Returns of which number of latent pixels its sides must be multiples so that no level of the UNet rounds."""
+    parts = (part for block in getattr(unet, "input_blocks", ()) for part in block)
+    return 1 << sum(type(part).__name__ == "Downsample" for part in parts)
+
+
 def attention(module: str, name: str) -> str:
     """Returns the name of the function that a front end's module has chosen to compute attention; empty without it."""
     chosen = getattr(sys.modules.get(module), name, None)

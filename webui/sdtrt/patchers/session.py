@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..calls import PIXELS_PER_LATENT
 from ..changes import Changes
 from ..gpu import Gpu
 from ..loras import State
@@ -74,6 +75,8 @@ class Session:
         self.unet = Unet(catalogue, place, Gpu(place, front.say), self)
         self._changes = Changes(front.is_own, front.is_extension)
         self._run: Run | None = None
+        # Of the latent: height and width.
+        self._sides: tuple[int, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -93,7 +96,7 @@ class Session:
         self, run: Run, x: torch.Tensor, timesteps: torch.Tensor, context: torch.Tensor, y: torch.Tensor | None
     ) -> torch.Tensor:
         """Returns the latent of one call, by an engine or by PyTorch."""
-        self._run = run
+        self._run, self._sides = run, tuple(x.shape[2:])
         try:
             is_read = lambda name, value: value is not None and name not in controls.UNREAD
             given = {name: value for name, value in run.others.items() if is_read(name, value)}
@@ -148,7 +151,16 @@ class Session:
         return self.front.source(self.run.patcher, self.run.unet)
 
     def obstacle(self) -> str | None:
-        return controls.obstacle(self.run.control) or patches.obstacle(self.run.patcher, self.run.options)
+        control, options = self.run.control, self.run.options
+        return controls.obstacle(control) or patches.obstacle(self.run.patcher, options) or self._rounded()
+
+    def _rounded(self) -> str | None:
+        """Engines convolve before they cut off a row that is too many, as A1111 does; UNets of front ends with patchers
+        enlarge to the right size first, so that their edge is another."""
+        step = layers.step(self.run.unet)
+        if all(side % step == 0 for side in self._sides):
+            return None
+        return f"the image's sides are no multiples of {step * PIXELS_PER_LATENT}"
 
     def altered(self) -> str | None:
         special = layers.special(self.run.unet)
