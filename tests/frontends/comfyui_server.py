@@ -95,8 +95,10 @@ class Server:
             if done is not None:
                 break
             time.sleep(0.02)
-        assert done["status"]["status_str"] == "success", done["status"]
-        at = {kind: each.get("timestamp") for kind, each in done["status"]["messages"]}
+        told = dict(done["status"]["messages"])
+        wrong = told.get("execution_error", {})
+        assert done["status"]["status_str"] == "success", f"{wrong.get('node_type')}: {wrong.get('exception_message')}"
+        at = {kind: each.get("timestamp") for kind, each in told.items()}
         self.seconds = (at["execution_success"] - at["execution_start"]) / 1000
         return [image["filename"] for output in done["outputs"].values() for image in output.get("images", ())]
 

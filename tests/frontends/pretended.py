@@ -2,6 +2,7 @@
 import json
 from contextlib import nullcontext
 from copy import deepcopy
+from importlib import import_module
 from weakref import WeakKeyDictionary
 
 # As in sdtrtd's index.
@@ -32,8 +33,9 @@ def pretend_gpu(machine):
 
 def slow_pytorch(unet, engine):
     """Has our `unet` believe that PyTorch takes longer than this engine."""
-    from sdtrt.timings import Timing
-
+    # Front ends call our package by other names.
+    package = type(unet).__module__.rpartition(".")[0]
+    Timing = import_module(".timings", package).Timing
     unet.chooser.timing = lambda entry, call: Timing(call, engine.speeds[0].milliseconds, 21.0, 0.0)
 
 
@@ -43,7 +45,7 @@ class Gpu:
     def nothing(self, *args):
         return "pretended"
 
-    sample = restore = save = rest = drop = nothing
+    sample = restore = restore_all = save = rest = drop = nothing
 
 
 class Twins(Gpu):
