@@ -61,7 +61,8 @@ class Changes(TestCase):
         down = type("Downsample", (), {})
         for levels, sides, said in (
             (3, (64, 64), None), (3, (72, 104), None), (3, (65, 69), "multiples of 64"),
-            (3, (64, 68), "multiples of 64"), (2, (68, 100), None), (2, (66, 64), "multiples of 32"), (0, (65, 69), None),
+            (3, (64, 68), "multiples of 64"), (2, (68, 100), None), (2, (66, 64), "multiples of 32"),
+            (0, (65, 69), None),
         ):
             with self.subTest(levels=levels, sides=sides):
                 session = Session.__new__(Session)
