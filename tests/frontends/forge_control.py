@@ -35,7 +35,7 @@ def jobs(kind, checkpoint, server, lora, gpu):
     # It adds a hash to the files' names.
     full = {name.partition(" ")[0]: name for name in ask_controlnet(server)}
     chosen = {"override_settings": {"sd_model_checkpoint": checkpoint}, "override_settings_restore_afterwards": False}
-    upscaler = "Lanczos" if kind == "neo" else "Latent"
+    upscaler = "None" if kind == "neo" else "Latent"
     hires = {"enable_hr": True, "hr_scale": 2, "hr_second_pass_steps": 2, "hr_upscaler": upscaler,
              "denoising_strength": 0.6}
 

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jobs import COMMON, all_jobs, full_size
+from jobs import COMMON, INPUT, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
 # UNets with patchers have another edge then.
@@ -36,7 +36,7 @@ def usual(kind, titles, lora, gpu):
     """Returns the usual jobs. `kind` is the front end, `titles` are those of two checkpoints, `lora` a name or None."""
     size = (lambda job: job._replace(body=full_size(job.body))) if gpu else lambda job: job
     jobs = [*map(size, simple(kind, titles, lora))]
-    jobs.append(multidiffusion(gpu))
+    jobs.append(multidiffusion(kind, gpu))
     jobs.append(size(Job("in the end", "txt2img", small())))
     return [job._replace(why=UNSERVED.get(job.name)) for job in jobs]
 
@@ -44,8 +44,8 @@ def usual(kind, titles, lora, gpu):
 def simple(kind, titles, lora):
     for name, path, body in all_jobs(titles, lora):
         if kind == "neo" and body.get("hr_upscaler") == "Latent":
-            # It has no upscaler of latents.
-            body = body | {"hr_upscaler": "Lanczos"}
+            # It has no upscaler of latents, and others only where there are files of them.
+            body = body | {"hr_upscaler": "None"}
         if name == "SD Unet is None":
             yield Job("never", path, small(override_settings={}), {"sdtrt_engine": NEVER})
             yield Job("automatic again", path, small(), {"sdtrt_engine": "automatic"})
@@ -74,12 +74,15 @@ def always(name, **scripts):
     return Job(name, "txt2img", small(alwayson_scripts=scripts))
 
 
-def multidiffusion(gpu):
-    """Tiles."""
+def multidiffusion(kind, gpu):
+    """Tiles, which Forge Neo has for img2img only."""
     tile, width = (512, 1024) if gpu else (64, 128)
     arguments = [True, "MultiDiffusion", tile, tile, tile // 4, 2 if gpu else 4]
     job = always("MultiDiffusion", **{"MultiDiffusion Integrated": arguments})
-    return job._replace(body=(full_size(job.body) if gpu else job.body) | {"width": width})
+    body = (full_size(job.body) if gpu else job.body) | {"width": width}
+    if kind == "neo":
+        return job._replace(path="img2img", body=body | {"init_images": [INPUT], "denoising_strength": 0.7})
+    return job._replace(body=body)
 
 
 def lora_kinds(kind, titles, kinds, gpu):
@@ -99,5 +102,5 @@ def at_random(kind, titles, kinds, gpu, count):
 def adapted(kind, jobs, gpu):
     for name, path, body in jobs:
         if kind == "neo" and body.get("hr_upscaler") == "Latent":
-            body = body | {"hr_upscaler": "Lanczos"}
+            body = body | {"hr_upscaler": "None"}
         yield Job(name, path, full_size(body) if gpu else body, twice=False)

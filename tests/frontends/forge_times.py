@@ -12,7 +12,7 @@ STEPS, MORE = 20, 40
 TIMES = 2
 CARD = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", "--id=0"]
 WAYS = {"PyTorch": NEVER, "engine": "automatic"}
-HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Lanczos", "denoising_strength": 0.6,
+HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "None", "denoising_strength": 0.6,
          "hr_second_pass_steps": STEPS // 2}
 
 
