@@ -299,9 +299,9 @@ class Check:
 
 
 def set_all(server, settings):
-    """Changes settings, of which each front end knows others."""
+    """Changes settings, of which each front end knows others. What an extension adds it takes and doesn't list."""
     if settings:
-        known = server.ask("options")
+        known = {*server.ask("options"), *(["sdtrt_engine"] if (server.data / "extensions/sdtrt").exists() else [])}
         server.ask("options", {name: value for name, value in settings.items() if name in known})
 
 
