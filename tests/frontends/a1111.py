@@ -222,7 +222,7 @@ class Check:
     def compare(self, plain, ours, served=True, beside=None):
         """Says of each job, as soon as it is done, whether its pictures are those without the extension, and whether an
         engine made them; with a GPU also how alike they are to those of the job `beside`."""
-        from pictures import alike, is_same
+        from pictures import alike, have_one_size, is_same
 
         found = {}
         for name, made in ours:
@@ -241,7 +241,7 @@ class Check:
             meant = name not in NOT_SERVED and not uncalled
             as_meant = made.is_served == meant or made.is_by_choice
             repeats = made.repeats if made.is_served and not made.by_pytorch else ""
-            if beside in plain and name != beside and plain[beside].files:
+            if beside in plain and name != beside and have_one_size(expected, plain[beside]):
                 told += f" ({alike(expected, plain[beside]):.0f} beside {beside})"
             why = "; ".join(dict.fromkeys(made.by_pytorch if as_meant else made.lines)) if meant else ""
             by = "served" if made.is_served else "PyTorch"

@@ -36,6 +36,8 @@ def run(server, one, other, make):
         server.ask("refresh-checkpoints", {})
         server.ask("options", {"sd_model_checkpoint": str(file.relative_to(folder))})
 
+    # Two at once can leave a part of the model on the CPU: the web UI still loads its first.
+    make(*JOB)
     choose(one)
     yield "as it was", make(*JOB)
     one = moved(one, folder / "renamed.safetensors")

@@ -63,7 +63,7 @@ def jobs(kind, checkpoint, server, lora, gpu):
         job("averaged over the picture", (shuffle, {})),
         job("ControlNet, batch of two", plain, batch_size=2),
         job("ControlNet, no negative prompt", plain, cfg_scale=1, negative_prompt=""),
-        job("ControlNet, odd sizes", plain, width=72, height=88, why=ODD),
+        job("ControlNet, odd sizes", plain, width=72, height=88, why=None if kind == "neo" else ODD),
         job("ControlNet, hires", plain, **hires),
         job("low res only", (first, {"hr_option": "Low res only"}), **hires),
         job("ControlNet, DPM++ 2M", plain, sampler_name="DPM++ 2M"),

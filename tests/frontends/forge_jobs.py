@@ -38,7 +38,9 @@ def usual(kind, titles, lora, gpu):
     jobs = [*map(size, simple(kind, titles, lora))]
     jobs.append(multidiffusion(kind, gpu))
     jobs.append(size(Job("in the end", "txt2img", small())))
-    return [job._replace(why=UNSERVED.get(job.name)) for job in jobs]
+    # Forge Neo rounds sizes.
+    unserved = UNSERVED | ({"odd sizes": None} if kind == "neo" else {})
+    return [job._replace(why=unserved.get(job.name)) for job in jobs]
 
 
 def simple(kind, titles, lora):

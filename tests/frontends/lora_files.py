@@ -41,6 +41,8 @@ def some(layers):
 
 def write(path, tensors):
     """Writes a safetensors file."""
+    # Newer versions of numpy make doubles of some.
+    tensors = {name: values if values.dtype == bool else values.astype("f4") for name, values in tensors.items()}
     header, end = {}, 0
     for name, values in tensors.items():
         begin, end = end, end + values.nbytes

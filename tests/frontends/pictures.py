@@ -10,7 +10,7 @@ LEAST_DB = 40
 # Our line of what an engine did in a job.
 SERVED = re.compile(r": engine \w+ at \d+×\d+")
 # What PyTorch computes as it should: what is faster so on this GPU, or what no preset takes.
-BY_CHOICE = re.compile(r" ms for a call like this|` says what to build")
+BY_CHOICE = re.compile(r" ms for a call like this|` says what to build|no multiples of")
 
 
 class Made(NamedTuple):
@@ -63,6 +63,14 @@ def is_same(one, other, exactly):
         return same, ", ".join(each[:10] for each in digest(other.files)) + ("" if same else " differ")
     least = alike(one, other)
     return least >= LEAST_DB, f"{least:.1f} dB"
+
+
+def have_one_size(one, other):
+    """Whether there are pictures of both, and they can be compared."""
+    from PIL import Image
+
+    sizes = [{Image.open(io.BytesIO(file)).size for file in made.files} for made in (one, other)]
+    return len(sizes[0]) == 1 and sizes[0] == sizes[1]
 
 
 def alike(one, other):
