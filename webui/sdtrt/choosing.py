@@ -1,6 +1,7 @@
 """Chooses the engine that serves a call of the loaded UNet, or says why none does."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -130,8 +131,10 @@ class Chooser:
         return f"{calls.outside(profiles, call)}. PyTorch computes it; `{check}` says what to build"
 
     def timing(self, entry: Engine, call: Call) -> Timing | None:
-        """Returns how long this engine and PyTorch take for a similar call here, if that was measured."""
-        return timings.nearest(self.place.timings.of(entry.id, self.surroundings()), call)
+        """Returns how long this engine and PyTorch take for a similar call here, if that was measured and need not be
+        again."""
+        known, now = self.place.timings.of(entry.id, self.surroundings()), time.time()
+        return timings.nearest([timing for timing in known if not timing.is_doubtful(now)], call)
 
     def _is_slower(self, entry: Engine, call: Call) -> bool:
         timing = self.timing(entry, call)

@@ -16,6 +16,9 @@ from .proofs import write
 VERSION = 1
 # By which factor two sizes may differ and still take about the same time per pixel.
 ALIKE = 1.25
+# Something else may have used the GPU just then: an engine that was slower is measured again after so many seconds, and
+# if it still is, after six times as many, up to a week.
+AGAIN_S, LATER, LAST_S = 600, 6, 7 * 24 * 3600
 # More than anyone has in use: the oldest are dropped.
 MOST = 500
 
@@ -27,6 +30,9 @@ class Timing(NamedTuple):
     engine: float
     torch: float
     noise: float
+    # When, in seconds since 1970, and how often in a row with the same outcome.
+    measured: int = 0
+    times: int = 1
 
     @property
     def gain(self) -> float:
@@ -37,6 +43,11 @@ class Timing(NamedTuple):
     def is_slower(self) -> bool:
         """Whether PyTorch is faster, by more than the noise."""
         return self.engine - self.torch > self.noise
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether an engine that was slower is to be measured again."""
+        wait = min(AGAIN_S * LATER ** (self.times - 1), LAST_S)
+        return self.is_slower and not 0 <= now - self.measured < wait
 
 
 def of_laps(call: Call, engine: Sequence[float], torch: Sequence[float]) -> Timing:
@@ -78,12 +89,15 @@ class Timings:
     def record(self, engine: str, about: dict[str, Any], timing: Timing) -> None:
         """Stores one in place of an earlier one of the same call; raises OSError if the folder can't be written."""
         call = timing.call._asdict()
+        # Another front end may have added some.
+        known = self._read(engine)
+        before = [_timing(each) for each in known if each.items() >= (about | call).items()]
+        others = [each for each in known if not each.items() >= (about | call).items()]
+        times = 1 + sum(each.times for each in before if each.is_slower == timing.is_slower)
         row = about | call | {
             "engine_milliseconds": timing.engine, "torch_milliseconds": timing.torch,
-            "noise_milliseconds": timing.noise, "time": int(time.time()),
+            "noise_milliseconds": timing.noise, "time": int(time.time()), "times": times,
         }
-        # Another front end may have added some.
-        others = [each for each in self._read(engine) if not each.items() >= (about | call).items()]
         self._known[engine] = rows = [*others, row][-MOST:]
         tree = {"version": VERSION, "engine": engine, "timings": rows}
         write(self._path(engine), json.dumps(tree, indent=1).encode())
@@ -104,4 +118,5 @@ class Timings:
 
 def _timing(row: dict[str, Any]) -> Timing:
     call = Call(*(int(row[name]) for name in Call._fields))
-    return Timing(call, *(float(row[f"{name}_milliseconds"]) for name in ("engine", "torch", "noise")))
+    engine, torch, noise = (float(row[f"{name}_milliseconds"]) for name in ("engine", "torch", "noise"))
+    return Timing(call, engine, torch, noise, int(row["time"]), int(row.get("times", 1)))

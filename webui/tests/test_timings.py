@@ -29,6 +29,17 @@ class Laps(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(timings.of_laps(CALL, engine, torch).is_slower, slower)
 
+    def test_an_engine_that_was_slower_is_measured_again_less_and_less_often(self):
+        slower = Timing(CALL, 12, 10, 1, measured=1_000_000)
+        hour, week = 3600, 7 * 24 * 3600
+        for times, age, doubtful in (
+            (1, 0, False), (1, 599, False), (1, 600, True), (2, 600, False), (2, hour, True), (3, hour, False),
+            (3, 6 * hour, True), (9, week - 1, False), (9, week, True), (1, -1, True),
+        ):
+            with self.subTest(times=times, age=age):
+                self.assertEqual(slower._replace(times=times).is_doubtful(1_000_000 + age), doubtful)
+        self.assertFalse(slower._replace(engine=10).is_doubtful(1_000_000 + week), "one that is faster serves anyway")
+
     def test_medians_are_kept(self):
         timing = timings.of_laps(CALL, [9, 10, 50], [21, 20, 22])
         self.assertEqual((timing.engine, timing.torch, timing.gain), (10, 21, 2.1))
@@ -49,7 +60,7 @@ class Stored(Served):
         stored = timings.Timings(self.folder / "timings")
         stored.record("engine", ABOUT, Timing(CALL, 8.5, 17.0, 0.1))
         again = timings.Timings(self.folder / "timings")
-        self.assertEqual(again.of("engine", ABOUT), [Timing(CALL, 8.5, 17.0, 0.1)])
+        self.assertEqual([timing[:4] for timing in again.of("engine", ABOUT)], [(CALL, 8.5, 17.0, 0.1)])
         for name, value in (("gpu", "another"), ("driver", "1"), ("front_end", "AUTOMATIC1111, xformers")):
             self.assertEqual(again.of("engine", ABOUT | {name: value}), [], name)
         self.assertEqual(again.of("other", ABOUT), [])
@@ -63,6 +74,13 @@ class Stored(Served):
         self.assertEqual([(row["gpu"], row["engine_milliseconds"]) for row in rows],
                          [("another", 5.0), (samples.HERE.gpu, 7.0)])
         self.assertEqual([path.name for path in self.folder.glob("timings/*")], ["engine.json"])
+
+    def test_it_is_counted_how_often_an_engine_was_slower(self):
+        stored = timings.Timings(self.folder / "timings")
+        for engine, times in ((20.0, 1), (21.0, 2), (20.0, 3), (8.0, 1), (20.0, 1)):
+            stored.record("engine", ABOUT, Timing(CALL, engine, 16.0, 0.5))
+            (found,) = stored.of("engine", ABOUT)
+            self.assertEqual((found.engine, found.times), (engine, times))
 
     def test_damaged_files_are_as_none(self):
         folder = self.folder / "timings"
@@ -123,6 +141,23 @@ class Measured(Served):
         self.publish(samples.engine(), samples.engine("fixed", profiles=[samples.fixed()]))
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "fixed's of a", "another engine may be faster")
+
+    def test_after_a_while_it_is_measured_again(self):
+        unet = self.start(samples.engine())
+        self.gpu.milliseconds = {"engine": 40.0}
+        self.webui.job()
+        self.assertEqual(self.computed(unet, 3), "P")
+        path = self.folder / "timings/engine.json"
+        tree = json.loads(path.read_text())
+        tree["timings"][0]["time"] -= 700
+        path.write_text(json.dumps(tree))
+        # Something else had used the GPU.
+        self.gpu.milliseconds = {}
+        self.restart()
+        unet = hooks.unet
+        self.webui.job()
+        self.assertEqual(self.computed(unet, 4), "e")
+        self.assertEqual(json.loads(path.read_text())["timings"][0]["engine_milliseconds"], 10.0)
 
     def test_an_engine_can_be_preferred(self):
         unet = self.start(samples.engine())
