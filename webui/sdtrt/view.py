@@ -79,6 +79,7 @@ def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping
         notes = [engine["state"]]
         notes += [f"outdated: {engine['outdated']}"] if engine["outdated"] else []
         notes += ["pinned"] if engine["pinned"] else []
+        notes += [beside(engine["timings"])] if engine.get("timings") else []
         size = limits.get(engine["key"])
         notes += [f"not used from {size.width} × {size.height} on: NaN or infinity"] if size else []
         rows.append((engine["key"][:12], sizes, f"{engine['bytes'] / GB:.2f} GB", "; ".join(notes)))
@@ -87,6 +88,16 @@ def checkpoint(shown: dict[str, Any], indexed: Iterable[Engine], limits: Mapping
     else:
         lines.append("It has no engine yet.")
     return "\n\n".join(lines)
+
+
+def beside(timings: Sequence[Mapping[str, Any]]) -> str:
+    """Says how many times as fast as PyTorch an engine is, at each size at which that was measured last."""
+    last = {(timing["width"], timing["height"]): timing for timing in timings}
+    gains = (
+        f"{timing['torch_milliseconds'] / timing['engine_milliseconds']:.1f} × PyTorch at {width} × {height}"
+        for (width, height), timing in sorted(last.items())
+    )
+    return ", ".join(gains)
 
 
 def profile(profile: Profile) -> str:

@@ -295,4 +295,9 @@ class Files(unittest.TestCase):
         failed = Size("GPU", "driver", 1920, 1080, 2, 77, 0)
         told = view.checkpoint(shown, file.engines(file.checkpoints[0]), {"engine": failed})
         self.assertIn("pinned; not used from 1920 × 1080 on: NaN or infinity", told)
+        timing = lambda width, engine: {"width": width, "height": 512, "engine_milliseconds": engine,
+                                        "torch_milliseconds": 18.0}
+        shown["engines"][0]["timings"] = [timing(768, 12.0), timing(512, 20.0), timing(512, 9.0)]
+        told = view.checkpoint(shown, [], {})
+        self.assertIn("ready; pinned; 2.0 × PyTorch at 512 × 512, 1.5 × PyTorch at 768 × 512", told)
         self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, (), {}))
