@@ -1,6 +1,8 @@
 """Compares engines with PyTorch in the web UI's own calls."""
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,18 +22,25 @@ if TYPE_CHECKING:
     Inputs = dict[str, torch.Tensor]
 
 
+# The error depends on the call. An engine just past the bound, by less than this factor, is judged by the median of so
+# many calls.
+NEAR, CALLS = 2.0, 3
+
+
 class Prover:
-    """Compares an engine with PyTorch in its first call, unless that proved impossible in this job.
+    """Compares an engine with PyTorch in its first calls, unless that proved impossible in this job.
 
     `say` prints a line for the user."""
 
     def __init__(self, catalogue: Catalogue, chooser: Chooser, host: Host, say: Callable[[str], None]) -> None:
         self.catalogue, self.chooser, self.host, self._say = catalogue, chooser, host, say
-        self.is_on = True
+        self.start_job()
 
     def start_job(self) -> None:
         """Lets what could not be compared be tried again."""
         self.is_on = True
+        # By engine and UNet, those of which one was near the bound.
+        self._errors: dict[tuple[str, str], list[float]] = {}
 
     def prove(
         self,
@@ -62,10 +71,16 @@ class Prover:
             # Nothing can be compared with PyTorch's own result.
             self.is_on = False
             return latent
-        self._record(entry, subject, call, list(inputs["sample"].shape), error)
-        if proofs.holds(error, self.catalogue.index.bound):
-            return latent
-        self.chooser.failed[entry.id] = f"it was {error:.1e} off PyTorch"
+        bound = self.catalogue.index.bound
+        errors = self._errors.setdefault((entry.id, subject.id), [])
+        errors.append(error)
+        if bound < error < NEAR * bound and len(errors) < CALLS:
+            return expected
+        middle = error if math.isnan(error) else statistics.median(errors)
+        self._record(entry, subject, call, list(inputs["sample"].shape), middle)
+        if proofs.holds(middle, bound):
+            return latent if proofs.holds(error, bound) else expected
+        self.chooser.failed[entry.id] = f"it was {middle:.1e} off PyTorch"
         subject.answers.clear()
         return expected
 

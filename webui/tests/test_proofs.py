@@ -72,6 +72,26 @@ class Proofs(Served):
         self.webui.job()
         self.assertEqual(unet.forward(*samples.call()), "second's of a")
 
+    def test_an_engine_just_past_the_bound_is_judged_by_several_calls(self):
+        nan = float("nan")
+        for errors, computed, recorded in (
+            ([0.021, 0.01, 0.012], "Pee", 0.0155), ([0.021, 0.03, 0.01], "PPP", 0.021),
+            ([0.021, 0.022, 0.023], "PPP", 0.022), ([0.021, 0.3], "PP", 0.1605), ([0.021, nan], "PP", None),
+            ([0.3], "P", 0.3), ([0.004, 0.3], "ee", 0.004),
+        ):
+            with self.subTest(errors):
+                for path in self.folder.glob("proofs/*"):
+                    path.unlink()
+                samples.Gpu(self, self.folder)
+                unet = self.start(samples.engine(state="unproven"))
+                self.webui.job()
+                found = []
+                for self.error in errors:
+                    found.append(unet.forward(*samples.call())[0])
+                self.assertEqual("".join(found), computed)
+                kept = self.proof()["relative_error"]
+                self.assertEqual(kept and round(kept, 6), recorded)
+
     def test_the_bound_is_the_daemons(self):
         self.error = 0.021
         for bound, computed in ((None, "PyTorch's of a"), (0.03, "engine's of a"), (0.01, "PyTorch's of a")):
@@ -84,7 +104,7 @@ class Proofs(Served):
                     tree = json.loads(hooks.place.index.read_text())
                     hooks.place.index.write_text(json.dumps(tree | {"bound": bound}))
                 self.webui.job()
-                for _ in range(2):
+                for _ in range(3):
                     self.assertEqual(unet.forward(*samples.call()), computed)
                 self.assertEqual(self.proof()["bound"], bound or 0.02, "an older daemon does not say it")
 
