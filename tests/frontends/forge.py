@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
     parser.add_argument("--seconds", type=float, default=600, help="no job is timed that would begin after these")
     parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
-    parser.add_argument("--without", action="store_true", help="stop it without the extension too")
+    parser.add_argument("--without", action="store_true", help="stop and reload it without the extension too")
     parser.add_argument("--port", type=int, default=7965, help="the first of three")
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
@@ -111,6 +111,9 @@ class Check:
         flags = [*COMMON, *others, *(exact if self.options.gpu else cpu), of_checkpoints,
                  checkpoints or self.checkpoints, of_loras, loras or self.loras,
                  *(["--controlnet-dir", nets] if nets else []), *self.options.argument]
+        if self.options.kind == "neo":
+            # It serves its own scripts and styles from its data folder only, and without them no button works.
+            flags += ["--gradio-allowed-path", self.options.webui.resolve()]
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
         known = {} if self.options.gpu else {"small": HERE / "forge_small"}
         return Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port + port,
@@ -267,11 +270,11 @@ class Check:
     def stops(self):
         """Ends it in every way, after a job."""
         ways = {
-            "SIGTERM": lambda server: server.process.send_signal(signal.SIGTERM),
-            "server-stop": lambda server: server.ask("server-stop", {}),
+            "SIGTERM": (lambda server: server.process.send_signal(signal.SIGTERM), Server.ended),
+            "server-stop": (lambda server: server.ask("server-stop", {}), Server.closed),
         }
         which = {"": self.ours} | ({" without": {}} if self.options.without else {})
-        for name, end, extensions in [(way + of, ways[way], which[of]) for way in ways for of in which]:
+        for name, (end, ended), extensions in [(way + of, ways[way], which[of]) for way in ways for of in which]:
             try:
                 stack, made = self.started({name: extensions})
                 with stack:
@@ -279,7 +282,7 @@ class Check:
                     make(server, "txt2img", small())
                     begin = time.monotonic()
                     end(server)
-                    self.say(name, True, f"ended after {server.ended(begin):.1f} s")
+                    self.say(name, True, f"{ended.__name__} after {ended(server, begin):.1f} s")
             except AssertionError as problem:
                 self.say(name, False, problem)
 
@@ -289,13 +292,17 @@ class Check:
             return
         import forge_pages
 
-        try:
-            stack, made = self.started({"browser": self.ours})
-            with stack:
-                for name, told in forge_pages.check(made["browser"], self.options.chromium, self.options.reloads):
-                    self.say(name, True, told)
-        except AssertionError as problem:
-            self.say("browser", False, problem)
+        for of, extensions in ({"": self.ours} | ({" without": {}} if self.options.without else {})).items():
+            try:
+                stack, made = self.started({f"browser{of}": extensions})
+                with stack:
+                    [server] = made.values()
+                    for name, told in forge_pages.check(
+                        server, self.options.chromium, self.options.reloads, bool(extensions)
+                    ):
+                        self.say(name + of, True, told)
+            except AssertionError as problem:
+                self.say(f"browser{of}", False, problem)
 
 
 def set_all(server, settings):

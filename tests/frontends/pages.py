@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from playwright.sync_api import sync_playwright
 
 # Milliseconds and seconds; far longer than anything here takes.
-PATIENCE_MS, RELOAD_S, PRESS_S, SETTLE_S = 300_000, 300, 60, 5
+PATIENCE_MS, RELOAD_S, PRESS_S, SETTLE_S, QUIET_S = 300_000, 300, 60, 5, 1
+# Gradio's pages ask for fonts and scripts elsewhere, and wait for minutes where a network swallows that.
+NO_NETWORK = ["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 @contextmanager
@@ -13,7 +15,7 @@ def opened(server, chromium, ours=True):
     """Yields two pages of the web UI: one with the tab 'TensorRT' in view, if it has our extension, and one to press
     buttons in."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *NO_NETWORK])
         watching, pressing = (browser.new_page(viewport={"width": 1100, "height": 860}) for _ in range(2))
         for page in (watching, pressing):
             page.set_default_timeout(PATIENCE_MS)
@@ -29,22 +31,40 @@ def opened(server, chromium, ours=True):
 
 
 def listen(page):
-    """Notes the page's sockets."""
-    page.sockets = found = []
+    """Notes the page's sockets, and its requests that are not answered yet."""
+    page.sockets, page.asked = found, asked = [], []
     page.on("websocket", lambda socket: found.append(socket))
+    # Gradio 4 has one that lasts as long as the page, and one for its queue that at times is never closed.
+    lasting = ("/heartbeat/", "/queue/data")
+    page.on("request", lambda request: any(part in request.url for part in lasting) or asked.append(request))
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda request: request in asked and asked.remove(request))
+    # Nobody says of a page's requests that they ended with it. Forge Neo's loads itself anew at first.
+    page.on("framenavigated", lambda frame: frame == page.main_frame and forget(page))
 
 
 def load(server, page):
     """Loads the web UI, and waits until its own first events are done."""
-    page.sockets.clear()
+    forget(page)
     page.goto(server.address)
     settle(page)
+
+
+def forget(page):
+    """What is noted of a page that has gone."""
+    page.sockets.clear()
+    page.asked.clear()
 
 
 def settle(page):
     """Waits until no event of the page is in gradio's queue, each of which has a socket. Where one waits there, such as
     A1111's own for its cards, the web UI reloads and ends no more, without any extension."""
-    page.wait_for_load_state("networkidle")
+    page.locator("#tabs > .tab-nav > button").first.wait_for()
+    quiet, end = time.monotonic(), time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < quiet + QUIET_S:
+        page.wait_for_timeout(50)
+        quiet = time.monotonic() if page.asked else quiet
+        assert time.monotonic() < end, f"the page still waits for {page.asked[0].url}"
     end = time.monotonic() + SETTLE_S
     # Of some sockets Playwright never says that they are closed.
     while not all(socket.is_closed() for socket in page.sockets) and time.monotonic() < end:
@@ -84,7 +104,7 @@ def reload(server, watching, pressing, ours=True):
     begin = time.monotonic()
     server.wait(starts + 1, RELOAD_S)
     seconds = time.monotonic() - begin
-    pressing.sockets.clear()
+    forget(pressing)
     ready(pressing)
     load(server, watching)
     show(watching, ours)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,17 @@ class Server:
             self.process.wait()
             raise AssertionError(f"the web UI did not end within {STOP_S} s; see {self.log}") from None
         return time.monotonic() - begin
+
+    def closed(self, begin):
+        """Returns the seconds until it listens no more. Those of Forge's family close their server when they are asked
+        to stop, but their process stays: the loop of its main thread has no end."""
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                return time.monotonic() - begin
+            assert time.monotonic() < begin + STOP_S, f"the web UI still listens after {STOP_S} s; see {self.log}"
+            time.sleep(0.05)
 
     def close(self):
         if self.process is not None and self.process.poll() is None:
