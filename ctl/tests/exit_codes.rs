@@ -10,8 +10,7 @@ use protocol::{List, Reply, State};
 #[test]
 fn what_is_not_understood_ends_with_2() {
     for args in [
-        &[][..],
-        &["lists"],
+        &["lists"][..],
         &["show"],
         &["list", "extra"],
         &["wait", "--timeout", "-1"],
