@@ -31,6 +31,7 @@ fn no_daemon_ends_with_3_and_says_where_it_was_looked_for() {
     let nobody = dir.path().join("nobody");
     for args in [
         &["status"][..],
+        &[],
         &["list", "--json"],
         &["show", "x"],
         &["build", "x"],
