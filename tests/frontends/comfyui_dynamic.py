@@ -17,7 +17,7 @@ comfy.options.enable_args_parsing()
 
 import comfy_aimdo.host_buffer  # noqa: E402
 import torch  # noqa: E402
-from comfy import model_management, model_patcher, sd  # noqa: E402
+from comfy import memory_management, model_management, model_patcher, ops, sd, weight_adapter  # noqa: E402
 
 from sdtrt.binding import Input  # noqa: E402
 from sdtrt.comfyui.dynamic import Patched  # noqa: E402
@@ -59,6 +59,7 @@ def main():
         assert max(fetched[1::2]) == 0, f"nothing is fetched again for the same patches: {fetched}"
         assert 0 < max(fetched[1:]) < fetched[0], f"only what has changed is fetched again: {fetched}"
         assert patched.backup, "small layers are loaded patched"
+        compare_computed(dynamic)
         loaded = [type(each.model).__name__ for each in model_management.current_loaded_models]
         assert "Room" in loaded, loaded
         model_patcher.ModelPatcherDynamic.partially_unload = lambda *args, **kwargs: 1e32
@@ -110,6 +111,52 @@ def compare(packed, patcher, expected, fresh=True):
         # In fp16, with one rounding more.
         assert torch.allclose(found, wanted, rtol=2e-3, atol=1e-3), (each.name, (found - wanted).abs().max())
     return sum(f"diffusion_model.{name}" not in patcher.backup for name in fetched)
+
+
+def compare_computed(dynamic):
+    """Compares weights that engines read with those that ComfyUI's layers compute with in fp16, where it computes
+    patches otherwise than in fp32: OFT fails there."""
+    for kind, make in (("LoRA", lora), ("OFT", oft)):
+        patched = dynamic.clone()
+        found = {key: of for key, of in dynamic.model.state_dict().items() if ".attn2.to_k." in key and of.dim() == 2}
+        patched.add_patches({key: make(of.shape) for key, of in found.items()}, 0.8)
+        model_management.load_models_gpu([patched])
+        unet, patched.model.manual_cast_dtype = patched.model.diffusion_model, torch.float16
+        source, compared = Patched(patched, unet), 0
+        for key in found:
+            name = key.removeprefix("diffusion_model.")
+            layer = unet.get_submodule(name.removesuffix(".weight"))
+            if getattr(layer, "weight_lowvram_function", None) is not None:
+                assert torch.equal(source.fetch(name).half(), computed(layer)), (kind, name)
+                compared += 1
+        patched.model.manual_cast_dtype = None
+        assert compared, "no layer is large enough to be patched when it computes"
+        print(f"dynamic patcher, {kind}: {compared} weights are those that layers compute with in fp16")
+
+
+def computed(layer):
+    """Returns the weight that ComfyUI's own code computes with, which it only does on a GPU."""
+    parts = [layer.weight, layer.bias]
+    geometry = memory_management.tensors_to_geometries(parts)
+    gathered = torch.empty(memory_management.vram_aligned_size(geometry), dtype=torch.uint8)
+    for into, of in zip(memory_management.interpret_gathered_like(geometry, gathered), parts, strict=True):
+        if of is not None:
+            into.copy_(of)
+    layer._prefetch = {"resident": False, "xfer_dest": gathered, "needs_cast": False, "cast_geometry": geometry,
+                       "signature": None}
+    try:
+        return ops.resolve_cast_module_with_vbar(layer, torch.float16, None, torch.float16, None, False)[0]
+    finally:
+        del layer._prefetch
+
+
+def lora(shape):
+    up, down = torch.randn(shape[0], 4) * 0.05, torch.randn(4, shape[1]) * 0.05
+    return weight_adapter.LoRAAdapter(set(), (up, down, 4.0, None, None, None))
+
+
+def oft(shape):
+    return weight_adapter.OFTAdapter(set(), (torch.randn(4, shape[0] // 4, shape[0] // 4) * 0.02, None, 1.0, None))
 
 
 def row(name, shape):

@@ -148,8 +148,14 @@ class Dynamic(TestCase):
         from types import ModuleType
         from unittest.mock import patch
 
-        comfy = {name: ModuleType(name) for name in ("comfy", "comfy.model_management", "comfy.model_patcher")}
-        comfy["comfy"].model_management = comfy["comfy.model_management"]
+        names = ("model_management", "model_patcher", "float", "utils")
+        comfy = {"comfy": ModuleType("comfy")} | {f"comfy.{name}": ModuleType(f"comfy.{name}") for name in names}
+        for name in names:
+            setattr(comfy["comfy"], name, comfy[f"comfy.{name}"])
+        cast = lambda of, device, dtype, copy: of.detach().to(dtype, copy=copy)
+        comfy["comfy.model_management"].cast_to_device = cast
+        comfy["comfy.float"].stochastic_rounding = self.rounded
+        comfy["comfy.utils"].string_to_seed = len
         comfy["comfy.model_patcher"].ModelPatcher = type("ModelPatcher", (), {})
         stand_ins = patch.dict(sys.modules, comfy)
         stand_ins.start()
@@ -161,6 +167,7 @@ class Dynamic(TestCase):
         self.patcher = SimpleNamespace(
             patches={"diffusion_model.a.weight": [1]}, patches_uuid="1", backup={"diffusion_model.b.bias": 1},
             load_device="cuda:0", patch_weight_to_device=self.patched,
+            model=SimpleNamespace(get_dtype_inference=lambda: torch.float16),
         )
         self.source = Patched(self.patcher, self.unet)
 
@@ -174,6 +181,32 @@ class Dynamic(TestCase):
         self.assertEqual(self.asked, [("diffusion_model.a.weight", how)])
         self.assertIs(self.source.fetch("b.bias"), self.unet["b"].bias, "patched when it was loaded")
         self.assertEqual(len(self.asked), 1)
+
+    def rounded(self, weight, dtype, seed):
+        self.asked.append((weight.dtype, dtype, seed))
+        return weight.to(dtype)
+
+    def test_a_layer_s_own_function_patches_it_in_the_type_that_it_computes_in(self):
+        class Patch:
+            """As ComfyUI's: an OFT that only fp32 can compute."""
+
+            def __init__(self, key, patches):
+                self.patches = patches[key]
+
+            def __call__(self, weight):
+                return weight.mul_(2) if weight.dtype == torch.float32 else weight.add_(len(self.patches))
+
+        layer = self.unet["a"]
+        before = layer.weight.detach().clone()
+        layer.seed_key, layer.weight_lowvram_function = "a", Patch("diffusion_model.a.weight", self.patcher.patches)
+        for kept in (torch.float16, torch.float32, torch.bfloat16):
+            with self.subTest(kept):
+                layer.weight._model_dtype = kept
+                found = self.source.fetch("a.weight")
+                self.assertEqual((found.dtype, self.asked.pop()), (kept, (torch.float16, kept, 1)))
+                self.assertTrue(torch.equal(found, (before.to(kept).half() + 1).to(kept)))
+        self.assertTrue(torch.equal(layer.weight, before), "the layer keeps its own")
+        self.assertEqual(self.asked, [])
 
     def test_what_values_follow_from(self):
         states = lambda: [self.source.state(name) for name in ("a.weight", "b.weight")]

@@ -35,10 +35,30 @@ class Patched:
         if key in self._patcher.backup:
             # Small layers are loaded patched: to patch them again would be once too often.
             return found
+        path, _, last = name.rpartition(".")
+        layer = self._unet.get_submodule(path)
+        patch = getattr(layer, f"{last}_lowvram_function", None)
+        if patch is not None:
+            return self._patched(key, found, layer, patch)
         fetched: torch.Tensor = self._patcher.patch_weight_to_device(
             key, device_to=self._patcher.load_device, return_weight=True, force_cast=True
         )
         return fetched
+
+    def _patched(self, key: str, found: torch.Tensor, layer: Any, patch: Any) -> torch.Tensor:
+        """Returns what the layer computes with: patched by its own function, in the type that the UNet computes in, and
+        kept in the type of the model's memory. `patch_weight_to_device` computes patches in fp32, with other values for
+        some: in fp16 OFT and BOFT fail, which ComfyUI logs, and change nothing."""
+        from comfy import float as rounding
+        from comfy import model_management, utils
+
+        kept = getattr(found, "_model_dtype", None) or found.dtype
+        weight = model_management.cast_to_device(found, self._patcher.load_device, kept, copy=True)
+        # A new one: the layer's own may hold patches that were made ready for a stream.
+        again = type(patch)(key, self._patcher.patches)
+        weight = again(weight.to(self._patcher.model.get_dtype_inference()))
+        rounded: torch.Tensor = rounding.stochastic_rounding(weight, kept, seed=utils.string_to_seed(layer.seed_key))
+        return rounded
 
     def allocate(self, size: int) -> Memory:
         return Room(self._patcher.load_device, size)
