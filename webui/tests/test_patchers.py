@@ -303,6 +303,13 @@ class ComfyUi(TestCase):
             self.assertEqual(run.execute("model", Tensor(), several, None, noise), "latent")
             self.assertEqual((given, len(watches)), (["noise"], 2), "several GPUs check each output at once")
 
+    def test_a_thread_for_one_of_several_gpus_lets_the_others_capture(self):
+        done = []
+        with patch.object(jobs, "ignore_captures", lambda: done.append(1)):
+            for options, times in ({}, 0), ({"multigpu_thread_device": "cuda:1"}, 1):
+                model = Executor(lambda **given: "latent", Model(), [self.jobs.model])
+                self.assertEqual((model.execute(transformer_options=options), len(done)), ("latent", times))
+
     def test_the_file_of_a_model(self):
         loaded = ("load_checkpoint", ("/models/a.safetensors", "embeddings"))
         for init, path in ((loaded, "/models/a.safetensors"), ((*loaded, 0), "/models/a.safetensors"), (None, None),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..index import IndexFile
 from ..options import Catalogue
 from ..patchers import repeat
-from ..patchers.gpus import gpu_of, is_compiling
+from ..patchers.gpus import gpu_of, ignore_captures, is_compiling
 from ..patchers.session import Run, Session
 from ..place import Place
 from ..shapes import Teller
@@ -59,6 +59,9 @@ class Jobs:
 
     def model(self, executor: Any, *args: Any, **kwargs: Any) -> Any:
         """Around a model's call: says whose UNet computes."""
+        options = kwargs.get("transformer_options")
+        if isinstance(options, dict) and "multigpu_thread_device" in options:
+            ignore_captures()
         before = self._patcher.set(getattr(executor.class_obj, "current_patcher", None))
         try:
             return executor(*args, **kwargs)

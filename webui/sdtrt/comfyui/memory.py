@@ -5,6 +5,7 @@ It is never passed to `load_models_gpu`: a patcher that is not dynamic there wou
 dynamic weights."""
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 
 from ..binding import OutOfMemory
+
+# MultiGPU computes in a thread for each GPU, and the manager's list is one for all.
+LOCK = RLock()
 
 
 class Weights(torch.nn.Module):
@@ -25,6 +29,10 @@ class Room(ModelPatcher):
         super().__init__(Weights(), device, torch.device("cpu"), size=size)
         self.buffer: torch.Tensor | None = None
         self.model.device = device
+        with LOCK:
+            self._take(device, size)
+
+    def _take(self, device: torch.device, size: int) -> None:
         needed = size + model_management.minimum_inference_memory()
         # The memory of dynamic models is given back on demand anyway.
         others = [each for each in model_management.current_loaded_models if is_in_use(each)]
@@ -40,11 +48,12 @@ class Room(ModelPatcher):
     def release(self) -> None:
         """Gives the memory back, and leaves the list."""
         self.buffer = None
-        for loaded in list(model_management.current_loaded_models):
-            if loaded.model is self:
-                model_management.current_loaded_models.remove(loaded)
-                if loaded.model_finalizer is not None:
-                    loaded.model_finalizer.detach()
+        with LOCK:
+            for loaded in list(model_management.current_loaded_models):
+                if loaded.model is self:
+                    model_management.current_loaded_models.remove(loaded)
+                    if loaded.model_finalizer is not None:
+                        loaded.model_finalizer.detach()
 
     # What the manager calls.
 

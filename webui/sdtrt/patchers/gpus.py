@@ -1,7 +1,14 @@
 """Which NVIDIA GPU computes a call."""
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
+from threading import local
 from typing import Any
+
+# The driver's CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.
+THREAD_LOCAL = 1
+SET = local()
 
 
 def gpu_of(tensor: Any) -> int | None:
@@ -19,3 +26,13 @@ def is_compiling() -> bool:
     import torch
 
     return bool(torch.compiler.is_compiling())
+
+
+def ignore_captures() -> None:
+    """Lets this thread allocate memory while another captures a CUDA graph, as engines do in their first call. By
+    default the driver refuses that to all threads, whichever GPU they use."""
+    if getattr(SET, "ignores", False):
+        return
+    SET.ignores = True
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libcuda.so.1").cuThreadExchangeStreamCaptureMode(ctypes.byref(ctypes.c_int(THREAD_LOCAL)))
