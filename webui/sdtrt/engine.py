@@ -159,8 +159,11 @@ class Engine:
         if self.is_graph:
             # At other addresses than before, so that the graph is captured again.
             new = lambda name, tensor: torch.empty(tensor.shape, dtype=self.dtypes[name], device="cuda")
-            self._still = {name: new(name, tensor) for name, tensor in inputs.items()}
-            self._still[OUTPUT] = self._new_latent()
+            # What was made in inference mode can be written to in no other, and ComfyUI has no such mode in the threads
+            # of MultiGPU.
+            with torch.inference_mode(False):
+                self._still = {name: new(name, tensor) for name, tensor in inputs.items()}
+                self._still[OUTPUT] = self._new_latent()
 
 
 @contextmanager

@@ -97,3 +97,12 @@ class Calls(unittest.TestCase):
         compute(first, one)
         compute(first, two)
         compute(first, one)
+
+    def test_a_call_may_be_in_inference_mode_or_not(self):
+        for modes in (True, False), (False, True):
+            engine = self.engine()
+            for mode in modes:
+                with torch.inference_mode(mode), torch.no_grad():
+                    sample = torch.ones(1, 4)
+                    engine(0, {"sample": sample})
+                    self.assertTrue(torch.equal(engine._still["sample"], sample))
