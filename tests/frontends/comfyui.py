@@ -21,7 +21,7 @@ from server import scratch
 
 PARTS = ("pictures", "restarts", "starts", "page")
 # In one server, with PyTorch and engines beside each other.
-BESIDE = ("loras", "random", "larger", "times")
+BESIDE = ("loras", "changes", "random", "larger", "multigpu", "times")
 # Only a GPU shows these.
 NOT_WITHOUT_A_GPU = "engines, dynamic VRAM (a CPU silently has the old patcher), weights given back to the manager"
 
@@ -41,6 +41,7 @@ def main():
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
     parser.add_argument("--only", action="append", choices=(*PARTS, *BESIDE), help="all by default but times")
     parser.add_argument("--seconds", type=float, help="begin no random job after these; all 100 by default")
+    parser.add_argument("--profile", action="store_true", help="print where PyTorch's time goes, with times")
     parser.add_argument("--rounds", type=int, default=3, help="how often each job is timed")
     parser.add_argument("--reloads", type=int, default=20, help="how often it is restarted")
     parser.add_argument("--starts", type=int, default=5, help="how many with the node and without are compared")

@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import time
+from collections import Counter
 from typing import NamedTuple
 
 from comfyui_jobs import ENGINE, PYTORCH, graph
@@ -14,8 +15,12 @@ from pictures import LEAST_DB, decibels
 
 # The end of a sampler's bar in the console: how many steps, and how fast.
 BAR = re.compile(r"(\d+)/\1 \[[^\]]*?([\d.]+)(it/s|s/it)[^\]]*\]")
+# Our line of what an engine did in a job.
+SERVED = re.compile(r"engine [0-9a-f]+ at ")
 # What the node says where PyTorch computes because it is faster.
 FASTER = "PyTorch takes"
+# What ComfyUI logs where it can't apply a LoRA to a layer, and leaves the layer as it is.
+FAILED = re.compile(r"ERROR \w+ diffusion_model\.")
 # The least spread of a picture's values: of less nothing is to be seen.
 LEAST_SPREAD = 2
 
@@ -38,7 +43,17 @@ class Made(NamedTuple):
 
     @property
     def is_served(self):
-        return any(re.search(r"engine [0-9a-f]+ at ", line) for line in self.lines)
+        return any(SERVED.search(line) for line in self.lines)
+
+    @property
+    def engines(self):
+        """How often it has said what engines did: once for each GPU and job."""
+        return sum("sdtrt:" in line and SERVED.search(line) is not None for line in self.text.splitlines())
+
+    @property
+    def in_torch(self):
+        """Why PyTorch has computed, at least in part."""
+        return [line for line in self.lines if "PyTorch computes" in line]
 
     @property
     def rates(self):
@@ -52,7 +67,11 @@ class Beside:
 
     def __init__(self, options, server, base, graph_of=graph):
         self.options, self.server, self.base, self.graph_of = options, server, base, graph_of
-        self.failures, self.least, self.count, self.served = [], [], 0, 0
+        self.failures = []
+        self.begin()
+
+    def begin(self):
+        self.least, self.count, self.ways, self.why = [], 0, Counter(), Counter()
 
     def make(self, job, with_node):
         """Returns a job's pictures."""
@@ -74,7 +93,8 @@ class Beside:
         others than those of the job `plain`, if there is one."""
         expected, found = self.make(job, False), self.make(job, True)
         wrong = self.wrong(job, expected, found)
-        wrong += ["nothing changes"] * (plain is not None and plain.names == expected.names)
+        is_applied = not FAILED.search(expected.text)
+        wrong += ["nothing changes"] * (is_applied and plain is not None and plain.names == expected.names)
         alike = "the same file" if expected.names == found.names else "other files"
         if self.options.gpu and expected.files and len(expected.files) == len(found.files):
             least = min(map(decibels, expected.files, found.files))
@@ -89,12 +109,29 @@ class Beside:
             last = self.make(job, True) if is_first else again
             wrong += ["another picture each time"] * (last.names != again.names)
             alike += ", the same from the second on" if is_first else ", the same twice"
-        self.count, self.served = self.count + 1, self.served + found.is_served
+        self.count += 1
         rates = " → ".join(", ".join(f"{rate:.1f}" for rate in each.rates) for each in (expected, found))
-        told = [alike, f"{rates} steps/s", *found.lines, *(f"WRONG: {each}" for each in wrong)]
+        told = [alike, f"{rates} steps/s", *["ComfyUI itself can't apply it"] * (not is_applied), *found.lines]
+        told += [f"WRONG: {each}" for each in wrong]
+        self.note(found)
         print(f"{'WRONG' if wrong else 'ok':6}{name:32}  {'; '.join(told)}", flush=True)
         self.failures += [name] * bool(wrong)
         return expected, found
+
+    def note(self, found):
+        """Counts who has computed a job, and why PyTorch has."""
+        self.why.update({re.sub(r"[\d.]+(×[\d.]+)*", "…", line) for line in found.in_torch})
+        by = "engines and PyTorch" if found.in_torch else "engines"
+        self.ways[by if found.is_served else "PyTorch"] += 1
+
+    def sum_up(self, title, before):
+        """Prints how often what was seen since there were so many failures."""
+        ways = ", ".join(f"{count} by {way}" for way, count in self.ways.items())
+        print(f"== {title}: {self.count} jobs; {ways}; {len(self.failures) - before} wrong", end="")
+        if self.least:
+            below = sum(each < LEAST_DB for each in self.least)
+            print(f"; {below} below {LEAST_DB} dB, the least {min(self.least):.1f} dB", end="")
+        print(*(f"\n   {count} × {why}" for why, count in self.why.most_common()), flush=True, sep="")
 
     def wrong(self, job, expected, found):
         """Returns what is wrong with a job besides the pictures' looks."""
@@ -106,6 +143,7 @@ class Beside:
         is_slower = any(FASTER in line for line in found.lines)
         wrong += ["no engine computed it"] * (by == ENGINE and not found.is_served and not is_slower)
         wrong += ["an engine computed it"] * (by == PYTORCH and found.is_served)
+        wrong += ["an engine on one GPU alone"] * (job.get("gpus", 1) > 1 and found.engines == 1)
         return wrong + ["nothing says why PyTorch computes"] * (by == PYTORCH and not found.lines)
 
     def check_all(self, title, jobs, seconds=None, twice=True):
@@ -113,13 +151,12 @@ class Beside:
         none, if that was the first."""
         print(f"== {title}", flush=True)
         end = time.monotonic() + (seconds or float("inf"))
-        self.least, self.count, self.served, before = [], 0, 0, len(self.failures)
+        self.begin()
+        before = len(self.failures)
         try:
             self.check_each(jobs, end, twice)
         finally:
-            least = f"; the least {min(self.least):.1f} dB" if self.least else ""
-            wrong = len(self.failures) - before
-            print(f"== {title}: {self.count} jobs, {self.served} by engines, {wrong} wrong{least}", flush=True)
+            self.sum_up(title, before)
 
     def check_each(self, jobs, end, twice):
         first = None

@@ -3,16 +3,28 @@ import json
 import re
 import statistics
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import lora_files
-from comfyui_beside import Beside
-from comfyui_jobs import all_jobs, larger_jobs, lora_jobs, plain_job, random_jobs, timed_jobs
+from comfyui_beside import Beside, Made
+from comfyui_jobs import (
+    all_jobs,
+    changed_jobs,
+    larger_jobs,
+    lora_jobs,
+    multigpu_jobs,
+    plain_job,
+    random_jobs,
+    timed_jobs,
+)
 from comfyui_server import files_of, prepare, started
+from pictures import decibels
 
 PROFILE = Path(__file__).with_name("comfyui_profile.py")
+NETS, NET = Path(__file__).with_name("control") / "nets.py", "control-a.safetensors"
 # What its console says of how it computes.
 ABOUT = re.compile(r"attention|device:|vram|(pytorch|python|comfy-aimdo|comfy-kitchen) version|dtype|cast", re.I)
 
@@ -20,17 +32,13 @@ ABOUT = re.compile(r"attention|device:|vram|(pytorch|python|comfy-aimdo|comfy-ki
 def run(options, folder, models, parts):
     """Runs parts, all of them though one fails."""
     usual, larger = kinds_of(models)
-    own, loras = folder / "models", []
-    own.mkdir()
-    for path in models.iterdir():
-        if path.name != "loras":
-            (own / path.name).symlink_to(path)
-    (own / "loras").mkdir()
-    if {"loras", "random"} & {*parts}:
+    own = folder / "models"
+    link(models, own)
+    loras = []
+    if {"loras", "random", "multigpu"} & {*parts}:
         loras = lora_files.write_all(own / "loras", models / "checkpoints" / usual[0])
-    for path in (models / "loras").glob("*.safetensors"):
-        if not (own / "loras" / path.name).exists():
-            (own / "loras" / path.name).symlink_to(path)
+    if "times" in parts:
+        subprocess.run([options.python, NETS, models / "checkpoints" / usual[0], own / "controlnet"], check=True)
     base = folder / "beside"
     prepare(base, own, options, True)
     (base / "custom_nodes/profile.py").symlink_to(PROFILE)
@@ -42,16 +50,30 @@ def run(options, folder, models, parts):
             beside.check_all("pictures", all_jobs(options, usual, files_of(models)[1]))
         if "loras" in parts:
             beside.check_all("LoRAs", lora_jobs(options, usual[0], loras))
+        if "changes" in parts:
+            beside.check_all("changes", changed_jobs(options, usual, own / "checkpoints"))
         if "larger" in parts and not larger:
             print("not run without a checkpoint of SDXL: larger")
         elif "larger" in parts:
             beside.check_all("SDXL", larger_jobs(options, larger[0], usual[0]))
+        if "multigpu" in parts and len(server.get("/system_stats")["devices"]) < 2:
+            print("not run without a second GPU: MultiGPU")
+        elif "multigpu" in parts:
+            beside.check_all("MultiGPU", multigpu_jobs(options, usual[0], loras))
         if "random" in parts:
             beside.check_all("random", random_jobs(options, usual, loras), options.seconds, twice=False)
         if "times" in parts:
             times(options, beside, usual[0], larger[0] if larger else None)
     if beside.failures:
         sys.exit("\n".join(["", *beside.failures]))
+
+
+def link(models, own):
+    """Makes a folder of models, in which files may be added and renamed."""
+    for kind in {path.name for path in models.iterdir() if path.is_dir()} | {"loras", "controlnet"}:
+        (own / kind).mkdir(parents=True)
+        for path in (models / kind).glob("*"):
+            (own / kind / path.name).symlink_to(path)
 
 
 def kinds_of(models):
@@ -65,6 +87,7 @@ def kinds_of(models):
 
 
 class Timed(NamedTuple):
+    made: Made
     rates: tuple
     seconds: float
 
@@ -72,24 +95,42 @@ class Timed(NamedTuple):
 def times(options, beside, usual, larger):
     """Prints what jobs take with PyTorch and with engines, in turn, as medians."""
     card = beside.server.get("/system_stats")["devices"][0]["name"]
-    print(f"== times, {card}, {options.steps} steps of Euler, {' '.join(options.argument) or 'no flags'}")
-    print("| job | steps a second: PyTorch | engine | | whole job: PyTorch | engine | |\n| --- | --- | --- | --- | --- "
-          "| --- | --- |", flush=True)
-    for name, job in timed_jobs(options, usual, larger):
-        for with_node in (False, True, True):
-            warm = beside.make(job, with_node)
-        found = {False: [], True: []}
-        for number in range(options.rounds):
-            for with_node in found:
-                made = beside.make(job | {"seed": number}, with_node)
-                found[with_node].append(Timed(tuple(made.rates), beside.server.seconds))
-        seconds = [statistics.median(each.seconds for each in found[way]) for way in found]
-        rates = [[statistics.median(of) for of in zip(*(each.rates for each in found[way]), strict=True)]
-                 for way in found]
-        both = [", ".join(f"{rate:.1f}" for rate in each) for each in rates]
-        gains = ", ".join(f"{mine / theirs:.2f} ×" for theirs, mine in zip(*rates, strict=True))
-        print(f"| {name} | {both[0]} | {both[1]} | {gains} | {seconds[0]:.2f} s | {seconds[1]:.2f} s | "
-              f"{seconds[0] / seconds[1]:.2f} × |", *warm.lines, flush=True)
-    for what in ("Python", "GPU"):
+    print(f"== times, {card}, {options.steps} steps of Euler, {' '.join(options.argument) or 'no flags'}; medians of "
+          f"{options.rounds} after the first")
+    print("| job | steps a second, PyTorch → engine | | seconds, PyTorch → engine | | first time | alike | by |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name, job in timed_jobs(options, usual, larger, NET):
+        try:
+            row(name, {way: timed(options, beside, job, way) for way in (False, True)})
+        except (AssertionError, OSError) as error:
+            beside.failures.append(name)
+            print(f"| {name} | {error} |", flush=True)
+    for what in ("Python", "GPU") if options.profile else ():
         made = beside.make(plain_job(options, usual) | {"profile": what}, False)
         print(f"== PyTorch's job, profiled ({what})\n{made.text}", flush=True)
+
+
+def timed(options, beside, job, with_node):
+    """Does a job some times. An engine is compared with PyTorch in its first and second call, so it is done once more
+    before."""
+    found = []
+    for number in range(-with_node, options.rounds + 1):
+        made = beside.make(job | {"seed": max(0, number)}, with_node)
+        found.append(Timed(made, tuple(made.rates), beside.server.seconds))
+    usual = found[-options.rounds:]
+    rates = tuple(statistics.median(of) for of in zip(*(each.rates for each in usual), strict=False))
+    last = found[-1].made
+    return found[0].seconds, Timed(last, rates, statistics.median(each.seconds for each in usual))
+
+
+def row(name, found):
+    """Prints a row of the table."""
+    (first, theirs), (first_mine, mine) = found[False], found[True]
+    alike = min(map(decibels, theirs.made.files, mine.made.files))
+    told = lambda rates: ", ".join(f"{rate:.1f}" for rate in rates)
+    gains = ", ".join(f"{b / a:.2f} ×" for a, b in zip(theirs.rates, mine.rates, strict=False))
+    by = "engine" if mine.made.is_served else "PyTorch"
+    cells = [name, f"{told(theirs.rates)} → {told(mine.rates)}", gains, f"{theirs.seconds:.2f} → {mine.seconds:.2f}",
+             f"{theirs.seconds / mine.seconds:.2f} ×", f"{first:.1f} → {first_mine:.1f}", f"{alike:.1f} dB",
+             "; ".join([by, *mine.made.in_torch])]
+    print(f"| {' | '.join(cells)} |", flush=True)

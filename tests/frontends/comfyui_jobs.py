@@ -1,5 +1,6 @@
 """The kinds of jobs that ComfyUI's pictures are compared for, in its API's form."""
 import random
+import shutil
 
 LONG_PROMPT = "a cat, a dog and a bird sit, " * 12
 NODE = "SdtrtApplyEngine"
@@ -66,7 +67,7 @@ def lora_jobs(options, checkpoint, kinds):
 
 
 def random_jobs(options, checkpoints, kinds, count=RANDOM):
-    """Jobs of which each has another checkpoint, size, batch, sampler or LoRAs; as in `all_jobs`."""
+    """Jobs of which each has another checkpoint, size, batch, sampler, refiner or LoRAs; as in `all_jobs`."""
     draw = random.Random(2)
     kinds = [kind for kind in kinds if kind not in UNKNOWN]
     size = lambda: options.size + options.size // 8 * draw.randrange(5)
@@ -82,7 +83,11 @@ def random_jobs(options, checkpoints, kinds, count=RANDOM):
         if kind < 2:
             job |= {"init": True, "batch": 1, "mask": kind == 0, "denoise": 0.7}
         elif kind == 2:
-            job |= {"hires": 1.5, "batch": 1}
+            # One and a half of what engines take is what they take.
+            side = lambda value: value - value % (options.size // 4)
+            job |= {"hires": 1.5, "batch": 1, "width": side(job["width"]), "height": side(job["height"])}
+        elif kind == 3:
+            job |= {"refiner": draw.choice(checkpoints)}
         yield f"random {number + 1}", job
 
 
@@ -96,13 +101,52 @@ def larger_jobs(options, checkpoint, usual):
     yield "SDXL again", plain
 
 
-def timed_jobs(options, usual, larger):
-    """Jobs to be timed, the usual sizes."""
+def changed_jobs(options, checkpoints, folder):
+    """Jobs of a checkpoint whose file is renamed, moved and replaced meanwhile in `folder`, which is ComfyUI's; as in
+    `all_jobs`."""
+    one, other = ((folder / name).resolve() for name in checkpoints[:2])
+    first, second, third = (folder / f"{name}.safetensors" for name in ("own", "own renamed", "in/it"))
+    job = lambda path, **more: plain_job(options, str(path.relative_to(folder)), 2) | more
+    third.parent.mkdir()
+    shutil.copy(one, first)
+    yield "a file of its own", job(first)
+    first.rename(second)
+    yield "renamed", job(second)
+    second.rename(third)
+    yield "moved", job(third)
+    shutil.copy(other, second)
+    second.replace(third)
+    yield "replaced, while it is loaded", job(third)
+    yield "replaced, and loaded again", job(third, free={"unload_models": True, "free_memory": True})
+    yield "merged in memory", job(third, merged=checkpoints[0])
+    yield "merged, after unloading", job(third, merged=checkpoints[0], free={"unload_models": True})
+    yield "not merged any more", job(third)
+    third.unlink()
+    yield "another, since it is deleted", plain_job(options, checkpoints[0], 2)
+
+
+def multigpu_jobs(options, checkpoint, kinds):
+    """Jobs whose prompts are computed on two GPUs, by ComfyUI's own node; as in `all_jobs`."""
+    plain = plain_job(options, checkpoint) | {"gpus": 2}
+    yield "on two GPUs", plain
+    yield "batch", plain | {"batch": 2}
+    yield "wide", plain | {"width": options.size * 3 // 2}
+    if kinds:
+        yield "LoRA", plain | {"loras": [("LoRA.safetensors", 0.8)]}
+        yield "another LoRA", plain | {"loras": [("LoKr.safetensors", 0.6)]}
+    yield "two passes", plain | {"hires": 2.0, "second": plain["steps"] // 2}
+    yield "on one again", plain | {"gpus": 1}
+
+
+def timed_jobs(options, usual, larger, net):
+    """Jobs to be timed, the usual sizes. The second of two passes has half as many steps."""
     of = lambda checkpoint, size: plain_job(options, checkpoint) | {"width": size, "height": size}
-    size = options.size
+    size, second = options.size, max(1, options.steps // 2)
     for each in (size, size * 3 // 2, size * 2):
         yield f"SD 1.5 at {each}", of(usual, each)
-    yield f"SD 1.5, hires {size} → {size * 2}", of(usual, size) | {"hires": 2.0}
+    yield f"SD 1.5 at {size}, one control net", of(usual, size) | {"net": net}
+    for each in (size, size * 3 // 2):
+        yield f"SD 1.5, {each} → {each * 2}", of(usual, each) | {"hires": 2.0, "second": second}
     if larger:
         yield f"SDXL at {size * 2}", of(larger, size * 2)
 
@@ -131,16 +175,40 @@ def graph(job, with_node, number, seed):
     negative = [add("CLIPTextEncode", text="", clip=clip), 0]
     if job.get("scheduled"):
         positive = scheduled(add, positive, *job["scheduled"])
+    if job.get("net"):
+        net = [add("ControlNetLoader", control_net_name=job["net"]), 0]
+        both = add("ControlNetApplyAdvanced", positive=positive, negative=negative, control_net=net, strength=1.0,
+                   image=[add("LoadImage", image="in.png"), 0], start_percent=0.0, end_percent=1.0)
+        positive, negative = [both, 0], [both, 1]
+    if job.get("gpus"):
+        model = [add("MultiGPU_WorkUnits", model=model, max_gpus=job["gpus"]), 0]
     latent = [add("CheckAgain", latent=start(add, job, vae), number=number), 0]
     kind, more = ("CheckProfile", {"what": job["profile"]}) if job.get("profile") else ("KSampler", {})
     how = {"model": model, "seed": seed, "cfg": job.get("cfg", 7.0), "sampler_name": job.get("sampler", "euler"),
            "scheduler": job.get("scheduler", "normal"), "positive": positive, "negative": negative} | more
-    latent = [add(kind, **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
+    if job.get("refiner"):
+        latent = refined(add, job, how, latent, with_node)
+    else:
+        latent = [add(kind, **how, steps=job["steps"], latent_image=latent, denoise=job.get("denoise", 1.0)), 0]
     if job.get("hires"):
         larger = add("LatentUpscaleBy", samples=latent, upscale_method="bilinear", scale_by=job["hires"])
-        latent = [add(kind, **how, steps=job["steps"], latent_image=[larger, 0], denoise=0.6), 0]
+        steps = job.get("second", job["steps"])
+        latent = [add(kind, **how, steps=steps, latent_image=[larger, 0], denoise=0.6), 0]
     add("SaveImage", images=[add("VAEDecode", samples=latent, vae=vae), 0], filename_prefix="check")
     return nodes
+
+
+def refined(add, job, how, latent, with_node):
+    """Returns a latent whose last steps are another checkpoint's."""
+    other = [add("CheckpointLoaderSimple", ckpt_name=job["refiner"]), 0]
+    other = [add(NODE, model=other, engine="automatic"), 0] if with_node else other
+    how = {"noise_seed" if name == "seed" else name: value for name, value in how.items()} | {"steps": job["steps"]}
+    half = job["steps"] // 2
+    latent = add("KSamplerAdvanced", **how, latent_image=latent, add_noise="enable", start_at_step=0, end_at_step=half,
+                 return_with_leftover_noise="enable")
+    how |= {"model": other, "latent_image": [latent, 0]}
+    return [add("KSamplerAdvanced", **how, add_noise="disable", start_at_step=half, end_at_step=10000,
+                return_with_leftover_noise="disable"), 0]
 
 
 def start(add, job, vae):
