@@ -21,6 +21,9 @@ SERVED = re.compile(r"engine [0-9a-f]+ at ")
 FASTER = "PyTorch takes"
 # What ComfyUI logs where it can't apply a LoRA to a layer, and leaves the layer as it is.
 FAILED = re.compile(r"ERROR \w+ diffusion_model\.")
+# A job of no model.
+NOTHING = {"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+           "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}
 # The least spread of a picture's values: of less nothing is to be seen.
 LEAST_SPREAD = 2
 
@@ -79,6 +82,9 @@ class Beside:
         before = log.stat().st_size
         if job.get("free"):
             self.server.get("/free", job["free"])
+            if job["free"].get("free_memory"):
+                # What is to be freed is freed before the next job or after it.
+                self.server.run(NOTHING)
         files = []
         for number in range(job.get("count", 1)):
             self.server.number += 1
