@@ -24,8 +24,8 @@ PARTS = ("pictures", "pretended", "loras", "changes", "random", "starts", "stops
 NOT_SERVED = ("SD Unet is None", "tiling", "regions, Attention", "regions with LoRAs, Latent",
               "a bias that the UNet has not", "unloaded, then None is chosen")
 # What the web UI alone can't: 1.10 fails once a LoRA has given a layer a bias, 1.6 without a GPU once it has unloaded
-# its model for the second time.
-CANNOT = ("a bias that the UNet has not", "unloaded, then None is chosen", "and Automatic")
+# its model for the second time, and later versions with one as soon as they have unloaded it: it then stays on the CPU.
+CANNOT = ("a bias that the UNet has not", "unloaded, then a job", "unloaded, then None is chosen", "and Automatic")
 # An engine knows nothing of it, as is documented.
 OTHER_PICTURES = ("token merging",)
 FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test",
@@ -34,6 +34,10 @@ FLAGS = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-to
 ON_CPU, ON_GPU = ["--use-cpu", "all", "--no-half"], ["--opt-sdp-attention", "--no-half-vae", "--disable-nan-check"]
 # A job restores only settings that have been set. Previews ask for a file that is downloaded.
 SETTINGS = {"sd_unet": "Automatic", "token_merging_ratio": 0, "live_previews_enable": False}
+# Full-size checkpoints take seconds to load, and as long to get to the GPU and back.
+KEEP_TWO = {"sd_checkpoints_limit": 2, "sd_checkpoints_keep_in_cpu": False}
+# Of random jobs on a GPU: a hundred are to be done within minutes.
+RANDOM_STEPS = 8
 
 
 def main():
@@ -103,12 +107,14 @@ class Check:
         if not fine:
             self.failures.append(f"{name}: {told}")
 
-    def make(self, server, path, body, twice=True):
+    def make(self, server, path, body, twice=True, steps=None):
         """Makes a job's pictures: with a GPU in people's sizes, and twice if an engine may compute."""
-        from jobs import full_size
+        from jobs import STEPS, full_size
         from pictures import make
 
-        return make(server, path, full_size(body), twice) if self.options.gpu else make(server, path, body)
+        if not self.options.gpu:
+            return make(server, path, body)
+        return make(server, path, full_size(body, steps or STEPS), twice)
 
     @cached_property
     def plain(self):
@@ -163,8 +169,10 @@ class Check:
         from lora_files import NOT_SERVED as unserved
         from varied_jobs import random_jobs
 
-        self.both("random", lambda titles, kinds: random_jobs(titles, [kind for kind in kinds if kind not in unserved]),
-                  self.options.seconds)
+        def jobs(titles, kinds):
+            return random_jobs(titles, [kind for kind in kinds if kind not in unserved], few=self.options.gpu)
+
+        self.both("random", jobs, self.options.seconds, steps=RANDOM_STEPS)
 
     @cached_property
     def lora_files(self):
@@ -175,7 +183,7 @@ class Check:
         folder.mkdir()
         return folder, lora_files.write_all(folder, min(self.checkpoints.glob("*.safetensors")))
 
-    def both(self, name, jobs, seconds=1e9, beside=None):
+    def both(self, name, jobs, seconds=1e9, beside=None, steps=None):
         """Makes pictures without the extension for so long, and the same by engines. `jobs` gets the checkpoints and
         the kinds of LoRAs."""
         folder, kinds = self.lora_files
@@ -184,13 +192,12 @@ class Check:
             with self.started(name + added, extensions, loras=folder) as server:
                 titles = [each["title"] for each in server.ask("sd-models")][:2]
                 if self.options.gpu:
-                    # Full-size ones take seconds to load; so they only change places.
-                    server.ask("options", {"sd_checkpoints_limit": 2})
+                    server.ask("options", KEEP_TWO)
                 begin = time.monotonic()
                 for job, path, body in filter(self.wanted, jobs(titles, kinds)):
                     if which(job, time.monotonic() - begin):
                         # Each of the random ones is another anyway.
-                        yield job, self.make(server, path, body, bool(added == "" and beside))
+                        yield job, self.make(server, path, body, bool(added == "" and beside), steps)
 
         plain = dict(made(" without", {}, lambda job, passed: passed < seconds))
         self.compare(plain, made("", self.engines, lambda job, passed: job in plain), beside=beside)
@@ -222,9 +229,10 @@ class Check:
     def compare(self, plain, ours, served=True, beside=None):
         """Says of each job, as soon as it is done, whether its pictures are those without the extension, and whether an
         engine made them; with a GPU also how alike they are to those of the job `beside`."""
+        from counts import Counts
         from pictures import alike, have_one_size, is_same
 
-        found = {}
+        found, counts = {}, Counts()
         for name, made in ours:
             found[name] = made
             expected = plain[name]
@@ -232,6 +240,8 @@ class Check:
                 self.say(name, name in CANNOT, f"the web UI alone: {'; '.join(expected.lines)}")
                 continue
             same, told = is_same(expected, made, exactly=not self.options.gpu)
+            if name not in OTHER_PICTURES:
+                counts.note(name, expected, made)
             same = same or (served and name in OTHER_PICTURES)
             if not served:
                 self.say(name, same, f"{'':9}{told}")
@@ -247,6 +257,8 @@ class Check:
             by = "served" if made.is_served else "PyTorch"
             told = ", ".join(filter(None, (f"{by:9}{told}", repeats, why)))
             self.say(name, same and as_meant and not repeats.isupper(), told)
+        if served:
+            print("", *counts.lines(), sep="\n    ", flush=True)
         if plain.keys() - found:
             self.say("all jobs", False, f"{len(plain.keys() - found)} are missing")
 

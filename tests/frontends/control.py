@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from a1111 import FLAGS, ON_CPU, ON_GPU, SETTINGS
+from counts import Counts
 from jobs import COMMON, INPUT, LONG, MASK, full_size, picture
 from pictures import LEAST_DB, Made, alike, is_same, make
 from server import Server, scratch
@@ -104,13 +105,15 @@ class Check:
         self.differences(expected)
         parts = [("with", ours)] + ([] if self.options.gpu else [("pretended", ours | {"zz-pretend": PRETEND})])
         for part, extensions in parts:
-            lines = set()
+            lines, counts = set(), Counts()
             for name, made, why in self.made(part, extensions, twice=self.options.gpu):
                 same, told = is_same(expected[name], made, exactly=not self.options.gpu)
                 self.say(f"{name}, {part}", same, told)
+                counts.note(name, expected[name], made)
                 if part == "pretended" or self.options.gpu:
                     self.served(name, made, why)
                 lines.update(made.lines)
+            print("", *counts.lines(), sep="\n    ", flush=True)
             if part == "with" and not self.options.gpu:
                 self.say("one line", len(lines) <= 1, "; ".join(sorted(lines)) or "none")
         if self.failures:

@@ -9,16 +9,16 @@ COMMON = {"prompt": "a red cat", "negative_prompt": "blurry", "seed": 42, "steps
           "sampler_name": "Euler", "cfg_scale": 7, "do_not_save_samples": True, "do_not_save_grid": True}
 # Two pieces, which every preset takes.
 LONG = ", ".join(f"a red cat with {number} kittens" for number in range(16))
-# On a GPU widths and heights are this many times as large, and there are as many more steps.
-LARGER, LONGER = 8, 4
+# On a GPU widths and heights are this many times as large, and a job has as many steps; a hires pass half as many.
+LARGER, STEPS = 8, 20
 
 
-def full_size(body):
+def full_size(body, steps=STEPS):
     """Returns a job as large as people's: 512 for 64. What is odd in the latent stays odd. Images are enlarged by the
     web UI."""
     larger = {side: LARGER * body[side] - (8 if body[side] % 16 else 0) for side in ("width", "height")}
-    steps = {name: LONGER * body[name] for name in ("steps", "hr_second_pass_steps") if name in body}
-    return body | larger | steps
+    hires = {"hr_second_pass_steps": steps // 2} if "hr_second_pass_steps" in body else {}
+    return body | larger | {"steps": steps} | hires
 
 
 def picture(size, background, draw):

@@ -1,10 +1,12 @@
 """Jobs with every kind of LoRA, and jobs of which each is another at random, though the same in each run."""
 import random
 
-from jobs import COMMON, INPUT, MASK
+from jobs import COMMON, INPUT, LARGER, MASK
 from lora_files import NOT_SERVED
 
 CHANGES, RANDOM = 20, 100
+# Widths and heights of random jobs on a GPU, before they are enlarged: an engine compiles kernels for each new one.
+FEW = ((64, 64), (64, 96), (96, 64), (80, 80), (96, 96))
 
 
 def chosen(checkpoint):
@@ -41,8 +43,9 @@ def lora_jobs(checkpoint, kinds):
     return [*jobs, text("no LoRA again"), *(text(kind, (kind, 0.8)) for kind in NOT_SERVED)]
 
 
-def random_jobs(checkpoints, kinds, count=RANDOM):
-    """Jobs of which each has another checkpoint, size, batch, sampler, refiner or LoRAs; as in `all_jobs`."""
+def random_jobs(checkpoints, kinds, count=RANDOM, few=False):
+    """Jobs of which each has another checkpoint, size, batch, sampler, refiner or LoRAs; as in `all_jobs`. With `few`
+    sizes they are for a GPU."""
     draw = random.Random(2)
     one_in = lambda number: draw.randrange(number) == 0
     jobs = []
@@ -54,13 +57,23 @@ def random_jobs(checkpoints, kinds, count=RANDOM):
             "sampler_name": draw.choice(("Euler", "Euler a", "DDIM", "DPM++ 2M", "LMS")),
             "cfg_scale": draw.choice((1, 4, 7)),
         }
-        path = "txt2img"
+        if few:
+            width, height = draw.choice(FEW)
+            body |= {"width": width, "height": height, "batch_size": draw.choice((1, 1, 2))}
+        path, way = "txt2img", None
         if one_in(4):
-            path, body = "img2img", body | {"init_images": [INPUT], "denoising_strength": 0.7}
-            body |= {"mask": MASK, "inpainting_fill": 1} if one_in(2) else {}
+            path, way, body = "img2img", "img2img", body | {"init_images": [INPUT], "denoising_strength": 0.7}
+            if one_in(2):
+                way, body = "inpaint", body | {"mask": MASK, "inpainting_fill": 1}
         elif one_in(4):
+            way = "hires"
             body |= {"enable_hr": True, "hr_scale": 1.25, "hr_upscaler": "Latent", "denoising_strength": 0.6}
         elif one_in(4):
+            way = "refiner"
             body |= {"refiner_checkpoint": draw.choice(checkpoints), "refiner_switch_at": 0.5, "steps": 4}
-        jobs.append((f"random {number + 1}", path, body))
+        size = LARGER if few else 1
+        each = [body["override_settings"]["sd_model_checkpoint"].partition(".")[0],
+                f"{size * body['width']}×{size * body['height']}", f"{body['batch_size']} at once",
+                body["sampler_name"], way, *(name for name, _ in loras)]
+        jobs.append((f"random {number + 1}: {', '.join(filter(None, each))}", path, body))
     return jobs
