@@ -103,7 +103,7 @@ class Check:
             sys.exit("\n".join(["", *self.failures]))
 
     def say(self, name, fine, told):
-        print(f"{'ok' if fine else 'BAD':4}{name:46}{told}", flush=True)
+        print(f"{'ok' if fine else 'BAD':4}{name:45} {told}", flush=True)
         if not fine:
             self.failures.append(f"{name}: {told}")
 
