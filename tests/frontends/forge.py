@@ -15,11 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import forge_changes
 import server as servers
-from forge_changes import checkpoints_changed, copied
-from forge_jobs import UNSTABLE, Job, small
+from counts import Counts
+from forge_jobs import UNSTABLE, is_as_meant, small
 from pictures import is_same, make
 from server import Server, cpu_seconds, digest, scratch
+from times import is_sdxl
 
 HERE = Path(__file__).resolve().parent
 # They take longer to start than A1111.
@@ -59,7 +61,8 @@ def main():
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--random", type=int, default=100, help="how many random jobs")
     parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
-    parser.add_argument("--seconds", type=float, default=600, help="no job is timed that would begin after these")
+    parser.add_argument("--seconds", type=float, default=600, help="none is timed and no random job made that "
+                        "would begin after these")
     parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
     parser.add_argument("--without", action="store_true", help="stop and reload it without the extension too")
     parser.add_argument("--port", type=int, default=7965, help="the first of three")
@@ -153,10 +156,17 @@ class Check:
         folders, kinds = self.files(groups)
         stack, made = self.started(ways, **folders)
         with stack:
-            pictures = {}
-            for job in self.all_jobs(groups, made["without"], kinds):
-                if not self.options.job or any(name in job.name for name in self.options.job):
-                    pictures[job.name] = self.compare(job, made)
+            pictures, counts, begin = {}, {group: Counts() for group in groups}, time.monotonic()
+            for group, job in self.all_jobs(groups, made["without"], kinds):
+                if self.options.job and not any(name in job.name for name in self.options.job):
+                    continue
+                if group == "random" and time.monotonic() - begin > self.options.seconds:
+                    print(f"random: the time was up before {job.name}, which is NOT made, nor are those after it")
+                    break
+                pictures[job.name] = self.compare(job, made, counts[group])
+            for group, counted in counts.items():
+                for line in counted.lines():
+                    print(f"{group}: {line}", flush=True)
             if not self.options.gpu and "with" in made:
                 said = made["with"].lines()
                 self.say("one line", len(said) == 1, "; ".join(said) or "none")
@@ -166,9 +176,18 @@ class Check:
             for name in pictures.keys() & {*CHANGING}:
                 self.say(f"{name} changes the picture", pictures[name] != pictures["no ControlNet"], "")
 
+    def small_checkpoints(self):
+        """Returns the files of checkpoints but SDXL's."""
+        return [file for file in sorted(self.checkpoints.glob("*.safetensors")) if not is_sdxl(file)]
+
+    def titles(self, server):
+        """Returns the titles of checkpoints: of two of SD 1.5, and those of SDXL."""
+        found = sorted((each["title"], is_sdxl(each["filename"])) for each in server.ask("sd-models"))
+        return [title for title, is_xl in found if not is_xl][:2], [title for title, is_xl in found if is_xl]
+
     def files(self, groups):
         """Returns the folders with the files that jobs need, and the kinds of LoRAs in them."""
-        first = min(self.checkpoints.glob("*.safetensors"))
+        first = self.small_checkpoints()[0]
         folders, kinds = {}, []
         if "control" in groups:
             import forge_control
@@ -186,59 +205,52 @@ class Check:
         return folders, kinds
 
     def all_jobs(self, groups, server, kinds):
+        """Yields each job, and of which group it is."""
         import forge_jobs
 
         kind, gpu = self.options.kind, self.options.gpu
-        titles = [each["title"] for each in server.ask("sd-models")]
-        titles = [title for title in titles if not is_xl(title)][:2]
+        titles, _ = self.titles(server)
         for group in groups:
             if group == "pictures":
-                yield from forge_jobs.usual(kind, titles, self.lora, gpu)
+                found = forge_jobs.usual(kind, titles, self.lora, gpu)
             elif group == "control":
                 import forge_control
 
-                yield from forge_control.jobs(kind, titles[0], server, self.lora, gpu)
+                found = forge_control.jobs(kind, titles[0], server, self.lora, gpu)
             elif group == "loras":
-                yield from forge_jobs.lora_kinds(kind, titles, kinds, gpu)
+                found = forge_jobs.lora_kinds(kind, titles, kinds, gpu)
             else:
-                yield from forge_jobs.at_random(kind, titles, kinds, gpu, self.options.random)
+                found = forge_jobs.at_random(kind, titles, kinds, gpu, self.options.random)
+            yield from ((group, job) for job in found)
 
-    def compare(self, job, made):
+    def compare(self, job, made, counts):
         """Makes a job's pictures and says of them whether they are those without the extension, whether an engine made
         them, and with a GPU whether they are the same bits twice. Returns what they are without."""
 
         def run(server):
             set_all(server, job.settings)
-            return make(server, job.path, job.body, twice=self.options.gpu and job.twice)
+            is_again = self.options.gpu and job.twice and server is not made["without"]
+            return make(server, job.path, job.body, twice=is_again)
 
         found = self.each(made, run)
         plain = found.pop("without")
         for name, ours in found.items():
             fine, told = is_same(plain, ours, exactly=not self.options.gpu)
             if self.options.gpu or name == "pretended":
+                counts.note(job.name, plain, ours)
                 as_meant, by = is_as_meant(job, ours)
                 fine, told = fine and as_meant, f"{told:11} {by}"
             if ours.repeats:
                 # Some are others at their first run without the extension too.
-                unstable = plain.repeats.isupper() or job.name in UNSTABLE
+                unstable = ours.repeats.isupper() and is_unstable(job, plain, made["without"])
                 fine = fine and (unstable or not ours.repeats.isupper())
-                told += f"; {ours.repeats.lower()}" + (", as without" if plain.repeats.isupper() else "")
+                told += f"; {ours.repeats.lower() if unstable else ours.repeats}" + ", as without" * unstable
             self.say(f"{job.name}, {name}", fine, told)
         return digest(plain.files)
 
     def changes(self):
-        """Renames and replaces a checkpoint while it is loaded."""
-        made = []
-        for name, extensions in (("changes without", {}), ("changes", self.engines)):
-            folder = self.folder / f"{name} files"
-            copied(self.checkpoints, folder)
-            stack, found = self.started({name: extensions}, checkpoints=folder)
-            with stack:
-                made.append(dict(checkpoints_changed(found[name], self.checkpoints, folder, self.options.gpu)))
-        for name, plain in made[0].items():
-            same, told = is_same(plain, made[1][name], exactly=not self.options.gpu)
-            as_meant, by = is_as_meant(Job(name, "", {}), made[1][name])
-            self.say(f"checkpoint {name}", same and as_meant, f"{told:12} {by}")
+        """Changes a checkpoint's file while it is loaded, and its weights in memory."""
+        forge_changes.check(self)
 
     def times(self):
         """Measures what jobs take on a GPU, by PyTorch and by engines."""
@@ -247,11 +259,11 @@ class Check:
             return
         import forge_times
 
-        stack, made = self.started({"times": self.ours}, is_exact=False)
+        folders, _ = self.files(["control"])
+        stack, made = self.started({"times": self.ours}, is_exact=False, **folders)
         with stack, forge_times.alone(self.options.alone):
-            titles = [each["title"] for each in made["times"].ask("sd-models")]
-            titles = [next(title for title in titles if not is_xl(title)), *filter(is_xl, titles)]
-            for line in forge_times.measure(made["times"], set_all, titles, self.options.seconds):
+            jobs = forge_times.jobs(self.options.kind, made["times"], *self.titles(made["times"]))
+            for line in forge_times.measure(made["times"], set_all, jobs, self.options.seconds):
                 print(line, flush=True)
 
     def starts(self):
@@ -312,19 +324,9 @@ def set_all(server, settings):
         server.ask("options", {name: value for name, value in settings.items() if name in known})
 
 
-def is_xl(title):
-    """Whether a checkpoint is one of SDXL, by its name."""
-    return "xl" in title.lower()
-
-
-def is_as_meant(job, made):
-    """Returns whether an engine has made a job's pictures if one should, and who has, in words."""
-    told = "; ".join(dict.fromkeys(line.partition("sdtrt: ")[2] for line in made.by_pytorch))
-    if job.why is not None:
-        return not made.is_served and job.why in told, f"PyTorch: {told}"
-    if made.is_by_choice:
-        return True, f"{'served in part: ' * made.is_served}{told}"
-    return made.is_served and not told, "served" if not told else f"{'served' if made.is_served else 'PyTorch'}: {told}"
+def is_unstable(job, plain, server):
+    """Whether the web UI without the extension makes other bits too when a job is done again."""
+    return job.name in UNSTABLE or digest(make(server, job.path, job.body).files) != digest(plain.files)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,94 @@
-"""What happens to a checkpoint's file while a web UI of Forge's family has it loaded."""
+"""What happens to a checkpoint while a web UI of Forge's family has it loaded: its file is renamed, moved and replaced,
+and its weights are changed in memory."""
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from forge_jobs import small
+from counts import Counts
+from forge_jobs import Job, is_as_meant, small
 from jobs import full_size
-from pictures import make
+from pictures import is_same, make
+
+# Changes weights in memory.
+MERGING = Path(__file__).parent / "forge_merging"
+# In which way, and from which step on; before the job if it is negative.
+MERGES = (("in place", -1), ("data", -1), ("parameter", -1), ("parameter", 1), ("data", 1))
 
 
-def checkpoints_changed(server, checkpoints, folder, gpu):
-    """Yields (name, picture): of a checkpoint as it is, renamed, renamed and chosen, and replaced. The server's folder
-    `folder` has a copy of one of `checkpoints`."""
-    second = sorted(checkpoints.glob("*.safetensors"))[1]
+def check(whole):
+    """Compares pictures without the extension and with engines, after each change. `whole` is forge's check."""
+    one, other = whole.small_checkpoints()[:2]
+    gpu = whole.options.gpu
+
+    def made(way):
+        port, (name, extensions) = way
+        folder = whole.folder / f"{name} files"
+        copied(one, folder)
+        server = whole.server(name, extensions | {"merging": MERGING}, port, checkpoints=folder)
+        try:
+            whole.start(server)
+            return dict(checkpoints_changed(server, other, folder, gpu))
+        finally:
+            server.close()
+
+    ways = {"changes without": {}, "changes": whole.engines}
+    with ThreadPoolExecutor(len(ways) if gpu else 1) as pool:
+        without, ours = pool.map(made, enumerate(ways.items()))
+    counts = Counts()
+    for name, plain in without.items():
+        same, told = is_same(plain, ours[name], exactly=not gpu)
+        as_meant, by = is_as_meant(Job(name, "", {}), ours[name])
+        counts.note(name, plain, ours[name])
+        if not plain.files:
+            same, as_meant, by = not ours[name].files, True, "without the extension too"
+        whole.say(f"checkpoint {name}", same and as_meant, f"{told:12} {by}")
+    for line in counts.lines():
+        print(f"changes: {line}", flush=True)
+
+
+def checkpoints_changed(server, other, folder, gpu):
+    """Yields a name and the picture after each change of the checkpoint `one.safetensors` in the server's folder
+    `folder`. In the end a copy of `other` replaces it."""
 
     def made(**changes):
-        body = small(**changes)
+        body = small(steps=4, **changes)
         return make(server, "txt2img", full_size(body) if gpu else body)
 
+    def chosen(place):
+        server.ask("refresh-checkpoints", {})
+        found = server.ask("sd-models")
+        title = next(each["title"] for each in found if Path(each["filename"]).resolve() == place.resolve())
+        return made(override_settings={"sd_model_checkpoint": title}, override_settings_restore_afterwards=False)
+
+    file = folder / "one.safetensors"
     yield "loaded", made()
-    (folder / "one.safetensors").rename(folder / "two.safetensors")
+    file = file.rename(folder / "two.safetensors")
     yield "renamed", made()
-    server.ask("refresh-checkpoints", {})
-    title = next(each["title"] for each in server.ask("sd-models") if "two" in each["title"])
-    yield "renamed and chosen", made(override_settings={"sd_model_checkpoint": title},
-                                     override_settings_restore_afterwards=False)
+    yield "renamed and chosen", chosen(file)
+    (folder / "below").mkdir()
+    file = file.rename(folder / "below/two.safetensors")
+    yield "moved", made()
+    yield "moved and chosen", chosen(file)
+    for way, step in MERGES:
+        name = f"merged {'within' if step > 0 else 'before'} a pass, {way}"
+        yield name, made(alwayson_scripts={"Merging": {"args": [way, step]}})
+        yield f"{name}, and back", made()
+    server.ask("unload-checkpoint", {})
+    yield "unloaded", made()
+    server.ask("unload-checkpoint", {})
+    server.ask("unload-checkpoint", {})
+    yield "unloaded twice", made()
     # By another file of the same name, as trainers do.
-    shutil.copy(second, folder / "new")
-    os.replace(folder / "new", folder / "two.safetensors")
+    shutil.copy(other, folder / "new")
+    os.replace(folder / "new", file)
+    yield "replaced while loaded", made()
     server.ask("unload-checkpoint", {})
     server.ask("refresh-checkpoints", {})
     yield "replaced", made()
 
 
-def copied(checkpoints, folder):
-    """Copies the first checkpoint into a folder of its own."""
+def copied(checkpoint, folder):
+    """Copies a checkpoint into a folder of its own."""
     folder.mkdir()
-    shutil.copy(min(checkpoints.glob("*.safetensors")), folder / "one.safetensors")
+    shutil.copy(checkpoint, folder / "one.safetensors")

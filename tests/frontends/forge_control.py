@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from control import HINT, OTHER_HINT, ask_controlnet
-from forge_jobs import ODD, Job
+from forge_jobs import ODD, Job, known
 from jobs import COMMON, INPUT, MASK, full_size
 
 NETS, ADAPTERS = (Path(__file__).parent / "control" / name for name in ("nets.py", "adapters.py"))
@@ -35,13 +35,12 @@ def jobs(kind, checkpoint, server, lora, gpu):
     # It adds a hash to the files' names.
     full = {name.partition(" ")[0]: name for name in ask_controlnet(server)}
     chosen = {"override_settings": {"sd_model_checkpoint": checkpoint}, "override_settings_restore_afterwards": False}
-    upscaler = "None" if kind == "neo" else "Latent"
-    hires = {"enable_hr": True, "hr_scale": 2, "hr_second_pass_steps": 2, "hr_upscaler": upscaler,
+    hires = {"enable_hr": True, "hr_scale": 2, "hr_second_pass_steps": 2, "hr_upscaler": "Latent",
              "denoising_strength": 0.6}
 
     def job(name, *units, path="txt2img", why=None, **changes):
         each = [unit(full.get(model, "None"), **given) for model, given in units]
-        body = COMMON | chosen | {"steps": 4} | changes
+        body = known(kind, COMMON | chosen | {"steps": 4} | changes)
         if each:
             body["alwayson_scripts"] = {"ControlNet": {"args": each}}
         return Job(name, path, full_size(body) if gpu else body, {}, why, name in TWICE)

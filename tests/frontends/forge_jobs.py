@@ -1,9 +1,10 @@
 """The jobs that are made in web UIs of Forge's family: A1111's, and those of what only Forge has."""
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jobs import COMMON, INPUT, all_jobs, full_size
+from jobs import COMMON, INPUT, LARGER, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
 # UNets with patchers have another edge then.
@@ -13,6 +14,9 @@ UNSERVED = {
     "never": "", "odd sizes": ODD, "tiling": "tiling is on", "token merging": "works inside of the UNet",
     "FreeU": "inside of the UNet", "Kohya HRFix": "inside of the UNet",
 }
+# How many steps random jobs have on a GPU.
+RANDOM_STEPS = 8
+LORA = re.compile("<lora:([^:>]+)")
 # Forge Neo's own pictures are others at the first run than at later ones, without engines too.
 UNSTABLE = ("img2img", "inpaint")
 
@@ -32,6 +36,18 @@ def small(**changes):
     return COMMON | changes
 
 
+def known(kind, body):
+    """Returns a job's body as this web UI takes it."""
+    if not body.get("enable_hr"):
+        return body
+    # By default the second pass has a scale of 1, which leaves the negative prompt out.
+    body = body | {"hr_cfg": body["cfg_scale"]}
+    if kind == "neo":
+        # It has no upscaler of latents, and others only where there are files of them. Without modules its API fails.
+        body |= {"hr_upscaler": "None", "hr_additional_modules": ["Use same choices"]}
+    return body
+
+
 def usual(kind, titles, lora, gpu):
     """Returns the usual jobs. `kind` is the front end, `titles` are those of two checkpoints, `lora` a name or None."""
     size = (lambda job: job._replace(body=full_size(job.body))) if gpu else lambda job: job
@@ -45,9 +61,7 @@ def usual(kind, titles, lora, gpu):
 
 def simple(kind, titles, lora):
     for name, path, body in all_jobs(titles, lora):
-        if kind == "neo" and body.get("hr_upscaler") == "Latent":
-            # It has no upscaler of latents, and others only where there are files of them.
-            body = body | {"hr_upscaler": "None"}
+        body = known(kind, body)
         if name == "SD Unet is None":
             yield Job("never", path, small(override_settings={}), {"sdtrt_engine": NEVER})
             yield Job("automatic again", path, small(), {"sdtrt_engine": "automatic"})
@@ -94,15 +108,55 @@ def lora_kinds(kind, titles, kinds, gpu):
     return list(adapted(kind, lora_jobs(titles[0], kinds), gpu))
 
 
+def adapted(kind, jobs, gpu):
+    for name, path, body in jobs:
+        yield Job(name, path, full_size(known(kind, body)) if gpu else known(kind, body), twice=False)
+
+
 def at_random(kind, titles, kinds, gpu, count):
     """Returns jobs of which each is another."""
     from varied_jobs import random_jobs
 
-    return list(adapted(kind, random_jobs(titles, kinds, count), gpu))
+    found, before = [], None
+    for number, (name, path, body) in enumerate(random_jobs(titles, kinds, count)):
+        body = known(kind, body)
+        if gpu:
+            body = enlarged(body, number, before)
+        before = body["override_settings"]
+        found.append(Job(f"{name}: {described(path, body)}", path, body, twice=False))
+    return found
 
 
-def adapted(kind, jobs, gpu):
-    for name, path, body in jobs:
-        if kind == "neo" and body.get("hr_upscaler") == "Latent":
-            body = body | {"hr_upscaler": "None"}
-        yield Job(name, path, full_size(body) if gpu else body, twice=False)
+def enlarged(body, number, before):
+    """Returns a random job in people's sizes: nine of ten in those that engines compute. Two of three keep the
+    checkpoint of the job before, since loading one takes longer than the job."""
+    large = full_size(body, RANDOM_STEPS)
+    if number % 3 and before is not None:
+        large |= {"override_settings": before}
+    if number % 10 == 9:
+        return large
+    sides = {side: LARGER * body[side] for side in ("width", "height")}
+    if not large.get("enable_hr"):
+        return large | sides
+    # The second pass too has a size that engines compute.
+    return large | {side: 512 if each % 128 else 640 for side, each in sides.items()} | {"hr_scale": 1.5}
+
+
+def described(path, body):
+    """Returns what is special about a job."""
+    told = [body["override_settings"]["sd_model_checkpoint"].partition(".")[0], f"{body['width']}×{body['height']}"]
+    told += [f"×{body['batch_size']}"] if body["batch_size"] > 1 else []
+    told += ["inpaint" if "mask" in body else "img2img"] if path == "img2img" else []
+    told += ["hires"] if body.get("enable_hr") else []
+    told += ["refiner"] if "refiner_checkpoint" in body else []
+    return " ".join([*told, *("+" + name.replace(" ", "_") for name in LORA.findall(body["prompt"]))])
+
+
+def is_as_meant(job, made):
+    """Returns whether an engine has made a job's pictures if one should, and who has, in words."""
+    told = "; ".join(dict.fromkeys(line.partition("sdtrt: ")[2] for line in made.by_pytorch))
+    if job.why is not None:
+        return not made.is_served and job.why in told, f"PyTorch: {told}"
+    if made.is_by_choice:
+        return True, f"{'served in part: ' * made.is_served}{told}"
+    return made.is_served and not told, "served" if not told else f"{'served' if made.is_served else 'PyTorch'}: {told}"
