@@ -51,6 +51,7 @@ def main():
     parser.add_argument("--kind", choices=KINDS, required=True)
     parser.add_argument("--models", type=Path, help="a folder with two checkpoints in Stable-diffusion, and perhaps a "
                         "LoRA in Lora; by default the web UI's own")
+    parser.add_argument("--loras", type=Path, help="a folder with a LoRA; Lora among the models by default")
     parser.add_argument("--extension", type=Path, required=True, help="the extension's folder")
     parser.add_argument("--python", default=sys.executable, help="the Python that it runs with")
     parser.add_argument("--data-dir", type=Path, help="sdtrtd's data folder; none by default")
@@ -79,7 +80,7 @@ class Check:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         models = (options.models or options.webui / "models").resolve()
-        self.checkpoints, self.loras = models / "Stable-diffusion", models / "Lora"
+        self.checkpoints, self.loras = models / "Stable-diffusion", (options.loras or models / "Lora").resolve()
         self.lora = next((file.stem for file in sorted(self.loras.glob("*.safetensors"))), None)
         self.failures = []
 
