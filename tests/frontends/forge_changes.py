@@ -67,7 +67,7 @@ def checkpoints_changed(server, other, folder, gpu):
     yield "renamed", made()
     yield "renamed and chosen", chosen(file)
     (folder / "below").mkdir()
-    file = file.rename(folder / "below/two.safetensors")
+    file = file.rename(folder / "below/three.safetensors")
     yield "moved", made()
     yield "moved and chosen", chosen(file)
     for way, step in MERGES:
