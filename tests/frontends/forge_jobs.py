@@ -1,10 +1,9 @@
 """The jobs that are made in web UIs of Forge's family: A1111's, and those of what only Forge has."""
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jobs import COMMON, INPUT, LARGER, all_jobs, full_size
+from jobs import COMMON, INPUT, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
 # UNets with patchers have another edge then.
@@ -16,7 +15,6 @@ UNSERVED = {
 }
 # How many steps random jobs have on a GPU.
 RANDOM_STEPS = 8
-LORA = re.compile("<lora:([^:>]+)")
 # Forge Neo's own pictures are others at the first run than at later ones, without engines too.
 UNSTABLE = ("img2img", "inpaint")
 
@@ -117,39 +115,22 @@ def at_random(kind, titles, kinds, gpu, count):
     """Returns jobs of which each is another."""
     from varied_jobs import random_jobs
 
+    title = lambda body: body["override_settings"]["sd_model_checkpoint"].partition(".")[0]
     found, before = [], None
-    for number, (name, path, body) in enumerate(random_jobs(titles, kinds, count)):
+    for number, (name, path, body) in enumerate(random_jobs(titles, kinds, count, few=gpu)):
         body = known(kind, body)
         if gpu:
-            body = enlarged(body, number, before)
-        before = body["override_settings"]
-        found.append(Job(f"{name}: {described(path, body)}", path, body, twice=False))
+            body = full_size(body, RANDOM_STEPS)
+            if body.get("enable_hr") and 640 in (body["width"], body["height"]):
+                # 800 would be no multiple of 64.
+                body |= {"hr_scale": 1.5}
+            if number % 2 and before is not None:
+                # Loading a checkpoint takes longer than the job.
+                name = name.replace(f": {title(body)}", f": {title(before)}")
+                body |= {"override_settings": before["override_settings"]}
+        before = body
+        found.append(Job(name, path, body, twice=False))
     return found
-
-
-def enlarged(body, number, before):
-    """Returns a random job in people's sizes: nine of ten in those that engines compute. Two of three keep the
-    checkpoint of the job before, since loading one takes longer than the job."""
-    large = full_size(body, RANDOM_STEPS)
-    if number % 3 and before is not None:
-        large |= {"override_settings": before}
-    if number % 10 == 9:
-        return large
-    sides = {side: LARGER * body[side] for side in ("width", "height")}
-    if not large.get("enable_hr"):
-        return large | sides
-    # The second pass too has a size that engines compute.
-    return large | {side: 512 if each % 128 else 640 for side, each in sides.items()} | {"hr_scale": 1.5}
-
-
-def described(path, body):
-    """Returns what is special about a job."""
-    told = [body["override_settings"]["sd_model_checkpoint"].partition(".")[0], f"{body['width']}×{body['height']}"]
-    told += [f"×{body['batch_size']}"] if body["batch_size"] > 1 else []
-    told += ["inpaint" if "mask" in body else "img2img"] if path == "img2img" else []
-    told += ["hires"] if body.get("enable_hr") else []
-    told += ["refiner"] if "refiner_checkpoint" in body else []
-    return " ".join([*told, *("+" + name.replace(" ", "_") for name in LORA.findall(body["prompt"]))])
 
 
 def is_as_meant(job, made):
