@@ -158,6 +158,7 @@ class Check:
         stack, made = self.started(ways, **folders)
         with stack:
             pictures, counts, begin = {}, {group: Counts() for group in groups}, time.monotonic()
+            stack.callback(lambda: [print(f"{group}: {line}") for group in groups for line in counts[group].lines()])
             for group, job in self.all_jobs(groups, made["without"], kinds):
                 if self.options.job and not any(name in job.name for name in self.options.job):
                     continue
@@ -165,16 +166,13 @@ class Check:
                     print(f"random: the time was up before {job.name}, which is NOT made, nor are those after it")
                     break
                 pictures[job.name] = self.compare(job, made, counts[group])
-            for group, counted in counts.items():
-                for line in counted.lines():
-                    print(f"{group}: {line}", flush=True)
             if not self.options.gpu and "with" in made:
                 said = made["with"].lines()
                 self.say("one line", len(said) == 1, "; ".join(said) or "none")
         if "control" in groups:
             from forge_control import CHANGING
 
-            for name in pictures.keys() & {*CHANGING}:
+            for name in pictures.keys() & {*CHANGING} if "no ControlNet" in pictures else ():
                 self.say(f"{name} changes the picture", pictures[name] != pictures["no ControlNet"], "")
 
     def small_checkpoints(self):
