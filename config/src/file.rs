@@ -11,8 +11,8 @@ use thiserror::Error;
 use toml::Table;
 
 use crate::{
-    BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Prefer, Preset, Rule,
-    WebUi, mistake::listed, paths, size,
+    BuildHours, BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Prefer,
+    Preset, Rule, WebUi, hook, mistake::listed, paths, size,
 };
 
 /// sdtrtd's configuration: `sdtrtd.toml`, and variables and flags of the same names.
@@ -54,6 +54,10 @@ pub struct Config {
     pub keep_model_json: bool,
     /// When engines are built.
     pub build: BuildWhen,
+    /// The part of each day in which jobs may start; if absent, all of it.
+    pub build_hours: Option<BuildHours>,
+    /// Whether jobs run while the machine draws from a battery.
+    pub on_battery: bool,
     /// A build starts once the machine has been idle for this many seconds.
     pub idle_seconds: f64,
     /// What computes a call for which the web UI has measured both an engine and PyTorch.
@@ -63,6 +67,12 @@ pub struct Config {
     pub webui_url: Option<String>,
     /// The web UIs that use the engines.
     pub webuis: Vec<WebUi>,
+    /// A program and its arguments, run once a checkpoint's engines have become available; none if empty.
+    pub on_ready: Vec<String>,
+    /// Likewise, once an engine could not be built and won't be by itself.
+    pub on_failed: Vec<String>,
+    /// Whether the desktop shows both, where a session is there to show them.
+    pub notifications: bool,
     /// Users, by name or number, who may make changes through the socket, besides root and the
     /// daemon's own.
     pub admins: Vec<String>,
@@ -92,10 +102,15 @@ impl Default for Config {
             orphan_days: 30.0,
             keep_model_json: false,
             build: BuildWhen::Idle,
+            build_hours: None,
+            on_battery: false,
             idle_seconds: 30.0,
             prefer: Prefer::Fastest,
             webui_url: None,
             webuis: Vec::new(),
+            on_ready: Vec::new(),
+            on_failed: Vec::new(),
+            notifications: true,
             admins: Vec::new(),
             metrics: None,
             presets: Vec::new(),
@@ -207,6 +222,9 @@ impl Config {
         if let Err((line, why)) = Ignored::new(&self.ignore) {
             let wanted = format!("expected a pattern in gitignore's form ({why})");
             return Err(Error::value("ignore", line, wanted));
+        }
+        for (key, hook) in [("on_ready", &self.on_ready), ("on_failed", &self.on_failed)] {
+            hook::check(key, hook)?;
         }
         self.check_presets()
     }

@@ -42,7 +42,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
-pub const KEYS: [Key; 23] = [
+pub const KEYS: [Key; 28] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
@@ -57,10 +57,15 @@ pub const KEYS: [Key; 23] = [
     key("fixed_engines", Form::Toml),
     key("orphan_days", Form::Toml),
     key("build", Form::Text),
+    key("build_hours", Form::Text).absent("all day"),
+    key("on_battery", Form::Toml),
     key("idle_seconds", Form::Toml),
     key("prefer", Form::Text),
     at_start("webui_url", Form::Text),
     key("keep_model_json", Form::Toml),
+    key("on_ready", Form::Toml),
+    key("on_failed", Form::Toml),
+    key("notifications", Form::Toml),
     at_start("admins", Form::Words),
     at_start("metrics", Form::Text),
     key("presets", Form::Toml),
@@ -97,6 +102,7 @@ mod tests {
         let config = Config {
             tensorrt_dir: Some("/t".into()),
             engines: Some(crate::EngineKind::Shared),
+            build_hours: Some("23:00-07:00".parse().unwrap()),
             quota: Some(bytesize::ByteSize::gb(1)),
             webui_url: Some("http://x".into()),
             metrics: Some("127.0.0.1:1".parse().unwrap()),

@@ -39,8 +39,17 @@ mod tests {
         for key in KEYS {
             let value = documented.get(key.name).unwrap_or_else(|| panic!("{}", key.name));
             // Examples, and keys whose default depends on the user.
-            let is_example =
-                ["models_dirs", "data_dir", "socket", "admins", "presets", "rules", "webuis"];
+            let is_example = [
+                "models_dirs",
+                "data_dir",
+                "socket",
+                "on_ready",
+                "on_failed",
+                "admins",
+                "presets",
+                "rules",
+                "webuis",
+            ];
             if let Some(default) =
                 defaults.get(key.name).filter(|_| !is_example.contains(&key.name))
             {

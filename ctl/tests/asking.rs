@@ -93,7 +93,18 @@ fn json_is_what_the_daemon_said() {
             Reply::Materialized(materialized()),
             json(&materialized()),
         ),
-        (&["pause"], Request::Pause, Reply::Status(Box::new(status())), json(&status())),
+        (
+            &["pause"],
+            Request::Pause { seconds: None },
+            Reply::Status(Box::new(status())),
+            json(&status()),
+        ),
+        (
+            &["pause", "--for", "1h30m"],
+            Request::Pause { seconds: Some(5400.0) },
+            Reply::Status(Box::new(status())),
+            json(&status()),
+        ),
         (&["resume"], Request::Resume, Reply::Status(Box::new(status())), json(&status())),
         (
             &["retry", "a"],

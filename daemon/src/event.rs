@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Gpus(Found),
     /// The machine's use was sampled.
     Sampled(Box<dyn Sampler>, Sample),
+    /// It was looked at whether the machine draws from a battery; `None` if it has none.
+    Power(Option<bool>),
     /// A job has made progress.
     Progress(Id, Progress),
     /// A job has ended.

@@ -4,7 +4,9 @@ mod due;
 mod ended;
 mod files;
 mod gating;
+mod naming;
 mod orders;
+mod presets;
 mod questions;
 mod requests;
 mod runtime;
@@ -129,6 +131,11 @@ impl Owners {
             }
             Event::Gpus(found) => self.record_gpus(found),
             Event::Sampled(sampler, sample) => self.record_sample(sampler, sample),
+            Event::Power(draws) => {
+                if self.gate.record_power(draws) {
+                    self.timers.now();
+                }
+            }
             Event::Progress(job, progress) => self.jobs.record_progress(job, progress),
             Event::Ended(job, result) => self.record_ended(job, result),
             Event::Verified(checked, refused, reply) => {

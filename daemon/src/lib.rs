@@ -9,6 +9,7 @@
 pub mod api;
 pub mod cache;
 mod claim;
+mod clock;
 mod event;
 mod event_loop;
 pub mod gate;
@@ -20,6 +21,7 @@ mod lifetime;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+mod notices;
 mod owners;
 pub mod planner;
 mod probe;

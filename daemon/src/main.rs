@@ -123,7 +123,8 @@ fn run(options: Options) -> Result<()> {
         .context("cannot start")?;
     let result = runtime.block_on(async {
         level.heed_signals()?;
-        sdtrtd::run(Box::new(move || configure(&options))).await
+        let file = options.config.clone().unwrap_or_else(config::config_file);
+        sdtrtd::run(Box::new(move || configure(&options)), file).await
     });
     // Threads that still read a file, perhaps on a disk that hangs, have nothing left to report.
     runtime.shutdown_background();

@@ -1,6 +1,10 @@
 //! All owners, and the snapshot of what they know.
 
-use std::{borrow::Cow, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Result;
 use checkpoint::Id;
@@ -13,6 +17,7 @@ use crate::{
     api::{Clients, reference::resolve, status, text},
     cache::Store,
     claim::Claim,
+    clock,
     event::{Event, Mailbox},
     gate::{Gate, Gpus, Sampler},
     intent::Intent,
@@ -21,6 +26,7 @@ use crate::{
     library::EngineLibrary,
     lifetime::Lifetime,
     metrics::Metrics,
+    notices::Notices,
     planner::{DesiredEngines, News, Pause, Snapshot},
     publish::Publisher,
     retry::Retry,
@@ -36,6 +42,8 @@ pub(crate) struct Owners {
     pub(crate) config: Config,
     /// Reads the configuration again; absent if there is none to read.
     pub(crate) settings: Option<Settings>,
+    /// The file that they are in, or would be.
+    pub(crate) settings_file: Option<PathBuf>,
     pub(crate) inventory: Inventory,
     pub(crate) library: EngineLibrary,
     pub(crate) intent: Intent,
@@ -44,6 +52,7 @@ pub(crate) struct Owners {
     pub(crate) jobs: Jobs,
     pub(crate) publisher: Publisher,
     pub(crate) clients: Clients,
+    pub(crate) notices: Notices,
     pub(crate) desired: DesiredEngines,
     /// Events since the last reconcile step.
     pub(crate) news: News,
@@ -76,6 +85,7 @@ impl Owners {
         };
         Self {
             settings: None,
+            settings_file: None,
             inventory: Inventory::new(&config, store.clone(), tell),
             library: EngineLibrary::new(library, &config.data_dir),
             intent: Intent::new(store.clone()),
@@ -84,6 +94,7 @@ impl Owners {
             jobs: Jobs::new(builder),
             publisher: Publisher::new(&config),
             clients: Clients::default(),
+            notices: Notices::new(None),
             desired: DesiredEngines::default(),
             news: News::default(),
             timers: Timers::new(),
@@ -120,8 +131,11 @@ impl Owners {
             unusable: library.unusable(),
             asked: intent.asked(),
             urgent: intent.urgent(),
+            doubted: intent.doubted(),
             recent: intent.recent(),
-            paused: intent.is_paused(),
+            paused: intent.paused(),
+            minute: clock::minute(),
+            draws: gate.draws(),
             shapes: intent.shapes(),
             setbacks: retry.setbacks(),
             trouble: retry.trouble(),
@@ -168,8 +182,22 @@ impl Owners {
     /// Returns the entry of `list` that `reference` names.
     pub(crate) fn entry(&self, reference: &str) -> Result<Checkpoint, Failure> {
         let list = self.clients.list(&self.snapshot());
-        let reference = self.listed(reference);
-        resolve(&reference, &list.values().collect::<Vec<_>>()).cloned()
+        let (listed, entries) = (self.listed(reference), list.values().collect::<Vec<_>>());
+        let resolved = resolve(&listed, &entries).cloned();
+        let Err(Failure::NotFound { .. }) = resolved else { return resolved };
+        let mut meant: Vec<String> =
+            self.hashed_as(reference).iter().map(|path| text(path)).collect();
+        let is_meant =
+            |entry: &&&Checkpoint| entry.locations.iter().any(|path| meant.contains(path));
+        let mut found = entries.iter().filter(is_meant);
+        match (found.next(), found.next()) {
+            (None, _) => resolved,
+            (Some(one), None) => Ok(Checkpoint::clone(one)),
+            (Some(_), Some(_)) => {
+                meant.sort();
+                Err(Failure::Ambiguous { reference: reference.to_owned(), candidates: meant })
+            }
+        }
     }
 
     /// Returns a reference that is a path in the form of `list`: through links it may differ.

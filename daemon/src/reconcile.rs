@@ -3,29 +3,37 @@
 mod dispatch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
 use checkpoint::Id;
 use engine::Usage;
-use protocol::{Event, Failure, Garbage, Reply, State};
+use protocol::{Checkpoint, Event, Failure, Garbage, Reply, State};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::{
-    api::{About, Asked, other, status, view},
+    api::{
+        About, Asked, other, status, text,
+        view::{self, States},
+    },
     claim::Claim,
     inventory::Held,
     jobs::Ended,
+    notices::Notice,
     owners::Owners,
     planner::{Errand, Eviction, Grounds, News, Plan, Snapshot, Stop, Want, plan},
     publish::{Index, index, places},
-    timers::passed,
+    timers::{passed, seconds_since_1970},
 };
 
 /// How often to check whether a disk has space again.
 const ROOM: Duration = Duration::from_secs(5);
+
+/// How often to look at the clock while a pause or `build_hours` is waited for: a machine that sleeps meanwhile stops
+/// timers.
+const CLOCK: Duration = Duration::from_secs(30);
 
 /// How often to check whether memory is available again.
 const MEMORY: Duration = Duration::from_secs(1);
@@ -55,8 +63,9 @@ pub(crate) fn reconcile(owners: &mut Owners) {
         if news.tidying {
             owners.sweep(&mut garbage);
         }
-        owners.publish(queue, publication);
+        let states = owners.publish(queue, publication);
         owners.notify(&garbage);
+        owners.notify_people(states);
         owners.look_again();
         owners.timers.record_end(started.elapsed());
     }
@@ -73,7 +82,7 @@ impl News {
 
 /// What is to be published.
 struct Publication {
-    counts: BTreeMap<State, usize>,
+    states: States,
     /// The locations of checkpoints, if they have changed and all are known.
     places: Option<Vec<(Id, PathBuf)>>,
     /// `None` before every file was read: the index of the last run is better than an incomplete one.
@@ -104,7 +113,7 @@ impl Owners {
         let places = places.filter(|places| !self.publisher.has_published(places));
         let owned = |(weights, path): (Id, &Path)| (weights, path.to_owned());
         Publication {
-            counts: view::counts(snapshot, held, &plan.queue),
+            states: view::states(snapshot, held, &plan.queue),
             places: places.map(|places| places.into_iter().map(owned).collect()),
             index: is_due.then(|| index(snapshot, held)),
         }
@@ -112,6 +121,9 @@ impl Owners {
 
     /// Updates what is known of engines, the disk and memory.
     fn observe(&mut self) {
+        if self.intent.end_pause(seconds_since_1970()) {
+            self.timers.learned();
+        }
         let engines = self.library.engines().manifests().values();
         let engines = engines.map(|manifest| *manifest.spec.weights.id()).collect();
         if self.inventory.record_survey(&engines) {
@@ -172,15 +184,15 @@ impl Owners {
         }
     }
 
-    /// Publishes the index and the locations of checkpoints.
-    fn publish(&mut self, queue: Vec<Want>, publication: Publication) {
-        let Publication { counts, places, index } = publication;
-        self.clients.show(queue, counts);
-        if self.is_displaced() {
-            return;
+    /// Publishes the index and the locations of checkpoints, and returns their states by weights id.
+    fn publish(&mut self, queue: Vec<Want>, publication: Publication) -> HashMap<Id, State> {
+        let Publication { states, places, index } = publication;
+        self.clients.show(queue, states.counts);
+        if !self.is_displaced() {
+            places.into_iter().for_each(|places| self.publisher.publish_places(places));
+            index.into_iter().for_each(|index| self.publisher.publish_index(index));
         }
-        places.into_iter().for_each(|places| self.publisher.publish_places(places));
-        index.into_iter().for_each(|index| self.publisher.publish_index(index));
+        states.live
     }
 
     /// Notifies clients, the service manager and metrics of what has changed.
@@ -201,6 +213,31 @@ impl Owners {
         for Asked { about, reply } in self.clients.take_asked() {
             let _ = reply.send(self.answer_to(about, garbage).unwrap_or_else(Reply::Failed));
         }
+    }
+
+    /// Tells people of what is ready or has failed now, by hooks and on the desktop.
+    fn notify_people(&mut self, states: HashMap<Id, State>) {
+        // Before that, it would be news of everything that has long been there.
+        if !self.inventory.is_surveyed() {
+            return;
+        }
+        let news = self.notices.record(states);
+        if news.is_empty() {
+            return;
+        }
+        let clients = std::mem::take(&mut self.clients);
+        let (snapshot, held) = (self.snapshot(), self.inventory.catalogue().held());
+        let list = clients.list(&snapshot).values();
+        let by_path: HashMap<&str, &Checkpoint> =
+            list.filter_map(|entry| Some((&**entry.locations.first()?, entry))).collect();
+        let notices = news.iter().filter_map(|weights| {
+            let path = text(held.get(weights)?.paths.first()?);
+            let entry = by_path.get(&*path)?;
+            let reason = entry.reason.clone().unwrap_or_default();
+            Some(Notice { state: entry.state, reason, path })
+        });
+        self.notices.tell(notices.collect(), &self.config);
+        self.clients = clients;
     }
 
     /// Notifies them of jobs' progress, if there is any.
@@ -246,6 +283,9 @@ impl Owners {
     fn look_again(&mut self) {
         if self.snapshot().is_crowded(self.clients.queue()) {
             self.timers.at(Instant::now() + MEMORY);
+        }
+        if self.snapshot().waits_for_a_time(self.clients.queue()) {
+            self.timers.at(Instant::now() + CLOCK);
         }
         let waits_for_room = self.snapshot().no_room(self.clients.queue()).is_some();
         let has_unwritten = self.publisher.problem().is_some() || self.library.problem().is_some();

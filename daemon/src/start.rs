@@ -24,16 +24,18 @@ use crate::{
     gate::{Driver, Machine, Timed},
     jobs::WorkerProcess,
     metrics::Metrics,
+    notices::{Heralds, Notices},
     owners::{Owners, Settings},
     publish,
 };
 
-/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, again on SIGHUP.
+/// Runs the daemon until SIGTERM or SIGINT, with the configuration that `settings` reads, again on SIGHUP. `file` is
+/// where front ends' changes of it are written.
 ///
 /// # Errors
 /// If it can't start: an invalid configuration, another daemon with the same data folder or socket, or a data
 /// folder that can't be written.
-pub async fn run(settings: Settings) -> Result<()> {
+pub async fn run(settings: Settings, file: PathBuf) -> Result<()> {
     let mut config = settings()?;
     let claim = Claim::take(&config.data_dir)?;
     let library = Library::open(&config.data_dir)?;
@@ -58,7 +60,9 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let mut owners = Owners::new(config, library, store, builder, gpus, sampler, mailbox.clone());
     owners.settings = Some(settings);
+    owners.settings_file = Some(file);
     owners.metrics = metrics;
+    owners.notices = Notices::new(Some(Arc::new(Heralds::start())));
     owners.claim = Some(claim);
     watch_index(mailbox.clone(), owners.config.data_dir.clone());
     let serve = {

@@ -31,9 +31,14 @@ fn every_key_is_read() {
         fixed_engines = 3
         keep_model_json = true
         build = "always"
+        build_hours = "23:00-7:00"
+        on_battery = true
         idle_seconds = 5
         prefer = "engine"
         webui_url = "http://127.0.0.1:7860"
+        on_ready = ["notify-send", "{name} is {state}"]
+        on_failed = ["mail", "{reason}"]
+        notifications = false
         admins = ["alice", "1000"]
         metrics = "[::1]:9101"
         [[webuis]]
@@ -71,6 +76,8 @@ fn every_key_is_read() {
         fixed_engines: 3,
         keep_model_json: true,
         build: BuildWhen::Always,
+        build_hours: Some("23:00-07:00".parse().unwrap()),
+        on_battery: true,
         idle_seconds: 5.0,
         prefer: Prefer::Engine,
         webui_url: Some("http://127.0.0.1:7860".into()),
@@ -78,6 +85,9 @@ fn every_key_is_read() {
             path: "/w".into(),
             models_dirs: vec!["/n".into(), "/w/models".into()],
         }],
+        on_ready: vec!["notify-send".into(), "{name} is {state}".into()],
+        on_failed: vec!["mail".into(), "{reason}".into()],
+        notifications: false,
         admins: vec!["alice".into(), "1000".into()],
         metrics: Some("[::1]:9101".parse().unwrap()),
         presets: vec![Preset {

@@ -12,7 +12,7 @@ pub enum Family {
 }
 
 /// The presets of checkpoints that no rule matches. A baked engine has both; the second profile costs 25 MB.
-pub(super) const USUAL: [&str; 2] = ["default", "dynamic"];
+pub(crate) const USUAL: [&str; 2] = ["default", "dynamic"];
 
 const BATCH: Range = Range::new(1, 1, 4);
 const TOKENS: Range = Range::new(75, 75, 150);

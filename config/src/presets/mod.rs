@@ -8,6 +8,7 @@ mod rule;
 use std::{collections::HashSet, path::Path};
 
 pub use builtin::Family;
+pub(crate) use builtin::USUAL;
 pub use preset::{PIXEL_STEP, Preset};
 pub use range::Range;
 pub use rule::Rule;
@@ -24,6 +25,13 @@ impl Config {
             }
             None => builtin::USUAL.iter().filter_map(|name| self.preset(name, family)).collect(),
         }
+    }
+
+    /// Returns all presets of a family, and whether each is built in.
+    pub fn all_presets(&self, family: Family) -> Vec<(Preset, bool)> {
+        let builtin = builtin::names().filter_map(|name| builtin::find(name, family));
+        let own = self.presets.iter().cloned();
+        builtin.map(|preset| (preset, true)).chain(own.map(|preset| (preset, false))).collect()
     }
 
     /// Returns where such a checkpoint's engines should have their weights, if a rule says so.

@@ -31,6 +31,8 @@ pub enum Event {
     Queue(Vec<Queued>),
     /// [`Status::paused`].
     Paused(bool),
+    /// [`Status::paused_until`].
+    PausedUntil(Option<u64>),
     /// [`Status::gate`].
     Gate(Option<String>),
     /// [`Status::counts`].
@@ -82,6 +84,7 @@ impl Overview {
             Event::Queue(queue) => status.queue = queue,
             Event::Troubles(troubles) => status.troubles = troubles,
             Event::Paused(paused) => status.paused = paused,
+            Event::PausedUntil(until) => status.paused_until = until,
             Event::Gate(gate) => status.gate = gate,
             Event::Counts(counts) => status.counts = counts,
             Event::Hashing(hashing) => status.hashing = hashing,
@@ -125,6 +128,7 @@ impl Status {
             Event::ModelsDirs(now.models_dirs.clone())
         });
         note(self.paused != before.paused, |now| Event::Paused(now.paused));
+        note(self.paused_until != before.paused_until, |now| Event::PausedUntil(now.paused_until));
         note(self.gate != before.gate, |now| Event::Gate(now.gate.clone()));
         note(self.queue != before.queue, |now| Event::Queue(now.queue.clone()));
         note(timeless(&self.building) != timeless(&before.building), |now| {

@@ -3,8 +3,9 @@
 use checkpoint::Id;
 
 use crate::{
-    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage,
-    Image, JobLog, Materialized, Reloaded, Reply, Request, Shape, Status, Verdict,
+    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, FileNames, Finished,
+    Garbage, Image, JobLog, Materialized, Preset, PresetChange, PresetUse, Reloaded, Reply,
+    Request, Shape, Status, Verdict,
 };
 
 /// A request, and how to extract its answer from the reply. [`crate::Client::ask`] asks it.
@@ -42,6 +43,9 @@ questions! {
     /// [`Request::Show`].
     show(reference: String) -> Checkpoint =
         Request::Show { reference }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Names`].
+    names(reference: Option<String>) -> Vec<FileNames> =
+        Request::Names { reference }, Reply::Names(names) => names;
     /// [`Request::Check`].
     check(reference: Option<String>, image: Image) -> Vec<Coverage> =
         Request::Check { reference, image }, Reply::Coverage(coverage) => coverage;
@@ -49,12 +53,24 @@ questions! {
     build(reference: String, now: bool) -> Checkpoint =
         Request::Build { reference, now }, Reply::Checkpoint(checkpoint) => checkpoint;
     /// [`Request::Pause`].
-    pause() -> Status = Request::Pause, Reply::Status(status) => *status;
+    pause(seconds: Option<f64>) -> Status =
+        Request::Pause { seconds }, Reply::Status(status) => *status;
     /// [`Request::Resume`].
     resume() -> Status = Request::Resume, Reply::Status(status) => *status;
     /// [`Request::Retry`].
     retry(reference: String) -> Checkpoint =
         Request::Retry { reference }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Validate`].
+    validate(reference: String) -> Checkpoint =
+        Request::Validate { reference }, Reply::Checkpoint(checkpoint) => checkpoint;
+    /// [`Request::Presets`].
+    presets() -> Vec<PresetUse> = Request::Presets, Reply::Presets(presets) => presets;
+    /// [`Request::SetPreset`].
+    set_preset(preset: Preset, dry_run: bool) -> PresetChange =
+        Request::SetPreset { preset, dry_run }, Reply::PresetChange(change) => change;
+    /// [`Request::RemovePreset`].
+    remove_preset(name: String, dry_run: bool) -> PresetChange =
+        Request::RemovePreset { name, dry_run }, Reply::PresetChange(change) => change;
     /// [`Request::Materialize`].
     materialize(reference: String, output: String) -> Materialized =
         Request::Materialize { reference, output }, Reply::Materialized(engine) => engine;

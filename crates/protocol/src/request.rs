@@ -2,8 +2,8 @@ use checkpoint::Id;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Checkpoint, Coverage, Disk, Engine, ExtensionIndex, Finished, Garbage, Image, JobLog, List,
-    Materialized, Reloaded, Shape, Status,
+    Checkpoint, Coverage, Disk, Engine, ExtensionIndex, FileNames, Finished, Garbage, Image,
+    JobLog, List, Materialized, Preset, PresetChange, PresetUse, Reloaded, Shape, Status,
 };
 
 /// The first line of each side.
@@ -16,7 +16,7 @@ pub struct Hello {
     pub version: String,
 }
 
-/// A client's request. A `reference` is an id prefix, a path or a file name.
+/// A client's request. A `reference` is an id or the start of one, a path, a file name or a hash of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -29,6 +29,11 @@ pub enum Request {
     Show {
         /// The checkpoint.
         reference: String,
+    },
+    /// What people and other programs know the files of one checkpoint by, or of all; [`Reply::Names`].
+    Names {
+        /// Which checkpoint.
+        reference: Option<String>,
     },
     /// Which engine would make an image, for one checkpoint or for all; [`Reply::Coverage`].
     Check {
@@ -45,13 +50,40 @@ pub enum Request {
         now: bool,
     },
     /// Stops the running jobs, and starts none until [`Request::Resume`], even after a restart; [`Reply::Status`].
-    Pause,
+    Pause {
+        /// Ends by itself after so many seconds; absent if only [`Request::Resume`] ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+    },
     /// Ends a pause; [`Reply::Status`].
     Resume,
     /// Retries what failed or was rejected; [`Reply::Checkpoint`].
     Retry {
         /// The checkpoint.
         reference: String,
+    },
+    /// Validates a checkpoint's engines again on the GPUs; they are used meanwhile; [`Reply::Checkpoint`].
+    Validate {
+        /// The checkpoint.
+        reference: String,
+    },
+    /// All presets; [`Reply::Presets`].
+    Presets,
+    /// Writes a preset for all checkpoints into the configuration, and applies it; [`Reply::PresetChange`].
+    SetPreset {
+        /// Instead of the one of its name.
+        preset: Preset,
+        /// Only says what it would bring.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Removes a preset from the configuration; [`Reply::PresetChange`].
+    RemovePreset {
+        /// Its name.
+        name: String,
+        /// Only says what it would bring.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Builds an engine with the checkpoint's weights inside; [`Reply::Materialized`] once it is written.
     Materialize {
@@ -126,6 +158,7 @@ impl Request {
             Self::Status
             | Self::List
             | Self::Show { .. }
+            | Self::Names { .. }
             | Self::Check { .. }
             | Self::Wait { .. }
             | Self::Watch
@@ -135,6 +168,9 @@ impl Request {
             | Self::History
             // Whoever generates images may report their sizes.
             | Self::Shapes { .. }
+            | Self::Presets
+            | Self::SetPreset { dry_run: true, .. }
+            | Self::RemovePreset { dry_run: true, .. }
             | Self::Gc { dry_run: true } => true,
             // Verifying removes damaged engines.
             _ => false,
@@ -151,10 +187,16 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Request::List`] and [`Request::Wait`].
     List(List),
-    /// To [`Request::Show`], [`Request::Build`] and [`Request::Retry`].
+    /// To [`Request::Show`], [`Request::Build`], [`Request::Validate`] and [`Request::Retry`].
     Checkpoint(Checkpoint),
+    /// To [`Request::Names`]: by location.
+    Names(Vec<FileNames>),
     /// To [`Request::Check`].
     Coverage(Vec<Coverage>),
+    /// To [`Request::Presets`].
+    Presets(Vec<PresetUse>),
+    /// To [`Request::SetPreset`] and [`Request::RemovePreset`].
+    PresetChange(PresetChange),
     /// To [`Request::Materialize`].
     Materialized(Materialized),
     /// To [`Request::Remove`]: the deleted engine's key.

@@ -26,6 +26,9 @@ pub struct Status {
     pub models_dirs: Vec<ModelsDir>,
     /// Whether `sdtrtctl pause` is in effect.
     pub paused: bool,
+    /// When the pause ends by itself, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<u64>,
     /// What keeps everything in the queue from starting: a pause, or a busy machine. Absent if nothing does.
     pub gate: Option<String>,
     /// Engines to be built, or validated on a GPU, in order.

@@ -28,7 +28,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("build", "sdtrtctl build dreamlike.safetensors --follow"),
             ("retry", "sdtrtctl retry dreamlike.safetensors"),
             ("wait", "sdtrtctl wait dreamlike.safetensors --timeout 600"),
-            ("pause", "sdtrtctl pause"),
+            ("pause", "sdtrtctl pause --for 2h"),
             ("resume", "sdtrtctl resume"),
             ("materialize", "sdtrtctl materialize dreamlike.safetensors --output dreamlike.engine"),
         ],

@@ -16,10 +16,10 @@ pub(crate) use export::Export;
 pub(crate) use groups::command;
 pub(crate) use set_up::{Config, Install, Runtime, Setup, Webui, WebuiInstall};
 pub(crate) use values::Size;
-use values::{factor, seconds};
+use values::{factor, seconds, time};
 
 const EXIT_CODES: &str = "\
-REF is an id or the start of one, a path or a file name.
+REF is an id or the start of one, a path, a file name, or a hash that Civitai, A1111 or ComfyUI knows the file by.
 
 Exit codes: 0 success, 1 failure, 2 usage error, 3 no sdtrtd, 4 sdtrtd of another version";
 
@@ -64,7 +64,11 @@ pub(crate) enum Command {
     /// Show the daemon, its TensorRT, and what it is doing
     Status,
     /// List every checkpoint and its progress
-    List,
+    List {
+        /// Print what Civitai, A1111 and ComfyUI know each file by instead
+        #[arg(long)]
+        hashes: bool,
+    },
     /// Show everything about one checkpoint
     Show(Reference),
     /// Say which engine would make an image, or what is missing
@@ -91,7 +95,11 @@ pub(crate) enum Command {
         output: PathBuf,
     },
     /// Stop the running jobs, and start none until `resume`, even after a restart
-    Pause,
+    Pause {
+        /// Continue by itself after this time, such as 2h, 90m or 1h30m
+        #[arg(long = "for", value_name = "TIME", value_parser = time)]
+        seconds: Option<f64>,
+    },
     /// Continue after `pause`
     Resume,
     /// Delete an engine; it is rebuilt only on request
@@ -208,7 +216,7 @@ pub(crate) enum Shell {
 /// One checkpoint.
 #[derive(Debug, Group)]
 pub(crate) struct Reference {
-    /// An id or the start of one, a path or a file name
+    /// An id or the start of one, a path, a file name, or a hash such as A1111's [6ce0161689]
     #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: OsString,
 }

@@ -39,6 +39,13 @@ pub(super) fn factor(text: &str) -> Result<f64, &'static str> {
     factor.ok_or("expected a factor from 1 to 16")
 }
 
+/// A time in the units that people write, in seconds.
+pub(super) fn time(text: &str) -> Result<f64, &'static str> {
+    let parsed = text.parse::<jiff::SignedDuration>().map(|time| time.as_secs_f64());
+    let seconds = parsed.ok().filter(|seconds| (1.0..=31_536_000.0).contains(seconds));
+    seconds.ok_or("expected a time of up to a year with its unit, such as 2h, 90m or 1h30m")
+}
+
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     // Well within the range of timers; no one needs more than a year.
@@ -67,6 +74,27 @@ mod tests {
             ("-64x64", None),
         ] {
             assert_eq!(text.parse::<Size>().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, expected) in [
+            ("2h", Some(7200.0)),
+            ("90m", Some(5400.0)),
+            ("90 min", Some(5400.0)),
+            ("1h30m", Some(5400.0)),
+            ("1h 30m", Some(5400.0)),
+            ("45s", Some(45.0)),
+            ("2 hours", Some(7200.0)),
+            ("2", None),
+            ("0s", None),
+            ("-2h", None),
+            ("9000h", None),
+            ("tomorrow", None),
+            ("", None),
+        ] {
+            assert_eq!(time(text).ok(), expected, "{text}");
         }
     }
 

@@ -140,7 +140,7 @@ fn edit(global: &Global) -> Result<()> {
         }
         let mistakes = mistakes(config::load_text(&file, &after, env::vars_os()));
         if mistakes.is_empty() {
-            configuration::replace(&file, &after)?;
+            config::replace(&file, &after)?;
             let edited = Edited { file: file.display().to_string(), changed: true };
             return output::answer(global, &edited, |edited| {
                 format!("{} was changed; `sdtrtctl reload` applies it\n", edited.file)

@@ -29,7 +29,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let Some(command) = &args.command else { return query::overview(global) };
     match command {
         Command::Status => query::status(global),
-        Command::List => query::list(global),
+        Command::List { hashes: false } => query::list(global),
+        Command::List { hashes: true } => query::names(global),
         Command::Show(which) => query::show(global, &which.reference),
         Command::Check(check) => query::check(global, check),
         Command::Build(build) if build.follow => follow::run(global, build),
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Materialize { which, output } => {
             query::materialize(global, &which.reference, output)
         }
-        Command::Pause => query::pause(global),
+        Command::Pause { seconds } => query::pause(global, *seconds),
         Command::Resume => query::resume(global),
         Command::Retry(which) => query::retry(global, &which.reference),
         Command::Remove { engine } => query::remove(global, engine),

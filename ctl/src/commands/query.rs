@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use protocol::{Checkpoint, Id, Materialized, Question, question};
+use protocol::{Checkpoint, FileNames, Id, Materialized, Question, question};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::{
     daemon::Daemon,
     output,
     reference::reference,
-    render::{bench, change, coverage, list, overview, show, status, text, verify, webui},
+    render::{bench, change, coverage, list, names, overview, show, status, text, verify, webui},
 };
 
 pub(super) fn overview(global: &Global) -> Result<()> {
@@ -35,8 +35,30 @@ pub(super) fn list(global: &Global) -> Result<()> {
     output::answer(global, &checkpoints, |all| list::render(all, output::look()))
 }
 
+pub(super) fn names(global: &Global) -> Result<()> {
+    let files = Daemon::connect(global)?.ask(question::names(None))?;
+    output::answer(global, &files, |files| names::render(files))
+}
+
+/// A checkpoint, and what its files are known by.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    checkpoint: Checkpoint,
+    /// By location.
+    files: Vec<FileNames>,
+}
+
 pub(super) fn show(global: &Global, typed: &OsStr) -> Result<()> {
-    checkpoint(global, typed, question::show, show::render)
+    let mut daemon = Daemon::connect(global)?;
+    let reference = reference(&mut daemon, typed)?;
+    let checkpoint = daemon.ask(question::show(reference))?;
+    let files = match checkpoint.locations.first() {
+        Some(location) => daemon.ask(question::names(Some(location.clone())))?,
+        None => Vec::new(),
+    };
+    let shown = Shown { checkpoint, files };
+    output::answer(global, &shown, |Shown { checkpoint, files }| show::render(checkpoint, files))
 }
 
 pub(super) fn check(global: &Global, check: &Check) -> Result<()> {
@@ -96,9 +118,12 @@ pub(super) fn materialize(global: &Global, typed: &OsStr, output: &Path) -> Resu
     })
 }
 
-pub(super) fn pause(global: &Global) -> Result<()> {
-    let status = Daemon::connect(global)?.ask(question::pause())?;
-    output::answer(global, &status, |_| "paused until `sdtrtctl resume`\n".to_owned())
+pub(super) fn pause(global: &Global, seconds: Option<f64>) -> Result<()> {
+    let status = Daemon::connect(global)?.ask(question::pause(seconds))?;
+    output::answer(global, &status, |status| {
+        let said = status.gate.as_deref().unwrap_or("paused; `sdtrtctl resume` continues");
+        format!("{}\n", text::clean(said))
+    })
 }
 
 pub(super) fn resume(global: &Global) -> Result<()> {

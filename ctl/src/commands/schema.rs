@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use protocol::{
-    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, Event, ExtensionIndex, Finished,
-    Garbage, JobLog, Materialized, Reloaded, Status, Verdict,
+    Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, Event, ExtensionIndex, FileNames,
+    Finished, Garbage, JobLog, Materialized, Reloaded, Status, Verdict,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -40,7 +40,9 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
     vec![
         ("status, pause, resume", of::<Status>(generator)),
         ("list, wait", of::<Vec<Checkpoint>>(generator)),
-        ("show, build, retry", of::<Checkpoint>(generator)),
+        ("list --hashes", of::<Vec<FileNames>>(generator)),
+        ("show", of::<query::Shown>(generator)),
+        ("build, retry", of::<Checkpoint>(generator)),
         ("check", of::<Vec<Coverage>>(generator)),
         ("bench", of::<Vec<Benched>>(generator)),
         ("materialize", of::<Materialized>(generator)),

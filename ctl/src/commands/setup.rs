@@ -94,7 +94,7 @@ fn write(file: &Path, setup: &Setup) -> Result<()> {
         }
     }
     let text = filled(&dirs, around(&dirs).found.iter().any(|webui| webui.has_flag("--api")))?;
-    configuration::replace(file, &text)
+    Ok(config::replace(file, &text)?)
 }
 
 fn models_dirs(found: &[Found], yes: bool) -> Result<Vec<PathBuf>> {

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod look;
+pub(crate) mod names;
 pub(crate) mod overview;
 pub(crate) mod progress;
 pub(crate) mod show;

@@ -1,10 +1,12 @@
 //! Everything about one checkpoint.
 
-use protocol::{Checkpoint, Coming, Engine, Id, Limit, Shape, Speed, Timing, Unusable, Validation};
+use protocol::{
+    Checkpoint, Coming, Engine, FileNames, Id, Limit, Shape, Speed, Timing, Unusable, Validation,
+};
 
-use crate::render::{bench, table::Fields, text};
+use crate::render::{bench, names, table::Fields, text};
 
-pub(crate) fn render(checkpoint: &Checkpoint) -> String {
+pub(crate) fn render(checkpoint: &Checkpoint, files: &[FileNames]) -> String {
     let unknown = match checkpoint.architecture {
         Some(_) => "its content is still to be read",
         None => "unknown",
@@ -22,6 +24,10 @@ pub(crate) fn render(checkpoint: &Checkpoint) -> String {
         fields.all("remarks", checkpoint.remarks.iter().cloned());
     }
     fields.all("locations", checkpoint.locations.iter().cloned());
+    // Copies mostly have the same; where they don't, `list --hashes` tells.
+    if let Some(file) = files.first() {
+        names::add(&mut fields, file);
+    }
     fields.add("engines", checkpoint.engines.len().to_string());
     if !checkpoint.coming.is_empty() {
         fields.all("to build", checkpoint.coming.iter().map(coming));
@@ -151,11 +157,15 @@ mod tests {
     use protocol::{Proof, State};
 
     use super::*;
+
+    fn shown(checkpoint: &Checkpoint) -> String {
+        render(checkpoint, &[])
+    }
     use crate::render::samples;
 
     #[test]
     fn a_ready_checkpoint_shows_its_engines() {
-        insta::assert_snapshot!(render(&samples::ready()), @r"
+        insta::assert_snapshot!(shown(&samples::ready()), @r"
         weights id     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
         UNet id        bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
         architecture   sd1
@@ -184,7 +194,7 @@ mod tests {
         Arc::make_mut(&mut checkpoint.engines[0]).shared = true;
         Arc::make_mut(&mut checkpoint.engines[0]).proof =
             Some(Proof { relative_error: Some(0.0021), bound: 0.02 });
-        let rendered = render(&checkpoint);
+        let rendered = shown(&checkpoint);
         assert!(
             rendered.contains("accuracy    error 2.10e-3 against PyTorch, limit 2.0e-2"),
             "{rendered}"
@@ -205,7 +215,7 @@ mod tests {
         };
         Arc::make_mut(&mut checkpoint.engines[0]).validations =
             vec![samples::validation(), Validation { speeds: vec![], ..without }];
-        let rendered = render(&checkpoint);
+        let rendered = shown(&checkpoint);
         assert!(rendered.contains("accuracy    not compared with PyTorch yet\n"), "{rendered}");
         insta::assert_snapshot!(rendered[rendered.find("  validated").unwrap()..], @r"
         validated   NVIDIA H200, driver 580.65.06
@@ -224,7 +234,7 @@ mod tests {
         let mut checkpoint = samples::ready();
         let slower = Timing { engine_milliseconds: 19.0, ..samples::timing() };
         Arc::make_mut(&mut checkpoint.engines[0]).timings = vec![samples::timing(), slower];
-        let rendered = render(&checkpoint);
+        let rendered = shown(&checkpoint);
         insta::assert_snapshot!(rendered[rendered.find("  beside").unwrap()..], @r"
         beside PyTorch   512x512, batch 2, 77 tokens: 8.96 ms, 2.0 × PyTorch (NVIDIA H200; AUTOMATIC1111, sdp)
                          512x512, batch 2, 77 tokens: 19.00 ms, 0.9 × PyTorch, too slow (NVIDIA H200; AUTOMATIC1111, sdp)
@@ -240,7 +250,7 @@ mod tests {
         Arc::make_mut(&mut checkpoint.engines[0]).unusable = vec![unusable];
         let told = "512x640 and larger: gave NaN or infinity in the web UI (batch 2, 77 tokens; NVIDIA H200, \
                     driver 580.65.06)\n";
-        assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
+        assert!(shown(&checkpoint).contains(told), "{}", shown(&checkpoint));
     }
 
     #[test]
@@ -249,7 +259,7 @@ mod tests {
         checkpoint.remarks = ["x.scale is ignored", "A1111 can't load it"].map(Into::into).into();
         let told =
             "remarks        x.scale is ignored\n               A1111 can't load it\nlocations";
-        assert!(render(&checkpoint).contains(told), "{}", render(&checkpoint));
+        assert!(shown(&checkpoint).contains(told), "{}", shown(&checkpoint));
     }
 
     #[test]
@@ -267,7 +277,7 @@ mod tests {
             coming(&["dynamic"], None, State::Building, None),
             coming(&[], shape, State::Queued, Some("next, after aaaaaaaaaaaa")),
         ];
-        let rendered = render(&checkpoint);
+        let rendered = shown(&checkpoint);
         let told =
             "to build       dynamic, building\n               512x768 batch 2, fixed, queued: next";
         assert!(rendered.contains(told), "{rendered}");
@@ -276,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_said() {
-        insta::assert_snapshot!(render(&samples::rejected()), @r"
+        insta::assert_snapshot!(shown(&samples::rejected()), @r"
         weights id     unknown
         UNet id        unknown
         architecture   unknown
@@ -289,6 +299,6 @@ mod tests {
 
     #[test]
     fn no_location_is_said() {
-        assert!(render(&samples::orphaned()).contains("locations      none\n"));
+        assert!(shown(&samples::orphaned()).contains("locations      none\n"));
     }
 }

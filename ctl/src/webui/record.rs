@@ -10,8 +10,6 @@ use anyhow::{Context, Result};
 use config::WebUi;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
-use crate::configuration;
-
 const KEY: &str = "webuis";
 
 /// Has the configuration name this web UI, in the place of what it said of it before.
@@ -43,7 +41,7 @@ fn edit(file: &Path, change: impl FnOnce(&mut ArrayOfTables)) -> Result<()> {
     };
     let edited = edited(file, &text, change)
         .with_context(|| format!("{} was not changed, because it is not valid", named()))?;
-    configuration::replace(file, &edited)
+    Ok(config::replace(file, &edited)?)
 }
 
 /// The file's text after a change to its web UIs, if sdtrtd understands it before and after.

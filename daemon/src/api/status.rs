@@ -52,7 +52,8 @@ pub(crate) fn status(
             .iter()
             .map(|dir| models_dir(snapshot, dir))
             .collect(),
-        paused: snapshot.paused,
+        paused: snapshot.paused.is_some(),
+        paused_until: snapshot.paused.and_then(|paused| paused.until_s),
         gate: gate(snapshot, queue),
         queue: turns(queue).map(|(turn, want)| queued(snapshot, turn, want)).collect(),
         building: building(snapshot),

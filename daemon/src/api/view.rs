@@ -51,26 +51,36 @@ pub(crate) fn checkpoints(
     live.into_iter().chain(unread).chain(homeless).map(|entry| (entry.key(), entry)).collect()
 }
 
-/// Returns the number of entries of `list` in each state.
-pub(crate) fn counts(
+/// The states of all entries of `list`.
+pub(crate) struct States {
+    /// The number of entries in each.
+    pub(crate) counts: BTreeMap<State, usize>,
+    /// Those of contents that are in a file, by weights id.
+    pub(crate) live: HashMap<Id, State>,
+}
+
+/// Returns the states of all entries of `list`.
+pub(crate) fn states(
     snapshot: &Snapshot<'_>,
     held: &HashMap<Id, Held<'_>>,
     queue: &[Want],
-) -> BTreeMap<State, usize> {
+) -> States {
     let (engines, outlook) = (snapshot.all_engines(), Outlook::new(snapshot, queue));
-    let live = held.values().map(|held| {
+    let state = |held: &Held<'_>| {
         let has_engine = has_engine(&of(&engines, held.identity));
         outlook.state(held, has_engine).0
-    });
+    };
+    let live: HashMap<Id, State> =
+        held.iter().map(|(weights, held)| (*weights, state(held))).collect();
     let unread = unread(snapshot).map(|(_, state, _)| state);
     let homeless = homeless(&engines, held);
     let homeless = homeless.iter().filter(|(weights, _)| !held.contains_key(weights));
     let homeless = homeless.map(|(_, engines)| homeless_state(snapshot, engines).0);
     let mut counts = BTreeMap::new();
-    for state in live.chain(unread).chain(homeless) {
+    for state in live.values().copied().chain(unread).chain(homeless) {
         *counts.entry(state).or_default() += 1;
     }
-    counts
+    States { counts, live }
 }
 
 /// Returns the engines whose content is in no file, by the checkpoint that the first of them was built for:

@@ -12,6 +12,7 @@ use checkpoint::{Excerpt, Id};
 use engine::Parameter;
 use protocol::Finished;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tracing::warn;
 
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
         part::{ANY_SETBACKS, Part, excerpts},
         table::{Table, replace},
     },
-    inventory::{Disk as MountedDisk, ExcerptKey, Homes, Key, Known, Recall, Stamp},
-    planner::{InUse, Setback},
+    inventory::{Disk as MountedDisk, ExcerptKey, Homes, Key, Known, Names, Recall, Stamp},
+    planner::{InUse, Paused, Setback},
 };
 
 /// Keys of [`Part::Own`].
@@ -189,6 +190,15 @@ impl Recall for DiskCache {
 
     fn forget(&self, stamp: &Stamp) {
         self.replace_known(&Key::of(stamp), None);
+        self.set_names(stamp, None);
+    }
+
+    fn names(&self, stamp: &Stamp) -> Option<Names> {
+        self.get(Part::Names, &Key::of(stamp).0)
+    }
+
+    fn set_names(&self, stamp: &Stamp, names: Option<&Names>) {
+        self.put(Part::Names, &Key::of(stamp).0, names);
     }
 
     fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey {
@@ -286,12 +296,17 @@ impl Store for DiskCache {
         self.put(Part::Own, LIVED, Some(&seconds));
     }
 
-    fn is_paused(&self) -> bool {
-        self.get(Part::Own, PAUSED).unwrap_or(false)
+    fn paused(&self) -> Option<Paused> {
+        match self.get(Part::Own, PAUSED)? {
+            Value::Bool(true) => Some(Paused { until_s: None }),
+            Value::Number(until) => Some(Paused { until_s: until.as_u64() }),
+            _ => None,
+        }
     }
 
-    fn set_paused(&self, paused: bool) {
-        self.put(Part::Own, PAUSED, paused.then_some(&true));
+    fn set_paused(&self, paused: Option<Paused>) {
+        let until = paused.map(|paused| paused.until_s.map_or(Value::Bool(true), Value::from));
+        self.put(Part::Own, PAUSED, until.as_ref());
     }
 
     fn flush(&self) -> Result<()> {

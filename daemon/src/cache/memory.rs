@@ -11,8 +11,8 @@ use protocol::Finished;
 
 use crate::{
     cache::Store,
-    inventory::{Disk, ExcerptKey, Homes, Key, Known, Recall, Stamp},
-    planner::{InUse, Setback},
+    inventory::{Disk, ExcerptKey, Homes, Key, Known, Names, Recall, Stamp},
+    planner::{InUse, Paused, Setback},
 };
 
 /// A store in memory, lost when dropped.
@@ -20,10 +20,11 @@ use crate::{
 pub struct MemoryCache {
     known: Mutex<HashMap<Key, Known>>,
     places: Mutex<HashMap<PathBuf, Key>>,
+    names: Mutex<HashMap<Key, Names>>,
     excerpts: Mutex<HashMap<ExcerptKey, Excerpt>>,
     setbacks: Mutex<HashMap<Id, Setback>>,
     history: Mutex<Vec<Finished>>,
-    paused: Mutex<bool>,
+    paused: Mutex<Option<Paused>>,
     disks: Mutex<BTreeMap<PathBuf, Disk>>,
     homes: Mutex<Homes>,
     lived_s: Mutex<u64>,
@@ -54,6 +55,19 @@ impl Recall for MemoryCache {
 
     fn forget(&self, stamp: &Stamp) {
         self.known.lock().unwrap().remove(&Key::of(stamp));
+        self.set_names(stamp, None);
+    }
+
+    fn names(&self, stamp: &Stamp) -> Option<Names> {
+        self.names.lock().unwrap().get(&Key::of(stamp)).cloned()
+    }
+
+    fn set_names(&self, stamp: &Stamp, names: Option<&Names>) {
+        let mut known = self.names.lock().unwrap();
+        match names {
+            Some(names) => known.insert(Key::of(stamp), names.clone()),
+            None => known.remove(&Key::of(stamp)),
+        };
     }
 
     fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey {
@@ -144,11 +158,11 @@ impl Store for MemoryCache {
         *self.lived_s.lock().unwrap() = seconds;
     }
 
-    fn is_paused(&self) -> bool {
+    fn paused(&self) -> Option<Paused> {
         *self.paused.lock().unwrap()
     }
 
-    fn set_paused(&self, paused: bool) {
+    fn set_paused(&self, paused: Option<Paused>) {
         *self.paused.lock().unwrap() = paused;
     }
 

@@ -21,7 +21,7 @@ pub use memory::MemoryCache;
 
 use crate::{
     inventory::Recall,
-    planner::{InUse, Setback},
+    planner::{InUse, Paused, Setback},
 };
 
 /// Stores results across restarts of the daemon.
@@ -44,10 +44,10 @@ pub trait Store: Recall {
     fn lived_s(&self) -> u64;
     /// Keeps through how many seconds the daemon has lived.
     fn set_lived_s(&self, seconds: u64);
-    /// Whether builds are paused.
-    fn is_paused(&self) -> bool;
-    /// Stores whether builds are paused.
-    fn set_paused(&self, paused: bool);
+    /// The pause that is in effect.
+    fn paused(&self) -> Option<Paused>;
+    /// Stores a pause or its end.
+    fn set_paused(&self, paused: Option<Paused>);
     /// Returns once everything would survive a power failure.
     ///
     /// # Errors

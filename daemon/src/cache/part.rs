@@ -23,6 +23,8 @@ pub(super) enum Part {
     /// What is there but once.
     Own,
     Outcomes,
+    /// By the same keys.
+    Names,
     /// By a hash of the path: the key of the outcome of what lay there last.
     Places,
     Setbacks,
@@ -35,9 +37,10 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Own,
         Self::Outcomes,
+        Self::Names,
         Self::Places,
         Self::Setbacks,
         Self::History,
@@ -50,6 +53,7 @@ impl Part {
         match self {
             Self::Own => "own".to_owned(),
             Self::Outcomes => format!("outcomes.{LESSONS}"),
+            Self::Names => "names".to_owned(),
             Self::Places => format!("places.{LESSONS}"),
             Self::Setbacks => format!("{ANY_SETBACKS}{SETBACKS}"),
             Self::History => "history".to_owned(),
@@ -62,7 +66,9 @@ impl Part {
     /// space.
     pub(super) fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>> {
         match self {
-            Self::Outcomes | Self::Places | Self::Parameters => Ok(postcard::to_allocvec(value)?),
+            Self::Outcomes | Self::Names | Self::Places | Self::Parameters => {
+                Ok(postcard::to_allocvec(value)?)
+            }
             Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
                 Ok(serde_json::to_vec(value)?)
             }
@@ -72,7 +78,9 @@ impl Part {
     /// Returns `None` if the value does not parse.
     pub(super) fn decode<T: DeserializeOwned>(self, value: &[u8]) -> Option<T> {
         match self {
-            Self::Outcomes | Self::Places | Self::Parameters => postcard::from_bytes(value).ok(),
+            Self::Outcomes | Self::Names | Self::Places | Self::Parameters => {
+                postcard::from_bytes(value).ok()
+            }
             Self::Own | Self::Setbacks | Self::History | Self::Shapes => {
                 serde_json::from_slice(value).ok()
             }

@@ -5,7 +5,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::{event::Event, memory, owners::Owners, timers::passed};
+use crate::{event::Event, gate::power, memory, owners::Owners, timers::passed};
 
 impl Owners {
     /// When the next thing is due.
@@ -53,6 +53,10 @@ impl Owners {
             self.look_for_runtime(None);
         }
         self.look_for_gpus_if_due(now);
+        if self.gate.take_power_due(now) {
+            let mailbox = self.mailbox.clone();
+            spawn_blocking(move || mailbox.send(Event::Power(power::look())));
+        }
         self.look_at_machine(now);
     }
 }

@@ -97,6 +97,7 @@ impl Owners {
             Done::Validated(findings) => self.record_findings(running, findings),
             _ => Err(Failure::Refused(MIXED_UP.to_owned())),
         });
+        self.intent.record_validated(&want.engine);
         let failure = match result {
             Ok(()) => {
                 self.record_history(running, Ended::Validated);

@@ -42,6 +42,13 @@ impl Owners {
                 let lesson = self.inventory.record_read(reading, learned);
                 self.record_lesson(&lesson);
             }
+            FileEvent::Named => {
+                self.inventory.record_named();
+                return self.timers.learned();
+            }
+            FileEvent::A1111Hashes(hashes) => {
+                return self.inventory.record_a1111_hashes(hashes);
+            }
             FileEvent::Hashed(learned) => {
                 let lesson = self.inventory.record_hashed(learned);
                 self.record_lesson(&lesson);
@@ -56,6 +63,7 @@ impl Owners {
         if let Some((before, now)) = &lesson.hashed {
             self.intent.record_hashed(&before.weights, now.weights);
             self.jobs.record_hashed(before, now);
+            self.notices.record_hashed(&before.weights, now.weights);
             self.retry.record_hashed(&before.unet, now.unet);
             self.store.record_hashed(&before.weights, &now.weights);
         }

@@ -9,8 +9,12 @@ use crate::{
     event::Event,
     gate::{LOOK, Sample, Sampler},
     owners::Owners,
-    planner::{Closed, Place, Work},
+    planner::{Closed, Paused, Place, Work},
+    timers::seconds_since_1970,
 };
+
+/// A year.
+const LONGEST_PAUSE_S: f64 = 366.0 * 86_400.0;
 
 impl Owners {
     /// Samples the machine if it is time to, and only if the result matters: querying keeps a sleeping GPU
@@ -19,9 +23,9 @@ impl Owners {
         let snapshot = self.snapshot();
         let is_at_stake =
             self.clients.queue().iter().any(|want| snapshot.needs_a_look(want)) || self.is_on_gpu();
-        let is_paused = snapshot.paused && snapshot.urgent.is_empty();
+        let is_held_up = snapshot.held_up().is_some() && snapshot.urgent.is_empty();
         let is_decided = self.config.build == BuildWhen::Always && snapshot.gpus.is_empty();
-        if !is_at_stake || is_paused || is_decided {
+        if !is_at_stake || is_held_up || is_decided {
             self.gate.rest(self.config.idle());
             return;
         }
@@ -67,15 +71,30 @@ impl Owners {
         }
     }
 
-    /// Records a pause or its end.
+    /// Records a pause of so many seconds.
     ///
     /// # Errors
-    /// If that can't be written; then it is lost when the daemon ends.
-    pub(super) fn record_pause(&mut self, paused: bool) -> Result<(), Failure> {
-        self.news.paused |= paused;
+    /// If it would have no end or be over at once, or can't be written; then it is lost when the daemon ends.
+    pub(super) fn record_pause(&mut self, seconds: Option<f64>) -> Result<(), Failure> {
+        if let Some(wrong) = seconds.filter(|seconds| !(1.0..=LONGEST_PAUSE_S).contains(seconds)) {
+            return Err(other(&format!("a pause of {wrong} s: expected 1 s to a year")));
+        }
+        let until_s = seconds.map(|seconds| seconds_since_1970() + seconds as u64);
+        self.news.paused = true;
+        self.set_paused(Some(Paused { until_s }), "paused")
+    }
+
+    /// Records the end of a pause.
+    ///
+    /// # Errors
+    /// As [`Self::record_pause`].
+    pub(super) fn record_resumption(&mut self) -> Result<(), Failure> {
+        self.set_paused(None, "resumed")
+    }
+
+    fn set_paused(&mut self, paused: Option<Paused>, done: &str) -> Result<(), Failure> {
         self.intent.record_pause(paused);
         self.timers.now();
-        let done = if paused { "paused" } else { "resumed" };
         self.save(&format!("{done}, but only until sdtrtd ends"))
     }
 

@@ -27,7 +27,9 @@ impl Owners {
                 Ok(Reply::List(list.values().cloned().collect()))
             }
             Request::Show { reference } => self.entry(&reference).map(Reply::Checkpoint),
+            Request::Names { reference } => return self.name(reference.as_deref(), reply),
             Request::Check { reference, image } => self.check(reference.as_deref(), &image),
+            Request::Presets => Ok(Reply::Presets(self.presets())),
             Request::History => Ok(Reply::History(self.store.history())),
             Request::Gc { .. } => Ok(Reply::Garbage(self.garbage())),
             Request::Verify => return self.verify(reply),

@@ -5,6 +5,8 @@ use engine::{Removal, Weights};
 use protocol::{Checkpoint, Engine, EntryKey, Failure, Reply, Request, Shape, State, Verdict};
 use tokio::{sync::oneshot, time::Duration};
 
+use super::presets::PresetEdit;
+
 use crate::{
     api::{About, Waiter, other, text},
     event::Checked,
@@ -23,11 +25,11 @@ impl Owners {
             Request::Build { reference, now } => {
                 self.record_build(&reference, now).map(About::Checkpoint)
             }
+            Request::Validate { reference } => self.record_doubt(&reference).map(About::Checkpoint),
             Request::Retry { reference } => self.record_retry(&reference).map(About::Checkpoint),
             Request::Remove { engine } => self.record_removal(&engine).map(About::Removed),
-            Request::Pause | Request::Resume => {
-                self.record_pause(request == Request::Pause).map(|()| About::Status)
-            }
+            Request::Pause { seconds } => self.record_pause(seconds).map(|()| About::Status),
+            Request::Resume => self.record_resumption().map(|()| About::Status),
             Request::Gc { dry_run: false } => {
                 self.news.tidying = true;
                 Ok(About::Garbage)
@@ -41,6 +43,12 @@ impl Owners {
             Request::FindRuntime => return self.look_for_runtime(Some(reply)),
             Request::Shapes { signature, shapes } => {
                 return send(reply, self.record_shapes_asked(signature, &shapes));
+            }
+            Request::SetPreset { preset, dry_run } => {
+                return send(reply, self.edit_presets(&PresetEdit::Set(preset), dry_run));
+            }
+            Request::RemovePreset { name, dry_run } => {
+                return send(reply, self.edit_presets(&PresetEdit::Remove(name), dry_run));
             }
             Request::Pin { reference } => return send(reply, self.record_pin(&reference, true)),
             Request::Unpin { reference } => return send(reply, self.record_pin(&reference, false)),
@@ -100,6 +108,23 @@ impl Owners {
             State::Settling | State::Identifying => {
                 return Err(other(&format!("'{reference}' is {}; {content}", entry.state)));
             }
+        }
+        Ok(entry.key())
+    }
+
+    /// Has a checkpoint's engines validated again.
+    fn record_doubt(&mut self, reference: &str) -> Result<EntryKey, Failure> {
+        let entry = self.entry(reference)?;
+        let engines = engine_keys(&entry);
+        if engines.is_empty() {
+            return Err(other(&format!("'{reference}' is {} and has no engine yet", entry.state)));
+        }
+        if self.gate.gpus().is_empty() {
+            return Err(other("this machine has no GPU to validate engines on"));
+        }
+        for engine in engines {
+            self.forget_failures(&engine);
+            self.intent.record_doubted(engine);
         }
         Ok(entry.key())
     }

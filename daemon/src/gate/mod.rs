@@ -4,6 +4,7 @@ mod cpu;
 pub mod gpu;
 mod look_out;
 mod policy;
+pub(crate) mod power;
 mod presence;
 mod reason;
 mod sample;
@@ -55,6 +56,7 @@ pub(crate) struct Gate {
     readings: Option<Vec<GpuReading>>,
     /// Bytes of available memory on this machine in the last sample.
     memory_free: Option<u64>,
+    power: power::Power,
     free_memory: fn() -> Option<u64>,
     started: Instant,
 }
@@ -85,6 +87,7 @@ impl Gate {
             strangers: HashMap::new(),
             readings: None,
             memory_free: None,
+            power: power::Power::new(Instant::now()),
             free_memory: crate::memory::free,
             started: Instant::now(),
         }
@@ -112,7 +115,22 @@ impl Gate {
     /// When to take the next sample or list the GPUs; while a sample is being taken, there is none.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let look = self.due.filter(|_| self.sampler.is_some());
-        look.into_iter().chain(self.look_out.due()).min()
+        [look, self.look_out.due(), self.power.due()].into_iter().flatten().min()
+    }
+
+    /// Whether the machine draws from a battery.
+    pub(crate) fn draws(&self) -> bool {
+        self.power.draws()
+    }
+
+    /// Whether to look at what the machine draws from.
+    pub(crate) fn take_power_due(&mut self, now: Instant) -> bool {
+        self.power.take_due(now)
+    }
+
+    /// What the machine draws from, by [`power::look`]; whether that is news.
+    pub(crate) fn record_power(&mut self, draws: Option<bool>) -> bool {
+        self.power.record(draws)
     }
 
     /// The source of the GPUs.
@@ -148,6 +166,12 @@ impl Gate {
     #[cfg(test)]
     pub(crate) fn is_looking(&self) -> bool {
         self.sampler.is_none()
+    }
+
+    /// Has nobody look at what the machine draws from.
+    #[cfg(test)]
+    pub(crate) fn forget_power(&mut self) {
+        self.power = power::Power::default();
     }
 
     /// Replaces the source of the machine's available memory.

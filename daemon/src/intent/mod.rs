@@ -13,7 +13,7 @@ use protocol::Shape;
 
 use crate::{
     cache::Store,
-    planner::{InUse, forget_old},
+    planner::{InUse, Paused, forget_old},
 };
 
 /// What was requested, and what is used.
@@ -22,10 +22,12 @@ pub(crate) struct Intent {
     asked: Vec<Id>,
     /// Those of them that were requested even on a busy machine.
     urgent: HashSet<Id>,
+    /// Engines to be validated once more.
+    doubted: HashSet<Id>,
     /// Checkpoints by their use in the web UI, the most recent first.
     recent: Vec<Id>,
-    /// Whether `sdtrtctl pause` is in effect.
-    paused: bool,
+    /// The pause that is in effect.
+    paused: Option<Paused>,
     /// The shapes that front ends request, by signature.
     shapes: BTreeMap<Id, InUse>,
     store: Arc<dyn Store>,
@@ -37,8 +39,9 @@ impl Intent {
         Self {
             asked: Vec::new(),
             urgent: HashSet::new(),
+            doubted: HashSet::new(),
             recent: Vec::new(),
-            paused: store.is_paused(),
+            paused: store.paused(),
             shapes: store.shapes(),
             store,
         }
@@ -59,7 +62,7 @@ impl Intent {
         &self.recent
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
+    pub(crate) fn paused(&self) -> Option<Paused> {
         self.paused
     }
 
@@ -73,6 +76,22 @@ impl Intent {
         if !self.asked.contains(&engine) {
             self.asked.push(engine);
         }
+    }
+
+    /// Engines to be validated once more.
+    pub(crate) fn doubted(&self) -> &HashSet<Id> {
+        &self.doubted
+    }
+
+    /// Records that `engine` is to be validated once more.
+    pub(crate) fn record_doubted(&mut self, engine: Id) {
+        self.doubted.insert(engine);
+        self.record_asked(engine);
+    }
+
+    /// Records that `engine` was validated, or could not be.
+    pub(crate) fn record_validated(&mut self, engine: &Id) {
+        self.doubted.remove(engine);
     }
 
     /// Records a request for `engine` before all others, at once, even on a busy machine.
@@ -124,11 +143,21 @@ impl Intent {
     }
 
     /// Records a pause or its end. A pause makes earlier urgent requests ordinary ones.
-    pub(crate) fn record_pause(&mut self, paused: bool) {
-        if paused {
+    pub(crate) fn record_pause(&mut self, paused: Option<Paused>) {
+        if paused.is_some() {
             self.urgent.clear();
         }
         self.paused = paused;
         self.store.set_paused(paused);
+    }
+
+    /// Ends a pause whose time is up; whether it did.
+    pub(crate) fn end_pause(&mut self, now_s: u64) -> bool {
+        let is_over =
+            self.paused.is_some_and(|paused| paused.until_s.is_some_and(|end| end <= now_s));
+        if is_over {
+            self.record_pause(None);
+        }
+        is_over
     }
 }

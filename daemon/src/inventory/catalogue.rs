@@ -1,5 +1,6 @@
 mod doubt;
 mod leaving;
+mod naming;
 mod reading;
 mod settling;
 
@@ -30,6 +31,8 @@ pub struct Catalogue {
     reading: usize,
     /// Files of which only the header was read.
     unhashed: Unhashed,
+    /// Checkpoints that may still have to be read for their names.
+    unnamed: BTreeSet<FileId>,
     /// Files that may have changed without a sign, by the time since when.
     doubted: BTreeSet<(Instant, FileId)>,
     /// Files that are being compared.
@@ -130,6 +133,7 @@ impl Catalogue {
             unread: BTreeSet::new(),
             reading: 0,
             unhashed: Unhashed::default(),
+            unnamed: BTreeSet::new(),
             doubted: BTreeSet::new(),
             comparing: 0,
             whole: BTreeSet::new(),
@@ -245,6 +249,7 @@ impl Catalogue {
             }
             Content::Reading => self.reading += 1,
             Content::Read(outcome) if outcome.is_provisional() => self.unhashed.insert(&stamp),
+            Content::Read(Outcome::Identified(_)) => drop(self.unnamed.insert(id)),
             Content::Read(_) => {}
         }
         match self.files.entry(id) {
@@ -263,6 +268,7 @@ impl Catalogue {
     /// Discards what was known of a file.
     fn strike(&mut self, id: &FileId) {
         let Some(File { stamp, content, assurance, .. }) = self.files.get(id) else { return };
+        self.unnamed.remove(id);
         let (doubted, whole) = assurance.times();
         doubted.map(|since| self.doubted.remove(&(since, *id)));
         whole.map(|due| self.whole.remove(&(due, *id)));

@@ -209,7 +209,9 @@ impl Inventory {
         if passed(self.due.hash, now) {
             self.due.hash = None;
         }
-        begins | self.start_hashing(now) | has_changed
+        let begins = begins | self.start_hashing(now);
+        self.start_naming();
+        begins | has_changed
     }
 
     fn next_settled(&self, settle: Duration) -> Option<Instant> {

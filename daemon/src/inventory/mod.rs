@@ -1,5 +1,6 @@
 //! What lies in the models folders, and what is known of it.
 
+mod a1111;
 mod aliases;
 mod catalogue;
 mod dirs;
@@ -7,6 +8,7 @@ mod folders;
 mod idle;
 mod learning;
 mod looking;
+mod names;
 mod outcome;
 mod patience;
 mod polling;
@@ -31,10 +33,12 @@ use checkpoint::{Id, Ids};
 use config::{Config, Ignored};
 use tokio::time::Instant;
 
+pub use a1111::A1111Hashes;
 pub use aliases::Aliases;
 pub use catalogue::{Catalogue, Content, File, Held, Sighting};
 pub use checkpoint::{FileId, Identity, Stamp};
 pub(crate) use looking::{FileChange, Visit};
+pub use names::{Names, Said};
 pub use outcome::Outcome;
 pub(crate) use patience::patiently;
 pub use reading::Evidence;
@@ -76,6 +80,10 @@ pub(crate) enum FileEvent {
     Read(u64, Vec<Learned>),
     /// The rest of a file whose header was known was read.
     Hashed(Learned),
+    /// A checkpoint was read for its names.
+    Named,
+    /// A1111's caches were read.
+    A1111Hashes(Arc<A1111Hashes>),
 }
 
 /// Takes what is heard to the loop.
@@ -105,6 +113,10 @@ pub(crate) struct Inventory {
     readings: HashMap<u64, looking::Reading>,
     /// Files whose headers are known and whose content is being read.
     hashings: HashMap<Arc<Path>, looking::Reading>,
+    /// A checkpoint is being read for its names.
+    naming: bool,
+    /// As they were read last.
+    a1111_hashes: Arc<A1111Hashes>,
     readings_begun: u64,
     /// Files are being compared with their excerpts.
     comparing: bool,
@@ -163,6 +175,8 @@ impl Inventory {
             settling: None,
             readings: HashMap::new(),
             hashings: HashMap::new(),
+            naming: false,
+            a1111_hashes: Arc::default(),
             readings_begun: 0,
             disks: recall.disks(),
             due: looking::LookSchedule::default(),

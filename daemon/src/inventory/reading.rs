@@ -14,7 +14,7 @@ use tracing::debug;
 use unet::Graph;
 use walkdir::WalkDir;
 
-use super::{ExcerptKey, Identity, Known, Outcome, Recall, Sighting, Stamp, idle};
+use super::{ExcerptKey, Identity, Known, Outcome, Recall, Sighting, Stamp, idle, names};
 
 /// Files up to this size are read completely at once: on a slow disk that takes little longer than the
 /// header. Others are usable by their headers, and hashed later.
@@ -66,11 +66,22 @@ pub(super) fn learn(files: Vec<Sighting>, store: &dyn Recall) -> Vec<Learned> {
 
 /// Reads one file completely, while no one else wants the disk or the CPU.
 pub(super) fn hash(file: Sighting, store: &dyn Recall) -> Learned {
-    idle::run(|| one(file, Depth::Content, store))
+    idle::run(|| {
+        let learned = one(file, Depth::Content, store);
+        // Most of it is in memory still.
+        if let Some(Known { outcome: Outcome::Identified(_), .. }) = learned.known {
+            names::keep(&learned.path, &learned.stamp, store);
+        }
+        learned
+    })
 }
 
 fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {
     debug!("reading {}", path.display());
+    if depth == Depth::Content {
+        // It may have other content than it had.
+        store.set_names(&stamp, None);
+    }
     let known = read(&path, stamp, depth, store).map(|(known, excerpt)| Known {
         excerpt: excerpt.map(|excerpt| store.keep_excerpt(&excerpt)),
         ..known

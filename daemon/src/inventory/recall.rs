@@ -8,7 +8,7 @@ use checkpoint::{Excerpt, Id, Inodes, Stamp};
 use engine::Parameter;
 use serde::{Deserialize, Serialize};
 
-use super::{Disk, Homes, Outcome};
+use super::{Disk, Homes, Names, Outcome};
 
 /// What was learned of files and disks, and outlives the daemon.
 pub trait Recall: Send + Sync + 'static {
@@ -23,6 +23,10 @@ pub trait Recall: Send + Sync + 'static {
     fn keep_excerpt(&self, excerpt: &Excerpt) -> ExcerptKey;
     /// An excerpt that was kept, unless it was lost.
     fn excerpt(&self, key: &ExcerptKey) -> Option<Excerpt>;
+    /// The names of this file, if it was read for them.
+    fn names(&self, stamp: &Stamp) -> Option<Names>;
+    /// Keeps them, or forgets them.
+    fn set_names(&self, stamp: &Stamp, names: Option<&Names>);
     /// The tensors of UNets of this signature.
     fn parameters(&self, signature: &Id) -> Option<Vec<Parameter>>;
     /// Whether they are known.

@@ -3,28 +3,55 @@
 use std::fmt;
 
 use checkpoint::Id;
-use config::BuildWhen;
+use config::{BuildHours, BuildWhen};
 
 use super::{NoRuntime, Obstacle, Place, Slot, Snapshot, Want};
 use crate::{
+    clock,
     gate::{Decision, GateReason, is_titled},
     inventory::Held,
 };
 
+/// A pause that somebody has asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paused {
+    /// When it ends by itself, in seconds since 1970.
+    pub until_s: Option<u64>,
+}
+
 /// Why builds may not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed<'a> {
-    Paused,
+    Paused(Paused),
+    /// It is not the time for it.
+    Hours(BuildHours),
+    /// The machine draws from a battery.
+    Battery,
     /// `build = "never"`.
     Never,
     Busy(&'a GateReason),
 }
 
 impl Closed<'_> {
+    /// Whether only somebody's request ends it.
+    fn is_for_good(self) -> bool {
+        matches!(self, Self::Paused(Paused { until_s: None }) | Self::Never)
+    }
+
+    /// Whether it is about jobs, and not about what the machine does.
+    pub(crate) fn is_wanted(self) -> bool {
+        !matches!(self, Self::Busy(_))
+    }
+
     /// Returns what a checkpoint waits for.
     pub(crate) fn awaited(self) -> String {
         match self {
-            Self::Paused => "waits for `sdtrtctl resume`".to_owned(),
+            Self::Paused(Paused { until_s: None }) => "waits for `sdtrtctl resume`".to_owned(),
+            Self::Paused(Paused { until_s: Some(until) }) => {
+                format!("waits until {}, when the pause ends", clock::shown(until))
+            }
+            Self::Hours(hours) => format!("waits for {hours}, as `build_hours` says"),
+            Self::Battery => "waits until the machine is plugged in".to_owned(),
             Self::Never => "waits for `sdtrtctl build`, as `build` is \"never\"".to_owned(),
             Self::Busy(reason) => reason.awaited(),
         }
@@ -34,7 +61,19 @@ impl Closed<'_> {
 impl fmt::Display for Closed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Paused => f.write_str("paused; `sdtrtctl resume` continues"),
+            Self::Paused(Paused { until_s: None }) => {
+                f.write_str("paused; `sdtrtctl resume` continues")
+            }
+            Self::Paused(Paused { until_s: Some(until) }) => {
+                write!(f, "paused until {}; `sdtrtctl resume` continues", clock::shown(*until))
+            }
+            Self::Hours(hours) => write!(
+                f,
+                "`build_hours` is {hours}; `sdtrtctl build REF --now` does not wait for it"
+            ),
+            Self::Battery => f.write_str(
+                "the machine draws from a battery; `sdtrtctl build REF --now` builds all the same",
+            ),
             Self::Never => f.write_str("`build` is \"never\"; `sdtrtctl build REF` builds one"),
             Self::Busy(reason) => reason.fmt(f),
         }
@@ -44,8 +83,8 @@ impl fmt::Display for Closed<'_> {
 impl Snapshot<'_> {
     /// Returns why nothing in `queue` may start, if it is the same for all jobs; a pause always is.
     pub(crate) fn closed(&self, queue: &[Want]) -> Option<Closed<'_>> {
-        if self.paused {
-            return Some(Closed::Paused);
+        if let Some(paused) = self.paused {
+            return Some(Closed::Paused(paused));
         }
         let is_free = |want: &Want| {
             let mut slots = self.slots(&want.takes.place);
@@ -62,10 +101,16 @@ impl Snapshot<'_> {
             return None;
         }
         match self.closed_at(slot) {
-            Some(Closed::Paused) => Some(Closed::Paused),
+            Some(closed @ Closed::Paused(_)) => Some(closed),
             _ if self.is_off(engine) => Some(Closed::Never),
             closed => closed,
         }
+    }
+
+    /// Whether something will begin or end at a time of the day.
+    pub(crate) fn waits_for_a_time(&self, queue: &[Want]) -> bool {
+        let ends = self.paused.is_some_and(|paused| paused.until_s.is_some());
+        ends || self.config.build_hours.is_some() && !queue.is_empty()
     }
 
     /// Whether nothing is done with this engine because it was not requested.
@@ -73,13 +118,24 @@ impl Snapshot<'_> {
         self.config.build == BuildWhen::Never && !self.asked.contains(engine)
     }
 
+    /// Returns why no job may start at all, whatever the machine does.
+    pub(crate) fn held_up(&self) -> Option<Closed<'_>> {
+        let hours = self.config.build_hours.filter(|hours| !hours.contain(self.minute));
+        let paused = self.paused.map(Closed::Paused);
+        paused.or(hours.map(Closed::Hours)).or(self.is_drawing().then_some(Closed::Battery))
+    }
+
+    /// Whether jobs wait until the machine no longer draws from a battery.
+    pub(crate) fn is_drawing(&self) -> bool {
+        self.draws && !self.config.on_battery
+    }
+
     /// Returns why no job may start in this slot, if so.
     pub(crate) fn closed_at(&self, slot: Slot) -> Option<Closed<'_>> {
-        let Slot::Device(number) = slot else {
-            return self.paused.then_some(Closed::Paused);
-        };
+        let held_up = self.held_up();
+        let Slot::Device(number) = slot else { return held_up };
         match self.decisions.get(number) {
-            _ if self.paused => Some(Closed::Paused),
+            _ if held_up.is_some() => held_up,
             _ if self.config.build == BuildWhen::Always => None,
             None | Some(Decision::Start) => None,
             Some(Decision::Wait(reason) | Decision::Stop(reason)) => Some(Closed::Busy(reason)),
@@ -121,7 +177,7 @@ impl Snapshot<'_> {
         match (self.target(), self.closed(queue)) {
             (Err(NoRuntime::Sought), _) => None,
             (Err(problem), _) => Some(problem.to_string()),
-            (Ok(_), Some(closed @ (Closed::Paused | Closed::Never))) if self.urgent.is_empty() => {
+            (Ok(_), Some(closed)) if closed.is_for_good() && self.urgent.is_empty() => {
                 Some(closed.to_string())
             }
             (Ok(_), _) => self.no_room(queue),

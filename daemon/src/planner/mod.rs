@@ -22,6 +22,7 @@ mod validations;
 mod tests;
 
 pub(crate) use closed::Closed;
+pub use closed::Paused;
 pub(crate) use desired::{Desired, DesiredEngines, NoRuntime};
 pub(crate) use holdings::of;
 pub(crate) use judgement::Judgement;

@@ -8,8 +8,8 @@ use config::{BuildWhen, runtime::onnx_runtime};
 use engine::{EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_folder};
 
 use super::{
-    Cause, Errand, Grounds, Place, Refusal, Slot, Snapshot, Step, Stop, Takes, Want, holdings::ids,
-    memory_bytes, room,
+    Cause, Errand, Grounds, Place, Refusal, Slot, Snapshot, Step, Stop, Takes, Want, Work,
+    holdings::ids, memory_bytes, room,
 };
 use crate::{gate::Decision, inventory::Held};
 
@@ -111,6 +111,10 @@ impl Snapshot<'_> {
             return self.work.iter().map(|work| (work.want.job, Stop::Paused)).collect();
         }
         let mut end = Vec::new();
+        if self.is_drawing() {
+            let others = |work: &&&Work| !self.urgent.contains(&work.want.engine);
+            end.extend(self.work.iter().filter(others).map(|work| (work.want.job, Stop::Battery)));
+        }
         for (number, decision) in self.decisions.iter().enumerate() {
             let Decision::Stop(reason) = decision else { continue };
             let Some(work) = self.work_at(Slot::Device(number)) else { continue };

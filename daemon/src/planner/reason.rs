@@ -68,6 +68,8 @@ pub(crate) enum Wait<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Paused,
+    /// The machine draws from a battery.
+    Battery,
     Busy(gate::GateReason),
     /// The configuration has changed.
     Unwanted,
@@ -210,6 +212,7 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Paused => f.write_str("paused"),
+            Self::Battery => f.write_str("the machine draws from a battery"),
             Self::Busy(reason) => reason.fmt(f),
             Self::Unwanted => f.write_str("the configuration no longer wants it"),
         }
@@ -247,7 +250,10 @@ mod tests {
         let full = Obstacle::UnknownDisk("no such disk".to_owned());
         for (wait, text) in [
             (Wait::Obstacle(&full), "no such disk"),
-            (Wait::Closed(Closed::Paused), "waits for `sdtrtctl resume`"),
+            (
+                Wait::Closed(Closed::Paused(crate::planner::Paused::default())),
+                "waits for `sdtrtctl resume`",
+            ),
             (Wait::After(weights.into()), "next, after abababababab"),
             (Wait::Next, "next"),
             (Wait::Turn(2), "2 more before it"),

@@ -4,7 +4,7 @@
 use checkpoint::Id;
 use protocol::GpuReading;
 
-use super::{Closed, Obstacle, Place, Snapshot, Takes, Wait, Want, Work, crowding, shortage};
+use super::{Obstacle, Place, Snapshot, Takes, Wait, Want, Work, crowding, shortage};
 use crate::gate::Gpu;
 
 /// Where a job runs.
@@ -83,7 +83,7 @@ impl Snapshot<'_> {
         let closed = first.and_then(|slot| self.closed_to(slot, &want.engine));
         let occupied = self.slots(place).find_map(|slot| self.work_at(slot));
         match (occupied, closed) {
-            (_, Some(closed @ (Closed::Paused | Closed::Never))) => Wait::Closed(closed),
+            (_, Some(closed)) if closed.is_wanted() => Wait::Closed(closed),
             (Some(work), _) => Wait::After(self.key(&work.want.weights)),
             (None, Some(closed)) => Wait::Closed(closed),
             (None, None) => Wait::Next,

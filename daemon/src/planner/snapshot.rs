@@ -13,7 +13,8 @@ use protocol::{EntryKey, GpuReading, Shape};
 use tokio::time::Instant;
 
 use super::{
-    Deadly, Desired, DesiredEngines, InUse, NoRuntime, Order, Pause, Setback, Want, in_order, usual,
+    Deadly, Desired, DesiredEngines, InUse, NoRuntime, Order, Pause, Paused, Setback, Want,
+    in_order, usual,
 };
 use crate::{
     gate::{Decision, Gpu},
@@ -58,10 +59,16 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) asked: &'a [Id],
     /// Engines requested even on a busy machine.
     pub(crate) urgent: &'a HashSet<Id>,
+    /// Engines to be validated once more.
+    pub(crate) doubted: &'a HashSet<Id>,
     /// Checkpoints by their use in the web UI, the most recent first.
     pub(crate) recent: &'a [Id],
-    /// Whether `sdtrtctl pause` is in effect.
-    pub(crate) paused: bool,
+    /// The pause that is in effect.
+    pub(crate) paused: Option<Paused>,
+    /// The minute of the day, in local time.
+    pub(crate) minute: u16,
+    /// Whether the machine draws from a battery.
+    pub(crate) draws: bool,
     /// The shapes that front ends request, by signature.
     pub(crate) shapes: &'a BTreeMap<Id, InUse>,
     /// Why jobs are not repeated until they are requested.

@@ -36,7 +36,8 @@ impl Snapshot<'_> {
             is_right || !doubted
         };
         let due_on = |gpu| {
-            let validated = manifest.validations.iter().filter(counts);
+            let is_doubted = self.doubted.contains(&manifest.key);
+            let validated = manifest.validations.iter().filter(|_| !is_doubted).filter(counts);
             let validated =
                 validated.map(|validation| (validation.gpu.as_str(), validation.driver.as_str()));
             let due = due(gpu, &manifest.spec.compute_capabilities, validated)?;

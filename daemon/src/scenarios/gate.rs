@@ -51,11 +51,11 @@ async fn a_pause_ends_a_build_and_an_urgent_request_overrides_it() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1));
     assert_eq!(stage.shown(), (State::Queued, "waits for `sdtrtctl resume`".to_owned()));
-    assert!(stage.owners.status().paused && stage.owners.store.is_paused());
+    assert!(stage.owners.status().paused && stage.owners.store.paused().is_some());
     stage.owners.begin_due(Instant::now());
     assert!(stage.owners.gate.is_resting(), "nobody looks during a pause");
 
@@ -67,7 +67,7 @@ async fn a_pause_ends_a_build_and_an_urgent_request_overrides_it() {
     stage.ask(Request::Resume);
     stage.look_for(5.0, &busy(99, None)).await;
     assert_eq!(stage.workers(), (2, 1), "in spite of the GPU");
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     assert_eq!(stage.workers(), (2, 2), "the pause came last");
     stage.ask(Request::Resume);
@@ -96,7 +96,7 @@ async fn always_means_at_once() {
     assert_eq!(stage.workers(), (1, 0));
     stage.look_for(2.0, &busy(99, None)).await;
     assert_eq!(stage.workers(), (1, 0), "whoever uses the GPU");
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     assert_eq!(stage.workers(), (1, 1));
 }
@@ -121,7 +121,7 @@ async fn several_gpus_share_the_queue_and_each_is_stopped_separately() {
     assert_eq!((stage.workers(), stage.queue().len()), ((2, 1), 2));
     stage.look_for(WINDOW_S + 1.0, &readings(&[0, 0])).await;
     assert_eq!(gpus(&stage), ["GPU-0", "GPU-1"]);
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 3));
 }
@@ -147,7 +147,7 @@ async fn the_second_build_reckons_with_the_space_of_the_first() {
     let mut stage = Stage::new(2, BuildWhen::Always, &["a.safetensors", "b.safetensors"]).await;
     assert_eq!(stage.at_work().len(), 2);
     let one = stage.owners.snapshot().disk_taken() / 2;
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     let free = stage.owners.library.engines().free_bytes().unwrap();
     stage.owners.config.min_free = config::ByteSize::b(free - one * 3 / 2);
     stage.ask(Request::Resume);
@@ -177,7 +177,7 @@ async fn after_a_rest_a_new_idle_window_is_required() {
     let mut stage = Stage::new(1, BuildWhen::Idle, &["a.safetensors"]).await;
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert_eq!(stage.workers(), (1, 0));
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     stage.owners.begin_due(Instant::now());
     stage.ask(Request::Resume);
     yield_now().await;
@@ -236,7 +236,7 @@ async fn shared_engines_are_built_at_once_while_the_gpu_is_used() {
     assert_eq!(at_work(&stage), [aside(), validation], "which comes before the baked one");
     let building = stage.owners.status().building;
     assert_eq!(building.iter().map(|building| building.gpu).collect::<Vec<_>>(), [None, Some(0)]);
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     let (started, stopped) = stage.workers();
     assert_eq!((at_work(&stage), started), (vec![], stopped));

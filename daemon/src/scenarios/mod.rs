@@ -11,6 +11,7 @@ mod orders;
 mod retention;
 mod shapes;
 mod stage;
+mod times;
 mod troubles;
 mod validation;
 mod watching;

@@ -31,7 +31,7 @@ async fn a_plan_is_materialized_on_a_busy_machine_too() {
         other => panic!("{other:?}"),
     };
     stage.end_build();
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     for (output, said) in [
         ("a.plan", "no absolute path"),
         ("/nowhere/a.plan", "the folder /nowhere does not exist"),

@@ -142,7 +142,7 @@ async fn what_can_not_be_written_down_is_not_said_to_be_done() {
     let key = built(&stage);
     stage.end_build();
     stage.store.set_problem(Some("the disk is read-only"));
-    for request in [Request::Pause, Request::Remove { engine: key.to_string() }] {
+    for request in [Request::Pause { seconds: None }, Request::Remove { engine: key.to_string() }] {
         let answer = stage.answer(request);
         let Reply::Failed(failure) = answer else { panic!("{answer:?}") };
         assert!(failure.to_string().contains("the disk is read-only"), "{failure}");

@@ -232,7 +232,7 @@ async fn a_validation_is_stopped_and_repeated() {
     assert_eq!(stage.queue(), ["not validated on this GPU yet", "no engine yet"]);
     stage.look_for(WINDOW_S + 1.0, &busy(0, None)).await;
     assert!(matches!(stage.job().task, Task::Validate(_)));
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     yield_now().await;
     assert_eq!((stage.workers(), stage.queue().len()), ((3, 3), 2));
     assert!(stage.owners.retry.is_empty());

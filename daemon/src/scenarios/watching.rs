@@ -65,7 +65,7 @@ async fn a_subscriber_knows_everything_in_the_status() {
     stage.look_for(1.0, &busy(87, None)).await;
     agree(&mut stage, &mut [&mut first]);
     let mut second = Watcher::new(&mut stage);
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     agree(&mut stage, &mut [&mut first, &mut second]);
     stage.ask(Request::Resume);
     // It has not received its first message yet.

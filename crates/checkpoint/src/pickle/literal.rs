@@ -13,10 +13,7 @@ pub(super) fn literal<'a>(input: &mut Input<'a>, opcode: u8) -> Result<Value<'a>
         op::BININT1 => Value::Int(u8::from_le_bytes(*input.take()?).into()),
         op::BININT2 => Value::Int(u16::from_le_bytes(*input.take()?).into()),
         op::LONG1 => long(input)?,
-        op::BINFLOAT => {
-            input.take::<8>()?;
-            Value::Opaque
-        }
+        op::BINFLOAT => Value::Float(f64::from_be_bytes(*input.take()?)),
         op::SHORT_BINUNICODE => text(input, 1)?,
         op::BINUNICODE => text(input, 4)?,
         op::BINUNICODE8 => text(input, 8)?,

@@ -32,7 +32,7 @@ fn literals() {
         (b"\x80\x04\x95\0\0\0\0\0\0\0\0\x8c\x02hi\x94.", Value::Text("hi")),
         (b"\x8d\x02\0\0\0\0\0\0\0hi.", Value::Text("hi")),
         (b"C\x02hi.", Value::Opaque),
-        (b"G\0\0\0\0\0\0\0\0.", Value::Opaque),
+        (b"G\0\0\0\0\0\0\0\0.", Value::Float(0.0)),
         (b"\x8f(K\x01\x90.", Value::Opaque),
         (b"(K\x01\x91.", Value::Opaque),
         (b"NK\x010.", Value::None),

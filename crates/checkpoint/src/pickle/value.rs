@@ -12,6 +12,8 @@ pub(crate) enum Value<'a> {
     None,
     /// An integer of at most 64 bits, or a boolean.
     Int(i64),
+    /// A number with a fraction.
+    Float(f64),
     /// A text.
     Text(&'a str),
     /// A tuple: a range of the pool.
@@ -26,7 +28,7 @@ pub(crate) enum Value<'a> {
     Storage(u32),
     /// A tensor.
     Tensor(u32),
-    /// Anything irrelevant: floats, bytes, sets, large integers, objects.
+    /// Anything irrelevant: bytes, sets, large integers, objects.
     Opaque,
 }
 

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use protocol::{
-    CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Failure, Finished, Garbage, JobLog,
-    List, Machine, Materialized, Outcome, PassCoverage, Reloaded, Reply, State, Sums, Task,
-    Verdict,
+    CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Failure, FileNames, Finished,
+    Garbage, JobLog, List, Machine, Materialized, Outcome, PassCoverage, PresetChange, PresetUse,
+    Reloaded, Reply, State, Sums, Task, Verdict,
 };
 
-use crate::samples::{bare_status, checkpoint, engine, id, status, unread};
+use crate::samples::{bare_status, checkpoint, engine, id, preset, status, unread};
 
 #[test]
 fn replies() {
@@ -16,7 +16,31 @@ fn replies() {
         Reply::List(list()),
         Reply::Checkpoint(checkpoint()),
         Reply::Checkpoint(unread()),
+        Reply::Names(vec![
+            FileNames {
+                location: "/m/a.safetensors".into(),
+                weights_id: Some(id('1')),
+                title: Some("Photo, v6".into()),
+                picture: Some("/m/a.preview.png".into()),
+                sidecars: vec!["/m/a.civitai.info".into(), "/m/a.preview.png".into()],
+                sha256: Some("6".repeat(64)),
+                autov1: Some("c6bbc15e".into()),
+                autov2: Some("6666666666".into()),
+                autov3: Some("3eaf2c2d5a1b".into()),
+                crc32: Some("0f0c14a3".into()),
+                blake3: Some("b".repeat(64)),
+                stated_sha256: Some(format!("0x{}", "7".repeat(64))),
+            },
+            FileNames { location: "/m/b.ckpt".into(), ..FileNames::default() },
+        ]),
         Reply::Coverage(vec![coverage()]),
+        Reply::Presets(vec![preset_use()]),
+        Reply::PresetChange(PresetChange {
+            presets: vec![preset_use()],
+            engines: 2,
+            bytes: Some(3_000_000),
+            seconds: Some(94),
+        }),
         Reply::Materialized(Materialized { path: "/out/a.engine".into(), bytes: 7 }),
         Reply::Removed(id('0')),
         Reply::Verified(vec![
@@ -66,6 +90,10 @@ fn replies() {
     pinned::assert_variants::<State>(golden, "\"?\"");
     pinned::assert_variants::<Task>(golden, "\"task\":\"?\"");
     pinned::assert_variants::<Outcome>(&format!("{golden}{TRIED}"), "\"outcome\":\"?\"");
+}
+
+fn preset_use() -> PresetUse {
+    PresetUse { preset: preset(), builtin: false, family: "sd".into(), checkpoints: 3 }
 }
 
 /// As a former release kept it in its history.

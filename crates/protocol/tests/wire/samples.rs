@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use protocol::{
     Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing,
-    Id, Limit, ModelsDir, Proof, Queued, Runtime, Shape, Speed, State, Status, Task, Timing,
-    Unusable, Validation,
+    Id, Limit, ModelsDir, Preset, Proof, Queued, Runtime, Shape, Sizes, Speed, State, Status, Task,
+    Timing, Unusable, Validation,
 };
 
 const STATES: [State; 11] = [
@@ -180,6 +180,7 @@ pub(crate) fn status() -> Status {
             ModelsDir { path: "/away".into(), problem: Some("it is not there".into()) },
         ],
         paused: true,
+        paused_until: Some(1_795_000_000),
         gate: Some("paused".into()),
         queue: vec![Queued {
             weights_id: EntryKey::Weights(id('9')),
@@ -233,11 +234,24 @@ pub(crate) fn bare_status() -> Status {
         ],
         models_dirs: Vec::new(),
         paused: false,
+        paused_until: None,
         gate: None,
         queue: Vec::new(),
         building: Vec::new(),
         counts: [].into(),
         hashing: Hashing::default(),
         ..status()
+    }
+}
+
+pub(crate) fn preset() -> Preset {
+    let sizes = |min, opt, max| Sizes { min, opt, max };
+    Preset {
+        name: "tall".into(),
+        width: sizes(512, 512, 512),
+        height: sizes(512, 768, 1024),
+        batch: sizes(1, 1, 4),
+        tokens: sizes(75, 75, 150),
+        controlnet: true,
     }
 }

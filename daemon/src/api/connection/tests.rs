@@ -86,9 +86,11 @@ async fn a_client_that_may_not_make_changes_may_query() {
     let hello = Hello { protocol: VERSION, version: String::new() };
     send(&mut output, &line(&hello)).await.unwrap();
     next(&mut lines).await;
-    for (request, allowed) in
-        [(Request::Status, true), (Request::Pause, false), (Request::Verify, false)]
-    {
+    for (request, allowed) in [
+        (Request::Status, true),
+        (Request::Pause { seconds: None }, false),
+        (Request::Verify, false),
+    ] {
         send(&mut output, &line(&request)).await.unwrap();
         let reply: Reply = serde_json::from_str(&next(&mut lines).await).unwrap();
         assert_eq!(!matches!(reply, Reply::Failed(_)), allowed, "{request:?}: {reply:?}");

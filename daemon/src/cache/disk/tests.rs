@@ -31,7 +31,7 @@ fn keeps_what_was_learned() {
         store.remember(at, &stamp(2), &known(outcome.clone()));
         store.remember(at, &stamp(3), &known(identified("a")));
         store.set_back(&engine, Some(&Setback::Removed));
-        store.set_paused(true);
+        store.set_paused(Some(Paused::default()));
         store.set_disks(&[("/m/disk".into(), MountedDisk::named("/"))].into());
         store.set_parameters(&engine, &parameters);
         store.set_shapes(&engine, Some(&shapes));
@@ -46,7 +46,7 @@ fn keeps_what_was_learned() {
     assert_eq!(store.known(at, &remounted), Some(known(identified("a"))), "what lay there last");
     assert_eq!(store.known(Path::new("/m/b"), &remounted), None);
     assert_eq!(store.setbacks(), HashMap::from([(engine, Setback::Removed)]));
-    assert!(store.is_paused());
+    assert!(store.paused().is_some());
     assert_eq!(store.parameters(&engine), Some(parameters));
     assert_eq!(store.shapes(), [(engine, shapes)].into());
     store.set_shapes(&engine, None);
@@ -54,8 +54,8 @@ fn keeps_what_was_learned() {
     assert_eq!(store.disks(), [("/m/disk".into(), MountedDisk::named("/"))].into());
     store.forget(&stamp(3));
     assert_eq!(store.known(at, &stamp(3)), None);
-    store.set_paused(false);
-    assert!(!store.is_paused());
+    store.set_paused(None);
+    assert!(!store.paused().is_some());
     store.set_back(&engine, None);
     assert!(store.setbacks().is_empty());
 }
@@ -114,12 +114,12 @@ fn a_broken_file_is_replaced() {
     let path = dir.path().join("learned");
     let store = DiskCache::open(&path);
     store.remember(Path::new("/m/a"), &stamp(2), &known(identified("a")));
-    store.set_paused(true);
+    store.set_paused(Some(Paused::default()));
     store.flush().unwrap();
     fs::write(path.join(Part::Outcomes.file_name()), "garbage").unwrap();
     let store = DiskCache::open(&path);
     assert_eq!(store.known(Path::new("/m/a"), &stamp(2)), None);
-    assert!(store.is_paused(), "each stands for itself");
+    assert!(store.paused().is_some(), "each stands for itself");
     store.remember(Path::new("/m/a"), &stamp(2), &known(identified("a")));
     store.flush().unwrap();
     let store = DiskCache::open(&path);
@@ -194,17 +194,17 @@ fn whatever_lies_in_its_place_is_not_waited_for() {
         let _ = fs::remove_file(path.join(name));
         mknodat(CWD, path.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let store = DiskCache::open(&path);
-        store.set_paused(true);
+        store.set_paused(Some(Paused::default()));
         store.flush().unwrap();
-        assert!(DiskCache::open(&path).is_paused());
+        assert!(DiskCache::open(&path).paused().is_some());
     }
     fs::remove_file(path.join("own")).unwrap();
     fs::create_dir_all(path.join("own/folder")).unwrap();
     let store = DiskCache::open(&path);
-    assert!(!store.is_paused());
-    store.set_paused(true);
+    assert!(!store.paused().is_some());
+    store.set_paused(Some(Paused::default()));
     store.flush().unwrap();
-    assert!(DiskCache::open(&path).is_paused());
+    assert!(DiskCache::open(&path).paused().is_some());
     fs::remove_dir_all(&path).unwrap();
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
     DiskCache::open(&path);

@@ -25,6 +25,11 @@ const PAUSED: News = News { paused: true, ..SAID_NOTHING };
 const RECONFIGURED: News = News { reconfigured: true, ..SAID_NOTHING };
 const TIDYING: News = News { tidying: true, ..SAID_NOTHING };
 
+/// It is midnight in the snapshot.
+fn later() -> Option<config::BuildHours> {
+    "01:00-02:00".parse().ok()
+}
+
 fn busy() -> GateReason {
     GateReason::Cpu(50)
 }
@@ -46,7 +51,50 @@ fn shared_engines_are_built_aside() {
         &[
             ("nothing is there", |_| (), SAID_NOTHING, START),
             ("busy", |known| known.decisions = vec![Decision::Wait(busy())], SAID_NOTHING, START),
-            ("paused", |known| known.paused = true, SAID_NOTHING, &[BUILD]),
+            ("paused", |known| known.paused = Some(Paused::default()), SAID_NOTHING, &[BUILD]),
+            (
+                "not the time for it",
+                |known| known.config.build_hours = later(),
+                SAID_NOTHING,
+                &[BUILD],
+            ),
+            (
+                "the time for it",
+                |known| {
+                    known.config.build_hours = later();
+                    known.minute = 60;
+                },
+                SAID_NOTHING,
+                START,
+            ),
+            ("on a battery", |known| known.draws = true, SAID_NOTHING, &[BUILD]),
+            (
+                "on a battery, which may be used",
+                |known| {
+                    known.draws = true;
+                    known.config.on_battery = true;
+                },
+                SAID_NOTHING,
+                START,
+            ),
+            (
+                "on a battery while it is being built",
+                |known| {
+                    known.start();
+                    known.draws = true;
+                },
+                SAID_NOTHING,
+                &["stop: Battery"],
+            ),
+            (
+                "no longer the time for it while it is being built",
+                |known| {
+                    known.start();
+                    known.config.build_hours = later();
+                },
+                SAID_NOTHING,
+                &[],
+            ),
             ("the daemon ends", |_| (), STOPPING, &[BUILD]),
             (
                 "no TensorRT yet",

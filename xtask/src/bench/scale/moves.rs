@@ -44,7 +44,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     attach(lab, tree)?;
     let mut daemon = tree.daemon_with(lab, &lab.kit.tensorrt, Some(0.1))?;
     let mut client = daemon.ready(&tree.data)?;
-    client.ask(question::pause())?;
+    client.ask(question::pause(None))?;
     let all = super::COUNT + disk.as_ref().map_or(0, |_| MOVED);
     // Before TensorRT is found, which may come after the checkpoints, nothing would be queued.
     until(&mut client, "waiting for every checkpoint to have its engine", |list| {

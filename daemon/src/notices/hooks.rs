@@ -1,0 +1,105 @@
+//! Programs that the configuration names, run for each notice.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use config::hook;
+use tokio::{io::AsyncReadExt, process::Command, time::timeout};
+
+use super::Notice;
+
+/// A hook that takes longer is ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of what it says of its failure.
+const SAID: u64 = 2000;
+
+/// Runs a hook for a notice, if there is one.
+///
+/// # Errors
+/// If it can't be started, fails, or takes too long.
+pub(super) async fn run(hook: &[String], notice: &Notice) -> Result<()> {
+    let Notice { path, state, reason } = notice;
+    let filled = hook::filled(hook, |placeholder| match placeholder {
+        "name" => notice.name().to_owned(),
+        "path" => path.clone(),
+        "state" => state.to_string(),
+        "reason" => reason.clone(),
+        other => format!("{{{other}}}"),
+    });
+    let Some((program, arguments)) = filled.split_first() else { return Ok(()) };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child =
+        command.kill_on_drop(true).spawn().with_context(|| format!("cannot run {program}"))?;
+    let mut said = String::new();
+    let mut end = async || {
+        if let Some(stderr) = child.stderr.take() {
+            // What is no text says nothing; what is too long is not waited for.
+            let _ = stderr.take(SAID).read_to_string(&mut said).await;
+        }
+        child.wait().await
+    };
+    let ended = timeout(PATIENCE, end()).await;
+    match ended {
+        Err(_) => bail!("{program} was ended: it took over {} s", PATIENCE.as_secs()),
+        Ok(Err(error)) => Err(error).with_context(|| format!("cannot wait for {program}")),
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => bail!("{program}: {status}: {}", said.trim()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use protocol::State;
+
+    use super::*;
+
+    fn notice() -> Notice {
+        Notice {
+            path: "/m/a b; $(x).safetensors".to_owned(),
+            state: State::Failed,
+            reason: "out of memory".to_owned(),
+        }
+    }
+
+    fn hook(arguments: &[&str]) -> Vec<String> {
+        arguments.iter().map(|argument| (*argument).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn arguments_are_given_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let script = "out=$1; shift; printf '%s\\n' \"$@\" > \"$out\"";
+        let out_text = out.to_str().unwrap();
+        let hook =
+            hook(&["sh", "-c", script, "sh", out_text, "{name}", "{path}", "{state}: {reason}"]);
+        run(&hook, &notice()).await.unwrap();
+        let expected = "a b; $(x).safetensors\n/m/a b; $(x).safetensors\nfailed: out of memory\n";
+        assert_eq!(fs::read_to_string(out).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_told() {
+        run(&[], &notice()).await.unwrap();
+        for (hook, words) in [
+            (
+                hook(&["sh", "-c", "echo no such mailbox >&2; exit 3"]),
+                "exit status: 3: no such mailbox",
+            ),
+            (hook(&["/nowhere/program"]), "cannot run /nowhere/program"),
+        ] {
+            let error = format!("{:#}", run(&hook, &notice()).await.unwrap_err());
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_too_long_is_ended() {
+        let error = run(&hook(&["sleep", "1000000"]), &notice()).await.unwrap_err().to_string();
+        assert_eq!(error, "sleep was ended: it took over 60 s");
+    }
+}
