@@ -31,10 +31,6 @@ class Catalogue:
         """Returns the checkpoint in the file at this path, which is the loaded model's, or None."""
         return self.files.held(self.index, path) if path else None
 
-    def by_key(self, key: str) -> Checkpoint | None:
-        """Returns the checkpoint with this key of the daemon, or None."""
-        return next((found for found in self.index.checkpoints if found.is_called(key)), None)
-
 
 def elsewhere(index: Index, known: Iterable[str]) -> dict[str, str]:
     """Of these files those that the daemon knows by name alone, at another path, and that path: in a

@@ -8,21 +8,11 @@ HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 # Letters and marks without a form.
 FORMLESS = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)}
 FORMLESS |= set(range(0xE0000, 0xE1000))
-# What Markdown, and the formulas in it, read as more than itself.
-MARKS = frozenset("\\`*_{}[]()#+!|~$^=")
-ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def visible(text: object) -> str:
     """With what is not seen, or changes how the rest is, written out."""
     return "".join(f"\\u{{{ord(c):x}}}" if is_hidden(c) else c for c in str(text))
-
-
-def markdown(text: object) -> str:
-    """The same as Markdown that shows it as it is: in one line, without links, pictures, HTML or formulas."""
-    shown = "".join(f"\\{c}" if c in MARKS else ENTITIES.get(c, c) for c in visible(text))
-    # What looks like an address would become a link.
-    return shown.replace("://", ":&#47;/").replace("www.", "www&#46;")
 
 
 def is_hidden(c: str) -> bool:

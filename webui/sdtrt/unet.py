@@ -12,7 +12,7 @@ from .calls import Call
 from .choosing import Chooser, HandOver, failed, no_better, unsupported, unused
 from .gpu import Gpu
 from .host import Host, on_its_gpu
-from .index import Checkpoint, Engine
+from .index import Engine
 from .look import is_finite
 from .loras import State
 from .measuring import Measurer, surroundings
@@ -108,13 +108,6 @@ class Unet:
         """Unloads everything while the web UI computes without engines. Never raises."""
         self._try(self.gpu.save)
         self._try(self.gpu.drop)
-
-    @on_its_gpu
-    def limits(self, checkpoint: Checkpoint, engines: tuple[Engine, ...]) -> dict[str, Size]:
-        """Returns the size from which on each of these engines, by id, does not serve a checkpoint's weights here."""
-        gpu, driver = machine.here().gpu, machine.driver()
-        least = lambda engine: self.chooser.place.unusable.least(engine.id, checkpoint.unet, None, gpu, driver)
-        return {engine.id: size for engine in engines if (size := least(engine)) is not None}
 
     @on_its_gpu
     def forward(

@@ -15,11 +15,10 @@ from types import SimpleNamespace
 from unittest import mock
 
 import install
-from sdtrt import a1111, index, place, plain, shapes, view
+from sdtrt import a1111, index, place, plain, shapes
 from sdtrt.calls import Call
 from sdtrt.daemon import NoAnswer, Refused, ask, connect
-from sdtrt.overview import Overview, Watch
-from sdtrt.unusable import Size
+from sdtrt.overview import Overview
 
 from . import samples
 
@@ -183,46 +182,10 @@ class Files(unittest.TestCase):
         overview.apply("of a newer daemon", 1)
         self.assertEqual(list(overview.entries.values()), state["checkpoints"])
 
-    def test_it_reconnects_to_a_daemon_that_ended(self):
-        heard, numbers = [], itertools.count()
-        answer = self.daemon(heard, numbers)
-        hello = {"protocol": 2, "version": "0.1.0"}
-        state = {"event": "state", "value": {"status": {"paused": False}, "checkpoints": []}}
-        watch = Watch()
-        self.assertEqual(watch.status(answer(hello, state, {"event": "paused", "value": True})).keys(), {"paused"})
-        self.assertEqual(heard[1], {"request": "watch"})
-        watch.listener.join()
-        with self.assertRaisesRegex(NoAnswer, "no sdtrtd is listening"):
-            watch.status(self.folder / "nobody")
-        self.assertEqual(watch.entries(answer(hello, state)), [])
-
-    def test_every_job_has_a_text_in_the_tab(self):
-        lines = (ROOT / "crates/protocol/tests/wire/events.jsonl").read_text().splitlines()
-        status = json.loads(lines[0])["value"]["status"]
-        for task in ("build", "validate", "materialize"):
-            job = status["building"][0] | {"task": task}
-            self.assertIn(task[:5].capitalize(), view.status(status | {"building": [job]}))
-
-    def test_names_from_elsewhere_are_shown_as_they_are(self):
-        for text, shown in (
-            ("plain ü 模型.ckpt", "plain ü 模型.ckpt"),
-            ("<img src=x onerror=alert(1)>", "&lt;img src\\=x onerror\\=alert\\(1\\)&gt;"),
-            ("[a](http://x) ![b](c)", "\\[a\\]\\(http:&#47;/x\\) \\!\\[b\\]\\(c\\)"),
-            ("**a** __b__ `c` ~~d~~ $e$ a|b", "\\*\\*a\\*\\* \\_\\_b\\_\\_ \\`c\\` \\~\\~d\\~\\~ \\$e\\$ a\\|b"),
-            ("&amp;", "&amp;amp;"),
-        ):
-            self.assertEqual(plain.markdown(text), shown)
-        for hidden in "\u061c\u200b\ufeff\u202e\u2066\x1b\x9b\u00ad\u2060\U000e0000\U000e0041\u3164\ue000":
+    def test_what_is_not_seen_is_written_out(self):
+        self.assertEqual(plain.visible("plain ü 模型.ckpt"), "plain ü 模型.ckpt")
+        for hidden in "\u061c\u200b\ufeff\u202e\u2066\x1b\x9b\u00ad\u2060\U000e0000\U000e0041\u3164\ue000\n":
             self.assertEqual(plain.visible(f"a{hidden}b"), f"a\\u{{{ord(hidden):x}}}b")
-            self.assertNotIn(hidden, plain.markdown(f"a{hidden}b"))
-        self.assertNotIn("\n", plain.markdown("a\n# b"))
-        shown = {
-            "weights_id": None, "state": "rejected", "reason": "<b>no</b>", "engines": [],
-            "locations": ["/m/<script>\u202e|x.ckpt"],
-        }
-        told = view.checkpoint(shown, (), {})
-        self.assertIn("**&lt;script&gt;\\\\u\\{202e\\}\\|x.ckpt** is rejected: &lt;b&gt;no&lt;/b&gt;", told)
-        self.assertEqual(view.message("no <x>"), "no &lt;x&gt;")
 
     def test_in_a_container_the_data_folder_may_be_elsewhere(self):
         engines = [samples.baked(), samples.engine("shared")]
@@ -281,23 +244,3 @@ class Files(unittest.TestCase):
             a1111.say("PyTorch computes it")
         wrote.assert_called_once_with("sdtrt: PyTorch computes it", file=shown)
         self.assertEqual(shown.getvalue(), "")
-
-    def test_sizes_for_people(self):
-        file = index.parse(samples.text(samples.checkpoint("a", ["/m/a.ckpt"]), shared=[samples.engine()]))
-        shown = {
-            "weights_id": "a" * 64, "state": "ready", "reason": None, "locations": ["/m/a.ckpt"],
-            "engines": [{"key": "engine", "bytes": 1_750_000_000, "state": "ready", "presets": ["default"],
-                         "outdated": None, "pinned": True}],
-        }
-        told = view.checkpoint(shown, file.engines(file.checkpoints[0]), {})
-        self.assertIn("default: 512–768 pixels, up to 4 at once, 150 tokens", told)
-        self.assertIn("1.75 GB | ready; pinned", told)
-        failed = Size("GPU", "driver", 1920, 1080, 2, 77, 0)
-        told = view.checkpoint(shown, file.engines(file.checkpoints[0]), {"engine": failed})
-        self.assertIn("pinned; not used from 1920 × 1080 on: NaN or infinity", told)
-        timing = lambda width, engine: {"width": width, "height": 512, "engine_milliseconds": engine,
-                                        "torch_milliseconds": 18.0}
-        shown["engines"][0]["timings"] = [timing(768, 12.0), timing(512, 20.0), timing(512, 9.0)]
-        told = view.checkpoint(shown, [], {})
-        self.assertIn("ready; pinned; 2.0 × PyTorch at 512 × 512, 1.5 × PyTorch at 768 × 512", told)
-        self.assertIn("no engine yet", view.checkpoint(shown | {"engines": []}, (), {}))

@@ -80,14 +80,6 @@ class Unusable(Served):
         self.again()
         self.assertEqual(self.served(1528, 1032), (TORCH, False))
         self.assertEqual([size["width"] for size in self.kept()["sizes"]], [2048, 1536])
-        found = hooks.unet.limits(self.catalogued(), self.catalogued_engines())
-        self.assertEqual({name: (size.width, size.height) for name, size in found.items()}, {"engine": (1536, 1024)})
-
-    def catalogued(self):
-        return hooks.catalogue.by_key("a")
-
-    def catalogued_engines(self):
-        return hooks.catalogue.index.engines(self.catalogued())
 
     def test_another_engine_takes_over(self):
         self.job(engine(), engine("second"))

@@ -17,6 +17,7 @@ class EnginesScript(scripts.Script):
         return scripts.AlwaysVisible
 
     def process(self, p, *args):
+        tab.desk.last.begin()
         hooks.before_job()
 
     def process_batch(self, p, *args, **kwargs):
@@ -34,4 +35,5 @@ def register():
     switch.install(sd_unet, hooks.is_ours, hooks.follow)
     follow_unload(sd_models, hooks.put_away)
     script_callbacks.on_list_unets(hooks.list_unets)
-    script_callbacks.on_ui_tabs(tab.on_ui_tabs)
+    script_callbacks.on_ui_tabs(tab.page.on_ui_tabs)
+    script_callbacks.on_app_started(tab.page.on_app_started)

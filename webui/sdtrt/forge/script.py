@@ -8,16 +8,19 @@ from modules import script_callbacks, scripts, sd_models, shared
 from ..aside import aside
 from ..patchers.labels import AUTOMATIC, NEVER, labels
 from ..place import data_folder
+from ..tab.page import Tab
 from ..unload import follow_unload
 from .front import Forge, loaded_model
 from .jobs import Jobs
-from .tab import tab_of
+from .tab import Desk
 
 # The setting, in the section with the name of the tab.
 SETTING, SECTION = "sdtrt_engine", ("sdtrt", "TensorRT")
 
 front = Forge()
 jobs = Jobs(data_folder(), front)
+desk = Desk(jobs)
+tab = Tab(desk)
 safe = aside(front.say)
 
 
@@ -35,6 +38,7 @@ class EnginesScript(scripts.Script):
 
     @safe
     def process(self, p, *args):
+        desk.last.begin()
         jobs.start(shared.opts.data.get(SETTING, AUTOMATIC))
 
     @safe
@@ -74,4 +78,5 @@ def register():
     follow_unload(sd_models, safe(jobs.put_away))
     script_callbacks.on_cfg_denoiser(before_step)
     script_callbacks.on_ui_settings(add_setting)
-    script_callbacks.on_ui_tabs(tab_of(jobs))
+    script_callbacks.on_ui_tabs(tab.on_ui_tabs)
+    script_callbacks.on_app_started(tab.on_app_started)

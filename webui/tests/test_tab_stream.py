@@ -1,0 +1,230 @@
+"""The stream of the tab, which must not keep the web UI from closing, and its routes."""
+import asyncio
+import importlib.util
+import json
+import socket
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+from sdtrt.tab import stream
+from sdtrt.tab.feed import Feed
+
+from .test_tab import STATE
+
+HELLO = {"protocol": 2, "version": "0.1.0"}
+# Seconds; far longer than anything here takes.
+PATIENCE = 30
+
+
+class Daemon:
+    """A stand-in, which sends to all who watch."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.watchers, self.changed = [], threading.Condition()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            lines = connection.makefile("r")
+            connection.sendall(json.dumps(HELLO).encode() + b"\n")
+            lines.readline()
+            assert json.loads(lines.readline()) == {"request": "watch"}
+            with self.changed:
+                self.watchers.append(connection)
+                self.tell("state", STATE)
+                self.changed.notify_all()
+            threading.Thread(target=self.follow, args=(connection, lines), daemon=True).start()
+
+    def follow(self, connection, lines):
+        lines.readline()
+        with self.changed:
+            self.watchers.remove(connection)
+            self.changed.notify_all()
+
+    def tell(self, event, value):
+        for watcher in self.watchers:
+            watcher.sendall(json.dumps({"event": event, "value": value}).encode() + b"\n")
+
+    def wait_for(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.watchers) == count, PATIENCE), self.watchers
+
+    def end(self):
+        self.listener.close()
+        for watcher in list(self.watchers):
+            watcher.shutdown(socket.SHUT_RDWR)
+            watcher.close()
+
+
+class Streams(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.daemon = Daemon(Path(folder.name, "socket"))
+        self.addCleanup(self.daemon.end)
+        index = SimpleNamespace(socket=self.daemon.path, signatures={}, checkpoints=())
+        self.desk = SimpleNamespace(
+            catalogue=SimpleNamespace(index=index, checkpoint=lambda path: None), loaded_path=lambda: None,
+            index_file=SimpleNamespace(refresh=lambda: None), last=SimpleNamespace(told=lambda: None),
+        )
+        self.feed = Feed(self.desk)
+        self.server = SimpleNamespace(should_exit=False)
+
+    def read(self, *until):
+        """Reads a stream, and calls each of these once what it waits for was told; returns all that was told."""
+        return asyncio.run(asyncio.wait_for(self._read(list(until)), PATIENCE))
+
+    async def _read(self, until):
+        told = {}
+        async for line in stream.lines(self.feed, stream.ending(self.server), tick=0.001):
+            told |= json.loads(line)
+            while until and until[0][0](told):
+                until.pop(0)[1]()
+        return told
+
+    def stop(self):
+        self.server.should_exit = True
+
+    def test_it_has_everything_and_then_what_changes_until_the_server_stops(self):
+        told = self.read(
+            (lambda told: "status" in told, lambda: self.daemon.tell("gate", "the GPU is used")),
+            (lambda told: told["status"]["gate"] == "the GPU is used", self.stop),
+        )
+        self.assertEqual([row["state"] for row in told["rows"]], ["queued"])
+        self.assertTrue(told["bye"], "the page is told, and does not ask again")
+
+    def test_one_connection_serves_all_pages_and_ends_with_the_last(self):
+        for _ in range(3):
+            self.feed.join()
+        self.daemon.wait_for(1)
+        self.feed.leave()
+        self.read((lambda told: "status" in told, self.stop))
+        self.feed.leave()
+        self.assertEqual(len(self.daemon.watchers), 1)
+        self.feed.leave()
+        self.daemon.wait_for(0)
+
+    def test_a_page_that_is_closed_leaves(self):
+        async def close():
+            lines = stream.lines(self.feed, lambda: False, tick=0.001)
+            await lines.__anext__()
+            await lines.aclose()
+
+        asyncio.run(close())
+        self.daemon.wait_for(0)
+
+    def test_a_daemon_that_ends_is_a_problem(self):
+        told = self.read(
+            (lambda told: "status" in told, self.daemon.end),
+            (lambda told: told.get("problem"), self.stop),
+        )
+        self.assertIn("no sdtrtd is listening", told["problem"])
+
+    def test_without_a_daemon_the_page_is_told(self):
+        self.desk.catalogue.index.socket = None
+        told = self.read((lambda told: told.get("problem"), self.stop))
+        self.assertIn("has not run yet", told["problem"])
+
+    def test_of_a_server_that_does_not_say_when_it_stops_it_ends_by_itself(self):
+        now = [0.0]
+        is_ending = stream.ending(None, lambda: now[0])
+        self.assertFalse(is_ending())
+        now[0] = stream.LAST_S
+        self.assertTrue(is_ending())
+
+    def test_the_web_uis_own_changes_are_told(self):
+        checkpoint = SimpleNamespace(id="a", locations=("/m/a.ckpt",))
+        self.desk.catalogue.checkpoint = lambda path: checkpoint
+        told = self.read((lambda told: told.get("loaded"), self.stop))
+        self.assertEqual(told["loaded"], ["a", "/m/a.ckpt"])
+
+
+@unittest.skipIf(importlib.util.find_spec("gradio") is None, "needs gradio")
+class Routes(unittest.TestCase):
+    """Those of gradio's own server, with and without a login."""
+
+    @classmethod
+    def setUpClass(cls):
+        import gradio
+        from starlette.testclient import TestClient
+
+        from sdtrt.tab import routes
+
+        def serve(auth):
+            with gradio.Blocks() as demo:
+                gradio.HTML("")
+            demo.auth, demo.auth_message = auth, None
+            app = gradio.routes.App.create_app(demo)
+            routes.add(cls.feed, demo, app)
+            return TestClient(app)
+
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.picture = Path(folder.name, "a.png")
+        cls.picture.touch()
+        entries = {"a": {"picture": str(cls.picture)}, "b": {"picture": __file__}}
+        cls.feed = SimpleNamespace(entry=entries.get, listens_on=lambda: None)
+        cls.open, cls.locked = serve(None), serve([("user", "password")])
+
+    def test_only_who_may_see_the_page_may_ask(self):
+        headers = {"X-Sdtrt": "1"}
+        for client, expected in ((self.open, 200), (self.locked, 401)):
+            said = client.post("/sdtrt/do", json={"request": "resume"}, headers=headers).status_code
+            shown = client.get("/sdtrt/picture?of=a").status_code
+            self.assertEqual((said, shown), (expected, expected))
+        self.assertEqual(self.locked.get("/sdtrt/changes", headers=headers).status_code, 401)
+        self.locked.post("/login", data={"username": "user", "password": "password"})
+        # The cookie of a test's client is not sent over http if it is `secure`, but another is.
+        said = self.locked.post("/sdtrt/do", json={"request": "resume"}, headers=headers)
+        self.assertEqual(said.status_code, 200)
+
+    def test_other_pages_may_not_ask(self):
+        ours = {"X-Sdtrt": "1"}
+        for headers in ({}, ours | {"Origin": "http://evil.example"}, ours | {"Sec-Fetch-Site": "cross-site"}):
+            self.assertEqual(self.open.post("/sdtrt/do", json={"request": "resume"}, headers=headers).status_code, 403)
+            if headers:
+                self.assertEqual(self.open.get("/sdtrt/changes", headers=headers).status_code, 403)
+        self.assertEqual(self.open.get("/sdtrt/changes").status_code, 403)
+        self.assertEqual(self.open.get("/sdtrt/picture?of=a", headers={"Sec-Fetch-Site": "cross-site"}).status_code, 403)
+
+    def test_what_is_no_request_is_refused(self):
+        ours = {"X-Sdtrt": "1"}
+        self.assertEqual(self.open.post("/sdtrt/do", content="{", headers=ours).status_code, 403)
+        self.assertEqual(self.open.post("/sdtrt/do", content=b" " * (1 << 16), headers=ours).status_code, 403)
+        self.assertIn("problem", self.open.post("/sdtrt/do", json=[], headers=ours).json())
+
+    def test_only_pictures_are_sent(self):
+        reply = self.open.get("/sdtrt/picture?of=a")
+        self.assertEqual((reply.status_code, reply.headers["content-type"]), (200, "image/png"))
+        self.assertEqual(reply.headers["x-content-type-options"], "nosniff")
+        for which in ("b", "c", str(self.picture), ""):
+            self.assertEqual(self.open.get("/sdtrt/picture", params={"of": which}).status_code, 403)
+
+    def test_no_event_of_the_tab_is_gradios(self):
+        """An event that waits in gradio's queue when its page closes keeps the web UI from closing."""
+        from sdtrt.a1111 import tab
+
+        ((blocks, title, _),) = tab.page.on_ui_tabs()
+        self.assertEqual(title, "TensorRT")
+        # As gradio 4 tells a page, and 3.
+        self.assertFalse(getattr(blocks, "dependencies", None) or blocks.get_config_file()["dependencies"])
+
+    def test_without_a_page_there_is_no_route(self):
+        from fastapi import FastAPI
+
+        from sdtrt.tab import routes
+
+        app = FastAPI()
+        routes.add(self.feed, None, app)
+        self.assertFalse([route for route in app.routes if "sdtrt" in route.path])
