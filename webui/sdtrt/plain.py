@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 # Control and format characters, those that nobody has given a meaning, and line and paragraph separators.
 HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
@@ -12,7 +13,13 @@ FORMLESS |= set(range(0xE0000, 0xE1000))
 
 def visible(text: object) -> str:
     """With what is not seen, or changes how the rest is, written out."""
-    return "".join(f"\\u{{{ord(c):x}}}" if is_hidden(c) else c for c in str(text))
+    return _visible(str(text))
+
+
+@lru_cache(maxsize=1 << 14)
+def _visible(text: str) -> str:
+    """The tab shows the same few thousand again and again."""
+    return "".join(f"\\u{{{ord(c):x}}}" if is_hidden(c) else c for c in text)
 
 
 def is_hidden(c: str) -> bool:

@@ -19,7 +19,7 @@ class Board:
         # Version and value, by key.
         self._rows: dict[str, tuple[int, dict[str, Any]]] = {}
         self._engines: dict[str, tuple[int, dict[str, Any]]] = {}
-        # What each was drawn from last: hundreds of entries have the same ones.
+        # What each of them was drawn from last. A change of an engine that all have comes with all of their entries.
         self._drawn: dict[str, Any] = {}
         self._gone: dict[str, int] = {}
         # The rest, such as `status`, by name.
@@ -44,7 +44,8 @@ class Board:
     def know(self, profiles: Mapping[str, Sequence[Profile]]) -> None:
         """Takes the profiles of a new index."""
         self.profiles = profiles
-        self._drawn.clear()
+        for engine in self._engines:
+            self._drawn.pop(engine, None)
         for entry in self.overview.entries.values():
             self._draw_engines(entry)
 
@@ -78,7 +79,11 @@ class Board:
         self._draw_engines(entry)
         self._gone.pop(which, None)
         folders = [folder["path"] for folder in self.overview.status.get("models_dirs", ())]
-        self._set(self._rows, which, rows.row(entry, folders))
+        its_own = [(engine["key"], engine["unusable"]) for engine in entry["engines"]]
+        drawn = {**entry, "engines": its_own, "folders": folders}
+        if self._drawn.get(which) != drawn:
+            self._drawn[which] = drawn
+            self._set(self._rows, which, rows.row(entry, folders))
 
     def _draw_engines(self, entry: Mapping[str, Any]) -> None:
         for shown in entry["engines"]:
@@ -95,5 +100,6 @@ class Board:
             found[which] = self._next(), value
 
     def _drop(self, which: str) -> None:
+        self._drawn.pop(which, None)
         if self._rows.pop(which, None) is not None:
             self._gone[which] = self._next()
