@@ -1,34 +1,53 @@
-"""Tests the tab in a real browser with a real daemon: clicks build, waits for the end, and takes a screenshot.
-`python3 -m tests.browser PROGRAMS CHECKPOINT TENSORRT CHROMIUM PICTURE` in `webui/`, where PROGRAMS is the folder
-of sdtrtd, sdtrtctl and sdtrt-worker, CHECKPOINT a golden one and TENSORRT the folder of its libraries. Needs
-gradio 3.41.2, the web UI's version, and playwright.
+"""Tests the tab in a real browser with a real daemon and hundreds of checkpoints, and takes screenshots:
+`python3 -m tests.browser PROGRAMS TENSORRT CHROMIUM PICTURES [COUNT]` in `webui/`, where PROGRAMS is the folder of
+sdtrtd, sdtrtctl and sdtrt-worker, TENSORRT that of its libraries, and PICTURES one for the screenshots. Needs
+playwright, and gradio 3.41.2 or 4.40.0: A1111's version, or Forge Neo's.
 """
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio
 from playwright.sync_api import sync_playwright
 
+from sdtrt import a1111
 from sdtrt.a1111 import hooks
 
+from . import checkpoints
 from .web_ui import WebUi
 
 # Milliseconds; far longer than anything here takes.
-PATIENCE = 1_500_000
-
-# The web UI adds them to its page by itself.
-STYLE = Path(__file__).parent.parent / "style.css"
-SCRIPT = Path(__file__).parent.parent / "javascript/sdtrt.js"
+PATIENCE, BUILT = 120_000, 1_500_000
+# Gradio's pages ask for fonts and scripts elsewhere.
+NO_NETWORK = ["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+# The web UI adds them to its page by itself, the scripts in this order.
+WEBUI = Path(__file__).parent.parent
+STYLE, SCRIPTS = WEBUI / "style.css", sorted((WEBUI / "javascript").glob("*.js"))
+TIMED = 20
+# Presses a button, and returns the milliseconds until its text is another.
+PRESS = """button => new Promise(done => {
+    const before = button.textContent, start = performance.now();
+    new MutationObserver((_, observer) => {
+        if (button.textContent !== before) {
+            observer.disconnect();
+            requestAnimationFrame(() => done(performance.now() - start));
+        }
+    }).observe(button, {characterData: true, childList: true, subtree: true});
+    button.click();
+})"""
 
 
 def main():
-    programs, checkpoint, tensorrt, chromium, picture = map(Path, sys.argv[1:])
+    programs, tensorrt, chromium, pictures, *count = map(Path, sys.argv[1:])
+    count = int(str(count[0])) if count else 500
+    pictures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         models, data = Path(folder, "models"), Path(folder, "data")
-        (models / "photo").mkdir(parents=True)
-        (models / "photo/portrait.safetensors").write_bytes(checkpoint.read_bytes())
+        checkpoints.write(models, count)
         flags = [("--models-dir", models), ("--data-dir", data), ("--socket", data / "socket"),
                  ("--tensorrt-dir", tensorrt), ("--compute-capability", "8.9"), ("--settle-seconds", "0.2")]
         daemon = subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
@@ -38,50 +57,179 @@ def main():
             while subprocess.run([*ctl, "pause"], capture_output=True).returncode != 0:
                 assert daemon.poll() is None, "sdtrtd has ended"
             subprocess.run([*ctl, "wait"], capture_output=True)
-            look(serve(models, data), chromium, picture)
+            served, address = serve(models, data)
+            with opened(address, chromium) as page:
+                look(page, count, pictures)
+                reload(page, served)
         finally:
             daemon.terminate()
             daemon.wait()
 
 
 def serve(models, data):
-    """Serves the tab, and returns its address."""
-    WebUi(models).list_unets()
+    """Serves the tab beside another one; returns gradio's page and its address."""
+    webui = WebUi(models)
+    webui.list_unets()
     hooks.start(data)
+    webui.keep(sorted(map(str, models.rglob("*.safetensors")))[0])
     from sdtrt.a1111 import tab
 
     # Before the page, as in the web UI: inside the page they would be shown at once.
-    tabs = tab.on_ui_tabs()
-    with gradio.Blocks(title="Stable Diffusion", css=STYLE.read_text()) as page, gradio.Tabs():
+    tabs = tab.page.on_ui_tabs()
+    with gradio.Blocks(title="Stable Diffusion", css=STYLE.read_text()) as served, gradio.Tabs():
+        with gradio.TabItem("txt2img"):
+            gradio.Textbox(label="Prompt")
         for interface, title, name in tabs:
             with gradio.TabItem(title, id=name):
                 interface.render()
-    _, address, _ = page.queue(64).launch(prevent_thread_lock=True, quiet=True)
-    return address
+    app, address, _ = served.queue().launch(prevent_thread_lock=True, quiet=True)
+    tab.page.on_app_started(served, app)
+    return served, address
 
 
-def look(address, chromium, picture):
+@contextmanager
+def opened(address, chromium):
+    """Yields a page with the tab in view, and what it has asked the tab's routes."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *NO_NETWORK])
         page = browser.new_page(viewport={"width": 1100, "height": 860})
         page.set_default_timeout(PATIENCE)
-        page.add_init_script(path=SCRIPT)
+        page.asked = []
+        page.on("request", lambda request: "/sdtrt/" in request.url and page.asked.append(request.url))
+        page.on("pageerror", lambda error: sys.exit(f"the page failed: {error}"))
+        for script in SCRIPTS:
+            page.add_init_script(path=script)
         page.goto(address)
-        seen = lambda place, text: page.locator(f"#sdtrt_{place}", has_text=text).first.wait_for()
-        seen("status", "paused")
-        page.click("#sdtrt_checkpoint input")
-        page.click("#sdtrt_checkpoint li")
-        seen("engines", "no engine yet")
-        page.click("#sdtrt_build")
-        seen("said", "built")
-        seen("status", "%")
-        seen("status", "1 ready")
-        page.click("#sdtrt_refresh")
-        seen("engines", "default: 512–768 pixels")
-        page.screenshot(path=picture)
-        page.click("#sdtrt_build")
-        seen("said", "Nothing to build")
+        yield page
         browser.close()
+
+
+def look(page, count, pictures):
+    place = lambda name: page.locator(f"#sdtrt_{name}")
+    seen = lambda name, text: place(name).filter(has_text=text).first.wait_for()
+    open_tab(page, "TensorRT")
+    begin = time.monotonic()
+    page.wait_for_function(f"document.querySelectorAll('.sdtrt-row').length === {count}")
+    print(f"{count} rows after {(time.monotonic() - begin) * 1000:.0f} ms")
+    seen("waits", "Paused until you resume it")
+    first = page.locator(".sdtrt-row").first
+    first.locator("[data-do=build]").click()
+    seen("said", "built")
+    page.locator(".sdtrt-jobs progress").first.wait_for()
+    page.screenshot(path=pictures / "building.png")
+    place("resume").click()
+    place("waits").filter(has_text="Nothing to do").wait_for(timeout=BUILT)
+    page.wait_for_function(f"document.querySelectorAll('[data-state=ready]').length === {count}")
+    timed(page)
+    idle(page)
+    keyboard(page)
+    removed(page, seen)
+    paused(page, place, seen)
+    last(page, seen)
+    pictured(page, pictures)
+
+
+def open_tab(page, name):
+    page.locator("button", has_text=name).first.click()
+
+
+def timed(page):
+    """From a click to its effect on the page."""
+    buttons = page.locator(".sdtrt-row [data-do=pin]")
+    # Each does to the engines of all what the one before has undone.
+    times = [buttons.nth(3).evaluate(PRESS) for _ in range(TIMED)]
+    print(f"a click has its effect after {statistics.median(times):.0f} ms, at most {max(times):.0f} ms")
+
+
+def idle(page):
+    page.asked.clear()
+    page.wait_for_timeout(10_000)
+    assert page.asked == [], page.asked
+    open_tab(page, "txt2img")
+    page.wait_for_timeout(1000)
+    open_tab(page, "TensorRT")
+    page.wait_for_timeout(1000)
+    assert [url.rpartition("/")[2] for url in page.asked] == ["changes"], page.asked
+    print("no request while nothing changes; one after somebody comes back")
+
+
+def keyboard(page):
+    """Finds a checkpoint, opens it and pins it, without a mouse."""
+    focused = "document.activeElement.closest('.sdtrt-row')?.querySelector('.sdtrt-name').textContent"
+    page.locator("#sdtrt_find").focus()
+    page.keyboard.type("cobalt")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    one = page.evaluate(focused)
+    page.keyboard.press("ArrowDown")
+    other = page.evaluate(focused)
+    assert one and other and one != other and "cobalt" in other, (one, other)
+    page.keyboard.press("Enter")
+    page.locator(".sdtrt-engines li").first.wait_for()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.textContent === 'Unpin'")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.textContent === 'Pin'")
+    assert page.evaluate(focused) == other, "the focus stays while the row is updated"
+
+
+def removed(page, seen):
+    """Removes an engine, takes that back, and removes it again."""
+    remove = page.locator(".sdtrt-engines button", has_text="Remove")
+    count = remove.count()
+    remove.last.click()
+    page.locator("dialog button", has_text="Keep it").click()
+    remove.last.click()
+    page.locator("dialog button", has_text="Remove").click()
+    page.locator(".sdtrt-leaving button", has_text="Undo").click()
+    seen("said", "stays")
+    remove.last.click()
+    page.locator("dialog button", has_text="Remove").click()
+    seen("said", "Removed.")
+    page.wait_for_function(f"document.querySelectorAll('.sdtrt-engines .sdtrt-stop').length === {count - 1}")
+
+
+def paused(page, place, seen):
+    place("pause").click()
+    seen("waits", "Paused")
+    place("resume").click()
+    seen("waits", "Nothing to do")
+
+
+def last(page, seen):
+    """A picture that PyTorch computed: what the console says is said here too."""
+    from sdtrt.a1111 import tab
+
+    tab.desk.last.begin()
+    a1111.say("2304×1280, batch 2, 77 tokens: dynamic takes width 512–2048. PyTorch computes it")
+    seen("last", "dynamic takes width 512–2048")
+    page.locator(".sdtrt-mend").first.wait_for()
+
+
+def pictured(page, pictures):
+    page.locator("#sdtrt_find").fill("cobalt")
+    page.screenshot(path=pictures / "tab.png")
+    page.evaluate("document.body.classList.add('dark')")
+    page.screenshot(path=pictures / "dark.png")
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.screenshot(path=pictures / "narrow.png")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 380, f"{wide} pixels in a narrow window"
+    page.evaluate("document.body.classList.remove('dark')")
+    page.set_viewport_size({"width": 1100, "height": 860})
+
+
+def reload(page, served):
+    """The web UI reloads with the tab open: its stream ends, and the page asks for nothing until it is told to."""
+    page.asked.clear()
+    begin = time.monotonic()
+    served.close()
+    print(f"the web UI closed after {time.monotonic() - begin:.1f} s with the tab open")
+    page.locator("#sdtrt_connect").wait_for()
+    page.wait_for_timeout(5000)
+    assert page.asked == [], page.asked
 
 
 if __name__ == "__main__":
