@@ -55,19 +55,19 @@ def opened(server, chromium, ours):
 
 def reloads(server, chromium, count, ours):
     """Starts the web UI and reloads it as often as this; returns the seconds of each reload, or why there are fewer,
-    and how often the tab asked for an update in the ten seconds before and after."""
+    and how often the tab asked for something in the ten seconds before and after, in which nothing changed."""
     import pages
 
-    times, updates = [], []
+    times, asked = [], []
     try:
         server.start()
         with pages.opened(server, chromium, ours) as (watching, pressing):
-            updates.append(pages.updates(watching, 10))
+            asked.append(pages.asks(watching, 10))
             for _ in range(count):
                 times.append(pages.reload(server, watching, pressing, ours))
-            updates.append(pages.updates(watching, 10))
+            asked.append(pages.asks(watching, 10))
     except AssertionError as problem:
-        return times, updates, str(problem)
+        return times, asked, str(problem)
     finally:
         server.close()
-    return times, updates, None
+    return times, asked, None

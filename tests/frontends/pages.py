@@ -34,8 +34,9 @@ def listen(page):
     """Notes the page's sockets, and its requests that are not answered yet."""
     page.sockets, page.asked = found, asked = [], []
     page.on("websocket", lambda socket: found.append(socket))
-    # Gradio 4 has one that lasts as long as the page, and one for its queue that at times is never closed.
-    lasting = ("/heartbeat/", "/queue/data")
+    # Gradio 4 has one that lasts as long as the page, and one for its queue that at times is never closed; our tab has
+    # one that lasts as long as someone looks.
+    lasting = ("/heartbeat/", "/queue/data", "/sdtrt/changes")
     page.on("request", lambda request: any(part in request.url for part in lasting) or asked.append(request))
     for event in ("requestfinished", "requestfailed"):
         page.on(event, lambda request: request in asked and asked.remove(request))
@@ -80,13 +81,13 @@ def show(page, ours=True):
     page.locator("#sdtrt_status", has_text="sdtrtd").first.wait_for()
 
 
-def updates(page, seconds):
-    """Returns how often the page asks for an update in this time."""
+def asks(page, seconds):
+    """Returns how often the tab asks for something in this time, in which nothing changes."""
     count = 0
 
     def note(request):
         nonlocal count
-        count += request.method == "POST" and "predict" in request.url
+        count += "/sdtrt/" in request.url
 
     page.on("request", note)
     page.wait_for_timeout(seconds * 1000)
