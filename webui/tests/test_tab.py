@@ -214,6 +214,8 @@ class Clicks(unittest.TestCase):
     def test_a_refusal_is_told(self):
         told, _ = self.ask(Refused("the disk\u202e is full"), {"request": "resume"})
         self.assertEqual(told, {"problem": "the disk\\u{202e} is full"})
+        told, _ = self.ask(Refused("unknown variant `presets`, expected `status`"), {"request": "presets"})
+        self.assertIn("is older than this extension", told["problem"])
         told, _ = self.ask({"another": "version"}, {"request": "build", "reference": "a"})
         self.assertIn("does not understand", told["problem"])
 

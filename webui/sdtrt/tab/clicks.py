@@ -27,6 +27,9 @@ REQUESTS: dict[str, dict[str, type]] = {
 OPTIONAL = {("pause", "seconds"), ("build", "now")}
 # Asks the daemon itself, for several calls.
 WHY = "why"
+# How a daemon refuses what it does not know.
+UNKNOWN = "unknown variant"
+OLDER = "sdtrtd is older than this extension, and can't do this: install both from one release"
 
 
 class Misplaced(Exception):
@@ -41,7 +44,7 @@ def answer(feed: Feed, message: Any) -> dict[str, Any]:
         request, arguments = checked(message)
         return told(feed, request, ask(feed.listens_on(), request, **arguments), message)
     except (NoAnswer, Misplaced) as problem:
-        return {"problem": visible(problem)}
+        return {"problem": OLDER if str(problem).startswith(UNKNOWN) else visible(problem)}
     except (KeyError, TypeError) as problem:
         return {"problem": visible(f"this extension does not understand sdtrtd's answer: {problem!r}")}
 
