@@ -6,6 +6,7 @@ import socket
 import tempfile
 import threading
 import unittest
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,22 +40,28 @@ class Daemon:
             lines = connection.makefile("r")
             connection.sendall(json.dumps(HELLO).encode() + b"\n")
             lines.readline()
-            assert json.loads(lines.readline()) == {"request": "watch"}
+            if lines.readline() != '{"request": "watch"}\n':
+                # It has gone already.
+                connection.close()
+                continue
             with self.changed:
                 self.watchers.append(connection)
-                self.tell("state", STATE)
                 self.changed.notify_all()
             threading.Thread(target=self.follow, args=(connection, lines), daemon=True).start()
+            self.tell("state", STATE)
 
     def follow(self, connection, lines):
-        lines.readline()
+        with suppress(OSError, ValueError):
+            lines.readline()
         with self.changed:
             self.watchers.remove(connection)
             self.changed.notify_all()
 
     def tell(self, event, value):
-        for watcher in self.watchers:
-            watcher.sendall(json.dumps({"event": event, "value": value}).encode() + b"\n")
+        for watcher in list(self.watchers):
+            # Whoever goes away meanwhile hears nothing.
+            with suppress(OSError):
+                watcher.sendall(json.dumps({"event": event, "value": value}).encode() + b"\n")
 
     def wait_for(self, count):
         with self.changed:
@@ -63,8 +70,8 @@ class Daemon:
     def end(self):
         self.listener.close()
         for watcher in list(self.watchers):
-            watcher.shutdown(socket.SHUT_RDWR)
-            watcher.close()
+            with suppress(OSError):
+                watcher.shutdown(socket.SHUT_RDWR)
 
 
 class Streams(unittest.TestCase):
