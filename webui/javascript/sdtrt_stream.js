@@ -2,13 +2,16 @@
 //
 // Nothing is asked while nothing changes: there is one request for as long as somebody looks, which the web UI ends when
 // it reloads or stops. Then it must be left alone: A1111 fails to start if it is asked something just as it sets up its
-// server. So it is only asked again once it has answered somebody else on this page, or when a person wants it.
+// server. So it is only asked again a while after it has answered somebody else on this page, or when a person wants it.
 (function() {
     const sdtrt = window.sdtrt = window.sdtrt || {};
-    const QUIET_MS = 3000;
+    // How long nothing is asked after the stream was lost, and after the web UI has first answered again: even a slow start
+    // is over then.
+    const [LOST_MS, AGAIN_MS] = [30_000, 10_000];
     const HEADERS = {"X-Sdtrt": "1"};
     let reading = null;
     let lostAt = null;
+    let returning = null;
     let isInView = false;
 
     sdtrt.url = path => new URL(`sdtrt/${path}`, document.baseURI).href;
@@ -96,19 +99,26 @@
     }
 
     function isQuiet() {
-        return performance.now() - lostAt > QUIET_MS;
+        return performance.now() - lostAt > LOST_MS;
     }
 
     function isFromServer(entry) {
         const isOk = entry.responseStatus >= 200 && entry.responseStatus < 400;
-        return isOk && entry.startTime > lostAt + QUIET_MS && new URL(entry.name).origin === location.origin;
+        return isOk && entry.startTime > lostAt && new URL(entry.name).origin === location.origin;
     }
 
     new PerformanceObserver(list => {
-        if (lostAt !== null && reading === null && isInView && list.getEntries().some(isFromServer)) {
-            sdtrt.look(true);
+        if (lostAt !== null && returning === null && list.getEntries().some(isFromServer)) {
+            returning = setTimeout(comeBack, AGAIN_MS);
         }
     }).observe({type: "resource"});
+
+    function comeBack() {
+        returning = null;
+        if (lostAt !== null && isInView && !document.hidden && reading === null) {
+            open();
+        }
+    }
 
     document.addEventListener("visibilitychange", () => sdtrt.look(isInView));
 })();
