@@ -1,74 +1,90 @@
 //! Metrics in the OpenMetrics format, for Prometheus and others, at a local address.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod server;
+mod speed;
+mod state;
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
-};
-use tracing::{debug, info, warn};
 
-/// The label that says how a build ended.
+pub use server::serve;
+use state::State;
+
+/// The label that says how a job ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// How long a client may take to send its request and read the response.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Jobs of one kind: how they ended, and how long they took.
+#[derive(Debug)]
+struct Jobs {
+    ended: Family<OutcomeLabel, Counter>,
+    took: Histogram,
+}
 
-/// How long to wait after a client could not be accepted.
-const RETRY: Duration = Duration::from_millis(100);
+impl Default for Jobs {
+    fn default() -> Self {
+        let minutes = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
+        Self { ended: Family::default(), took: Histogram::new(minutes) }
+    }
+}
+
+impl Jobs {
+    fn register(&self, registry: &mut Registry, name: &str, outcomes: &[&'static str]) {
+        // From the start: a rate over a counter that appears with its first event misses that event.
+        for outcome in outcomes {
+            drop(self.ended.get_or_create(&OutcomeLabel { outcome }));
+        }
+        let help = format!("Ended {name}s by outcome");
+        registry.register(format!("{name}s"), help, self.ended.clone());
+        let help = format!("Time of a {name}");
+        registry.register_with_unit(name, help, Unit::Seconds, self.took.clone());
+    }
+
+    fn end(&self, outcome: &'static str, took: Duration) {
+        self.ended.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.took.observe(took.as_secs_f64());
+    }
+}
 
 /// All metrics, collected whether or not they are served.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    builds: Family<OutcomeLabel, Counter>,
-    build_time: Histogram,
-    /// The number of engines waiting to be built.
-    pub queued: Gauge,
+    builds: Jobs,
+    validations: Jobs,
+    state: State,
     /// Seconds that engines have waited for an idle machine.
     pub wait: Counter<f64, std::sync::atomic::AtomicU64>,
-    /// The size of all published engines in bytes.
-    pub engines: Gauge,
-    /// Free bytes on the engines' disk.
-    pub free: Gauge,
     /// Bytes of checkpoints read to identify them.
     pub hashed: Counter,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let minutes = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
         let mut metrics = Self {
             registry: Registry::with_prefix("sdtrtd"),
-            builds: Family::default(),
-            build_time: Histogram::new(minutes),
-            queued: Gauge::default(),
+            builds: Jobs::default(),
+            validations: Jobs::default(),
+            state: State::default(),
             wait: Counter::default(),
-            engines: Gauge::default(),
-            free: Gauge::default(),
             hashed: Counter::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("builds", "Builds by how they ended", metrics.builds.clone());
-        let build_time = metrics.build_time.clone();
-        registry.register_with_unit("build", "Time of a build", Unit::Seconds, build_time);
-        registry.register("queue", "Engines that wait to be built", metrics.queued.clone());
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("program", "The running program", version);
+        metrics.builds.register(registry, "build", &["published", "again", "failed"]);
+        let outcomes = ["accurate", "inaccurate", "not_compared", "again", "failed"];
+        metrics.validations.register(registry, "validation", &outcomes);
+        metrics.state.register(registry);
         let waited = "Time that engines waited for an idle machine";
         registry.register_with_unit("gpu_wait", waited, Unit::Seconds, metrics.wait.clone());
-        let engines = "Size of all published engines";
-        registry.register_with_unit("engines", engines, Unit::Bytes, metrics.engines.clone());
-        let free = "Free space on the engines' disk";
-        registry.register_with_unit("free", free, Unit::Bytes, metrics.free.clone());
         let hashed = "Checkpoints read to identify them";
         registry.register_with_unit("hashed", hashed, Unit::Bytes, metrics.hashed.clone());
         metrics
@@ -78,75 +94,21 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a build that ended with this `outcome`.
     pub fn build_ended(&self, outcome: &'static str, took: Duration) {
-        self.builds.get_or_create(&OutcomeLabel { outcome }).inc();
-        self.build_time.observe(took.as_secs_f64());
+        self.builds.end(outcome, took);
     }
 
-    fn text(&self) -> String {
+    /// Counts a validation that ended with this `outcome`.
+    pub fn validation_ended(&self, outcome: &'static str, took: Duration) {
+        self.validations.end(outcome, took);
+    }
+
+    /// What is served.
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to memory can't fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
-}
-
-/// Serves the metrics at `address`.
-///
-/// # Errors
-/// If it can't listen there.
-pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<()> {
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot serve metrics at {address}"))?;
-    info!("serving metrics at http://{}/metrics", listener.local_addr()?);
-    tokio::spawn(async move {
-        let listener = &listener;
-        answer_all(|| async { Ok(listener.accept().await?.0) }, metrics).await;
-    });
-    Ok(())
-}
-
-/// Responds to every client from `accept`, as long as it is polled.
-async fn answer_all<F: Future<Output = io::Result<TcpStream>>>(
-    mut accept: impl FnMut() -> F,
-    metrics: Arc<Metrics>,
-) {
-    loop {
-        match accept().await {
-            Ok(stream) => {
-                let text = metrics.text();
-                tokio::spawn(async move {
-                    match timeout(PATIENCE, answer(stream, &text)).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => debug!("metrics: {error}"),
-                        Err(_) => debug!("metrics: a client was too slow"),
-                    }
-                });
-            }
-            Err(error) => {
-                // For instance, no file descriptors are left: some will be closed soon.
-                warn!("cannot accept a client for metrics: {error}");
-                sleep(RETRY).await;
-            }
-        }
-    }
-}
-
-/// Responds to any request with the metrics: there is only one page.
-async fn answer(mut stream: TcpStream, text: &str) -> io::Result<()> {
-    let mut asked = Vec::new();
-    while !asked.windows(4).any(|end| end == b"\r\n\r\n") && asked.len() < 16 << 10 {
-        if stream.read_buf(&mut asked).await? == 0 {
-            return Ok(());
-        }
-    }
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; \
-         charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        text.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(text.as_bytes()).await?;
-    stream.shutdown().await
 }
 
 #[cfg(test)]
@@ -157,48 +119,21 @@ mod tests {
     fn metrics_have_names_units_and_an_end() {
         let metrics = Metrics::default();
         metrics.build_ended("published", Duration::from_secs(45));
+        metrics.validation_ended("inaccurate", Duration::from_secs(8));
         metrics.hashed.inc_by(7);
-        metrics.queued.set(3);
         let text = metrics.text();
         for line in [
             "sdtrtd_builds_total{outcome=\"published\"} 1",
             "sdtrtd_build_seconds_bucket{le=\"60.0\"} 1",
             "sdtrtd_hashed_bytes_total 7",
-            "sdtrtd_queue 3",
+            "sdtrtd_builds_total{outcome=\"failed\"} 0",
+            "sdtrtd_validations_total{outcome=\"inaccurate\"} 1",
+            "sdtrtd_validation_seconds_count 1",
+            concat!("sdtrtd_program_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "sdtrtd_free_bytes 0",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_a_client_cannot_be_accepted_others_are() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut failures = 2;
-        let listener = &listener;
-        let accept = || {
-            let fails = failures > 0;
-            failures -= i32::from(fails);
-            async move {
-                match fails {
-                    true => Err(io::Error::other("too many open files")),
-                    false => Ok(listener.accept().await?.0),
-                }
-            }
-        };
-        let client = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            answer
-        };
-        let answer = tokio::select! {
-            () = answer_all(accept, Arc::default()) => panic!("it has ended"),
-            answer = client => answer,
-        };
-        assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 }

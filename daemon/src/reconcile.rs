@@ -255,11 +255,8 @@ impl Owners {
     }
 
     fn notify_metrics(&self) {
-        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let queued = self.clients.queue().len();
-        self.metrics.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        self.metrics.engines.set(gauge(self.snapshot().holdings().bytes()));
-        self.metrics.free.set(gauge(self.library.free().clone().unwrap_or_default()));
+        let (queue, counts) = (self.clients.queue(), self.clients.counts());
+        self.metrics.show(&self.snapshot(), queue.len(), counts);
     }
 
     fn answer_to(&self, about: About, garbage: &[Garbage]) -> Result<Reply, Failure> {

@@ -105,6 +105,7 @@ mod tests {
             ("ntfs-3g, exfat-fuse", FUSE, true, LastWhileMounted, true),
             ("NFS", 0x6969, false, Last, true),
             ("CIFS", 0xff53_4d42, false, LastWhileMounted, true),
+            ("WSL's /mnt/c", 0x0102_1997, false, LastWhileMounted, true),
             ("tmpfs", 0x0102_1994, false, Last, false),
             ("ext4", 0xef53, true, Last, false),
             ("btrfs", 0x9123_683e, false, Last, false),

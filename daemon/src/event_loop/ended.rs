@@ -92,32 +92,45 @@ impl Owners {
     }
 
     fn record_validated(&mut self, running: &RunningJob, result: Result<Done, Failure>) {
+        let outcome = self.record_verdict(running, result);
+        self.metrics.validation_ended(outcome, running.work.started.elapsed());
+    }
+
+    /// Returns the outcome for the metrics.
+    fn record_verdict(
+        &mut self,
+        running: &RunningJob,
+        result: Result<Done, Failure>,
+    ) -> &'static str {
         let want = &running.work.want;
         let result = result.and_then(|done| match done {
-            Done::Validated(findings) => self.record_findings(running, findings),
+            Done::Validated(findings) => {
+                let verdict = verdict(&findings);
+                self.record_findings(running, findings).map(|()| verdict)
+            }
             _ => Err(Failure::Refused(MIXED_UP.to_owned())),
         });
         self.intent.record_validated(&want.engine);
-        let failure = match result {
-            Ok(()) => {
+        let outcome = match result {
+            Ok(verdict) => {
                 self.record_history(running, Ended::Validated);
-                None
+                verdict
             }
             Err(Failure::Unfit(reason)) if self.takes_another(running) => {
-                return warn!("{reason}; another checkpoint is taken to validate with");
+                warn!("{reason}; another checkpoint is taken to validate with");
+                return "again";
             }
-            Err(failure) => match self.final_reason(running, failure) {
-                // It is queued again.
-                None => return,
-                failure => failure,
-            },
+            Err(failure) => {
+                // Without a reason it is queued again.
+                let Some(reason) = self.final_reason(running, failure) else { return "again" };
+                warn!(engine = %want.engine.short(), "not validated: {reason}");
+                self.record_history(running, Ended::Failed(&reason));
+                self.retry.record_failure(want.job, reason);
+                "failed"
+            }
         };
-        if let Some(reason) = failure {
-            warn!(engine = %want.engine.short(), "not validated: {reason}");
-            self.record_history(running, Ended::Failed(&reason));
-            self.retry.record_failure(want.job, reason);
-        }
         self.record_serving(&want.engine);
+        outcome
     }
 
     /// Whether another checkpoint can be used for a validation whose checkpoint has weights that engines
@@ -255,6 +268,14 @@ impl Owners {
     pub(crate) fn record_death(&mut self, job: Id, reason: String) -> Option<String> {
         self.inventory.scan_now();
         self.retry.record_death(job, reason)
+    }
+}
+
+fn verdict(findings: &Findings) -> &'static str {
+    match &findings.proof {
+        Ok(proof) if proof.holds() => "accurate",
+        Ok(_) => "inaccurate",
+        Err(_) => "not_compared",
     }
 }
 

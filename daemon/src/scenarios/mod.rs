@@ -7,6 +7,7 @@ mod gpus;
 mod hashing;
 mod index;
 mod measure;
+mod metrics;
 mod orders;
 mod retention;
 mod shapes;
