@@ -5,6 +5,7 @@ mod gpu;
 mod machine;
 mod service;
 mod webui;
+mod wsl;
 
 use std::path::Path;
 
@@ -62,13 +63,15 @@ pub(crate) fn examine(global: &Global) -> Vec<Finding> {
     let config = loaded.map(|loaded| loaded.config).unwrap_or_default();
     let is_own = configuration::file(global) != Path::new(::config::SYSTEM_FILE);
     let mut findings = vec![configured];
-    match sdtrtd::probe(global) {
+    let probed = sdtrtd::probe(global);
+    match &probed {
         Ok(machine) => {
-            findings.push(service::program(&machine));
-            findings.extend(gpu::all(&machine, &config));
+            findings.push(service::program(machine));
+            findings.extend(gpu::all(machine, &config));
         }
-        Err(error) => findings.push(service::no_program(&error)),
+        Err(error) => findings.push(service::no_program(error)),
     }
+    findings.extend(wsl::all(&wsl::Signs::of(Path::new("/")), probed.as_ref().ok(), &config));
     let (running, told) = service::daemon(global);
     findings.extend(told);
     findings.extend(folders::all(&config, is_own));
