@@ -75,10 +75,22 @@ enum Command {
         /// Unoptimised, to test the packaging
         #[arg(long)]
         dev: bool,
+        /// An RPM too; needs cargo-generate-rpm
+        #[arg(long)]
+        rpm: bool,
     },
-    /// Install, use, remove and purge the Debian package on a fresh Debian 12. Needs root,
+    /// Install, use, remove and purge the Debian package on a fresh Debian. Needs root,
     /// debootstrap and systemd-nspawn; takes minutes
     CheckPackage {
+        /// Unoptimised
+        #[arg(long)]
+        dev: bool,
+        /// The release, such as bookworm or trixie
+        #[arg(long, default_value = "bookworm")]
+        suite: String,
+        /// A copy of this fresh root instead, such as Ubuntu's, with what `dist/check.rs` lists
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
         /// Debian mirror; by default debootstrap's own
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
@@ -112,8 +124,14 @@ fn run(command: Command) -> Result<()> {
         Command::Test { quick, args } => checks::test(quick, &args),
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
         Command::Bench { names, dev, kills } => bench::run(&names, Profile::new(!dev), kills),
-        Command::Dist { dev } => dist::run(Profile::new(!dev)).map(drop),
-        Command::CheckPackage { mirror } => dist::check::run(mirror.as_deref()),
+        Command::Dist { dev, rpm } => dist::run(Profile::new(!dev), rpm).map(drop),
+        Command::CheckPackage { dev, suite, root, mirror } => {
+            let from = match &root {
+                Some(root) => dist::check::From::Root(root),
+                None => dist::check::From::Suite(&suite, mirror.as_deref()),
+            };
+            dist::check::run(Profile::new(!dev), &from)
+        }
         Command::CheckFrontend(frontend) => frontend::run(&frontend),
         Command::Ci => checks::all(),
     }

@@ -9,8 +9,7 @@ use crate::{
     folders, process,
 };
 
-/// Debian 12, and what a fresh one needs beyond the minimum: pip is for `sdtrtctl runtime install`.
-const SUITE: &str = "bookworm";
+/// What a fresh root needs beyond the minimum: pip is for `sdtrtctl runtime install`.
 const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,ca-certificates,python3-pip";
 
 /// The check's folder in the root.
@@ -31,19 +30,43 @@ StandardError=inherit
 TimeoutStartSec=20min
 ";
 
+/// Where the fresh root comes from.
+pub(crate) enum From<'a> {
+    /// Debian's release of this name, from this mirror if it is not debootstrap's own.
+    Suite(&'a str, Option<&'a str>),
+    /// A folder, which is copied.
+    Root(&'a Path),
+}
+
+impl From<'_> {
+    fn make(&self, root: &Path) -> Result<()> {
+        let mut make = match self {
+            Self::Suite(suite, mirror) => {
+                let mut debootstrap = Command::new("debootstrap");
+                debootstrap.args(["--variant=minbase", PACKAGES, suite]).arg(root).args(*mirror);
+                debootstrap
+            }
+            Self::Root(from) => {
+                let mut copy = Command::new("cp");
+                copy.args(["--archive", "--no-target-directory"]).arg(from).arg(root);
+                copy
+            }
+        };
+        process::run(&mut make).context("cannot create a fresh root to install it on")
+    }
+}
+
 /// Builds the package; installs, uses, removes and purges it; and says what went wrong.
-pub(crate) fn run(mirror: Option<&str>) -> Result<()> {
+pub(crate) fn run(profile: Profile, from: &From<'_>) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "creating and starting a Debian root requires root"
     );
-    let (programs, _) = cargo::build_programs(Profile::Release)?;
-    let package = super::run(Profile::Release)?;
+    let (programs, _) = cargo::build_programs(profile)?;
+    let package = super::run(profile, false)?;
     let work = folders::work("package-")?;
     let root = work.path().join("root");
-    let mut debootstrap = Command::new("debootstrap");
-    debootstrap.args(["--variant=minbase", PACKAGES, SUITE]).arg(&root).args(mirror);
-    process::run(&mut debootstrap).context("cannot create a fresh Debian to install it on")?;
+    from.make(&root)?;
 
     let place = root.join(PLACE);
     folders::make(&place)?;

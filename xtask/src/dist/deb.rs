@@ -9,20 +9,23 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::tree::Tree;
+use super::{CONFIGURATION, tree::Tree};
 use crate::{cargo::Programs, process};
 
-const SCRIPTS: [(&str, &str); 3] = [
-    ("postinst", include_str!("postinst.sh")),
-    ("prerm", include_str!("prerm.sh")),
-    ("postrm", include_str!("postrm.sh")),
-];
+/// Run with `configure` once the files are there.
+pub(super) const INSTALLED: &str = include_str!("postinst.sh");
+
+/// Run with `remove` before the files go.
+pub(super) const REMOVED: &str = include_str!("prerm.sh");
+
+const SCRIPTS: [(&str, &str); 3] =
+    [("postinst", INSTALLED), ("prerm", REMOVED), ("postrm", include_str!("postrm.sh"))];
 
 /// Packs the tree, and leaves it unchanged.
 pub(super) fn pack(tree: &Tree, programs: &Programs, dist: &Path) -> Result<PathBuf> {
     let debian = tree.root.join("DEBIAN");
     tree.write("DEBIAN/control", &control(tree, programs)?)?;
-    tree.write("DEBIAN/conffiles", "/etc/sdtrt/sdtrtd.toml\n")?;
+    tree.write("DEBIAN/conffiles", &format!("/{CONFIGURATION}\n"))?;
     for (name, script) in SCRIPTS {
         tree.write(&format!("DEBIAN/{name}"), script)?;
         fs::set_permissions(debian.join(name), fs::Permissions::from_mode(0o755))?;

@@ -1,7 +1,8 @@
-//! Packages for distribution: a Debian package and a tarball of the same files.
+//! Packages for distribution: a Debian package, a tarball, a recipe for Arch Linux and an RPM of the same files.
 
 pub(crate) mod check;
 mod deb;
+mod rpm;
 mod tree;
 
 use std::{
@@ -17,17 +18,24 @@ use crate::{
 };
 use tree::Tree;
 
-/// Builds the programs and packs them into `target/dist`; returns the Debian package.
-pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
+/// The file that administrators change, as below `/`.
+const CONFIGURATION: &str = "etc/sdtrt/sdtrtd.toml";
+
+/// Builds the programs and packs them into `target/dist`, with an RPM if `rpm`; returns the Debian package.
+pub(crate) fn run(profile: Profile, rpm: bool) -> Result<PathBuf> {
     let (programs, _) = cargo::build_programs(profile)?;
     let dist = folders::target()?.join("dist");
     folders::make(&dist)?;
     let work = folders::work("dist-")?;
     let tree = Tree::lay_out(&work.path().join(name()), &programs)?;
     let deb = deb::pack(&tree, &programs, &dist)?;
-    let tarball = tarball(&tree, &dist)?;
-    for file in [&deb, &tarball] {
-        let bytes = fs::metadata(file)?.len();
+    let mut packed = vec![deb.clone(), tarball(&tree, &dist)?];
+    recipe(&dist)?;
+    if rpm {
+        packed.push(rpm::pack(&tree, &dist)?);
+    }
+    for file in packed {
+        let bytes = fs::metadata(&file)?.len();
         println!("{}  {}", file.display(), config::units::measured_size(bytes));
     }
     Ok(deb)
@@ -36,6 +44,12 @@ pub(crate) fn run(profile: Profile) -> Result<PathBuf> {
 /// The name of the tarball and of the folder in it.
 fn name() -> String {
     format!("sdtrt-{}-x86_64-linux", env!("CARGO_PKG_VERSION"))
+}
+
+/// Writes the recipe for Arch Linux beside the tarball that it takes.
+fn recipe(dist: &Path) -> Result<()> {
+    let recipe = include_str!("PKGBUILD").replace("VERSION", env!("CARGO_PKG_VERSION"));
+    Ok(fs::write(dist.join("PKGBUILD"), recipe)?)
 }
 
 /// Packs the files below `/` in one folder.

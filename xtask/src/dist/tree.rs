@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use super::CONFIGURATION;
 use crate::{cargo::Programs, folders, process};
 
 /// The folder of the programs in the user unit, for those who build by hand.
@@ -32,7 +33,7 @@ impl Tree {
         tree.units()?;
         tree.manual(programs)?;
         tree.completions(programs)?;
-        tree.write("etc/sdtrt/sdtrtd.toml", &configuration())?;
+        tree.write(CONFIGURATION, &configuration())?;
         let home = project();
         if home.join("webui").is_dir() {
             tree.copy(&home.join("webui"), "usr/share/sdtrt/webui")?;
