@@ -9,6 +9,9 @@ use rustix::process::setsid;
 /// within a session, so the worker starts one of its own and makes that nice too. Errors are ignored: they
 /// only make the worker less polite.
 pub(super) fn lower() {
+    if !limits::gives_way() {
+        return;
+    }
     // Fails if this process leads a session already.
     if setsid().is_ok() {
         let _ = fs::write("/proc/self/autogroup", NICE.to_string());

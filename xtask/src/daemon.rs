@@ -33,6 +33,8 @@ pub(crate) struct Options<'a> {
     pub(crate) baked: bool,
     /// Of a web UI that it asks whether images are made.
     pub(crate) webui_url: Option<&'a str>,
+    /// At the priority of other programs: somebody waits.
+    pub(crate) hurried: bool,
 }
 
 /// A running daemon; dropping it stops the daemon.
@@ -72,6 +74,9 @@ impl Daemon {
         }
         if let Some(url) = options.webui_url {
             command.args(["--webui-url", url]);
+        }
+        if options.hurried {
+            command.env("SDTRT_PRIORITY", "normal");
         }
         command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let process = Process::start(&mut command)?;

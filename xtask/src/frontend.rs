@@ -127,6 +127,7 @@ pub(crate) fn run(frontend: &Frontend) -> Result<()> {
         baked: false,
         // It asks meanwhile, as it would a user's.
         webui_url: frontend.which.comfyui.is_none().then_some(address.as_str()),
+        hurried: false,
     };
     let mut daemon = Daemon::start(&programs, &options)?;
     let mut client = daemon.ready(&data)?;

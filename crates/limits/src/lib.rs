@@ -11,7 +11,7 @@ use std::{
 };
 
 use group::{Group, Version};
-pub use priority::{NICE, lower_thread};
+pub use priority::{NICE, gives_way, lower_thread};
 
 /// A limit of memory, and where it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]

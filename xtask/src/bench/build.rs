@@ -39,6 +39,7 @@ fn measure(lab: &Lab, name: &str) -> Result<Vec<Row>> {
         settle_seconds: None,
         baked: false,
         webui_url: None,
+        hurried: false,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let mut client = daemon.ready(&data)?;

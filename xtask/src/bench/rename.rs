@@ -44,6 +44,7 @@ pub(super) fn run(lab: &Lab) -> Result<Vec<Row>> {
         settle_seconds: None,
         baked: false,
         webui_url: None,
+        hurried: false,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     daemon.ready(&data)?;

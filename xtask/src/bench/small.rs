@@ -125,6 +125,7 @@ impl Known {
             settle_seconds,
             baked: false,
             webui_url: None,
+            hurried: false,
         };
         Daemon::start(&lab.programs, &options)
     }

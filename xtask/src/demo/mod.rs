@@ -1,5 +1,7 @@
 //! Shows the main feature: engines are ready seconds after the first checkpoint appears, a second one needs
 //! none of its own, and they stay attached when files move.
+//!
+//! Builds at the priority of other programs, so that a busy machine doesn't keep anybody waiting.
 
 mod models;
 mod progress;
@@ -24,6 +26,7 @@ pub(crate) use progress::{until_nothing_is_left, until_ready};
 const MOVED: &str = "favourites/under another name";
 
 pub(crate) fn run(models_dir: Option<&Path>, keep: bool) -> Result<()> {
+    say("getting TensorRT-RTX and compiling the programs; the first time this takes minutes");
     let (programs, kit) = cargo::build_programs(Profile::Release)?;
     let mut folder = folders::work("demo-")?;
     folder.disable_cleanup(keep);
@@ -60,12 +63,14 @@ fn show(
         settle_seconds: None,
         baked: false,
         webui_url: None,
+        hurried: true,
     };
     let mut daemon = Daemon::start(programs, &options)?;
     let mut client = daemon.ready(&data)?;
     let started = Instant::now();
     progress::until_ready(&mut client)?;
-    println!("ready after {}", measured_time(started.elapsed()));
+    let ready = measured_time(started.elapsed());
+    println!("ready after {ready}");
     progress::until_nothing_is_left(&mut client)?;
     println!("engines for the usual sizes ready after {}", measured_time(started.elapsed()));
     let before = engines(&mut client)?;
@@ -95,7 +100,18 @@ fn show(
         bail!("the move changed the engines from {before:?} to {after:?}");
     }
     say(&format!("it has the same {} engines as before the move", after.len()));
+    println!("\n{}", ending(&ready, models_dir.is_none()));
     Ok(())
+}
+
+/// What was shown, how to see it with one's own models, and how to install it.
+fn ending(ready: &str, had_second: bool) -> String {
+    let second = if had_second { " A second one of its kind needed none." } else { "" };
+    format!(
+        "Shown:       a new checkpoint had engines after {ready}.{second} The first kept its own when it moved.\n\
+         Your models: `cargo xtask demo --models-dir DIR` takes the newest one there, and changes nothing.\n\
+         Install:     `cargo xtask dist`, `sudo apt install ./target/dist/sdtrt_*.deb`, then `sdtrtctl setup`."
+    )
 }
 
 /// Adds another checkpoint of the same kind, for which nothing is built.
@@ -140,4 +156,23 @@ fn shown(command: &mut Command, typed: &[&str]) -> Result<()> {
 /// Prints what happens next.
 fn say(what: &str) {
     println!("\n== {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_with_three_lines() {
+        for had_second in [true, false] {
+            let said = ending("15.2 s", had_second);
+            let lines: Vec<_> = said.lines().collect();
+            let [shown, yours, install] = lines[..] else { panic!("{said}") };
+            assert!(
+                shown.contains("after 15.2 s") && shown.contains("second") == had_second,
+                "{said}"
+            );
+            assert!(yours.contains("--models-dir") && install.contains("sdtrtctl setup"), "{said}");
+        }
+    }
 }

@@ -127,6 +127,7 @@ fn run(lab: &Lab, models: &Path, data: &Path, baked: bool) -> Result<(Daemon, Cl
         settle_seconds: Some(0.1),
         baked,
         webui_url: None,
+        hurried: false,
     };
     let mut daemon = Daemon::start(&lab.programs, &options)?;
     let client = daemon.ready(data)?;
