@@ -1,6 +1,7 @@
 //! The checks that a change must pass.
 
 mod deny;
+mod docs;
 mod house;
 mod python;
 mod tree;
@@ -14,12 +15,13 @@ use crate::{
     folders, process, setup,
 };
 
-/// Runs every check, the quickest first: format, ruff and mypy, the rules of the house, the dependency trees,
-/// clippy and rustdoc with warnings as errors, cargo-deny, and every test.
+/// Runs every check, the quickest first: format, ruff and mypy, the rules of the house, the documentation's links and
+/// messages, the dependency trees, clippy and rustdoc with warnings as errors, cargo-deny, and every test.
 pub(crate) fn all() -> Result<()> {
     process::run(folders::cargo().args(["fmt", "--all", "--check"]))?;
     python::run()?;
     house::run()?;
+    docs::run()?;
     tree::run()?;
     let kit = setup::all(Profile::Dev)?;
     let variables = kit.build_variables();
