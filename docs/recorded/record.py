@@ -72,7 +72,10 @@ class Session:
                             # Somebody waits.
                             "SDTRT_PRIORITY": "normal", "SDTRT_BUILD": "always"}
         flags = ["--config", config, "--socket", folder / "socket", "--models-dir", self.models,
-                 "--data-dir", folder / "sdtrt", "--tensorrt-dir", tensorrt]
+                 "--data-dir", folder / "sdtrt"]
+        # As `sdtrtctl runtime install` leaves it.
+        (folder / "sdtrt/runtime").mkdir(parents=True)
+        (folder / "sdtrt/runtime" / tensorrt.name).symlink_to(tensorrt)
         with open(folder / "log", "w") as log:
             self.daemon = subprocess.Popen(
                 [programs / "sdtrtd", *flags], env=self.environment, stderr=log, stdout=subprocess.DEVNULL)
@@ -88,10 +91,13 @@ class Session:
         status = json.loads(self.run("status", "--json").stdout)
         return bool(status["building"] or status["queue"])
 
+    def is_ready(self):
+        return "ready" in self.run("list").stdout
+
     def terminal(self, *words, rows):
         return Terminal([str(self.programs / "sdtrtctl"), *words], self.environment, rows)
 
-    def shown(self, *words, rows=60):
+    def shown(self, *words, rows=90):
         """What a command leaves on the screen, below what was typed."""
         terminal = self.terminal(*words, rows=rows)
         while terminal.read(0.2):
@@ -131,9 +137,10 @@ def record(session, made):
 
     look(2)
     shutil.move(made[0], photo)
-    while not frames[-1].holds("ready"):
+    while not session.is_ready():
         look(1)
-        if status is None and " s left" in session.run("status").stdout:
+        now = session.run("status").stdout
+        if status is None and " s left" in now and "hashing" not in now and "graph" not in now:
             status = session.shown("status")
     while session.is_working():
         look(1)
