@@ -1,9 +1,9 @@
-//! `verify --checkpoints`, as the daemon answers it.
+//! `verify`, as the daemon answers it.
 
 mod common;
 
-use common::{FakeDaemon, json};
-use protocol::{CheckpointVerdict, Reply, Request};
+use common::{FakeDaemon, id, json};
+use protocol::{CheckpointVerdict, Reply, Request, Verdict};
 
 #[test]
 fn a_checkpoint_that_changed_ends_with_1() {
@@ -23,4 +23,13 @@ fn a_checkpoint_that_changed_ends_with_1() {
         assert_eq!(outcome.stdout.trim_end(), json(&[&verdict]), "{outcome:?}");
         assert!(outcome.stderr.contains(said), "{outcome:?}");
     }
+}
+
+#[test]
+fn a_bad_engine_ends_with_1() {
+    let bad = Verdict { key: id("ef"), path: "/e".into(), problem: Some("short".into()) };
+    let outcome = FakeDaemon::replying([Reply::Verified(vec![bad])]).ctl(&["verify", "--json"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.stdout.contains("\"problem\":\"short\""), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("1 of 1 engine"), "{}", outcome.stderr);
 }

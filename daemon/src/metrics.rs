@@ -21,21 +21,21 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// Jobs of one kind: how they ended, and how long they took.
+/// JobCounts of one kind: how they ended, and how long they took.
 #[derive(Debug)]
-struct Jobs {
+struct JobCounts {
     ended: Family<OutcomeLabel, Counter>,
     took: Histogram,
 }
 
-impl Default for Jobs {
+impl Default for JobCounts {
     fn default() -> Self {
         let minutes = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
         Self { ended: Family::default(), took: Histogram::new(minutes) }
     }
 }
 
-impl Jobs {
+impl JobCounts {
     fn register(&self, registry: &mut Registry, name: &str, outcomes: &[&'static str]) {
         // From the start: a rate over a counter that appears with its first event misses that event.
         for outcome in outcomes {
@@ -57,8 +57,8 @@ impl Jobs {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    builds: Jobs,
-    validations: Jobs,
+    builds: JobCounts,
+    validations: JobCounts,
     state: State,
     /// Seconds that engines have waited for an idle machine.
     pub wait: Counter<f64, std::sync::atomic::AtomicU64>,
@@ -70,8 +70,8 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("sdtrtd"),
-            builds: Jobs::default(),
-            validations: Jobs::default(),
+            builds: JobCounts::default(),
+            validations: JobCounts::default(),
             state: State::default(),
             wait: Counter::default(),
             hashed: Counter::default(),

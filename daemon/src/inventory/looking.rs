@@ -180,6 +180,7 @@ impl Inventory {
         let times = [
             self.due.look,
             self.due.hash,
+            self.name_due.filter(|_| !self.naming),
             settled,
             self.next_comparison(),
             self.next_whole(),
@@ -210,7 +211,7 @@ impl Inventory {
             self.due.hash = None;
         }
         let begins = begins | self.start_hashing(now);
-        self.start_naming();
+        self.start_naming(now);
         begins | has_changed
     }
 

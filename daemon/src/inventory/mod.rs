@@ -115,6 +115,8 @@ pub(crate) struct Inventory {
     hashings: HashMap<Arc<Path>, looking::Reading>,
     /// A checkpoint is being read for its names.
     naming: bool,
+    /// When the first is.
+    name_due: Option<Instant>,
     /// As they were read last.
     a1111_hashes: Arc<A1111Hashes>,
     readings_begun: u64,
@@ -176,6 +178,7 @@ impl Inventory {
             readings: HashMap::new(),
             hashings: HashMap::new(),
             naming: false,
+            name_due: None,
             a1111_hashes: Arc::default(),
             readings_begun: 0,
             disks: recall.disks(),

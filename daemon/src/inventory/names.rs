@@ -4,13 +4,19 @@ use std::{iter, path::Path, sync::Arc};
 
 use checkpoint::{Checkpoint, Digests, Stamp};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::spawn_blocking,
+    time::{Duration, Instant},
+};
 use tracing::debug;
 
 use super::{A1111Hashes, FileEvent, Inventory, Recall, Sighting, idle};
 
 /// Hexadecimal digits that tell one file from thousands of others, as many as the shortest of the usual hashes has.
 const DIGITS: usize = 8;
+
+/// How long nothing was new before files are read for their names alone: nobody waits for them.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// What ComfyUI writes before a BLAKE3.
 const IN_COMFYUI: &str = "blake3:";
@@ -66,8 +72,15 @@ impl Said {
 
 impl Inventory {
     /// Reads for their names what nothing has read for them yet, once everything else is known.
-    pub(super) fn start_naming(&mut self) {
+    pub(super) fn start_naming(&mut self, now: Instant) {
         if self.naming || !self.is_all_hashed() || self.is_busy() || self.looker.is_none() {
+            return;
+        }
+        if !self.catalogue.has_unnamed() {
+            self.name_due = None;
+            return;
+        }
+        if *self.name_due.get_or_insert(now + QUIET) > now {
             return;
         }
         let recall = &self.recall;
@@ -118,7 +131,7 @@ pub(super) fn keep(path: &Path, stamp: &Stamp, recall: &dyn Recall) {
     match read() {
         // It may have changed while it was read.
         Ok(names) if Stamp::of(path).is_ok_and(|now| is_it(&now)) => {
-            recall.set_names(stamp, Some(&names))
+            recall.set_names(stamp, Some(&names));
         }
         Ok(_) => debug!("{} changed while it was read", path.display()),
         Err(why) => debug!("{}: {why}", path.display()),

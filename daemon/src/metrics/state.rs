@@ -113,7 +113,7 @@ impl Metrics {
             let running = snapshot.work.iter().filter(|work| work.want.errand == errand);
             set(&state.jobs.get_or_create(&TaskLabel { task }), running.count());
         }
-        set(&state.paused, snapshot.paused.into());
+        set(&state.paused, snapshot.paused.is_some().into());
         for (what, problems) in problems(snapshot) {
             set(&state.problems.get_or_create(&WhatLabel { what }), problems);
         }

@@ -45,7 +45,7 @@ async fn builds_validations_and_refusals_are_counted() {
     );
     let limit = Some(Limit { pixels: 640 * 640, input: "a constant latent".to_owned() });
     stage.end(Ok(Done::Validated(Findings { limit, ..findings(Some(0.3)) })));
-    stage.ask(Request::Pause);
+    stage.ask(Request::Pause { seconds: None });
     assert_has(
         &stage,
         &[

@@ -103,7 +103,10 @@ async fn an_engine_is_validated_again_on_request_and_used_meanwhile() {
     stage.look_if_due().await;
     let found = |stage: &Stage| {
         let engine = stage.list().values().next().unwrap().engines[0].clone();
-        (engine.state, engine.validations.first().and_then(|found| found.proof.as_ref()?.relative_error))
+        (
+            engine.state,
+            engine.validations.first().and_then(|found| found.proof.as_ref()?.relative_error),
+        )
     };
     assert_eq!(found(&stage), (State::Ready, Some(0.001)));
     stage.end_validation(Some(0.002));

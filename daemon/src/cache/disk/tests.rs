@@ -55,7 +55,7 @@ fn keeps_what_was_learned() {
     store.forget(&stamp(3));
     assert_eq!(store.known(at, &stamp(3)), None);
     store.set_paused(None);
-    assert!(!store.paused().is_some());
+    assert!(store.paused().is_none());
     store.set_back(&engine, None);
     assert!(store.setbacks().is_empty());
 }
@@ -201,7 +201,7 @@ fn whatever_lies_in_its_place_is_not_waited_for() {
     fs::remove_file(path.join("own")).unwrap();
     fs::create_dir_all(path.join("own/folder")).unwrap();
     let store = DiskCache::open(&path);
-    assert!(!store.paused().is_some());
+    assert!(store.paused().is_none());
     store.set_paused(Some(Paused::default()));
     store.flush().unwrap();
     assert!(DiskCache::open(&path).paused().is_some());

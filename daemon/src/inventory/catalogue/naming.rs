@@ -3,6 +3,11 @@
 use super::{Catalogue, Content, Outcome, Sighting};
 
 impl Catalogue {
+    /// Whether there may be one.
+    pub fn has_unnamed(&self) -> bool {
+        !self.unnamed.is_empty()
+    }
+
     /// Returns one that was not returned before, by whatever is known of it already.
     pub fn start_naming(&mut self) -> Option<Sighting> {
         while let Some(file) = self.unnamed.pop_first() {
