@@ -31,11 +31,11 @@ const SAME_TIME_S: f64 = 1e-6;
 
 /// What A1111 knows of files, by their paths.
 #[derive(Debug, Default)]
-pub struct A1111Hashes(HashMap<PathBuf, Told>);
+pub struct A1111Hashes(HashMap<PathBuf, Cached>);
 
 /// What a cache says of a file.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+struct Cached {
     /// The file's time then, in seconds since 1970.
     mtime_s: f64,
     sha256: String,
@@ -67,7 +67,7 @@ impl A1111Hashes {
     }
 }
 
-fn of_json(file: &Path) -> Vec<(String, Told)> {
+fn of_json(file: &Path) -> Vec<(String, Cached)> {
     let read =
         || -> Option<Value> { serde_json::from_slice(&read_regular(file, LONGEST).ok()?).ok() };
     let Some(Value::Object(entries)) =
@@ -83,7 +83,7 @@ fn of_json(file: &Path) -> Vec<(String, Told)> {
 }
 
 /// Reads a copy: A1111 may be writing, and to read the database itself would make files beside it.
-fn of_database(file: &Path) -> Vec<(String, Told)> {
+fn of_database(file: &Path) -> Vec<(String, Cached)> {
     let is_there = fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
     if !is_there {
         return Vec::new();
@@ -123,9 +123,9 @@ fn of_database(file: &Path) -> Vec<(String, Told)> {
     told.collect()
 }
 
-fn told(mtime_s: f64, sha256: &str) -> Option<Told> {
+fn told(mtime_s: f64, sha256: &str) -> Option<Cached> {
     let is_hash = sha256.len() == 64 && sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_hash.then(|| Told { mtime_s, sha256: sha256.to_ascii_lowercase() })
+    is_hash.then(|| Cached { mtime_s, sha256: sha256.to_ascii_lowercase() })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use protocol::Timing;
 
 /// The calls that a figure is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Call {
+struct CallLabel {
     engine: String,
     gpu: String,
     front_end: String,
@@ -33,7 +33,7 @@ struct Figures {
     seconds: f64,
 }
 
-impl Call {
+impl CallLabel {
     fn new(engine: &Id, timing: &Timing) -> Self {
         Self {
             engine: engine.short(),
@@ -65,18 +65,18 @@ pub(super) fn latest(timings: &[Timing]) -> impl Iterator<Item = &Timing> {
 
 /// The last figures of each kind of call. They are replaced as a whole, so that those of deleted engines go.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Speeds(Arc<Mutex<HashMap<Call, Figures>>>);
+pub(super) struct Speeds(Arc<Mutex<HashMap<CallLabel, Figures>>>);
 
 impl Speeds {
     /// `timings` are those of each engine, the oldest first.
     pub(super) fn replace<'a>(&self, timings: impl Iterator<Item = (&'a Id, &'a Vec<Timing>)>) {
         let figures = timings.flat_map(|(engine, timings)| {
-            latest(timings).map(|timing| (Call::new(engine, timing), Figures::new(timing)))
+            latest(timings).map(|timing| (CallLabel::new(engine, timing), Figures::new(timing)))
         });
         *self.figures() = figures.filter(|(_, figures)| figures.speedup.is_finite()).collect();
     }
 
-    fn figures(&self) -> MutexGuard<'_, HashMap<Call, Figures>> {
+    fn figures(&self) -> MutexGuard<'_, HashMap<CallLabel, Figures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,10 +15,10 @@ pub(crate) trait Herald: Send + Sync {
 }
 
 /// Hooks, and the desktop of the session that sdtrtd runs in.
-pub(crate) struct Heralds(mpsc::UnboundedSender<Errand>);
+pub(crate) struct Heralds(mpsc::UnboundedSender<Telling>);
 
 /// What is to be told, as the configuration said then.
-struct Errand {
+struct Telling {
     notices: Vec<Notice>,
     on_ready: Vec<String>,
     on_failed: Vec<String>,
@@ -43,11 +43,11 @@ impl Herald for Heralds {
         let Config { on_ready, on_failed, notifications: is_shown, .. } = config;
         let (on_ready, on_failed, is_shown) = (on_ready.clone(), on_failed.clone(), *is_shown);
         // It ends with the daemon.
-        let _ = self.0.send(Errand { notices, on_ready, on_failed, is_shown });
+        let _ = self.0.send(Telling { notices, on_ready, on_failed, is_shown });
     }
 }
 
-async fn run(errand: Errand) {
+async fn run(errand: Telling) {
     if errand.is_shown
         && let Err(error) = show(&errand.notices).await
     {
