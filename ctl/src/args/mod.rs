@@ -216,7 +216,7 @@ pub(crate) enum Shell {
 /// One checkpoint.
 #[derive(Debug, Group)]
 pub(crate) struct Reference {
-    /// An id or the start of one, a path, a file name, or a hash such as A1111's [6ce0161689]
+    /// An id or the start of one, a path, a file name, or a hash such as A1111's 6ce0161689
     #[arg(value_name = "REF", add = ArgValueCompleter::new(complete::checkpoints))]
     pub(crate) reference: OsString,
 }
