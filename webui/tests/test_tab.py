@@ -90,7 +90,8 @@ class Glance(unittest.TestCase):
 
     def test_until_when_it_is_paused(self):
         self.assertEqual(self.look(paused=True, paused_until=1_800_000_000)["pausedUntil"], 1_800_000_000)
-        self.assertIsNone(self.look(paused=True, paused_until=None)["pausedUntil"], "an older daemon, or until it is resumed")
+        endless = self.look(paused=True, paused_until=None)
+        self.assertIsNone(endless["pausedUntil"], "an older daemon, or until it is resumed")
         self.assertIsNone(self.look(paused=False, paused_until=1)["pausedUntil"])
 
     def test_a_long_queue_is_cut(self):
