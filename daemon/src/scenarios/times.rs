@@ -1,6 +1,9 @@
 //! When jobs may run, and what people are told once they have.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use config::{BuildWhen, Config, EngineKind};
 use protocol::{Failure, Preset, Reply, Request, Sizes, State};
@@ -71,7 +74,10 @@ async fn people_are_told_what_is_ready_or_has_failed_and_nothing_twice() {
     // Of a file that is not there it could not be told that it has not changed.
     let dir = tempfile::tempdir().unwrap();
     let paths = ["a.safetensors", "b.safetensors"].map(|name| dir.path().join(name));
-    paths.iter().for_each(|path| std::fs::write(path, "a checkpoint").unwrap());
+    for (path, second) in paths.iter().zip(1..) {
+        let file = std::fs::File::create(path).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+    }
     let [a, b] = paths.each_ref().map(|path| path.to_str().unwrap());
     let mut stage = Stage::with(0, BuildWhen::Always, EngineKind::Baked, &[a, b]).await;
     let memory = Arc::new(Memory::default());
