@@ -18,3 +18,21 @@ pub(crate) fn shown(seconds: u64) -> String {
     };
     shown(seconds).unwrap_or_else(|| format!("{seconds} s after 1970"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// As `TZ=Asia/Tokyo` names it: without the zones' files everything would be in UTC, and nothing would say so.
+    #[test]
+    fn zones_are_known_by_name_where_the_system_has_them() {
+        if !Path::new("/usr/share/zoneinfo/Asia/Tokyo").exists() {
+            return;
+        }
+        let noon = Timestamp::from_second(1_795_003_200).unwrap();
+        let there = noon.to_zoned(TimeZone::get("Asia/Tokyo").unwrap());
+        assert_eq!((there.hour() - noon.to_zoned(TimeZone::UTC).hour()).rem_euclid(24), 9);
+    }
+}
