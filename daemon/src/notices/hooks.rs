@@ -4,7 +4,11 @@ use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use config::hook;
-use tokio::{io::AsyncReadExt, process::Command, time::timeout};
+use tokio::{
+    io::{self, AsyncReadExt},
+    process::Command,
+    time::timeout,
+};
 
 use super::Notice;
 
@@ -32,11 +36,12 @@ pub(super) async fn run(hook: &[String], notice: &Notice) -> Result<()> {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child =
         command.kill_on_drop(true).spawn().with_context(|| format!("cannot run {program}"))?;
-    let mut said = String::new();
+    let mut said = Vec::new();
     let mut end = async || {
-        if let Some(stderr) = child.stderr.take() {
-            // What is no text says nothing; what is too long is not waited for.
-            let _ = stderr.take(SAID).read_to_string(&mut said).await;
+        if let Some(mut stderr) = child.stderr.take() {
+            let _ = (&mut stderr).take(SAID).read_to_end(&mut said).await;
+            // Who can't write any more may end because of it.
+            let _ = io::copy(&mut stderr, &mut io::sink()).await;
         }
         child.wait().await
     };
@@ -45,7 +50,7 @@ pub(super) async fn run(hook: &[String], notice: &Notice) -> Result<()> {
         Err(_) => bail!("{program} was ended: it took over {} s", PATIENCE.as_secs()),
         Ok(Err(error)) => Err(error).with_context(|| format!("cannot wait for {program}")),
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => bail!("{program}: {status}: {}", said.trim()),
+        Ok(Ok(status)) => bail!("{program}: {status}: {}", String::from_utf8_lossy(&said).trim()),
     }
 }
 
@@ -80,6 +85,12 @@ mod tests {
         run(&hook, &notice()).await.unwrap();
         let expected = "a b; $(x).safetensors\n/m/a b; $(x).safetensors\nfailed: out of memory\n";
         assert_eq!(fs::read_to_string(out).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn one_may_say_more_than_is_kept() {
+        let says = "head -c 300000 /dev/zero >&2 && printf '\\377' >&2";
+        run(&hook(&["sh", "-c", says]), &notice()).await.unwrap();
     }
 
     #[tokio::test]
