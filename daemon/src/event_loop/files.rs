@@ -89,6 +89,7 @@ impl Owners {
         }
         if self.inventory.take_first_survey() {
             self.record_left_shapes();
+            self.look_for_a1111_hashes();
             self.manager.ready();
         }
     }

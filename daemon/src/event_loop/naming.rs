@@ -49,6 +49,15 @@ impl Owners {
         });
     }
 
+    /// Reads A1111's caches away from the loop, so that its hashes are known as references.
+    pub(super) fn look_for_a1111_hashes(&self) {
+        let (mailbox, dirs) = (self.mailbox.clone(), self.config.models_dirs.clone());
+        spawn_blocking(move || {
+            let hashes = Arc::new(A1111Hashes::read(&dirs));
+            mailbox.send(Event::Files(FileEvent::A1111Hashes(hashes)));
+        });
+    }
+
     fn nameless(&self, reference: Option<&str>) -> Result<Vec<Nameless>, Failure> {
         let only = reference.map(|reference| self.entry(reference)).transpose()?;
         let is_meant =
