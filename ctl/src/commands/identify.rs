@@ -4,11 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use checkpoint::{Checkpoint, Digests, Id};
+use protocol::FileNames;
 use schemars::JsonSchema;
 use serde::Serialize;
 use unet::Graph;
 
-use crate::{args::Global, output, render::table::Fields};
+use crate::{
+    args::Global,
+    output,
+    render::{names, table::Fields},
+};
 
 /// What a checkpoint is known by.
 #[derive(Serialize, JsonSchema)]
@@ -35,6 +40,24 @@ struct KnownAs {
     title: Option<String>,
     /// `modelspec.hash_sha256` of its metadata, which covers what follows the header.
     stated_sha256: Option<String>,
+}
+
+impl KnownAs {
+    fn names(&self) -> FileNames {
+        let Self { digests, title, stated_sha256 } = self;
+        let Digests { sha256, autov1, autov2, autov3, crc32, blake3 } = digests.clone();
+        FileNames {
+            title: title.clone(),
+            sha256: Some(sha256),
+            autov1: Some(autov1),
+            autov2: Some(autov2),
+            autov3,
+            crc32: Some(crc32),
+            blake3: Some(blake3),
+            stated_sha256: stated_sha256.clone(),
+            ..FileNames::default()
+        }
+    }
 }
 
 /// Identifies each file; one that fails does not keep the others from it.
@@ -70,22 +93,8 @@ fn render(identity: &Identity) -> String {
     if !identity.remarks.is_empty() {
         fields.all("remarks", identity.remarks.iter().cloned());
     }
-    if let Some(KnownAs { digests, title, stated_sha256 }) = &identity.known_as {
-        fields.add("SHA256", &digests.sha256);
-        fields.add("AutoV1", &digests.autov1);
-        fields.add("AutoV2", &digests.autov2);
-        if let Some(autov3) = &digests.autov3 {
-            fields.add("AutoV3", autov3);
-        }
-        fields.add("CRC32", &digests.crc32);
-        fields.add("BLAKE3", &digests.blake3);
-        fields.add("in ComfyUI", format!("blake3:{}", digests.blake3));
-        if let Some(title) = title {
-            fields.add("title", title);
-        }
-        if let Some(stated) = stated_sha256 {
-            fields.add("stated hash", stated);
-        }
+    if let Some(known_as) = &identity.known_as {
+        names::add(&mut fields, &known_as.names());
     }
     fields.render()
 }
