@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -12,14 +12,16 @@ class Overview:
     def __init__(self) -> None:
         self.status: dict[str, Any] = {}
         self.entries: dict[str, dict[str, Any]] = {}
+        # What the files of entries are called, by location.
+        self.names: dict[str, dict[str, Any]] = {}
 
     def apply(self, event: str, value: Any) -> None:
         """Applies an event; an unknown one, from a newer daemon, changes nothing."""
         if event == "state":
             self.status = value["status"]
-            self.entries = {key(entry): entry for entry in value["checkpoints"]}
+            self.entries = {key(entry): self._named(entry) for entry in value["checkpoints"]}
         elif event == "checkpoint":
-            self.entries[key(value)] = value
+            self.entries[key(value)] = self._named(value)
         elif event == "gone":
             self.entries.pop(value, None)
         elif event == "runtime":
@@ -28,6 +30,22 @@ class Overview:
             # The others are named after the part of the status that they replace. A daemon that is not paused, or not
             # for a time, leaves this one out.
             self.status[event] = value
+
+    def name(self, files: Iterable[Mapping[str, Any]]) -> None:
+        """Takes what the daemon's reply to `names` tells of all files."""
+        self.names = {file["location"]: {part: file[part] for part in ("title", "picture")} for file in files}
+        self.entries = {key: self._named(entry) for key, entry in self.entries.items()}
+
+    def nameless(self) -> set[str]:
+        """Returns where checkpoints lie of which that is not known."""
+        places = (entry["locations"][:1] for entry in self.entries.values() if entry["architecture"])
+        return {place for found in places for place in found} - self.names.keys()
+
+    def _named(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Returns an entry with its first title and picture."""
+        found = [self.names[place] for place in entry["locations"] if place in self.names]
+        first = lambda part: next((names[part] for names in found if names[part]), None)
+        return {**entry, "title": first("title"), "picture": first("picture")} if found else entry
 
 
 def key(entry: Mapping[str, Any]) -> str:

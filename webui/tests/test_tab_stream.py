@@ -28,7 +28,7 @@ class Daemon:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        self.watchers, self.changed = [], threading.Condition()
+        self.watchers, self.changed, self.names = [], threading.Condition(), []
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -40,8 +40,12 @@ class Daemon:
             lines = connection.makefile("r")
             connection.sendall(json.dumps(HELLO).encode() + b"\n")
             lines.readline()
-            if lines.readline() != '{"request": "watch"}\n':
-                # It has gone already.
+            asked = lines.readline()
+            if asked == '{"request": "names"}\n':
+                reply = {"reply": "names", "value": self.names}
+                connection.sendall(json.dumps(reply).encode() + b"\n")
+            if asked != '{"request": "watch"}\n':
+                # It has gone already, or has its answer.
                 connection.close()
                 continue
             with self.changed:
@@ -110,6 +114,13 @@ class Streams(unittest.TestCase):
         )
         self.assertEqual([row["state"] for row in told["rows"]], ["queued"])
         self.assertTrue(told["bye"], "the page is told, and does not ask again")
+
+    def test_titles_and_pictures_come_with_their_checkpoints(self):
+        place = STATE["checkpoints"][0]["locations"][0]
+        self.daemon.names = [{"location": place, "title": "Photo, v6", "picture": "/m/photo.png", "crc32": None}]
+        told = self.read((lambda told: told.get("rows", [{}])[0].get("title") == "Photo, v6", self.stop))
+        self.assertTrue(told["rows"][0]["picture"])
+        self.assertEqual(told["rows"][0]["places"][0], place)
 
     def test_one_connection_serves_all_pages_and_ends_with_the_last(self):
         for _ in range(3):

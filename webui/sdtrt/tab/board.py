@@ -1,7 +1,7 @@
 """What a page shows, and what of it has changed since it was last told. Pure."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..index import Profile
@@ -40,6 +40,12 @@ class Board:
         # Of entries it only has those that somebody works for.
         if self.overview.status and (event not in ("checkpoint", "gone") or self.overview.status["building"]):
             self.put("status", glance.glance(self.overview.status, self.overview.entries))
+
+    def name(self, files: Iterable[Mapping[str, Any]]) -> None:
+        """Takes what files are called."""
+        self.overview.name(files)
+        for each in self.overview.entries:
+            self._draw(each)
 
     def know(self, profiles: Mapping[str, Sequence[Profile]]) -> None:
         """Takes the profiles of a new index."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..daemon import Connection, NoAnswer
+from ..daemon import Connection, NoAnswer, ask
 from ..plain import visible
 from .board import Board
 from .desk import Desk
@@ -79,6 +79,8 @@ class Listener(threading.Thread):
         self.desk, self.board, self.lock = desk, board, lock
         self.stopped = threading.Event()
         self.connection: Connection | None = None
+        # Files whose names were asked for.
+        self.asked: set[str] = set()
 
     def stop(self) -> None:
         self.stopped.set()
@@ -113,12 +115,28 @@ class Listener(threading.Thread):
                 if time.monotonic() - looked >= LOOK_S:
                     looked = time.monotonic()
                     self.look()
+                    self.name()
         finally:
             self.connection = None
             connection.close()
 
     def socket(self) -> str | None:
         return self.desk.catalogue.index.socket
+
+    def name(self) -> None:
+        """Asks what files are called that were not there before."""
+        with self.lock:
+            nameless = self.board.overview.nameless() - self.asked
+        if not nameless:
+            return
+        self.asked |= nameless
+        try:
+            files = ask(self.socket(), "names")
+        except NoAnswer:
+            # An older daemon does not know the request.
+            return
+        with self.lock:
+            self.board.name(files)
 
     def look(self) -> None:
         """Takes over what has changed in the web UI: its index, its model and its last job."""
