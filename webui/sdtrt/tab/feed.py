@@ -115,7 +115,7 @@ class Listener(threading.Thread):
                 if time.monotonic() - looked >= LOOK_S:
                     looked = time.monotonic()
                     self.look()
-                    self.name()
+                    self.look_for_names()
         finally:
             self.connection = None
             connection.close()
@@ -123,7 +123,7 @@ class Listener(threading.Thread):
     def socket(self) -> str | None:
         return self.desk.catalogue.index.socket
 
-    def name(self) -> None:
+    def look_for_names(self) -> None:
         """Asks what files are called that were not there before."""
         with self.lock:
             nameless = self.board.overview.nameless() - self.asked
