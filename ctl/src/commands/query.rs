@@ -17,10 +17,10 @@ use crate::{
 };
 
 pub(super) fn overview(global: &Global) -> Result<()> {
-    let connected = Daemon::connect(global);
-    let mut daemon = connected.context(
-        "`sdtrtctl setup` sets sdtrtd up, `sdtrtctl doctor` says why it does not run, `--help` lists all commands",
-    )?;
+    let mut daemon = Daemon::connect(global).map_err(|error| {
+        let told = overview::without_daemon(&error.to_string());
+        error.context(told)
+    })?;
     let status = daemon.ask(question::status())?;
     output::answer(global, &status, overview::render)
 }

@@ -16,6 +16,14 @@ pub(crate) fn render(all: &Status) -> String {
     told + "`sdtrtctl --help` lists all commands.\n"
 }
 
+/// Why there is no daemon, and what to do.
+pub(crate) fn without_daemon(reason: &str) -> String {
+    format!(
+        "{reason}.\n\n`sdtrtctl setup` sets sdtrtd up, and `sdtrtctl doctor` says why it does not run.\n\
+         `sdtrtctl --help` lists all commands."
+    )
+}
+
 /// What to do, the most urgent first; never nothing.
 fn advice(all: &Status) -> Vec<String> {
     let count = |state| all.counts.get(&state).copied().unwrap_or(0);
@@ -43,14 +51,23 @@ fn advice(all: &Status) -> Vec<String> {
     }
     if all.counts.is_empty() {
         advice.push("There is no checkpoint yet: put one into a models folder, or see `sdtrtctl config edit`.".to_owned());
-    } else if !all.building.is_empty() || !all.queue.is_empty() {
+    } else if is_busy(all) {
         advice.push(
             "`sdtrtctl watch` shows the progress; pictures can be made meanwhile.".to_owned(),
         );
+    } else if count(State::Ready) == 0 {
+        advice.push("No checkpoint has engines: `sdtrtctl list` says why.".to_owned());
     } else if advice.is_empty() {
         advice.push("Everything is ready: `sdtrtctl check 512x768 --hires 2` says which engines make an image.".to_owned());
     }
     advice
+}
+
+/// Whether something is still to be read or built.
+fn is_busy(all: &Status) -> bool {
+    let passing = [State::Settling, State::Identifying, State::Queued, State::Building];
+    let is_there = |state| all.counts.get(state).is_some_and(|count| *count > 0);
+    !all.building.is_empty() || !all.queue.is_empty() || passing.iter().any(is_there)
 }
 
 #[cfg(test)]
@@ -73,6 +90,7 @@ mod tests {
     #[test]
     fn what_one_would_do_next() {
         let failed = [(State::Ready, 3), (State::Failed, 1)];
+        let settling = [(State::Ready, 3), (State::Settling, 1)];
         for (status, expected) in [
             (done(), "Everything is ready"),
             (samples::status(), "/mnt/nas does not exist."),
@@ -80,6 +98,11 @@ mod tests {
             (Status { paused: true, ..done() }, "`sdtrtctl resume` goes on"),
             (Status { counts: failed.into(), ..done() }, "`sdtrtctl retry REF` tries again"),
             (Status { counts: [].into(), ..done() }, "put one into a models folder"),
+            (
+                Status { counts: [(State::Rejected, 2)].into(), ..done() },
+                "`sdtrtctl list` says why",
+            ),
+            (Status { counts: settling.into(), ..done() }, "`sdtrtctl watch` shows the progress"),
             (
                 Status { troubles: vec!["/ is full".into()], ..done() },
                 "`sdtrtctl doctor` says what",

@@ -6,6 +6,10 @@ use tokio::{
 
 use super::reference::resolve;
 
+/// What the first look at the folders may take beyond the client's time: `--timeout 0` asks how things are now, and
+/// only a look tells.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// A client that waits until nothing is left to do.
 pub(crate) struct Waiter {
     reference: Option<String>,
@@ -13,6 +17,8 @@ pub(crate) struct Waiter {
     started: Instant,
     /// The scan that must be complete first: the client may know of a file that has caused no event yet.
     scan: u64,
+    /// Whether that scan is complete.
+    has_looked: bool,
     /// The entry that it waits for, once that has appeared.
     seen: Option<EntryKey>,
     reply: oneshot::Sender<Reply>,
@@ -26,12 +32,13 @@ impl Waiter {
         seen: Option<EntryKey>,
         reply: oneshot::Sender<Reply>,
     ) -> Self {
-        Self { reference, timeout, started: Instant::now(), scan, seen, reply }
+        let started = Instant::now();
+        Self { reference, timeout, started, scan, has_looked: false, seen, reply }
     }
 
-    /// When its time is up.
+    /// When its time is up; [later](LOOK) while the folders have not been looked at.
     pub(crate) fn deadline(&self) -> Instant {
-        self.started + self.timeout
+        self.started + if self.has_looked { self.timeout } else { self.timeout.max(LOOK) }
     }
 
     /// Replies if there is something to say; otherwise the client goes on waiting. While TensorRT is
@@ -51,7 +58,8 @@ impl Waiter {
             let _ = self.reply.send(Reply::Failed(Failure::Other { message: lost }));
             return None;
         }
-        let unfinished = if scans < self.scan {
+        self.has_looked = scans >= self.scan;
+        let unfinished = if !self.has_looked {
             Unfinished { state: None, what: "the folders were still being scanned".to_owned() }
         } else if sought {
             Unfinished { state: None, what: "TensorRT was still being looked for".to_owned() }
@@ -183,6 +191,22 @@ mod tests {
             assert!(waiter.serve(&after, 1, false, None, now).is_none());
             let Ok(Reply::Failed(failure)) = answer.try_recv() else { panic!("{said}") };
             assert!(failure.to_string().contains(said), "{failure}");
+        }
+    }
+
+    #[test]
+    fn without_time_to_wait_the_folders_are_looked_at_all_the_same() {
+        let now = Instant::now();
+        for (state, is_answered) in [(State::Ready, true), (State::Building, false)] {
+            let (reply, mut answer) = oneshot::channel();
+            let waiter = Waiter::new(None, Duration::ZERO, 1, None, reply);
+            let checkpoint = entry("/m/a.ckpt", state);
+            let waiter = waiter.serve(&[&checkpoint], 0, false, None, now).unwrap();
+            assert!(answer.try_recv().is_err(), "before the look");
+            assert!(waiter.deadline() > now);
+            assert!(waiter.serve(&[&checkpoint], 1, false, None, Instant::now()).is_none());
+            let answered = matches!(answer.try_recv(), Ok(Reply::List(_)));
+            assert_eq!(answered, is_answered, "{state}");
         }
     }
 
