@@ -149,7 +149,7 @@ fn engines(client: &mut Client) -> Result<BTreeSet<Id>> {
 
 /// Runs a command, below the command line that a user would have typed.
 fn shown(command: &mut Command, typed: &[&str]) -> Result<()> {
-    println!("\n$ {}", typed.join(" "));
+    println!("\n$ {}", shlex::try_join(typed.iter().copied())?);
     process::run(command)
 }
 

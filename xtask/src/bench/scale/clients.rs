@@ -20,8 +20,12 @@ use protocol::{Client, Hello, Overview, Request, VERSION};
 use super::super::{lab::Lab, measure::resident, small::Known, table::Row};
 use crate::{daemon, process};
 
-/// Each watches, and queries the status repeatedly.
+/// How many watch.
 const CLIENTS: usize = 200;
+
+/// How many query the status repeatedly. The daemon lets one process have 256 connections.
+const ASKERS: usize = 50;
+
 const TIME: Duration = Duration::from_secs(60);
 
 /// The time between two queries of a client, and between two changes.
@@ -45,6 +49,8 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     let mut watchers: Vec<SharedOverview> = Vec::new();
     for _ in 0..CLIENTS {
         watchers.push(watch(daemon.socket())?);
+    }
+    for _ in 0..ASKERS {
         ask(daemon.socket(), &stop, &answers)?;
     }
     let end = Instant::now() + TIME;
@@ -81,7 +87,7 @@ pub(super) fn run(lab: &Lab, tree: &Known) -> Result<Vec<Row>> {
     daemon.stop();
     ensure!(round > 0, "no renames were made");
     let how = format!(
-        "each with `watch`, and `status` every {} ms for {} s; {round} renames meanwhile, {} replies; \
+        "with `watch`, and {ASKERS} with `status` every {} ms for {} s; {round} renames meanwhile, {} replies; \
          counts watchers that end up with what `list` shows",
         PAUSE.as_millis(),
         TIME.as_secs(),
