@@ -13,6 +13,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
+import comfyui_flags
 import comfyui_gpu
 import starting
 from comfyui_jobs import NODE, all_jobs, graph
@@ -22,6 +23,8 @@ from server import scratch
 PARTS = ("pictures", "restarts", "starts", "page")
 # In one server, with PyTorch and engines beside each other.
 BESIDE = ("loras", "changes", "random", "larger", "multigpu", "times")
+# Not run but when asked for.
+ASKED_FOR = ("flags", "times")
 # Only a GPU shows these.
 NOT_WITHOUT_A_GPU = "engines, dynamic VRAM (a CPU silently has the old patcher), weights given back to the manager"
 
@@ -39,8 +42,11 @@ def main():
     parser.add_argument("--size", type=int, help="512 with a GPU, 64 without")
     parser.add_argument("--steps", type=int, help="20 with a GPU, 2 without")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
-    parser.add_argument("--only", action="append", choices=(*PARTS, *BESIDE), help="all by default but times")
+    parser.add_argument("--only", action="append", choices=(*PARTS, *BESIDE, "flags"), help="all by default but " +
+                        " and ".join(ASKED_FOR))
     parser.add_argument("--seconds", type=float, help="begin no random job after these; all 100 by default")
+    parser.add_argument("--part", default="1/1", help="which of the random jobs: 1/2 is every second, 2/2 the others")
+    parser.add_argument("--row", action="append", help="time the jobs whose names have this in them")
     parser.add_argument("--profile", action="store_true", help="print where PyTorch's time goes, with times")
     parser.add_argument("--rounds", type=int, default=3, help="how often each job is timed")
     parser.add_argument("--reloads", type=int, default=20, help="how often it is restarted")
@@ -50,12 +56,16 @@ def main():
     parser.add_argument("--chromium", help="the browser")
     parser.add_argument("--tools", help="a folder with playwright")
     options = parser.parse_args()
+    number, parts = map(int, options.part.split("/"))
+    options.part = slice(number - 1, None, parts)
     options.size, options.steps = options.size or (512 if options.gpu else 64), options.steps or 2 + 18 * options.gpu
     if options.tools:
         sys.path.insert(0, options.tools)
     models = (options.models or options.comfyui / "models").resolve()
     parts = options.only or (*PARTS, *BESIDE[:-1])
     with scratch(options.work) as folder:
+        if "flags" in parts:
+            comfyui_flags.run(options, folder, models)
         for part in parts:
             if part in PARTS and not (part == "pictures" and options.gpu):
                 globals()[part](options, folder, models)

@@ -61,7 +61,8 @@ def run(options, folder, models, parts):
         elif "multigpu" in parts:
             beside.check_all("MultiGPU", multigpu_jobs(options, usual[0], loras))
         if "random" in parts:
-            beside.check_all("random", random_jobs(options, usual, loras), options.seconds, twice=False)
+            beside.check_all("random", list(random_jobs(options, usual, loras))[options.part],
+                             options.seconds, twice=False)
         if "times" in parts:
             times(options, beside, usual[0], larger[0] if larger else None)
     if beside.failures:
@@ -99,12 +100,18 @@ def times(options, beside, usual, larger):
           f"{options.rounds} after the first")
     print("| job | steps a second, PyTorch → engine | | seconds, PyTorch → engine | | first time | alike | by |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    memory = []
     for name, job in timed_jobs(options, usual, larger, NET):
+        if options.row and not any(each in name for each in options.row):
+            continue
         try:
-            row(name, {way: timed(options, beside, job, way) for way in (False, True)})
+            theirs = timed(options, beside, job, False)
+            memory += [f"{name}: {each}" for each in beside.server.get("/check/memory")]
+            row(name, {False: theirs, True: timed(options, beside, job, True)})
         except (AssertionError, OSError) as error:
             beside.failures.append(name)
             print(f"| {name} | {error} |", flush=True)
+    print("== where the models were when PyTorch had computed", *memory, sep="\n", flush=True)
     for what in ("Python", "GPU") if options.profile else ():
         made = beside.make(plain_job(options, usual) | {"profile": what}, False)
         print(f"== PyTorch's job, profiled ({what})\n{made.text}", flush=True)

@@ -7,6 +7,8 @@ NODE = "SdtrtApplyEngine"
 # Who is to compute a job where there is a GPU.
 ENGINE, PYTORCH = "engine", "PyTorch"
 CHANGES, RANDOM = 20, 100
+# How many random jobs have the same checkpoint.
+EACH_CHECKPOINT = 6
 # ComfyUI knows no such LoRAs.
 UNKNOWN = ("IA3", "a bias that the UNet has not")
 
@@ -67,13 +69,18 @@ def lora_jobs(options, checkpoint, kinds):
 
 
 def random_jobs(options, checkpoints, kinds, count=RANDOM):
-    """Jobs of which each has another checkpoint, size, batch, sampler, refiner or LoRAs; as in `all_jobs`."""
+    """Jobs of which each has another size, batch, sampler, refiner or LoRAs, and some another checkpoint; as in
+    `all_jobs`. LoRAs are the UNet's alone, so that texts are encoded once for all jobs."""
     draw = random.Random(2)
     kinds = [kind for kind in kinds if kind not in UNKNOWN]
     size = lambda: options.size + options.size // 8 * draw.randrange(5)
+    checkpoint = None
     for number in range(count):
+        if number % EACH_CHECKPOINT == 0:
+            checkpoint = draw.choice([each for each in checkpoints if each != checkpoint])
         names = draw.sample(kinds, draw.choice((0, 0, 1, 2, 3)))
-        job = plain_job(options, draw.choice(checkpoints), 2) | {
+        job = plain_job(options, checkpoint) | {
+            "steps": max(2, options.steps * 4 // 5), "of_unet": True,
             "loras": [(f"{name}.safetensors", round(draw.uniform(0.2, 1.0), 2)) for name in names],
             "seed": draw.randrange(1000), "width": size(), "height": size(), "batch": draw.choice((1, 1, 2, 3)),
             "sampler": draw.choice(("euler", "euler_ancestral", "dpmpp_2m", "lms", "ddim")),
@@ -168,8 +175,12 @@ def graph(job, with_node, number, seed):
         other = [add("CheckpointLoaderSimple", ckpt_name=job["merged"]), 0]
         model = [add("ModelMergeSimple", model1=model, model2=other, ratio=0.5), 0]
     for name, strength in job.get("loras", ()):
-        lora = add("LoraLoaderBypass" if job.get("bypass") else "LoraLoader", model=model, clip=clip, lora_name=name,
-                   strength_model=strength, strength_clip=strength)
+        given = {"model": model, "lora_name": name, "strength_model": strength}
+        if job.get("of_unet"):
+            model = [add("LoraLoaderModelOnly", **given), 0]
+            continue
+        kind = "LoraLoaderBypass" if job.get("bypass") else "LoraLoader"
+        lora = add(kind, **given, clip=clip, strength_clip=strength)
         model, clip = [lora, 0], [lora, 1]
     positive = [add("CLIPTextEncode", text=job.get("prompt", "a red cat on a mat"), clip=clip), 0]
     negative = [add("CLIPTextEncode", text="", clip=clip), 0]
