@@ -67,7 +67,11 @@ def memory():
 
 @server.PromptServer.instance.routes.get("/check/memory")
 async def tell_memory(request):
-    return web.json_response(memory())
+    # It reads what is ComfyUI's own: where another version has it otherwise, the check goes on.
+    try:
+        return web.json_response(memory())
+    except (AttributeError, RuntimeError, TypeError) as error:
+        return web.json_response([f"not known: {error!r}"])
 
 
 NODE_CLASS_MAPPINGS = {"CheckProfile": Profile}
