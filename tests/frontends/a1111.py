@@ -6,7 +6,6 @@ reads the same weights stands in for an engine (pretend). With one, jobs have pe
 pictures must be at least 40 dB alike, and the same files twice. What the web UI itself needs, such as HF_HOME, comes
 from the environment.
 """
-import argparse
 import os
 import sys
 import time
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import endings
 import starting
+from a1111_options import PARTS, parsed
 from server import Server, cpu_seconds, scratch
+from together import Ahead
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("pictures", "pretended", "loras", "changes", "random", "starts", "stops", "browser", "times")
 # Jobs that no engine serves.
 NOT_SERVED = ("SD Unet is None", "tiling", "regions, Attention", "regions with LoRAs, Latent",
               "a bias that the UNet has not", "unloaded, then None is chosen")
@@ -36,35 +36,12 @@ ON_CPU, ON_GPU = ["--use-cpu", "all", "--no-half"], ["--opt-sdp-attention", "--n
 SETTINGS = {"sd_unet": "Automatic", "token_merging_ratio": 0, "live_previews_enable": False}
 # Full-size checkpoints take seconds to load, and as long to get to the GPU and back.
 KEEP_TWO = {"sd_checkpoints_limit": 2, "sd_checkpoints_keep_in_cpu": False}
-# Of random jobs on a GPU: a hundred are to be done within minutes.
-RANDOM_STEPS = 8
+# What is added to the port of a web UI that runs beside ours.
+ALONE = 10
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("webui", type=Path, help="its folder")
-    parser.add_argument("--models", type=Path, help="a folder with two checkpoints in Stable-diffusion, and perhaps a "
-                        "LoRA in Lora; by default the web UI's own")
-    parser.add_argument("--extension", type=Path, required=True, help="the extension's folder")
-    parser.add_argument("--python", default=sys.executable, help="the Python that it runs with")
-    parser.add_argument("--data-dir", type=Path, help="sdtrtd's data folder; none by default")
-    parser.add_argument("--chromium", help="the browser")
-    parser.add_argument("--tools", help="a folder with playwright, pillow and numpy; PYTHONPATH is the web UI's")
-    parser.add_argument("--regional-prompter", type=Path, help="the folder of that extension")
-    parser.add_argument("--controlnet", type=Path, help="the folder of sd-webui-controlnet, for `times`; control.py "
-                        "checks it")
-    parser.add_argument("--only", action="append", choices=PARTS, help="all by default")
-    parser.add_argument("--job", action="append", default=[], help="usual jobs, LoRAs and random ones whose names have "
-                        "this; all by default")
-    parser.add_argument("--reloads", type=int, default=20)
-    parser.add_argument("--starts", type=int, default=5, help="how many with the extension and without are compared")
-    parser.add_argument("--seconds", type=float, default=1e9, help="how long the random pictures without the extension "
-                        "may take; those that are made by then are compared")
-    parser.add_argument("--without", action="store_true", help="stop and reload it without the extension too")
-    parser.add_argument("--port", type=int, default=7955)
-    parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
-    parser.add_argument("--argument", action="append", default=[], help="one more of its own")
-    options = parser.parse_args()
+    options = parsed(__doc__.partition("\n")[0])
     if options.tools:
         sys.path.insert(0, options.tools)
     with scratch() as folder:
@@ -79,13 +56,15 @@ class Check:
         self.flags = [*FLAGS, *(ON_GPU if options.gpu else ON_CPU), *options.argument]
         self.lora = next((file.stem for file in sorted(self.lora_folder.glob("*.safetensors"))), None)
         # Jobs that are not as they should be, and all that the extension has said in the last run of the usual ones.
-        self.failures, self.said = [], []
+        self.failures, self.said, self.servers = [], [], []
+        self.part = tuple(map(int, options.part.split("/")))
 
-    def server(self, name, extensions, environment=(), checkpoints=None, loras=None):
+    def server(self, name, extensions, environment=(), checkpoints=None, loras=None, port=0):
         environment = dict(environment) | {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
         flags = ["--ckpt-dir", checkpoints or self.checkpoints, "--lora-dir", loras or self.lora_folder, *self.flags]
-        return Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port, flags,
-                      extensions, environment)
+        self.servers.append(Server(self.options.python, self.options.webui.resolve(), self.folder / name,
+                                   self.options.port + port, flags, extensions, environment))
+        return self.servers[-1]
 
     @property
     def ours(self):
@@ -107,14 +86,14 @@ class Check:
         if not fine:
             self.failures.append(f"{name}: {told}")
 
-    def make(self, server, path, body, twice=True, steps=None):
+    def make(self, server, path, body, twice=True, is_large=False):
         """Makes a job's pictures: with a GPU in people's sizes, and twice if an engine may compute."""
-        from jobs import STEPS, full_size
+        from jobs import full_size
         from pictures import make
 
         if not self.options.gpu:
             return make(server, path, body)
-        return make(server, path, full_size(body, steps or STEPS), twice)
+        return make(server, path, body if is_large else full_size(body), twice)
 
     @cached_property
     def plain(self):
@@ -166,41 +145,62 @@ class Check:
 
     def random(self):
         """Makes a hundred pictures of which each is another."""
+        from a1111_jobs import random_part
         from lora_files import NOT_SERVED as unserved
         from varied_jobs import random_jobs
 
         def jobs(titles, kinds):
-            return random_jobs(titles, [kind for kind in kinds if kind not in unserved], few=self.options.gpu)
+            kinds = [kind for kind in kinds if kind not in unserved]
+            return random_part(titles, kinds, self.part) if self.options.gpu else random_jobs(titles, kinds)
 
-        self.both("random", jobs, self.options.seconds, steps=RANDOM_STEPS)
+        self.both("random", jobs)
 
-    @cached_property
-    def lora_files(self):
-        """A folder with a file of each kind of LoRA, and their names."""
+    def larger(self):
+        """Makes SDXL's pictures, if there is a checkpoint of it and a GPU."""
+        from a1111_jobs import larger
+        from times import is_sdxl
+
+        found = next((file for file in sorted(self.checkpoints.glob("*.safetensors")) if is_sdxl(file)), None)
+        if self.options.gpu and found is not None:
+            title = lambda titles: next(title for title in titles if title.startswith(found.name))
+            self.both("larger", lambda titles, kinds: larger(title(titles), kinds), of=found)
+
+    def lora_files(self, checkpoint):
+        """Makes a folder with a file of each kind of LoRA, and returns it with their names."""
         import lora_files
 
-        folder = self.folder / "LoRA files"
-        folder.mkdir()
-        return folder, lora_files.write_all(folder, min(self.checkpoints.glob("*.safetensors")))
+        folder = self.folder / f"LoRA files of {checkpoint.stem}"
+        folder.mkdir(exist_ok=True)
+        return folder, lora_files.write_all(folder, checkpoint)
 
-    def both(self, name, jobs, seconds=1e9, beside=None, steps=None):
-        """Makes pictures without the extension for so long, and the same by engines. `jobs` gets the checkpoints and
-        the kinds of LoRAs."""
-        folder, kinds = self.lora_files
+    def both(self, name, jobs, beside=None, of=None):
+        """Makes pictures without the extension, and the same by engines; with a GPU at the same time. `jobs` gets the
+        checkpoints and the kinds of LoRAs, which are `of` one checkpoint."""
+        folder, kinds = self.lora_files(of or min(self.checkpoints.glob("*.safetensors")))
+        begin = time.monotonic()
 
-        def made(added, extensions, which):
-            with self.started(name + added, extensions, loras=folder) as server:
-                titles = [each["title"] for each in server.ask("sd-models")][:2]
+        def made(added, extensions, port=0):
+            with self.started(name + added, extensions, loras=folder, port=port) as server:
+                titles = [each["title"] for each in server.ask("sd-models")][: None if of else 2]
                 if self.options.gpu:
-                    server.ask("options", KEEP_TWO)
-                begin = time.monotonic()
+                    server.ask("options", KEEP_TWO if of is None else {})
                 for job, path, body in filter(self.wanted, jobs(titles, kinds)):
-                    if which(job, time.monotonic() - begin):
-                        # Each of the random ones is another anyway.
-                        yield job, self.make(server, path, body, bool(added == "" and beside), steps)
+                    if time.monotonic() - begin > self.options.seconds:
+                        break
+                    # Each of the random ones is another anyway.
+                    twice = bool(added == "" and beside) and not self.options.once
+                    yield job, self.make(server, path, body, twice, is_large=name != "LoRA")
 
-        plain = dict(made(" without", {}, lambda job, passed: passed < seconds))
-        self.compare(plain, made("", self.engines, lambda job, passed: job in plain), beside=beside)
+        if not self.options.gpu:
+            self.compare(dict(made(" without", {})), made("", self.engines), beside=beside)
+            return
+        try:
+            plain = Ahead(made(" without", {}, ALONE))
+            self.compare(plain, made("", self.engines), beside=beside, is_whole=False)
+            plain.finished()
+        finally:
+            for server in self.servers:
+                server.close()
 
     def changes(self):
         """Changes a checkpoint in every way while it is loaded."""
@@ -226,16 +226,30 @@ class Check:
         finally:
             server.close()
 
-    def compare(self, plain, ours, served=True, beside=None):
+    def compare(self, plain, ours, served=True, beside=None, is_whole=True):
         """Says of each job, as soon as it is done, whether its pictures are those without the extension, and whether an
         engine made them; with a GPU also how alike they are to those of the job `beside`."""
         from counts import Counts
+
+        found, counts = set(), Counts()
+        try:
+            self.compare_each(plain, ours, served, beside, found, counts)
+        finally:
+            if served:
+                print("", *counts.lines(), sep="\n    ", flush=True)
+        if is_whole and plain.keys() - found:
+            self.say("all jobs", False, f"{len(plain.keys() - found)} are missing")
+
+    def compare_each(self, plain, ours, served, beside, found, counts):
+        """Does so, and adds what there was to `found` and `counts`."""
         from pictures import alike, have_one_size, is_same
 
-        found, counts = {}, Counts()
         for name, made in ours:
-            found[name] = made
-            expected = plain[name]
+            found.add(name)
+            expected = plain.get(name)
+            if expected is None:
+                print(f"    {name:45} not made without the extension", flush=True)
+                continue
             if not expected.files:
                 self.say(name, name in CANNOT, f"the web UI alone: {'; '.join(expected.lines)}")
                 continue
@@ -257,10 +271,6 @@ class Check:
             by = "served" if made.is_served else "PyTorch"
             told = ", ".join(filter(None, (f"{by:9}{told}", repeats, why)))
             self.say(name, same and as_meant and not repeats.isupper(), told)
-        if served:
-            print("", *counts.lines(), sep="\n    ", flush=True)
-        if plain.keys() - found:
-            self.say("all jobs", False, f"{len(plain.keys() - found)} are missing")
 
     def starts(self):
         """Compares what a start takes: without the extension and with it in turn."""

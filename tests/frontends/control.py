@@ -12,11 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from a1111 import FLAGS, ON_CPU, ON_GPU, SETTINGS
+from a1111 import ALONE, FLAGS, ON_CPU, ON_GPU, SETTINGS
 from counts import Counts
 from jobs import COMMON, INPUT, LONG, MASK, full_size, picture
 from pictures import LEAST_DB, Made, alike, is_same, make
 from server import Server, scratch
+from together import Ahead
 
 HERE = Path(__file__).resolve().parent
 PRETEND, SMALL, NETS = HERE / "pretend", HERE / "control/small", HERE / "control/nets.py"
@@ -88,7 +89,7 @@ class Check:
         self.options, self.folder = options, folder
         self.models = (options.models or options.webui / "models").resolve()
         self.lora = next((file.stem for file in sorted((self.models / "Lora").glob("*.safetensors"))), None)
-        self.failures = []
+        self.failures, self.servers = [], []
         nets = folder / "nets"
         checkpoint = sorted((self.models / "Stable-diffusion").glob("*.safetensors"))[0]
         subprocess.run([options.python, NETS, checkpoint, nets], check=True)
@@ -101,23 +102,33 @@ class Check:
     def run(self):
         others = {"sd-webui-controlnet": self.extension, "zz-small": SMALL}
         ours = others | {"sdtrt": self.options.extension.resolve()}
-        expected = {name: made for name, made, _ in self.made("without", others, twice=False)}
-        self.differences(expected)
+        pairs = ((name, made) for name, made, _ in self.made("without", others, twice=False, port=ALONE))
+        try:
+            self.compare(Ahead(pairs) if self.options.gpu else dict(pairs), ours)
+        finally:
+            for server in self.servers:
+                server.close()
+        if self.failures:
+            sys.exit("\n".join(["", *self.failures]))
+
+    def compare(self, expected, ours):
+        """Compares with what is made without our extension: with a GPU at the same time."""
         parts = [("with", ours)] + ([] if self.options.gpu else [("pretended", ours | {"zz-pretend": PRETEND})])
         for part, extensions in parts:
             lines, counts = set(), Counts()
-            for name, made, why in self.made(part, extensions, twice=self.options.gpu):
-                same, told = is_same(expected[name], made, exactly=not self.options.gpu)
-                self.say(f"{name}, {part}", same, told)
-                counts.note(name, expected[name], made)
-                if part == "pretended" or self.options.gpu:
-                    self.served(name, made, why)
-                lines.update(made.lines)
-            print("", *counts.lines(), sep="\n    ", flush=True)
+            try:
+                for name, made, why in self.made(part, extensions, self.options.gpu and not self.options.once):
+                    same, told = is_same(expected[name], made, exactly=not self.options.gpu)
+                    self.say(f"{name}, {part}", same, told)
+                    counts.note(name, expected[name], made)
+                    if part == "pretended" or self.options.gpu:
+                        self.served(name, made, why)
+                    lines.update(made.lines)
+            finally:
+                print("", *counts.lines(), sep="\n    ", flush=True)
             if part == "with" and not self.options.gpu:
                 self.say("one line", len(lines) <= 1, "; ".join(sorted(lines)) or "none")
-        if self.failures:
-            sys.exit("\n".join(["", *self.failures]))
+        self.differences(expected.finished() if self.options.gpu else expected)
 
     def differences(self, made):
         """Says how much control nets change the picture."""
@@ -130,11 +141,12 @@ class Check:
             db = alike(plain, made[name])
             self.say(f"{name} changes the picture", db < LEAST_DB, f"{db:.1f} dB beside none")
 
-    def made(self, name, extensions, twice):
+    def made(self, name, extensions, twice, port=0):
         """Yields each job's name, what is made of it, and what our line says if PyTorch computes."""
         environment = {"SDTRT_DATA_DIR": str(self.options.data_dir or self.folder / "no daemon")}
-        server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port,
+        server = Server(self.options.python, self.options.webui.resolve(), self.folder / name, self.options.port + port,
                         self.flags, extensions, environment)
+        self.servers.append(server)
         try:
             server.start()
             server.ask("options", SETTINGS)
@@ -187,6 +199,7 @@ def main():
     parser.add_argument("--only", action="append", help="jobs whose names have this; all by default")
     parser.add_argument("--port", type=int, default=8461)
     parser.add_argument("--gpu", action="store_true", help="let it use the GPU")
+    parser.add_argument("--once", action="store_true", help="let engines make each picture only once")
     parser.add_argument("--argument", action="append", default=[], help="one more of its own")
     options = parser.parse_args()
     with scratch() as folder:

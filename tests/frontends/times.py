@@ -53,7 +53,8 @@ def run(check):
         small = next(name for name in names if name not in large)
         # The web UI may still load its first.
         server.images("txt2img", COMMON)
-        for name, body in all_jobs(small, large[0] if large else None, first_net(server) if added else None):
+        jobs = all_jobs(small, large[0] if large else None, first_net(server) if added else None)
+        for name, body in filter(check.wanted, jobs):
             try:
                 problem = row(name, *(timed(server, unet, body) for unet in ("None", "Automatic")))
             except Refused as why:
