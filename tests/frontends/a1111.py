@@ -174,8 +174,8 @@ class Check:
         return folder, lora_files.write_all(folder, checkpoint)
 
     def both(self, name, jobs, beside=None, of=None):
-        """Makes pictures without the extension, and the same by engines; with a GPU at the same time. `jobs` gets the
-        checkpoints and the kinds of LoRAs, which are `of` one checkpoint."""
+        """Makes pictures without the extension, and the same by engines; with a GPU at the same time, unless they are
+        `of` one checkpoint, a large one. `jobs` gets the checkpoints and the kinds of LoRAs."""
         folder, kinds = self.lora_files(of or min(self.checkpoints.glob("*.safetensors")))
         begin = time.monotonic()
 
@@ -191,7 +191,7 @@ class Check:
                     twice = bool(added == "" and beside) and not self.options.once
                     yield job, self.make(server, path, body, twice, is_large=name != "LoRA")
 
-        if not self.options.gpu:
+        if of is not None or not self.options.gpu:
             self.compare(dict(made(" without", {})), made("", self.engines), beside=beside)
             return
         try:
