@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import forge_beside
 import forge_changes
 import server as servers
 from counts import Counts
@@ -28,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 servers.START_S = 900
 # Whose jobs are made by servers that are started once for all of them.
 JOBS = ("pictures", "control", "loras", "random")
-PARTS = (*JOBS, "changes", "times", "starts", "stops", "browser")
+PARTS = (*JOBS, "larger", "changes", "times", "starts", "stops", "browser")
 # Seconds by which the extension may delay the start.
 SLOWER_S = 0.3
 COMMON = ["--skip-prepare-environment", "--skip-python-version-check", "--skip-torch-cuda-test", "--api-server-stop"]
@@ -61,6 +62,8 @@ def main():
     parser.add_argument("--job", action="append", help="jobs whose names have this; all by default")
     parser.add_argument("--reloads", type=int, default=20)
     parser.add_argument("--random", type=int, default=100, help="how many random jobs")
+    parser.add_argument("--part", default="1/1", help="which of them with a GPU: 1/2 for every second one, 2/2 for the "
+                        "others")
     parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
     parser.add_argument("--seconds", type=float, default=600, help="none is timed and no random job made that "
                         "would begin after these")
@@ -86,10 +89,10 @@ class Check:
 
     def run(self):
         parts = self.options.only or PARTS
-        if groups := [part for part in JOBS if part in parts]:
+        if groups := [part for part in JOBS if part in parts and not (self.options.gpu and part == "random")]:
             self.jobs(groups)
         for part in parts:
-            if part not in JOBS:
+            if part not in groups:
                 getattr(self, part)()
         if self.failures:
             sys.exit("\n".join(["", *self.failures]))
@@ -184,9 +187,9 @@ class Check:
         found = sorted((each["title"], is_sdxl(each["filename"])) for each in server.ask("sd-models"))
         return [title for title, is_xl in found if not is_xl][:2], [title for title, is_xl in found if is_xl]
 
-    def files(self, groups):
-        """Returns the folders with the files that jobs need, and the kinds of LoRAs in them."""
-        first = self.small_checkpoints()[0]
+    def files(self, groups, first=None):
+        """Returns the folders with the files that jobs need for a checkpoint, and the kinds of LoRAs in them."""
+        first = first or self.small_checkpoints()[0]
         folders, kinds = {}, []
         if "control" in groups:
             import forge_control
@@ -196,8 +199,8 @@ class Check:
         if "loras" in groups or "random" in groups:
             import lora_files
 
-            folders["loras"] = self.folder / "loras"
-            folders["loras"].mkdir()
+            folders["loras"] = self.folder / f"loras of {first.stem}"
+            folders["loras"].mkdir(exist_ok=True)
             kinds = lora_files.write_all(folders["loras"], first)
             for file in self.loras.glob("*.safetensors"):
                 (folders["loras"] / file.name).symlink_to(file)
@@ -247,6 +250,14 @@ class Check:
             self.say(f"{job.name}, {name}", fine, told)
         return digest(plain.files)
 
+    def random(self):
+        """Makes random jobs by PyTorch and by engines in one web UI, with a GPU."""
+        forge_beside.random(self, set_all)
+
+    def larger(self):
+        """The same for SDXL at 1024."""
+        forge_beside.larger(self, set_all)
+
     def changes(self):
         """Changes a checkpoint's file while it is loaded, and its weights in memory."""
         forge_changes.check(self)
@@ -259,7 +270,7 @@ class Check:
         import forge_times
 
         folders, _ = self.files(["control"])
-        stack, made = self.started({"times": self.ours}, is_exact=False, **folders)
+        stack, made = self.started({"times": self.ours | {"clock": forge_times.CLOCK}}, is_exact=False, **folders)
         with stack, forge_times.alone(self.options.alone):
             jobs = forge_times.jobs(self.options.kind, made["times"], *self.titles(made["times"]))
             for line in forge_times.measure(made["times"], set_all, jobs, self.options.seconds):

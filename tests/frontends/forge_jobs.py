@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jobs import COMMON, INPUT, all_jobs, full_size
+from jobs import COMMON, INPUT, LONG, MASK, STEPS, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
 # UNets with patchers have another edge then.
@@ -13,8 +13,9 @@ UNSERVED = {
     "never": "", "odd sizes": ODD, "tiling": "tiling is on", "token merging": "works inside of the UNet",
     "FreeU": "inside of the UNet", "Kohya HRFix": "inside of the UNet",
 }
-# How many steps random jobs have on a GPU.
-RANDOM_STEPS = 8
+# How many steps random jobs have on a GPU, and how many in a row have one checkpoint: loading one takes longer than a
+# job.
+RANDOM_STEPS, IN_A_ROW = 16, 8
 # Forge Neo's own pictures are others at the first run than at later ones, without engines too.
 UNSTABLE = ("img2img", "inpaint")
 
@@ -121,16 +122,45 @@ def at_random(kind, titles, kinds, gpu, count):
         body = known(kind, body)
         if gpu:
             body = full_size(body, RANDOM_STEPS)
-            if body.get("enable_hr") and 640 in (body["width"], body["height"]):
-                # 800 would be no multiple of 64.
-                body |= {"hr_scale": 1.5}
-            if number % 2 and before is not None:
-                # Loading a checkpoint takes longer than the job.
+            if body.get("enable_hr"):
+                body |= {"hr_second_pass_steps": RANDOM_STEPS // 2}
+                if 640 in (body["width"], body["height"]):
+                    # 800 would be no multiple of 64.
+                    body |= {"hr_scale": 1.5}
+            if number % IN_A_ROW and before is not None:
                 name = name.replace(f": {title(body)}", f": {title(before)}")
                 body |= {"override_settings": before["override_settings"]}
         before = body
         found.append(Job(name, path, body, twice=False))
     return found
+
+
+def larger(kind, title, kinds):
+    """Returns jobs with SDXL, by its title, of the sizes that it is made for."""
+    from varied_jobs import prompt
+
+    chosen = {"override_settings": {"sd_model_checkpoint": title}, "override_settings_restore_afterwards": False}
+
+    def job(name, path="txt2img", size=(1024, 1024), **changes):
+        body = small(width=size[0], height=size[1], steps=STEPS, **chosen)
+        return Job(name, path, known(kind, body | changes), twice=False)
+
+    loras = [each for each in ("LoRA", "LoHa", "LoKr", "DoRA", "diff") if each in kinds]
+    return [
+        job("SDXL"),
+        job("SDXL, wide", size=(1216, 832)),
+        job("SDXL, batch of two", batch_size=2),
+        job("SDXL, long prompts", prompt=LONG, negative_prompt=f"blurry, {LONG}"),
+        job("SDXL, no negative prompt", cfg_scale=1, negative_prompt=""),
+        job("SDXL, DPM++ 2M", sampler_name="DPM++ 2M"),
+        *(job(f"SDXL, {each}", prompt=prompt([(each, 0.8)])) for each in loras),
+        *([job("SDXL, LoRA at half its strength", prompt=prompt([(loras[0], 0.4)]))] if loras else []),
+        job("SDXL, no LoRA again"),
+        job("SDXL, img2img", path="img2img", init_images=[INPUT], denoising_strength=0.6),
+        job("SDXL, inpaint", path="img2img", init_images=[INPUT], denoising_strength=0.8, mask=MASK, inpainting_fill=1),
+        job("SDXL, hires", enable_hr=True, hr_scale=1.25, hr_second_pass_steps=STEPS // 2, hr_upscaler="Latent",
+            denoising_strength=0.6),
+    ]
 
 
 def is_as_meant(job, made):

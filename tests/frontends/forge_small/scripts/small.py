@@ -13,6 +13,7 @@ try:
 except ImportError:
     again = known
 
-# SD 1.5 is what has its layers, however wide.
+# SD 1.5 and SDXL are what has their layers, however wide.
 for each in (known, again):
     each.SD15.unet_config.pop("model_channels", None)
+    each.SDXL.unet_config.pop("model_channels", None)
