@@ -1,8 +1,10 @@
 """What jobs take in a web UI of Forge's family, by PyTorch and by engines, in turn in one server."""
 import fcntl
+import json
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from control import ask_controlnet
@@ -11,9 +13,10 @@ from forge_jobs import NEVER, known, small
 from pictures import Made, is_same
 from server import Refused
 
-# Steps of the jobs that are timed: what more of them take longer tells how many there are in a second.
-STEPS, MORE = 20, 40
-TIMES = 2
+# Steps of the jobs that are timed, and how often each is after the first time.
+STEPS, TIMES = 20, 3
+# Says where the time of a job goes.
+CLOCK = Path(__file__).parent / "forge_clock"
 CARD = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", "--id=0"]
 WAYS = {"PyTorch": NEVER, "engine": "automatic"}
 HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.6,
@@ -21,12 +24,18 @@ HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_s
 
 
 class Measured(NamedTuple):
-    """Of one job: the seconds of the first time and of the quickest after it, steps a second, and what was made."""
+    """Of one job: the seconds of the first time and of the quickest after it, what was made, and where the time of the
+    first, of the quickest and of the slowest went."""
 
     first: float
     seconds: float
-    rate: float | None
     made: Made
+    clocks: list
+
+    @property
+    def rates(self):
+        """Steps a second, of each pass."""
+        return [1000 / each for each in self.clocks[1]["step"].values()]
 
 
 @contextmanager
@@ -41,7 +50,7 @@ def alone(file):
 
 
 def jobs(kind, server, titles, large):
-    """Yields a name, the body, and whether steps are counted. `titles` are those of SD 1.5, `large` those of SDXL."""
+    """Yields a name and the body. `titles` are those of SD 1.5, `large` those of SDXL."""
     net = next(name for name in ask_controlnet(server) if name.startswith("control-a"))
 
     def job(title, size, **changes):
@@ -49,23 +58,24 @@ def jobs(kind, server, titles, large):
                      override_settings_restore_afterwards=False)
         return known(kind, body | changes)
 
-    for size in (512, 768, 1024):
-        yield f"SD 1.5, {size}×{size}", job(titles[0], size), True
+    for size in (1024, 768, 512):
+        yield f"SD 1.5, {size}×{size}", job(titles[0], size)
     scripts = {"ControlNet": {"args": [unit(net)]}}
-    yield "SD 1.5, 512×512, one control net", job(titles[0], 512, alwayson_scripts=scripts), True
-    for size in (512, 768):
-        yield f"SD 1.5, hires {size} → {2 * size}", job(titles[0], size, **HIRES), False
+    yield "SD 1.5, 512×512, one control net", job(titles[0], 512, alwayson_scripts=scripts)
     for title in large[:1]:
-        yield "SDXL, 1024×1024", job(title, 1024), True
+        yield "SDXL, 1024×1024", job(title, 1024)
+    for size in (512, 768):
+        yield f"SD 1.5, hires {size} → {2 * size}", job(titles[0], size, **HIRES)
 
 
 def measure(server, choose, jobs, seconds):
-    """Yields lines of a table in Markdown. `choose` changes a setting; no job begins after this many seconds."""
+    """Yields lines of a table in Markdown, and where the time went. `choose` changes a setting; no job begins after
+    this many seconds."""
     yield f"{card()}; {STEPS} steps of Euler, hires half as many; the least of {TIMES} after the first"
     yield "| job | steps a second, PyTorch → engine | | seconds, PyTorch → engine | | first time | by | alike |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    end = time.monotonic() + seconds
-    for job, body, is_counted in jobs:
+    end, spent = time.monotonic() + seconds, []
+    for job, body in jobs:
         if time.monotonic() > end:
             yield f"| {job} | not measured: the time was up | | | | | | |"
             continue
@@ -73,31 +83,33 @@ def measure(server, choose, jobs, seconds):
             found = {}
             for way, choice in WAYS.items():
                 choose(server, {"sdtrt_engine": choice})
-                found[way] = measured(server, body, is_counted)
+                found[way] = measured(server, body)
         except Refused as why:
             yield f"| {job} | {why} | | | | | | |"
             continue
         yield row(job, *found.values())
+        names = ("first", "quickest", "slowest")
+        spent += [f"{job}, {way}, {name}: {clock}" for way, each in found.items()
+                  for name, clock in zip(names, each.clocks, strict=True)]
+    yield from ("", "Where the time went, in ms:", *spent)
 
 
-def measured(server, body, is_counted):
-    first, _ = timed(server, body)
-    least, made = min((timed(server, body) for _ in range(TIMES)), key=lambda each: each[0])
-    rate = None
-    if is_counted:
-        most = min(timed(server, body | {"steps": MORE})[0] for _ in range(TIMES))
-        rate = (MORE - STEPS) / max(most - least, 1e-9)
-    return Measured(first, least, rate, made)
+def measured(server, body):
+    first = timed(server, body)
+    later = sorted((timed(server, body) for _ in range(TIMES)), key=lambda each: each[0])
+    seconds, made, _ = later[0]
+    return Measured(first[0], seconds, made, [first[2], later[0][2], later[-1][2]])
 
 
 def row(job, torch, engine):
     by = "engine" if engine.made.is_served else "PyTorch"
     if engine.made.by_pytorch:
         by += f"{' and PyTorch' * engine.made.is_served}: {'; '.join(dict.fromkeys(engine.made.by_pytorch))}"
-    rates = f"{torch.rate:.1f} → {engine.rate:.1f} | {engine.rate / torch.rate:.2f} ×" if torch.rate else "– |"
+    rates = ", ".join(f"{one:.1f} → {other:.1f}" for one, other in zip(torch.rates, engine.rates, strict=True))
+    gains = ", ".join(f"{other / one:.2f} ×" for one, other in zip(torch.rates, engine.rates, strict=True))
     _, told = is_same(torch.made, engine.made, exactly=False)
-    return (f"| {job} | {rates} | {torch.seconds:.2f} → {engine.seconds:.2f} | {torch.seconds / engine.seconds:.2f} × "
-            f"| {torch.first:.1f} → {engine.first:.1f} | {by} | {told} |")
+    return (f"| {job} | {rates} | {gains} | {torch.seconds:.2f} → {engine.seconds:.2f} "
+            f"| {torch.seconds / engine.seconds:.2f} × | {torch.first:.1f} → {engine.first:.1f} | {by} | {told} |")
 
 
 def card():
@@ -109,8 +121,16 @@ def card():
 
 
 def timed(server, body):
-    """Returns the seconds of a job, and what was made."""
+    """Returns the seconds of a job, what was made, and where its time went."""
     before = len(server.lines())
     begin = time.monotonic()
     files = server.images("txt2img", body)
-    return time.monotonic() - begin, Made(files, server.lines()[before:])
+    seconds = time.monotonic() - begin
+    return seconds, Made(files, server.lines()[before:]), clock(server)
+
+
+def clock(server):
+    """Returns what the extension `forge_clock` has said of the last job."""
+    text = server.log.read_text("utf-8", errors="replace").replace("\r", "\n")
+    last = [line for line in text.splitlines() if line.startswith("clock: ")][-1]
+    return json.loads(last.removeprefix("clock: "))
