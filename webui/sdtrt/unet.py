@@ -104,6 +104,11 @@ class Unet:
         return self.shapes.take()
 
     @on_its_gpu
+    def leave_to_torch(self) -> None:
+        """Restores the layout of the weights: PyTorch computes without asking us. Never raises."""
+        self._try(self.gpu.restore_all)
+
+    @on_its_gpu
     def put_away(self) -> None:
         """Unloads everything while the web UI computes without engines. Never raises."""
         self._try(self.gpu.save)

@@ -152,7 +152,8 @@ class Serving(TestCase):
         session.compute = self.compute
         session.start_pass = self.start_pass
         session.unet.start_job = lambda: self.order.append("start")
-        session.unet.end_job = lambda restores: self.order.append("end") or {}
+        session.unet.end_job = lambda restores: self.order.append(f"end{' and restore' * restores}") or {}
+        session.unet.leave_to_torch = lambda: self.order.append("leave to torch")
         self.unet = Unet()
         self.objects = SimpleNamespace(unet=Patcher(Model(self.unet)))
 
@@ -180,13 +181,15 @@ class Serving(TestCase):
         self.assertIs(self.served[0].patcher, self.objects.unet, "the one that executes")
         self.jobs.end()
         self.assertIsNone(self.jobs._patcher, "nothing keeps a model alive")
-        self.assertEqual(self.order, ["start", "end"])
+        self.assertEqual(self.order, ["start", "end"], "the weights stay as engines read them")
 
     def test_never_is_never(self):
         before = self.objects.unet
         self.job(NEVER)
+        self.assertEqual(self.order, ["start", "leave to torch"])
         self.jobs.step(self.objects)
         self.assertIs(self.objects.unet, before)
+        self.assertIsNone(self.jobs._serving())
         self.job()
         self.assertEqual(sampled(self.objects.unet), "denoised the engine's of x")
 
@@ -244,6 +247,7 @@ class Serving(TestCase):
         self.assertEqual(sampled(self.objects.unet), "denoised PyTorch's of x")
         self.assertEqual(self.said, ["index.json does not exist: is sdtrtd running?; PyTorch computes"])
         self.assertEqual(self.served, [])
+        self.assertEqual({*self.order}, {"start", "leave to torch"})
 
     def test_what_a_controlnet_adds_comes_with_the_call(self):
         self.job()

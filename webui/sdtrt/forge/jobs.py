@@ -12,7 +12,7 @@ from ..patchers.labels import AUTOMATIC, NEVER, choice
 from ..patchers.session import Run, Session
 from ..place import Place
 from ..shapes import Teller
-from . import wrapper
+from . import steps, wrapper
 from .front import Forge, is_unet, loaded_model, refined
 
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ class Jobs:
         self._chosen, self._only = chosen, choice(chosen, self.catalogue.index)
         for session in self._sessions.values():
             session.unet.start_job()
+        if chosen == NEVER:
+            self._leave_to_torch()
 
     def end(self) -> None:
-        """Ends a job."""
+        """Ends a job. The weights stay as engines read them: the next one needs them so again, or leaves them."""
         for session in self._sessions.values():
-            self.teller.tell(self.catalogue.index.socket, session.end_job())
+            self.teller.tell(self.catalogue.index.socket, session.end_job(restores=False))
         # Nothing here keeps a model alive.
         self._patcher = self._weights = None
 
@@ -70,9 +72,22 @@ class Jobs:
             self._weights = weights
             self._start_pass()
 
+    def watch(self, denoiser: Any) -> None:
+        """Lets the sampler's later steps be computed again, should an engine fail in one."""
+        steps.watch(denoiser, self.front.is_own, self._serving)
+
+    def _serving(self) -> Session | None:
+        """Returns the engines, if those of one GPU compute."""
+        sessions = list(self._sessions.values())
+        return sessions[0] if len(sessions) == 1 and self._chosen != NEVER else None
+
     def _start_pass(self) -> None:
         for session in self._sessions.values():
             session.start_pass()
+
+    def _leave_to_torch(self) -> None:
+        for session in self._sessions.values():
+            session.unet.leave_to_torch()
 
     def put_away(self) -> None:
         """Frees what is ours on the GPUs: the web UI unloads its model."""
@@ -82,14 +97,17 @@ class Jobs:
 
     def compute(self, unet: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
         """Computes a UNet's call. `original` is its own method; without one nothing is computed here, but said."""
-        # The patcher may still have ours from another job.
-        if self._chosen == NEVER or is_compiling():
+        if is_compiling():
             return original and original(*args, **kwargs)
-        why = self._why_not(unet, original, args, kwargs)
+        # The patcher may still have ours from another job.
+        is_never = self._chosen == NEVER
+        why = None if is_never else self._why_not(unet, original, args, kwargs)
+        if not is_never and why is None:
+            return self._call(unet, original, *args, **kwargs)
         if why is not None:
             self.front.say_once(f"{why}; PyTorch computes")
-            return original and original(*args, **kwargs)
-        return self._call(unet, original, *args, **kwargs)
+        self._leave_to_torch()
+        return original and original(*args, **kwargs)
 
     def _call(
         self,

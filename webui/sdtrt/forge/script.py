@@ -55,6 +55,7 @@ def before_step(params):
     """The model may be another than at the start of the pass."""
     model = getattr(getattr(params.denoiser, "inner_model", None), "inner_model", None) or loaded_model()
     jobs.step(model.forge_objects)
+    jobs.watch(params.denoiser)
 
 
 @safe

@@ -83,10 +83,10 @@ class Session:
         assert self._run is not None, "the host is asked only during a call"
         return self._run
 
-    def end_job(self) -> dict[str, list[Shape]]:
-        """Ends a job, and returns its shapes. The next one may be computed by PyTorch without us: in a workflow without
-        our node, or if a person wants no engine."""
-        return self.unet.end_job(restores=True)
+    def end_job(self, restores: bool = True) -> dict[str, list[Shape]]:
+        """Ends a job, and returns its shapes. `restores` the layout of the weights if the next one may be computed by
+        PyTorch without us, such as in a workflow without our node."""
+        return self.unet.end_job(restores)
 
     def start_pass(self) -> None:
         """Forgets the model: it may have been changed or moved since."""

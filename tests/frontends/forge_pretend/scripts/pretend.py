@@ -5,6 +5,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from modules import script_callbacks
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
@@ -28,7 +30,7 @@ class Pretended(Twins):
 
 def pretend():
     from sdtrt import index, machine
-    from sdtrt.forge import jobs
+    from sdtrt.forge import jobs, steps
     from sdtrt.forge.script import jobs as running
 
     engine = pretend_engine(index)
@@ -36,6 +38,8 @@ def pretend():
     pretend_gpu(machine)
     index.IndexFile.problem = property(lambda self: None, lambda self, value: None)
     jobs.gpu_of = lambda tensor: 0
+    steps.random_states = lambda number: torch.get_rng_state()
+    steps.put_random_states = lambda number, state: torch.set_rng_state(state)
     unet = running.session(0).unet
     unet.gpu = Pretended()
     slow_pytorch(unet, engine)
