@@ -57,6 +57,10 @@ def part(jobs, which):
 def compare(whole, server, job, choose, counts, failed):
     """Makes a job's pictures by PyTorch and by engines, and says how alike they are."""
     took, found = [], []
+    if whole.options.kind == "neo" and job.path == "img2img":
+        # Its first picture is another than later ones, by PyTorch alone too.
+        choose(server, {**job.settings, "sdtrt_engine": NEVER})
+        make(server, job.path, job.body)
     for choice in (NEVER, ENGINES):
         start = time.monotonic()
         choose(server, {**job.settings, "sdtrt_engine": choice})
