@@ -19,9 +19,9 @@ class Overview:
         """Applies an event; an unknown one, from a newer daemon, changes nothing."""
         if event == "state":
             self.status = value["status"]
-            self.entries = {key(entry): self._named(entry) for entry in value["checkpoints"]}
+            self.entries = {key(entry): self.named(entry) for entry in value["checkpoints"]}
         elif event == "checkpoint":
-            self.entries[key(value)] = self._named(value)
+            self.entries[key(value)] = self.named(value)
         elif event == "gone":
             self.entries.pop(value, None)
         elif event == "runtime":
@@ -31,17 +31,25 @@ class Overview:
             # for a time, leaves this one out.
             self.status[event] = value
 
+    def is_unread(self) -> bool:
+        """Whether the daemon still has to read a file, and may know its title then."""
+        return any(names["crc32"] is None for names in self.names.values())
+
     def name(self, files: Iterable[Mapping[str, Any]]) -> None:
         """Takes what the daemon's reply to `names` tells of all files."""
-        self.names = {file["location"]: {part: file[part] for part in ("title", "picture")} for file in files}
-        self.entries = {key: self._named(entry) for key, entry in self.entries.items()}
+        self.names = {file["location"]: {part: file[part] for part in ("title", "picture", "crc32")} for file in files}
+        self.entries = {key: self.named(entry) for key, entry in self.entries.items()}
 
     def nameless(self) -> set[str]:
         """Returns where checkpoints lie of which that is not known."""
         places = (entry["locations"][:1] for entry in self.entries.values() if entry["architecture"])
         return {place for found in places for place in found} - self.names.keys()
 
-    def _named(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def folders(self) -> set[str]:
+        """Returns the folders in which checkpoints lie."""
+        return {os.path.dirname(place) for entry in self.entries.values() for place in entry["locations"]}
+
+    def named(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Returns an entry with its first title and picture."""
         found = [self.names[place] for place in entry["locations"] if place in self.names]
         first = lambda part: next((names[part] for names in found if names[part]), None)

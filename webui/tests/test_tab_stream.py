@@ -9,8 +9,9 @@ import unittest
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
-from sdtrt.tab import stream
+from sdtrt.tab import feed, stream
 from sdtrt.tab.feed import Feed
 
 from .test_tab import STATE
@@ -28,7 +29,8 @@ class Daemon:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        self.watchers, self.changed, self.names = [], threading.Condition(), []
+        self.watchers, self.changed = [], threading.Condition()
+        self.state, self.names, self.asked = STATE, [], threading.Event()
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -44,6 +46,7 @@ class Daemon:
             if asked == '{"request": "names"}\n':
                 reply = {"reply": "names", "value": self.names}
                 connection.sendall(json.dumps(reply).encode() + b"\n")
+                self.asked.set()
             if asked != '{"request": "watch"}\n':
                 # It has gone already, or has its answer.
                 connection.close()
@@ -52,7 +55,7 @@ class Daemon:
                 self.watchers.append(connection)
                 self.changed.notify_all()
             threading.Thread(target=self.follow, args=(connection, lines), daemon=True).start()
-            self.tell("state", STATE)
+            self.tell("state", self.state)
 
     def follow(self, connection, lines):
         with suppress(OSError, ValueError):
@@ -120,6 +123,37 @@ class Streams(unittest.TestCase):
         self.daemon.names = [{"location": place, "title": "Photo, v6", "picture": "/m/photo.png", "crc32": None}]
         told = self.read((lambda told: told.get("rows", [{}])[0].get("title") == "Photo, v6", self.stop))
         self.assertTrue(told["rows"][0]["picture"])
+        self.assertEqual(told["rows"][0]["places"][0], place)
+
+    def test_a_title_that_is_learned_later_comes_by_itself(self):
+        place = STATE["checkpoints"][0]["locations"][0]
+        name = lambda title, crc32: {"location": place, "title": title, "picture": None, "crc32": crc32}
+        self.daemon.names = [name(None, None)]
+        with mock.patch.object(feed, "LOOK_S", 0.01), mock.patch.object(feed, "NAMES_S", 0.02):
+            told = self.read(
+                (lambda told: "status" in told, lambda: self.daemon.asked.wait(PATIENCE)),
+                (lambda told: True, lambda: self.daemon.names.__setitem__(0, name("From its header", "0"))),
+                (lambda told: told["rows"][0]["title"] == "From its header", self.stop),
+            )
+        self.assertEqual(told["rows"][0]["places"][0], place)
+
+    def test_a_picture_that_is_put_beside_a_checkpoint_comes_by_itself(self):
+        with tempfile.TemporaryDirectory() as folder:
+            place = str(Path(folder, "photo.safetensors"))
+            state = STATE | {"checkpoints": [STATE["checkpoints"][0] | {"locations": [place]}]}
+            name = lambda picture: {"location": place, "title": None, "picture": picture, "crc32": "0"}
+            self.daemon.state, self.daemon.names = state, [name(None)]
+
+            def put():
+                Path(folder, "photo.png").touch()
+                self.daemon.names = [name(f"{folder}/photo.png")]
+
+            with mock.patch.object(feed, "LOOK_S", 0.01), mock.patch.object(feed, "NAMES_S", 3600):
+                told = self.read(
+                    (lambda told: "status" in told, lambda: self.daemon.asked.wait(PATIENCE)),
+                    (lambda told: True, put),
+                    (lambda told: told["rows"][0]["picture"], self.stop),
+                )
         self.assertEqual(told["rows"][0]["places"][0], place)
 
     def test_one_connection_serves_all_pages_and_ends_with_the_last(self):

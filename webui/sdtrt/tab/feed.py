@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..daemon import Connection, NoAnswer, ask
@@ -16,6 +18,9 @@ from .rows import profiles
 
 # How long until a daemon that was not there is looked for again, and what has changed in the web UI itself.
 AGAIN_S, LOOK_S = 2.0, 1.0
+# How long until names are asked for once more: what lies beside a checkpoint may still be written, and the daemon has a
+# title that is in a file itself only once it has read the file, which it tells nobody.
+NAMES_S = 20.0
 
 
 class Feed:
@@ -65,6 +70,11 @@ class Feed:
         with self._lock:
             return [folder["path"] for folder in self.board.overview.status.get("models_dirs", ())]
 
+    def named(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Returns an entry of the daemon's list with its title and picture, which the daemon itself does not tell."""
+        with self._lock:
+            return self.board.overview.named(entry)
+
     def entries(self) -> dict[str, dict[str, Any]]:
         """Returns all of them."""
         with self._lock:
@@ -79,8 +89,10 @@ class Listener(threading.Thread):
         self.desk, self.board, self.lock = desk, board, lock
         self.stopped = threading.Event()
         self.connection: Connection | None = None
-        # Files whose names were asked for.
+        # Files whose names were asked for, when their folders had last changed then, and when to ask once more.
         self.asked: set[str] = set()
+        self.beside: dict[str, int] = {}
+        self.names_due = math.inf
 
     def stop(self) -> None:
         self.stopped.set()
@@ -124,12 +136,16 @@ class Listener(threading.Thread):
         return self.desk.catalogue.index.socket
 
     def look_for_names(self) -> None:
-        """Asks what files are called that were not there before."""
+        """Asks what files are called: for new ones, or if something beside them is new, or the daemon may know more."""
         with self.lock:
             nameless = self.board.overview.nameless() - self.asked
-        if not nameless:
+            folders = self.board.overview.folders()
+        beside, now = changes(folders), time.monotonic()
+        if not nameless and beside == self.beside and now < self.names_due:
             return
+        is_new = bool(nameless) or beside != self.beside
         self.asked |= nameless
+        self.beside, self.names_due = beside, math.inf
         try:
             files = ask(self.socket(), "names")
         except NoAnswer:
@@ -137,6 +153,8 @@ class Listener(threading.Thread):
             return
         with self.lock:
             self.board.name(files)
+            if is_new or self.board.overview.is_unread():
+                self.names_due = now + NAMES_S
 
     def look(self) -> None:
         """Takes over what has changed in the web UI: its index, its model and its last job."""
@@ -171,6 +189,17 @@ def events(source: socket.socket, patience: float) -> Iterator[dict[str, Any] | 
         *lines, left = (left + got).split(b"\n")
         for line in lines:
             yield json.loads(line)
+
+
+def changes(folders: Iterable[str]) -> dict[str, int]:
+    """Returns when something has come to each folder, or gone from it; those that are not here are left out."""
+    found = {}
+    for folder in folders:
+        try:
+            found[folder] = os.stat(folder).st_mtime_ns
+        except OSError:
+            continue
+    return found
 
 
 def wake(sleeper: socket.socket) -> None:
