@@ -159,6 +159,7 @@ class Clicks(unittest.TestCase):
         catalogue = SimpleNamespace(checkpoint=lambda path: desk.get("checkpoint"))
         feed = SimpleNamespace(
             listens_on=lambda: "/socket", folders=lambda: ["/m"], entries=lambda: dict(entries),
+            named=lambda entry: entry | {"title": "Photo, v6"},
             desk=SimpleNamespace(catalogue=catalogue, loaded_path=lambda: "/m/a.ckpt", last=desk.get("last")),
         )
         with mock.patch.object(clicks, "ask", side_effect=[reply] if reply is not None else []) as asked:
@@ -183,6 +184,7 @@ class Clicks(unittest.TestCase):
             told, asked = self.ask(shown, {"request": "build", "reference": "a"})
             self.assertIn(said, told["said"])
             self.assertEqual(told["rows"][0]["state"], shown["state"], "shown at once")
+            self.assertEqual(told["rows"][0]["title"], "Photo, v6", "which the daemon's answer has not")
             self.assertEqual(asked, [("/socket", "build", {"reference": "a", "now": True})])
 
     def test_each_click_is_sent_as_the_daemon_takes_it(self):

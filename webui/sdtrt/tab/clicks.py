@@ -54,7 +54,7 @@ def told(feed: Feed, request: str, value: Any, message: Mapping[str, Any]) -> di
     found: dict[str, Any] = {"said": SAID[request](value)} if request in SAID else {}
     # Shown at once: the stream brings it too, but with all else that has changed.
     if request in ("build", "retry", "validate"):
-        found["rows"] = [rows.row(value, feed.folders())]
+        found["rows"] = [rows.row(feed.named(value), feed.folders())]
     if request in ("pin", "unpin"):
         found["pinned"] = {engine["key"]: engine["pinned"] for engine in value}
     if request in ("presets", "set_preset", "remove_preset"):
