@@ -43,6 +43,11 @@ class Rows(unittest.TestCase):
         self.assertEqual(shown["folders"], ["sub/a.ckpt", "/elsewhere/b.ckpt"])
         self.assertEqual(shown["places"], ["/m/sub/a.ckpt", "/elsewhere/b.ckpt"])
 
+    def test_nobody_is_told_to_type_what_a_button_does(self):
+        off = "its engine was removed; `sdtrtctl build 624672` builds it again"
+        shown = rows.coming(QUEUED | {"state": "off", "reason": off})
+        self.assertEqual(shown["reason"], "its engine was removed; 'Build now' builds it again")
+
     def test_a_size_at_which_an_engine_fails_is_the_checkpoints_own(self):
         failed = lambda *sizes: [{"gpu": "L4", "width": width, "height": 1080} for width in sizes]
         shown = rows.row(entry(engines=[engine("a", unusable=failed(2048, 1920)), engine("b", unusable=[])]))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from ..plain import visible
 
 # What an engine may be removed, pinned and so on by.
 DIGITS = 12
+# What the daemon tells those who have a terminal. Here the row has the button.
+TO_TYPE = re.compile(r"`sdtrtctl build [^`]*`")
 
 
 def row(entry: Mapping[str, Any], folders: Sequence[str] = ()) -> dict[str, Any]:
@@ -61,7 +64,8 @@ def engine(shown: Mapping[str, Any], profiles: Sequence[Profile] = ()) -> dict[s
 
 def coming(shown: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the page shows of an engine that is still to come."""
-    return {"label": label(shown), "state": shown["state"], "reason": visible(shown["reason"] or "")}
+    reason = TO_TYPE.sub("'Build now'", visible(shown["reason"] or ""))
+    return {"label": label(shown), "state": shown["state"], "reason": reason}
 
 
 def label(shown: Mapping[str, Any]) -> str:
