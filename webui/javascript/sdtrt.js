@@ -24,9 +24,6 @@
 
     // A message of the stream.
     sdtrt.told = function(told) {
-        if (told.problem !== undefined) {
-            sdtrt.show_problem(told.problem);
-        }
         if (told.loaded !== undefined) {
             loaded = new Set(told.loaded);
         }
@@ -54,6 +51,9 @@
         }
         if (told.status !== undefined) {
             sdtrt.show_status(told.status);
+        }
+        if (told.problem !== undefined) {
+            sdtrt.show_problem(told.problem);
         }
         if (told.last !== undefined) {
             sdtrt.show_last(told.last);

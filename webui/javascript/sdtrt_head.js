@@ -5,10 +5,10 @@
     const {el, text, attribute, button} = sdtrt;
     const HOUR_S = 3600;
     const MORNING = 6;
-    let status, problems, waits, jobs, queue, pausing, resume, last, asked;
+    let status, problems, waits, jobs, queue, pausing, resume, last, asked, latest;
 
     sdtrt.make_head = function() {
-        asked = null;
+        asked = latest = null;
         status = el("p", {id: "sdtrt_status"});
         problems = el("div", {"class": "sdtrt-problems", role: "alert"});
         waits = el("p", {id: "sdtrt_waits"});
@@ -40,17 +40,20 @@
     }
 
     sdtrt.show_status = function(now) {
+        latest = now;
         const counts = Object.entries(now.counts).map(([state, count]) => `${count} ${state}`).join(", ");
         const gpus = now.gpus.join(", ") || "no GPU";
         text(status, [`sdtrtd ${now.version}`, now.runtime, gpus, counts || "no checkpoints", now.reading]
             .filter(each => each !== "").join(" · "));
         show_problems(now.problems);
-        attribute(pausing, "hidden", now.paused ? "" : null);
-        const had_focus = document.activeElement !== null && pausing.contains(document.activeElement);
-        attribute(resume, "hidden", now.paused ? null : "");
-        if (now.paused && had_focus) {
-            resume.focus();
+        // Of what goes the focus goes to what comes in its place.
+        const [gone, come, first] = now.paused ? [pausing, resume, resume] : [resume, pausing, pausing.firstChild];
+        const had_focus = gone.contains(document.activeElement);
+        attribute(come, "hidden", null);
+        if (had_focus) {
+            first.focus();
         }
+        attribute(gone, "hidden", "");
         text(waits, waiting(now));
         show_queue(now);
         sdtrt.jobs = now.jobs;
@@ -86,6 +89,9 @@
             if (button_) {
                 waits.replaceChildren(button_);
             }
+        } else if (latest !== null) {
+            // Of a daemon that is back nothing else need have changed.
+            sdtrt.show_status(latest);
         }
     };
 

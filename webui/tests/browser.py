@@ -50,7 +50,8 @@ def main():
         checkpoints.write(models, count)
         flags = [("--models-dir", models), ("--data-dir", data), ("--socket", data / "socket"),
                  ("--tensorrt-dir", tensorrt), ("--compute-capability", "8.9"), ("--settle-seconds", "0.2")]
-        daemon = subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
+        start = lambda: subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
+        daemon = start()
         try:
             ctl = [programs / "sdtrtctl", "--socket", data / "socket"]
             # The socket exists before the daemon replies. Then only the click may start a build.
@@ -60,10 +61,18 @@ def main():
             served, address = serve(models, data)
             with opened(address, chromium) as page:
                 look(page, count, pictures)
+                stop(daemon)
+                gone(page)
+                daemon = start()
+                back(page, count)
                 reload(page, served)
         finally:
-            daemon.terminate()
-            daemon.wait()
+            stop(daemon)
+
+
+def stop(daemon):
+    daemon.terminate()
+    daemon.wait()
 
 
 def serve(models, data):
@@ -192,10 +201,34 @@ def removed(page, seen):
 
 
 def paused(page, place, seen):
-    place("pause").click()
+    """Pauses and resumes, where the focus stays with what can be pressed."""
+    focused = "document.activeElement.id"
+    place("pause").focus()
+    page.keyboard.press("Enter")
     seen("waits", "Paused")
-    place("resume").click()
+    assert page.evaluate(focused) == "sdtrt_resume"
+    page.keyboard.press("Enter")
     seen("waits", "Nothing to do")
+    assert page.evaluate(focused) == "sdtrt_pause_hour"
+
+
+def gone(page):
+    """The daemon has stopped: a page that is open says so, and so does one that is opened now."""
+    page.locator("#sdtrt_status", has_text="no sdtrtd").wait_for()
+    other = page.context.new_page()
+    for script in SCRIPTS:
+        other.add_init_script(path=script)
+    other.goto(page.url)
+    open_tab(other, "TensorRT")
+    other.locator("#sdtrt_tab[data-lost]").wait_for()
+    other.locator("#sdtrt_status", has_text="no sdtrtd").wait_for()
+    other.close()
+
+
+def back(page, count):
+    """It has started again, with nothing else to tell."""
+    page.locator("#sdtrt_status", has_text=f"{count} ready").wait_for()
+    page.locator("#sdtrt_tab:not([data-lost])").wait_for()
 
 
 def last(page, seen):
