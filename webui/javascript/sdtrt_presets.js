@@ -7,6 +7,7 @@
     // Name, label, and what its values are multiples of.
     const FIELDS = [["width", "Width", 8, 4096], ["height", "Height", 8, 4096], ["batch", "Images at once", 1, 16],
         ["tokens", "Tokens", 75, 750]];
+    const FAMILIES = {sd: "SD 1, SD 2", sdxl: "SDXL"};
     const USUAL = {
         name: "", builtin: false, width: {min: 512, opt: 512, max: 768}, height: {min: 512, opt: 512, max: 768},
         batch: {min: 1, opt: 1, max: 4}, tokens: {min: 75, opt: 75, max: 150}, controlnet: false,
@@ -20,12 +21,28 @@
             sdtrt.say(reply.problem);
             return;
         }
-        presets = reply.value;
+        presets = merged(reply.value);
         make();
         const nearest = presets.find(each => !each.builtin) || presets[0] || USUAL;
         choose(wanted === null ? nearest : widened(nearest, wanted));
         box.showModal();
     };
+
+    // One's own presets are the same for each family of models; what comes with sdtrtd has other sizes for each.
+    function merged(all) {
+        const of = name => all.filter(each => !each.builtin && each.name === name);
+        return all.filter(each => each.builtin || each === of(each.name)[0]).map(each => {
+            if (each.builtin) {
+                return each;
+            }
+            const used = of(each.name).filter(same => same.checkpoints > 0);
+            return {...each, checkpoints: counted(all, each.name), family: used.length === 1 ? used[0].family : undefined};
+        });
+    }
+
+    function counted(all, name) {
+        return all.filter(each => !each.builtin && each.name === name).reduce((sum, each) => sum + each.checkpoints, 0);
+    }
 
     function make() {
         turn = 0;
@@ -56,11 +73,13 @@
     }
 
     function fill() {
+        const told = preset => `${preset.builtin ? ` (${FAMILIES[preset.family] || preset.family})` : ""}: `
+            + `${preset.checkpoints} checkpoint${preset.checkpoints === 1 ? "" : "s"}`;
         const option = (preset, value) => el("option", {
-            value, text: preset.name + (preset.checkpoints === undefined ? "" : `: ${preset.checkpoints} checkpoints`),
+            value, text: preset.name + (preset.checkpoints === undefined ? "" : told(preset)),
         });
         list.replaceChildren(...presets.map(option), option({name: "new…"}, "new"));
-        const place = presets.findIndex(each => each.name === chosen.name);
+        const place = presets.findIndex(each => each.name === chosen.name && each.family === chosen.family);
         list.value = place < 0 ? "new" : String(place);
     }
 
@@ -158,10 +177,14 @@
 
     function text_of(value) {
         if (value.engines === 0) {
-            return "Builds nothing: its engines are there, or no checkpoint has it.";
+            return counted(value.presets, edited().name) > 0 ? "Builds nothing: its engines are there."
+                : "Builds nothing: no checkpoint has it, since rules in sdtrtd.toml choose others.";
         }
-        return `Builds ${value.engines} engine${value.engines === 1 ? "" : "s"}: about ${sdtrt.bytes(value.bytes)} and `
-            + `${sdtrt.duration(value.seconds)}.`;
+        const builds = `Builds ${value.engines} engine${value.engines === 1 ? "" : "s"}`;
+        if (value.bytes === null || value.seconds === null) {
+            return `${builds}. The disk and the time that takes are not known until one was built.`;
+        }
+        return `${builds}: about ${sdtrt.bytes(value.bytes)} and ${sdtrt.duration(value.seconds)}.`;
     }
 
     function coverage(sizes) {
