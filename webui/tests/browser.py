@@ -48,7 +48,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         models, data = Path(folder, "models"), Path(folder, "data")
         checkpoints.write(models, count)
-        flags = [("--models-dir", models), ("--data-dir", data), ("--socket", data / "socket"),
+        settings = Path(folder, "sdtrtd.toml")
+        settings.touch()
+        flags = [("--config", settings), ("--models-dir", models), ("--data-dir", data), ("--socket", data / "socket"),
                  ("--tensorrt-dir", tensorrt), ("--compute-capability", "8.9"), ("--settle-seconds", "0.2")]
         start = lambda: subprocess.Popen([programs / "sdtrtd", *(str(word) for pair in flags for word in pair)])
         daemon = start()
@@ -121,6 +123,7 @@ def look(page, count, pictures):
     page.wait_for_function(f"document.querySelectorAll('.sdtrt-row').length === {count}")
     print(f"{count} rows after {(time.monotonic() - begin) * 1000:.0f} ms")
     seen("waits", "Paused until you resume it")
+    presets(page, place, seen)
     first = page.locator(".sdtrt-row").first
     first.locator("[data-do=build]").click()
     seen("said", "built")
@@ -184,6 +187,20 @@ def keyboard(page):
     assert page.evaluate(focused) == other, "the focus stays while the row is updated"
 
 
+def presets(page, place, seen):
+    """Those of one name are told apart, and nothing is said of a cost that nobody knows yet."""
+    place("presets_open").click()
+    seen("cost", "not known until one was built")
+    options = place("preset").locator("option").all_inner_texts()
+    assert len(set(options)) == len(options), options
+    place("preset").select_option(label=next(each for each in options if each.startswith("default (SDXL)")))
+    chosen = place("preset").evaluate("list => list.selectedOptions[0].textContent")
+    assert chosen.startswith("default (SDXL)"), chosen
+    page.keyboard.press("Escape")
+    place("presets").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.id") == "sdtrt_presets_open"
+
+
 def removed(page, seen):
     """Removes an engine, takes that back, and removes it again."""
     remove = page.locator(".sdtrt-engines button", has_text="Remove")
@@ -215,7 +232,7 @@ def paused(page, place, seen):
 def gone(page):
     """The daemon has stopped: a page that is open says so, and so does one that is opened now."""
     page.locator("#sdtrt_status", has_text="no sdtrtd").wait_for()
-    other = page.context.new_page()
+    other = page.context.browser.new_page()
     for script in SCRIPTS:
         other.add_init_script(path=script)
     other.goto(page.url)
@@ -250,6 +267,10 @@ def pictured(page, pictures):
     page.screenshot(path=pictures / "narrow.png")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 380, f"{wide} pixels in a narrow window"
+    page.locator("#sdtrt_presets_open").click()
+    page.locator("#sdtrt_covered tr").first.wait_for()
+    assert page.evaluate("document.querySelector('#sdtrt_presets').scrollWidth <= 380"), "the presets are cut off"
+    page.keyboard.press("Escape")
     page.evaluate("document.body.classList.remove('dark')")
     page.set_viewport_size({"width": 1100, "height": 860})
 
