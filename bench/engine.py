@@ -10,10 +10,11 @@ VERSION = trt.__version__
 TYPES = {trt.float16: torch.float16, trt.float32: torch.float32}
 
 
-def build(onnx, plan, profiles, compute_capabilities=()):
+def build(onnx, plan, profiles, compute_capabilities=(), configure=None):
     """Builds the engine of an ONNX file, which refers to its weights relative to its folder, and writes the plan.
     Each profile has the min, opt and max shape of each input; dimensions that are the same in all are fixed.
-    Without compute capabilities the library chooses. Returns seconds, including parsing."""
+    Without compute capabilities the library chooses. `configure` may change the builder's configuration. Returns
+    seconds, including parsing."""
     start = time.monotonic()
     builder = trt.Builder(LOGGER)
     # 0 is the number of the flag STRONGLY_TYPED: types come from the graph.
@@ -27,6 +28,8 @@ def build(onnx, plan, profiles, compute_capabilities=()):
         for index, name in enumerate(compute_capabilities):
             number = f"SM{name.replace('.', '')}" if name[0].isdigit() else name.upper()
             config.set_compute_capability(getattr(trt.ComputeCapability, number), index)
+    if configure:
+        configure(config)
     fix(network, profiles)
     for profile in profiles:
         optimization = builder.create_optimization_profile()

@@ -1,0 +1,416 @@
+"""Tries rewritten graphs and builder options of a fixed shared engine, on an NVIDIA GPU.
+
+`trials.py prepare FOLDER CHECKPOINT` may run beside other work: it builds each trial's engine for the sizes below,
+compiles its kernels, and takes its error against PyTorch in fp32. Then it chooses groups of convolutions to sum in
+fp32, greedily by error per time, and builds these together too. `trials.py measure FOLDER CHECKPOINT` must be alone
+on the GPU: it times each in turns with the default engine, and PyTorch's ways beside it.
+
+FOLDER has unet.onnx and unet.binding.json, as `sdtrtctl export --weights-as-inputs` writes them. A trial is
+rewritings (rewrite.py), then `@` and options of the builder, as `silu@level=5`.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import rewrite
+
+BATCH, SIZE, LARGE, TOKENS = 2, 512, 1024, 77
+# Seconds that a build and its kernels may take.
+LIMIT = 240
+# The default's name.
+DEFAULT = "default"
+# How many times PyTorch's error a set of groups should come down to.
+TARGETS = (3.0, 2.5, 2.0, 1.6)
+SETS, ROUTES = "sets.json", "routes.txt"
+FOUND = "prepared.jsonl"
+# Groups by what was expected of them, and what is tried on each.
+SINGLES = [f"{how}:{group}" for how in ("gemm", "cast") for group in rewrite.GROUPS]
+WHOLE = ["gemm:all", "cast:all", "gemm:8,16down,16up-in,16up-out,16resize", "split2:all", "split4:all"]
+FORMS = ["kv", "shifts", "kv+shifts", "silu", "norms", "linear:ff", "linear:ff,rest", "half-gemm:8"]
+OPTIONS = ["@level=5", "@level=4", "@level=2", "@tiling=FAST", "@tiling=MODERATE", "@tiling=FULL", "@tokens=80",
+           "@tokens=64", "@distributive=1", "cast:all@tf32=0"]
+AT_LARGE = [DEFAULT, "kv+shifts", "silu", "@tiling=FULL", "@level=5", "gemm:all"]
+
+
+def split_name(trial):
+    """Returns the rewritings and the builder's options of a trial."""
+    names, _, options = trial.partition("@")
+    return names, dict(option.split("=") for option in options.split("@") if option)
+
+
+def file_of(trial, size):
+    return f"{trial}-{size}".translate(str.maketrans("+:,@=/", "......"))
+
+
+def shapes(rewriting, size, tokens):
+    """Returns the profile, of a single shape for each input."""
+    fixed = {"sample": (BATCH, None, size // 8, size // 8), "timesteps": (BATCH,),
+             "encoder_hidden_states": (BATCH, tokens, None)}
+    given = {name: (BATCH if rows == "batch" else BATCH * tokens, None) for name, _, rows in rewriting.given}
+    profile = {}
+    for value in rewriting.graph.input:
+        if shape := (fixed | given).get(value.name):
+            dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
+            profile[value.name] = (tuple(want or has for want, has in zip(shape, dims)),) * 3
+    return profile
+
+
+def rewritten(folder, trial):
+    import onnx
+
+    return rewrite.rewrite(onnx.load(folder / "unet.onnx"), split_name(trial)[0])
+
+
+def build(folder, trial, size, compute_capability=None):
+    """Builds a plan, in its own process. Returns seconds."""
+    import onnx
+    import tensorrt_rtx_bindings as trt
+
+    import engine
+
+    options = split_name(trial)[1]
+    at = folder / file_of(trial, size)
+    rewriting = rewritten(folder, trial)
+    onnx.save(rewriting.model, f"{at}.onnx")
+
+    def configure(config):
+        if trial == DEFAULT:
+            (folder / ROUTES).write_text(config.all_build_routes or "")
+        flag = lambda name, on: (config.set_flag if on else config.clear_flag)(getattr(trt.BuilderFlag, name))
+        for name, value in options.items():
+            if name == "level":
+                config.builder_optimization_level = int(value)
+            elif name == "tiling":
+                config.tiling_optimization_level = getattr(trt.TilingOptimizationLevel, value)
+            elif name == "route":
+                config.build_route = value
+            elif name == "tf32":
+                flag("TF32", value == "1")
+            elif name == "distributive":
+                flag("DISTRIBUTIVE_INDEPENDENCE", value == "1")
+
+    only = (compute_capability,) if compute_capability else ()
+    profile = shapes(rewriting, size, int(options.get("tokens", TOKENS)))
+    return engine.build(f"{at}.onnx", f"{at}.plan", [profile], only, configure)
+
+
+def built(options):
+    """Builds a plan and compiles this GPU's kernels, from those of the default on."""
+    import engine
+
+    folder, trial, size = options.folder, options.trial, options.size
+    at = folder / file_of(trial, size)
+    began = time.monotonic()
+    seconds = build(folder, trial, size)
+    kernels = folder / f"{file_of(DEFAULT, size)}.plan.cache"
+    if kernels.exists() and trial != DEFAULT:
+        shutil.copy(kernels, f"{at}.kernels")
+    warm = engine.Engine(f"{at}.plan", cache=f"{at}.kernels")
+    warm.keep()
+    os.rename(f"{at}.kernels", f"{at}.plan.cache")
+    print(json.dumps({"build": round(seconds, 1), "kernels": round(time.monotonic() - began - seconds, 1)}))
+
+
+def compiled(job):
+    """Does that in its own process, which may crash or hang."""
+    folder, trial, size = job
+    command = [sys.executable, __file__, "build", folder, "-", "--trial", trial, "--size", size]
+    try:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=LIMIT)
+        if done.returncode:
+            return job, {"problem": f"{done.returncode}: {done.stderr[-400:]}"}
+        return job, json.loads(done.stdout.splitlines()[-1])
+    except Exception as error:
+        return job, {"problem": str(error)[-200:]}
+
+
+class Bench:
+    """Weights on the GPU, the cases and the expected outputs."""
+
+    def __init__(self, folder, checkpoint, references=True):
+        import torch
+
+        import bindings
+        import engine
+        import measure
+        from unet import UNet, load_weights
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_grad_enabled(False)
+        self.folder, self.torch, self.engine, self.measure, self.UNet = folder, torch, engine, measure, UNet
+        self.plain = load_weights(checkpoint, "cuda", torch.float16)
+        self.unet = UNet(self.plain, "sdpa")
+        binding = json.loads((folder / "unet.binding.json").read_text())["inputs"]
+        self.weights = bindings.fill(binding, self.plain)
+        self.cases = {size: measure.inputs(self.unet, BATCH, size) for size in (SIZE, LARGE)}
+        kept = folder / "references.pt"
+        if references or not kept.exists():
+            self.expected = measure.references(checkpoint, self.cases)
+            torch.save(self.expected, kept)
+            torch.cuda.empty_cache()
+        else:
+            self.expected = torch.load(kept, map_location="cuda")
+
+    def runner(self, trial, size):
+        """Loads a trial's engine. Returns something to call, and the inputs."""
+        rewriting = rewritten(self.folder, trial)
+        names = {value.name for value in rewriting.graph.input}
+        weights = {name: tensor for name, tensor in self.weights.items() if name in names}
+        for name, (of, part, parts) in rewriting.cut.items():
+            tensor = self.weights[of]
+            axis = tensor.dim() - 1 if tensor.shape[-1] > 1 else 1
+            weights[name] = tensor.chunk(parts, axis)[part].contiguous()
+        case = dict(self.cases[size])
+        tokens = int(split_name(trial)[1].get("tokens", TOKENS))
+        context = case["encoder_hidden_states"]
+        if tokens != TOKENS:
+            case["encoder_hidden_states"] = context.repeat(1, 2, 1)[:, :tokens].contiguous()
+        case |= self.given(rewriting, case)
+        case = {name: tensor for name, tensor in case.items() if name in names}
+        plan = self.folder / f"{file_of(trial, size)}.plan"
+        return self.engine.Engine(plan, weights, f"{plan}.cache"), case
+
+    def given(self, rewriting, case):
+        """Computes what the caller passes instead of the engine."""
+        torch, found, begin = self.torch, {}, {}
+        sizes = {v.name: v.type.tensor_type.shape.dim[1].dim_value for v in rewriting.graph.input
+                 if v.name in {name for name, *_ in rewriting.given}}
+        embedded = None
+        for name, weight, rows in rewriting.given:
+            at = begin.get(weight, 0)
+            begin[weight] = at + sizes[name]
+            matrix = self.weights[weight][at:at + sizes[name]].float()
+            if rows == "batch":
+                if embedded is None:
+                    embedded = torch.nn.functional.silu(self.embedding(case["timesteps"]).float())
+                bias = self.weights[weight.replace("weight", "bias")][at:at + sizes[name]].float()
+                found[name] = (embedded @ matrix.T + bias).half()
+            else:
+                context = case["encoder_hidden_states"].float()
+                found[name] = (context.flatten(0, 1) @ matrix.T).half()
+        return found
+
+    def embedding(self, timesteps):
+        import math
+
+        half = self.unet.time_embed[0].in_features // 2
+        order = self.torch.arange(half, dtype=self.torch.float32, device="cuda")
+        angles = timesteps[:, None] * self.torch.exp(order * (-math.log(10_000) / half))
+        return self.unet.time_embed(self.torch.cat([angles.cos(), angles.sin()], dim=1).half())
+
+    def error(self, latent, size):
+        self.torch.cuda.synchronize()
+        return self.measure.relative_error(latent, self.expected[size])
+
+    def last(self):
+        weights = {name: t.to(memory_format=self.torch.channels_last) if t.dim() == 4 else t
+                   for name, t in self.plain.items()}
+        return self.UNet(weights, "sdpa")
+
+    def times(self, runners, turns=5, count=10):
+        """Milliseconds of calls in turns, by name; each runner has its own inputs."""
+        for run, case in runners.values():
+            for _ in range(3):
+                run(**case)
+        self.torch.cuda.synchronize()
+        times = {name: [] for name in runners}
+        for _ in range(turns):
+            for name, (run, case) in runners.items():
+                times[name] += self.measure.timed(run, case, count)
+        return times
+
+
+def jobs():
+    """Yields trials and sizes by what matters most."""
+    first = [*WHOLE[:3], *FORMS[:4], *SINGLES, *FORMS[4:], *WHOLE[3:], *OPTIONS]
+    yield from ((trial, SIZE) for trial in first)
+    yield from ((trial, LARGE) for trial in AT_LARGE)
+
+
+def greedy(found, torch_error):
+    """Returns sets of `how:group` that should come down to each target, cheapest first."""
+    base = found[DEFAULT]
+    gains = {}
+    for trial in SINGLES:
+        if "error" in found.get(trial, {}):
+            how, group = trial.split(":")
+            gain = base["error"] ** 2 - found[trial]["error"] ** 2
+            rate = gain / max(found[trial]["ratio"] - 1, 0.001)
+            if gain > 0 and rate > gains.get(group, (0,))[0]:
+                gains[group] = rate, gain, how
+    sets, chosen, left = [], {}, base["error"] ** 2
+    targets = list(TARGETS)
+    for group, (_, gain, how) in sorted(gains.items(), key=lambda item: -item[1][0]):
+        chosen.setdefault(how, []).append(group)
+        left -= gain
+        while targets and left <= (targets[0] * torch_error) ** 2:
+            target = targets.pop(0)
+            sets.append((target, "+".join(f"{how}:{','.join(groups)}" for how, groups in chosen.items())))
+    if targets and chosen:
+        sets.append((0, "+".join(f"{how}:{','.join(groups)}" for how, groups in chosen.items())))
+    return list(dict.fromkeys(name for _, name in sets))
+
+
+def prepare(options):
+    folder, ends = options.folder, time.monotonic() + options.seconds
+    left = lambda: ends - time.monotonic()
+    # The default first: its kernels are most of each other's.
+    with ThreadPoolExecutor(2) as pool:
+        for job, took in pool.map(compiled, [(folder, DEFAULT, SIZE), (folder, DEFAULT, LARGE)]):
+            print(*job[1:], took, flush=True)
+    pool = ThreadPoolExecutor(options.jobs)
+    todo = [job for job in jobs() if job[0] != DEFAULT]
+    routes = (folder / ROUTES).read_text()
+    print(f"build routes: {routes!r}", flush=True)
+    todo += [(f"@route={each}", SIZE) for each in routes.replace(",", " ").replace(";", " ").split()[:8]]
+    waiting = [pool.submit(compiled, (folder, *job)) for job in todo]
+    bench = Bench(folder, options.checkpoint)
+    default = bench.runner(DEFAULT, SIZE)
+    large = bench.runner(DEFAULT, LARGE)
+    torch_error = bench.error(bench.unet(**bench.cases[SIZE]), SIZE)
+    found = {DEFAULT: {"error": bench.error(default[0](**default[1]), SIZE), "ratio": 1.0}}
+    print(f"PyTorch's error {torch_error:.2e}, the default's {found[DEFAULT]['error']:.2e}", flush=True)
+    with open(folder / FOUND, "a") as file:
+        def take(futures, until):
+            try:
+                for future in as_completed(futures, timeout=max(1, left() - until)):
+                    (_, trial, size), took = future.result()
+                    if "problem" not in took:
+                        look(trial, size, took)
+                    print(f"{options.seconds - left():4.0f} s {trial} {size} {took}", flush=True)
+                    file.write(json.dumps({"trial": trial, "size": size, **took}) + "\n")
+                    file.flush()
+            except TimeoutError:
+                print("no time for the rest", flush=True)
+
+        def look(trial, size, took):
+            try:
+                run, case = bench.runner(trial, size)
+                took["error"] = bench.error(run(**case), size)
+                # Something else may use the GPU: the least time of each says most.
+                times = bench.times({DEFAULT: default if size == SIZE else large, trial: (run, case)}, 4, 8)
+                took["ratio"] = min(times[trial]) / min(times[DEFAULT])
+                if size == SIZE:
+                    found[trial] = took
+            except Exception as error:
+                took["problem"] = str(error)
+
+        number = todo.index((FORMS[4], SIZE))
+        take(waiting[:number], 150)
+        sets = greedy(found, torch_error)
+        sets += [f"{each}+kv+shifts" for each in sets[-2:]]
+        (folder / SETS).write_text(json.dumps(sets))
+        print("sets:", json.dumps(sets, indent=1), flush=True)
+        # Those still waiting are behind the sets.
+        rest = [job for job, future in zip(todo[number:], waiting[number:]) if future.cancel()]
+        running = [future for future in waiting[number:] if not future.cancelled()]
+        more = [pool.submit(compiled, (folder, *job)) for job in
+                [*((each, SIZE) for each in sets), *rest, *((each, LARGE) for each in sets)]]
+        take(running + more, 5)
+    os._exit(0)
+
+
+def torch_compiled(options):
+    """Compiles PyTorch's UNet, which keeps the kernels on disk; in its own process."""
+    bench = Bench(options.folder, options.checkpoint, references=False)
+    for size in (SIZE, LARGE):
+        began = time.monotonic()
+        run = inductor(bench)
+        for _ in range(3):
+            latent = run(**bench.cases[size])
+        error = bench.error(latent, size)
+        (options.folder / f"inductor-{size}").touch()
+        print(f"torch.compile {size}: {time.monotonic() - began:.0f} s, error {error:.2e}", flush=True)
+
+
+def inductor(bench):
+    compiled_unet = bench.torch.compile(bench.last(), mode="reduce-overhead", dynamic=False)
+
+    def run(**case):
+        bench.torch.compiler.cudagraph_mark_step_begin()
+        return compiled_unet(**case)
+
+    return run
+
+
+def measured(options):
+    began = time.monotonic()
+    folder, left = options.folder, lambda: options.seconds - (time.monotonic() - began)
+    bench = Bench(folder, options.checkpoint, references=False)
+    torch = bench.torch
+    print(f"{torch.cuda.get_device_name()}, TensorRT-RTX {bench.engine.VERSION}, PyTorch {torch.__version__}, "
+          f"batch {BATCH}, {TOKENS} tokens\n")
+    print("| at | size | what | ms | default | ratio | error |\n|--|--:|--|--:|--:|--:|--:|", flush=True)
+    sets = json.loads((folder / SETS).read_text()) if (folder / SETS).exists() else []
+    defaults = {}
+
+    def row(name, size, runner):
+        try:
+            if size not in defaults:
+                defaults[size] = bench.runner(DEFAULT, size)
+            run, case = runner()
+            error = bench.error(run(**case), size)
+            times = bench.times({DEFAULT: defaults[size], name: (run, case)}, count=10 if size == SIZE else 5)
+            median = {key: sorted(of)[len(of) // 2] for key, of in times.items()}
+            # What one turn differs from another.
+            each = [len(times[name]) // 5 * n for n in range(6)]
+            turns = [sorted(times[name][a:b])[(b - a) // 2] / sorted(times[DEFAULT][a:b])[(b - a) // 2]
+                     for a, b in zip(each, each[1:])]
+            ratio = f"{median[name] / median[DEFAULT]:.4f} ({min(turns):.4f}–{max(turns):.4f})"
+            print(f"| {options.seconds - left():.0f} s | {size} | {name} | {median[name]:.3f} | "
+                  f"{median[DEFAULT]:.3f} | {ratio} | {error:.2e} |", flush=True)
+        except Exception as error:
+            print(f"| | {size} | {name} | {str(error)[:200]} |", flush=True)
+
+    def trials(names, size):
+        for name in names:
+            if left() > 8 and (folder / f"{file_of(name, size)}.plan.cache").exists():
+                row(name, size, lambda: bench.runner(name, size))
+
+    def graph(size):
+        case = bench.cases[size]
+        return bench.measure.Captured(bench.last(), case), case
+
+    def compiled_unet(size):
+        run = inductor(bench)
+        for _ in range(3):
+            run(**bench.cases[size])
+        return run, bench.cases[size]
+
+    row("PyTorch, channels last, CUDA graph", SIZE, lambda: graph(SIZE))
+    trials([DEFAULT, *sets, "kv+shifts", "kv", "shifts", "silu", *WHOLE[:3], *OPTIONS[:6]], SIZE)
+    if left() > 60 and (folder / f"inductor-{SIZE}").exists():
+        row("torch.compile, reduce-overhead", SIZE, lambda: compiled_unet(SIZE))
+    routes = sorted(path.name.split(".route.")[1].split("-")[0] for path in folder.glob("*route*.plan"))
+    trials([f"@route={each}" for each in routes], SIZE)
+    trials(SINGLES[:len(rewrite.GROUPS)], SIZE)
+    row("PyTorch, channels last, CUDA graph", LARGE, lambda: graph(LARGE))
+    trials([*sets, *AT_LARGE[1:]], LARGE)
+    if left() > 45 and (folder / f"inductor-{LARGE}").exists():
+        row("torch.compile, reduce-overhead", LARGE, lambda: compiled_unet(LARGE))
+    trials([*SINGLES[len(rewrite.GROUPS):], *FORMS[4:], *WHOLE[3:], *OPTIONS[6:]], SIZE)
+    os._exit(0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("what", choices=["prepare", "build", "compile", "measure"])
+    add("folder", type=Path, metavar="FOLDER")
+    add("checkpoint", type=Path, metavar="CHECKPOINT")
+    add("--jobs", type=int, default=4, help="engines built at once")
+    add("--seconds", type=float, default=700, help="at most")
+    add("--trial", help="what `build` builds")
+    add("--size", type=int, help="and at which size")
+    options = parser.parse_args()
+    {"prepare": prepare, "build": built, "compile": torch_compiled, "measure": measured}[options.what](options)
+
+
+if __name__ == "__main__":
+    main()
