@@ -19,85 +19,21 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import rewrite
+from trial import BATCH, DEFAULT, LARGE, ROUTES, SIZE, TOKENS, Bench, build, file_of
 
-BATCH, SIZE, LARGE, TOKENS = 2, 512, 1024, 77
 # Seconds that a build and its kernels may take.
 LIMIT = 240
-# The default's name.
-DEFAULT = "default"
 # How many times PyTorch's error a set of groups should come down to.
 TARGETS = (3.0, 2.5, 2.0, 1.6)
-SETS, ROUTES = "sets.json", "routes.txt"
+SETS = "sets.json"
 FOUND = "prepared.jsonl"
 # Groups by what was expected of them, and what is tried on each.
-SINGLES = [f"{how}:{group}" for how in ("gemm", "cast") for group in rewrite.GROUPS]
-WHOLE = ["gemm:all", "cast:all", "gemm:8,16down,16up-in,16up-out,16resize", "split2:all", "split4:all"]
+SINGLES = [f"cast:{group}" for group in rewrite.GROUPS]
+WHOLE = ["cast:all", "split2:all", "split4:all", "gemm:all"]
 FORMS = ["kv", "shifts", "kv+shifts", "silu", "norms", "linear:ff", "linear:ff,rest", "half-gemm:8"]
 OPTIONS = ["@level=5", "@level=4", "@level=2", "@tiling=FAST", "@tiling=MODERATE", "@tiling=FULL", "@tokens=80",
            "@tokens=64", "@distributive=1", "cast:all@tf32=0"]
-AT_LARGE = [DEFAULT, "kv+shifts", "silu", "@tiling=FULL", "@level=5", "gemm:all"]
-
-
-def split_name(trial):
-    """Returns the rewritings and the builder's options of a trial."""
-    names, _, options = trial.partition("@")
-    return names, dict(option.split("=") for option in options.split("@") if option)
-
-
-def file_of(trial, size):
-    return f"{trial}-{size}".translate(str.maketrans("+:,@=/", "......"))
-
-
-def shapes(rewriting, size, tokens):
-    """Returns the profile, of a single shape for each input."""
-    fixed = {"sample": (BATCH, None, size // 8, size // 8), "timesteps": (BATCH,),
-             "encoder_hidden_states": (BATCH, tokens, None)}
-    given = {name: (BATCH if rows == "batch" else BATCH * tokens, None) for name, _, rows in rewriting.given}
-    profile = {}
-    for value in rewriting.graph.input:
-        if shape := (fixed | given).get(value.name):
-            dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
-            profile[value.name] = (tuple(want or has for want, has in zip(shape, dims)),) * 3
-    return profile
-
-
-def rewritten(folder, trial):
-    import onnx
-
-    return rewrite.rewrite(onnx.load(folder / "unet.onnx"), split_name(trial)[0])
-
-
-def build(folder, trial, size, compute_capability=None):
-    """Builds a plan, in its own process. Returns seconds."""
-    import onnx
-    import tensorrt_rtx_bindings as trt
-
-    import engine
-
-    options = split_name(trial)[1]
-    at = folder / file_of(trial, size)
-    rewriting = rewritten(folder, trial)
-    onnx.save(rewriting.model, f"{at}.onnx")
-
-    def configure(config):
-        if trial == DEFAULT:
-            (folder / ROUTES).write_text(config.all_build_routes or "")
-        flag = lambda name, on: (config.set_flag if on else config.clear_flag)(getattr(trt.BuilderFlag, name))
-        for name, value in options.items():
-            if name == "level":
-                config.builder_optimization_level = int(value)
-            elif name == "tiling":
-                config.tiling_optimization_level = getattr(trt.TilingOptimizationLevel, value)
-            elif name == "route":
-                config.build_route = value
-            elif name == "tf32":
-                flag("TF32", value == "1")
-            elif name == "distributive":
-                flag("DISTRIBUTIVE_INDEPENDENCE", value == "1")
-
-    only = (compute_capability,) if compute_capability else ()
-    profile = shapes(rewriting, size, int(options.get("tokens", TOKENS)))
-    return engine.build(f"{at}.onnx", f"{at}.plan", [profile], only, configure)
+AT_LARGE = [DEFAULT, "kv+shifts", "@tiling=FULL", "@level=5", "cast:all"]
 
 
 def built(options):
@@ -130,105 +66,9 @@ def compiled(job):
         return job, {"problem": str(error)[-200:]}
 
 
-class Bench:
-    """Weights on the GPU, the cases and the expected outputs."""
-
-    def __init__(self, folder, checkpoint, references=True):
-        import torch
-
-        import bindings
-        import engine
-        import measure
-        from unet import UNet, load_weights
-
-        torch.backends.cudnn.allow_tf32 = False
-        torch.set_grad_enabled(False)
-        self.folder, self.torch, self.engine, self.measure, self.UNet = folder, torch, engine, measure, UNet
-        self.plain = load_weights(checkpoint, "cuda", torch.float16)
-        self.unet = UNet(self.plain, "sdpa")
-        binding = json.loads((folder / "unet.binding.json").read_text())["inputs"]
-        self.weights = bindings.fill(binding, self.plain)
-        self.cases = {size: measure.inputs(self.unet, BATCH, size) for size in (SIZE, LARGE)}
-        kept = folder / "references.pt"
-        if references or not kept.exists():
-            self.expected = measure.references(checkpoint, self.cases)
-            torch.save(self.expected, kept)
-            torch.cuda.empty_cache()
-        else:
-            self.expected = torch.load(kept, map_location="cuda")
-
-    def runner(self, trial, size):
-        """Loads a trial's engine. Returns something to call, and the inputs."""
-        rewriting = rewritten(self.folder, trial)
-        names = {value.name for value in rewriting.graph.input}
-        weights = {name: tensor for name, tensor in self.weights.items() if name in names}
-        for name, (of, part, parts) in rewriting.cut.items():
-            tensor = self.weights[of]
-            axis = tensor.dim() - 1 if tensor.shape[-1] > 1 else 1
-            weights[name] = tensor.chunk(parts, axis)[part].contiguous()
-        case = dict(self.cases[size])
-        tokens = int(split_name(trial)[1].get("tokens", TOKENS))
-        context = case["encoder_hidden_states"]
-        if tokens != TOKENS:
-            case["encoder_hidden_states"] = context.repeat(1, 2, 1)[:, :tokens].contiguous()
-        case |= self.given(rewriting, case)
-        case = {name: tensor for name, tensor in case.items() if name in names}
-        plan = self.folder / f"{file_of(trial, size)}.plan"
-        return self.engine.Engine(plan, weights, f"{plan}.cache"), case
-
-    def given(self, rewriting, case):
-        """Computes what the caller passes instead of the engine."""
-        torch, found, begin = self.torch, {}, {}
-        sizes = {v.name: v.type.tensor_type.shape.dim[1].dim_value for v in rewriting.graph.input
-                 if v.name in {name for name, *_ in rewriting.given}}
-        embedded = None
-        for name, weight, rows in rewriting.given:
-            at = begin.get(weight, 0)
-            begin[weight] = at + sizes[name]
-            matrix = self.weights[weight][at:at + sizes[name]].float()
-            if rows == "batch":
-                if embedded is None:
-                    embedded = torch.nn.functional.silu(self.embedding(case["timesteps"]).float())
-                bias = self.weights[weight.replace("weight", "bias")][at:at + sizes[name]].float()
-                found[name] = (embedded @ matrix.T + bias).half()
-            else:
-                context = case["encoder_hidden_states"].float()
-                found[name] = (context.flatten(0, 1) @ matrix.T).half()
-        return found
-
-    def embedding(self, timesteps):
-        import math
-
-        half = self.unet.time_embed[0].in_features // 2
-        order = self.torch.arange(half, dtype=self.torch.float32, device="cuda")
-        angles = timesteps[:, None] * self.torch.exp(order * (-math.log(10_000) / half))
-        return self.unet.time_embed(self.torch.cat([angles.cos(), angles.sin()], dim=1).half())
-
-    def error(self, latent, size):
-        self.torch.cuda.synchronize()
-        return self.measure.relative_error(latent, self.expected[size])
-
-    def last(self):
-        weights = {name: t.to(memory_format=self.torch.channels_last) if t.dim() == 4 else t
-                   for name, t in self.plain.items()}
-        return self.UNet(weights, "sdpa")
-
-    def times(self, runners, turns=5, count=10):
-        """Milliseconds of calls in turns, by name; each runner has its own inputs."""
-        for run, case in runners.values():
-            for _ in range(3):
-                run(**case)
-        self.torch.cuda.synchronize()
-        times = {name: [] for name in runners}
-        for _ in range(turns):
-            for name, (run, case) in runners.items():
-                times[name] += self.measure.timed(run, case, count)
-        return times
-
-
 def jobs():
     """Yields trials and sizes by what matters most."""
-    first = [*WHOLE[:3], *FORMS[:4], *SINGLES, *FORMS[4:], *WHOLE[3:], *OPTIONS]
+    first = [WHOLE[0], *FORMS[:4], *SINGLES, *WHOLE[1:], *FORMS[4:], *OPTIONS]
     yield from ((trial, SIZE) for trial in first)
     yield from ((trial, LARGE) for trial in AT_LARGE)
 
@@ -302,7 +142,7 @@ def prepare(options):
                 took["problem"] = str(error)
 
         number = todo.index((FORMS[4], SIZE))
-        take(waiting[:number], 150)
+        take(waiting[:number], 0.3 * options.seconds)
         sets = greedy(found, torch_error)
         sets += [f"{each}+kv+shifts" for each in sets[-2:]]
         (folder / SETS).write_text(json.dumps(sets))
