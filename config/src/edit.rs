@@ -39,8 +39,10 @@ pub fn with_preset(text: &str, preset: &Preset) -> Result<String, EditError> {
         presets.push(written);
     }
     let rules = tables(&mut document, RULES)?;
+    let is_any =
+        |table: &Table, key| table.get(key).is_none_or(|pattern| pattern.as_str() == Some("*"));
     let is_for_all = |table: &Table| {
-        !["architecture", "folder", "name"].iter().any(|key| table.contains_key(key))
+        !table.contains_key("folder") && is_any(table, "architecture") && is_any(table, "name")
     };
     if !rules.iter().any(is_for_all) {
         let mut rule = Table::new();
@@ -175,6 +177,19 @@ mod tests {
         let without = without_preset(&with, "tall").unwrap();
         let config: Config = toml::from_str(&without).unwrap();
         assert_eq!((config.presets.len(), config.rules.len()), (0, 1), "{without}");
+    }
+
+    /// A later rule would never apply.
+    #[test]
+    fn a_rule_with_patterns_for_everything_is_for_all() {
+        for pattern in ["name = '*'", "architecture = '*'"] {
+            let text =
+                format!("models_dirs = ['/m']\n[[rules]]\n{pattern}\npresets = ['default']\n");
+            let with = with_preset(&text, &tall()).unwrap();
+            let config: Config = toml::from_str(&with).unwrap();
+            assert_eq!(config.rules.len(), 1, "{with}");
+            assert_eq!(config.rules[0].presets, ["default", "tall"]);
+        }
     }
 
     #[test]

@@ -33,9 +33,9 @@ impl Owners {
             Err(failure) => return drop(reply.send(Reply::Failed(failure))),
         };
         let (store, mailbox) = (self.store.clone(), self.mailbox.clone());
-        let dirs = self.config.models_dirs.clone();
+        let (dirs, webuis) = (self.config.models_dirs.clone(), self.config.webuis.clone());
         spawn_blocking(move || {
-            let hashes = Arc::new(A1111Hashes::read(&dirs));
+            let hashes = Arc::new(A1111Hashes::read(&dirs, &webuis));
             let mut folders: HashMap<PathBuf, Folder> = HashMap::new();
             let named = files.into_iter().map(|file| {
                 let names = store.names(&file.stamp);
@@ -51,9 +51,10 @@ impl Owners {
 
     /// Reads A1111's caches away from the loop, so that its hashes are known as references.
     pub(super) fn look_for_a1111_hashes(&self) {
-        let (mailbox, dirs) = (self.mailbox.clone(), self.config.models_dirs.clone());
+        let (dirs, webuis) = (self.config.models_dirs.clone(), self.config.webuis.clone());
+        let mailbox = self.mailbox.clone();
         spawn_blocking(move || {
-            let hashes = Arc::new(A1111Hashes::read(&dirs));
+            let hashes = Arc::new(A1111Hashes::read(&dirs, &webuis));
             mailbox.send(Event::Files(FileEvent::A1111Hashes(hashes)));
         });
     }

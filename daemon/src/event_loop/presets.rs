@@ -90,7 +90,10 @@ impl Owners {
         let then = Snapshot { config: new, desired: &desired, ..now.clone() };
         let is_there = |engine: &Id| now.library.manifests().contains_key(engine);
         let wanted: HashSet<Id> = then.desired_keys(&held);
-        let engines = wanted.iter().filter(|engine| !is_there(engine)).count();
+        // What is to be built already is not this change's.
+        let due = now.desired_keys(&held);
+        let is_new = |engine: &&Id| !is_there(engine) && !due.contains(*engine);
+        let engines = wanted.iter().filter(is_new).count();
         let built = self.store.history();
         let built: Vec<_> =
             built.iter().filter_map(|job| Some((job.bytes?, job.seconds))).collect();

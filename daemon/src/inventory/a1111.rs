@@ -7,6 +7,7 @@ use std::{
 };
 
 use checkpoint::{Plain, Stamp, plain_dict};
+use config::WebUi;
 use engine::read_regular;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -42,17 +43,19 @@ struct Cached {
 }
 
 impl A1111Hashes {
-    /// Reads the caches of the web UIs around these models folders; what can't be read says nothing.
-    pub fn read(dirs: &[PathBuf]) -> Self {
+    /// Reads the caches of the web UIs around these models folders; what can't be read says nothing. A web UI that
+    /// `webuis` names has its cache beside one of its folders, and its checkpoints in any of them.
+    pub fn read(dirs: &[PathBuf], webuis: &[WebUi]) -> Self {
         let mut hashes = HashMap::new();
         let roots: BTreeSet<&Path> =
             dirs.iter().flat_map(|dir| dir.ancestors().take(ABOVE)).collect();
         for root in roots {
             let told =
                 of_json(&root.join(OLDER)).into_iter().chain(of_database(&root.join(DATABASE)));
+            let is_its = |dir: &&PathBuf| dir.starts_with(root) || share(webuis, dir, root);
             for (title, told) in told {
                 let Some(below) = title.strip_prefix(CHECKPOINT) else { continue };
-                let inside = dirs.iter().filter(|dir| dir.starts_with(root));
+                let inside = dirs.iter().filter(is_its);
                 hashes.extend(inside.map(|dir| (dir.join(below), told.clone())));
             }
         }
@@ -65,6 +68,13 @@ impl A1111Hashes {
         let mtime_s = stamp.mtime_ns as f64 / 1e9;
         ((told.mtime_s - mtime_s).abs() < SAME_TIME_S).then_some(told.sha256.as_str())
     }
+}
+
+/// Whether a web UI has the models folder `dir`, and another one below `root`.
+fn share(webuis: &[WebUi], dir: &Path, root: &Path) -> bool {
+    webuis.iter().map(|webui| &webui.models_dirs).any(|dirs| {
+        dirs.iter().any(|its| its == dir) && dirs.iter().any(|its| its.starts_with(root))
+    })
 }
 
 fn of_json(file: &Path) -> Vec<(String, Cached)> {
@@ -179,11 +189,11 @@ mod tests {
                 let insert = "INSERT INTO Cache (key, raw, mode, value) VALUES (?, 1, 4, ?)";
                 database.execute(insert, (NAME, pickled())).unwrap();
                 // It stays open, so that the last rows are in the log beside it.
-                let hashes = A1111Hashes::read(std::slice::from_ref(&models));
+                let hashes = A1111Hashes::read(std::slice::from_ref(&models), &[]);
                 check(&hashes, &models);
                 continue;
             }
-            check(&A1111Hashes::read(std::slice::from_ref(&models)), &models);
+            check(&A1111Hashes::read(std::slice::from_ref(&models), &[]), &models);
         }
     }
 
@@ -201,14 +211,34 @@ mod tests {
         );
     }
 
+    /// With `--data-dir` and `--ckpt-dir` the cache lies beside neither of both.
+    #[test]
+    fn a_web_ui_knows_its_checkpoints_in_every_folder_of_its_own() {
+        const CACHE: &str = r#"{"hashes": {"checkpoint/sub/photo.safetensors": {"mtime": 1700000000.25, "sha256": "SHA"}}}"#;
+        let (folder, models) = webui();
+        fs::write(folder.path().join("webui").join(OLDER), CACHE.replace("SHA", SHA)).unwrap();
+        let [elsewhere, others] =
+            ["ckpt", "others"].map(|name| folder.path().join("x/y/z").join(name));
+        let dirs = [models.clone(), elsewhere.clone(), others.clone()];
+        let webui = |dirs: &[&PathBuf]| WebUi {
+            path: "/webui".into(),
+            models_dirs: dirs.iter().map(|dir| (*dir).clone()).collect(),
+        };
+        let hashes = A1111Hashes::read(&dirs, &[webui(&[&models, &elsewhere]), webui(&[&others])]);
+        check(&hashes, &models);
+        check(&hashes, &elsewhere);
+        let path = others.join("sub/photo.safetensors");
+        assert_eq!(hashes.of(&path, &stamp(1_700_000_000_250_000_000)), None);
+    }
+
     #[test]
     fn what_is_no_cache_says_nothing() {
         let (folder, models) = webui();
         let root = folder.path().join("webui");
-        assert!(A1111Hashes::read(std::slice::from_ref(&models)).0.is_empty());
+        assert!(A1111Hashes::read(std::slice::from_ref(&models), &[]).0.is_empty());
         fs::write(root.join(OLDER), "[]").unwrap();
         fs::create_dir_all(root.join("cache/hashes")).unwrap();
         fs::write(root.join(DATABASE), "no database").unwrap();
-        assert!(A1111Hashes::read(&[models]).0.is_empty());
+        assert!(A1111Hashes::read(&[models], &[]).0.is_empty());
     }
 }

@@ -14,6 +14,7 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem aut
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 .plot { width: 55%; }
+.figure { white-space: nowrap; }
 .bar { height: .8rem; border-radius: 2px; margin: .15rem 0; background: var(--engine); }
 .torch { background: var(--torch); }
 .bad { background: var(--bad); }
@@ -90,11 +91,11 @@ fn timings(all: &[Benched]) -> Markup {
                             (bar(timing.engine_milliseconds / slowest, if timing.is_slower() { "bar bad" } else { "bar" }))
                             (bar(timing.torch_milliseconds / slowest, "bar torch"))
                         }
-                        td {
+                        td class="figure" {
                             (format!("{:.2} ms", timing.engine_milliseconds)) br;
                             (format!("{:.2} ms", timing.torch_milliseconds))
                         }
-                        td { strong { (format!("{:.1} ×", timing.gain())) } }
+                        td class="figure" { strong { (format!("{:.1} ×", timing.gain())) } }
                     }
                 }
             }
@@ -120,7 +121,7 @@ fn speeds(all: &[Benched]) -> Markup {
                         br; small { (name(benched)) "; " (preset(speed)) "; " (found.gpu) }
                     }
                     td class="plot" { (bar(per_second(speed) / fastest, "bar")) }
-                    td { (format!("{:.1} it/s", per_second(speed))) }
+                    td class="figure" { (format!("{:.1} it/s", per_second(speed))) }
                 }
             }
         }
