@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jobs import COMMON, INPUT, LONG, MASK, STEPS, all_jobs, full_size
+from jobs import COMMON, INPUT, STEPS, all_jobs, full_size
 
 NEVER = "never (PyTorch)"
 # UNets with patchers have another edge then.
@@ -136,31 +136,19 @@ def at_random(kind, titles, kinds, gpu, count):
 
 
 def larger(kind, title, kinds):
-    """Returns jobs with SDXL, by its title, of the sizes that it is made for."""
-    from varied_jobs import prompt
+    """Returns A1111's jobs with SDXL, by its title, and a few more."""
+    import a1111_jobs
+    from varied_jobs import chosen, prompt
 
-    chosen = {"override_settings": {"sd_model_checkpoint": title}, "override_settings_restore_afterwards": False}
-
-    def job(name, path="txt2img", size=(1024, 1024), **changes):
-        body = small(width=size[0], height=size[1], steps=STEPS, **chosen)
-        return Job(name, path, known(kind, body | changes), twice=False)
-
-    loras = [each for each in ("LoRA", "LoHa", "LoKr", "DoRA", "diff") if each in kinds]
-    return [
-        job("SDXL"),
-        job("SDXL, wide", size=(1216, 832)),
-        job("SDXL, batch of two", batch_size=2),
-        job("SDXL, long prompts", prompt=LONG, negative_prompt=f"blurry, {LONG}"),
-        job("SDXL, no negative prompt", cfg_scale=1, negative_prompt=""),
-        job("SDXL, DPM++ 2M", sampler_name="DPM++ 2M"),
-        *(job(f"SDXL, {each}", prompt=prompt([(each, 0.8)])) for each in loras),
-        *([job("SDXL, LoRA at half its strength", prompt=prompt([(loras[0], 0.4)]))] if loras else []),
-        job("SDXL, no LoRA again"),
-        job("SDXL, img2img", path="img2img", init_images=[INPUT], denoising_strength=0.6),
-        job("SDXL, inpaint", path="img2img", init_images=[INPUT], denoising_strength=0.8, mask=MASK, inpainting_fill=1),
-        job("SDXL, hires", enable_hr=True, hr_scale=1.25, hr_second_pass_steps=STEPS // 2, hr_upscaler="Latent",
-            denoising_strength=0.6),
-    ]
+    more = {"SDXL, hires": {"enable_hr": True, "hr_scale": 1.25, "hr_second_pass_steps": STEPS // 2,
+                            "hr_upscaler": "Latent", "denoising_strength": 0.6}}
+    loras = [each for each in a1111_jobs.KINDS if each in kinds]
+    if loras:
+        more["SDXL, LoRA at half its strength"] = {"prompt": prompt([(loras[0], 0.4)])}
+    square = chosen(title) | {"width": 1024, "height": 1024, "steps": STEPS}
+    jobs = a1111_jobs.larger(title, kinds)
+    jobs += [(name, "txt2img", small(**square, **body)) for name, body in more.items()]
+    return [Job(name, path, known(kind, body), twice=False) for name, path, body in jobs]
 
 
 def is_as_meant(job, made):
