@@ -50,7 +50,7 @@ fn no_daemon_ends_with_3_and_says_where_it_was_looked_for() {
         let outcome = run(ctl(args).env("SDTRT_SOCKET", &nobody));
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""), "{args:?}");
         assert!(outcome.stderr.contains(utf8(&nobody)), "{}", outcome.stderr);
-        // Nobody who types nothing knows what to do next.
+        // Who types no command is told what to do next.
         let lines = if args.is_empty() { 4 } else { 1 };
         assert_eq!(outcome.stderr.lines().count(), lines, "{}", outcome.stderr);
         assert!(

@@ -211,7 +211,7 @@ mod tests {
         );
     }
 
-    /// With `--data-dir` and `--ckpt-dir` the cache lies beside neither of both.
+    /// With `--data-dir` and `--ckpt-dir` the cache lies beside one of its folders alone.
     #[test]
     fn a_web_ui_knows_its_checkpoints_in_every_folder_of_its_own() {
         const CACHE: &str = r#"{"hashes": {"checkpoint/sub/photo.safetensors": {"mtime": 1700000000.25, "sha256": "SHA"}}}"#;
