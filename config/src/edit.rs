@@ -39,8 +39,9 @@ pub fn with_preset(text: &str, preset: &Preset) -> Result<String, EditError> {
         presets.push(written);
     }
     let rules = tables(&mut document, RULES)?;
-    let is_any =
-        |table: &Table, key| table.get(key).is_none_or(|pattern| pattern.as_str() == Some("*"));
+    let is_any = |table: &Table, key| {
+        table.get(key).is_none_or(|pattern| pattern.as_str().is_some_and(is_everything))
+    };
     let is_for_all = |table: &Table| {
         !table.contains_key("folder") && is_any(table, "architecture") && is_any(table, "name")
     };
@@ -98,6 +99,11 @@ fn tables<'a>(
         *item = Item::ArrayOfTables(ArrayOfTables::new());
     }
     item.as_array_of_tables_mut().ok_or(EditError::NoTables(key))
+}
+
+/// Whether this pattern matches every name.
+fn is_everything(pattern: &str) -> bool {
+    !pattern.is_empty() && pattern.chars().all(|c| c == '*')
 }
 
 fn is_named(table: &Table, name: &str) -> bool {
@@ -182,7 +188,7 @@ mod tests {
     /// A later rule would never apply.
     #[test]
     fn a_rule_with_patterns_for_everything_is_for_all() {
-        for pattern in ["name = '*'", "architecture = '*'"] {
+        for pattern in ["name = '*'", "architecture = '*'", "name = '**'"] {
             let text =
                 format!("models_dirs = ['/m']\n[[rules]]\n{pattern}\npresets = ['default']\n");
             let with = with_preset(&text, &tall()).unwrap();
