@@ -12,7 +12,7 @@ use toml::Table;
 
 use crate::{
     BuildHours, BuildWhen, ComputeCapability, EngineKind, Ignored, KEYS, Key, Mistake, Prefer,
-    Preset, Rule, WebUi, hook, mistake::listed, paths, size,
+    Preset, Rule, SharedStore, WebUi, hook, mistake::listed, paths, size,
 };
 
 /// sdtrtd's configuration: `sdtrtd.toml`, and variables and flags of the same names.
@@ -78,6 +78,8 @@ pub struct Config {
     pub admins: Vec<String>,
     /// Local address that serves OpenMetrics, such as `127.0.0.1:9101`.
     pub metrics: Option<SocketAddr>,
+    /// What machines share; nothing if absent.
+    pub store: Option<SharedStore>,
     /// The user's own presets, in addition to the built-in ones.
     pub presets: Vec<Preset>,
     /// Which checkpoints get which presets; the first rule that matches applies.
@@ -113,6 +115,7 @@ impl Default for Config {
             notifications: true,
             admins: Vec::new(),
             metrics: None,
+            store: None,
             presets: Vec::new(),
             rules: Vec::new(),
         }
@@ -170,6 +173,9 @@ impl Config {
         self.data_dir = base.join(&self.data_dir);
         self.socket = base.join(&self.socket);
         self.tensorrt_dir = self.tensorrt_dir.take().map(|path| base.join(path));
+        if let Some(store) = &mut self.store {
+            store.make_absolute(base);
+        }
         for webui in &mut self.webuis {
             for path in &mut webui.models_dirs {
                 *path = base.join(&*path);
@@ -225,6 +231,9 @@ impl Config {
         }
         for (key, hook) in [("on_ready", &self.on_ready), ("on_failed", &self.on_failed)] {
             hook::check(key, hook)?;
+        }
+        if let Some(store) = &self.store {
+            store.check()?;
         }
         self.check_presets()
     }

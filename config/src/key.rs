@@ -42,7 +42,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "SDTRT_";
 
 /// All keys, in the order of the documented file.
-pub const KEYS: [Key; 28] = [
+pub const KEYS: [Key; 29] = [
     key("models_dirs", Form::Paths),
     at_start("data_dir", Form::Path),
     at_start("socket", Form::Path),
@@ -68,6 +68,7 @@ pub const KEYS: [Key; 28] = [
     key("notifications", Form::Toml),
     at_start("admins", Form::Words),
     at_start("metrics", Form::Text),
+    key("store", Form::Toml),
     key("presets", Form::Toml),
     key("rules", Form::Toml),
     key("webuis", Form::Toml),
@@ -106,6 +107,7 @@ mod tests {
             quota: Some(bytesize::ByteSize::gb(1)),
             webui_url: Some("http://x".into()),
             metrics: Some("127.0.0.1:1".parse().unwrap()),
+            store: Some(toml::from_str("url = 's3://x'").unwrap()),
             ..Config::default()
         };
         let keys: BTreeSet<String> =

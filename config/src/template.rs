@@ -46,6 +46,7 @@ mod tests {
                 "on_ready",
                 "on_failed",
                 "admins",
+                "store",
                 "presets",
                 "rules",
                 "webuis",

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::Range;
+use crate::{Range, StoreMode};
 
 fn read(text: &str) -> Result<Config, String> {
     let dir = tempfile::tempdir().unwrap();
@@ -36,6 +36,7 @@ fn every_key_is_read() {
         idle_seconds = 5
         prefer = "engine"
         webui_url = "http://127.0.0.1:7860"
+        store = { url = "s3://bucket/sdtrt", mode = "read-write" }
         on_ready = ["notify-send", "{name} is {state}"]
         on_failed = ["mail", "{reason}"]
         notifications = false
@@ -81,6 +82,12 @@ fn every_key_is_read() {
         idle_seconds: 5.0,
         prefer: Prefer::Engine,
         webui_url: Some("http://127.0.0.1:7860".into()),
+        store: Some(SharedStore {
+            url: "s3://bucket/sdtrt".to_owned(),
+            mode: StoreMode::ReadWrite,
+            trusted_keys: Vec::new(),
+            key: None,
+        }),
         webuis: vec![WebUi {
             path: "/w".into(),
             models_dirs: vec!["/n".into(), "/w/models".into()],
