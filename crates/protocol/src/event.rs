@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Building, Checkpoint, EntryKey, Gpu, Hashing, ModelsDir, Queued, Runtime, State, Status,
+    StoreStatus,
 };
 
 /// What a watcher receives: first everything, then each change of what `status` and `list` show, except for passing
@@ -39,6 +40,8 @@ pub enum Event {
     Counts(BTreeMap<State, usize>),
     /// [`Status::hashing`].
     Hashing(Hashing),
+    /// [`Status::store`].
+    Store(Option<StoreStatus>),
     /// The GPUs, or their use.
     Gpus(Vec<Gpu>),
     /// [`Status::gpu_problem`].
@@ -88,6 +91,7 @@ impl Overview {
             Event::Gate(gate) => status.gate = gate,
             Event::Counts(counts) => status.counts = counts,
             Event::Hashing(hashing) => status.hashing = hashing,
+            Event::Store(store) => status.store = store,
             Event::Gpus(gpus) => status.gpus = gpus,
             Event::GpuProblem(problem) => status.gpu_problem = problem,
             Event::ModelsDirs(models_dirs) => status.models_dirs = models_dirs,
@@ -136,6 +140,7 @@ impl Status {
         });
         note(self.counts != before.counts, |now| Event::Counts(now.counts.clone()));
         note(self.hashing != before.hashing, |now| Event::Hashing(now.hashing.clone()));
+        note(self.store != before.store, |now| Event::Store(now.store.clone()));
         events
     }
 }

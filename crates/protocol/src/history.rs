@@ -17,6 +17,8 @@ pub enum Outcome {
     Failed,
     /// The job ended early, and its engine is queued again.
     Abandoned,
+    /// Its engine was taken from the store, and published.
+    Fetched,
 }
 
 /// A finished build or validation.

@@ -53,6 +53,7 @@ mod reload;
 mod request;
 mod shape;
 mod status;
+mod store;
 mod webui;
 
 pub use ::checkpoint::Id;
@@ -77,6 +78,7 @@ pub use reload::Reloaded;
 pub use request::{CheckpointVerdict, Failure, Hello, Reply, Request, Verdict};
 pub use shape::Shape;
 pub use status::{Building, Daemon, Gpu, ModelsDir, Queued, Runtime, Status, Task};
+pub use store::{PullOutcome, Pulled, StoreStatus};
 pub use webui::ExtensionIndex;
 
 /// Incremented when a line's meaning changes; both sides must have the same.

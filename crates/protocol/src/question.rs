@@ -4,7 +4,7 @@ use checkpoint::Id;
 
 use crate::{
     Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, FileNames, Finished,
-    Garbage, Image, JobLog, Materialized, Preset, PresetChange, PresetUse, Reloaded, Reply,
+    Garbage, Image, JobLog, Materialized, Preset, PresetChange, PresetUse, Pulled, Reloaded, Reply,
     Request, Shape, Status, Verdict,
 };
 
@@ -105,6 +105,8 @@ questions! {
     history() -> Vec<Finished> = Request::History, Reply::History(history) => history;
     /// [`Request::Reload`].
     reload() -> Reloaded = Request::Reload, Reply::Reloaded(reloaded) => reloaded;
+    /// [`Request::Pull`].
+    pull(url: Option<String>, engines: Vec<String>) -> Vec<Pulled> = Request::Pull { url, engines }, Reply::Pulled(pulled) => pulled;
     /// [`Request::FindRuntime`].
     find_runtime() -> Status = Request::FindRuntime, Reply::Status(status) => *status;
 }

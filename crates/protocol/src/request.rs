@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checkpoint, Coverage, Disk, Engine, ExtensionIndex, FileNames, Finished, Garbage, Image,
-    JobLog, List, Materialized, Preset, PresetChange, PresetUse, Reloaded, Shape, Status,
+    JobLog, List, Materialized, Preset, PresetChange, PresetUse, Pulled, Reloaded, Shape, Status,
 };
 
 /// The first line of each side.
@@ -149,6 +149,15 @@ pub enum Request {
     Reload,
     /// Searches for the TensorRT libraries again; [`Reply::Status`].
     FindRuntime,
+    /// Takes engines out of a store; [`Reply::Pulled`].
+    Pull {
+        /// The store's address, such as `file:///media/stick`; if absent, the configured one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// Prefixes of the engines' keys; if there are none, all that this machine can use.
+        #[serde(default)]
+        engines: Vec<String>,
+    },
 }
 
 impl Request {
@@ -219,6 +228,8 @@ pub enum Reply {
     History(Vec<Finished>),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`Request::Pull`].
+    Pulled(Vec<Pulled>),
     /// To [`Request::Shapes`].
     Noted,
     /// The request failed.

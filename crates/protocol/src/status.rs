@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EntryKey, GpuReading, Hashing, State};
+use crate::{EntryKey, GpuReading, Hashing, State, StoreStatus};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Status {
     /// Files whose content is still to be read.
     #[serde(default)]
     pub hashing: Hashing,
+    /// What this machine shares with others; absent if it shares nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
 }
 
 /// The daemon's process.

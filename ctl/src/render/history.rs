@@ -29,7 +29,7 @@ pub(crate) fn render(history: &[Finished], now: u64, look: Look) -> String {
         table.tone(
             1,
             match finished.outcome {
-                Outcome::Built | Outcome::Validated => Tone::Good,
+                Outcome::Built | Outcome::Validated | Outcome::Fetched => Tone::Good,
                 Outcome::Failed => Tone::Bad,
                 Outcome::Abandoned => Tone::Warning,
             },

@@ -1,6 +1,6 @@
 //! The daemon at a glance.
 
-use protocol::{Building, Gpu, GpuReading, Hashing, ModelsDir, Queued, Status};
+use protocol::{Building, Gpu, GpuReading, Hashing, ModelsDir, Queued, Status, StoreStatus};
 
 use crate::render::{look::Look, progress, table::Fields, text};
 
@@ -37,6 +37,9 @@ pub(crate) fn render(status: &Status, look: Look) -> String {
     fields.add("checkpoints", counts(status));
     if status.hashing.files > 0 {
         fields.add("hashing", hashing(&status.hashing));
+    }
+    if let Some(store) = &status.store {
+        fields.all("store", store_lines(store));
     }
     if let Some(gate) = &status.gate {
         fields.add("gate", format!("closed: {gate}"));
@@ -123,6 +126,24 @@ fn hashing(hashing: &Hashing) -> String {
     let left =
         format!("{} of {} still to read", text::count(*files as usize, "file"), text::size(*bytes));
     if reading.is_empty() { left } else { format!("{left}, now {}", reading.join(", ")) }
+}
+
+/// What is shared with other machines, and what is wrong with that.
+fn store_lines(store: &StoreStatus) -> Vec<String> {
+    let StoreStatus { url, mode, problem, retry_at, engines_taken, contents_taken, added, refused } =
+        store;
+    let mut lines = vec![format!(
+        "{url}, {mode}: {}, {} taken, {} added",
+        text::count(*engines_taken as usize, "engine"),
+        text::count(*contents_taken as usize, "content hash"),
+        text::count(*added as usize, "object"),
+    )];
+    if let Some(problem) = problem {
+        let again = retry_at.map_or("", |_| "; it is asked again by itself");
+        lines.push(format!("{}{again}", text::clean(problem)));
+    }
+    lines.extend(refused.iter().map(|refused| format!("refused: {}", text::clean(refused))));
+    lines
 }
 
 /// How far a job has come, where there is room for it.

@@ -61,6 +61,8 @@ fn requests() {
         Request::History,
         Request::Reload,
         Request::FindRuntime,
+        Request::Pull { url: Some("file:///media/stick".into()), engines: vec!["01a268".into()] },
+        Request::Pull { url: None, engines: Vec::new() },
     ];
     let golden = include_str!("requests.jsonl");
     pinned::assert_json_lines("requests.jsonl", golden, &all);
@@ -73,6 +75,7 @@ fn fields_that_are_absent_may_be_left_out_of_a_request() {
     let image = Image { width: 512, height: 768, batch: 1, tokens: 75, hires: None };
     for (line, request) in [
         (r#"{"request":"log"}"#, Request::Log { reference: None }),
+        (r#"{"request":"pull"}"#, Request::Pull { url: None, engines: Vec::new() }),
         (r#"{"timeout_s":1,"request":"wait"}"#, Request::Wait { reference: None, timeout_s: 1.0 }),
         (
             r#"{"request":"check","image":{"width":512,"height":768,"batch":1,"tokens":75}}"#,
@@ -97,6 +100,7 @@ fn events() {
         Event::Gate(None),
         Event::Counts(status().counts),
         Event::Hashing(status().hashing),
+        Event::Store(status().store),
         Event::Gpus(status().gpus),
         Event::GpuProblem(status().gpu_problem),
         Event::ModelsDirs(status().models_dirs),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use protocol::{
     CheckpointVerdict, Coverage, Disk, Engine, ExtensionIndex, Failure, FileNames, Finished,
     Garbage, JobLog, List, Machine, Materialized, Outcome, PassCoverage, PresetChange, PresetUse,
-    Reloaded, Reply, State, Sums, Task, Verdict,
+    PullOutcome, Pulled, Reloaded, Reply, State, Sums, Task, Verdict,
 };
 
 use crate::samples::{bare_status, checkpoint, engine, id, preset, status, unread};
@@ -80,6 +80,21 @@ fn replies() {
             applied: vec!["presets".into()],
             needs_restart: vec!["socket".into()],
         }),
+        Reply::Pulled(
+            [
+                (PullOutcome::Taken, None),
+                (PullOutcome::Here, None),
+                (PullOutcome::Left, Some("it is of TensorRT-RTX 1.6.1.120".into())),
+                (PullOutcome::Refused, Some("its plan is damaged".into())),
+            ]
+            .map(|(outcome, reason)| Pulled {
+                engine: id('0'),
+                label: "sd1 default".into(),
+                outcome,
+                reason,
+            })
+            .into(),
+        ),
         Reply::Noted,
     ];
     all.extend(failures().map(Reply::Failed));
@@ -88,6 +103,7 @@ fn replies() {
     pinned::assert_variants::<Reply>(golden, "\"reply\":\"?\"");
     pinned::assert_variants::<Failure>(golden, "\"kind\":\"?\"");
     pinned::assert_variants::<State>(golden, "\"?\"");
+    pinned::assert_variants::<PullOutcome>(golden, "\"outcome\":\"?\"");
     pinned::assert_variants::<Task>(golden, "\"task\":\"?\"");
     pinned::assert_variants::<Outcome>(&format!("{golden}{TRIED}"), "\"outcome\":\"?\"");
 }
@@ -235,6 +251,7 @@ fn history() -> Vec<Finished> {
         ended(Outcome::Validated, None, None),
         ended(Outcome::Failed, Some("no room"), None),
         ended(Outcome::Abandoned, Some("the GPU is used"), None),
+        ended(Outcome::Fetched, None, Some(26_214_400)),
     ]
 }
 

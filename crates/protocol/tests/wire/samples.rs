@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use protocol::{
     Building, Checkpoint, Coming, Daemon, Engine, EntryKey, Gpu, GpuProcess, GpuReading, Hashing,
-    Id, Limit, ModelsDir, Preset, Proof, Queued, Runtime, Shape, Sizes, Speed, State, Status, Task,
-    Timing, Unusable, Validation,
+    Id, Limit, ModelsDir, Preset, Proof, Queued, Runtime, Shape, Sizes, Speed, State, Status,
+    StoreStatus, Task, Timing, Unusable, Validation,
 };
 
 const STATES: [State; 11] = [
@@ -195,6 +195,18 @@ pub(crate) fn status() -> Status {
             bytes: 19_500_000_000,
             reading: vec!["/m/a.safetensors".into()],
         },
+        store: Some(StoreStatus {
+            url: "s3://bucket/sdtrt".into(),
+            mode: "read-write".into(),
+            problem: Some("it does not answer".into()),
+            retry_at: Some(1_795_000_000),
+            engines_taken: 2,
+            contents_taken: 40,
+            added: 3,
+            refused: vec![
+                "engines/01a268.sealed: nobody whom this machine trusts has signed it".into(),
+            ],
+        }),
     }
 }
 
@@ -240,6 +252,7 @@ pub(crate) fn bare_status() -> Status {
         building: Vec::new(),
         counts: [].into(),
         hashing: Hashing::default(),
+        store: None,
         ..status()
     }
 }
