@@ -10,6 +10,7 @@ use crate::{
     gate::{Found, Sample, Sampler},
     inventory,
     jobs::{Done, RuntimeProblem},
+    sharing::PulledPlan,
 };
 
 /// An event.
@@ -30,6 +31,10 @@ pub(crate) enum Event {
     Ended(Id, Result<Done, crate::jobs::Failure>),
     /// Every engine was compared with its manifest; of the others the manifests were not understood.
     Verified(Vec<Checked>, Vec<Verdict>, oneshot::Sender<Reply>),
+    /// An engine was taken from a store on a client's request; it waits to hear whether it could be published.
+    Pulled(Box<PulledPlan>, oneshot::Sender<Result<(), String>>),
+    /// The store answers, or does so no more, or something came from it.
+    Shared,
     /// A client's request.
     Ask(Request, oneshot::Sender<Reply>),
     /// A client subscribes.

@@ -10,6 +10,7 @@ mod presets;
 mod questions;
 mod requests;
 mod runtime;
+mod sharing;
 mod verifying;
 
 use engine::{Phase, Progress};
@@ -152,6 +153,8 @@ impl Owners {
                 let _ = reply.send(clients.record_subscriber(state));
                 self.clients = clients;
             }
+            Event::Pulled(plan, done) => self.record_pulled(*plan, done),
+            Event::Shared => self.changed(),
             Event::Unsaved => {
                 self.timers.learned_but_unsaved();
                 self.changed();

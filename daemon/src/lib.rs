@@ -34,6 +34,7 @@ mod retry;
 mod samples;
 #[cfg(test)]
 mod scenarios;
+mod sharing;
 mod start;
 mod systemd;
 mod timers;

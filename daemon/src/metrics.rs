@@ -79,7 +79,7 @@ impl Default for Metrics {
         let registry = &mut metrics.registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("program", "The running program", version);
-        metrics.builds.register(registry, "build", &["published", "again", "failed"]);
+        metrics.builds.register(registry, "build", &["published", "fetched", "again", "failed"]);
         let outcomes = ["accurate", "inaccurate", "not_compared", "again", "failed"];
         metrics.validations.register(registry, "validation", &outcomes);
         metrics.state.register(registry);

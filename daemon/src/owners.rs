@@ -30,6 +30,7 @@ use crate::{
     planner::{DesiredEngines, News, Pause, Snapshot},
     publish::Publisher,
     retry::Retry,
+    sharing::Sharing,
     systemd::Manager,
     timers::{Timers, seconds_since_1970},
 };
@@ -44,13 +45,15 @@ pub(crate) struct Owners {
     pub(crate) settings: Option<Settings>,
     /// The file that they are in, or would be.
     pub(crate) settings_file: Option<PathBuf>,
-    pub(crate) inventory: Inventory,
+    /// It is the largest.
+    pub(crate) inventory: Box<Inventory>,
     pub(crate) library: EngineLibrary,
     pub(crate) intent: Intent,
     pub(crate) retry: Retry,
     pub(crate) gate: Gate,
     pub(crate) jobs: Jobs,
     pub(crate) publisher: Publisher,
+    pub(crate) sharing: Sharing,
     pub(crate) clients: Clients,
     pub(crate) notices: Notices,
     pub(crate) desired: DesiredEngines,
@@ -83,15 +86,19 @@ impl Owners {
             let mailbox = mailbox.clone();
             Arc::new(move |event| mailbox.send(Event::Files(event)))
         };
+        let sharing = Sharing::new(&config, mailbox.clone());
+        let mut inventory = Box::new(Inventory::new(&config, store.clone(), tell));
+        inventory.set_peers(sharing.peers());
         Self {
             settings: None,
             settings_file: None,
-            inventory: Inventory::new(&config, store.clone(), tell),
+            inventory,
             library: EngineLibrary::new(library, &config.data_dir),
             intent: Intent::new(store.clone()),
             retry: Retry::new(store.clone(), &config.data_dir),
             gate: Gate::new(gpus, sampler, config.idle()),
-            jobs: Jobs::new(builder),
+            jobs: Jobs::new(sharing.first(builder)),
+            sharing,
             publisher: Publisher::new(&config),
             clients: Clients::default(),
             notices: Notices::new(None),
@@ -176,7 +183,8 @@ impl Owners {
     /// The status that these clients see.
     pub(crate) fn status_for(&self, clients: &Clients) -> Status {
         let (counts, queue) = (clients.counts().clone(), clients.queue());
-        status::status(&self.snapshot(), counts, queue, self.started.elapsed())
+        let status = status::status(&self.snapshot(), counts, queue, self.started.elapsed());
+        Status { store: self.sharing.shown(), ..status }
     }
 
     /// Returns the entry of `list` that `reference` names.

@@ -64,6 +64,8 @@ pub(crate) fn reconcile(owners: &mut Owners) {
             owners.sweep(&mut garbage);
         }
         let states = owners.publish(queue, publication);
+        let engines = owners.library.engines().manifests().values();
+        owners.sharing.offer(engines.map(|manifest| (manifest.key, manifest.validations.len())));
         owners.notify(&garbage);
         owners.notify_people(states);
         owners.look_again();

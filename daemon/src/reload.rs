@@ -55,6 +55,10 @@ impl Owners {
         if moved || old.keep_model_json != new.keep_model_json {
             self.publisher.record_other_folders(new);
         }
+        if old.store != new.store {
+            self.sharing.configure(new);
+            self.inventory.set_peers(self.sharing.peers());
+        }
         if old.idle_seconds != new.idle_seconds {
             self.gate.close(new.idle());
         }

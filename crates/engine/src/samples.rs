@@ -144,6 +144,7 @@ pub fn validation(gpu: &str, driver: &str, relative_error: Option<f64>) -> Valid
         driver: driver.to_owned(),
         unet: Id::from(blake3::hash(b"unet")),
         validated_at: 0,
+        borrowed: false,
         findings: findings(relative_error),
     }
 }

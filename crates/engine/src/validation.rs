@@ -79,6 +79,9 @@ pub struct Validation {
     pub unet: Id,
     /// When, in seconds since 1970.
     pub validated_at: u64,
+    /// Another machine made it, and a store passed it on; this one repeats it when it has nothing else to do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub borrowed: bool,
     /// The results.
     pub findings: Findings,
 }

@@ -59,6 +59,7 @@ pub(crate) fn status(
         building: building(snapshot),
         counts,
         hashing: hashing(snapshot),
+        store: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     jobs::{Done, Ended, Failure, RunningJob},
     owners::Owners,
     planner::{Errand, room},
+    sharing::Fetched,
     timers::seconds_since_1970,
 };
 
@@ -44,15 +45,22 @@ impl Owners {
         let result = match result {
             Ok(Done::Built(built)) => {
                 let bytes = built.bytes;
-                self.record_plan(running, built).map(|()| bytes)
+                self.record_plan(running, built, Vec::new()).map(|()| Ended::Built(bytes))
+            }
+            Ok(Done::Fetched(fetched)) => {
+                let Fetched { built, validations } = *fetched;
+                let bytes = built.bytes;
+                self.record_plan(running, built, validations).map(|()| Ended::Fetched(bytes))
             }
             Ok(_) => Err(Failure::Refused(MIXED_UP.to_owned())),
             Err(failure) => Err(failure),
         };
         let outcome = match result {
-            Ok(bytes) => {
-                self.record_history(running, Ended::Built(bytes));
-                "published"
+            Ok(ended) => {
+                let outcome =
+                    if matches!(ended, Ended::Fetched(_)) { "fetched" } else { "published" };
+                self.record_history(running, ended);
+                outcome
             }
             Err(failure) => {
                 let reason = failure.to_string();
@@ -74,7 +82,12 @@ impl Owners {
         self.metrics.build_ended(outcome, running.work.started.elapsed());
     }
 
-    fn record_plan(&mut self, running: &RunningJob, built: Built) -> Result<(), Failure> {
+    fn record_plan(
+        &mut self,
+        running: &RunningJob,
+        built: Built,
+        validations: Vec<Validation>,
+    ) -> Result<(), Failure> {
         let spec = running.job.spec.clone();
         if let Some(stranger) = built.stranger(&spec.weights) {
             return Err(Failure::Changed(stranger));
@@ -84,6 +97,7 @@ impl Owners {
         let want = &running.work.want;
         let (presets, now) = (want.presets.clone(), seconds_since_1970());
         let manifest = Manifest::new(spec, presets, want.weights, built, now, seconds);
+        let manifest = Manifest { validations, ..manifest };
         self.library.record_plan(&running.job, manifest).map_err(not_published)?;
         self.forget_failures(&key);
         self.record_serving(&key);
@@ -169,6 +183,7 @@ impl Owners {
             driver: gpu.driver.clone(),
             unet,
             validated_at: seconds_since_1970(),
+            borrowed: false,
             findings,
         };
         self.retry.record_end(&running.work.want.job);

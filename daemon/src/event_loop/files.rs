@@ -49,6 +49,9 @@ impl Owners {
             FileEvent::A1111Hashes(hashes) => {
                 return self.inventory.record_a1111_hashes(hashes);
             }
+            FileEvent::PutOff(path, stamp, wait) => {
+                return self.inventory.record_put_off(&path, &stamp, wait);
+            }
             FileEvent::Hashed(learned) => {
                 let lesson = self.inventory.record_hashed(learned);
                 self.record_lesson(&lesson);

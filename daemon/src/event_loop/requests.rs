@@ -52,6 +52,7 @@ impl Owners {
             }
             Request::Pin { reference } => return send(reply, self.record_pin(&reference, true)),
             Request::Unpin { reference } => return send(reply, self.record_pin(&reference, false)),
+            Request::Pull { url, engines } => return self.record_pull(url, engines, reply),
             Request::Reload => {
                 let reloaded = self.reload().map(Reply::Reloaded);
                 return send(reply, reloaded.map_err(|error| other(&format!("{error:#}"))));

@@ -48,6 +48,7 @@ impl Owners {
         if are_others {
             let names: Vec<_> = self.gate.gpus().iter().map(|gpu| gpu.name.as_str()).collect();
             info!("GPUs: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+            self.sharing.record_gpus(self.gate.gpus());
             self.renew_target();
         }
         if let Some(problem) = problem.as_ref().filter(|_| problem != before) {

@@ -1,6 +1,6 @@
 //! What looks, comparisons and readings teach.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
     Compared, FileChange, Hint, Inventory, Learned, Lesson, Outcome, Sighting, Stamp, Visit, Waits,
@@ -31,6 +31,7 @@ impl Inventory {
             if cause.is_written
                 && let Some(outdated) = self.catalogue.written(&path, now())
             {
+                self.distrust(&path);
                 recall.forget(&outdated);
                 has_learned = true;
             }
@@ -42,6 +43,9 @@ impl Inventory {
     pub(crate) fn record_compared(&mut self, compared: Vec<Compared>) {
         self.comparing = false;
         for Compared { sighting: Sighting { path, stamp }, found, is_same } in compared {
+            if !is_same {
+                self.distrust(&path);
+            }
             let kept = self.catalogue.compared(stamp, found, is_same, now());
             if let Some((stamp, known)) = found.zip(kept) {
                 self.recall.remember(&path, &stamp, &known);
@@ -71,6 +75,7 @@ impl Inventory {
     /// All of this file was read.
     pub(crate) fn record_hashed(&mut self, learned: Learned) -> Lesson {
         self.hashings.remove(&learned.path);
+        self.distrusted.remove(&learned.stamp.file());
         let mut lesson = Lesson::default();
         self.record_learned(&learned, &mut lesson);
         if learned.known.is_none() {
@@ -79,6 +84,12 @@ impl Inventory {
         }
         lesson.hashed = self.catalogue.hashed(learned.stamp, learned.known, now());
         lesson
+    }
+
+    /// The file at this path is hashed after so long at the earliest.
+    pub(crate) fn record_put_off(&mut self, path: &Path, stamp: &Stamp, wait: Duration) {
+        self.hashings.remove(path);
+        self.catalogue.put_off(stamp, now() + wait);
     }
 
     fn record_learned(&mut self, learned: &Learned, lesson: &mut Lesson) {

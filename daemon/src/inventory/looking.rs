@@ -14,7 +14,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 use tracing::warn;
 
 use super::{
-    FileEvent, Hint, Inventory, Notifier, Stamp, Tell,
+    Content, FileEvent, Hint, Inventory, Notifier, Sighting, Stamp, Tell,
     folders::{GATHER, LOOK_AGAIN, ModelsFolder, PATIENCE},
     reading,
     waits::Looks,
@@ -102,6 +102,9 @@ impl Inventory {
             Hint::Written(path) => {
                 let outdated = self.catalogue.written(&path, now.into_std());
                 outdated.iter().for_each(|stamp| self.recall.forget(stamp));
+                if outdated.is_some() {
+                    self.distrust(&path);
+                }
                 self.look_at(path, |cause| cause.is_written = true);
                 return outdated.is_some();
             }
@@ -185,6 +188,7 @@ impl Inventory {
             self.next_comparison(),
             self.next_whole(),
             self.next_poll(),
+            self.catalogue.next_put_off().map(Instant::from_std),
         ]
         .into_iter()
         .flatten();
@@ -305,9 +309,21 @@ impl Inventory {
             let reading = Reading { dir, due: Some(now + LONG_READ) };
             self.hashings.insert(file.path.clone(), reading);
             let (recall, tell) = (self.recall.clone(), self.tell.clone());
-            spawn_blocking(move || tell(FileEvent::Hashed(reading::hash(file, &*recall))));
+            let (peers, may_believe) = (self.peers.clone(), self.may_believe(&file));
+            spawn_blocking(move || {
+                tell(reading::hash(file, &*recall, peers.as_deref(), may_believe));
+            });
         }
         begins
+    }
+
+    /// Whether what another machine found of this file may be what it is: it has not changed since it was known, and
+    /// is not read to be sure of it.
+    fn may_believe(&self, file: &Sighting) -> bool {
+        let is_provisional = self.catalogue.at(&file.path).is_some_and(
+            |file| matches!(&file.content, Content::Read(outcome) if outcome.is_provisional()),
+        );
+        is_provisional && !self.distrusted.contains(&file.stamp.file())
     }
 
     fn start_reading(&mut self, now: Instant) -> bool {

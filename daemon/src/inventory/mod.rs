@@ -11,6 +11,7 @@ mod looking;
 mod names;
 mod outcome;
 mod patience;
+mod peers;
 mod polling;
 mod reading;
 mod recall;
@@ -41,6 +42,7 @@ pub(crate) use looking::{FileChange, Visit};
 pub use names::{Names, Said};
 pub use outcome::Outcome;
 pub(crate) use patience::patiently;
+pub(crate) use peers::{Advice, Found, Peers};
 pub use reading::Evidence;
 pub(crate) use reading::{Compared, Learned, folder_bytes};
 pub(crate) use recall::Key;
@@ -80,6 +82,8 @@ pub(crate) enum FileEvent {
     Read(u64, Vec<Learned>),
     /// The rest of a file whose header was known was read.
     Hashed(Learned),
+    /// The file at this path is to be hashed, or asked for, only after so long: another machine is reading it.
+    PutOff(Arc<Path>, Stamp, Duration),
     /// A checkpoint was read for its names.
     Named,
     /// A1111's caches were read.
@@ -113,6 +117,10 @@ pub(crate) struct Inventory {
     readings: HashMap<u64, looking::Reading>,
     /// Files whose headers are known and whose content is being read.
     hashings: HashMap<Arc<Path>, looking::Reading>,
+    /// Other machines that may have read the same files.
+    peers: Option<Arc<dyn Peers>>,
+    /// Files that were known and have changed since: what others found of them may be out of date.
+    distrusted: HashSet<FileId>,
     /// A checkpoint is being read for its names.
     naming: bool,
     /// When the first is.
@@ -177,6 +185,8 @@ impl Inventory {
             settling: None,
             readings: HashMap::new(),
             hashings: HashMap::new(),
+            peers: None,
+            distrusted: HashSet::new(),
             naming: false,
             name_due: None,
             a1111_hashes: Arc::default(),
@@ -251,7 +261,23 @@ impl Inventory {
 
     /// Has the files at these paths read again.
     pub(crate) fn reread(&mut self, paths: &[PathBuf]) {
-        paths.iter().for_each(|path| self.catalogue.reread(path));
+        for path in paths {
+            self.distrust(path);
+            self.catalogue.reread(path);
+        }
+    }
+
+    /// Asks these machines before a file is hashed, and tells them what was found.
+    pub(crate) fn set_peers(&mut self, peers: Option<Arc<dyn Peers>>) {
+        self.peers = peers;
+    }
+
+    /// The file at this path is not, or may not be, what it was: it is read here.
+    fn distrust(&mut self, path: &Path) {
+        let file = self.catalogue.at(path).filter(|_| self.peers.is_some());
+        if let Some(file) = file.map(|file| file.stamp.file()) {
+            self.distrusted.insert(file);
+        }
     }
 
     /// Has the files with these weights read again.

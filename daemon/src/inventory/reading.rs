@@ -14,7 +14,10 @@ use tracing::debug;
 use unet::Graph;
 use walkdir::WalkDir;
 
-use super::{ExcerptKey, Identity, Known, Outcome, Recall, Sighting, Stamp, idle, names};
+use super::{
+    Advice, ExcerptKey, FileEvent, Found, Identity, Known, Outcome, Peers, Recall, Sighting, Stamp,
+    idle, names,
+};
 
 /// Files up to this size are read completely at once: on a slow disk that takes little longer than the
 /// header. Others are usable by their headers, and hashed later.
@@ -64,16 +67,38 @@ pub(super) fn learn(files: Vec<Sighting>, store: &dyn Recall) -> Vec<Learned> {
     learned.collect()
 }
 
-/// Reads one file completely, while no one else wants the disk or the CPU.
-pub(super) fn hash(file: Sighting, store: &dyn Recall) -> Learned {
-    idle::run(|| {
-        let learned = one(file, Depth::Content, store);
+/// Learns one file's content: from other machines if one of them has read it and it `may_believe` that; otherwise reads
+/// it completely, while no one else wants the disk or the CPU, and tells them.
+pub(super) fn hash(
+    file: Sighting,
+    store: &dyn Recall,
+    peers: Option<&dyn Peers>,
+    may_believe: bool,
+) -> FileEvent {
+    if let Some(peers) = peers.filter(|_| may_believe) {
+        match peers.ask(&file) {
+            Advice::Read => {}
+            Advice::Wait(wait) => return FileEvent::PutOff(file.path, file.stamp, wait),
+            Advice::Believe(found) => {
+                if let Some(learned) = found.believe(&file, store) {
+                    return FileEvent::Hashed(learned);
+                }
+            }
+        }
+    }
+    let learned = idle::run(|| {
+        let learned = one(file.clone(), Depth::Content, store);
         // Most of it is in memory still.
         if let Some(Known { outcome: Outcome::Identified(_), .. }) = learned.known {
             names::keep(&learned.path, &learned.stamp, store);
         }
         learned
-    })
+    });
+    if let Some(peers) = peers {
+        let known = learned.known.as_ref();
+        peers.tell(&file, known.and_then(|known| Found::of(&file, known, store)).as_ref());
+    }
+    FileEvent::Hashed(learned)
 }
 
 fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {

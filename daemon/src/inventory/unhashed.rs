@@ -1,6 +1,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    time::Instant,
 };
 
 use super::{FileId, Stamp};
@@ -13,6 +14,8 @@ pub(super) struct Unhashed {
     bytes: u64,
     /// The file that someone waits for.
     first: Option<FileId>,
+    /// Files that another machine is reading, and when to ask for them again.
+    put_off: BTreeMap<FileId, Instant>,
     /// By disk: reading two files at once takes a disk longer than one after the other.
     started: BTreeMap<u64, FileId>,
 }
@@ -29,19 +32,34 @@ impl Unhashed {
         if self.files.remove(&(Reverse(stamp.mtime_ns), stamp.file())) {
             self.bytes -= stamp.size;
         }
+        self.put_off.remove(&stamp.file());
     }
 
     /// Starts with one file on each disk that is not busy.
-    pub(super) fn start(&mut self) -> Vec<FileId> {
+    pub(super) fn start(&mut self, now: Instant) -> Vec<FileId> {
+        self.put_off.retain(|_, until| *until > now);
         let mut started = Vec::new();
         let first = self.first.filter(|first| self.files().any(|file| file == first));
-        for file in first.iter().chain(self.files.iter().map(|(_, file)| file)) {
+        let is_due = |file: &&FileId| !self.put_off.contains_key(file);
+        for file in first.iter().chain(self.files.iter().map(|(_, file)| file)).filter(is_due) {
             if let std::collections::btree_map::Entry::Vacant(disk) = self.started.entry(file.0) {
                 disk.insert(*file);
                 started.push(*file);
             }
         }
         started
+    }
+
+    /// Has this file, which was started with, wait until then.
+    pub(super) fn put_off(&mut self, file: FileId, until: Instant) {
+        if self.files().any(|known| *known == file) {
+            self.put_off.insert(file, until);
+        }
+    }
+
+    /// When the next file that was put off is due.
+    pub(super) fn next_put_off(&self) -> Option<Instant> {
+        self.put_off.values().min().copied()
     }
 
     /// Puts this file before all others.

@@ -5,12 +5,15 @@ use engine::{Built, Findings, Report, is_disk_full, is_trouble};
 use thiserror::Error;
 
 use super::worker::WorkerProblem;
+use crate::sharing::Fetched;
 
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
     /// The plan is in the job's folder.
     Built(Built),
+    /// The plan is in the job's folder, since another machine has built it.
+    Fetched(Box<Fetched>),
     /// The engine was run.
     Validated(Findings),
     /// The plan with weights inside is where it was wanted, and has so many bytes.

@@ -67,6 +67,7 @@ impl RunningJob {
     pub(crate) fn finished(&self, ended: Ended<'_>, ended_at: u64) -> Finished {
         let (outcome, reason, bytes) = match ended {
             Ended::Built(bytes) => (Outcome::Built, None, Some(bytes)),
+            Ended::Fetched(bytes) => (Outcome::Fetched, None, Some(bytes)),
             Ended::Validated => (Outcome::Validated, None, None),
             Ended::Failed(reason) => (Outcome::Failed, Some(reason.to_owned()), None),
             Ended::Abandoned(reason) => (Outcome::Abandoned, Some(reason.to_owned()), None),
@@ -89,6 +90,8 @@ impl RunningJob {
 pub(crate) enum Ended<'a> {
     /// With an engine of this many bytes.
     Built(u64),
+    /// With an engine of this many bytes, which another machine has built.
+    Fetched(u64),
     /// With findings.
     Validated,
     /// For this reason, and will not be retried automatically.

@@ -122,8 +122,16 @@ impl EngineLibrary {
     /// # Errors
     /// If a file can't be written or moved; then nothing is published.
     pub(crate) fn record_plan(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
+        self.record_pulled(&job.plan(), manifest)
+    }
+
+    /// The same of a plan that was taken from a store and lies at `plan`.
+    ///
+    /// # Errors
+    /// If a file can't be written or moved; then nothing is published.
+    pub(crate) fn record_pulled(&mut self, plan: &Path, manifest: Manifest) -> Result<()> {
         let engine = manifest.key;
-        self.library.publish(job, manifest)?;
+        self.library.publish_plan(plan, manifest)?;
         proofs::forget(&self.data_dir.join("proofs"), &engine);
         self.proofs.retain(|(known, _), _| *known != engine);
         timings::forget(&self.data_dir.join("timings"), &engine);

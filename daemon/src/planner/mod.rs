@@ -36,4 +36,4 @@ pub use setback::Setback;
 pub use shapes::{InUse, forget_old, usual};
 pub(crate) use slots::Slot;
 pub(crate) use snapshot::{Snapshot, Work};
-pub use validations::{ValidationCause, due};
+pub use validations::{Past, ValidationCause, due};

@@ -3,7 +3,7 @@ use std::{cmp::Reverse, collections::HashMap};
 use checkpoint::Id;
 use protocol::Shape;
 
-use super::{Cause, Obstacle};
+use super::{Cause, Obstacle, ValidationCause};
 
 /// What to do with an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ impl Want {
 }
 
 /// Sorts jobs and removes duplicates: the user's requests in their order; then validations, which are short
-/// and make existing engines usable; then builds. Of both, open engines come first, then those for the
+/// and make existing engines usable; then builds; then validations that another machine has made already. Of all, open engines come first, then those for the
 /// checkpoints in `recent` in that order, then for the newest ones.
 pub(crate) fn in_order(
     wants: impl IntoIterator<Item = Want>,
@@ -116,7 +116,18 @@ pub(crate) fn in_order(
     queue.sort_by_key(|want| {
         let asked = turn(asked, want.engine);
         let newest = Reverse(want.newest_ns);
-        (asked, want.errand, want.step, use_turn(want), newest, want.weights, want.number, want.job)
+        let is_repeated = want.why == Cause::Validation(ValidationCause::Borrowed);
+        (
+            asked,
+            is_repeated,
+            want.errand,
+            want.step,
+            use_turn(want),
+            newest,
+            want.weights,
+            want.number,
+            want.job,
+        )
     });
     queue
 }
@@ -197,6 +208,10 @@ mod tests {
             Want { job, errand: Errand::Validate, ..want(engine, weights, newest_ns) }
         };
         let wants = [
+            Want {
+                why: Cause::Validation(ValidationCause::Borrowed),
+                ..validation("elsewhere", "0", "c", 9)
+            },
             want("new", "a", 9),
             want("old", "b", 1),
             validation("there", "0", "c", 5),
@@ -209,7 +224,9 @@ mod tests {
         };
         let [new, old] = ["new", "old"].map(id);
         let validated = [(id("there on 0"), id("d")), (id("there on 1"), id("c"))];
-        assert_eq!(order(&[]), [validated[0], validated[1], (new, id("a")), (old, id("b"))]);
-        assert_eq!(order(&[old]), [(old, id("b")), validated[0], validated[1], (new, id("a"))]);
+        let [built, late] = [(new, id("a")), (old, id("b"))];
+        let again = (id("elsewhere on 0"), id("c"));
+        assert_eq!(order(&[]), [validated[0], validated[1], built, late, again]);
+        assert_eq!(order(&[old]), [late, validated[0], validated[1], built, again]);
     }
 }

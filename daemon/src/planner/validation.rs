@@ -6,8 +6,8 @@ use checkpoint::Id;
 use engine::{Manifest, Proof, Validation};
 
 use super::{
-    Cause, Errand, NoRuntime, Place, Setback, Snapshot, Step, Takes, ValidationCause, Want, due,
-    gpu_bytes, holdings::of, memory_bytes, snapshot::Rank,
+    Cause, Errand, NoRuntime, Past, Place, Setback, Snapshot, Step, Takes, ValidationCause, Want,
+    due, gpu_bytes, holdings::of, memory_bytes, snapshot::Rank,
 };
 use crate::{gate::Gpu, inventory::Held};
 
@@ -38,8 +38,11 @@ impl Snapshot<'_> {
         let due_on = |gpu| {
             let is_doubted = self.doubted.contains(&manifest.key);
             let validated = manifest.validations.iter().filter(|_| !is_doubted).filter(counts);
-            let validated =
-                validated.map(|validation| (validation.gpu.as_str(), validation.driver.as_str()));
+            let validated = validated.map(|Validation { gpu, driver, borrowed, .. }| Past {
+                gpu,
+                driver,
+                borrowed: *borrowed,
+            });
             let due = due(gpu, &manifest.spec.compute_capabilities, validated)?;
             let is_set_back = self.setbacks.contains_key(&validation_id(&manifest.key, gpu));
             (!is_set_back).then_some((gpu, due))

@@ -9,6 +9,8 @@ use crate::gate::Gpu;
 pub enum ValidationCause {
     /// It was never validated.
     First,
+    /// It was validated, but on another machine.
+    Borrowed,
     /// It was last validated with another driver.
     Driver {
         /// That driver's version.
@@ -22,25 +24,37 @@ impl fmt::Display for ValidationCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::First => f.write_str("not validated on this GPU yet"),
+            Self::Borrowed => f.write_str("validated on another machine only"),
             Self::Driver { from, to } => write!(f, "driver {from} → {to}"),
         }
     }
 }
 
+/// A validation that was made; the newest comes last.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    /// The GPU's model.
+    pub gpu: &'a str,
+    /// The driver's version.
+    pub driver: &'a str,
+    /// Another machine made it.
+    pub borrowed: bool,
+}
+
 /// Returns whether and why an engine built for these compute capabilities (all, if there are none) is to be
-/// validated on this GPU. `validated` has the GPU model and driver of each validation, the newest last.
+/// validated on this GPU.
 pub fn due<'a>(
     gpu: &Gpu,
     made_for: &[ComputeCapability],
-    validated: impl IntoIterator<Item = (&'a str, &'a str)>,
+    validated: impl IntoIterator<Item = Past<'a>>,
 ) -> Option<ValidationCause> {
     if !made_for.is_empty() && !made_for.contains(&gpu.compute_capability) {
         return None;
     }
     let mut last = None;
-    for (_, driver) in validated.into_iter().filter(|(name, _)| *name == gpu.name) {
+    for Past { driver, borrowed, .. } in validated.into_iter().filter(|past| past.gpu == gpu.name) {
         if driver == gpu.driver {
-            return None;
+            return borrowed.then_some(ValidationCause::Borrowed);
         }
         last = Some(driver);
     }
@@ -66,7 +80,8 @@ mod tests {
         let driver = |from: &str| {
             Some(ValidationCause::Driver { from: from.to_owned(), to: "3".to_owned() })
         };
-        type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], Option<ValidationCause>);
+        type Row<'a> =
+            (&'a str, &'a [&'a str], &'a [(&'static str, &'static str)], Option<ValidationCause>);
         let table: [Row<'_>; 8] = [
             ("new", &["8.9"], &[], Some(ValidationCause::First)),
             ("for any", &[], &[], Some(ValidationCause::First)),
@@ -79,7 +94,19 @@ mod tests {
         ];
         for (what, made_for, validated, expected) in table {
             let made_for: Vec<_> = made_for.iter().map(|name| name.parse().unwrap()).collect();
-            assert_eq!(due(&gpu, &made_for, validated.iter().copied()), expected, "{what}");
+            let past = |borrowed| {
+                let past = move |(gpu, driver): &(&'static str, &'static str)| Past {
+                    gpu,
+                    driver,
+                    borrowed,
+                };
+                validated.iter().map(past)
+            };
+            assert_eq!(due(&gpu, &made_for, past(false)), expected, "{what}");
+            // What another machine found counts, and is repeated.
+            let is_for_it = made_for.is_empty() || made_for.contains(&gpu.compute_capability);
+            let borrowed = expected.or(is_for_it.then_some(ValidationCause::Borrowed));
+            assert_eq!(due(&gpu, &made_for, past(true)), borrowed, "{what}, on another machine");
         }
         assert_eq!(driver("2").unwrap().to_string(), "driver 2 → 3");
     }

@@ -75,6 +75,7 @@ fn shared() -> (Manifest, Usage) {
         driver: driver.into(),
         unet: id(2),
         validated_at: 1_795_000_100,
+        borrowed: false,
         findings: Findings {
             proof,
             proof_seconds: 6.25,

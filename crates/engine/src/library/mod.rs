@@ -181,12 +181,19 @@ impl Library {
     /// # Errors
     /// If a file can't be written or moved; then nothing is published.
     pub fn publish(&mut self, job: &Job, manifest: Manifest) -> Result<()> {
+        self.publish_plan(&job.plan(), manifest)
+    }
+
+    /// The same with a synced plan that lies at `made`, on the engines' disk.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn publish_plan(&mut self, made: &Path, manifest: Manifest) -> Result<()> {
         // Write the manifest before moving the plan: a full disk must not leave a plan without one.
-        let aside = self.aside(&manifest, &job.plan())?;
+        let aside = self.aside(&manifest, made)?;
         let plan = self.plan(&manifest.key);
         fs::create_dir_all(&self.engines)?;
-        fs::rename(job.plan(), &plan)
-            .with_context(|| format!("cannot publish {}", plan.display()))?;
+        fs::rename(made, &plan).with_context(|| format!("cannot publish {}", plan.display()))?;
         self.sync()?;
         self.put(&manifest.key, aside)?;
         self.refused.remove(&self.manifest_path(&manifest.key));

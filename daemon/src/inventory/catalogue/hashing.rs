@@ -14,7 +14,7 @@ impl Catalogue {
         if self.is_reading() {
             return Vec::new();
         }
-        let mut started = self.unhashed.start();
+        let mut started = self.unhashed.start(now);
         started.extend(self.start_whole(now));
         self.hashing.extend(started.iter().map(|file| (*file, false)));
         let files = started.iter().filter_map(|file| self.files.get(file));
@@ -57,6 +57,18 @@ impl Catalogue {
         };
         self.know_read(seen, known, now);
         before.are_provisional().then_some((before, ids?))
+    }
+
+    /// This file, which another machine is reading, is not begun with before then; others may be.
+    pub fn put_off(&mut self, stamp: &Stamp, until: Instant) {
+        self.unhashed.end(stamp);
+        self.hashing.remove(&stamp.file());
+        self.unhashed.put_off(stamp.file(), until);
+    }
+
+    /// When the next of them may be begun with.
+    pub fn next_put_off(&self) -> Option<Instant> {
+        self.unhashed.next_put_off().filter(|_| !self.is_reading())
     }
 
     /// The number of files of which only the header was read, and their bytes.

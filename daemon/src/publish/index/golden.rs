@@ -66,6 +66,7 @@ fn validation(gpu: &str, limit: Option<Limit>) -> Validation {
         driver: "580.95.05".into(),
         unet: id(2),
         validated_at: 1_795_000_100,
+        borrowed: false,
         findings: Findings {
             proof: Ok(Proof { relative_error: Some(0.0102), bound: 0.02 }),
             proof_seconds: 6.25,

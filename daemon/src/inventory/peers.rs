@@ -1,0 +1,93 @@
+//! What other machines found of files, so that not each of them reads all of a folder that they share.
+
+use std::{fs::File, sync::Arc, time::Duration};
+
+use checkpoint::{Excerpt, Identity, Stamp};
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use super::{Known, Names, Outcome, Recall, Sighting, reading::Learned};
+
+/// Raise it when ids, excerpts or names are made in another way.
+const SCHEME: u32 = 1;
+
+/// Other machines that may have read the same files.
+pub(crate) trait Peers: Send + Sync {
+    /// What one of them found this file to be, or what this machine is to do. Takes as long as a request may.
+    fn ask(&self, file: &Sighting) -> Advice;
+    /// Tells them what this machine found, once it was to read the file; nothing, if that failed.
+    fn tell(&self, file: &Sighting, found: Option<&Found>);
+}
+
+/// What to do with a file whose content is unknown.
+#[derive(Debug)]
+pub(crate) enum Advice {
+    /// Read it.
+    Read,
+    /// Believe this, if the file agrees.
+    Believe(Box<Found>),
+    /// Ask again after so long: another machine is reading it.
+    Wait(Duration),
+}
+
+/// What reading all of a file taught.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    scheme: u32,
+    identity: Identity,
+    /// What tells whether a file is the one that was read.
+    excerpt: Excerpt,
+    names: Option<Names>,
+}
+
+impl Found {
+    /// What is known of this file, all of which was read here.
+    pub(super) fn of(file: &Sighting, known: &Known, recall: &dyn Recall) -> Option<Self> {
+        let Outcome::Identified(identity) = &known.outcome else { return None };
+        if identity.ids.are_provisional() {
+            return None;
+        }
+        let excerpt = recall.excerpt(known.excerpt.as_ref()?)?;
+        let identity = Identity::clone(identity);
+        Some(Self { scheme: SCHEME, identity, excerpt, names: recall.names(&file.stamp) })
+    }
+
+    /// Takes it as what this file is, if the file's header and a few megabytes of it agree.
+    pub(super) fn believe(self, file: &Sighting, recall: &dyn Recall) -> Option<Learned> {
+        let Sighting { path, stamp } = file;
+        let Self { scheme, identity, excerpt, names } = self;
+        let header = recall.known(path, stamp)?;
+        let agrees = scheme == SCHEME
+            && !identity.ids.are_provisional()
+            && matches!(&header.outcome, Outcome::Identified(here) if is_same_kind(here, &identity));
+        let matches = || File::open(path).and_then(|file| excerpt.matches(&file));
+        if !agrees || !matches().inspect_err(|error| debug!("{}: {error}", path.display())).ok()? {
+            warn!(
+                "{} is not what another machine found it to be, so it is read here",
+                path.display()
+            );
+            return None;
+        }
+        // Neither before nor since: the excerpt is of what was seen.
+        let now = Stamp::of(path).ok()?;
+        if !now.is_same_version(stamp) || now.changed_ns != stamp.changed_ns {
+            return None;
+        }
+        let known = Known {
+            outcome: Outcome::Identified(Arc::new(identity)),
+            changed_ns: stamp.changed_ns,
+            excerpt: Some(recall.keep_excerpt(&excerpt)),
+            is_compared: false,
+        };
+        recall.set_names(stamp, names.as_ref());
+        recall.remember(path, stamp, &known);
+        Some(Learned { path: path.clone(), stamp: *stamp, known: Some(known) })
+    }
+}
+
+/// Whether both are of one kind, for all that a header tells.
+fn is_same_kind(header: &Identity, found: &Identity) -> bool {
+    header.signature == found.signature
+        && header.architecture == found.architecture
+        && header.unet_parameters == found.unet_parameters
+}
