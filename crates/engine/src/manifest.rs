@@ -78,6 +78,11 @@ impl Manifest {
         }
     }
 
+    /// Whether this release would write it like this.
+    pub fn is_current(&self) -> bool {
+        self.format == FORMAT
+    }
+
     /// Whether this is an earlier release's shared engine, which can't be used any more.
     pub fn is_retired(&self) -> bool {
         self.is_former() && matches!(self.spec.weights, Weights::Shared(_))

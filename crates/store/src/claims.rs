@@ -1,8 +1,11 @@
 //! Who reads a file for its hash.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
 use checkpoint::Id;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, backend::Written, names};
 
 /// Whose claim it is, with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,30 +17,74 @@ pub enum Claim {
     Theirs(u32),
 }
 
+/// More claims of one file than machines take over from one another.
+const MOST: u32 = 10_000;
+
+/// More than a claim of ours takes.
+const CLAIM_BYTES: u64 = 4096;
+
+/// Tells the claims of one process from each other.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 impl Store {
     /// Claims the file of this evidence for `who`. `past` is the number of a claim that the caller saw lapse. Of several
     /// that claim at once, exactly one gets [`Claim::Ours`]; each number is dealt out once.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`], and [`StoreError::Away`], also where the provider can't create without overwriting.
-    #[expect(clippy::unused_async)]
     pub async fn claim(
         &self,
         evidence: &Id,
         who: &str,
         past: Option<u32>,
     ) -> Result<Claim, StoreError> {
-        let _ = (evidence, who, past);
-        todo!()
+        self.writable()?;
+        let mut number = past.map_or(0, |past| past.saturating_add(1));
+        let name = names::claim(evidence, number);
+        // No two claims are alike, so that ours is known when the answer to it was lost.
+        let count = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("{:?} {} {count}", std::time::SystemTime::now(), std::process::id());
+        let claim = Bytes::from(format!("{who}\n{}\n", blake3::hash(unique.as_bytes())));
+        if self.backend().create_alone(&name, claim.clone()).await? == Written::Done {
+            return Ok(Claim::Ours(number));
+        }
+        let there = match self.backend().read(&name, CLAIM_BYTES).await {
+            Ok(there) => there,
+            Err(StoreError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if there.is_some_and(|there| there.bytes == claim) {
+            return Ok(Claim::Ours(number));
+        }
+        while number < MOST && self.is_claimed(evidence, number + 1).await? {
+            number += 1;
+        }
+        Ok(Claim::Theirs(number))
     }
 
     /// Deletes the claims of this evidence, once its content was put.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] and [`StoreError::Away`].
-    #[expect(clippy::unused_async)]
     pub async fn release(&self, evidence: &Id) -> Result<(), StoreError> {
-        let _ = evidence;
-        todo!()
+        self.writable()?;
+        let mut end = 0;
+        while end < MOST && self.is_claimed(evidence, end).await? {
+            end += 1;
+        }
+        // The first one last: while it is there, nobody begins anew.
+        for number in (0..end).rev() {
+            self.backend().delete(&names::claim(evidence, number)).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_claimed(&self, evidence: &Id, number: u32) -> Result<bool, StoreError> {
+        match self.backend().head(&names::claim(evidence, number)).await {
+            Ok(found) => Ok(found.is_some()),
+            // Something that is no file has the name.
+            Err(StoreError::Refused { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -6,7 +6,13 @@ use checkpoint::Id;
 use engine::Manifest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Put, Store, StoreError};
+use crate::{
+    Put, Refusal, Store, StoreError,
+    blob::Lying,
+    names,
+    pack::{Plain, pack},
+    sealed::value,
+};
 
 /// An engine in the store: what `engines/KEY.sealed` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,15 +23,45 @@ pub struct SharedEngine {
     pub packed_bytes: u64,
 }
 
+impl SharedEngine {
+    pub(crate) fn plan(&self) -> Plain {
+        plan_of(&self.manifest)
+    }
+
+    /// What keeps it from being the engine with this key.
+    pub(crate) fn check(&self, key: &Id) -> Result<(), Refusal> {
+        let why = if self.manifest.key != *key {
+            format!("it is the manifest of {}", self.manifest.key)
+        } else if !self.manifest.is_current() {
+            format!(
+                "its manifest has format {}, which this release does not use",
+                self.manifest.format
+            )
+        } else if self.manifest.spec.key() != *key {
+            "its key is not that of what it says was built".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::NotWhatItSays(why))
+    }
+}
+
+fn plan_of(manifest: &Manifest) -> Plain {
+    Plain { bytes: manifest.bytes, blake3: manifest.blake3 }
+}
+
 impl Store {
     /// The engine with this key; `None` if the store has none.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if it is not used, and [`StoreError::Away`].
-    #[expect(clippy::unused_async)]
     pub async fn engine(&self, key: &Id) -> Result<Option<SharedEngine>, StoreError> {
-        let _ = key;
-        todo!()
+        let name = names::engine(key);
+        let Some(opened) = self.open_sealed(&name).await? else { return Ok(None) };
+        let mut engine: SharedEngine = value(&name, &opened)?;
+        engine.check(key).map_err(|refusal| StoreError::refused(&name, refusal))?;
+        engine.manifest.validations.clear();
+        Ok(Some(engine))
     }
 
     /// Writes the engine's plan to `to`, checked and synced. Nothing is at `to` after an error but what was before.
@@ -33,20 +69,42 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] if the plan is missing or not that of the manifest, [`StoreError::Away`], and
     /// [`StoreError::Local`] if it can't be written.
-    #[expect(clippy::unused_async)]
     pub async fn fetch_plan(&self, engine: &SharedEngine, to: &Path) -> Result<(), StoreError> {
-        let _ = (engine, to);
-        todo!()
+        self.backend().fetch(&engine.plan(), engine.packed_bytes, to).await
     }
 
-    /// Puts an engine into the store: its plan first, then the manifest, without validations.
+    /// Puts an engine into the store: its plan first, then the manifest, without validations. A plan in the store that
+    /// is damaged is replaced, for which it is read.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], [`StoreError::NoKey`], [`StoreError::Away`], and [`StoreError::Local`] if the plan can't
-    /// be read or is not that of the manifest.
-    #[expect(clippy::unused_async)]
+    /// [`StoreError::ReadOnly`], [`StoreError::NoKey`], [`StoreError::Away`], [`StoreError::Local`] if the plan can't be
+    /// read or is not that of the manifest, and [`StoreError::Refused`] if a later release has put it, or if it is none
+    /// that this release would use.
     pub async fn put_engine(&self, manifest: &Manifest, plan: &Path) -> Result<Put, StoreError> {
-        let _ = (manifest, plan);
-        todo!()
+        self.signing_key()?;
+        let name = names::engine(&manifest.key);
+        let manifest = Manifest { validations: Vec::new(), ..manifest.clone() };
+        let known = match self.engine(&manifest.key).await {
+            Ok(known) => known,
+            Err(StoreError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(known) = &known
+            && known.manifest.blake3 == manifest.blake3
+            && let Lying::Good(packed_bytes) = self.backend().look(&known.plan()).await?
+            && packed_bytes == known.packed_bytes
+        {
+            return Ok(Put::Known);
+        }
+        let packed = pack(plan, plan_of(&manifest)).await?;
+        let mut engine = SharedEngine { manifest, packed_bytes: 0 };
+        engine
+            .check(&engine.manifest.key)
+            .map_err(|refusal| StoreError::refused(&name, refusal))?;
+        self.put_with_blob(&name, &packed, |packed_bytes| {
+            engine.packed_bytes = packed_bytes;
+            engine.clone()
+        })
+        .await
     }
 }

@@ -1,6 +1,11 @@
 //! What keeps an object from being used, and what keeps the store from being asked.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::address::plain;
 
 /// Why an object is not used, though it was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,4 +92,18 @@ pub enum StoreError {
         #[source]
         error: io::Error,
     },
+}
+
+impl StoreError {
+    pub(crate) fn local(path: &Path, error: io::Error) -> Self {
+        Self::Local { path: path.to_owned(), error }
+    }
+
+    pub(crate) fn refused(object: &str, refusal: Refusal) -> Self {
+        Self::Refused { object: object.to_owned(), refusal }
+    }
+
+    pub(crate) fn away(reason: impl AsRef<str>) -> Self {
+        Self::Away { reason: plain(reason.as_ref()) }
+    }
 }

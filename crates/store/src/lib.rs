@@ -17,18 +17,30 @@
 //! | `claims/EVIDENCE/N` | who reads a file for its hash: not signed, as it can only delay |
 
 mod address;
+mod backend;
+mod blob;
 mod breaker;
 mod claims;
 mod contents;
 mod engines;
 mod error;
+mod fault;
 mod gc;
 mod inventory;
 mod key;
 mod limits;
 mod machines;
+mod names;
+mod pack;
+mod profile;
+mod provider;
+mod sealed;
+mod seen;
 mod store;
+#[cfg(test)]
+mod tests;
 mod trust;
+mod unpack;
 
 pub use address::{Address, BadAddress};
 pub use breaker::{Breaker, BreakerLimits};
