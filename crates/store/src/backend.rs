@@ -1,7 +1,7 @@
 //! Objects as bytes: asking the object store or folder, for as long as it may take and for as much as may come.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
@@ -19,6 +19,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use crate::{
     Address, Limits, Refusal, StoreError,
     address::Place,
+    blob::next_part,
     fault::{away, has_no_condition, has_no_links, is_absent},
     provider,
 };
@@ -282,18 +283,20 @@ impl Backend {
     }
 
     /// Writes a large object part by part. Until the last part is there it can't be seen.
-    pub(crate) async fn upload(
-        &self,
-        name: &str,
-        mut part: impl AsyncFnMut() -> Result<Option<Bytes>, StoreError>,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn upload(&self, name: &str, file: File) -> Result<(), StoreError> {
         let begin = async {
             let client = self.client().await?;
             client.put_multipart(&self.path(name)).await.map_err(|error| away(name, &error))
         };
         let mut upload = self.within(self.limits.small, name, begin).await?;
         let sent = async {
-            while let Some(bytes) = part().await? {
+            let mut left = Some(file);
+            while let Some(file) = left.take() {
+                let (bytes, rest) = next_part(file).await?;
+                left = rest;
+                if bytes.is_empty() {
+                    break;
+                }
                 let time = self.time_for(bytes.len() as u64);
                 let put = upload.put_part(PutPayload::from(bytes));
                 let put = async { put.await.map_err(|error| away(name, &error)) };

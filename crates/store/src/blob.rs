@@ -114,7 +114,7 @@ impl Backend {
                 Lying::Absent => None,
             };
             let written = if packed.bytes > ONE_REQUEST {
-                self.upload_file(&name, packed.file().await?).await.map(|()| Written::Done)
+                self.upload(&name, packed.file().await?).await.map(|()| Written::Done)
             } else {
                 let bytes = read_whole(packed.file().await?).await?;
                 match replaced {
@@ -127,25 +127,6 @@ impl Backend {
             }
         }
         Err(StoreError::away(format!("{name}: others keep writing it")))
-    }
-
-    async fn upload_file(&self, name: &str, file: File) -> Result<(), StoreError> {
-        let mut file = Some(file);
-        self.upload(name, async || {
-            let Some(mut open) = file.take() else { return Ok(None) };
-            let read = spawn_blocking(move || {
-                let mut part = Vec::with_capacity(PART);
-                Read::by_ref(&mut open)
-                    .take(PART as u64)
-                    .read_to_end(&mut part)
-                    .map(|_| (open, part))
-            });
-            let (open, part) = read.await.map_err(packing)?.map_err(packing)?;
-            // The last part alone may be shorter.
-            file = (part.len() == PART).then_some(open);
-            Ok((!part.is_empty()).then(|| Bytes::from(part)))
-        })
-        .await
     }
 
     /// Refuses what is larger than what is read.
@@ -164,6 +145,18 @@ pub(crate) fn missing() -> Refusal {
 /// A blob that has another size than the object says which names it.
 pub(crate) fn other_size(bytes: u64, expected: u64) -> Refusal {
     Refusal::NotWhatItSays(format!("it has {bytes} bytes and not {expected}"))
+}
+
+/// The next part of a file that is uploaded, and the file if there may be more.
+pub(crate) async fn next_part(mut file: File) -> Result<(Bytes, Option<File>), StoreError> {
+    let read = spawn_blocking(move || {
+        let mut part = Vec::with_capacity(PART);
+        Read::by_ref(&mut file).take(PART as u64).read_to_end(&mut part).map(|_| (file, part))
+    });
+    let (file, part) = read.await.map_err(packing)?.map_err(packing)?;
+    // The last part alone may be shorter.
+    let rest = (part.len() == PART).then_some(file);
+    Ok((Bytes::from(part), rest))
 }
 
 async fn read_whole(mut file: File) -> Result<Bytes, StoreError> {
