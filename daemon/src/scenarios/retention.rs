@@ -96,7 +96,7 @@ async fn before_everything_was_looked_at_nothing_is_an_orphan() {
     assert_eq!(stage.shown().0, State::Orphaned);
     // As after a restart.
     let (store, tell) = (stage.owners.store.clone(), Arc::new(|_| {}));
-    stage.owners.inventory = Box::new(Inventory::new(&stage.owners.config, store, tell));
+    *stage.owners.inventory = Inventory::new(&stage.owners.config, store, tell);
     stage.owners.inventory.blindfold();
     stage.refresh();
     let (state, why) = stage.shown();

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime},
 };
@@ -109,16 +110,18 @@ impl Link {
 
     /// Asks the store, unless it has not answered lately. `None` if it does not answer, or what it has is refused, which
     /// is told to whoever looks.
-    pub(super) async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> Option<T>
+    pub(super) fn ask<'a, T, F>(
+        &'a self,
+        question: impl FnOnce(Store) -> F,
+    ) -> Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>
     where
-        F: Future<Output = Result<T, StoreError>>,
+        T: Send + 'a,
+        F: Future<Output = Result<T, StoreError>> + Send + 'a,
     {
-        let store = self.store.clone()?;
-        if !self.told().breaker.may_ask(Instant::now()) {
-            return None;
-        }
-        let answer = question(store).await;
-        self.note(answer)
+        let store = self.store.clone();
+        let store = store.filter(|_| self.told().breaker.may_ask(Instant::now()));
+        let Some(answer) = store.map(question) else { return Box::pin(async { None }) };
+        Box::pin(async move { self.note(answer.await) })
     }
 
     fn note<T>(&self, answer: Result<T, StoreError>) -> Option<T> {

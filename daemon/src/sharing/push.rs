@@ -4,7 +4,8 @@
 use std::{
     collections::HashSet,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -72,7 +73,8 @@ async fn run(links: Links, data_dir: PathBuf, mut offers: watch::Receiver<Offer>
         let mut is_all = true;
         if let Some(link) = links.link().filter(|link| link.writes()) {
             for (engine, _) in engines {
-                let pushing = Pushing { link: &link, links: &links, data_dir: &data_dir, engine };
+                let (link, links, data_dir) = (link.clone(), links.clone(), data_dir.clone());
+                let pushing = Pushing { link, links, data_dir, engine };
                 is_all &= pushing.all(&mut added).await;
             }
         }
@@ -85,14 +87,14 @@ async fn run(links: Links, data_dir: PathBuf, mut offers: watch::Receiver<Offer>
 }
 
 /// One engine, and all that belongs to it.
-struct Pushing<'a> {
-    link: &'a Link,
-    links: &'a Links,
-    data_dir: &'a Path,
+struct Pushing {
+    link: Arc<Link>,
+    links: Links,
+    data_dir: PathBuf,
     engine: Id,
 }
 
-impl Pushing<'_> {
+impl Pushing {
     /// Adds what is new; whether nothing is left.
     async fn all(&self, added: &mut HashSet<Added>) -> bool {
         // It may have been removed meanwhile.
@@ -126,7 +128,11 @@ impl Pushing<'_> {
 
     async fn add_validations(&self, manifest: &Manifest, added: &mut HashSet<Added>) -> bool {
         let mut is_all = true;
-        for validation in manifest.validations.iter().filter(|validation| !validation.borrowed) {
+        for validation in &manifest.validations {
+            // Whoever made it adds it.
+            if validation.borrowed {
+                continue;
+            }
             let version = manifest.spec.version.clone();
             let machine = kernels_folder(&validation.gpu, &validation.driver, &version);
             let item = Added::Validation(self.engine, machine, validation.validated_at);
