@@ -9,9 +9,10 @@ use std::{
     str::FromStr,
 };
 
-use minisign::{KeyPair, SecretKey, SecretKeyBox};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use minisign::{KeyPair, SecretKey};
 
-use crate::StoreError;
+use crate::{StoreError, Trust, trust::seal};
 
 /// More than a secret key's file has.
 const KEY_FILE_BYTES: u64 = 4096;
@@ -44,14 +45,17 @@ impl SigningKey {
         }
         let mut text = String::new();
         file.take(KEY_FILE_BYTES).read_to_string(&mut text)?;
-        let secret = SecretKeyBox::from(text).into_unencrypted_secret_key().map_err(|error| {
-            if error.to_string().contains("encrypted") {
-                invalid("this secret key has a password, which nobody is there to type: one without is needed")
-            } else {
-                invalid("it is no secret key of minisign's")
-            }
-        })?;
-        Self::of(secret).ok_or_else(|| invalid("it is no secret key of minisign's"))
+        let other = || invalid("it is no secret key of minisign's, or a damaged one");
+        let line = text.lines().nth(1).and_then(|line| STANDARD.decode(line).ok());
+        let bytes = line.filter(|bytes| bytes.starts_with(b"Ed")).ok_or_else(other)?;
+        if bytes.get(2..4).is_some_and(|kind| kind == b"Sc") {
+            return Err(invalid(
+                "this secret key has a password, which nobody is there to type: one without is needed",
+            ));
+        }
+        // The crate's own reading wants a checksum, which `minisign -G -W` leaves out.
+        let secret = SecretKey::from_bytes(&bytes).map_err(|_| other())?;
+        Self::of(secret).ok_or_else(other)
     }
 
     /// Makes a key, and writes it to a new file that only its owner can read.
@@ -72,8 +76,10 @@ impl SigningKey {
 
     fn of(secret: SecretKey) -> Option<Self> {
         let public = minisign::PublicKey::from_secret_key(&secret).ok()?.to_base64();
-        let public = public.parse().ok()?;
-        Some(Self { secret, public })
+        let key = Self { secret, public: public.parse().ok()? };
+        let sealed = seal(&key, "", 0, b"").ok()?;
+        let is_whole = Trust::new(vec![key.public.clone()]).verify("", &sealed).is_ok();
+        is_whole.then_some(key)
     }
 
     /// The other half, which others trust.
@@ -189,6 +195,27 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 
+    /// By `minisign -G -W`, version 0.11.
+    const BY_THE_TOOL: &str = "untrusted comment: minisign encrypted secret key
+RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAaV7CuZJdPeNoelnwHSeizVycMGsjbea/l4j7F6PL/j4ij+Y3jRx24s6+X2Ihyff/rD9WuMlBQxcI+Nz+5IcJzbwxKGHYuvA6AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+";
+
+    fn write_key(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_key_by_minisign_itself_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_key(&path, BY_THE_TOOL, 0o400);
+        let key = SigningKey::read(&path).unwrap();
+        let printed = "RWRpXsK5kl09486+X2Ihyff/rD9WuMlBQxcI+Nz+5IcJzbwxKGHYuvA6";
+        assert_eq!(key.public().to_string(), printed);
+        assert_eq!(key.public().id(), "E33D5D92B9C25E69");
+    }
+
     #[test]
     fn other_files_are_no_keys() {
         let dir = tempfile::tempdir().unwrap();
@@ -202,17 +229,18 @@ mod tests {
         let mut changed = good.clone().into_bytes();
         let middle = changed.len() - 60;
         changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
+        let damaged = BY_THE_TOOL.replace("KGHYuvA6", "KGHYuvA7");
         for (text, mode, part) in [
             (good.as_str(), 0o640, "chmod 600"),
             (&good, 0o604, "chmod 600"),
             (&encrypted, 0o600, "has a password"),
             (str::from_utf8(&changed).unwrap(), 0o600, "no secret key"),
             (&good[..good.len() / 2], 0o600, "no secret key"),
+            (&damaged, 0o600, "no secret key"),
             ("", 0o600, "no secret key"),
             ("untrusted comment: x\n", 0o600, "no secret key"),
         ] {
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            write_key(&path, text, mode);
             let error = SigningKey::read(&path).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
             assert!(error.starts_with(path.to_str().unwrap()), "{error}");
