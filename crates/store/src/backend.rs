@@ -1,7 +1,7 @@
 //! Objects as bytes: asking the object store or folder, for as long as it may take and for as much as may come.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
@@ -19,7 +19,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use crate::{
     Address, Limits, Refusal, StoreError,
     address::Place,
-    blob::next_part,
+    blob::Parts,
     fault::{away, has_no_condition, has_no_links, is_absent},
     provider,
 };
@@ -56,6 +56,9 @@ pub(crate) struct Reading {
     pub(crate) meta: ObjectMeta,
     pub(crate) chunks: BoxStream<'static, object_store::Result<Bytes>>,
 }
+
+/// That of what was not read: what replaces it replaces anything.
+pub(crate) const NO_VERSION: UpdateVersion = UpdateVersion { e_tag: None, version: None };
 
 /// What became of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,20 +286,14 @@ impl Backend {
     }
 
     /// Writes a large object part by part. Until the last part is there it can't be seen.
-    pub(crate) async fn upload(&self, name: &str, file: File) -> Result<(), StoreError> {
+    pub(crate) async fn upload(&self, name: &str, parts: &mut Parts) -> Result<(), StoreError> {
         let begin = async {
             let client = self.client().await?;
             client.put_multipart(&self.path(name)).await.map_err(|error| away(name, &error))
         };
         let mut upload = self.within(self.limits.small, name, begin).await?;
         let sent = async {
-            let mut left = Some(file);
-            while let Some(file) = left.take() {
-                let (bytes, rest) = next_part(file).await?;
-                left = rest;
-                if bytes.is_empty() {
-                    break;
-                }
+            while let Some(bytes) = parts.next().await? {
                 let time = self.time_for(bytes.len() as u64);
                 let put = upload.put_part(PutPayload::from(bytes));
                 let put = async { put.await.map_err(|error| away(name, &error)) };

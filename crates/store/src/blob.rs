@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     Refusal, StoreError,
-    backend::{Backend, Written},
+    backend::{Backend, NO_VERSION, Written},
     names,
     pack::{Packed, Plain},
     unpack::{self, Expected},
@@ -88,6 +88,7 @@ impl Backend {
         let reading = match self.reading(&name).await {
             Ok(Some(reading)) => reading,
             Ok(None) => return Ok(Lying::Absent),
+            Err(StoreError::Refused { refusal, .. }) => return Ok(Lying::Bad(NO_VERSION, refusal)),
             Err(error) => return Err(error),
         };
         let packed_bytes = reading.meta.size;
@@ -114,7 +115,8 @@ impl Backend {
                 Lying::Absent => None,
             };
             let written = if packed.bytes > ONE_REQUEST {
-                self.upload(&name, packed.file().await?).await.map(|()| Written::Done)
+                let mut parts = Parts { file: Some(packed.file().await?) };
+                self.upload(&name, &mut parts).await.map(|()| Written::Done)
             } else {
                 let bytes = read_whole(packed.file().await?).await?;
                 match replaced {
@@ -137,6 +139,27 @@ impl Backend {
     }
 }
 
+/// What is left of a file that is written part by part.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    file: Option<File>,
+}
+
+impl Parts {
+    /// The next part; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Some(mut file) = self.file.take() else { return Ok(None) };
+        let read = spawn_blocking(move || {
+            let mut part = Vec::with_capacity(PART);
+            Read::by_ref(&mut file).take(PART as u64).read_to_end(&mut part).map(|_| (file, part))
+        });
+        let (file, part) = read.await.map_err(packing)?.map_err(packing)?;
+        // Only the last part may be shorter.
+        self.file = (part.len() == PART).then_some(file);
+        Ok((!part.is_empty()).then(|| Bytes::from(part)))
+    }
+}
+
 /// A blob that an object names and that is not there.
 pub(crate) fn missing() -> Refusal {
     Refusal::NotWhatItSays("it is missing, though an engine or kernels name it".to_owned())
@@ -145,18 +168,6 @@ pub(crate) fn missing() -> Refusal {
 /// A blob that has another size than the object says which names it.
 pub(crate) fn other_size(bytes: u64, expected: u64) -> Refusal {
     Refusal::NotWhatItSays(format!("it has {bytes} bytes and not {expected}"))
-}
-
-/// The next part of a file that is uploaded, and the file if there may be more.
-pub(crate) async fn next_part(mut file: File) -> Result<(Bytes, Option<File>), StoreError> {
-    let read = spawn_blocking(move || {
-        let mut part = Vec::with_capacity(PART);
-        Read::by_ref(&mut file).take(PART as u64).read_to_end(&mut part).map(|_| (file, part))
-    });
-    let (file, part) = read.await.map_err(packing)?.map_err(packing)?;
-    // The last part alone may be shorter.
-    let rest = (part.len() == PART).then_some(file);
-    Ok((Bytes::from(part), rest))
 }
 
 async fn read_whole(mut file: File) -> Result<Bytes, StoreError> {

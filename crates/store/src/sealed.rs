@@ -6,7 +6,11 @@ use bytes::Bytes;
 use object_store::UpdateVersion;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Opened, Put, Refusal, Store, StoreError, backend::Written, trust::seal};
+use crate::{
+    Opened, Put, Refusal, Store, StoreError,
+    backend::{NO_VERSION, Written},
+    trust::seal,
+};
 
 /// How often it is tried to write what others write too.
 const TRIES: usize = 4;
@@ -68,14 +72,14 @@ impl Store {
             let bytes = payload.len() as u64;
             return Err(StoreError::refused(name, Refusal::TooLarge { bytes, limit }));
         }
-        let mut ours = Bytes::new();
+        let mut ours = None;
         for _ in 0..TRIES {
             let found = self.look_up(name).await?;
             let mut time = now().max(self.seen().newest(name).unwrap_or_default());
             match &found {
                 None => {}
                 // Its answer to our last attempt was lost.
-                Some(found) if found.bytes == ours => return Ok(Put::New),
+                Some(found) if ours.as_ref() == Some(&found.bytes) => return Ok(Put::New),
                 Some(Lookup { opened: Ok(opened), .. }) if is_kept(opened) => {
                     return Ok(Put::Known);
                 }
@@ -86,13 +90,12 @@ impl Store {
                 // Later than what it replaces, whatever the clocks say.
                 Some(_) => time = time.max(self.seen().newest(name).map_or(0, |seen| seen + 1)),
             }
-            ours = Bytes::from(seal(key, name, time, &payload)?);
+            let sealed = Bytes::from(seal(key, name, time, &payload)?);
+            ours = Some(sealed.clone());
             let written = match found {
-                None => self.backend().create(name, ours.clone()).await?,
+                None => self.backend().create(name, sealed).await?,
                 Some(Lookup { version, .. }) => {
-                    self.backend()
-                        .replace(name, ours.clone(), version.unwrap_or(NO_VERSION))
-                        .await?
+                    self.backend().replace(name, sealed, version.unwrap_or(NO_VERSION)).await?
                 }
             };
             if written == Written::Done {
@@ -104,8 +107,6 @@ impl Store {
         Err(StoreError::away(format!("{name}: others keep writing it")))
     }
 }
-
-const NO_VERSION: UpdateVersion = UpdateVersion { e_tag: None, version: None };
 
 /// The value that was sealed under this name.
 pub(crate) fn value<T: DeserializeOwned>(name: &str, opened: &Opened) -> Result<T, StoreError> {
