@@ -1,20 +1,13 @@
 //! Objects as bytes: asking the object store or folder, for as long as it may take and for as much as may come.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream::BoxStream};
 use object_store::{
-    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion,
-    local::LocalFileSystem, path::Path,
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, path::Path,
 };
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     Address, Limits, Refusal, StoreError,
@@ -22,10 +15,11 @@ use crate::{
     blob::Parts,
     fault::{away, has_no_condition, has_no_links, is_absent},
     provider,
+    reach::{Reach, create_in_place},
 };
 
 /// The folder of this format, in which all objects are.
-const ROOT: &str = "v1";
+pub(crate) const ROOT: &str = "v1";
 
 /// Where objects are, and how long they are waited for.
 #[derive(Debug)]
@@ -33,15 +27,6 @@ pub(crate) struct Backend {
     pub(crate) reach: Reach,
     prefix: Path,
     pub(crate) limits: Limits,
-}
-
-/// How objects are reached.
-#[derive(Debug)]
-pub(crate) enum Reach {
-    /// In a folder, which may be there later only, as what it is mounted from. The function is the way to its files.
-    Folder(PathBuf, fn(LocalFileSystem) -> Arc<dyn ObjectStore>),
-    /// By a provider's client.
-    Client(Arc<dyn ObjectStore>),
 }
 
 /// An object that was read.
@@ -118,39 +103,6 @@ impl Backend {
         timeout(time, asking).await.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        let (root, way) = match &self.reach {
-            Reach::Client(client) => return Ok(client.clone()),
-            Reach::Folder(root, way) => (root.clone(), *way),
-        };
-        // What is mounted may hang, and must not stop the tasks that run on this thread.
-        let opened = spawn_blocking(move || {
-            // Never made: where nothing is mounted it would be in the way of what is.
-            if !root.is_dir() {
-                let why = "it is no folder, or not mounted";
-                return Err(StoreError::away(format!("{}: {why}", root.display())));
-            }
-            let files = LocalFileSystem::new_with_prefix(&root);
-            let files = files.map_err(|error| away(&root.display().to_string(), &error))?;
-            Ok(way(files.with_fsync(true)))
-        });
-        opened.await.map_err(|error| StoreError::away(error.to_string()))?
-    }
-
-    /// Refuses what is no regular file in a folder: whoever opens a pipe waits for its other end.
-    async fn check_kind(&self, name: &str) -> Result<(), StoreError> {
-        let Reach::Folder(root, _) = &self.reach else { return Ok(()) };
-        let path = root.join(ROOT).join(name);
-        let found = spawn_blocking(move || path.metadata()).await;
-        match found {
-            Ok(Ok(found)) if !found.is_file() => {
-                let refusal = Refusal::NotWhatItSays("it is no regular file".to_owned());
-                Err(StoreError::refused(name, refusal))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Reads a small object of `limit` bytes at most.
     pub(crate) async fn read(&self, name: &str, limit: u64) -> Result<Option<Found>, StoreError> {
         let asking = async {
@@ -179,8 +131,8 @@ impl Backend {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Reading>, StoreError> {
-        let client = self.client().await?;
-        self.check_kind(name).await?;
+        let client = self.reach.client().await?;
+        self.reach.check_kind(name).await?;
         match client.get(&self.path(name)).await {
             Ok(got) => Ok(Some(Reading { meta: got.meta.clone(), chunks: got.into_stream() })),
             Err(error) if is_absent(&error) => Ok(None),
@@ -190,8 +142,8 @@ impl Backend {
 
     pub(crate) async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, StoreError> {
         let asking = async {
-            let client = self.client().await?;
-            self.check_kind(name).await?;
+            let client = self.reach.client().await?;
+            self.reach.check_kind(name).await?;
             match client.head(&self.path(name)).await {
                 Ok(meta) => Ok(Some(meta)),
                 Err(error) if is_absent(&error) => Ok(None),
@@ -223,20 +175,9 @@ impl Backend {
         match (self.put(name, bytes.clone(), PutMode::Create).await?, &self.reach) {
             (Ok(written), _) => Ok(written),
             (Err(error), Reach::Folder(root, _)) if has_no_links(&error) => {
-                // Readers may see half of it, which `create` may not show them.
-                let path = root.join(ROOT).join(name);
-                let written = spawn_blocking(move || {
-                    let new = OpenOptions::new().write(true).create_new(true).open(&path);
-                    new.and_then(|mut file| file.write_all(&bytes))
-                });
-                match written.await {
-                    Ok(Ok(())) => Ok(Written::Done),
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        Ok(Written::Other)
-                    }
-                    Ok(Err(error)) => Err(StoreError::away(format!("{name}: {error}"))),
-                    Err(error) => Err(StoreError::away(format!("{name}: {error}"))),
-                }
+                create_in_place(root.join(ROOT).join(name), bytes)
+                    .await
+                    .map_err(|error| StoreError::away(format!("{name}: {error}")))
             }
             (Err(error), _) => Err(away(name, &error)),
         }
@@ -273,7 +214,7 @@ impl Backend {
         mode: PutMode,
     ) -> Result<Result<Written, Error>, StoreError> {
         let asking = async {
-            let client = self.client().await?;
+            let client = self.reach.client().await?;
             let path = self.path(name);
             let put = client.put_opts(&path, PutPayload::from(bytes.clone()), mode.into());
             Ok(match put.await {
@@ -288,7 +229,7 @@ impl Backend {
     /// Writes a large object part by part. Until the last part is there it can't be seen.
     pub(crate) async fn upload(&self, name: &str, parts: &mut Parts) -> Result<(), StoreError> {
         let begin = async {
-            let client = self.client().await?;
+            let client = self.reach.client().await?;
             client.put_multipart(&self.path(name)).await.map_err(|error| away(name, &error))
         };
         let mut upload = self.within(self.limits.small, name, begin).await?;
@@ -313,7 +254,7 @@ impl Backend {
     /// Deletes an object, if it is there.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), StoreError> {
         let asking = async {
-            match self.client().await?.delete(&self.path(name)).await {
+            match self.reach.client().await?.delete(&self.path(name)).await {
                 Ok(()) => Ok(()),
                 Err(error) if is_absent(&error) => Ok(()),
                 Err(error) => Err(away(name, &error)),
@@ -324,7 +265,7 @@ impl Backend {
 
     /// Lists the objects whose names begin with `folder`, with their names.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<(String, ObjectMeta)>, StoreError> {
-        let client = self.within(self.limits.small, folder, self.client()).await?;
+        let client = self.within(self.limits.small, folder, self.reach.client()).await?;
         let path = self.path(folder);
         let mut listing = client.list(Some(&path));
         let mut listed = Vec::new();

@@ -76,6 +76,7 @@ impl Store {
         for number in (0..end).rev() {
             self.backend().delete(&names::claim(evidence, number)).await?;
         }
+        self.backend().reach.remove_folder(&names::claims(evidence)).await;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use object_store::{ObjectMeta, UpdateVersion};
 use crate::{
     Kind, Refusal, Store, StoreError,
     inventory::{Object, SEALED},
+    leftovers::Leftover,
     names,
     sealed::now,
 };
@@ -52,8 +53,9 @@ const DIGITS: usize = 64;
 type Versions = HashMap<String, (UpdateVersion, i64)>;
 
 impl Store {
-    /// Removes blobs that nothing names, claims, and kernels and validations of engines that are gone, if they are
-    /// older than `policy.fresh`; and engines older than `policy.older_than`. If `dry`, it only says what it would.
+    /// Removes blobs that nothing names, claims, kernels and validations of engines that are gone, and what writers that
+    /// were killed have left in a folder, if they are older than `policy.fresh`; and engines older than
+    /// `policy.older_than`. If `dry`, it only says what it would.
     ///
     /// What others have sealed counts as well: a blob that any object names stays, whoever signed it.
     ///
@@ -87,12 +89,29 @@ impl Store {
                 bytes: meta.size,
             }));
         }
+        let mut leftovers = self.backend().leftovers().await?;
+        leftovers.retain(|file| now.saturating_sub(file.written) > policy.fresh.as_secs());
         if !dry {
             // What names blobs first, then the blobs.
             for object in &collected {
                 self.backend().delete(&object.name).await?;
+                if object.kind == Kind::Claim
+                    && let Some((folder, _)) = object.name.rsplit_once('/')
+                {
+                    self.backend().reach.remove_folder(folder).await;
+                }
+            }
+            for file in &leftovers {
+                self.backend().remove_leftover(&file.name).await?;
             }
         }
+        collected.extend(
+            leftovers.into_iter().map(|Leftover { kind, name, bytes, .. }| Collected {
+                kind,
+                name,
+                bytes,
+            }),
+        );
         Ok(collected)
     }
 

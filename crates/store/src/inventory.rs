@@ -34,6 +34,12 @@ pub enum Kind {
     Claim,
 }
 
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Engine, Self::Validation, Self::Kernels, Self::Content, Self::Blob, Self::Claim];
+}
+
 /// A sealed object in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

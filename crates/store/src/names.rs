@@ -28,8 +28,13 @@ pub(crate) fn blob(blake3: &Id) -> String {
     format!("blobs/{blake3}.zst")
 }
 
+/// Where the claims of one file are.
+pub(crate) fn claims(evidence: &Id) -> String {
+    format!("claims/{evidence}")
+}
+
 pub(crate) fn claim(evidence: &Id, number: u32) -> String {
-    format!("claims/{evidence}/{number}")
+    format!("{}/{number}", claims(evidence))
 }
 
 /// The name of a validation or of kernels.

@@ -69,7 +69,7 @@ fn section(text: &str, name: &str) -> Section {
     defaults.comment_symbols = vec!['#', ';'];
     defaults.inline_comment_symbols = Some(Vec::new());
     defaults.delimiters = vec!['='];
-    defaults.default_section = "\0".to_owned();
+    defaults.default_section = String::from("\0");
     defaults.case_sensitive = true;
     let mut sections = Ini::new_from_defaults(defaults).read(text.to_owned()).unwrap_or_default();
     sections.remove(name).unwrap_or_default()

@@ -4,7 +4,7 @@ use object_store::{Error, PutMode};
 use rustix::io::Errno;
 
 use super::{odd::Odd, *};
-use crate::Claim;
+use crate::{Claim, names};
 
 /// A folder whose file system knows no hard links.
 pub(super) fn without_links(files: LocalFileSystem) -> Arc<dyn ObjectStore> {
@@ -18,10 +18,7 @@ pub(super) fn without_links(files: LocalFileSystem) -> Arc<dyn ObjectStore> {
 
 fn folder_without_links() -> Place {
     let reach = |place: &Place| Reach::Folder(place.root(), without_links);
-    let place = Place { reach, ..Place::folder() };
-    // object_store has made it before it finds out that there are no links.
-    fs::create_dir_all(place.root().join("v1/claims").join(id("file").to_string())).unwrap();
-    place
+    Place { reach, ..Place::folder() }
 }
 
 /// What as many as 16 get that claim at once.
@@ -80,6 +77,10 @@ async fn released_it_is_free_and_other_files_are_left_alone() {
         store.release(&id("file")).await.unwrap();
         assert_eq!(store.claim(&id("file"), "us", None).await.unwrap(), Claim::Ours(0));
         assert_eq!(store.claim(&id("other"), "us", None).await.unwrap(), Claim::Theirs(0));
+        // No empty folder is left.
+        let folder = place.root().join("v1").join(names::claims(&id("file")));
+        store.release(&id("file")).await.unwrap();
+        assert!(!folder.exists());
     }
 }
 

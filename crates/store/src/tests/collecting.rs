@@ -147,3 +147,22 @@ async fn unless_everything_was_read_nothing_is_removed() {
     assert!(matches!(refusal(gc), Refusal::TooLarge { .. }));
     assert!(place.get(&old).await.is_some());
 }
+
+#[tokio::test]
+async fn what_a_killed_writer_has_left_goes_too() {
+    let place = Place::folder();
+    let (manifest, machine) = filled(&place).await;
+    let kernels = names::of_machine(Kind::Kernels, &machine, &manifest.key).unwrap();
+    let blob = names::blob(&id("old"));
+    let [old, other] = [format!("{blob}#1"), format!("{kernels}#27")];
+    let not_ours = ["blobs/README#1".to_owned(), format!("{blob}#x"), format!("{blob}#")];
+    for name in not_ours.iter().chain([&old, &other, &format!("{blob}#2")]) {
+        fs::write(place.root().join("v1").join(name), "half").unwrap();
+        place.age(name, u64::from(!name.ends_with("#2")) * 2);
+    }
+    let collected = place.store().gc(&GcPolicy::default(), false).await.unwrap();
+    assert_eq!(names_of(&collected), [&other, &old]);
+    assert_eq!((collected[1].kind, collected[1].bytes), (Kind::Blob, 4));
+    let left = names_in(&place.root().join("v1/blobs"));
+    assert_eq!(left.iter().filter(|name| name.contains('#')).count(), 4);
+}

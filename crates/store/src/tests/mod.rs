@@ -25,8 +25,7 @@ use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::
 use tempfile::TempDir;
 
 use crate::{
-    Limits, Refusal, SigningKey, Store, StoreError, Trust,
-    backend::{Backend, Reach},
+    Limits, Refusal, SigningKey, Store, StoreError, Trust, backend::Backend, reach::Reach,
 };
 
 /// Nothing in tests takes as long.

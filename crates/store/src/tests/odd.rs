@@ -11,16 +11,19 @@ use object_store::{
     Result, path::Path,
 };
 
+type BeforePut = Box<dyn Fn(&Path, &PutMode) -> Option<Error> + Send + Sync>;
+type AfterPut = Box<dyn Fn(&Path) -> Option<Error> + Send + Sync>;
+type Sent = Box<dyn Fn(&Path, Chunks) -> Chunks + Send + Sync>;
 type Chunks = BoxStream<'static, Result<Bytes>>;
 
 pub(super) struct Odd {
     pub(super) inner: Arc<dyn ObjectStore>,
     /// What becomes of a write instead.
-    pub(super) before_put: Box<dyn Fn(&Path, &PutMode) -> Option<Error> + Send + Sync>,
+    pub(super) before_put: BeforePut,
     /// What is answered to a write that was done.
-    pub(super) after_put: Box<dyn Fn(&Path) -> Option<Error> + Send + Sync>,
+    pub(super) after_put: AfterPut,
     /// What is sent of an object.
-    pub(super) sent: Box<dyn Fn(&Path, Chunks) -> Chunks + Send + Sync>,
+    pub(super) sent: Sent,
     /// Whether an object is listed.
     pub(super) listed: Arc<dyn Fn(&ObjectMeta) -> bool + Send + Sync>,
 }

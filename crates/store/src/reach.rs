@@ -1,0 +1,85 @@
+//! The way to a store's objects: a provider's client, or a folder that may not be mounted.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use object_store::{ObjectStore, local::LocalFileSystem};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    Refusal, StoreError,
+    backend::{ROOT, Written},
+    fault::away,
+};
+
+/// How objects are reached.
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// In a folder, which may be there later only, as what it is mounted from. The function is the way to its files.
+    Folder(PathBuf, fn(LocalFileSystem) -> Arc<dyn ObjectStore>),
+    /// By a provider's client.
+    Client(Arc<dyn ObjectStore>),
+}
+
+impl Reach {
+    /// What is asked.
+    pub(crate) async fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let (root, way) = match self {
+            Self::Client(client) => return Ok(client.clone()),
+            Self::Folder(root, way) => (root.clone(), *way),
+        };
+        // What is mounted may hang, and must not stop the tasks that run on this thread.
+        let opened = spawn_blocking(move || {
+            // Never made: where nothing is mounted it would be in the way of what is.
+            if !root.is_dir() {
+                let why = "it is no folder, or not mounted";
+                return Err(StoreError::away(format!("{}: {why}", root.display())));
+            }
+            let files = LocalFileSystem::new_with_prefix(&root);
+            let files = files.map_err(|error| away(&root.display().to_string(), &error))?;
+            Ok(way(files.with_fsync(true)))
+        });
+        opened.await.map_err(|error| StoreError::away(error.to_string()))?
+    }
+
+    /// Refuses what is no regular file in a folder: whoever opens a pipe waits for its other end.
+    pub(crate) async fn check_kind(&self, name: &str) -> Result<(), StoreError> {
+        let Self::Folder(root, _) = self else { return Ok(()) };
+        let path = root.join(ROOT).join(name);
+        let found = spawn_blocking(move || path.metadata()).await;
+        match found {
+            Ok(Ok(found)) if !found.is_file() => {
+                let refusal = Refusal::NotWhatItSays("it is no regular file".to_owned());
+                Err(StoreError::refused(name, refusal))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folder of this name, if it is empty.
+    pub(crate) async fn remove_folder(&self, name: &str) {
+        if let Self::Folder(root, _) = self {
+            let path = root.join(ROOT).join(name);
+            // Left, it is only untidy.
+            let _ = spawn_blocking(move || fs::remove_dir(path)).await;
+        }
+    }
+}
+
+/// Creates a file that is not there yet. Readers may see half of it.
+pub(crate) async fn create_in_place(path: PathBuf, bytes: Bytes) -> io::Result<Written> {
+    let created = spawn_blocking(move || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(&bytes)
+    });
+    match created.await.map_err(io::Error::other)? {
+        Ok(()) => Ok(Written::Done),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Written::Other),
+        Err(error) => Err(error),
+    }
+}
