@@ -11,6 +11,7 @@ mod metrics;
 mod orders;
 mod retention;
 mod shapes;
+mod sharing;
 mod stage;
 mod times;
 mod troubles;

@@ -171,6 +171,29 @@ impl Stage {
         }
     }
 
+    /// Handles messages as they come until this holds.
+    ///
+    /// # Panics
+    /// If none comes, or an hour of the daemon's own time has passed.
+    pub(crate) async fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(3600);
+        while !holds(self) {
+            assert!(Instant::now() < end, "it does not come to that");
+            self.owners.begin_due(Instant::now());
+            let message = timeout(Duration::from_secs(900), self.messages.recv()).await;
+            self.owners.step(message.expect("nothing happens").unwrap());
+            self.refresh();
+        }
+    }
+
+    /// Handles a message if there is one, and lets others go on.
+    pub(crate) async fn step_if_any(&mut self) {
+        match self.messages.try_recv() {
+            Ok(message) => self.owners.step(message),
+            Err(_) => yield_now().await,
+        }
+    }
+
     pub(crate) fn ask(&mut self, request: Request) {
         let answer = self.answer(request);
         assert!(!matches!(answer, Reply::Failed(_)), "{answer:?}");
