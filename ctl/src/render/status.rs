@@ -133,9 +133,9 @@ fn store_lines(store: &StoreStatus) -> Vec<String> {
     let StoreStatus { url, mode, problem, retry_at, engines_taken, contents_taken, added, refused } =
         store;
     let mut lines = vec![format!(
-        "{url}, {mode}: {}, {} taken, {} added",
+        "{url}, {mode}: {} and what {} hold taken, {} added",
         text::count(*engines_taken as usize, "engine"),
-        text::count(*contents_taken as usize, "content hash"),
+        text::count(*contents_taken as usize, "file"),
         text::count(*added as usize, "object"),
     )];
     if let Some(problem) = problem {

@@ -52,6 +52,11 @@ impl Owners {
             FileEvent::PutOff(path, stamp, wait) => {
                 return self.inventory.record_put_off(&path, &stamp, wait);
             }
+            FileEvent::Believed(learned) => {
+                let lesson = self.inventory.record_hashed(learned);
+                // Nothing was read here.
+                self.record_lesson(&Lesson { bytes: 0, ..lesson });
+            }
             FileEvent::Hashed(learned) => {
                 let lesson = self.inventory.record_hashed(learned);
                 self.record_lesson(&lesson);

@@ -14,7 +14,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 use tracing::warn;
 
 use super::{
-    Content, FileEvent, Hint, Inventory, Notifier, Sighting, Stamp, Tell,
+    FileEvent, Hint, Inventory, Notifier, Stamp, Tell,
     folders::{GATHER, LOOK_AGAIN, ModelsFolder, PATIENCE},
     reading,
     waits::Looks,
@@ -315,15 +315,6 @@ impl Inventory {
             });
         }
         begins
-    }
-
-    /// Whether what another machine found of this file may be what it is: it has not changed since it was known, and
-    /// is not read to be sure of it.
-    fn may_believe(&self, file: &Sighting) -> bool {
-        let is_provisional = self.catalogue.at(&file.path).is_some_and(
-            |file| matches!(&file.content, Content::Read(outcome) if outcome.is_provisional()),
-        );
-        is_provisional && !self.distrusted.contains(&file.stamp.file())
     }
 
     fn start_reading(&mut self, now: Instant) -> bool {

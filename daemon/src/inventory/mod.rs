@@ -42,6 +42,8 @@ pub(crate) use looking::{FileChange, Visit};
 pub use names::{Names, Said};
 pub use outcome::Outcome;
 pub(crate) use patience::patiently;
+#[cfg(test)]
+pub(crate) use peers::samples;
 pub(crate) use peers::{Advice, Found, Peers};
 pub use reading::Evidence;
 pub(crate) use reading::{Compared, Learned, folder_bytes};
@@ -82,6 +84,8 @@ pub(crate) enum FileEvent {
     Read(u64, Vec<Learned>),
     /// The rest of a file whose header was known was read.
     Hashed(Learned),
+    /// What another machine found when it read the rest of such a file.
+    Believed(Learned),
     /// The file at this path is to be hashed, or asked for, only after so long: another machine is reading it.
     PutOff(Arc<Path>, Stamp, Duration),
     /// A checkpoint was read for its names.
@@ -264,19 +268,6 @@ impl Inventory {
         for path in paths {
             self.distrust(path);
             self.catalogue.reread(path);
-        }
-    }
-
-    /// Asks these machines before a file is hashed, and tells them what was found.
-    pub(crate) fn set_peers(&mut self, peers: Option<Arc<dyn Peers>>) {
-        self.peers = peers;
-    }
-
-    /// The file at this path is not, or may not be, what it was: it is read here.
-    fn distrust(&mut self, path: &Path) {
-        let file = self.catalogue.at(path).filter(|_| self.peers.is_some());
-        if let Some(file) = file.map(|file| file.stamp.file()) {
-            self.distrusted.insert(file);
         }
     }
 

@@ -1,12 +1,12 @@
 //! What other machines found of files, so that not each of them reads all of a folder that they share.
 
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use checkpoint::{Excerpt, Identity, Stamp};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
-use super::{Known, Names, Outcome, Recall, Sighting, reading::Learned};
+use super::{Content, Inventory, Known, Names, Outcome, Recall, Sighting, reading::Learned};
 
 /// Raise it when ids, excerpts or names are made in another way.
 const SCHEME: u32 = 1;
@@ -85,9 +85,51 @@ impl Found {
     }
 }
 
+impl Inventory {
+    /// Asks these machines before a file is hashed, and tells them what was found.
+    pub(crate) fn set_peers(&mut self, peers: Option<Arc<dyn Peers>>) {
+        self.peers = peers;
+    }
+
+    /// The file at this path is not, or may not be, what it was: it is read here.
+    pub(super) fn distrust(&mut self, path: &Path) {
+        let file = self.catalogue.at(path).filter(|_| self.peers.is_some());
+        if let Some(file) = file.map(|file| file.stamp.file()) {
+            self.distrusted.insert(file);
+        }
+    }
+
+    /// Whether what another machine found of this file may be what it is: it has not changed since it was known, and
+    /// is not read to be sure of it.
+    pub(super) fn may_believe(&self, file: &Sighting) -> bool {
+        let is_provisional = self.catalogue.at(&file.path).is_some_and(
+            |file| matches!(&file.content, Content::Read(outcome) if outcome.is_provisional()),
+        );
+        is_provisional && !self.distrusted.contains(&file.stamp.file())
+    }
+}
+
 /// Whether both are of one kind, for all that a header tells.
 fn is_same_kind(header: &Identity, found: &Identity) -> bool {
     header.signature == found.signature
         && header.architecture == found.architecture
         && header.unet_parameters == found.unet_parameters
 }
+
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+
+    /// What another machine found of some file.
+    pub(crate) fn found() -> Found {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        goldens::Manifest::load("sd1").unwrap().write_checkpoint(file.path()).unwrap();
+        let checkpoint = checkpoint::Checkpoint::open(file.path()).unwrap();
+        let excerpt = checkpoint.excerpt().unwrap();
+        let identity = crate::samples::identity("a");
+        Found { scheme: SCHEME, identity, excerpt, names: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

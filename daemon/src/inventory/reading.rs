@@ -81,7 +81,7 @@ pub(super) fn hash(
             Advice::Wait(wait) => return FileEvent::PutOff(file.path, file.stamp, wait),
             Advice::Believe(found) => {
                 if let Some(learned) = found.believe(&file, store) {
-                    return FileEvent::Hashed(learned);
+                    return FileEvent::Believed(learned);
                 }
             }
         }
@@ -101,7 +101,7 @@ pub(super) fn hash(
     FileEvent::Hashed(learned)
 }
 
-fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {
+pub(super) fn one(Sighting { path, stamp }: Sighting, depth: Depth, store: &dyn Recall) -> Learned {
     debug!("reading {}", path.display());
     if depth == Depth::Content {
         // It may have other content than it had.

@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     fs::File,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use checkpoint::{Id, Stamp, fingerprint};
 use store::Claim;
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Duration, Instant},
+};
 use tracing::debug;
 
 use super::{Link, Links};
@@ -131,3 +133,6 @@ fn evidence(Sighting { path, stamp }: &Sighting) -> Option<Id> {
 fn block_on<T>(what: impl Future<Output = T>) -> Option<T> {
     Handle::try_current().ok().map(|runtime| runtime.block_on(what))
 }
+
+#[cfg(test)]
+mod tests;

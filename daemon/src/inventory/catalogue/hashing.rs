@@ -111,6 +111,25 @@ mod tests {
     use super::*;
     use crate::samples::{self, identified, known, provisional};
 
+    #[test]
+    fn what_another_machine_reads_waits_and_the_next_one_comes() {
+        let (first, second) = (stamp(1, 1, 9), stamp(1, 2, 5));
+        let mut catalogue = catalogue(&[("a", first), ("b", second)]);
+        let now = Instant::now();
+        let started = |catalogue: &mut Catalogue, now| -> Vec<Stamp> {
+            catalogue.start_hashing(now).iter().map(|file| file.stamp).collect()
+        };
+        assert_eq!(started(&mut catalogue, now), [first]);
+        let until = now + Duration::from_secs(3);
+        catalogue.put_off(&first, until);
+        assert_eq!(catalogue.next_put_off(), Some(until));
+        assert_eq!(started(&mut catalogue, now), [second]);
+        catalogue.put_off(&second, until + Duration::from_secs(1));
+        assert_eq!(started(&mut catalogue, now), []);
+        assert_eq!(started(&mut catalogue, until), [first]);
+        assert_eq!(catalogue.unhashed().0, 2, "both are still to be hashed");
+    }
+
     fn stamp(device: u64, inode: u64, mtime_ns: i128) -> Stamp {
         Stamp { device, ..samples::stamp(inode, mtime_ns) }
     }
