@@ -3,6 +3,7 @@
 use std::{error::Error, io, iter};
 
 use rustix::io::Errno;
+use url::Url;
 
 use crate::StoreError;
 
@@ -17,12 +18,17 @@ pub(crate) fn is_absent(error: &object_store::Error) -> bool {
     !NO_BUCKET.iter().any(|part| said.contains(part))
 }
 
+/// What making a client met with.
+pub(crate) fn no_client(error: &object_store::Error) -> StoreError {
+    StoreError::away(format!("its configuration is not enough: {}", words(error)))
+}
+
 /// What asking for this object met with.
 pub(crate) fn away(name: &str, error: &object_store::Error) -> StoreError {
     StoreError::away(format!("{name}: {}", words(error)))
 }
 
-/// An error and what caused it, each said once.
+/// An error and what caused it, each said once, and then what can be done.
 fn words(error: &object_store::Error) -> String {
     let mut words = error.to_string();
     for cause in causes(error) {
@@ -31,11 +37,60 @@ fn words(error: &object_store::Error) -> String {
             words = format!("{words}: {cause}");
         }
     }
-    without_xml(&words)
+    let hint = HINTS.iter().find(|(part, _)| words.contains(part));
+    let words = shortened(&without_markup(&words));
+    match hint {
+        Some((_, hint)) => format!("{words} ({hint})"),
+        None => words,
+    }
 }
 
-/// With an answer in XML as its code and message alone, which providers have in common.
-fn without_xml(words: &str) -> String {
+/// What helps against an error with these words in it.
+const HINTS: [(&str, &str); 4] = [
+    ("URL scheme is not allowed", "an endpoint at http:// needs AWS_ALLOW_HTTP=true"),
+    (
+        "169.254.169.254",
+        "there are no credentials in the environment nor in the provider's files, so this machine's provider was asked",
+    ),
+    ("Account must be specified", "AZURE_STORAGE_ACCOUNT_NAME names it"),
+    ("Error performing PROPFIND", "a web server can be listed only if it knows WebDAV"),
+];
+
+/// What object_store and its HTTP client say besides what happened.
+const NOISE: [&str; 5] = [
+    "Server returned non-2xx status code: ",
+    "HTTP error: ",
+    "error sending request: ",
+    "client error (Connect): ",
+    "builder error: ",
+];
+
+/// Without what says nothing to who reads it, and differs each time. Words of other releases stay as they are.
+fn shortened(words: &str) -> String {
+    let mut short =
+        match words.strip_prefix("Generic ").and_then(|rest| rest.split_once(" error: ")) {
+            Some((_, rest)) => rest.to_owned(),
+            None => words.to_owned(),
+        };
+    // Error performing METHOD URL in TIME, after … retries, … - …
+    if let Some((before, request)) = short.rsplit_once("Error performing ")
+        && let Some((request, rest)) = request.split_once(" - ")
+        && let Some((method, url)) = request.split_once(' ')
+        && let Some(url) = url.split(' ').next().and_then(|url| Url::parse(url).ok())
+    {
+        // The object's name is told anyway.
+        short = format!("{before}{method} {}: {rest}", url.origin().ascii_serialization());
+    }
+    NOISE.iter().fold(short, |short, noise| short.replace(noise, ""))
+}
+
+/// With an answer in XML as its code and message alone, which providers have in common, and without one in HTML.
+fn without_markup(words: &str) -> String {
+    if let Some((before, _)) =
+        words.split_once(": <!DOCTYPE").or_else(|| words.split_once(": <html"))
+    {
+        return before.to_owned();
+    }
     let start = words.find("<?xml").or_else(|| words.find("<Error>"));
     let Some((before, xml)) = start.map(|start| words.split_at(start)) else {
         return words.to_owned();
@@ -109,24 +164,61 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_once_and_without_secrets_and_xml() {
+    fn what_happened_is_told_first_and_once_without_secrets_and_markup() {
+        let performing = |request: &str, rest: &str| {
+            generic(format!(
+                "Error performing {request} in 305.061262ms, after 2 retries, max_retries: 2, retry_timeout: 5s  - {rest}"
+            ))
+        };
         for (error, expected) in [
-            (generic("it broke"), "name: Generic S3 error: it broke"),
+            (generic("it broke"), "it broke"),
             (
-                generic("GET https://me:pw@host/x?X-Amz-Signature=pw failed"),
-                "name: Generic S3 error: GET https://host/x failed",
+                Fault::NotFound { path: "x".into(), source: "it is gone".into() },
+                "Object at location x not found: it is gone",
             ),
             (
-                generic(
-                    "403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Access \
-                     Denied</Message><RequestId>7</RequestId></Error>",
+                generic("asking https://me:pw@host/x?X-Amz-Signature=pw failed"),
+                "asking https://host/x failed",
+            ),
+            (
+                performing(
+                    "GET http://127.0.0.1:9/x/v1/contents/y.sealed?sig=pw",
+                    "HTTP error: error sending request: client error (Connect): tcp connect error: Connection refused",
                 ),
-                "name: Generic S3 error: 403 Forbidden: AccessDenied: Access Denied",
+                "GET http://127.0.0.1:9: tcp connect error: Connection refused",
             ),
-            (generic("500: <?xml?><odd/>"), "name: Generic S3 error: 500: <?xml?><odd/>"),
+            (
+                performing(
+                    "PUT https://bucket.s3.amazonaws.com/x",
+                    "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>\
+                     AccessDenied</Code><Message>Access Denied</Message><RequestId>7</RequestId></Error>",
+                ),
+                "PUT https://bucket.s3.amazonaws.com: 403 Forbidden: AccessDenied: Access Denied",
+            ),
+            (
+                performing(
+                    "PROPFIND http://host/x/v1/blobs",
+                    "Server returned non-2xx status code: 501 Not Implemented: <!DOCTYPE HTML> <html lang=\"en\">",
+                ),
+                "PROPFIND http://host: 501 Not Implemented (a web server can be listed only if it knows WebDAV)",
+            ),
+            (
+                performing(
+                    "GET http://h/x",
+                    "HTTP error: builder error: URL scheme is not allowed",
+                ),
+                "GET http://h: URL scheme is not allowed (an endpoint at http:// needs AWS_ALLOW_HTTP=true)",
+            ),
+            (
+                performing("token request: Error performing GET http://169.254.169.254/t", "no"),
+                "Error performing token request: GET http://169.254.169.254: no (there are no credentials in the \
+                 environment nor in the provider's files, so this machine's provider was asked)",
+            ),
+            (generic("500: <?xml?><odd/>"), "500: <?xml?><odd/>"),
+            (generic("Error performing what nobody knows"), "Error performing what nobody knows"),
         ] {
             let StoreError::Away { reason } = away("name", &error) else { panic!() };
-            assert_eq!(reason, expected);
+            assert_eq!(reason, format!("name: {expected}"));
         }
     }
 

@@ -13,7 +13,7 @@ use object_store::{
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::{Limits, StoreError, address::Provider, profile};
+use crate::{Limits, StoreError, address::Provider, fault::no_client, profile};
 
 /// What takes longer than this is ended by the callers' own limits, which know what is read.
 const REQUEST: &str = "1 day";
@@ -56,7 +56,7 @@ pub(crate) fn bucket(
             builder.build().map(|store| Arc::new(store) as _)
         }
     };
-    built.map_err(|error| StoreError::away(format!("its configuration is not enough: {error}")))
+    built.map_err(|error| no_client(&error))
 }
 
 /// The folder of a web server at this address.
@@ -77,9 +77,7 @@ pub(crate) fn web(address: &Url, limits: &Limits) -> Result<Arc<dyn ObjectStore>
     }
     let builder = HttpBuilder::new().with_url(url).with_client_options(options);
     let built = builder.with_retry(retry(limits)).build();
-    built
-        .map(|store| Arc::new(store) as _)
-        .map_err(|error| StoreError::away(format!("{address} cannot be asked: {error}")))
+    built.map(|store| Arc::new(store) as _).map_err(|error| no_client(&error))
 }
 
 /// The header for the address' user and password.
