@@ -21,6 +21,9 @@ use crate::{
 /// The folder of this format, in which all objects are.
 pub(crate) const ROOT: &str = "v1";
 
+/// How many objects of a kind are listed: a server that never ends must not fill the memory.
+const MOST_LISTED: usize = 1_000_000;
+
 /// Where objects are, and how long they are waited for.
 #[derive(Debug)]
 pub(crate) struct Backend {
@@ -273,6 +276,10 @@ impl Backend {
             let next = async { Ok(listing.next().await) };
             match self.within(self.limits.small, folder, next).await? {
                 None => break,
+                Some(Ok(_)) if listed.len() >= MOST_LISTED => {
+                    let why = "it lists more objects than any store has";
+                    return Err(StoreError::away(format!("{folder}: {why}")));
+                }
                 Some(Ok(meta)) => listed.extend(self.name(&meta.location).map(|name| (name, meta))),
                 Some(Err(error)) => return Err(away(folder, &error)),
             }

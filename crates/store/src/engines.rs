@@ -64,7 +64,8 @@ impl Store {
         Ok(Some(engine))
     }
 
-    /// Writes the engine's plan to `to`, checked and synced. Nothing is at `to` after an error but what was before.
+    /// Writes the engine's plan to `to`, checked and synced. Nothing is at `to` after an error but what was before; a
+    /// process that is killed leaves a file `.fetched-…` in the same folder.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if the plan is missing or not that of the manifest, [`StoreError::Away`], and

@@ -26,11 +26,11 @@ pub enum Kind {
     Validation,
     /// `kernels/MACHINE/KEY.sealed`
     Kernels,
-    /// `contents/EVIDENCE.sealed`
+    /// `contents/FINGERPRINT.sealed`
     Content,
     /// `blobs/BLAKE3.zst`
     Blob,
-    /// `claims/EVIDENCE/N`
+    /// `claims/FINGERPRINT/N`
     Claim,
 }
 
@@ -79,7 +79,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Object {
     pub(crate) kind: Kind,
     pub(crate) name: String,
-    /// The engine's key, or the evidence.
+    /// The engine's key, or the fingerprint.
     pub(crate) id: Id,
     pub(crate) meta: ObjectMeta,
     pub(crate) lookup: Lookup,

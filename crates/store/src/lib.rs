@@ -12,9 +12,9 @@
 //! | `engines/KEY.sealed` | [`SharedEngine`] |
 //! | `validations/MACHINE/KEY.sealed` | [`engine::Validation`]; MACHINE is [`engine::kernels_folder`] |
 //! | `kernels/MACHINE/KEY.sealed` | [`SharedKernels`] |
-//! | `contents/EVIDENCE.sealed` | what a file was found to be, in the caller's form |
+//! | `contents/FINGERPRINT.sealed` | what a file was found to be, in the caller's form |
 //! | `blobs/BLAKE3.zst` | a plan or a kernel cache, compressed |
-//! | `claims/EVIDENCE/N` | who reads a file for its hash: not signed, as it can only delay |
+//! | `claims/FINGERPRINT/N` | who reads a file for its hash: not signed, as it can only delay |
 
 mod address;
 mod backend;

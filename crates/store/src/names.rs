@@ -20,8 +20,8 @@ pub(crate) fn engine(key: &Id) -> String {
     format!("engines/{key}.sealed")
 }
 
-pub(crate) fn content(evidence: &Id) -> String {
-    format!("contents/{evidence}.sealed")
+pub(crate) fn content(fingerprint: &Id) -> String {
+    format!("contents/{fingerprint}.sealed")
 }
 
 pub(crate) fn blob(blake3: &Id) -> String {
@@ -29,12 +29,12 @@ pub(crate) fn blob(blake3: &Id) -> String {
 }
 
 /// Where the claims of one file are.
-pub(crate) fn claims(evidence: &Id) -> String {
-    format!("claims/{evidence}")
+pub(crate) fn claims(fingerprint: &Id) -> String {
+    format!("claims/{fingerprint}")
 }
 
-pub(crate) fn claim(evidence: &Id, number: u32) -> String {
-    format!("{}/{number}", claims(evidence))
+pub(crate) fn claim(fingerprint: &Id, number: u32) -> String {
+    format!("{}/{number}", claims(fingerprint))
 }
 
 /// The name of a validation or of kernels.
@@ -57,7 +57,7 @@ fn is_machine(machine: &str) -> bool {
     machine.len() <= 200 && machine.split('-').count() == 3 && machine.chars().all(is_usual)
 }
 
-/// What an object of this name is of: the engine's key, the evidence, or the blob's BLAKE3. `None` if no release of this
+/// What an object of this name is of: the engine's key, the fingerprint, or the blob's BLAKE3. `None` if no release of this
 /// format gives such a name.
 pub(crate) fn parse(kind: Kind, name: &str) -> Option<Id> {
     let rest = name.strip_prefix(folder(kind))?.strip_prefix('/')?;
@@ -70,9 +70,9 @@ pub(crate) fn parse(kind: Kind, name: &str) -> Option<Id> {
         }
         Kind::Blob => rest.strip_suffix(".zst")?.parse().ok(),
         Kind::Claim => {
-            let (evidence, number) = rest.split_once('/')?;
+            let (fingerprint, number) = rest.split_once('/')?;
             number.parse::<u32>().ok()?;
-            evidence.parse().ok()
+            fingerprint.parse().ok()
         }
     }
 }
