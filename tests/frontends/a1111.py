@@ -174,8 +174,8 @@ class Check:
         return folder, lora_files.write_all(folder, checkpoint)
 
     def both(self, name, jobs, beside=None, of=None):
-        """Makes pictures without the extension, and the same by engines; with a GPU at the same time, unless they are
-        `of` one checkpoint, a large one. `jobs` gets the checkpoints and the kinds of LoRAs."""
+        """Makes pictures without the extension, and the same by engines; with a GPU at the same time. `jobs` gets the
+        checkpoints and the kinds of LoRAs; they are `of` one checkpoint, a large one, if that is given."""
         folder, kinds = self.lora_files(of or min(self.checkpoints.glob("*.safetensors")))
         begin = time.monotonic()
 
@@ -191,7 +191,7 @@ class Check:
                     twice = bool(added == "" and beside) and not self.options.once
                     yield job, self.make(server, path, body, twice, is_large=name != "LoRA")
 
-        if of is not None or not self.options.gpu:
+        if not self.options.gpu:
             self.compare(dict(made(" without", {})), made("", self.engines), beside=beside)
             return
         try:
@@ -265,8 +265,10 @@ class Check:
             meant = name not in NOT_SERVED and not uncalled
             as_meant = made.is_served == meant or made.is_by_choice
             repeats = made.repeats if made.is_served and not made.by_pytorch else ""
-            if beside in plain and name != beside and have_one_size(expected, plain[beside]):
-                told += f" ({alike(expected, plain[beside]):.0f} beside {beside})"
+            # Of those that were made: what is still to come is waited for.
+            other = plain.get(beside) if name != beside and beside in found else None
+            if other is not None and have_one_size(expected, other):
+                told += f" ({alike(expected, other):.0f} beside {beside})"
             why = "; ".join(dict.fromkeys(made.by_pytorch if as_meant else made.lines)) if meant else ""
             by = "served" if made.is_served else "PyTorch"
             told = ", ".join(filter(None, (f"{by:9}{told}", repeats, why)))
