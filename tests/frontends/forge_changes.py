@@ -2,13 +2,13 @@
 and its weights are changed in memory."""
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from counts import Counts
 from forge_jobs import Job, is_as_meant, small
 from jobs import full_size
 from pictures import is_same, make
+from together import Ahead
 
 # Changes weights in memory.
 MERGING = Path(__file__).parent / "forge_merging"
@@ -19,32 +19,45 @@ MERGES = (("in place", -1), ("data", -1), ("parameter", -1), ("parameter", 1), (
 def check(whole):
     """Compares pictures without the extension and with engines, after each change. `whole` is forge's check."""
     one, other = whole.small_checkpoints()[:2]
-    gpu = whole.options.gpu
+    gpu, servers = whole.options.gpu, []
 
-    def made(way):
-        port, (name, extensions) = way
+    def made(name, extensions, port):
         folder = whole.folder / f"{name} files"
         copied(one, folder)
         server = whole.server(name, extensions | {"merging": MERGING}, port, checkpoints=folder)
+        servers.append(server)
         try:
             whole.start(server)
-            return dict(checkpoints_changed(server, other, folder, gpu))
+            yield from checkpoints_changed(server, other, folder, gpu)
         finally:
             server.close()
 
-    ways = {"changes without": {}, "changes": whole.engines}
-    with ThreadPoolExecutor(len(ways) if gpu else 1) as pool:
-        without, ours = pool.map(made, enumerate(ways.items()))
     counts = Counts()
-    for name, plain in without.items():
-        same, told = is_same(plain, ours[name], exactly=not gpu)
-        as_meant, by = is_as_meant(Job(name, "", {}), ours[name])
-        counts.note(name, plain, ours[name])
-        if not plain.files:
-            same, as_meant, by = not ours[name].files, True, "without the extension too"
-        whole.say(f"checkpoint {name}", same and as_meant, f"{told:12} {by}")
-    for line in counts.lines():
-        print(f"changes: {line}", flush=True)
+    try:
+        without = made("changes without", {}, 0)
+        plain = Ahead(without) if gpu else dict(without)
+        for name, ours in made("changes", whole.engines, 1):
+            compare(whole, name, plain.get(name), ours, counts)
+    finally:
+        for server in servers:
+            server.close()
+        for line in counts.lines():
+            print(f"changes: {line}", flush=True)
+    if gpu:
+        plain.finished()
+
+
+def compare(whole, name, plain, ours, counts):
+    """Says whether a picture is the one without the extension, which is `plain` if there is one."""
+    if plain is None:
+        whole.say(f"checkpoint {name}", False, "not made without the extension")
+        return
+    same, told = is_same(plain, ours, exactly=not whole.options.gpu)
+    as_meant, by = is_as_meant(Job(name, "", {}), ours)
+    counts.note(name, plain, ours)
+    if not plain.files:
+        same, as_meant, by = not ours.files, True, "without the extension too"
+    whole.say(f"checkpoint {name}", same and as_meant, f"{told:12} {by}")
 
 
 def checkpoints_changed(server, other, folder, gpu):
