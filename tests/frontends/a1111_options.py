@@ -29,6 +29,7 @@ def parsed(description):
                         "this after the start")
     parser.add_argument("--part", default="1/1", help="which of the random jobs with a GPU: 1/2 for every second one, "
                         "2/2 for the others")
+    parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
     parser.add_argument("--once", action="store_true", help="let engines make each picture only once")
     parser.add_argument("--without", action="store_true", help="stop and reload it without the extension too")
     parser.add_argument("--port", type=int, default=7955)

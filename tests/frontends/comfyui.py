@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--part", default="1/1", help="which of the random jobs: 1/2 is every second, 2/2 the others")
     parser.add_argument("--row", action="append", help="time the jobs whose names have this in them")
     parser.add_argument("--profile", action="store_true", help="print where PyTorch's time goes, with times")
+    parser.add_argument("--alone", type=Path, help="a file that is locked while times are measured")
     parser.add_argument("--rounds", type=int, default=3, help="how often each job is timed")
     parser.add_argument("--reloads", type=int, default=20, help="how often it is restarted")
     parser.add_argument("--starts", type=int, default=5, help="how many with the node and without are compared")

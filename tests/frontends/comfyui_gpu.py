@@ -22,6 +22,7 @@ from comfyui_jobs import (
 )
 from comfyui_server import files_of, prepare, started
 from pictures import decibels
+from together import alone
 
 PROFILE = Path(__file__).with_name("comfyui_profile.py")
 NETS, NET = Path(__file__).with_name("control") / "nets.py", "control-a.safetensors"
@@ -64,7 +65,8 @@ def run(options, folder, models, parts):
             beside.check_all("random", list(random_jobs(options, usual, loras))[options.part],
                              options.seconds, twice=False)
         if "times" in parts:
-            times(options, beside, usual[0], larger[0] if larger else None)
+            with alone(options.alone):
+                times(options, beside, usual[0], larger[0] if larger else None)
     if beside.failures:
         sys.exit("\n".join(["", *beside.failures]))
 

@@ -23,6 +23,7 @@ from forge_jobs import UNSTABLE, is_as_meant, small
 from pictures import is_same, make
 from server import Server, cpu_seconds, digest, scratch
 from times import is_sdxl
+from together import alone
 
 HERE = Path(__file__).resolve().parent
 # They take longer to start than A1111.
@@ -271,7 +272,7 @@ class Check:
 
         folders, _ = self.files(["control"])
         stack, made = self.started({"times": self.ours | {"clock": forge_times.CLOCK}}, is_exact=False, **folders)
-        with stack, forge_times.alone(self.options.alone):
+        with stack, alone(self.options.alone):
             jobs = forge_times.jobs(self.options.kind, made["times"], *self.titles(made["times"]))
             for line in forge_times.measure(made["times"], set_all, jobs, self.options.seconds):
                 print(line, flush=True)

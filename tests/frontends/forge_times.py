@@ -1,9 +1,7 @@
 """What jobs take in a web UI of Forge's family, by PyTorch and by engines, in turn in one server."""
-import fcntl
 import json
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,17 +36,6 @@ class Measured(NamedTuple):
         return [1000 / each for each in self.clocks[1]["step"].values()]
 
 
-@contextmanager
-def alone(file):
-    """Waits until no other check measures times; each has the file open."""
-    if file is None:
-        yield
-        return
-    with open(file, "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def jobs(kind, server, titles, large):
     """Yields a name and the body. `titles` are those of SD 1.5, `large` those of SDXL."""
     net = next(name for name in ask_controlnet(server) if name.startswith("control-a"))
@@ -59,15 +46,15 @@ def jobs(kind, server, titles, large):
         return known(kind, body | changes)
 
     # The most telling first: the time may be short.
-    for size in (1024, 512):
-        yield f"SD 1.5, {size}×{size}", job(titles[0], size)
+    yield "SD 1.5, 1024×1024", job(titles[0], 1024)
     scripts = {"ControlNet": {"args": [unit(net)]}}
     yield "SD 1.5, 512×512, one control net", job(titles[0], 512, alwayson_scripts=scripts)
     yield "SD 1.5, hires 512 → 1024", job(titles[0], 512, **HIRES)
     for title in large[:1]:
         yield "SDXL, 1024×1024", job(title, 1024)
     yield "SD 1.5, hires 768 → 1536", job(titles[0], 768, **HIRES)
-    yield "SD 1.5, 768×768", job(titles[0], 768)
+    for size in (768, 512):
+        yield f"SD 1.5, {size}×{size}", job(titles[0], size)
 
 
 def measure(server, choose, jobs, seconds):

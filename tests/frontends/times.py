@@ -14,6 +14,7 @@ import control
 from jobs import COMMON
 from pictures import Made, alike
 from server import Refused
+from together import alone
 
 STEPS, TIMED = 20, 2
 # A progress bar's first state, and the rate that it ends with; not the one of all passes.
@@ -54,13 +55,14 @@ def run(check):
         # The web UI may still load its first.
         server.images("txt2img", COMMON)
         jobs = all_jobs(small, large[0] if large else None, first_net(server) if added else None)
-        for name, body in filter(check.wanted, jobs):
-            try:
-                problem = row(name, *(timed(server, unet, body) for unet in ("None", "Automatic")))
-            except Refused as why:
-                problem = str(why)
-            if problem is not None:
-                check.failures.append(f"{name}: {problem}")
+        with alone(check.options.alone):
+            for name, body in filter(check.wanted, jobs):
+                try:
+                    problem = row(name, *(timed(server, unet, body) for unet in ("None", "Automatic")))
+                except Refused as why:
+                    problem = str(why)
+                if problem is not None:
+                    check.failures.append(f"{name}: {problem}")
 
 
 def all_jobs(small, large, net):

@@ -1,5 +1,7 @@
-"""Pictures that one web UI makes while another makes the same."""
+"""Checks beside each other: pictures that one web UI makes while another makes the same, and what must be alone."""
+import fcntl
 import threading
+from contextlib import contextmanager
 
 
 class Ahead:
@@ -46,3 +48,14 @@ class Ahead:
         if self._problem is not None:
             raise self._problem
         return self._made
+
+
+@contextmanager
+def alone(file):
+    """Waits until no other check measures times; each has the file open."""
+    if file is None:
+        yield
+        return
+    with open(file, "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
