@@ -17,6 +17,9 @@ use crate::{cargo::Profile, folders, pip};
 /// Checks models, and opens them, as strictly as any program.
 const ONNX: &str = "onnx==1.23.2";
 
+/// A server of S3 in Python, and what its server needs: a second opinion on the store.
+const MOTO: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"];
+
 /// What building and testing need besides Rust and a C++ compiler.
 pub(crate) struct Kit {
     /// What building needs.
@@ -25,6 +28,8 @@ pub(crate) struct Kit {
     onnx_runtime: PathBuf,
     /// The folder of the Python packages with which tests open exported graphs.
     onnx: PathBuf,
+    /// The folder of moto; absent if it could not be installed.
+    moto: Option<PathBuf>,
     /// The folder of the TensorRT-RTX libraries.
     pub(crate) tensorrt: PathBuf,
 }
@@ -54,6 +59,7 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
         build,
         onnx_runtime: onnx_runtime(&cache).context("the tests need ONNX Runtime")?,
         onnx: onnx(&cache)?,
+        moto: moto(&cache),
         tensorrt: TENSORRT_RTX.installed_dir(&cache),
     })
 }
@@ -62,6 +68,12 @@ pub(crate) fn all(profile: Profile) -> Result<Kit> {
 fn onnx(cache: &Path) -> Result<PathBuf> {
     let runtime = format!("{}=={}", ONNX_RUNTIME.package, ONNX_RUNTIME.version);
     pip::installed(&cache.join("python"), &[ONNX, &runtime])
+}
+
+/// Only one test needs it, which says when it is skipped.
+fn moto(cache: &Path) -> Option<PathBuf> {
+    let installed = pip::installed(&cache.join("python"), &MOTO);
+    installed.inspect_err(|error| eprintln!("moto is NOT installed: {error:#}")).ok()
 }
 
 impl Build {
@@ -88,6 +100,9 @@ impl Kit {
         let mut variables = self.build_variables();
         variables.push(("ORT_DYLIB_PATH", self.onnx_runtime.display().to_string()));
         variables.push(("SDTRT_TEST_ONNX", self.onnx.display().to_string()));
+        if let Some(moto) = &self.moto {
+            variables.push(("SDTRT_TEST_MOTO", moto.display().to_string()));
+        }
         variables.push(("SDTRT_TEST_RUNTIME", self.tensorrt.display().to_string()));
         variables
     }
@@ -118,6 +133,7 @@ mod tests {
             build: Build { libclang: "/it's/here".into(), headers: Some("/usr/include".into()) },
             onnx_runtime: "/ort.so".into(),
             onnx: "/onnx".into(),
+            moto: None,
             tensorrt: "/trt".into(),
         };
         let script =
