@@ -1,9 +1,13 @@
-//! Changes a configuration file's presets. All else in it stays as it is, comments too.
+//! Changes a configuration file's presets, or the keys that it trusts. All else in it stays as it is, comments too.
+
+mod trusted;
 
 use thiserror::Error;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TomlError, value};
 
 use crate::{Preset, Range, presets::USUAL};
+
+pub use trusted::with_trusted_key;
 
 const PRESETS: &str = "presets";
 const RULES: &str = "rules";
@@ -17,6 +21,12 @@ pub enum EditError {
     /// They are written as one array, which people who write so change themselves.
     #[error("{0} is no list of tables, [[{0}]]; `sdtrtctl config edit` changes it")]
     NoTables(&'static str),
+    /// There is nothing to which a key could be added.
+    #[error("there is no [store] in it; write one with its url first, as docs/store.md shows")]
+    NoStore,
+    /// It is something else.
+    #[error("trusted_keys of [store] is no list; `sdtrtctl config edit` changes it")]
+    NoKeys,
 }
 
 /// Returns a file's text with this preset in it, in the place of the one of its name; it is for all checkpoints that no

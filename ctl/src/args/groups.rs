@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory};
 use super::Args;
 
 /// Commands in the order in which people need them, each with an example.
-const GROUPS: [(&str, &[(&str, &str)]); 5] = [
+const GROUPS: [(&str, &[(&str, &str)]); 6] = [
     (
         "Look",
         &[
@@ -42,6 +42,14 @@ const GROUPS: [(&str, &[(&str, &str)]); 5] = [
             ("remove", "sdtrtctl remove 01a268913c30"),
             ("gc", "sdtrtctl gc --dry-run"),
             ("verify", "sdtrtctl verify"),
+        ],
+    ),
+    (
+        "Share",
+        &[
+            ("store", "sdtrtctl store push"),
+            ("export-engine", "sdtrtctl export-engine dreamlike.safetensors /media/stick/sdtrt"),
+            ("import-engine", "sdtrtctl import-engine /media/stick/sdtrt"),
         ],
     ),
     (

@@ -3,6 +3,7 @@
 mod export;
 mod groups;
 mod set_up;
+mod store;
 mod values;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -15,6 +16,7 @@ use crate::complete;
 pub(crate) use export::Export;
 pub(crate) use groups::command;
 pub(crate) use set_up::{Config, Install, Runtime, Setup, Webui, WebuiInstall};
+pub(crate) use store::{ExportEngine, ImportEngine, Store};
 pub(crate) use values::Size;
 use values::{factor, seconds, time};
 
@@ -179,6 +181,15 @@ pub(crate) enum Command {
     /// that can, the copy shares the checkpoint's blocks, and so takes no space of its own. Deleting or changing one
     /// of the two does not affect the other.
     Export(Export),
+    /// Manage what machines share: engines, kernels, and what they found
+    #[command(subcommand)]
+    Store(Store),
+    /// Copy engines into a folder, such as one on a stick, for another machine
+    ///
+    /// The folder is a store: signed with this machine's key, which the other machine must trust.
+    ExportEngine(ExportEngine),
+    /// Have the daemon take engines out of such a folder
+    ImportEngine(ImportEngine),
     /// Install the libraries that build, run and validate engines
     #[command(subcommand)]
     Runtime(Runtime),

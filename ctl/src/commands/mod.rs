@@ -15,6 +15,7 @@ mod reload;
 mod schema;
 mod setup;
 mod snapshot;
+pub(crate) mod store;
 mod wait;
 mod watch;
 mod webui;
@@ -68,6 +69,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Command::Webui(Webui::Status) => query::webuis(global),
         Command::Webui(Webui::Install(install)) => webui::install(global, install),
         Command::Webui(Webui::Uninstall { path }) => webui::uninstall(global, path),
+        Command::Store(command) => store::run(global, command),
+        Command::ExportEngine(which) => store::export(global, which),
+        Command::ImportEngine(which) => store::import(global, which),
         Command::Runtime(Runtime::Install(install)) => install::run(global, install),
     }
 }

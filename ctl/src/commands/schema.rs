@@ -3,12 +3,12 @@
 use anyhow::Result;
 use protocol::{
     Checkpoint, CheckpointVerdict, Coverage, Disk, Engine, Event, ExtensionIndex, FileNames,
-    Finished, Garbage, JobLog, Materialized, Reloaded, Status, Verdict,
+    Finished, Garbage, JobLog, Materialized, Pulled, Reloaded, Status, Verdict,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{config, export, identify, install, query, setup, snapshot, webui};
+use super::{config, export, identify, install, query, setup, snapshot, store, webui};
 use crate::{doctor::Finding, output, render::bench::Benched};
 
 pub(super) fn run() -> Result<()> {
@@ -64,6 +64,13 @@ fn commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
         ("snapshot", of::<snapshot::Written>(generator)),
         ("identify", of::<identify::Identity>(generator)),
         ("export", of::<export::Exported>(generator)),
+        ("store keygen", of::<store::KeyMade>(generator)),
+        ("store trust", of::<store::KeyTrusted>(generator)),
+        ("store push, export-engine", of::<Vec<store::Shared>>(generator)),
+        ("store pull, import-engine", of::<Vec<Pulled>>(generator)),
+        ("store list", of::<Vec<store::Stored>>(generator)),
+        ("store verify", of::<Vec<store::StoredVerdict>>(generator)),
+        ("store gc", of::<Vec<store::StoredGarbage>>(generator)),
         ("webui status", of::<Vec<ExtensionIndex>>(generator)),
         ("webui install", of::<webui::WebuiInstalled>(generator)),
         ("webui uninstall", of::<webui::WebuiRemoved>(generator)),

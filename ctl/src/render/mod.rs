@@ -13,6 +13,7 @@ pub(crate) mod overview;
 pub(crate) mod progress;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod verify;
