@@ -78,6 +78,12 @@ enum Command {
         /// An RPM too; needs cargo-generate-rpm
         #[arg(long)]
         rpm: bool,
+        /// Engines of the usual kinds too, for machines of your own; docs/store.md says why only for these
+        #[arg(long)]
+        engines: bool,
+        /// The secret key to sign the engines with; by default the one that `sdtrtctl store keygen` made
+        #[arg(long, value_name = "FILE", requires = "engines")]
+        key: Option<PathBuf>,
     },
     /// Install, use, remove and purge the Debian package on a fresh Debian. Needs root,
     /// debootstrap and systemd-nspawn; takes minutes
@@ -124,7 +130,10 @@ fn run(command: Command) -> Result<()> {
         Command::Test { quick, args } => checks::test(quick, &args),
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
         Command::Bench { names, dev, kills } => bench::run(&names, Profile::new(!dev), kills),
-        Command::Dist { dev, rpm } => dist::run(Profile::new(!dev), rpm).map(drop),
+        Command::Dist { dev, rpm, engines, key } => {
+            let key = engines.then(|| key.unwrap_or_else(config::default_key));
+            dist::run(Profile::new(!dev), rpm, key.as_deref()).map(drop)
+        }
         Command::CheckPackage { dev, suite, root, mirror } => {
             let from = match &root {
                 Some(root) => dist::check::From::Root(root),

@@ -11,10 +11,11 @@ mod full_size;
 mod generator;
 mod lazy;
 mod manifest;
+mod outline;
 pub mod pickle;
 mod sample;
 mod write;
 
 pub use array::{Array, Case};
-pub use full_size::{full_size_sd15, full_size_sdxl};
+pub use full_size::{full_size_sd15, full_size_sdxl, inpainting};
 pub use manifest::{Dtype, Manifest, TensorSpec, names};

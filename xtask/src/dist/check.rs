@@ -63,7 +63,7 @@ pub(crate) fn run(profile: Profile, from: &From<'_>) -> Result<()> {
         "creating and starting a Debian root requires root"
     );
     let (programs, _) = cargo::build_programs(profile)?;
-    let package = super::run(profile, false)?;
+    let package = super::run(profile, false, None)?;
     let work = folders::work("package-")?;
     let root = work.path().join("root");
     from.make(&root)?;

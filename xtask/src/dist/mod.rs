@@ -1,7 +1,9 @@
-//! Packages for distribution: a Debian package, a tarball, a recipe for Arch Linux and an RPM of the same files.
+//! Packages for distribution: a Debian package, a tarball, a recipe for Arch Linux and an RPM of the same files; and one of
+//! engines, for one's own machines.
 
 pub(crate) mod check;
 mod deb;
+mod engines;
 mod rpm;
 mod tree;
 
@@ -21,9 +23,10 @@ use tree::Tree;
 /// The file that administrators change, as below `/`.
 const CONFIGURATION: &str = "etc/sdtrt/sdtrtd.toml";
 
-/// Builds the programs and packs them into `target/dist`, with an RPM if `rpm`; returns the Debian package.
-pub(crate) fn run(profile: Profile, rpm: bool) -> Result<PathBuf> {
-    let (programs, _) = cargo::build_programs(profile)?;
+/// Builds the programs and packs them into `target/dist`, with an RPM if `rpm`, and with a package of engines that are
+/// signed with the key in the file `engines`; returns the Debian package of the programs.
+pub(crate) fn run(profile: Profile, rpm: bool, engines: Option<&Path>) -> Result<PathBuf> {
+    let (programs, kit) = cargo::build_programs(profile)?;
     let dist = folders::target()?.join("dist");
     folders::make(&dist)?;
     let work = folders::work("dist-")?;
@@ -33,6 +36,9 @@ pub(crate) fn run(profile: Profile, rpm: bool) -> Result<PathBuf> {
     recipe(&dist)?;
     if rpm {
         packed.push(rpm::pack(&tree, &dist)?);
+    }
+    if let Some(key) = engines {
+        packed.push(engines::pack(&programs, &kit, &dist, key)?);
     }
     for file in packed {
         let bytes = fs::metadata(&file)?.len();

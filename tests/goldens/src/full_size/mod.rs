@@ -27,6 +27,18 @@ pub fn full_size_sdxl(seed: u64) -> Manifest {
     Manifest::new("sdxl-full", seed, Dtype::F16, names.sorted())
 }
 
+/// The same for inpainting: its UNet takes a mask and the masked image too.
+#[must_use]
+pub fn inpainting(mut checkpoint: Manifest) -> Manifest {
+    const FIRST: &str = "model.diffusion_model.input_blocks.0.0.weight";
+    let first = checkpoint.tensors.iter_mut().filter(|tensor| tensor.0 == FIRST);
+    for TensorSpec(_, shape) in first {
+        shape[1] = 9;
+    }
+    checkpoint.name.push_str("-inpaint");
+    checkpoint
+}
+
 /// Collects names and shapes, layer by layer.
 #[derive(Default)]
 struct Names(Vec<TensorSpec>);
