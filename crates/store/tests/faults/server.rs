@@ -152,7 +152,7 @@ impl Server {
             Fault::Missing => status(StatusCode::NOT_FOUND),
             Fault::Flip => {
                 let mut bytes = truth.to_vec();
-                bytes[at(number)] ^= 1 << (number >> 32) % 8;
+                bytes[at(number)] ^= 1 << ((number >> 32) % 8);
                 well(bytes.into())
             }
             Fault::Short => well(truth.slice(..at(number))),

@@ -36,7 +36,7 @@ impl Here {
 
     fn write(&self, seed: u64) {
         let manifest = goldens::Manifest::load("sd1").unwrap();
-        manifest.reseed(seed).write_checkpoint(&self.path()).unwrap();
+        manifest.reseed(seed).write_checkpoint(self.path()).unwrap();
         let file = fs::File::options().write(true).open(self.path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)).unwrap();
     }
