@@ -130,7 +130,7 @@ async fn what_is_not_trusted_or_not_whole_is_told_and_built_here() {
                 change(&nas.objects("engines")[0], |bytes| {
                     let last = bytes.len() - 3;
                     bytes[last] ^= 1;
-                })
+                });
             },
             "signature does not fit",
         ),
