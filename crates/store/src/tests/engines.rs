@@ -1,4 +1,6 @@
-use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{odd::Odd, *};
 use crate::{Put, SharedEngine, names, trust::seal};
 
 #[tokio::test]
@@ -168,4 +170,25 @@ async fn many_that_put_the_same_at_once_all_succeed() {
         place.store().fetch_plan(&shared, &place.at("fetched")).await.unwrap();
         assert_eq!(fs::read(place.at("fetched")).unwrap(), plan);
     }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_collected_just_before_it_is_named_is_put_again() {
+    let folder = Place::folder();
+    let (manifest, plan) = engine("one");
+    let file = folder.file("plan", &plan);
+    let blob = folder.root().join("v1").join(names::blob(&manifest.blake3));
+    let is_first = AtomicBool::new(true);
+    let mut odd = Odd::over(folder.raw.clone());
+    odd.after_put = Box::new(move |path| {
+        if path.as_ref().contains("/engines/") && is_first.swap(false, Ordering::Relaxed) {
+            fs::remove_file(&blob).unwrap();
+        }
+        None
+    });
+    let place = Place::of(Arc::new(odd));
+    let store = place.store();
+    assert_eq!(store.put_engine(&manifest, &file).await.unwrap(), Put::New);
+    let shared = store.engine(&manifest.key).await.unwrap().unwrap();
+    store.fetch_plan(&shared, &place.at("fetched")).await.unwrap();
 }
