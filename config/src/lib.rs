@@ -36,6 +36,6 @@ pub use paths::{SYSTEM_FILE, config_file, data_dir, is_private, socket, sockets}
 pub use prefer::{NotAPrefer, Prefer};
 pub use presets::{Family, PIXEL_STEP, Preset, Range, Rule};
 pub use replace::replace;
-pub use store::{NotAStoreMode, SharedStore, StoreMode, default_key};
+pub use store::{NotAStoreMode, SharedStore, StoreMode, key_beside};
 pub use template::{TEMPLATE, filled};
 pub use webui::WebUi;

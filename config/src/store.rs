@@ -16,11 +16,16 @@ const SCHEMES: [&str; 6] = ["file://", "s3://", "gs://", "az://", "https://", "h
 /// Characters of a public key as minisign writes it: 42 bytes in base64.
 const KEY_CHARACTERS: usize = 56;
 
+/// The secret key's file, in the configuration's folder.
+const KEY_FILE: &str = "store.key";
+
 /// Where machines share engines and what they found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedStore {
-    /// The store's address, such as `file:///mnt/nas/sdtrt` or `s3://bucket/prefix`.
+    /// The store's address, such as `file:///mnt/nas/sdtrt` or `s3://bucket/prefix`; empty if there is none, but keys
+    /// that count on a stick.
+    #[serde(default)]
     pub url: String,
     /// Whether this machine adds to it.
     #[serde(default)]
@@ -74,16 +79,19 @@ impl TryFrom<String> for StoreMode {
 impl SharedStore {
     /// The file of the secret key: the configured one, or `store.key` beside the user's configuration.
     pub fn key(&self) -> PathBuf {
-        self.key.clone().unwrap_or_else(default_key)
+        self.key.clone().unwrap_or_else(|| key_beside(&paths::config_file()))
     }
 
-    /// Makes relative paths absolute, relative to `base`.
+    /// Makes the path of the key absolute, relative to the configuration's folder, which also has the usual one.
     pub(crate) fn make_absolute(&mut self, base: &Path) {
-        self.key = self.key.take().map(|key| base.join(key));
+        self.key = Some(base.join(self.key.take().unwrap_or_else(|| KEY_FILE.into())));
     }
 
     /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.url.is_empty() && self.mode == StoreMode::Read {
+            return self.check_keys();
+        }
         let Some(scheme) = SCHEMES.iter().find(|scheme| self.url.starts_with(**scheme)) else {
             let wanted =
                 format!("expected an address that begins with one of {}", SCHEMES.join(", "));
@@ -102,6 +110,10 @@ impl SharedStore {
             let wanted = "expected mode = \"read\": nothing can be written to a store over HTTP";
             return Err(Error::value("store.mode", "read-write", wanted));
         }
+        self.check_keys()
+    }
+
+    fn check_keys(&self) -> Result<(), Error> {
         if let Some(key) = self.trusted_keys.iter().find(|key| !is_public_key(key)) {
             let wanted = "expected public keys such as `sdtrtctl store keygen` prints, of 56 characters, RW first";
             return Err(Error::value("store.trusted_keys", key, wanted));
@@ -110,9 +122,9 @@ impl SharedStore {
     }
 }
 
-/// Where the secret key is unless the configuration names another file.
-pub fn default_key() -> PathBuf {
-    paths::config_file().with_file_name("store.key")
+/// Where the secret key of a machine with this configuration file is, unless that names another.
+pub fn key_beside(configuration: &Path) -> PathBuf {
+    configuration.with_file_name(KEY_FILE)
 }
 
 /// Whether this has the form of a public key; whether it is one, only its use tells.
@@ -135,7 +147,8 @@ mod tests {
             ("a bucket to write to", "url = 's3://bucket/prefix'\nmode = 'read-write'", None),
             ("Google's, Azure's", "url = 'gs://bucket'", None),
             ("read-only", "url = 'https://engines.example.org/sdtrt'", None),
-            ("no address", "url = ''", Some("store.url")),
+            ("only keys, for a stick", "trusted_keys = []", None),
+            ("nothing to write to", "mode = 'read-write'", Some("store.url")),
             ("a path", "url = '/mnt/nas'", Some("store.url")),
             ("nothing after it", "url = 's3://'", Some("store.url")),
             ("another way", "url = 'ftp://host/x'", Some("store.url")),
@@ -148,7 +161,6 @@ mod tests {
                 "url = 's3://x'\ntrusted_keys = ['RWQf6L']",
                 Some("store.trusted_keys"),
             ),
-            ("no address at all", "mode = 'read'", Some("url")),
         ] {
             let text = format!("models_dirs = ['/m']\n[store]\n{table}\n");
             let read = toml::from_str::<Config>(&text).map_err(|error| error.to_string());
@@ -170,7 +182,11 @@ mod tests {
             format!("models_dirs = ['/m']\n[store]\nurl = 's3://x'\ntrusted_keys = ['{KEY}']\n");
         let mut config: Config = toml::from_str(&text).unwrap();
         config.check().unwrap();
-        assert_eq!(config.store.as_ref().unwrap().key(), default_key());
+        let usual = key_beside(&paths::config_file());
+        assert_eq!(config.store.as_ref().unwrap().key(), usual);
+        let mut system = config.clone();
+        system.make_absolute(Path::new("/etc/sdtrt"));
+        assert_eq!(system.store.unwrap().key(), Path::new("/etc/sdtrt/store.key"));
         config.store.as_mut().unwrap().key = Some("mine.key".into());
         config.make_absolute(Path::new("/etc/sdtrt"));
         assert_eq!(config.store.unwrap().key(), Path::new("/etc/sdtrt/mine.key"));

@@ -131,7 +131,8 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { models_dir, keep } => demo::run(models_dir.as_deref(), keep),
         Command::Bench { names, dev, kills } => bench::run(&names, Profile::new(!dev), kills),
         Command::Dist { dev, rpm, engines, key } => {
-            let key = engines.then(|| key.unwrap_or_else(config::default_key));
+            let key =
+                engines.then(|| key.unwrap_or_else(|| config::key_beside(&config::config_file())));
             dist::run(Profile::new(!dev), rpm, key.as_deref()).map(drop)
         }
         Command::CheckPackage { dev, suite, root, mirror } => {

@@ -36,7 +36,7 @@ fn every_key_is_read() {
         idle_seconds = 5
         prefer = "engine"
         webui_url = "http://127.0.0.1:7860"
-        store = { url = "s3://bucket/sdtrt", mode = "read-write" }
+        store = { url = "s3://bucket/sdtrt", mode = "read-write", key = "/k/mine.key" }
         on_ready = ["notify-send", "{name} is {state}"]
         on_failed = ["mail", "{reason}"]
         notifications = false
@@ -86,7 +86,7 @@ fn every_key_is_read() {
             url: "s3://bucket/sdtrt".to_owned(),
             mode: StoreMode::ReadWrite,
             trusted_keys: Vec::new(),
-            key: None,
+            key: Some("/k/mine.key".into()),
         }),
         webuis: vec![WebUi {
             path: "/w".into(),

@@ -44,7 +44,7 @@ pub use outcome::Outcome;
 pub(crate) use patience::patiently;
 #[cfg(test)]
 pub(crate) use peers::samples;
-pub(crate) use peers::{Advice, Found, Peers};
+pub(crate) use peers::{Advice, Peers, WholeReading};
 pub use reading::Evidence;
 pub(crate) use reading::{Compared, Learned, folder_bytes};
 pub(crate) use recall::Key;

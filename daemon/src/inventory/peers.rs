@@ -16,7 +16,7 @@ pub(crate) trait Peers: Send + Sync {
     /// What one of them found this file to be, or what this machine is to do. Takes as long as a request may.
     fn ask(&self, file: &Sighting) -> Advice;
     /// Tells them what this machine found, once it was to read the file; nothing, if that failed.
-    fn tell(&self, file: &Sighting, found: Option<&Found>);
+    fn tell(&self, file: &Sighting, found: Option<&WholeReading>);
 }
 
 /// What to do with a file whose content is unknown.
@@ -25,14 +25,14 @@ pub(crate) enum Advice {
     /// Read it.
     Read,
     /// Believe this, if the file agrees.
-    Believe(Box<Found>),
+    Believe(Box<WholeReading>),
     /// Ask again after so long: another machine is reading it.
     Wait(Duration),
 }
 
 /// What reading all of a file taught.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Found {
+pub(crate) struct WholeReading {
     scheme: u32,
     identity: Identity,
     /// What tells whether a file is the one that was read.
@@ -40,7 +40,7 @@ pub(crate) struct Found {
     names: Option<Names>,
 }
 
-impl Found {
+impl WholeReading {
     /// What is known of this file, all of which was read here.
     pub(super) fn of(file: &Sighting, known: &Known, recall: &dyn Recall) -> Option<Self> {
         let Outcome::Identified(identity) = &known.outcome else { return None };
@@ -121,13 +121,13 @@ pub(crate) mod samples {
     use super::*;
 
     /// What another machine found of some file.
-    pub(crate) fn found() -> Found {
+    pub(crate) fn found() -> WholeReading {
         let file = tempfile::NamedTempFile::new().unwrap();
         goldens::Manifest::load("sd1").unwrap().write_checkpoint(file.path()).unwrap();
         let checkpoint = checkpoint::Checkpoint::open(file.path()).unwrap();
         let excerpt = checkpoint.excerpt().unwrap();
         let identity = crate::samples::identity("a");
-        Found { scheme: SCHEME, identity, excerpt, names: None }
+        WholeReading { scheme: SCHEME, identity, excerpt, names: None }
     }
 }
 

@@ -15,8 +15,8 @@ use unet::Graph;
 use walkdir::WalkDir;
 
 use super::{
-    Advice, ExcerptKey, FileEvent, Found, Identity, Known, Outcome, Peers, Recall, Sighting, Stamp,
-    idle, names,
+    Advice, ExcerptKey, FileEvent, Identity, Known, Outcome, Peers, Recall, Sighting, Stamp,
+    WholeReading, idle, names,
 };
 
 /// Files up to this size are read completely at once: on a slow disk that takes little longer than the
@@ -96,7 +96,7 @@ pub(super) fn hash(
     });
     if let Some(peers) = peers {
         let known = learned.known.as_ref();
-        peers.tell(&file, known.and_then(|known| Found::of(&file, known, store)).as_ref());
+        peers.tell(&file, known.and_then(|known| WholeReading::of(&file, known, store)).as_ref());
     }
     FileEvent::Hashed(learned)
 }

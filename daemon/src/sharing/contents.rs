@@ -15,7 +15,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{Link, Links};
-use crate::inventory::{Advice, Found, Peers, Sighting};
+use crate::inventory::{Advice, Peers, Sighting, WholeReading};
 
 /// Between two questions for a file that another machine is reading.
 const POLL: Duration = Duration::from_secs(3);
@@ -67,7 +67,7 @@ impl Contents {
     }
 
     /// What the others know; `None` if they can't be asked.
-    async fn known(&self, link: &Link, evidence: Id) -> Option<Option<Box<Found>>> {
+    async fn known(&self, link: &Link, evidence: Id) -> Option<Option<Box<WholeReading>>> {
         let found = link.ask(|store| async move { store.content(&evidence).await }).await?;
         if found.is_some() {
             self.claims().remove(&evidence);
@@ -103,7 +103,7 @@ impl Peers for Contents {
         block_on(self.asked(&link, evidence, file.stamp.size)).unwrap_or(Advice::Read)
     }
 
-    fn tell(&self, file: &Sighting, found: Option<&Found>) {
+    fn tell(&self, file: &Sighting, found: Option<&WholeReading>) {
         let Some(link) = self.links.link().filter(|link| link.writes()) else { return };
         let Some(evidence) = evidence(file) else { return };
         self.claims().remove(&evidence);

@@ -19,8 +19,8 @@ use tracing::{info, warn};
 /// What was refused that is remembered.
 const REFUSED: usize = 10;
 
-/// Told when something about the store has changed.
-type Tell = Arc<dyn Fn() + Send + Sync>;
+/// LinkState when something about the store has changed.
+type Announce = Arc<dyn Fn() + Send + Sync>;
 
 /// A store that this machine shares with others.
 pub(crate) struct Link {
@@ -30,12 +30,12 @@ pub(crate) struct Link {
     mode: StoreMode,
     /// Whether there is a key to sign with.
     can_sign: bool,
-    told: Mutex<Told>,
-    tell: Tell,
+    told: Mutex<LinkState>,
+    tell: Announce,
 }
 
 /// What came of asking.
-struct Told {
+struct LinkState {
     breaker: Breaker,
     /// What a person must mend.
     problem: Option<String>,
@@ -47,7 +47,7 @@ struct Told {
 
 impl Link {
     /// The store of this configuration. `seen` is the file that remembers how new its objects were.
-    pub(super) fn new(config: &SharedStore, seen: PathBuf, tell: Tell) -> Self {
+    pub(super) fn new(config: &SharedStore, seen: PathBuf, tell: Announce) -> Self {
         let mut problem = None;
         let key = match config.mode {
             StoreMode::Read => None,
@@ -79,7 +79,7 @@ impl Link {
         let breaker = Breaker::new(BreakerLimits::default());
         let (refused, mode) = (VecDeque::new(), config.mode);
         let told =
-            Told { breaker, problem, engines_taken: 0, contents_taken: 0, added: 0, refused };
+            LinkState { breaker, problem, engines_taken: 0, contents_taken: 0, added: 0, refused };
         let url = store.as_ref().map_or_else(String::new, |store| store.address().to_string());
         Self { store, url, mode, can_sign, told: Mutex::new(told), tell }
     }
@@ -90,7 +90,7 @@ impl Link {
     /// If it can't be opened.
     pub(crate) fn named(url: &str, trusted_keys: &[String]) -> Result<Self> {
         let store = open(url, trusted_keys, None, None)?;
-        let told = Told {
+        let told = LinkState {
             breaker: Breaker::new(BreakerLimits::default()),
             problem: None,
             engines_taken: 0,
@@ -210,12 +210,12 @@ impl Link {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, LinkState> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Told {
+impl LinkState {
     /// Whether that is new.
     fn record_refused(&mut self, what: String) -> bool {
         if self.refused.contains(&what) {

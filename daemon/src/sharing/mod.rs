@@ -84,7 +84,8 @@ impl Sharing {
         let mailbox = self.mailbox.clone();
         let tell = Arc::new(move || mailbox.send(Event::Shared));
         let seen = self.data_dir.join("store-seen.json");
-        let link = config.store.as_ref().map(|store| Arc::new(Link::new(store, seen, tell)));
+        let link = config.store.as_ref().filter(|store| !store.url.is_empty());
+        let link = link.map(|store| Arc::new(Link::new(store, seen, tell)));
         self.links.with(|now| now.link = link);
         self.pusher.again();
     }

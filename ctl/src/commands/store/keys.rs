@@ -81,7 +81,7 @@ pub(super) fn trust(global: &Global, key: &str) -> Result<()> {
 /// The file of this machine's secret key, whether it is there or not.
 pub(super) fn file(global: &Global) -> Result<PathBuf> {
     let store = configuration::load(global)?.config.store;
-    Ok(store.map_or_else(config::default_key, |store| store.key()))
+    Ok(store.map_or_else(|| config::key_beside(&configuration::file(global)), |store| store.key()))
 }
 
 /// Adds a key to those that the configuration trusts; whether it was new there.

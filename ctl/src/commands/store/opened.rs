@@ -63,8 +63,11 @@ fn open(address: &Address, trust: Trust, key: Option<SigningKey>) -> Result<Stor
 fn configured(global: &Global) -> Result<SharedStore> {
     let shown = configuration::file(global);
     let configured = configuration::load(global)?.config.store;
-    configured.with_context(|| {
-        format!("no [store] in {}; docs/store.md shows how to write one", shown.display())
+    configured.filter(|store| !store.url.is_empty()).with_context(|| {
+        format!(
+            "no [store] in {} that has a `url`; docs/store.md shows how to write one",
+            shown.display()
+        )
     })
 }
 

@@ -52,7 +52,7 @@ impl Here {
     }
 
     /// What reading the file teaches.
-    fn read(&self) -> Found {
+    fn read(&self) -> WholeReading {
         let others = Others::new(Advice::Read);
         self.hash(&others, true);
         others.told.into_inner().unwrap().pop().unwrap().unwrap()
@@ -62,7 +62,7 @@ impl Here {
 /// Other machines that say this once, and what they were told.
 struct Others {
     says: Mutex<Option<Advice>>,
-    told: Mutex<Vec<Option<Found>>>,
+    told: Mutex<Vec<Option<WholeReading>>>,
 }
 
 impl Others {
@@ -80,7 +80,7 @@ impl Peers for Others {
         self.says.lock().unwrap().take().expect("asked twice")
     }
 
-    fn tell(&self, _: &Sighting, found: Option<&Found>) {
+    fn tell(&self, _: &Sighting, found: Option<&WholeReading>) {
         self.told.lock().unwrap().push(found.cloned());
     }
 }
@@ -103,11 +103,11 @@ fn what_another_machine_found_is_believed_of_the_same_file_alone() {
     let expected = found.identity.ids;
     let other = Here::new(2).read().identity.ids;
     assert_ne!(expected, other);
-    let lie = Found {
+    let lie = WholeReading {
         identity: Identity { unet_parameters: 1, ..found.identity.clone() },
         ..found.clone()
     };
-    let later = Found { scheme: SCHEME + 1, ..found.clone() };
+    let later = WholeReading { scheme: SCHEME + 1, ..found.clone() };
     for (what, seed, says, expected, is_read) in [
         ("the same", 1, found.clone(), expected, false),
         ("another content of that size and time", 2, found, other, true),
