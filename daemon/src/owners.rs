@@ -86,7 +86,11 @@ impl Owners {
             let mailbox = mailbox.clone();
             Arc::new(move |event| mailbox.send(Event::Files(event)))
         };
-        let sharing = Sharing::new(&config, mailbox.clone());
+        let announce = {
+            let mailbox = mailbox.clone();
+            Arc::new(move || mailbox.send(Event::Shared))
+        };
+        let sharing = Sharing::new(&config, announce);
         let mut inventory = Box::new(Inventory::new(&config, store.clone(), tell));
         inventory.set_peers(sharing.peers());
         Self {

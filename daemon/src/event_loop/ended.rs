@@ -11,10 +11,9 @@ use tracing::{info, warn};
 use crate::{
     api::{other, text},
     inventory::{Held, Stamp, patiently},
-    jobs::{Done, Ended, Failure, RunningJob},
+    jobs::{Done, Ended, Failure, Fetched, RunningJob},
     owners::Owners,
     planner::{Errand, room},
-    sharing::Fetched,
     timers::seconds_since_1970,
 };
 

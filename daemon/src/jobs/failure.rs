@@ -1,11 +1,10 @@
 //! A job's result, or why there is none.
 
 use config::ByteSize;
-use engine::{Built, Findings, Report, is_disk_full, is_trouble};
+use engine::{Built, Findings, Report, Validation, is_disk_full, is_trouble};
 use thiserror::Error;
 
 use super::worker::WorkerProblem;
-use crate::sharing::Fetched;
 
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +17,15 @@ pub enum Done {
     Validated(Findings),
     /// The plan with weights inside is where it was wanted, and has so many bytes.
     Materialized(u64),
+}
+
+/// An engine that another machine has built: its plan lies where the job's worker would have written it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    /// The plan.
+    pub built: Built,
+    /// What was found of it on the GPU models and drivers of this machine.
+    pub validations: Vec<Validation>,
 }
 
 /// Why a job was not done.

@@ -19,7 +19,7 @@ use protocol::{Finished, Outcome, Reply};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::AbortHandle};
 
-pub use failure::{Done, Failure};
+pub use failure::{Done, Failure, Fetched};
 pub use runtime::{RuntimeProblem, find_runtime};
 pub use supervisor::{Builder, Doing, Hear, WorkerProcess, log_name};
 pub use worker::WorkerProblem;

@@ -6,16 +6,7 @@ use engine::{Built, EngineSpec, Job, Manifest, Task, Validation, Weights, kernel
 use tracing::info;
 
 use super::{Link, Links, Model};
-use crate::jobs::{Builder, Doing, Done, Hear};
-
-/// An engine that another machine has built: its plan lies where the job's worker would have written it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fetched {
-    /// The plan.
-    pub built: Built,
-    /// What was found of it on the GPU models and drivers of this machine.
-    pub validations: Vec<Validation>,
-}
+use crate::jobs::{Builder, Doing, Done, Fetched, Hear};
 
 /// Does jobs as another does, but asks the store first.
 pub(super) struct StoreFirst {

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 const REFUSED: usize = 10;
 
 /// LinkState when something about the store has changed.
-type Announce = Arc<dyn Fn() + Send + Sync>;
+pub(crate) type Announce = Arc<dyn Fn() + Send + Sync>;
 
 /// A store that this machine shares with others.
 pub(crate) struct Link {

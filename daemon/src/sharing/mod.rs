@@ -16,16 +16,10 @@ use checkpoint::Id;
 use config::Config;
 use protocol::StoreStatus;
 
-pub(crate) use fetch::Fetched;
-pub(crate) use link::Link;
+pub(crate) use link::{Announce, Link};
 pub(crate) use pull::{Offered, PullOrder, PulledPlan, pull};
 
-use crate::{
-    event::{Event, Mailbox},
-    gate::Gpu,
-    inventory::Peers,
-    jobs::Builder,
-};
+use crate::{gate::Gpu, inventory::Peers, jobs::Builder};
 
 /// A GPU's model and its driver, which kernels and validations are for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,27 +59,26 @@ pub(crate) struct Sharing {
     links: Links,
     pusher: push::Pusher,
     data_dir: PathBuf,
-    mailbox: Mailbox,
+    announce: Announce,
 }
 
 impl Sharing {
     /// With the store of this configuration, if it has one.
-    pub(crate) fn new(config: &Config, mailbox: Mailbox) -> Self {
+    /// `announce` is called when something about it has changed.
+    pub(crate) fn new(config: &Config, announce: Announce) -> Self {
         let links = Links::default();
         let data_dir = config.data_dir.clone();
         let pusher = push::Pusher::new(links.clone(), data_dir.clone());
-        let mut sharing = Self { links, pusher, data_dir, mailbox };
+        let mut sharing = Self { links, pusher, data_dir, announce };
         sharing.configure(config);
         sharing
     }
 
     /// Takes the store of this configuration from now on.
     pub(crate) fn configure(&mut self, config: &Config) {
-        let mailbox = self.mailbox.clone();
-        let tell = Arc::new(move || mailbox.send(Event::Shared));
         let seen = self.data_dir.join("store-seen.json");
         let link = config.store.as_ref().filter(|store| !store.url.is_empty());
-        let link = link.map(|store| Arc::new(Link::new(store, seen, tell)));
+        let link = link.map(|store| Arc::new(Link::new(store, seen, self.announce.clone())));
         self.links.with(|now| now.link = link);
         self.pusher.again();
     }
