@@ -101,7 +101,8 @@ impl SharedStore {
             let wanted = format!("expected an address after {scheme}");
             return Err(Error::value("store.url", &self.url, wanted));
         }
-        if self.url.contains('@') && scheme.starts_with("http") {
+        let host = self.url[scheme.len()..].split('/').next().unwrap_or_default();
+        if host.contains('@') {
             // It would stand in logs and lists.
             let wanted = "expected no user and password in it; docs/store.md says where they go";
             return Err(Error::value("store.url", scheme, wanted));
@@ -153,6 +154,8 @@ mod tests {
             ("nothing after it", "url = 's3://'", Some("store.url")),
             ("another way", "url = 'ftp://host/x'", Some("store.url")),
             ("a password", "url = 'https://me:secret@host/x'", Some("store.url")),
+            ("a bucket's password", "url = 's3://me:secret@bucket/x'", Some("store.url")),
+            ("a folder with an @", "url = 'file:///mnt/a@b/secret'", None),
             ("HTTP to write to", "url = 'https://host/x'\nmode = 'read-write'", Some("store.mode")),
             ("another mode", "url = 's3://x'\nmode = 'write'", Some("expected read or read-write")),
             ("an unknown key", "url = 's3://x'\nmodes = 'read'", Some("modes")),

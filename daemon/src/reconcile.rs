@@ -65,7 +65,7 @@ pub(crate) fn reconcile(owners: &mut Owners) {
         }
         let states = owners.publish(queue, publication);
         let engines = owners.library.engines().manifests().values();
-        owners.sharing.offer(engines.map(|manifest| (manifest.key, manifest.validations.len())));
+        owners.sharing.offer(engines.map(|manifest| (manifest.key, manifest.validated_at())));
         owners.notify(&garbage);
         owners.notify_people(states);
         owners.look_again();

@@ -98,6 +98,20 @@ impl Manifest {
         self.spec.profiles.first().filter(|_| self.presets.is_empty())?.shape()
     }
 
+    /// What it is for, in a few words: its kind of UNet, and presets or shape.
+    pub fn label(&self) -> String {
+        let kind = self.spec.architecture.kind;
+        match self.shape() {
+            Some(shape) => format!("{kind}, {shape}"),
+            None => format!("{kind}, {}", self.presets.join(", ")),
+        }
+    }
+
+    /// When it was validated last, in seconds since 1970.
+    pub fn validated_at(&self) -> Option<u64> {
+        self.validations.iter().map(|validation| validation.validated_at).max()
+    }
+
     /// Adds this validation, replacing an earlier one on the same GPU model and driver.
     pub(super) fn validated(mut self, validation: Validation) -> Self {
         let id = |one: &Validation| (one.gpu.clone(), one.driver.clone());

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use checkpoint::{Id, Stamp, fingerprint};
+use checkpoint::{Id, Stamp};
 use store::Claim;
 use tokio::{
     runtime::Handle,
@@ -40,25 +40,26 @@ impl Contents {
         Self { links, claims: Mutex::default(), who }
     }
 
-    async fn asked(&self, link: &Link, evidence: Id, size: u64) -> Advice {
-        match self.known(link, evidence).await {
+    async fn asked(&self, link: &Link, fingerprint: Id, size: u64) -> Advice {
+        match self.known(link, fingerprint).await {
             None => return Advice::Read,
             Some(Some(found)) => return Advice::Believe(found),
             Some(None) if !link.writes() => return Advice::Read,
             Some(None) => {}
         }
-        let (who, past) = (self.who.clone(), self.lapsed(&evidence, size));
-        let claim = link.ask(|store| async move { store.claim(&evidence, &who, past).await }).await;
+        let (who, past) = (self.who.clone(), self.lapsed(&fingerprint, size));
+        let claim =
+            link.ask(|store| async move { store.claim(&fingerprint, &who, past).await }).await;
         match claim {
             None => Advice::Read,
             Some(Claim::Theirs(number)) => {
-                self.record_claim(evidence, number);
+                self.record_claim(fingerprint, number);
                 Advice::Wait(POLL)
             }
             // It may have become known just before.
-            Some(Claim::Ours(_)) => match self.known(link, evidence).await.flatten() {
+            Some(Claim::Ours(_)) => match self.known(link, fingerprint).await.flatten() {
                 Some(found) => {
-                    link.ask(|store| async move { store.release(&evidence).await }).await;
+                    link.ask(|store| async move { store.release(&fingerprint).await }).await;
                     Advice::Believe(found)
                 }
                 None => Advice::Read,
@@ -67,25 +68,25 @@ impl Contents {
     }
 
     /// What the others know; `None` if they can't be asked.
-    async fn known(&self, link: &Link, evidence: Id) -> Option<Option<Box<WholeReading>>> {
-        let found = link.ask(|store| async move { store.content(&evidence).await }).await?;
+    async fn known(&self, link: &Link, fingerprint: Id) -> Option<Option<Box<WholeReading>>> {
+        let found = link.ask(|store| async move { store.content(&fingerprint).await }).await?;
         if found.is_some() {
-            self.claims().remove(&evidence);
+            self.claims().remove(&fingerprint);
             link.record_content();
         }
         Some(found.map(Box::new))
     }
 
     /// The number of another machine's claim whose time is over.
-    fn lapsed(&self, evidence: &Id, size: u64) -> Option<u32> {
-        let (number, since) = self.claims().get(evidence).copied()?;
+    fn lapsed(&self, fingerprint: &Id, size: u64) -> Option<u32> {
+        let (number, since) = self.claims().get(fingerprint).copied()?;
         let allowed = PATIENCE + Duration::from_secs(size / BYTES_PER_SECOND);
         (since.elapsed() >= allowed).then_some(number)
     }
 
-    fn record_claim(&self, evidence: Id, number: u32) {
+    fn record_claim(&self, fingerprint: Id, number: u32) {
         let mut claims = self.claims();
-        let known = claims.entry(evidence).or_insert((number, Instant::now()));
+        let known = claims.entry(fingerprint).or_insert((number, Instant::now()));
         if known.0 != number {
             *known = (number, Instant::now());
         }
@@ -99,32 +100,32 @@ impl Contents {
 impl Peers for Contents {
     fn ask(&self, file: &Sighting) -> Advice {
         let Some(link) = self.links.link() else { return Advice::Read };
-        let Some(evidence) = evidence(file) else { return Advice::Read };
-        block_on(self.asked(&link, evidence, file.stamp.size)).unwrap_or(Advice::Read)
+        let Some(fingerprint) = fingerprint(file) else { return Advice::Read };
+        block_on(self.asked(&link, fingerprint, file.stamp.size)).unwrap_or(Advice::Read)
     }
 
     fn tell(&self, file: &Sighting, found: Option<&WholeReading>) {
         let Some(link) = self.links.link().filter(|link| link.writes()) else { return };
-        let Some(evidence) = evidence(file) else { return };
-        self.claims().remove(&evidence);
+        let Some(fingerprint) = fingerprint(file) else { return };
+        self.claims().remove(&fingerprint);
         block_on(async {
             if let Some(found) = found.cloned() {
                 let put =
-                    link.ask(|store| async move { store.put_content(&evidence, &found).await });
+                    link.ask(|store| async move { store.put_content(&fingerprint, &found).await });
                 if put.await.is_some() {
                     link.record_added();
                 }
             }
-            link.ask(|store| async move { store.release(&evidence).await }).await;
+            link.ask(|store| async move { store.release(&fingerprint).await }).await;
         });
     }
 }
 
 /// What the others know this file by; `None` if it can't be read, or has changed, which reading it will tell.
-fn evidence(Sighting { path, stamp }: &Sighting) -> Option<Id> {
+fn fingerprint(Sighting { path, stamp }: &Sighting) -> Option<Id> {
     let taken = File::open(path).and_then(|file| {
         let found = Stamp::of(path)?;
-        Ok((found.is_same_version(stamp)).then_some(fingerprint(&file, stamp)?))
+        Ok((found.is_same_version(stamp)).then_some(checkpoint::fingerprint(&file, stamp)?))
     });
     taken.inspect_err(|error| debug!("{}: {error}", path.display())).ok()?
 }

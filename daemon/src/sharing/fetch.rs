@@ -1,6 +1,9 @@
 //! Takes an engine from the store in place of building it, and kernels in place of compiling them.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use engine::{Built, EngineSpec, Job, Manifest, Task, Validation, Weights, kernels_folder};
 use tracing::info;
@@ -11,12 +14,13 @@ use crate::jobs::{Builder, Doing, Done, Fetched, Hear};
 /// Does jobs as another does, but asks the store first.
 pub(super) struct StoreFirst {
     links: Links,
+    data_dir: PathBuf,
     builder: Arc<dyn Builder>,
 }
 
 impl StoreFirst {
-    pub(super) fn new(links: Links, builder: Arc<dyn Builder>) -> Self {
-        Self { links, builder }
+    pub(super) fn new(links: Links, data_dir: PathBuf, builder: Arc<dyn Builder>) -> Self {
+        Self { links, data_dir, builder }
     }
 }
 
@@ -24,9 +28,10 @@ impl Builder for StoreFirst {
     fn start(&self, job: Job, hear: Hear) -> Doing {
         let Some(link) = self.links.link() else { return self.builder.start(job, hear) };
         let (models, builder) = (self.links.models(), self.builder.clone());
+        let data_dir = self.data_dir.clone();
         match &job.task {
             Task::Build => Box::pin(async move {
-                match fetch(&link, &job, &models).await {
+                match fetch(&link, &job, &models, &data_dir).await {
                     Some(fetched) => Ok(Done::Fetched(Box::new(fetched))),
                     None => builder.start(job, hear).await,
                 }
@@ -41,7 +46,7 @@ impl Builder for StoreFirst {
 }
 
 /// Puts a job's plan from the store where its worker would write it. `None` if there is none that can be trusted.
-async fn fetch(link: &Link, job: &Job, models: &[Model]) -> Option<Fetched> {
+async fn fetch(link: &Link, job: &Job, models: &[Model], data_dir: &Path) -> Option<Fetched> {
     // Weights belong to whoever has them, and are not shared.
     if !matches!(job.spec.weights, Weights::Shared(_)) {
         return None;
@@ -55,10 +60,7 @@ async fn fetch(link: &Link, job: &Job, models: &[Model]) -> Option<Fetched> {
     let (plan, manifest) = (job.plan(), shared.manifest.clone());
     link.ask(|store| async move { store.fetch_plan(&shared, &plan).await }).await?;
     let validations = validations(link, &manifest, models).await;
-    let data_dir = job.folder.parent().and_then(Path::parent);
-    if let Some(data_dir) = data_dir {
-        fetch_kernels(link, &manifest, models, data_dir).await;
-    }
+    fetch_kernels(link, &manifest, models, data_dir).await;
     link.record_engine();
     info!(engine = %key.short(), bytes = manifest.bytes, "taken from the store");
     Some(Fetched { built: built(manifest), validations })

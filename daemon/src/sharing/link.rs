@@ -54,8 +54,8 @@ impl Link {
             StoreMode::ReadWrite => signing_key(config)
                 .inspect_err(|error| {
                     problem = Some(format!(
-                        "{error:#}; nothing is added to the store until `sdtrtctl store keygen` has made one and \
-                         sdtrtd was started again"
+                        "{error:#}; nothing is added to the store until there is one: `sdtrtctl store keygen`, \
+                         then `sdtrtctl reload`"
                     ));
                 })
                 .ok(),
@@ -76,12 +76,9 @@ impl Link {
             );
         }
         problem.iter().for_each(|problem| warn!("{problem}"));
-        let breaker = Breaker::new(BreakerLimits::default());
-        let (refused, mode) = (VecDeque::new(), config.mode);
-        let told =
-            LinkState { breaker, problem, engines_taken: 0, contents_taken: 0, added: 0, refused };
+        let told = Mutex::new(LinkState::new(problem));
         let url = store.as_ref().map_or_else(String::new, |store| store.address().to_string());
-        Self { store, url, mode, can_sign, told: Mutex::new(told), tell }
+        Self { store, url, mode: config.mode, can_sign, told, tell }
     }
 
     /// One that a client names for one request.
@@ -90,16 +87,8 @@ impl Link {
     /// If it can't be opened.
     pub(crate) fn named(url: &str, trusted_keys: &[String]) -> Result<Self> {
         let store = open(url, trusted_keys, None, None)?;
-        let told = LinkState {
-            breaker: Breaker::new(BreakerLimits::default()),
-            problem: None,
-            engines_taken: 0,
-            contents_taken: 0,
-            added: 0,
-            refused: VecDeque::new(),
-        };
         let url = store.address().to_string();
-        let (told, tell) = (Mutex::new(told), Arc::new(|| ()));
+        let (told, tell) = (Mutex::new(LinkState::new(None)), Arc::new(|| ()));
         Ok(Self { store: Some(store), url, mode: StoreMode::Read, can_sign: false, told, tell })
     }
 
@@ -216,6 +205,17 @@ impl Link {
 }
 
 impl LinkState {
+    fn new(problem: Option<String>) -> Self {
+        Self {
+            breaker: Breaker::new(BreakerLimits::default()),
+            problem,
+            engines_taken: 0,
+            contents_taken: 0,
+            added: 0,
+            refused: VecDeque::new(),
+        }
+    }
+
     /// Whether that is new.
     fn record_refused(&mut self, what: String) -> bool {
         if self.refused.contains(&what) {

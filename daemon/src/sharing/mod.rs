@@ -63,8 +63,7 @@ pub(crate) struct Sharing {
 }
 
 impl Sharing {
-    /// With the store of this configuration, if it has one.
-    /// `announce` is called when something about it has changed.
+    /// With the store of this configuration, if it has one. `announce` is called when something about it has changed.
     pub(crate) fn new(config: &Config, announce: Announce) -> Self {
         let links = Links::default();
         let data_dir = config.data_dir.clone();
@@ -76,7 +75,7 @@ impl Sharing {
 
     /// Takes the store of this configuration from now on.
     pub(crate) fn configure(&mut self, config: &Config) {
-        let seen = self.data_dir.join("store-seen.json");
+        let seen = self.data_dir.join("store-seen");
         let link = config.store.as_ref().filter(|store| !store.url.is_empty());
         let link = link.map(|store| Arc::new(Link::new(store, seen, self.announce.clone())));
         self.links.with(|now| now.link = link);
@@ -85,7 +84,7 @@ impl Sharing {
 
     /// Has the store be asked before each build and before kernels are compiled.
     pub(crate) fn first(&self, builder: Arc<dyn Builder>) -> Arc<dyn Builder> {
-        Arc::new(fetch::StoreFirst::new(self.links.clone(), builder))
+        Arc::new(fetch::StoreFirst::new(self.links.clone(), self.data_dir.clone(), builder))
     }
 
     /// The machines that share a store, if there is one.
@@ -106,8 +105,8 @@ impl Sharing {
         self.links.with(|now| now.models = models);
     }
 
-    /// Offers these engines, with the number of their validations, to the others.
-    pub(crate) fn offer(&self, engines: impl Iterator<Item = (Id, usize)>) {
+    /// Offers these engines, with the time of their newest validation, to the others.
+    pub(crate) fn offer(&self, engines: impl Iterator<Item = (Id, Option<u64>)>) {
         if self.links.link().is_some_and(|link| link.writes()) {
             self.pusher.offer(engines.collect());
         }

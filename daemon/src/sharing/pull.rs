@@ -89,7 +89,7 @@ async fn one(
         return Offered::Done(done(String::new(), PullOutcome::Refused, Some(why(link))));
     };
     let manifest = shared.manifest.clone();
-    let label = label(&manifest);
+    let label = manifest.label();
     if order.here.contains(&key) {
         return Offered::Done(done(label, PullOutcome::Here, None));
     }
@@ -132,13 +132,6 @@ fn unusable(manifest: &Manifest, target: Option<&Target>) -> Option<String> {
         return Some("another release of sdtrt has built it".to_owned());
     }
     None
-}
-
-/// What an engine is for.
-fn label(manifest: &Manifest) -> String {
-    let shape = manifest.shape().map(|shape| shape.to_string());
-    let serves = shape.unwrap_or_else(|| manifest.presets.join(", "));
-    format!("{} {serves}", manifest.spec.architecture.kind)
 }
 
 /// What was said last of why something could not be taken.

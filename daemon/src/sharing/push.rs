@@ -22,8 +22,8 @@ const SOON: Duration = Duration::from_secs(60);
 /// When to look for kernels that the web UI has compiled meanwhile.
 const LATER: Duration = Duration::from_secs(600);
 
-/// Engines and how many validations each has; the number tells when to look again.
-type Offer = (Vec<(Id, usize)>, u64);
+/// Engines, and when each was validated last; the number tells when to look at all of them again.
+type Offer = (Vec<(Id, Option<u64>)>, u64);
 
 /// Hands engines to the task that adds them.
 pub(super) struct Pusher(watch::Sender<Offer>);
@@ -39,7 +39,7 @@ impl Pusher {
     }
 
     /// Offers these engines.
-    pub(super) fn offer(&self, engines: Vec<(Id, usize)>) {
+    pub(super) fn offer(&self, engines: Vec<(Id, Option<u64>)>) {
         self.0.send_if_modified(|offer| {
             let is_new = offer.0 != engines;
             offer.0 = engines;

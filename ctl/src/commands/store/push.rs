@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use engine::Manifest;
 use indicatif::ProgressBar;
 use protocol::Id;
 use schemars::JsonSchema;
@@ -92,7 +91,7 @@ async fn one(store: &Store, local: &Local) -> Result<Shared, StoreError> {
     let key = manifest.key;
     let shared = |outcome, found, reason: Option<&str>| Shared {
         engine: key,
-        label: label(manifest),
+        label: manifest.label(),
         outcome,
         found,
         reason: reason.map(str::to_owned),
@@ -113,13 +112,4 @@ async fn one(store: &Store, local: &Local) -> Result<Shared, StoreError> {
         found += usize::from(put == Put::New);
     }
     Ok(shared(outcome, found, None))
-}
-
-/// What an engine is for.
-fn label(manifest: &Manifest) -> String {
-    let kind = manifest.spec.architecture.kind;
-    match manifest.shape() {
-        Some(shape) => format!("{kind}, {shape}"),
-        None => format!("{kind}, {}", manifest.presets.join(", ")),
-    }
 }

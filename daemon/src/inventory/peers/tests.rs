@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     cache::MemoryCache,
     inventory::{
-        FileEvent,
+        FileEvent, Hint,
         reading::{self, Depth},
     },
 };
@@ -155,4 +155,27 @@ fn who_finds_no_checkpoint_lets_others_try() {
     let others = Others::new(Advice::Read);
     reading::hash(sighting, &here.store, Some(&others), true);
     assert_eq!(others.told.into_inner().unwrap(), [None]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_to_is_read_here() {
+    let here = Here::new(1);
+    let (dir, path): (Arc<Path>, Arc<Path>) = (here.dir.path().into(), here.path().into());
+    let config =
+        config::Config { models_dirs: vec![dir.to_path_buf()], ..config::Config::default() };
+    let mut inventory = Inventory::new(&config, Arc::new(MemoryCache::default()), Arc::new(|_| ()));
+    inventory.set_peers(Some(Arc::new(Others::new(Advice::Read))));
+    let sighting = here.sighting();
+    let header = here.store.known(&path, &sighting.stamp).unwrap();
+    let see_header = |inventory: &mut Inventory| {
+        let now = std::time::Instant::now();
+        let recall = |_: &Path, _: &Stamp| Some(header.clone());
+        inventory.catalogue.left(&path);
+        inventory.catalogue.looked(&dir, &path, Some(sighting.stamp), now, recall);
+    };
+    see_header(&mut inventory);
+    assert!(inventory.may_believe(&sighting));
+    inventory.record_hint(&dir, Hint::Written(path.to_path_buf()));
+    see_header(&mut inventory);
+    assert!(!inventory.may_believe(&sighting), "its size and time may be the same");
 }

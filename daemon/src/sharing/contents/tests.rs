@@ -8,13 +8,13 @@ use tokio::time::advance;
 use super::*;
 
 /// A file that several machines see.
-const EVIDENCE: &[u8] = b"a file";
+const FINGERPRINT: &[u8] = b"a file";
 
 /// 6.5 GB, which take 325 s.
 const SIZE: u64 = 6_500_000_000;
 
-fn evidence() -> Id {
-    Id::from(blake3::hash(EVIDENCE))
+fn fingerprint() -> Id {
+    Id::from(blake3::hash(FINGERPRINT))
 }
 
 /// A machine on a folder that all of them share, with one key.
@@ -35,7 +35,7 @@ fn machine(folder: &Path, mode: StoreMode) -> (Contents, Arc<Link>) {
 }
 
 async fn ask((contents, link): &(Contents, Arc<Link>)) -> &'static str {
-    match contents.asked(link, evidence(), SIZE).await {
+    match contents.asked(link, fingerprint(), SIZE).await {
         Advice::Read => "read",
         Advice::Believe(_) => "believe",
         Advice::Wait(_) => "wait",
@@ -54,7 +54,11 @@ async fn one_machine_reads_and_the_others_wait_for_it() {
     assert_eq!(ask(&first).await, "read");
     assert_eq!([ask(&second).await, ask(&third).await], ["wait"; 2]);
     let found = crate::inventory::samples::found();
-    first.1.ask(|store| async move { store.put_content(&evidence(), &found).await }).await.unwrap();
+    first
+        .1
+        .ask(|store| async move { store.put_content(&fingerprint(), &found).await })
+        .await
+        .unwrap();
     assert_eq!([ask(&second).await, ask(&third).await], ["believe"; 2]);
     assert_eq!(second.1.shown().contents_taken, 1);
     let reader = machine(folder.path(), StoreMode::Read);
