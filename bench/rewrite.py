@@ -22,9 +22,11 @@ FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
 # The greatest end of a slice.
 ALL = 2**31 - 1
 
-# Each convolution of SD 1.x is in the first group that its name matches; by the latent's side at 512 pixels.
+# Each convolution of SD 1.x is in the first group that its name matches; by the latent's side at 512 pixels. `of_name`
+# takes the beginnings of their names too.
 GROUPS = {
-    "64down": r"input_blocks\.[12]\.0\.(in_layers\.2|out_layers\.3)",
+    "64down-1": r"input_blocks\.1\.0\.(in_layers\.2|out_layers\.3)",
+    "64down-2": r"input_blocks\.2\.0\.(in_layers\.2|out_layers\.3)",
     "64up-in": r"output_blocks\.(9|10|11)\.0\.in_layers\.2",
     "64up-out": r"output_blocks\.(9|10|11)\.0\.out_layers\.3",
     "64resize": r"output_blocks\.8\.2\.conv",
@@ -39,10 +41,25 @@ GROUPS = {
     "16up-out": r"output_blocks\.[345]\.0\.out_layers\.3",
     "16resize": r"output_blocks\.2\.1\.conv",
     "8": r"(input_blocks\.(10|11)|middle_block|output_blocks\.[012])(\.[02])?\.0?\.?(in_layers\.2|out_layers\.3)",
-    "halved": r"input_blocks\.[369]\.0\.op",
-    "skip": r".*\.skip_connection",
+    "halved-64": r"input_blocks\.3\.0\.op",
+    "halved-32": r"input_blocks\.6\.0\.op",
+    "halved-16": r"input_blocks\.9\.0\.op",
+    "skip-64-wide": r"output_blocks\.9\.0\.skip_connection",
+    "skip-64": r"output_blocks\.(10|11)\.0\.skip_connection",
+    "skip-32": r"output_blocks\.[678]\.0\.skip_connection",
+    "skip-16": r"output_blocks\.[345]\.0\.skip_connection",
+    "skip-8": r"output_blocks\.[012]\.0\.skip_connection",
+    "skip-down": r"input_blocks\.[47]\.0\.skip_connection",
     "proj": r".*\.proj_(in|out)",
 }
+
+
+def of_name(name):
+    """Returns the groups of this name, or those whose names begin with it: `skip` are all that begin with `skip-`."""
+    found = {group for group in GROUPS if group == name or group.startswith(f"{name}-")}
+    if not found:
+        raise SystemExit(f"no such group: {name}")
+    return found
 
 
 class Rewriting:
@@ -253,9 +270,7 @@ def rewrite(model, names):
         kind, _, of = each.partition(":")
         of = of.split(",")
         if kind in CONVOLUTIONS:
-            wanted = set(GROUPS) if of == ["all"] else set(of)
-            if unknown := wanted - set(GROUPS):
-                raise SystemExit(f"no such groups: {unknown}")
+            wanted = set(GROUPS) if of == ["all"] else set().union(*map(of_name, of))
             for node, group, weight in rewriting.convolutions():
                 if group in wanted:
                     rewriting.instead[node.name] = CONVOLUTIONS[kind](rewriting, node, weight)
