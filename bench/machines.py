@@ -63,9 +63,10 @@ class Site:
         """Writes a checkpoint with random weights."""
         subprocess.run([self.programs / "goldens", *arguments, path], check=True)
 
-    def start(self, name, models=None, **settings):
-        """Starts another machine, whose models are in this folder, or else in one of its own."""
-        machine = Machine(self, self.folder / name, models, settings)
+    def start(self, name, models=None, tables="", **settings):
+        """Starts another machine, whose models are in this folder, or else in one of its own. `tables` ends its
+        configuration."""
+        machine = Machine(self, self.folder / name, models, settings, tables)
         self.machines.append(machine)
         return machine
 
@@ -73,7 +74,7 @@ class Site:
 class Machine:
     """A daemon and its folders."""
 
-    def __init__(self, site, home, models, settings):
+    def __init__(self, site, home, models, settings, tables):
         self.home, self.models = home, models or home / "models"
         self.socket, self.log, self.port = home / "socket", home / "log", free_port()
         (home / "run").mkdir(parents=True, mode=0o700)
@@ -85,7 +86,7 @@ class Machine:
             "metrics": f"127.0.0.1:{self.port}",
         }
         config = home / "sdtrtd.toml"
-        config.write_text(toml(settings, site.sharing))
+        config.write_text(f"{toml(settings, site.sharing)}\n{tables}")
         command = [site.programs / "sdtrtd", "--config", config]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, env=environment(home), stdout=log, stderr=log)
