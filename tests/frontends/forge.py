@@ -274,6 +274,8 @@ class Check:
         stack, made = self.started({"times": self.ours | {"clock": forge_times.CLOCK}}, is_exact=False, **folders)
         with stack, alone(self.options.alone):
             jobs = forge_times.jobs(self.options.kind, made["times"], *self.titles(made["times"]))
+            if self.options.job:
+                jobs = (job for job in jobs if any(name in job[0] for name in self.options.job))
             for line in forge_times.measure(made["times"], set_all, jobs, self.options.seconds):
                 print(line, flush=True)
 

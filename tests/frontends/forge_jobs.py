@@ -41,9 +41,12 @@ def known(kind, body):
         return body
     # By default the second pass has a scale of 1, which leaves the negative prompt out.
     body = body | {"hr_cfg": body["cfg_scale"]}
+    if kind in ("neo", "forge"):
+        # Without modules their APIs fail.
+        body |= {"hr_additional_modules": ["Use same choices"]}
     if kind == "neo":
-        # It has no upscaler of latents, and others only where there are files of them. Without modules its API fails.
-        body |= {"hr_upscaler": "None", "hr_additional_modules": ["Use same choices"]}
+        # It has no upscaler of latents, and others only where there are files of them.
+        body |= {"hr_upscaler": "None"}
     return body
 
 
@@ -53,9 +56,9 @@ def usual(kind, titles, lora, gpu):
     jobs = [*map(size, simple(kind, titles, lora))]
     jobs.append(multidiffusion(kind, gpu))
     jobs.append(size(Job("in the end", "txt2img", small())))
-    # Forge Neo rounds sizes.
-    unserved = UNSERVED | ({"odd sizes": None} if kind == "neo" else {})
-    return [job._replace(why=unserved.get(job.name)) for job in jobs]
+    # Forge Neo rounds sizes, and lllyasviel's Forge has no tiling at present.
+    served = {"neo": "odd sizes", "forge": "tiling"}.get(kind)
+    return [job._replace(why=None if job.name == served else UNSERVED.get(job.name)) for job in jobs]
 
 
 def simple(kind, titles, lora):
