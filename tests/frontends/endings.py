@@ -34,6 +34,8 @@ def last_words(server, path):
 def seconds_to_end(server, end, chromium, ours):
     """Starts the web UI, opens its page if there is a browser, and returns the seconds in which it ends."""
     note = server.webui / RESTART
+    # 1.6 doesn't make the folder, and its request fails then.
+    note.parent.mkdir(exist_ok=True)
     try:
         server.start()
         with opened(server, chromium, ours) as (_, pressing):
