@@ -28,6 +28,17 @@ NO_NETWORK = ["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLU
 WEBUI = Path(__file__).parent.parent
 STYLE, SCRIPTS = WEBUI / "style.css", sorted((WEBUI / "javascript").glob("*.js"))
 TIMED = 20
+# Draws a plot, and returns the height of its smallest letters and how many pixels of it are cut off.
+PLOT = """() => {
+    const speeds = [{width: 512, height: 768, batch: 8, engine: 8.9, torch: 24.1},
+                    {width: 1536, height: 1536, batch: 2, engine: 149.5, torch: 122.9}];
+    const plot = sdtrt.plot([{speeds}]);
+    document.getElementById("sdtrt_tab").prepend(plot);
+    const drawn = plot.querySelector(".sdtrt-plot"), edge = drawn.getBoundingClientRect().right;
+    const texts = [...drawn.querySelectorAll("span, text")].map(text => text.getBoundingClientRect());
+    plot.remove();
+    return [Math.min(...texts.map(text => text.height)), Math.max(...texts.map(text => text.right)) - edge];
+}"""
 # Presses a button, and returns the milliseconds until its text is another.
 PRESS = """button => new Promise(done => {
     const before = button.textContent, start = performance.now();
@@ -267,6 +278,8 @@ def pictured(page, pictures):
     page.screenshot(path=pictures / "narrow.png")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 380, f"{wide} pixels in a narrow window"
+    height, cut = page.evaluate(PLOT)
+    assert height > 10 and cut < 1, f"the plot's letters are {height} pixels high, and {cut} of it are cut off"
     page.locator("#sdtrt_presets_open").click()
     page.locator("#sdtrt_covered tr").first.wait_for()
     assert page.evaluate("document.querySelector('#sdtrt_presets').scrollWidth <= 380"), "the presets are cut off"

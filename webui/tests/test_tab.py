@@ -64,7 +64,7 @@ class Rows(unittest.TestCase):
 
     def test_the_latest_speed_of_each_size_counts(self):
         timing = lambda width, engine: {"width": width, "height": 512, "batch": 2, "engine_milliseconds": engine,
-                                        "torch_milliseconds": 18.0}
+                                        "torch_milliseconds": 18.0, "front_end": "AUTOMATIC1111, sdp"}
         speed = lambda width, milliseconds: {"width": width, "height": 512, "batch": 2, "milliseconds": milliseconds}
         # Validations come newest first, timings last.
         shown = rows.engine(engine(
@@ -73,6 +73,14 @@ class Rows(unittest.TestCase):
         ))
         found = {speed["width"]: (speed["engine"], speed["torch"]) for speed in shown["speeds"]}
         self.assertEqual(found, {512: (9.0, 18.0), 768: (7.0, None)})
+
+    def test_each_front_end_shows_its_own_times(self):
+        sized = {"width": 512, "height": 512, "batch": 2, "engine_milliseconds": 8.9}
+        measured = [{**sized, "front_end": f"{name}, sdp", "torch_milliseconds": torch}
+                    for name, torch in (("AUTOMATIC1111", 24.0), ("Forge", 32.3), ("ComfyUI", 77.5))]
+        for name, torch in ("AUTOMATIC1111", 24.0), ("Forge", 32.3), ("another", 77.5):
+            found = rows.speeds(engine(timings=measured, validations=[]), name)
+            self.assertEqual([each["torch"] for each in found], [torch], name)
 
 
 class Glance(unittest.TestCase):

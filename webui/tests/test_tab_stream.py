@@ -90,6 +90,7 @@ class Streams(unittest.TestCase):
         index = SimpleNamespace(socket=self.daemon.path, signatures={}, checkpoints=())
         self.desk = SimpleNamespace(
             catalogue=SimpleNamespace(index=index, checkpoint=lambda path: None), loaded_path=lambda: None,
+            front_end="AUTOMATIC1111",
             index_file=SimpleNamespace(refresh=lambda: None), last=SimpleNamespace(told=lambda: None),
         )
         self.feed = Feed(self.desk)

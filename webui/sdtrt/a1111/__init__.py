@@ -13,6 +13,9 @@ from ..changes import Changes
 from ..plain import visible
 from . import controlnet
 
+# As in timings.
+NAME = "AUTOMATIC1111"
+
 # Settings of A1111's built-in extension.
 HYPERTILE = ("hypertile_enable_unet", "hypertile_enable_unet_secondpass")
 
@@ -38,7 +41,7 @@ def say_standing(line):
 def front_end():
     """Returns its name, and how it computes attention, on which PyTorch's times depend."""
     way = getattr(sd_hijack.model_hijack, "optimization_method", None)
-    return f"AUTOMATIC1111, {way or 'plain attention'}"
+    return f"{NAME}, {way or 'plain attention'}"
 
 
 def loaded_path():

@@ -11,7 +11,7 @@ class Desk:
     """What the tab needs from A1111."""
 
     def __init__(self):
-        self.last = LastJob()
+        self.last, self.front_end = LastJob(), a1111.NAME
 
     @property
     def index_file(self):

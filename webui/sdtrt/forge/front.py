@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ..packed import Source
 
+# As in timings.
+NAME = "Forge"
+
 LOG = console.log()
 # Where a UNet's class is from: Forge and Forge Neo, and reForge.
 UNETS = ("backend.nn.unet", "ldm_patched.ldm.modules.diffusionmodules.openaimodel")
@@ -52,7 +55,7 @@ class Forge:
 
     def name(self) -> str:
         neo = attention("backend.attention", "attention_function")
-        return f"Forge, {neo or attention('ldm_patched.ldm.modules.attention', 'optimized_attention')}"
+        return f"{NAME}, {neo or attention('ldm_patched.ldm.modules.attention', 'optimized_attention')}"
 
     def path(self, patcher: Any) -> str | None:
         """Returns the file of the loaded checkpoint, if the weights are still those in it."""

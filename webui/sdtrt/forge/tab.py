@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..index import IndexFile
 from ..options import Catalogue
 from ..tab.last import LastJob
-from .front import loaded_model
+from .front import NAME, loaded_model
 
 if TYPE_CHECKING:
     from .jobs import Jobs
@@ -16,7 +16,7 @@ class Desk:
     """What the tab needs from Forge."""
 
     def __init__(self, jobs: Jobs) -> None:
-        self.jobs, self.last = jobs, LastJob()
+        self.jobs, self.last, self.front_end = jobs, LastJob(), NAME
 
     @property
     def index_file(self) -> IndexFile:

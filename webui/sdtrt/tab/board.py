@@ -12,7 +12,8 @@ from . import glance, rows
 class Board:
     """Everything has the number of its last change: a page is told what has a larger one than it knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, front_end: str = "") -> None:
+        self.front_end = front_end
         self.overview = Overview()
         self.version = 0
         self.profiles: Mapping[str, Sequence[Profile]] = {}
@@ -99,7 +100,7 @@ class Board:
             if self._drawn.get(engine) == drawn:
                 continue
             self._drawn[engine] = drawn
-            self._set(self._engines, engine, rows.engine(shown, self.profiles.get(engine, ())))
+            self._set(self._engines, engine, rows.engine(shown, self.profiles.get(engine, ()), self.front_end))
 
     def _set(self, found: dict[str, tuple[int, dict[str, Any]]], which: str, value: dict[str, Any]) -> None:
         if which not in found or found[which][1] != value:

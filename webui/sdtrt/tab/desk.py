@@ -11,6 +11,8 @@ from .last import LastJob
 class Desk(Protocol):
     # What was said in the last job.
     last: LastJob
+    # Its name, as in its timings.
+    front_end: str
 
     @property
     def index_file(self) -> IndexFile:

@@ -27,7 +27,7 @@ class Feed:
     """`join` and `leave` it; `since` tells what has changed."""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk, self.board = desk, Board()
+        self.desk, self.board = desk, Board(desk.front_end)
         self._lock = threading.Lock()
         self._pages = 0
         self._listener: Listener | None = None
@@ -38,7 +38,7 @@ class Feed:
             self._pages += 1
             if self._listener is None:
                 # The last one's would be shown until the daemon has answered.
-                self.board = Board()
+                self.board = Board(self.desk.front_end)
                 self._listener = Listener(self.desk, self.board, self._lock)
                 self._listener.start()
 

@@ -46,8 +46,9 @@ def below(path: str, folders: Sequence[str]) -> str:
     return os.path.relpath(path, max(around, key=len)) if around else path
 
 
-def engine(shown: Mapping[str, Any], profiles: Sequence[Profile] = ()) -> dict[str, Any]:
-    """Returns what the page shows of an engine, with its optimization profiles in the index if they are known."""
+def engine(shown: Mapping[str, Any], profiles: Sequence[Profile] = (), front_end: str = "") -> dict[str, Any]:
+    """Returns what the page of a front end shows of an engine, with its optimization profiles in the index if they are
+    known."""
     return {
         "key": shown["key"],
         "id": shown["key"][:DIGITS],
@@ -58,7 +59,7 @@ def engine(shown: Mapping[str, Any], profiles: Sequence[Profile] = ()) -> dict[s
         "state": shown["state"],
         "outdated": visible(shown["outdated"] or ""),
         "pinned": shown["pinned"],
-        "speeds": list(speeds(shown)),
+        "speeds": list(speeds(shown, front_end)),
     }
 
 
@@ -74,15 +75,17 @@ def label(shown: Mapping[str, Any]) -> str:
     return "{width}x{height} batch {batch}".format(**fixed) if fixed else visible(", ".join(shown["presets"]))
 
 
-def speeds(shown: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def speeds(shown: Mapping[str, Any], front_end: str = "") -> Iterable[dict[str, Any]]:
     """Returns the milliseconds of a call, at each size at which they were measured: the engine's and, where a front end
-    has measured both, PyTorch's. The latest of a size counts."""
+    has measured both, PyTorch's. The latest of a size counts, but another front end's only where this one has none:
+    PyTorch is not as fast in each."""
     found: dict[tuple[int, int, int], dict[str, Any]] = {}
     sized = lambda each: {name: each[name] for name in ("width", "height", "batch")}
     for validation in reversed(shown.get("validations", ())):
         for speed in validation["speeds"]:
             found[_size(speed)] = sized(speed) | {"engine": speed["milliseconds"], "torch": None}
-    for timing in shown.get("timings", ()):
+    is_own = lambda timing: timing["front_end"].partition(",")[0] == front_end
+    for timing in sorted(shown.get("timings", ()), key=is_own):
         both = {"engine": timing["engine_milliseconds"], "torch": timing["torch_milliseconds"]}
         found[_size(timing)] = sized(timing) | both
     return found.values()
