@@ -47,11 +47,16 @@ as member -- sdtrtctl status
 refused as member -- sdtrtctl pause
 refused as stranger -- sdtrtctl status
 
+# As a web UI that root runs does with the extension.
+PYTHONPATH=/usr/share/sdtrt/webui python3 -c 'import sdtrt.signature'
+test -d /usr/share/sdtrt/webui/sdtrt/__pycache__
+
 ls -l /var/lib/sdtrt/engines >engines
 apt-get remove -y sdtrt
 refused test -e /run/sdtrtd.sock
 test -f /etc/sdtrt/sdtrtd.toml
 ls -l /var/lib/sdtrt/engines | diff engines -
+refused test -e /usr/share/sdtrt
 
 apt-get install -y ./sdtrt.deb
 systemctl enable --now sdtrtd

@@ -54,6 +54,7 @@ fn description(tree: &Tree) -> Result<Value> {
         // RPM passes the number of versions that will be installed.
         "post_install_script": format!("set -- configure\n{install}"),
         "pre_uninstall_script": format!("if [ \"$1\" = 0 ]; then set -- remove; fi\n{remove}"),
+        "post_uninstall_script": include_str!("postun.sh"),
     }))
 }
 
