@@ -125,10 +125,26 @@ mod tests {
         let names: BTreeSet<_> = grouped.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(names, visible);
         assert_eq!(grouped.len(), visible.len(), "each once");
-        for (name, example) in grouped {
+    }
+
+    #[test]
+    fn every_command_has_an_example_of_itself_in_its_own_help() {
+        let mut all = command();
+        all.build();
+        look_at(&all, &["sdtrtctl"]);
+    }
+
+    fn look_at(command: &Command, path: &[&str]) {
+        let visible = command.get_subcommands().filter(|below| !below.is_hide_set());
+        for below in visible.filter(|below| below.get_name() != "help") {
+            let path = [path, &[below.get_name()]].concat();
+            let help = below.clone().render_help().to_string();
+            let example = help.lines().find_map(|line| line.strip_prefix("Example: "));
+            let example = example.unwrap_or_else(|| panic!("{path:?} has none"));
+            assert!(example.starts_with(&path.join(" ")), "{path:?}: {example}");
             let words = example.split(" > ").next().unwrap_or_default().split(' ');
-            let parsed = command().try_get_matches_from(words).expect(example);
-            assert_eq!(parsed.subcommand_name(), Some(*name), "{example}");
+            super::command().try_get_matches_from(words).expect(example);
+            look_at(below, &path);
         }
     }
 

@@ -7,10 +7,13 @@ use clap::{Args as Group, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Check the configuration, and report where it is wrong
+    #[command(after_help = "Example: sdtrtctl config check")]
     Check,
     /// Print each value in effect and where it comes from
+    #[command(after_help = "Example: sdtrtctl config show")]
     Show,
     /// Edit the file with $VISUAL or $EDITOR; an invalid version does not replace it
+    #[command(after_help = "Example: sdtrtctl config edit")]
     Edit,
 }
 
@@ -27,10 +30,13 @@ pub(crate) struct Setup {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Webui {
     /// Show what keeping the NVIDIA extension's model.json up to date changes, or would change
+    #[command(after_help = "Example: sdtrtctl webui status")]
     Status,
     /// Make a web UI use the engines: link the extension into it, and add its folders to the configuration
+    #[command(after_help = "Example: sdtrtctl webui install ~/stable-diffusion-webui")]
     Install(WebuiInstall),
     /// Undo `install`
+    #[command(after_help = "Example: sdtrtctl webui uninstall ~/stable-diffusion-webui")]
     Uninstall {
         /// The web UI's folder
         path: PathBuf,
@@ -49,6 +55,7 @@ pub(crate) struct WebuiInstall {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Runtime {
     /// Download TensorRT-RTX and ONNX Runtime, about 120 MB, into the data folder
+    #[command(after_help = "Example: sdtrtctl runtime install")]
     Install(Install),
 }
 
