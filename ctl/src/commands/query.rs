@@ -22,7 +22,7 @@ pub(super) fn overview(global: &Global) -> Result<()> {
         error.context(told)
     })?;
     let status = daemon.ask(question::status())?;
-    output::answer(global, &status, overview::render)
+    output::answer(global, &status, |status| overview::render(status, output::look()))
 }
 
 pub(super) fn status(global: &Global) -> Result<()> {

@@ -28,6 +28,11 @@ fn show(events: Events, screen: &mut Screen) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
+/// What is drawn of a running job, and where there is no room for a bar beside its name.
+const WITH_BAR: &str = "{wide_msg}  {prefix}  {bar:30}  {pos:>3} %";
+const NARROW: &str = "{wide_msg}  {prefix}  {pos:>3} %";
+const ROOM: usize = 76;
+
 /// Lines for changes, and on a terminal progress bars below them.
 pub(super) struct Screen {
     pub(super) known: Known,
@@ -42,7 +47,8 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(global: &Global) -> Result<Self> {
-        let style = ProgressStyle::with_template("{wide_msg}  {prefix}  {bar:30}  {pos:>3} %")?;
+        let is_narrow = output::look().width.is_some_and(|width| width < ROOM);
+        let style = ProgressStyle::with_template(if is_narrow { NARROW } else { WITH_BAR })?;
         let Global { json: as_json, quiet, .. } = *global;
         let is_live = output::is_live() && !as_json && !quiet;
         let known = Known::default();

@@ -2,18 +2,20 @@
 
 use protocol::{State, Status};
 
-use crate::render::{status, text};
+use crate::render::{look::Look, status, text};
 
-pub(crate) fn render(all: &Status) -> String {
-    let mut told = format!("checkpoints: {}\n", status::counts(all));
+/// `look` is the terminal's.
+pub(crate) fn render(all: &Status, look: Look) -> String {
+    let wrap = |line: &str| text::wrap(line, "", look.width);
+    let mut told = wrap(&format!("checkpoints: {}", status::counts(all)));
     if !all.building.is_empty() || !all.queue.is_empty() {
-        told += &format!("now: {}\n", text::clean(&status::next(all)));
+        told += &wrap(&format!("now: {}", text::clean(&status::next(all))));
     }
     told.push('\n');
     for line in advice(all) {
-        told += &format!("{line}\n");
+        told += &wrap(&line);
     }
-    told + "`sdtrtctl --help` lists all commands.\n"
+    told + &wrap("`sdtrtctl --help` lists all commands.")
 }
 
 /// Why there is no daemon, and what to do.
@@ -112,7 +114,7 @@ mod tests {
                 "No engine can be built: not found.",
             ),
         ] {
-            let told = render(&status);
+            let told = render(&status, Look::default());
             assert!(told.contains(expected), "{expected} in {told}");
             assert_eq!(
                 told.contains("Everything is ready"),
@@ -124,11 +126,17 @@ mod tests {
 
     #[test]
     fn a_line_says_how_things_stand() {
-        assert!(render(&done()).starts_with("checkpoints: 3 ready\n\n"));
-        let busy = render(&samples::status());
+        assert!(render(&done(), Look::default()).starts_with("checkpoints: 3 ready\n\n"));
+        let busy = render(&samples::status(), Look::default());
         assert!(
             busy.starts_with("checkpoints: 1 queued, 3 ready\nnow: building aaaaaaaaaaaa\n"),
             "{busy}"
         );
+    }
+
+    #[test]
+    fn it_fits_a_narrow_terminal() {
+        let told = render(&samples::status(), Look { width: Some(40), colour: false });
+        assert!(told.lines().all(|line| line.len() <= 40), "{told}");
     }
 }

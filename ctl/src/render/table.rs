@@ -10,8 +10,11 @@ const GAP: &str = "   ";
 /// The last column is not shortened below this while others can be: less is useless.
 const LEAST_LAST: usize = 20;
 
-/// No column is shortened below this.
-const LEAST: usize = 8;
+/// No column is shortened below this, which is an id as it is shown: people copy it.
+const LEAST: usize = 12;
+
+/// Before what of a row did not fit into the line above.
+const INDENT: &str = "  ";
 
 /// A heading, rows of as many cells, and an optional note below each row.
 pub(crate) struct Table {
@@ -46,12 +49,16 @@ impl Table {
 
     /// The text; it fits the terminal, if there is one.
     pub(crate) fn render(&self, look: Look) -> String {
-        let widths = fit(self.widths(), look.width);
+        let (widths, lines) = fit(self.widths(), look.width);
         let mut rendered = String::new();
         for (index, row) in self.rows.iter().enumerate() {
-            let last = row.cells.len().saturating_sub(1);
             let mut line = String::new();
             for (column, (cell, width)) in row.cells.iter().zip(&widths).enumerate() {
+                if lines.contains(&column) {
+                    rendered.push_str(line.trim_end());
+                    rendered.push('\n');
+                    INDENT.clone_into(&mut line);
+                }
                 let shown = text::shorten(cell, *width);
                 let padding = width.saturating_sub(console::measure_text_width(&shown));
                 let tone = match row.tone {
@@ -60,15 +67,13 @@ impl Table {
                     _ => Tone::Plain,
                 };
                 line.push_str(&look.paint(tone, &shown));
-                if column < last {
-                    line.extend(std::iter::repeat_n(' ', padding));
-                    line.push_str(GAP);
-                }
+                line.extend(std::iter::repeat_n(' ', padding));
+                line.push_str(GAP);
             }
             rendered.push_str(line.trim_end());
             rendered.push('\n');
             if let Some(note) = &row.note {
-                rendered.push_str(&text::wrap(note, "  ", look.width));
+                rendered.push_str(&text::wrap(note, INDENT, look.width));
             }
         }
         rendered
@@ -84,20 +89,42 @@ impl Table {
     }
 }
 
-/// Shortens the last column first, then the widest.
-fn fit(mut widths: Vec<usize>, width: Option<usize>) -> Vec<usize> {
-    let Some((width, last)) = width.zip(widths.len().checked_sub(1)) else { return widths };
+/// The columns' widths, and the columns that begin a further line: shortens the last column first, then the widest to
+/// two thirds; what does not fit even so goes on below.
+fn fit(natural: Vec<usize>, width: Option<usize>) -> (Vec<usize>, Vec<usize>) {
+    let Some((width, last)) = width.zip(natural.len().checked_sub(1)) else {
+        return (natural, Vec::new());
+    };
     let gaps = last * GAP.len();
     let excess = |widths: &[usize]| (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
-    let for_last = widths[last].saturating_sub(excess(&widths));
-    widths[last] = for_last.max(LEAST_LAST.min(widths[last]));
+    let mut widths = natural.clone();
+    widths[last] = widths[last].saturating_sub(excess(&widths)).max(LEAST_LAST.min(widths[last]));
+    let can_lose =
+        |widths: &[usize], column: usize| widths[column] > LEAST.max(natural[column] * 2 / 3);
     while excess(&widths) > 0 {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > LEAST => *widest -= 1,
-            _ => break,
+        let columns = (0..last).filter(|&column| can_lose(&widths, column));
+        match columns.max_by_key(|&column| widths[column]) {
+            Some(widest) => widths[widest] -= 1,
+            None => return in_lines(natural, width),
         }
     }
-    widths
+    (widths, Vec::new())
+}
+
+/// As much in each line as fits; a column is shortened where it does not fit into one of its own.
+fn in_lines(mut widths: Vec<usize>, width: usize) -> (Vec<usize>, Vec<usize>) {
+    let room = width.saturating_sub(INDENT.len());
+    let (mut lines, mut used) = (Vec::new(), 0);
+    for (column, needed) in widths.iter_mut().enumerate() {
+        *needed = (*needed).min(room);
+        if column > 0 && used + GAP.len() + *needed > width {
+            lines.push(column);
+            used = INDENT.len() + *needed;
+        } else {
+            used += *needed + if column > 0 { GAP.len() } else { 0 };
+        }
+    }
+    (widths, lines)
 }
 
 /// Fields, one a line, values aligned.
@@ -150,6 +177,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn in_a_narrow_terminal_a_row_goes_on_below() {
+        let mut table = Table::new(&["ID", "ARCHITECTURE", "STATE", "ENGINES", "LOCATION"]);
+        table.row(
+            ["0123456789ab", "sd1", "ready", "dynamic", "/a/b/c/some.safetensors"],
+            Some("why"),
+        );
+        insta::assert_snapshot!(table.render(Look { width: Some(40), colour: false }), @r"
+        ID             ARCHITECTURE   STATE
+          ENGINES   LOCATION
+        0123456789ab   sd1            ready
+          dynamic   /a/b/c/some.safetensors
+          why
+        ");
+    }
+
+    #[test]
     fn columns_align_by_what_is_seen() {
         let mut table = Table::new(&["A", "B", "C"]);
         table.row(["模型", "x", "/a/very/long/path/to/some.safetensors"], None);
@@ -171,11 +214,13 @@ mod tests {
             ["0123456789ab", "ready", "default, dynamic, portrait", "/a/b/c/some.safetensors"],
             Some("a note of several words that is much too long for one line"),
         );
-        for width in 41..120 {
+        for width in 20..120 {
             let rendered = table.render(Look { width: Some(width), colour: false });
             for line in rendered.lines() {
                 assert!(console::measure_text_width(line) <= width, "{width}: {line}");
             }
+            assert!(rendered.contains("0123456789ab"), "an id to be copied: {rendered}");
+            assert!(rendered.contains("some.safetensors"), "{width}: {rendered}");
         }
         let coloured = table.render(Look { width: None, colour: true });
         assert_eq!(console::strip_ansi_codes(&coloured), table.render(Look::default()));
