@@ -136,4 +136,20 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
+
+    #[test]
+    fn each_metric_and_outcome_is_documented() {
+        let page = include_str!("../../docs/operators.md");
+        for line in Metrics::default().text().lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let name = ["_bucket", "_sum", "_count"]
+                .iter()
+                .fold(name, |name, end| name.trim_end_matches(end));
+            assert!(page.contains(&format!("`{name}")), "{name}");
+            if let Some((_, value)) = line.split_once("{outcome=\"") {
+                let value = value.split('"').next().unwrap_or_default();
+                assert!(page.contains(&format!("`{value}`")), "{value} of {name}");
+            }
+        }
+    }
 }
