@@ -1,5 +1,7 @@
 //! Programs that are run when something has happened.
 
+use std::ffi::OsString;
+
 use crate::Error;
 
 /// What arguments of a hook may contain in braces.
@@ -24,17 +26,18 @@ pub(crate) fn check(key: &str, hook: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns a hook's program and arguments, with their placeholders replaced.
-pub fn filled<'a>(hook: &'a [String], value: impl Fn(&str) -> String) -> Vec<String> {
+/// Returns a hook's program and arguments, with their placeholders replaced. Paths need not be UTF-8.
+pub fn filled<'a>(hook: &'a [String], value: impl Fn(&str) -> OsString) -> Vec<OsString> {
     let fill = |argument: &'a String| {
-        let mut filled = String::new();
+        let mut filled = OsString::new();
         let mut rest = argument.as_str();
         while let Some((before, inside, after)) = next(rest) {
-            filled += before;
-            filled += &value(inside);
+            filled.push(before);
+            filled.push(value(inside));
             rest = after;
         }
-        filled + rest
+        filled.push(rest);
+        filled
     };
     hook.iter().map(fill).collect()
 }
@@ -70,7 +73,7 @@ mod tests {
     #[test]
     fn only_placeholders_are_replaced_and_only_once() {
         let value =
-            |name: &str| if name == "name" { "{path}".to_owned() } else { format!("<{name}>") };
+            |name: &str| if name == "name" { "{path}".into() } else { format!("<{name}>").into() };
         for (argument, expected) in [
             ("{name} is {state}", "{path} is <state>"),
             ("{{name}}", "{{path}}"),

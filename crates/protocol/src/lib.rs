@@ -71,7 +71,7 @@ pub use history::{Finished, JobLog, Materialized, Outcome};
 pub use list::List;
 pub use machine::Machine;
 pub use names::FileNames;
-pub use path::shown_path;
+pub use path::{real_path, shown_path};
 pub use preset::{Preset, PresetChange, PresetUse, Sizes};
 pub use question::Question;
 pub use reload::Reloaded;

@@ -1,6 +1,11 @@
 //! Paths as text.
 
-use std::{fmt::Write, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    ffi::OsString,
+    fmt::Write,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
 
 /// A path as clients see and name it: the path itself where that is UTF-8. Each byte that is not becomes U+FFFD and two
 /// hex digits, and U+FFFD itself likewise, so that no two paths look the same.
@@ -19,6 +24,27 @@ pub fn shown_path(path: &Path) -> String {
         escape(&mut shown, chunk.invalid());
     }
     shown
+}
+
+/// The path that [`shown_path`] shows like this. For programs that open it.
+pub fn real_path(shown: &str) -> PathBuf {
+    let mut parts = shown.split('\u{fffd}');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.as_bytes().split_at(part.len().min(2));
+        match digits {
+            [high, low] if let (Some(high), Some(low)) = (digit(*high), digit(*low)) => {
+                bytes.push(high << 4 | low);
+            }
+            _ => bytes.extend(["\u{fffd}".as_bytes(), digits].concat()),
+        }
+        bytes.extend(rest);
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+fn digit(hex: u8) -> Option<u8> {
+    char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn escape(shown: &mut String, bytes: &[u8]) {
@@ -44,7 +70,9 @@ mod tests {
             (b"\xff\xfe", "\u{fffd}ff\u{fffd}fe"),
             (b"", ""),
         ] {
-            assert_eq!(shown_path(Path::new(OsStr::from_bytes(path))), expected);
+            let path = Path::new(OsStr::from_bytes(path));
+            assert_eq!(shown_path(path), expected);
+            assert_eq!(real_path(expected), path);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use config::hook;
+use protocol::real_path;
 use tokio::{
     io::{self, AsyncReadExt},
     process::Command,
@@ -25,17 +26,19 @@ const SAID: u64 = 2000;
 pub(super) async fn run(hook: &[String], notice: &Notice) -> Result<()> {
     let Notice { path, state, reason } = notice;
     let filled = hook::filled(hook, |placeholder| match placeholder {
-        "name" => notice.name().to_owned(),
-        "path" => path.clone(),
-        "state" => state.to_string(),
-        "reason" => reason.clone(),
-        other => format!("{{{other}}}"),
+        // As programs that open it need it.
+        "name" => real_path(notice.name()).into(),
+        "path" => real_path(path).into(),
+        "state" => state.to_string().into(),
+        "reason" => reason.into(),
+        other => format!("{{{other}}}").into(),
     });
     let Some((program, arguments)) = filled.split_first() else { return Ok(()) };
+    let called = program.display();
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child =
-        command.kill_on_drop(true).spawn().with_context(|| format!("cannot run {program}"))?;
+        command.kill_on_drop(true).spawn().with_context(|| format!("cannot run {called}"))?;
     let mut said = Vec::new();
     let mut end = async || {
         if let Some(mut stderr) = child.stderr.take() {
@@ -47,18 +50,18 @@ pub(super) async fn run(hook: &[String], notice: &Notice) -> Result<()> {
     };
     let ended = timeout(PATIENCE, end()).await;
     match ended {
-        Err(_) => bail!("{program} was ended: it took over {} s", PATIENCE.as_secs()),
-        Ok(Err(error)) => Err(error).with_context(|| format!("cannot wait for {program}")),
+        Err(_) => bail!("{called} was ended: it took over {} s", PATIENCE.as_secs()),
+        Ok(Err(error)) => Err(error).with_context(|| format!("cannot wait for {called}")),
         Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => bail!("{program}: {status}: {}", String::from_utf8_lossy(&said).trim()),
+        Ok(Ok(status)) => bail!("{called}: {status}: {}", String::from_utf8_lossy(&said).trim()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
-    use protocol::State;
+    use protocol::{State, shown_path};
 
     use super::*;
 
@@ -85,6 +88,16 @@ mod tests {
         run(&hook, &notice()).await.unwrap();
         let expected = "a b; $(x).safetensors\n/m/a b; $(x).safetensors\nfailed: out of memory\n";
         assert_eq!(fs::read_to_string(out).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_not_utf8_can_be_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(OsStr::from_bytes(b"caf\xe9.safetensors"));
+        fs::write(&file, "").unwrap();
+        let notice = Notice { path: shown_path(&file), ..notice() };
+        run(&hook(&["sh", "-c", "rm \"$1\"", "sh", "{path}"]), &notice).await.unwrap();
+        assert!(!file.exists());
     }
 
     #[tokio::test]
