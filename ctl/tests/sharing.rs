@@ -182,6 +182,39 @@ fn what_one_pushes_the_other_sees_once_it_trusts_the_key() {
 }
 
 #[test]
+fn what_cannot_be_added_is_named_and_keeps_nothing_else_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Machine::sharing(dir.path(), "read-write");
+    let key = machine.engine(shared());
+    machine.keygen();
+    let kernels = machine.at("data/sdtrt/kernels");
+    // A copy that somebody made.
+    let copy = kernels.join(format!("old-{MACHINE}"));
+    fs::create_dir(&copy).unwrap();
+    fs::copy(kernels.join(MACHINE).join(format!("{key}.cache")), copy.join(format!("{key}.cache")))
+        .unwrap();
+    // An engine whose plan is another than it was.
+    let mut spec = samples::spec(shared());
+    spec.recipe += 1;
+    let other = samples::manifest(spec, &["default"], "a");
+    machine.write(&other);
+    fs::write(machine.at("data/sdtrt/engines").join(format!("{}.engine", other.key)), "pla")
+        .unwrap();
+
+    let pushed = machine.ctl(&["store", "push", "--json"]);
+    assert_eq!(pushed.code, Some(0), "{pushed:?}");
+    let pushed = parsed(&pushed);
+    let of =
+        |key: &str| pushed.as_array().unwrap().iter().find(|one| one["engine"] == key).unwrap();
+    let (good, bad) = (of(&key), of(&other.key.to_string()));
+    assert_eq!((&good["outcome"], &good["found"]), (&"added".into(), &1.into()), "{good}");
+    let reason = text(&good["reason"]);
+    assert!(reason.contains("kernels/old-") && reason.contains("is not named by"), "{reason}");
+    assert_eq!(bad["outcome"], "left", "{bad}");
+    assert!(text(&bad["reason"]).contains(".engine"), "{bad}");
+}
+
+#[test]
 fn what_is_damaged_is_found_by_reading_it() {
     let dir = tempfile::tempdir().unwrap();
     let machine = Machine::sharing(dir.path(), "read-write");

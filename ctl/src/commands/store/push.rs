@@ -99,17 +99,32 @@ async fn one(store: &Store, local: &Local) -> Result<Shared, StoreError> {
     if let Some(problem) = local.problem() {
         return Ok(shared(SharedAs::Left, 0, Some(problem)));
     }
-    let outcome = match store.put_engine(manifest, plan).await? {
-        Put::New => SharedAs::Added,
-        Put::Known => SharedAs::There,
+    let outcome = match own(store.put_engine(manifest, plan).await)? {
+        Ok(Put::New) => SharedAs::Added,
+        Ok(Put::Known) => SharedAs::There,
+        Err(problem) => return Ok(shared(SharedAs::Left, 0, Some(&problem))),
     };
-    let mut found = 0;
+    let mut puts = Vec::new();
     for (machine, cache) in kernels {
-        found += usize::from(store.put_kernels(machine, &key, cache).await? == Put::New);
+        puts.push(own(store.put_kernels(machine, &key, cache).await)?);
     }
     for validation in &manifest.validations {
-        let put = store.put_validation(&manifest.spec.version, &key, validation).await?;
-        found += usize::from(put == Put::New);
+        let version = &manifest.spec.version;
+        puts.push(own(store.put_validation(version, &key, validation).await)?);
     }
-    Ok(shared(outcome, found, None))
+    let found = puts.iter().filter(|put| matches!(put, Ok(Put::New))).count();
+    let left: Vec<_> = puts.into_iter().filter_map(Result::err).collect();
+    let reason = (!left.is_empty()).then(|| left.join("; "));
+    Ok(shared(outcome, found, reason.as_deref()))
+}
+
+/// What became of one object; or why it is left, where that is no reason to leave the others.
+fn own(put: Result<Put, StoreError>) -> Result<Result<Put, String>, StoreError> {
+    match put {
+        Ok(put) => Ok(Ok(put)),
+        Err(error @ (StoreError::Refused { .. } | StoreError::Local { .. })) => {
+            Ok(Err(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
