@@ -10,6 +10,15 @@ fn hasty() -> Limits {
     Limits { small: SHORT, stall: SHORT, ..Limits::default() }
 }
 
+/// Puts an engine into the store.
+async fn stored(place: &Place) -> (Manifest, SharedEngine) {
+    let (manifest, plan) = engine("one");
+    let store = place.store();
+    store.put_engine(&manifest, &place.file("plan", &plan)).await.unwrap();
+    let shared = store.engine(&manifest.key).await.unwrap().unwrap();
+    (manifest, shared)
+}
+
 /// What answers every question about a store.
 async fn is_away_for_all(place: &Place, limits: Limits, part: &str) {
     let store = place.store_with(limits);
@@ -53,9 +62,7 @@ async fn a_folder_that_is_not_mounted_is_away_and_is_not_made() {
 #[tokio::test]
 async fn what_stalls_is_given_up() {
     let place = Place::memory();
-    let (manifest, plan) = engine("one");
-    place.store().put_engine(&manifest, &place.file("plan", &plan)).await.unwrap();
-    let shared = place.store().engine(&manifest.key).await.unwrap().unwrap();
+    let (manifest, shared) = stored(&place).await;
     let mut odd = Odd::over(place.raw.clone());
     // It begins, and never goes on.
     odd.sent = Box::new(|_, chunks| {
@@ -89,9 +96,7 @@ async fn what_stalls_is_given_up() {
 #[tokio::test]
 async fn a_connection_that_is_cut_is_away_and_leaves_nothing() {
     let place = Place::memory();
-    let (manifest, plan) = engine("one");
-    place.store().put_engine(&manifest, &place.file("plan", &plan)).await.unwrap();
-    let shared = place.store().engine(&manifest.key).await.unwrap().unwrap();
+    let (manifest, shared) = stored(&place).await;
     let mut odd = Odd::over(place.raw.clone());
     odd.sent = Box::new(|_, chunks| {
         let cut = Error::Generic { store: "Odd", source: "connection reset".into() };
@@ -126,10 +131,8 @@ async fn a_bucket_that_is_not_there_is_no_empty_store() {
 #[tokio::test]
 async fn nobody_waits_for_a_pipe_in_place_of_an_object() {
     let place = Place::folder();
-    let (manifest, plan) = engine("one");
+    let (manifest, shared) = stored(&place).await;
     let store = place.store();
-    store.put_engine(&manifest, &place.file("plan", &plan)).await.unwrap();
-    let shared = store.engine(&manifest.key).await.unwrap().unwrap();
     for name in [names::engine(&manifest.key), names::blob(&manifest.blake3)] {
         let path = place.root().join("v1").join(name);
         fs::remove_file(&path).unwrap();
