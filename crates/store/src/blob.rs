@@ -1,9 +1,9 @@
 //! Blobs: plans and kernel caches, compressed, and named by the BLAKE3 of what is inside.
 
 use std::{
-    fs::{File, Permissions},
+    fs::{self, File, Permissions},
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::Path,
 };
 
@@ -27,6 +27,23 @@ const PART: usize = 16 << 20;
 
 /// How often it is tried to write what others write too.
 const TRIES: usize = 3;
+
+/// How the name of a file begins that is being fetched.
+const FETCHED: &str = ".fetched-";
+
+/// Removes what fetches into this folder left when their process was killed. None may be under way.
+///
+/// # Errors
+/// If it can't be listed, or something in it can't be removed.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(FETCHED.as_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
 
 /// How a blob is in the store.
 #[derive(Debug)]
@@ -64,7 +81,7 @@ impl Backend {
             let made = spawn_blocking(move || {
                 let permissions = Permissions::from_mode(0o666);
                 tempfile::Builder::new()
-                    .prefix(".fetched-")
+                    .prefix(FETCHED)
                     .permissions(permissions)
                     .tempfile_in(folder)
             });

@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Writes the engine's plan to `to`, checked and synced. Nothing is at `to` after an error but what was before; a
-    /// process that is killed leaves a file `.fetched-…` in the same folder.
+    /// process that is killed leaves a file for [`crate::sweep`] in the same folder.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if the plan is missing or not that of the manifest, [`StoreError::Away`], and

@@ -45,6 +45,7 @@ mod trust;
 mod unpack;
 
 pub use address::{Address, BadAddress};
+pub use blob::sweep;
 pub use breaker::{Breaker, BreakerLimits};
 pub use claims::Claim;
 pub use engines::SharedEngine;

@@ -96,7 +96,7 @@ impl Store {
 
     /// Writes the engine's kernels for such a `machine` ([`engine::kernels_folder`]) to `to`, checked and synced, if the
     /// store has them. Nothing is at `to` after an error but what was before; a process that is killed leaves a file
-    /// `.fetched-…` in the same folder.
+    /// for [`crate::sweep`] in the same folder.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if they are not used, [`StoreError::Away`], and [`StoreError::Local`] if they can't be

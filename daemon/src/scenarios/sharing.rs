@@ -1,6 +1,6 @@
 //! Machines that share a store, which is a folder here.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use config::{BuildWhen, Config, EngineKind, SharedStore, StoreMode};
 use engine::{Built, Job, Task};
@@ -81,7 +81,9 @@ fn plan(_: &Job) -> Built {
 async fn starts(stage: &mut Stage, workers: usize) {
     while stage.workers().0 < workers {
         stage.step_if_any().await;
-        tokio::time::advance(std::time::Duration::from_millis(1)).await;
+        // No faster than the disk, or the store would seem to be silent for too long.
+        std::thread::sleep(Duration::from_millis(1));
+        tokio::time::advance(Duration::from_millis(1)).await;
     }
 }
 
@@ -93,6 +95,18 @@ async fn first(nas: &Nas) -> Stage {
     assert_eq!(stage.shown().0, State::Ready);
     stage.until(|stage| store(stage).added > 0).await;
     stage
+}
+
+/// Asks the daemon to take engines, and returns its answer.
+async fn pull(stage: &mut Stage, url: Option<String>, engines: Vec<String>) -> Reply {
+    let (reply, mut answer) = oneshot::channel();
+    stage.owners.step(Event::Ask(Request::Pull { url, engines }, reply));
+    loop {
+        match answer.try_recv() {
+            Ok(answer) => break answer,
+            Err(_) => stage.step_if_any().await,
+        }
+    }
 }
 
 fn store(stage: &Stage) -> protocol::StoreStatus {
@@ -181,6 +195,22 @@ async fn a_store_that_is_away_keeps_nothing_from_being_built() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_killed_daemon_was_fetching_is_removed_at_the_start() {
+    let nas = Nas::new();
+    let config = nas.config(StoreMode::Read, 1, &[0]);
+    let left = |data: &Path| {
+        let machine = data.join("kernels/GPU-1-2");
+        fs::create_dir_all(&machine).unwrap();
+        fs::write(machine.join(".fetched-a1B2c3"), "half").unwrap();
+        fs::write(machine.join("1.cache"), "kernels").unwrap();
+    };
+    let stage = Box::pin(Stage::of(0, config, &[], left)).await;
+    let machine = stage.data.path().join("kernels/GPU-1-2");
+    let names = fs::read_dir(machine).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["1.cache"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_validation_on_the_same_model_and_driver_counts_and_is_repeated() {
     let nas = Nas::new();
     let mut first = nas.machine(1, StoreMode::ReadWrite, 0, &[0]).await;
@@ -235,15 +265,7 @@ async fn engines_are_taken_from_a_stick_by_name() {
         (nas.url(), vec![start.clone()], Some(PullOutcome::Taken)),
         (nas.url(), Vec::new(), Some(PullOutcome::Here)),
     ] {
-        let (reply, mut answer) = oneshot::channel();
-        stage.owners.step(Event::Ask(Request::Pull { url: Some(url), engines }, reply));
-        let answer = loop {
-            match answer.try_recv() {
-                Ok(answer) => break answer,
-                Err(_) => stage.step_if_any().await,
-            }
-        };
-        match (answer, expected) {
+        match (pull(&mut stage, Some(url), engines).await, expected) {
             (Reply::Failed(failure), None) => {
                 assert!(failure.to_string().contains("no engine"), "{failure}");
             }

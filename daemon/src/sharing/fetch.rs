@@ -1,12 +1,13 @@
 //! Takes an engine from the store in place of building it, and kernels in place of compiling them.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use engine::{Built, EngineSpec, Job, Manifest, Task, Validation, Weights, kernels_folder};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Link, Links, Model};
 use crate::jobs::{Builder, Doing, Done, Fetched, Hear};
@@ -41,6 +42,16 @@ impl Builder for StoreFirst {
                 builder.start(job, hear).await
             }),
             Task::Materialize { .. } => builder.start(job, hear),
+        }
+    }
+}
+
+/// Removes what is left of kernels that were being fetched when a daemon was killed.
+pub(super) fn sweep(data_dir: &Path) {
+    let folders = fs::read_dir(data_dir.join("kernels")).into_iter().flatten().flatten();
+    for folder in folders.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        if let Err(error) = store::sweep(&folder) {
+            warn!("cannot clean {}: {error}", folder.display());
         }
     }
 }
@@ -132,7 +143,7 @@ async fn fetch_kernels_to(link: &Link, machine: String, key: checkpoint::Id, to:
     }
     if let Some(folder) = to.parent() {
         // Without a folder there are no kernels, which are compiled then.
-        let _ = std::fs::create_dir_all(folder);
+        let _ = fs::create_dir_all(folder);
     }
     let path = to.to_owned();
     let taken = link.ask(|store| async move { store.fetch_kernels(&machine, &key, &path).await });

@@ -67,6 +67,7 @@ impl Sharing {
     pub(crate) fn new(config: &Config, announce: Announce) -> Self {
         let links = Links::default();
         let data_dir = config.data_dir.clone();
+        fetch::sweep(&data_dir);
         let pusher = push::Pusher::new(links.clone(), data_dir.clone());
         let mut sharing = Self { links, pusher, data_dir, announce };
         sharing.configure(config);
