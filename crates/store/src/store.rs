@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{Address, Limits, SigningKey, StoreError, Trust, backend::Backend, seen::Seen};
+use checkpoint::Id;
+
+use crate::{Address, Limits, SigningKey, StoreError, Trust, backend::Backend, names, seen::Seen};
 
 /// A folder or an object store that machines share. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -79,6 +81,15 @@ impl Store {
 
     pub(crate) fn seen(&self) -> &Seen {
         &self.inner.seen
+    }
+
+    /// Whether it answers: asks for what is in no store.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`], or [`StoreError::Refused`] if something odd is there.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let nothing = names::engine(&Id::from([0; 32]));
+        self.backend().head(&nothing).await.map(|_| ())
     }
 
     /// The key to sign with.

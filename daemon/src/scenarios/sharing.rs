@@ -195,6 +195,24 @@ async fn a_store_that_is_away_keeps_nothing_from_being_built() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_is_back_is_found_out_and_gets_again_what_it_has_lost() {
+    let nas = Nas::new();
+    let mut stage = first(&nas).await;
+    let folder = nas.folder.path().join("store");
+    fs::remove_dir_all(&folder).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(pull(&mut stage, None, Vec::new()).await, Reply::Failed(_)));
+    }
+    assert!(store(&stage).retry_at.is_some());
+    fs::create_dir(&folder).unwrap();
+    // Nothing is wanted of it.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    stage.until(|stage| store(stage).problem.is_none()).await;
+    stage.until(|stage| store(stage).added == 2).await;
+    assert_eq!(nas.objects("engines").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_killed_daemon_was_fetching_is_removed_at_the_start() {
     let nas = Nas::new();
     let config = nas.config(StoreMode::Read, 1, &[0]);

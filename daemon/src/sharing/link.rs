@@ -42,6 +42,8 @@ struct LinkState {
     engines_taken: u64,
     contents_taken: u64,
     added: u64,
+    /// How often it has answered again after it did not.
+    returns: u64,
     refused: VecDeque<String>,
 }
 
@@ -97,6 +99,17 @@ impl Link {
         self.mode == StoreMode::ReadWrite && self.can_sign && self.store.is_some()
     }
 
+    /// Asks a store that did not answer, if it may be asked, though nothing is wanted of it; whether it answers again.
+    pub(super) async fn probe(&self) -> bool {
+        let is_away = self.told().breaker.problem().is_some();
+        is_away && self.ask(|store| async move { store.probe().await }).await.is_some()
+    }
+
+    /// How often it has answered again after it did not: what was in it may be lost.
+    pub(super) fn returns(&self) -> u64 {
+        self.told().returns
+    }
+
     /// Asks the store, unless it has not answered lately. `None` if it does not answer, or what it has is refused, which
     /// is told to whoever looks.
     pub(super) fn ask<'a, T, F>(
@@ -108,7 +121,7 @@ impl Link {
         F: Future<Output = Result<T, StoreError>> + Send + 'a,
     {
         let store = self.store.clone();
-        let store = store.filter(|_| self.told().breaker.may_ask(Instant::now()));
+        let store = store.filter(|_| self.told().breaker.may_ask(now()));
         let Some(answer) = store.map(question) else { return Box::pin(async { None }) };
         Box::pin(async move { self.note(answer.await) })
     }
@@ -119,7 +132,7 @@ impl Link {
             let was_away = told.breaker.problem().is_some();
             let (value, news) = match answer {
                 Err(StoreError::Away { reason }) => {
-                    told.breaker.failed(Instant::now(), reason.clone());
+                    told.breaker.failed(now(), reason.clone());
                     if !was_away && told.breaker.problem().is_some() {
                         warn!(
                             "the store {} does not answer: {reason}; it is asked again later",
@@ -139,6 +152,7 @@ impl Link {
             };
             if was_away && told.breaker.problem().is_none() {
                 info!("the store {} answers again", self.url);
+                told.returns += 1;
             }
             (value, news || was_away != told.breaker.problem().is_some())
         };
@@ -178,7 +192,7 @@ impl Link {
         let told = self.told();
         let away = told.breaker.problem();
         let retry_at = away.map(|(_, next)| {
-            let left = next.saturating_duration_since(Instant::now());
+            let left = next.saturating_duration_since(now());
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             now.unwrap_or_default().as_secs() + left.as_secs()
         });
@@ -212,6 +226,7 @@ impl LinkState {
             engines_taken: 0,
             contents_taken: 0,
             added: 0,
+            returns: 0,
             refused: VecDeque::new(),
         }
     }
@@ -228,6 +243,11 @@ impl LinkState {
         }
         true
     }
+}
+
+/// As the daemon's other timers have it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn open(

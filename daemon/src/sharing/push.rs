@@ -11,12 +11,15 @@ use std::{
 
 use checkpoint::Id;
 use engine::{Manifest, Weights, kernels_folder};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 use tracing::{info, warn};
 
 use super::{Link, Links};
 
-/// When to try again what could not be added.
+/// When to try again what could not be added, and to ask a store that did not answer.
 const SOON: Duration = Duration::from_secs(60);
 
 /// When to look for kernels that the web UI has compiled meanwhile.
@@ -64,14 +67,16 @@ enum Added {
 }
 
 async fn run(links: Links, data_dir: PathBuf, mut offers: watch::Receiver<Offer>) {
-    let (mut added, mut round) = (HashSet::new(), 0);
+    let (mut added, mut round) = (HashSet::new(), (0, 0));
     loop {
-        let (engines, now) = offers.borrow_and_update().clone();
-        if now != round {
-            (added, round) = (HashSet::new(), now);
-        }
+        let (engines, number) = offers.borrow_and_update().clone();
         let mut is_all = true;
         if let Some(link) = links.link().filter(|link| link.writes()) {
+            // A store that was away may have lost what was added to it.
+            let now = (number, link.returns());
+            if now != round {
+                (added, round) = (HashSet::new(), now);
+            }
             for (engine, _) in engines {
                 let (link, links, data_dir) = (link.clone(), links.clone(), data_dir.clone());
                 let pushing = Pushing { link, links, data_dir, engine };
@@ -79,9 +84,26 @@ async fn run(links: Links, data_dir: PathBuf, mut offers: watch::Receiver<Offer>
             }
         }
         let next = if is_all { LATER } else { SOON };
+        if !rest(&links, &mut offers, next).await {
+            return;
+        }
+    }
+}
+
+/// Waits for so long, for another offer, or until a store that did not answer does. `false` if there are no more offers.
+async fn rest(links: &Links, offers: &mut watch::Receiver<Offer>, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    loop {
         tokio::select! {
-            changed = offers.changed() => if changed.is_err() { return },
-            () = sleep(next) => {}
+            changed = offers.changed() => return changed.is_ok(),
+            () = sleep_until(end) => return true,
+            () = sleep(SOON) => {}
+        }
+        // Otherwise `status` would say that it does not answer until something is wanted of it.
+        if let Some(link) = links.link()
+            && link.probe().await
+        {
+            return true;
         }
     }
 }

@@ -37,6 +37,7 @@ async fn is_away_for_all(place: &Place, limits: Limits, part: &str) {
     is_away(store.put_content(&id("file"), &1).await, part);
     is_away(store.claim(&id("file"), "us", None).await, part);
     is_away(store.release(&id("file")).await, part);
+    is_away(store.probe().await, part);
     is_away(store.list().await, part);
     is_away(store.verify(true).await, part);
     is_away(store.gc(&GcPolicy::default(), false).await, part);
@@ -54,6 +55,7 @@ async fn a_folder_that_is_not_mounted_is_away_and_is_not_made() {
     // Mounted, it is there without being opened again.
     fs::create_dir(&path).unwrap();
     let store = place.store();
+    store.probe().await.unwrap();
     assert_eq!(store.content::<u32>(&id("file")).await.unwrap(), None);
     fs::remove_dir(&path).unwrap();
     is_away(store.content::<u32>(&id("file")).await, "not mounted");
