@@ -1,6 +1,11 @@
 //! One question, one answer.
 
-use std::{ffi::OsStr, fs, path::Path, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
@@ -27,7 +32,8 @@ pub(super) fn overview(global: &Global) -> Result<()> {
 
 pub(super) fn status(global: &Global) -> Result<()> {
     let status = Daemon::connect(global)?.ask(question::status())?;
-    output::answer(global, &status, |status| status::render(status, output::look()))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    output::answer(global, &status, |status| status::render(status, now, output::look()))
 }
 
 pub(super) fn list(global: &Global) -> Result<()> {

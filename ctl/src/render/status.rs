@@ -13,8 +13,8 @@ const WIDE: usize = 100;
 /// Of a bar.
 const BAR: usize = 20;
 
-/// `look` is the terminal's.
-pub(crate) fn render(status: &Status, look: Look) -> String {
+/// At the time `now`, in seconds since 1970; `look` is the terminal's.
+pub(crate) fn render(status: &Status, now: u64, look: Look) -> String {
     let mut fields = Fields::default();
     let daemon = &status.daemon;
     fields.add(
@@ -39,7 +39,7 @@ pub(crate) fn render(status: &Status, look: Look) -> String {
         fields.add("hashing", hashing(&status.hashing));
     }
     if let Some(store) = &status.store {
-        fields.all("store", store_lines(store));
+        fields.all("store", store_lines(store, now));
     }
     if let Some(gate) = &status.gate {
         fields.add("gate", format!("closed: {gate}"));
@@ -129,7 +129,7 @@ fn hashing(hashing: &Hashing) -> String {
 }
 
 /// What is shared with other machines, and what is wrong with that.
-fn store_lines(store: &StoreStatus) -> Vec<String> {
+fn store_lines(store: &StoreStatus, now: u64) -> Vec<String> {
     let StoreStatus { url, mode, problem, retry_at, engines_taken, contents_taken, added, refused } =
         store;
     let mut lines = vec![format!(
@@ -139,7 +139,10 @@ fn store_lines(store: &StoreStatus) -> Vec<String> {
         text::count(*added as usize, "object"),
     )];
     if let Some(problem) = problem {
-        let again = retry_at.map_or("", |_| "; it is asked again by itself");
+        let left = retry_at.map(|at| at.saturating_sub(now)).filter(|left| *left > 0);
+        let again = left.map_or_else(String::new, |left| {
+            format!("; it is asked again in {}", text::duration(left))
+        });
         lines.push(format!("{}{again}", text::clean(problem)));
     }
     lines.extend(refused.iter().map(|refused| format!("refused: {}", text::clean(refused))));
@@ -182,13 +185,13 @@ mod tests {
     use crate::render::samples;
 
     fn plain(status: &Status) -> String {
-        render(status, Look::default())
+        render(status, 1_000, Look::default())
     }
 
     #[test]
     fn a_wide_terminal_shows_bars_and_a_narrow_one_is_kept_to() {
         let status = samples::status();
-        let at = |width| render(&status, Look { width: Some(width), colour: false });
+        let at = |width| render(&status, 0, Look { width: Some(width), colour: false });
         assert!(at(160).contains("[█████████···········] building aaaaaaaaaaaa"), "{}", at(160));
         for width in [60, 80, 120] {
             for line in at(width).lines() {
@@ -236,6 +239,28 @@ mod tests {
         running       none
         queue         none
         ");
+    }
+
+    #[test]
+    fn a_store_that_is_away_says_when_it_is_asked_again() {
+        let problem = Some("it does not answer: PUT https://host: 503".to_owned());
+        for (problem, retry_at, expected) in [
+            (
+                None,
+                None,
+                "file:///nas, read: 0 engines and what 0 files hold taken, 0 objects added",
+            ),
+            (
+                problem.clone(),
+                Some(1_090),
+                "it does not answer: PUT https://host: 503; it is asked again in 1 min 30 s",
+            ),
+            (problem, Some(1_000), "it does not answer: PUT https://host: 503"),
+        ] {
+            let (url, mode) = ("file:///nas".to_owned(), "read".to_owned());
+            let store = StoreStatus { url, mode, problem, retry_at, ..StoreStatus::default() };
+            assert_eq!(store_lines(&store, 1_000).last().unwrap(), expected);
+        }
     }
 
     #[test]
