@@ -39,6 +39,8 @@ struct LinkState {
     breaker: Breaker,
     /// What a person must mend.
     problem: Option<String>,
+    /// Why the last question got no answer, if it got none.
+    failure: Option<String>,
     engines_taken: u64,
     contents_taken: u64,
     added: u64,
@@ -133,6 +135,7 @@ impl Link {
             let (value, news) = match answer {
                 Err(StoreError::Away { reason }) => {
                     told.breaker.failed(now(), reason.clone());
+                    told.failure = Some(format!("it does not answer: {reason}"));
                     if !was_away && told.breaker.problem().is_some() {
                         warn!(
                             "the store {} does not answer: {reason}; it is asked again later",
@@ -142,11 +145,11 @@ impl Link {
                     (None, true)
                 }
                 Err(error) => {
-                    told.breaker.succeeded();
+                    told.succeeded();
                     (None, told.record_refused(error.to_string()))
                 }
                 Ok(value) => {
-                    told.breaker.succeeded();
+                    told.succeeded();
                     (Some(value), false)
                 }
             };
@@ -187,6 +190,13 @@ impl Link {
         (self.tell)();
     }
 
+    /// Why it did not do what it was asked last.
+    pub(super) fn why(&self) -> String {
+        let told = self.told();
+        let last = told.failure.as_ref().or(told.problem.as_ref()).or_else(|| told.refused.back());
+        last.cloned().unwrap_or_else(|| "it is not there".to_owned())
+    }
+
     /// As clients are shown it.
     pub(super) fn shown(&self) -> StoreStatus {
         let told = self.told();
@@ -223,12 +233,18 @@ impl LinkState {
         Self {
             breaker: Breaker::new(BreakerLimits::default()),
             problem,
+            failure: None,
             engines_taken: 0,
             contents_taken: 0,
             added: 0,
             returns: 0,
             refused: VecDeque::new(),
         }
+    }
+
+    fn succeeded(&mut self) {
+        self.breaker.succeeded();
+        self.failure = None;
     }
 
     /// Whether that is new.

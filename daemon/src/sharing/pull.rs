@@ -65,7 +65,8 @@ async fn keys(link: &Link, wanted: &[String]) -> Result<Vec<Id>, String> {
     }
     let url = link.shown().url;
     let listed = link.ask(|store| async move { store.list().await }).await;
-    let listed = listed.ok_or_else(|| format!("the store {url} can't be listed: {}", why(link)))?;
+    let listed =
+        listed.ok_or_else(|| format!("the store {url} can't be listed: {}", link.why()))?;
     let engines = listed.iter().filter(|listed| listed.kind == Kind::Engine);
     let key = |name: &str| name.strip_prefix("engines/")?.strip_suffix(".sealed")?.parse().ok();
     let mut keys: Vec<Id> = engines.filter_map(|listed| key(&listed.name)).collect();
@@ -86,7 +87,7 @@ async fn one(
     let done = |label: String, outcome, reason| Pulled { engine: key, label, outcome, reason };
     let shared = link.ask(|store| async move { store.engine(&key).await }).await.flatten();
     let Some(shared) = shared else {
-        return Offered::Done(done(String::new(), PullOutcome::Refused, Some(why(link))));
+        return Offered::Done(done(String::new(), PullOutcome::Refused, Some(link.why())));
     };
     let manifest = shared.manifest.clone();
     let label = manifest.label();
@@ -107,7 +108,7 @@ async fn one(
     let plan = folder.path().join("engine");
     let to = plan.clone();
     if link.ask(|store| async move { store.fetch_plan(&shared, &to).await }).await.is_none() {
-        return refused(why(link));
+        return refused(link.why());
     }
     let validations: Vec<Validation> = validations(link, &manifest, &order.models).await;
     fetch_kernels(link, &manifest, &order.models, &order.data_dir).await;
@@ -132,11 +133,4 @@ fn unusable(manifest: &Manifest, target: Option<&Target>) -> Option<String> {
         return Some("another release of sdtrt has built it".to_owned());
     }
     None
-}
-
-/// What was said last of why something could not be taken.
-fn why(link: &Link) -> String {
-    let shown = link.shown();
-    let last = shown.problem.or_else(|| shown.refused.last().cloned());
-    last.unwrap_or_else(|| "it is not there".to_owned())
 }
