@@ -48,6 +48,8 @@ impl Store {
         if !self.is_claimed(fingerprint, number).await?
             && self.is_ours(fingerprint, number, who).await?
         {
+            // Whoever had it before us may just have put what it found.
+            self.backend().reach.forget_absence(&names::content(fingerprint)).await;
             return Ok(Claim::Ours(number));
         }
         while number < MOST && self.is_claimed(fingerprint, number + 1).await? {

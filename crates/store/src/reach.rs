@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::PathBuf,
+    process,
     sync::Arc,
 };
 
@@ -59,6 +60,21 @@ impl Reach {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Has a client of a network file system forget that it has found nothing of this name, which it may believe for a
+    /// minute: to whoever writes in a folder the server says what it is like now.
+    pub(crate) async fn forget_absence(&self, name: &str) {
+        let Self::Folder(root, _) = self else { return };
+        // As what is being written, so that it is cleaned up should it stay.
+        let path = root.join(ROOT).join(format!("{name}#{}", process::id()));
+        let written = spawn_blocking(move || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&path, [])?;
+            fs::remove_file(&path)
+        });
+        // Without it a file may be read twice.
+        let _ = written.await;
     }
 
     /// Removes the folder of this name, if it is empty.

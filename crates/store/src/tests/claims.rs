@@ -77,7 +77,9 @@ async fn released_it_is_free_and_other_files_are_left_alone() {
         store.release(&id("file")).await.unwrap();
         assert_eq!(store.claim(&id("file"), "us", None).await.unwrap(), Claim::Ours(0));
         assert_eq!(store.claim(&id("other"), "us", None).await.unwrap(), Claim::Theirs(0));
-        // No empty folder is left.
+        // Nothing is left: no file that was written to look again, and no empty folder.
+        let contents = place.root().join("v1/contents");
+        assert!(!contents.exists() || names_in(&contents).is_empty());
         let folder = place.root().join("v1").join(names::claims(&id("file")));
         store.release(&id("file")).await.unwrap();
         assert!(!folder.exists());
