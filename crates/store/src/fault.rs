@@ -46,13 +46,17 @@ fn words(error: &object_store::Error) -> String {
 }
 
 /// What helps against an error with these words in it.
-const HINTS: [(&str, &str); 4] = [
+const HINTS: [(&str, &str); 5] = [
     ("URL scheme is not allowed", "an endpoint at http:// needs AWS_ALLOW_HTTP=true"),
     (
         "169.254.169.254",
         "there are no credentials in the environment nor in the provider's files, so this machine's provider was asked",
     ),
     ("Account must be specified", "AZURE_STORAGE_ACCOUNT_NAME names it"),
+    (
+        "UnknownIssuer",
+        "an authority of one's own is added to the system's, or its certificate is named by SSL_CERT_FILE",
+    ),
     ("Error performing PROPFIND", "a web server can be listed only if it knows WebDAV"),
 ];
 
@@ -100,7 +104,11 @@ fn without_markup(words: &str) -> String {
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
     };
     match (within("Code"), within("Message")) {
-        (Some(code), Some(message)) => format!("{before}{code}: {message}"),
+        (Some(code), Some(message)) => {
+            // Azure's goes on with what differs each time.
+            let message = message.split("\nRequestId:").next().unwrap_or_default();
+            format!("{before}{code}: {message}")
+        }
         (Some(text), None) | (None, Some(text)) => format!("{before}{text}"),
         (None, None) => words.to_owned(),
     }
@@ -213,6 +221,22 @@ mod tests {
                 performing("token request: Error performing GET http://169.254.169.254/t", "no"),
                 "Error performing token request: GET http://169.254.169.254: no (there are no credentials in the \
                  environment nor in the provider's files, so this machine's provider was asked)",
+            ),
+            (
+                performing(
+                    "GET https://a.blob.core.windows.net/x",
+                    "Server returned non-2xx status code: 404 Not Found: \u{feff}<?xml version=\"1.0\"?><Error><Code>\
+                     ContainerNotFound</Code><Message>It does not exist.\nRequestId:7\nTime:2026</Message></Error>",
+                ),
+                "GET https://a.blob.core.windows.net: 404 Not Found: \u{feff}ContainerNotFound: It does not exist.",
+            ),
+            (
+                performing(
+                    "PROPFIND https://host/x",
+                    "HTTP error: error sending request: client error (Connect): invalid peer certificate: UnknownIssuer",
+                ),
+                "PROPFIND https://host: invalid peer certificate: UnknownIssuer (an authority of one's own is added to \
+                 the system's, or its certificate is named by SSL_CERT_FILE)",
             ),
             (generic("500: <?xml?><odd/>"), "500: <?xml?><odd/>"),
             (generic("Error performing what nobody knows"), "Error performing what nobody knows"),
