@@ -10,6 +10,7 @@ mod moto;
 mod s3;
 mod secrets;
 mod ways;
+mod web;
 
 use common::serve::serve;
 use s3::Faulty;
