@@ -1,3 +1,17 @@
+use std::path::{Path, PathBuf};
+
+use checkpoint::Id;
+
+/// The folder in a data folder with a folder of kernels for each machine, by [`kernels_folder`].
+pub fn kernels_root(data_dir: &Path) -> PathBuf {
+    data_dir.join("kernels")
+}
+
+/// The file of an engine's kernels on a machine, which is [`kernels_folder`]'s.
+pub fn kernels_file(data_dir: &Path, machine: &str, engine: &Id) -> PathBuf {
+    kernels_root(data_dir).join(machine).join(format!("{engine}.cache"))
+}
+
 /// The name of the folder of the kernels compiled for one GPU model, driver and TensorRT, which load nowhere
 /// else. The web UI's extension computes the same name.
 pub fn kernels_folder(gpu: &str, driver: &str, tensorrt: &str) -> String {

@@ -27,7 +27,7 @@ pub use coverage::{call_shape, reach};
 pub use difference::difference;
 pub use hello::Hello;
 pub use job::{Built, Inside, Job, Parameter, Phase, Progress, Published, Report, Source, Task};
-pub use kernels::kernels_folder;
+pub use kernels::{kernels_file, kernels_folder, kernels_root};
 pub use library::{Library, Removal};
 pub use manifest::Manifest;
 pub use profile::{

@@ -57,7 +57,7 @@ pub(super) fn find(data_dir: &Path, in_use: &LeftoversInUse) -> Vec<Leftover> {
         let files = files(&data_dir.join(name), extension);
         leftovers.extend(files.filter(|(path, _)| is_dead(path)).map(Leftover::of_none));
     }
-    let kernels = data_dir.join("kernels");
+    let kernels = engine::kernels_root(data_dir);
     // Caches of earlier releases, which are no longer read.
     leftovers.extend(files(&kernels, "cache").map(Leftover::of_another_driver));
     for folder in fs::read_dir(kernels).into_iter().flatten().flatten() {

@@ -5,7 +5,9 @@ use std::{
 
 use checkpoint::Id;
 use config::{BuildWhen, runtime::onnx_runtime};
-use engine::{EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_folder};
+use engine::{
+    EngineSpec, Published, Removal, Source, Task, Wanted, Weights, kernels_file, kernels_folder,
+};
 
 use super::{
     Cause, Errand, Grounds, Place, Refusal, Slot, Snapshot, Step, Stop, Takes, Want, Work,
@@ -215,11 +217,10 @@ impl Snapshot<'_> {
     /// Returns the files of a published engine that is to run in this slot.
     fn published(&self, engine: &Id, spec: &EngineSpec, slot: Slot) -> Option<Published> {
         let gpu = self.gpu_at(slot)?;
-        let folder = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
-        let kernels = self.config.data_dir.join("kernels").join(folder);
+        let machine = kernels_folder(&gpu.name, &gpu.driver, &spec.version);
         Some(Published {
             plan: self.library.plan(engine),
-            kernels: kernels.join(format!("{engine}.cache")),
+            kernels: kernels_file(&self.config.data_dir, &machine, engine),
             onnx_runtime: onnx_runtime(&self.config.data_dir),
         })
     }

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Built, EngineSpec, Job, Manifest, Task, Validation, Weights, kernels_folder};
+use engine::{
+    Built, EngineSpec, Job, Manifest, Task, Validation, Weights, kernels_file, kernels_folder,
+    kernels_root,
+};
 use tracing::{info, warn};
 
 use super::{Link, Links, Model};
@@ -48,7 +51,7 @@ impl Builder for StoreFirst {
 
 /// Removes what is left of kernels that were being fetched when a daemon was killed.
 pub(super) fn sweep(data_dir: &Path) {
-    let folders = fs::read_dir(data_dir.join("kernels")).into_iter().flatten().flatten();
+    let folders = fs::read_dir(kernels_root(data_dir)).into_iter().flatten().flatten();
     for folder in folders.map(|entry| entry.path()).filter(|path| path.is_dir()) {
         if let Err(error) = store::sweep(&folder) {
             warn!("cannot clean {}: {error}", folder.display());
@@ -123,8 +126,7 @@ pub(super) async fn fetch_kernels(
 ) {
     for Model { name, driver } in models {
         let machine = kernels_folder(name, driver, &manifest.spec.version);
-        let kernels = data_dir.join("kernels").join(&machine);
-        let kernels = kernels.join(format!("{}.cache", manifest.key));
+        let kernels = kernels_file(data_dir, &machine, &manifest.key);
         fetch_kernels_to(link, machine, manifest.key, &kernels).await;
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use checkpoint::Id;
-use engine::{Manifest, Weights, kernels_folder};
+use engine::{Manifest, Weights, kernels_file, kernels_folder};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -174,8 +174,7 @@ impl Pushing {
         let mut is_all = true;
         for model in self.links.models() {
             let machine = kernels_folder(&model.name, &model.driver, &manifest.spec.version);
-            let path = self.data_dir.join("kernels").join(&machine);
-            let path = path.join(format!("{}.cache", self.engine));
+            let path = kernels_file(&self.data_dir, &machine, &self.engine);
             let Ok(written) = fs::metadata(&path).and_then(|found| found.modified()) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use engine::{Manifest, Weights, read_regular};
+use engine::{Manifest, Weights, kernels_file, kernels_root, read_regular};
 use protocol::{Checkpoint, question};
 
 use crate::{args::Global, configuration, daemon::Daemon, reference::reference};
@@ -112,7 +112,7 @@ fn read(data_dir: &Path) -> Result<Vec<Local>> {
 
 /// Kernel caches of an engine, for its own version of TensorRT.
 fn kernels(data_dir: &Path, manifest: &Manifest) -> Result<Vec<(String, PathBuf)>> {
-    let folder = data_dir.join("kernels");
+    let folder = kernels_root(data_dir);
     let listing = match fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         listing => listing.with_context(|| format!("cannot list {}", folder.display()))?,
@@ -120,8 +120,8 @@ fn kernels(data_dir: &Path, manifest: &Manifest) -> Result<Vec<(String, PathBuf)
     let mut found = Vec::new();
     for entry in listing {
         let machine = entry?.file_name();
-        let cache = folder.join(&machine).join(format!("{}.cache", manifest.key));
         let machine = machine.to_string_lossy().into_owned();
+        let cache = kernels_file(data_dir, &machine, &manifest.key);
         if machine.ends_with(&format!("-{}", manifest.spec.version)) && cache.is_file() {
             found.push((machine, cache));
         }
