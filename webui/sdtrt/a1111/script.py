@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from modules import script_callbacks, scripts, sd_models, sd_unet
 
+from .. import callbacks
 from ..unload import follow_unload
 from . import hooks, switch, tab
 
@@ -34,6 +35,6 @@ def register():
     """Has the web UI call all of this."""
     switch.install(sd_unet, hooks.is_ours, hooks.follow)
     follow_unload(sd_models, hooks.put_away)
-    script_callbacks.on_list_unets(hooks.list_unets)
-    script_callbacks.on_ui_tabs(tab.page.on_ui_tabs)
-    script_callbacks.on_app_started(tab.page.on_app_started)
+    ours = {"list_unets": hooks.list_unets, "ui_tabs": tab.page.on_ui_tabs, "app_started": tab.page.on_app_started}
+    for kind, callback in ours.items():
+        callbacks.register(script_callbacks, kind, callback, __file__)

@@ -5,6 +5,7 @@ import gradio as gr
 
 from modules import script_callbacks, scripts, sd_models, shared
 
+from .. import callbacks
 from ..aside import aside
 from ..patchers.labels import AUTOMATIC, NEVER, labels
 from ..place import data_folder
@@ -77,7 +78,7 @@ def choices():
 def register():
     """Has the web UI call all of this."""
     follow_unload(sd_models, safe(jobs.put_away))
-    script_callbacks.on_cfg_denoiser(before_step)
-    script_callbacks.on_ui_settings(add_setting)
-    script_callbacks.on_ui_tabs(tab.on_ui_tabs)
-    script_callbacks.on_app_started(tab.on_app_started)
+    ours = {"cfg_denoiser": before_step, "ui_settings": add_setting, "ui_tabs": tab.on_ui_tabs,
+            "app_started": tab.on_app_started}
+    for kind, callback in ours.items():
+        callbacks.register(script_callbacks, kind, callback, __file__)
