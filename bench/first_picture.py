@@ -9,7 +9,8 @@ what A1111 says of its own loading.
 Needs a GPU that nobody else uses. `--presets` is a configuration with the presets and rules of DATA, without anything
 else:
 
-    cargo build --release --workspace && python3 bench/first_picture.py target/release A1111 DATA FIRST CHECKPOINT
+    cargo build --release --workspace && python3 bench/first_picture.py target/release A1111 DATA FIRST CHECKPOINT \\
+        --tensorrt-dir DIR
 """
 import argparse
 import os
@@ -116,9 +117,9 @@ class Way:
         return time.monotonic() - begin
 
 
-def start(site, options, name, models=None, **settings):
+def start(site, options, name, models):
     started = site.start(name, models, more(options), settle_seconds=SETTLE, prefer="engine", fixed_engines=0,
-                         tensorrt_dir=str(options.tensorrt_dir.resolve()), **settings)
+                         tensorrt_dir=str(options.tensorrt_dir.resolve()))
     machines.until(lambda: (started.ask("status") or {}).get("runtime"), START_LIMIT, FAST)
     return started
 

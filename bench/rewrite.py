@@ -56,7 +56,7 @@ GROUPS = {
 
 def of_name(name):
     """Returns the groups of this name, or those whose names begin with it: `skip` are all that begin with `skip-`."""
-    found = {group for group in GROUPS if group == name or group.startswith(f"{name}-")}
+    found = {name} if name in GROUPS else {group for group in GROUPS if group.startswith(f"{name}-")}
     if not found:
         raise SystemExit(f"no such group: {name}")
     return found
