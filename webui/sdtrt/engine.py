@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
+from . import card
 from .kernels import KernelCache
 from .tensorrt import LOGGER, dtype_of, trt
 
@@ -61,7 +62,7 @@ class Engine:
         self.is_graph = hasattr(config, "cuda_graph_strategy")
         if self.is_graph:
             config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        self.cache = KernelCache(config, cache)
+        self.cache = KernelCache(config, cache, card.current())
         self.context = self.engine.create_execution_context(config)
         if self.context is None:
             raise EngineError(f"TensorRT-RTX cannot create an execution context for {plan}: {LOGGER.last}")

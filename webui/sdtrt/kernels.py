@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from .card import Card, descriptions, moved
 from .proofs import write
 
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -35,12 +36,27 @@ def driver(path: Path = DRIVER, run: Callable[..., Any] = subprocess.run) -> str
     return found.group() if found else "unknown"
 
 
-class KernelCache:
-    """An execution context's runtime cache, and its file."""
+class Content(NamedTuple):
+    """What tells caches with the same kernels. Their bytes differ at each writing, since there are addresses in them
+    that mean nothing; and what was taken in is in what comes out, so that more kernels make it longer."""
 
-    def __init__(self, config: Any, path: str | Path | None) -> None:
-        self.path = Path(path) if path else None
+    length: int
+    descriptions: frozenset[bytes]
+
+    @classmethod
+    def of(cls, cache: bytes) -> Content:
+        return cls(len(cache), descriptions(cache))
+
+
+class KernelCache:
+    """An execution context's runtime cache, and its file. `card` is the GPU that it is for."""
+
+    def __init__(self, config: Any, path: str | Path | None, card: Card | None = None) -> None:
+        self.path, self._card = Path(path) if path else None, card
         self.cache = config.create_runtime_cache()
+        # What the file had, and which file that was.
+        self._had: Content | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._take_in()
         config.set_runtime_cache(self.cache)
         # Whether it may have kernels that the file lacks.
@@ -51,26 +67,43 @@ class KernelCache:
         at the moment, this waits for the next job instead. Raises OSError."""
         if not (self.path and self.stale):
             return
+        found = bytes(self.cache.serialize())
+        if self._had == Content.of(found) and self._stamp == stamp(self.path):
+            self.stale = False
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with locked(self.path.with_name(f"{self.path.name}.lock")) as is_ours:
             if not is_ours:
                 return
-            before = self._take_in()
+            self._take_in()
             found = bytes(self.cache.serialize())
-            if found != before:
+            if self._had != Content.of(found):
                 write(self.path, found)
+                self._had, self._stamp = Content.of(found), stamp(self.path)
             self.stale = False
 
-    def _take_in(self) -> bytes | None:
-        """Adds the file's kernels, and returns its content. TensorRT rejects those of another GPU, driver or
+    def _take_in(self) -> None:
+        """Adds the file's kernels, as they are for this card. TensorRT rejects those of another GPU, driver or
         version."""
+        self._had, self._stamp = None, stamp(self.path) if self.path else None
         try:
-            data = self.path.read_bytes() if self.path else None
+            data = self.path.read_bytes() if self.path else b""
         except OSError:
-            return None
-        if data:
-            self.cache.deserialize(data)
-        return data
+            return
+        if data and self._card is not None:
+            data = moved(data, self._card)
+        # Only a plain False says that it was rejected.
+        if data and self.cache.deserialize(data) is not False:
+            self._had = Content.of(data)
+
+
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """Returns what changes when a file is replaced; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

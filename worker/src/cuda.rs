@@ -5,9 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use cudarc::driver::{
     CudaContext, CudaSlice, CudaStream, DevicePtr, DriverError,
-    sys::{self, CUevent_flags},
+    sys::{self, CUdevice_attribute_enum as Attribute, CUevent_flags},
 };
 use thiserror::Error;
+
+use super::card::Card;
 
 /// The GPU has too little free memory.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -35,6 +37,13 @@ impl Cuda {
         let context = CudaContext::new(0).map_err(cuda_error).context("CUDA finds no GPU")?;
         let stream = context.new_stream().map_err(cuda_error)?;
         Ok(Self { context, stream })
+    }
+
+    /// Returns where the GPU is.
+    pub(super) fn card(&self) -> Result<Card> {
+        let pci = self.context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID);
+        let pci = usize::try_from(pci.map_err(cuda_error)?).context("a slot is below 0")?;
+        Ok(Card { pci, cuda: self.context.ordinal() })
     }
 
     /// Returns the bytes that are free now, or 0 if CUDA does not say.

@@ -3,6 +3,7 @@
 
 mod accumulation;
 mod build;
+mod card;
 mod confinement;
 mod cuda;
 mod failure;

@@ -44,8 +44,11 @@ pub(super) fn run(job: &Job, engine: &Published, checkpoint: &Checkpoint) -> Res
         let mut runtime = Runtime::new(logger).context("cannot create TensorRT's runtime")?;
         let loaded = Loaded::new(&mut runtime, &map(&file)?).with_context(|| format!("{plan}"))?;
         at(Phase::Load, 30);
-        let mut subject =
-            Subject { cuda: &cuda, engine: loaded.start(&engine.kernels)?, residuals: Vec::new() };
+        let mut subject = Subject {
+            cuda: &cuda,
+            engine: loaded.start(&engine.kernels, cuda.card()?)?,
+            residuals: Vec::new(),
+        };
         if let EngineWeights::Shared(_) = job.spec.weights {
             // The engine's own binding: the recipe determines it, and worker and engine share one recipe.
             let graph = model::shared_graph(&job.spec, &checkpoint.tensors)?;

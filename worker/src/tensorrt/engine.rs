@@ -10,6 +10,7 @@ use trtx::{
 use unet::Binding;
 
 use super::super::{
+    card::Card,
     cuda::{Cuda, Memory},
     inputs::{Array, Inputs},
     weights::Weights,
@@ -26,8 +27,13 @@ impl<'runtime> Loaded<'runtime> {
         engine.map(Self).context("TensorRT can't load the engine on this GPU")
     }
 
-    /// Creates the execution context. `kernels` is the file of the kernels that were compiled for this GPU.
-    pub(in super::super) fn start(mut self, kernels: &Path) -> Result<Engine<'runtime>> {
+    /// Creates the execution context. `kernels` is the file of the kernels that were compiled for such a GPU, and
+    /// `card` is this one.
+    pub(in super::super) fn start(
+        mut self,
+        kernels: &Path,
+        card: Card,
+    ) -> Result<Engine<'runtime>> {
         let mut config = self.0.create_runtime_config()?;
         // The same as in the web UI's extension, so that the cache holds the kernels that it needs: each
         // shape gets its kernel in its first call, and memory is allocated for the shapes of a call only.
@@ -37,12 +43,12 @@ impl<'runtime> Loaded<'runtime> {
         let cache = Arc::new(config.create_runtime_cache()?);
         if let Ok(compiled) = fs::read(kernels) {
             // TensorRT rejects a cache of another GPU, driver or version, and compiles the kernels again.
-            let _ = cache.deserialize(&compiled);
+            let _ = cache.deserialize(&card.moved(&compiled));
         }
         config.set_runtime_cache(cache.clone())?;
         let context = self.0.create_execution_context_with_config(Rc::new(config));
         let context = context.context("TensorRT cannot create an execution context")?;
-        Ok(Engine { context, profile: None, weights: Vec::new(), cache, engine: self.0 })
+        Ok(Engine { context, profile: None, weights: Vec::new(), cache, card, engine: self.0 })
     }
 }
 
@@ -53,6 +59,7 @@ pub(in super::super) struct Engine<'runtime> {
     /// The buffers that the weight inputs point to.
     weights: Vec<Memory>,
     cache: Arc<RuntimeCache>,
+    card: Card,
     engine: CudaEngine<'runtime>,
 }
 
@@ -68,7 +75,7 @@ impl Engine<'_> {
     /// Returns the kernels compiled here, merged with those in `others`.
     pub(in super::super) fn kernels(&self, others: &[u8]) -> Result<Vec<u8>> {
         // TensorRT rejects those of another GPU, driver or version.
-        let _ = self.cache.deserialize(others);
+        let _ = self.cache.deserialize(&self.card.moved(others));
         Ok(self.cache.serialize()?.to_vec())
     }
 
