@@ -109,12 +109,13 @@ class Beside:
             wrong += [f"less than {LEAST_DB} dB"] * (least < LEAST_DB)
             wrong += ["an empty picture"] * any(spread(file) < LEAST_SPREAD for file in (*expected.files, *found.files))
         if self.options.gpu and twice:
-            again = self.make(job, True)
-            # The first time an engine is compared with PyTorch, and may be found to be slower.
+            again = last = self.make(job, True)
+            # The first time an engine is compared with PyTorch; the second measures it, and may find it to be slower.
             is_first = again.names != found.names
-            last = self.make(job, True) if is_first else again
+            if is_first:
+                again, last = self.make(job, True), self.make(job, True)
             wrong += ["another picture each time"] * (last.names != again.names)
-            alike += ", the same from the second on" if is_first else ", the same twice"
+            alike += ", the same from the third on" if is_first else ", the same twice"
         self.count += 1
         rates = " → ".join(", ".join(f"{rate:.1f}" for rate in each.rates) for each in (expected, found))
         told = [alike, f"{rates} steps/s", *["ComfyUI itself can't apply it"] * (not is_applied), *found.lines]

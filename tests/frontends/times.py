@@ -17,6 +17,8 @@ from server import Refused
 from together import alone
 
 STEPS, TIMED = 20, 2
+# Jobs before that: the first loads the engine, the second measures it beside PyTorch.
+WARM = 2
 # A progress bar's first state, and the rate that it ends with; not the one of all passes.
 BEGIN = re.compile(r"^(?!Total).*\b0%\|")
 BAR = re.compile(r"^(?!Total).*100%\|[^|]*\|[^|]*?([\d.]+)(it/s|s/it)\]")
@@ -44,7 +46,7 @@ def run(check):
         # It writes beside itself.
         added = {"sd-webui-controlnet": check.folder / "sd-webui-controlnet", "zz-small": control.SMALL}
         shutil.copytree(controlnet, added["sd-webui-controlnet"])
-    told = f"{STEPS} steps of Euler, hires half as many; medians of {TIMED} after the first"
+    told = f"{STEPS} steps of Euler, hires half as many; medians of {TIMED} after the first {WARM}"
     print(f"\n{machine(check.options.python)}; {told}\n")
     print("| job | steps a second, PyTorch → engine | | seconds, PyTorch → engine | | first time | by | alike |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
@@ -94,16 +96,16 @@ def timed(server, unet, body):
     server.ask("options", {"sd_unet": unet, "sd_model_checkpoint": chosen})
     seconds, rates = [], []
     before = len(server.lines())
-    for _ in range(1 + TIMED):
+    for _ in range(WARM + TIMED):
         start = server.log.stat().st_size
         begin = time.monotonic()
         files = server.images("txt2img", body)
         seconds.append(time.monotonic() - begin)
         rates.append(bars(server.log, start))
     # A pass may be without a bar.
-    usual = [statistics.median(each) for each in zip(*rates[1:], strict=False)]
+    usual = [statistics.median(each) for each in zip(*rates[WARM:], strict=False)]
     made = Made(files[: body.get("batch_size", 1)], server.lines()[before:])
-    return Timed(seconds[0], statistics.median(seconds[1:]), usual, made)
+    return Timed(seconds[0], statistics.median(seconds[WARM:]), usual, made)
 
 
 def bars(log, start):

@@ -20,19 +20,24 @@ LONG_MS = 4000.0
 
 
 class Measurer:
-    """Measures an engine at the second call of a kind in a job, when both have compiled what they need for it.
+    """Measures an engine at the second call of a kind in a job, when both have compiled what they need for it, but not
+    in the first job with such calls: whoever waits for a first picture waits for the engine to be loaded already.
 
     `say` prints a line for the user."""
 
     def __init__(self, chooser: Chooser, host: Host, say: Callable[[str], None]) -> None:
         self.chooser, self.host, self._say = chooser, host, say
+        # Kinds of calls in former jobs, and in this one.
+        self._before: set[tuple[str, Call]] = set()
+        self._seen: set[tuple[str, Call]] = set()
         self.start_job()
 
     def start_job(self) -> None:
         """Lets what could not be measured be tried again."""
         self.is_on = True
-        # Kinds of calls so far, and those of which nothing more is to be found out.
-        self._seen: set[tuple[str, Call]] = set()
+        self._before |= self._seen
+        self._seen = set()
+        # Those of which nothing more is to be found out in this job.
         self._done: set[tuple[str, Call]] = set()
 
     def measure(
@@ -71,8 +76,9 @@ class Measurer:
         kind = entry.id, call
         if kind in self._done or not self.is_on:
             return False
-        if kind not in self._seen:
-            self._seen.add(kind)
+        is_first = kind not in self._seen
+        self._seen.add(kind)
+        if is_first or kind not in self._before:
             return False
         self._done.add(kind)
         # PyTorch may take a short cut for now, of which nobody knows how long it lasts.
