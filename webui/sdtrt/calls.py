@@ -28,6 +28,11 @@ class Call(NamedTuple):
             sample[3] * PIXELS_PER_LATENT, sample[2] * PIXELS_PER_LATENT, sample[0], context[1]
         )
 
+    @classmethod
+    def usual(cls, profile: Profile) -> Call:
+        """Returns the call that a profile is best at."""
+        return cls(*(profile.sizes[name].usual for name in cls._fields))
+
     def __str__(self) -> str:
         return f"{self.width}×{self.height}, batch {self.batch}, {self.tokens} tokens"
 

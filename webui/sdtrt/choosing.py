@@ -7,7 +7,7 @@ from typing import Any
 
 from . import calls, machine, proofs, serving, timings
 from .calls import Call
-from .index import FASTEST, Engine, Index
+from .index import FASTEST, Checkpoint, Engine, Index
 from .machine import Machine
 from .place import Place
 from .subject import Subject
@@ -55,6 +55,23 @@ class Chooser:
                 assert timing is not None, "an engine that was not measured would have served the call"
                 raise HandOver(f"{serving.slower(likely.engine, call, timing)}; PyTorch computes it")
         return best.engine, best.profile
+
+    def likely(self, index: Index, checkpoint: Checkpoint, call: Call | None) -> Engine | None:
+        """Returns the shared engine that will probably compute such calls of a checkpoint that is not loaded yet;
+        without a `call`, those of the usual size. None if PyTorch will."""
+        entries = index.shared(checkpoint.signature)
+        # Before TensorRT-RTX is imported.
+        if not entries:
+            return None
+        here = machine.here()
+        usable = [entry for entry in entries if (self.failed.get(entry.id) or machine.obstacle(entry, here)) is None]
+        wanted = call or next((Call.usual(entry.profiles[0]) for entry in usable if entry.profiles), None)
+        if wanted is None:
+            return None
+        if index.prefer == FASTEST:
+            usable = [entry for entry in usable if not self._is_slower(entry, wanted)]
+        found = serving.best(usable, wanted, here.gpu)
+        return found.engine if found else None
 
     def _usable(self, index: Index, subject: Subject, here: Machine, controlled: bool) -> list[Engine]:
         """Returns the engines that can be used here, in the daemon's order."""

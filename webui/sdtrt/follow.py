@@ -1,4 +1,4 @@
-"""Follows when a web UI unloads its model."""
+"""Follows what a web UI does that it tells no extension."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from functools import wraps
 from typing import Any
 
 
-def follow_unload(sd_models: Any, put_away: Callable[[], None]) -> None:
-    """Lets `put_away` free what is ours whenever the web UI unloads its model, as its API and settings can."""
-    original = sd_models.unload_model_weights
+def follow(module: Any, name: str, before: Callable[..., None]) -> None:
+    """Has `before` called with the same arguments whenever a web UI calls this function of its module, as its API and
+    settings can. Changes nothing where it does so already."""
+    original = getattr(module, name)
     if hasattr(original, "sdtrt_original"):
         return
 
     @wraps(original)
-    def unload_model_weights(*args: Any, **kwargs: Any) -> Any:
-        put_away()
+    def followed(*args: Any, **kwargs: Any) -> Any:
+        before(*args, **kwargs)
         return original(*args, **kwargs)
 
-    unload_model_weights.sdtrt_original = original  # type: ignore[attr-defined]
-    sd_models.unload_model_weights = unload_model_weights
+    followed.sdtrt_original = original  # type: ignore[attr-defined]
+    setattr(module, name, followed)

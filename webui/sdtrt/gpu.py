@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from . import binding, index, machine, sample
@@ -31,10 +33,34 @@ class Gpu:
         self._place, self._say = place, say
         # None before the first call.
         self._working: tuple[Engines, Weights, Packed] | None = None
+        # Loads an engine that will be needed.
+        self._ahead: Thread | None = None
 
     def sample(self, places: Places) -> str:
         """Of a UNet's weights as they are now."""
         return sample.sample(places)
+
+    def load_ahead(self, choose: Callable[[], index.Engine | None]) -> None:
+        """Starts to load the engine that `choose` returns, on CUDA's current GPU, and does not wait for it. What fails
+        will fail again when the engine is to serve, and is said then."""
+        if self._ahead is not None and self._ahead.is_alive():
+            return
+
+        def load(number: int | None) -> None:
+            with suppress(Exception), machine.on(number):
+                entry = choose()
+                if entry is not None:
+                    engines, _, _ = self._start()
+                    engines.get(entry)
+
+        self._ahead = Thread(target=load, args=(machine.current(),), name="sdtrt loads ahead", daemon=True)
+        self._ahead.start()
+
+    def _await(self) -> None:
+        """Waits for the engine that is being loaded: they are in nobody's hands meanwhile."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.join()
 
     def serve(
         self,
@@ -45,6 +71,7 @@ class Gpu:
     ) -> torch.Tensor:
         """Returns the latent that an engine computes with a UNet's weights. Raises Unfit if it can't read them, and
         then reads none."""
+        self._await()
         engines, weights, packed = self._start()
         engine, table = engines.get(entry)
         if inputs.keys() != engine.inputs:
@@ -94,7 +121,8 @@ class Gpu:
             weights.restore_all()
 
     def rest(self) -> None:
-        """Stops reading weights, and frees the memory that matters."""
+        """Stops reading weights, and frees the memory that matters. That is nothing of an engine that is being loaded,
+        for which this does not wait."""
         if self._working:
             engines, weights, packed = self._working
             weights.release()
@@ -103,6 +131,7 @@ class Gpu:
 
     def drop(self) -> None:
         """After an error: stops reading weights, and unloads all engines."""
+        self._await()
         if self._working and machine.is_lost():
             # Whatever is destroyed now ends the process. Kept for good: nobody can use this GPU any more.
             LOST.append(self._working)
@@ -115,6 +144,7 @@ class Gpu:
 
     def save(self) -> None:
         """Saves the compiled kernels."""
+        self._await()
         if self._working:
             engines, _, _ = self._working
             engines.save()

@@ -67,6 +67,15 @@ def on(gpu: int | None) -> AbstractContextManager[object]:
     return chosen
 
 
+def current() -> int | None:
+    """Returns the number of CUDA's current GPU, which each thread has its own of; None without torch or a GPU."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    number: int = torch.cuda.current_device()
+    return number
+
+
 def is_lost() -> bool:
     """Whether an error, such as an illegal access, has ended all that this process can do on the GPU. Waits for it."""
     torch = sys.modules.get("torch")

@@ -170,6 +170,9 @@ class Gpu:
     def restore_all(self):
         self.done.append("restore all")
 
+    def load_ahead(self, choose):
+        self.done.append("load ahead")
+
     def rest(self):
         self.done.append("rest")
 

@@ -10,8 +10,8 @@ from unittest import mock
 
 from sdtrt import a1111, machine
 from sdtrt.a1111 import hooks
+from sdtrt.follow import follow
 from sdtrt.timings import Timing
-from sdtrt.unload import follow_unload
 
 from . import samples
 from .test_unet import Served
@@ -161,8 +161,8 @@ class Faults(Served):
     def test_unloading_the_model_frees_what_is_ours(self):
         models, order = SimpleNamespace(unload_model_weights=lambda *args: order.append("unloaded")), []
         put_away = lambda: order.append("put away")
-        follow_unload(models, put_away)
-        follow_unload(models, put_away)
+        for _ in range(2):
+            follow(models, "unload_model_weights", put_away)
         models.unload_model_weights()
         self.assertEqual(order, ["put away", "unloaded"])
 

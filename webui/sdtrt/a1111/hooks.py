@@ -1,9 +1,10 @@
 """What the web UI calls: for its list of UNets, and before and after each job."""
 from __future__ import annotations
 
-from modules import sd_models, sd_unet
+from modules import sd_models, sd_unet, shared
 
 from .. import a1111, machine, options
+from ..ahead import Ahead
 from ..aside import aside as made_aside
 from ..gpu import Gpu
 from ..index import IndexFile
@@ -16,6 +17,7 @@ place: Place
 index_file: IndexFile
 catalogue: options.Catalogue
 unet: Unet
+ahead: Ahead
 teller: Teller
 # What the web UI's list of UNets was made from: its checkpoints, the index and the loaded model.
 _listed: tuple | None = None
@@ -24,11 +26,12 @@ _said = False
 
 def start(folder):
     """Uses this data folder of the daemon."""
-    global place, index_file, catalogue, unet, teller, _listed
+    global place, index_file, catalogue, unet, ahead, teller, _listed
     place = Place(folder)
     index_file = IndexFile(place.index)
     catalogue = options.Catalogue(index_file)
     unet = Unet(catalogue, place, Gpu(place, a1111.say), a1111)
+    ahead = Ahead(unet)
     teller = Teller(place.shapes)
     _listed = None
     a1111.say_standing(None)
@@ -125,6 +128,24 @@ def follow():
 
 
 @aside
+def note_job(p):
+    """A job begins, and may load a checkpoint first."""
+    ahead.note(int(p.width), int(p.height), int(p.batch_size))
+
+
+@aside
+def before_load(sd_model=None, info=None, *args, **kwargs):
+    """The web UI makes sure that a checkpoint is loaded, which may be another than is."""
+    path = (info or sd_models.select_checkpoint()).filename
+    is_off = getattr(shared.opts, "sd_unet", None) == "None"
+    if path == a1111.loaded_path() or is_off or a1111.standstill() or machine.missing():
+        return
+    # The daemon may have built its engine just now.
+    index_file.refresh()
+    ahead.begin(path)
+
+
+@aside
 def before_job():
     """Picks up new engines."""
     index_file.refresh()
@@ -167,6 +188,6 @@ def after_job():
 
 
 @aside
-def put_away():
+def put_away(*args, **kwargs):
     """Frees what is on the GPU: the web UI unloads its model."""
     unet.put_away()

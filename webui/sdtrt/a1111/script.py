@@ -4,7 +4,7 @@ from __future__ import annotations
 from modules import script_callbacks, scripts, sd_models, sd_unet
 
 from .. import callbacks
-from ..unload import follow_unload
+from ..follow import follow
 from . import hooks, switch, tab
 
 
@@ -16,6 +16,9 @@ class EnginesScript(scripts.Script):
 
     def show(self, is_img2img):
         return scripts.AlwaysVisible
+
+    def before_process(self, p, *args):
+        hooks.note_job(p)
 
     def process(self, p, *args):
         tab.desk.last.begin()
@@ -34,7 +37,8 @@ class EnginesScript(scripts.Script):
 def register():
     """Has the web UI call all of this."""
     switch.install(sd_unet, hooks.is_ours, hooks.follow)
-    follow_unload(sd_models, hooks.put_away)
+    follow(sd_models, "unload_model_weights", hooks.put_away)
+    follow(sd_models, "reload_model_weights", hooks.before_load)
     ours = {"list_unets": hooks.list_unets, "ui_tabs": tab.page.on_ui_tabs, "app_started": tab.page.on_app_started}
     for kind, callback in ours.items():
         callbacks.register(script_callbacks, kind, callback, __file__)

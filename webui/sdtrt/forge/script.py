@@ -7,10 +7,10 @@ from modules import script_callbacks, scripts, sd_models, shared
 
 from .. import callbacks
 from ..aside import aside
+from ..follow import follow
 from ..patchers.labels import AUTOMATIC, NEVER, labels
 from ..place import data_folder
 from ..tab.page import Tab
-from ..unload import follow_unload
 from .front import Forge, loaded_model
 from .jobs import Jobs
 from .tab import Desk
@@ -52,6 +52,11 @@ class EnginesScript(scripts.Script):
 
 
 @safe
+def put_away(*args, **kwargs):
+    jobs.put_away()
+
+
+@safe
 def before_step(params):
     """The model may be another than at the start of the pass."""
     model = getattr(getattr(params.denoiser, "inner_model", None), "inner_model", None) or loaded_model()
@@ -77,7 +82,7 @@ def choices():
 
 def register():
     """Has the web UI call all of this."""
-    follow_unload(sd_models, safe(jobs.put_away))
+    follow(sd_models, "unload_model_weights", put_away)
     ours = {"cfg_denoiser": before_step, "ui_settings": add_setting, "ui_tabs": tab.on_ui_tabs,
             "app_started": tab.on_app_started}
     for kind, callback in ours.items():
