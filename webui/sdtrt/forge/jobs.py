@@ -4,6 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import machine
+from ..ahead import Ahead
 from ..index import IndexFile
 from ..options import Catalogue
 from ..patchers import patches
@@ -39,6 +41,18 @@ class Jobs:
         # Whose UNet computes in this step, and what its weights follow from.
         self._patcher: Any = None
         self._weights: Any = None
+
+    def load_ahead(self, path: str, width: int, height: int, images: int) -> None:
+        """Starts to load the engine for a checkpoint, in this file, that the web UI is about to load for a job."""
+        info = getattr(loaded_model(), "sd_checkpoint_info", None)
+        number = machine.current()
+        if number is None or machine.missing() or path == getattr(info, "filename", None):
+            return
+        # The daemon may have built its engine just now.
+        self.index_file.refresh()
+        ahead = Ahead(self.session(number).unet)
+        ahead.note(width, height, images)
+        ahead.begin(path)
 
     def start(self, chosen: str) -> None:
         """Begins a job, with what a person has chosen."""

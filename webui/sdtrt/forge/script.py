@@ -38,9 +38,16 @@ class EnginesScript(scripts.Script):
         return scripts.AlwaysVisible
 
     @safe
+    def before_process(self, p, *args):
+        name = p.override_settings.get("sd_model_checkpoint") or shared.opts.sd_model_checkpoint
+        info = sd_models.get_closet_checkpoint_match(name)
+        if info is not None and chosen() != NEVER:
+            jobs.load_ahead(info.filename, int(p.width), int(p.height), int(p.batch_size))
+
+    @safe
     def process(self, p, *args):
         desk.last.begin()
-        jobs.start(shared.opts.data.get(SETTING, AUTOMATIC))
+        jobs.start(chosen())
 
     @safe
     def process_before_every_sampling(self, p, *args, **kwargs):
@@ -73,6 +80,10 @@ def add_setting():
             AUTOMATIC, "TensorRT engine", gr.Dropdown, lambda: {"choices": choices()}, section=SECTION
         ).info("'automatic' takes the fastest engine that fits each call"),
     )
+
+
+def chosen():
+    return shared.opts.data.get(SETTING, AUTOMATIC)
 
 
 def choices():
