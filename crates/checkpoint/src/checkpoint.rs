@@ -119,6 +119,8 @@ impl Checkpoint {
             (None, false) => None,
         });
         remarks.extend(self.quantised.has_scales().then_some(Remark::Scaled));
+        // They are kept for thousands of files, of which most have one or none.
+        remarks.shrink_to_fit();
         remarks
     }
 

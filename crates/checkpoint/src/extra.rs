@@ -1,6 +1,10 @@
 //! Tensors among a UNet's that are no parameters of it: those that front ends drop, and those of a UNet that
 //! computes something else.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::{
     rejection::Rejection,
     tensor::{Tensor, UNET_PREFIX},
@@ -49,6 +53,10 @@ const OTHERS: [(&str, &str); 19] = [
     (".hada_w", LORA),
 ];
 
+/// The same parts as one automaton.
+static PARTS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(OTHERS.map(|(part, _)| part)).ok());
+
 const TEMPORAL: &str = "temporal layers, as video models have";
 const GLIGEN: &str = "GLIGEN's layers";
 const IP_ADAPTER: &str = "an IP-Adapter's layers";
@@ -73,6 +81,10 @@ pub(crate) fn check(tensors: &[Tensor]) -> Result<(), Rejection> {
             return Err(Rejection::Zero123);
         }
         let Some(inner) = name.strip_prefix(UNET_PREFIX) else { continue };
+        // A look for all parts at once, as nearly no name has one.
+        if PARTS.as_ref().is_some_and(|parts| !parts.is_match(inner)) {
+            continue;
+        }
         if let Some((_, what)) = OTHERS.iter().find(|(part, _)| inner.contains(part)) {
             return Err(Rejection::OtherUnet { what, tensor: name.clone() });
         }

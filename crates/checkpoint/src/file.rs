@@ -3,24 +3,21 @@
 use std::{
     borrow::Cow,
     fs::{self, File, Metadata},
-    io::{self, Read},
+    io,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
 use rustix::fs::OFlags;
 
-use crate::{excerpt::Excerpt, rejection::Rejection};
-
-/// Bytes read when a file is opened: all of a small file, and the header of most others.
-const START: u64 = Excerpt::WHOLE;
+use crate::{rejection::Rejection, start::Start};
 
 /// An open file.
 #[derive(Debug)]
 pub(crate) struct Source {
     file: File,
     metadata: Metadata,
-    start: Vec<u8>,
+    start: Start,
 }
 
 impl Source {
@@ -45,7 +42,7 @@ impl Source {
         if !is_expected(&metadata) {
             return Err(Rejection::ChangedWhileRead);
         }
-        let start = start(&file, metadata.len().min(START))?;
+        let start = Start::read(&file, metadata.len()).map_err(rejection)?;
         Ok(Self { file, metadata, start })
     }
 
@@ -89,15 +86,8 @@ impl Source {
     }
 
     fn read_already(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        self.start.get(usize::try_from(offset).ok()?..)?.get(..len)
+        self.start.bytes().get(usize::try_from(offset).ok()?..)?.get(..len)
     }
-}
-
-/// Reads the first `len` bytes, into memory that need not be cleared before.
-fn start(file: &File, len: u64) -> Result<Vec<u8>, Rejection> {
-    let mut start = Vec::with_capacity(len as usize);
-    file.take(len).read_to_end(&mut start).map_err(rejection)?;
-    if start.len() as u64 == len { Ok(start) } else { Err(Rejection::ChangedWhileRead) }
 }
 
 fn metadata(file: &File) -> Result<Metadata, Rejection> {

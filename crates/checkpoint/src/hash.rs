@@ -47,7 +47,7 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
     ranges.dedup();
     let start = ranges.iter().map(|(offset, _)| *offset).min().unwrap_or(0);
     let end = ranges.iter().map(|(offset, bytes)| offset + bytes).max().unwrap_or(0);
-    let mut digests: BTreeMap<Range, Digest> = if end - start < AT_ONCE {
+    let mut digests: Vec<(Range, Digest)> = if end - start < AT_ONCE {
         let content = file.bytes(start, (end - start) as usize)?;
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
@@ -62,9 +62,13 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
     if !viewed.is_empty() {
         digests.extend(of_views(file, views)?);
     }
-    let list = || {
-        tensors.iter().filter_map(|t| digests.get(&(t.offset, t.bytes)).map(|digest| (*t, digest)))
+    digests.sort_unstable_by_key(|(range, _)| *range);
+    let digest = |tensor: &Tensor| {
+        let range = (tensor.offset, tensor.bytes);
+        let found = digests.binary_search_by_key(&range, |(range, _)| *range).ok()?;
+        digests.get(found).map(|(_, digest)| digest)
     };
+    let list = || tensors.iter().filter_map(|tensor| Some((*tensor, digest(tensor)?)));
     Ok(Ids {
         weights: id(tensors.len(), list()),
         unet: id(tensors.len(), list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),

@@ -36,6 +36,7 @@ mod sidecars;
 mod signature;
 mod size;
 mod stamp;
+mod start;
 mod tensor;
 mod view;
 

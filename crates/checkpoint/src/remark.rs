@@ -191,7 +191,8 @@ impl Unet {
         let is_pruned = count < transformers;
         // The lowest level has two blocks after the last of these.
         let last = halving.last().map_or(0, |last| last + 2);
-        let has_last = names().any(|name| name.starts_with(&format!("input_blocks.{last}.")));
+        let last = format!("input_blocks.{last}.");
+        let has_last = names().any(|name| name.starts_with(&last));
         Self { has_usual_blocks: found == halving && has_last, is_pruned }
     }
 }

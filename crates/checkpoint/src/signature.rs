@@ -1,5 +1,7 @@
 //! The signature: what two UNets must have in common to share an engine.
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -30,18 +32,19 @@ pub fn signature<'a>(
         .map(|tensor| (&tensor.name[UNET_PREFIX.len()..], tensor.shape.as_slice()))
         .collect();
     parameters.sort_unstable();
-    let mut text = Vec::with_capacity(parameters.len() * LINE);
-    text.extend_from_slice(b"sdtrt signature 1\n");
+    let mut text = String::with_capacity(parameters.len() * LINE);
+    text.push_str("sdtrt signature 1\n");
     for (name, shape) in &parameters {
-        text.extend_from_slice(name.as_bytes());
-        text.push(b' ');
+        text.push_str(name);
+        text.push(' ');
         for (index, size) in shape.iter().enumerate() {
             if index > 0 {
-                text.push(b'x');
+                text.push('x');
             }
-            text.extend_from_slice(size.to_string().as_bytes());
+            // Into a string, this never fails.
+            let _ = write!(text, "{size}");
         }
-        text.push(b'\n');
+        text.push('\n');
     }
     let attentions = parameters.iter().filter_map(|(name, shape)| {
         Some((name.strip_suffix(QUERIES)?, shape.first().copied().unwrap_or(0)))
@@ -53,7 +56,7 @@ pub fn signature<'a>(
             Heads::Count(count) => count,
             Heads::Width(width) => channels / width.max(1),
         };
-        text.extend_from_slice(format!("heads {name} {heads}\n").as_bytes());
+        let _ = writeln!(text, "heads {name} {heads}");
     }
     Id::from(<[u8; 32]>::from(Sha256::digest(&text)))
 }

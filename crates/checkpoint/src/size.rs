@@ -31,10 +31,12 @@ pub(crate) fn check(tensors: &[Tensor]) -> Result<(), Rejection> {
 
 /// The numbers of the blocks that a tensor is in.
 fn numbers(name: &str) -> impl Iterator<Item = u64> {
-    let parts = name.split('.').zip(name.split('.').skip(1));
-    parts
-        .filter(|(before, _)| NUMBERED.contains(before))
-        .filter_map(|(_, number)| number.parse().ok())
+    let mut before = "";
+    name.split('.').filter_map(move |part| {
+        let is_number = NUMBERED.contains(&before);
+        before = part;
+        is_number.then(|| part.parse().ok()).flatten()
+    })
 }
 
 #[cfg(test)]
