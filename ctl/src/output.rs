@@ -37,10 +37,19 @@ pub(crate) fn answer<T: Serialize>(
     value: &T,
     human: impl FnOnce(&T) -> String,
 ) -> Result<()> {
+    say(&told(global, value, human)?)
+}
+
+/// `value` as [`answer`] prints it.
+pub(crate) fn told<T: Serialize>(
+    global: &Global,
+    value: &T,
+    human: impl FnOnce(&T) -> String,
+) -> Result<String> {
     match global {
-        Global { json: true, .. } => say(&json(value)?),
-        Global { quiet: true, .. } => Ok(()),
-        _ => say(&human(value)),
+        Global { json: true, .. } => json(value),
+        Global { quiet: true, .. } => Ok(String::new()),
+        _ => Ok(human(value)),
     }
 }
 

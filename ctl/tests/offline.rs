@@ -113,6 +113,43 @@ fn files_are_called_what_others_call_them() {
     assert!(outcome.stdout.contains("weights id") && outcome.stderr.contains(utf8(&absent)));
 }
 
+/// However many are read at a time.
+#[test]
+fn many_files_are_answered_in_their_order() {
+    let temp = tempfile::tempdir().unwrap();
+    let originals = [1, 2].map(|seed| {
+        let path = temp.path().join(format!("seed {seed}.safetensors"));
+        Manifest::load("sd1").unwrap().reseed(seed).write_checkpoint(&path).unwrap();
+        path
+    });
+    let name = |number: usize| temp.path().join(format!("{number}.safetensors"));
+    let mut files: Vec<_> = (0..150).map(name).collect();
+    for (number, file) in files.iter().enumerate() {
+        // One after two of the other.
+        fs::hard_link(&originals[usize::from(number % 3 == 0)], file).unwrap();
+    }
+    files.insert(100, temp.path().join("absent"));
+    let identify = |options: &[&str]| {
+        let outcome = run(ctl(&["identify"]).args(options).args(&files));
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.stderr.contains("absent"), "{}", outcome.stderr);
+        outcome.stdout
+    };
+    let told = identify(&["--json"]);
+    let ids = told.lines().map(|line| {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        answer["weights_id"].as_str().unwrap().to_owned()
+    });
+    let ids: Vec<_> = ids.collect();
+    let expected: Vec<_> = (0..150).map(|number| ids[number % 3].clone()).collect();
+    assert!(ids == expected && ids[0] != ids[1] && ids[1] == ids[2]);
+
+    let told = identify(&[]);
+    let blocks: Vec<_> = told.split("\n\n").map(|block| block.lines().next().unwrap()).collect();
+    let expected: Vec<_> = (0..150).map(name).collect();
+    assert_eq!(blocks, expected.iter().map(|path| utf8(path)).collect::<Vec<_>>());
+}
+
 /// Writes a title and a hash into a safetensors file's header; returns the file's content.
 fn titled(path: &Path) -> Vec<u8> {
     let before = fs::read(path).unwrap();

@@ -1,10 +1,16 @@
 //! Files' ids and hashes, read here and now.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    ptr,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, bail};
 use checkpoint::{Checkpoint, Digests, Id};
 use protocol::FileNames;
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
 use unet::Graph;
@@ -60,20 +66,39 @@ impl KnownAs {
     }
 }
 
+/// Files up to this size are identified several at a time. Of a larger one, all cores hash tensors, and a disk takes
+/// longer to read two at once.
+const SMALL: u64 = 16 << 20;
+
+/// The most files at a time, whose answers are printed together.
+const TOGETHER: usize = 64;
+
 /// Identifies each file; one that fails does not keep the others from it.
 pub(super) fn run(global: &Global, files: &[PathBuf], hashes: bool) -> Result<()> {
-    let mut failures = Vec::new();
-    for (number, file) in files.iter().enumerate() {
-        let identified = identify(file, hashes).with_context(|| file.display().to_string());
-        match identified {
-            Ok(identity) => output::answer(global, &identity, |identity| {
-                let head = || format!("{}\n", file.display());
-                let gap = if number > 0 { "\n" } else { "" };
-                let head = if files.len() > 1 { head() } else { String::new() };
-                format!("{gap}{head}{}", render(identity))
-            })?,
-            Err(error) => failures.push(error),
+    let (mut failures, graphs) = (Vec::new(), Graphs::default());
+    let told = |file: &PathBuf| -> Result<String> {
+        let identity = identify(file, hashes, &graphs)?;
+        output::told(global, &identity, |identity| {
+            let head = || format!("{}\n", file.display());
+            let head = if files.len() > 1 { head() } else { String::new() };
+            format!("{head}{}", render(identity))
+        })
+    };
+    let mut rest = files;
+    while !rest.is_empty() {
+        let (now, others) = rest.split_at(together(rest));
+        let all: Vec<_> = now.par_iter().map(|file| (file, told(file))).collect();
+        let mut text = String::new();
+        for (file, told) in all {
+            let is_first = ptr::eq(file, &raw const files[0]);
+            let gap = if global.json || global.quiet || is_first { "" } else { "\n" };
+            match told.with_context(|| file.display().to_string()) {
+                Ok(told) => text.extend([gap, &told]),
+                Err(error) => failures.push(error),
+            }
         }
+        output::say(&text)?;
+        rest = others;
     }
     match failures.len() {
         0 => Ok(()),
@@ -82,6 +107,29 @@ pub(super) fn run(global: &Global, files: &[PathBuf], hashes: bool) -> Result<()
             let told: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
             bail!("{} of {} files: {}", failures.len(), files.len(), told.join("\n  "))
         }
+    }
+}
+
+/// How many of the first files to identify at once, at least one.
+fn together(files: &[PathBuf]) -> usize {
+    let is_small = |file: &&PathBuf| file.metadata().is_ok_and(|found| found.len() <= SMALL);
+    files.iter().take(TOGETHER).take_while(is_small).count().max(1)
+}
+
+/// Signatures that have a graph: it takes longer to find out than to hash a small file.
+#[derive(Default)]
+struct Graphs(Mutex<HashSet<Id>>);
+
+impl Graphs {
+    /// Fails if the checkpoint's UNet has none.
+    fn check(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let signature = checkpoint.signature();
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known().contains(&signature) {
+            Graph::check(&checkpoint.architecture, &checkpoint.tensors)?;
+            known().insert(signature);
+        }
+        Ok(())
     }
 }
 
@@ -99,9 +147,9 @@ fn render(identity: &Identity) -> String {
     fields.render()
 }
 
-fn identify(file: &Path, hashes: bool) -> Result<Identity> {
+fn identify(file: &Path, hashes: bool, graphs: &Graphs) -> Result<Identity> {
     let checkpoint = Checkpoint::open(file)?;
-    Graph::check(&checkpoint.architecture, &checkpoint.tensors)?;
+    graphs.check(&checkpoint)?;
     let ids = checkpoint.ids()?;
     let known_as = || -> Result<KnownAs> {
         Ok(KnownAs {
