@@ -19,14 +19,15 @@ use crate::inventory::Known;
 /// Every checkpoint file, its locations, and what is known of its content.
 #[derive(Debug)]
 pub struct Catalogue {
-    files: HashMap<FileId, File>,
+    /// Boxed, as nearly half of a large table may be empty.
+    files: HashMap<FileId, Box<File>>,
     locations: HashMap<Arc<Path>, Location>,
     /// Files that are settling, by the time of their last change or of the last futile check.
     settling: BTreeSet<(Instant, FileId)>,
     /// Those of them that a program has open for writing, or is downloading, perhaps forever.
     held_up: HashSet<FileId>,
     /// Files to read, roughly in the disk's order.
-    unread: BTreeSet<Stamp>,
+    unread: BTreeSet<FileId>,
     /// The number of files being read.
     reading: usize,
     /// Files of which only the header was read.
@@ -150,12 +151,12 @@ impl Catalogue {
 
     /// All files.
     pub fn files(&self) -> impl Iterator<Item = &File> {
-        self.files.values()
+        self.files.values().map(|file| &**file)
     }
 
     /// The file at `path`.
     pub fn at(&self, path: &Path) -> Option<&File> {
-        self.files.get(&self.locations.get(path)?.file)
+        self.files.get(&self.locations.get(path)?.file).map(|file| &**file)
     }
 
     /// Takes in what a look at the models folder `dir` found. `recall` tells what was once learned of a file.
@@ -221,6 +222,8 @@ impl Catalogue {
         }
         let path: Arc<Path> = path.into();
         if let Some(file) = self.files.get_mut(&id) {
+            // Nearly every file has one.
+            file.paths.reserve_exact(1);
             file.paths.push(path.clone());
         }
         let location = Location { file: id, dir: dir.clone(), seen: whole };
@@ -245,7 +248,7 @@ impl Catalogue {
                 }
             }
             Content::Unread => {
-                self.unread.insert(stamp);
+                self.unread.insert(id);
             }
             Content::Reading => self.reading += 1,
             Content::Read(outcome) if outcome.is_provisional() => self.unhashed.insert(&stamp),
@@ -260,14 +263,15 @@ impl Catalogue {
             }
             Entry::Vacant(place) => {
                 let assurance = doubt::Assurance::default();
-                place.insert(File { stamp, content, paths: Vec::new(), assurance });
+                place.insert(Box::new(File { stamp, content, paths: Vec::new(), assurance }));
             }
         }
     }
 
     /// Discards what was known of a file.
     fn strike(&mut self, id: &FileId) {
-        let Some(File { stamp, content, assurance, .. }) = self.files.get(id) else { return };
+        let Some(file) = self.files.get(id) else { return };
+        let File { content, assurance, stamp, .. } = &**file;
         self.unnamed.remove(id);
         let (doubted, whole) = assurance.times();
         doubted.map(|since| self.doubted.remove(&(since, *id)));
@@ -278,7 +282,7 @@ impl Catalogue {
                 self.held_up.remove(id);
             }
             Content::Unread => {
-                self.unread.remove(stamp);
+                self.unread.remove(id);
             }
             Content::Reading => self.reading -= 1,
             Content::Read(outcome) if outcome.is_provisional() => self.unhashed.remove(stamp),

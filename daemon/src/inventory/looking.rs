@@ -22,8 +22,9 @@ use super::{
 };
 use crate::timers::{passed, sooner};
 
-/// Files read at once.
-static READERS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from));
+/// Files read at once: one more than there are cores, which would otherwise wait for the loop after each.
+static READERS: LazyLock<usize> =
+    LazyLock::new(|| 1 + available_parallelism().map_or(1, usize::from));
 
 /// Once reading takes this long, a look at the models folder tells whether its disk hangs.
 const LONG_READ: Duration = Duration::from_secs(30);
@@ -267,9 +268,9 @@ impl Inventory {
     /// Finds out who has files open whose time to settle is up. One may be on a disk that hangs, and so may the
     /// answer: then time alone decides.
     fn check_settling(&mut self, now: Instant) {
-        let due = self.catalogue.due(now.into_std());
         match self.settling {
             None => {
+                let due = self.catalogue.due(now.into_std());
                 self.settling = Some(now);
                 let (tell, dirs) = (self.tell.clone(), self.dirs());
                 spawn_blocking(move || {
@@ -281,7 +282,7 @@ impl Inventory {
             }
             Some(begun) if now >= begun + PATIENCE => {
                 warn!("it can't be found out which files are open for writing: a disk hangs");
-                for (stamp, _) in due {
+                for (stamp, _) in self.catalogue.due(now.into_std()) {
                     self.catalogue.settled(stamp, None, super::now());
                 }
             }

@@ -312,9 +312,6 @@ impl Catalogue {
     /// Has a file have this stamp without a word on its content.
     fn restamp(&mut self, stamp: Stamp) {
         let Some(file) = self.files.get_mut(&stamp.file()) else { return };
-        if self.unread.remove(&file.stamp) {
-            self.unread.insert(stamp);
-        }
         file.stamp = stamp;
     }
 

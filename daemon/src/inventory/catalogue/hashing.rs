@@ -17,7 +17,7 @@ impl Catalogue {
         let mut started = self.unhashed.start(now);
         started.extend(self.start_whole(now));
         self.hashing.extend(started.iter().map(|file| (*file, false)));
-        let files = started.iter().filter_map(|file| self.files.get(file));
+        let files = started.iter().filter_map(|file| self.files.get(file)).map(Box::as_ref);
         let sighting = |file: &File| {
             Some(Sighting { path: file.paths.iter().min()?.clone(), stamp: file.stamp })
         };
@@ -89,7 +89,8 @@ impl Catalogue {
 
     /// Where the file lies that this id stands for until its content is known.
     pub fn provisional(&self, weights: &Id) -> Option<&Path> {
-        let mut files = self.unhashed.files().filter_map(|file| self.files.get(file));
+        let mut files =
+            self.unhashed.files().filter_map(|file| self.files.get(file)).map(Box::as_ref);
         let is_it =
             |file: &&File| identity(file).is_some_and(|known| known.ids.weights == *weights);
         let file = weights.is_provisional().then(|| files.find(is_it))??;

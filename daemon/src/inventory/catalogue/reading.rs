@@ -18,8 +18,7 @@ impl Catalogue {
         let mut bytes = 0;
         while files.len() < BATCH_FILES
             // What is still read for what it was before is read when that is done.
-            && let Some(stamp) =
-                self.unread.iter().find(|stamp| !self.at_work.contains_key(&stamp.file())).copied()
+            && let Some(stamp) = self.next_unread()
         {
             bytes += stamp.size;
             let is_on_another =
@@ -35,6 +34,12 @@ impl Catalogue {
             files.extend(path.map(|path| Sighting { path: path.clone(), stamp }));
         }
         files
+    }
+
+    /// The stamp of the next file to read that nobody is at.
+    fn next_unread(&self) -> Option<Stamp> {
+        let next = self.unread.iter().find(|file| !self.at_work.contains_key(file))?;
+        self.files.get(next).map(|file| file.stamp)
     }
 
     /// Takes in what reading this file, or its header, taught. It had this stamp before; `None` if it changed
