@@ -1,5 +1,7 @@
 //! The input of the ids' hashes.
 
+use std::ops::Range;
+
 use crate::id::Id;
 
 /// Strings with their lengths before them, and integers, as 64-bit little-endian.
@@ -31,8 +33,18 @@ impl Encoded {
         self.0.extend_from_slice(bytes);
     }
 
+    /// The bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns the BLAKE3 digest.
     pub(crate) fn hash(&self) -> Id {
-        Id::from(blake3::hash(&self.0))
+        self.hash_of(0..self.len())
+    }
+
+    /// That of this part, which is within it.
+    pub(crate) fn hash_of(&self, part: Range<usize>) -> Id {
+        Id::from(blake3::hash(&self.0[part]))
     }
 }

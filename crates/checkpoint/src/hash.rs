@@ -10,7 +10,7 @@
 //!
 //! The weights id covers all tensors, the UNet id those under [`UNET_PREFIX`].
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Mutex};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range, sync::Mutex};
 
 use rayon::prelude::*;
 
@@ -34,11 +34,12 @@ const AT_ONCE: u64 = 1 << 20;
 const BUFFER: usize = 256 << 10;
 
 type Digest = [u8; 32];
-type Range = (u64, u64);
+/// Position and size in the file.
+type Place = (u64, u64);
 
 /// Reads every tensor once. `tensors` must be sorted by name.
 pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<Ids, Rejection> {
-    let (mut ranges, viewed): (Vec<Range>, Vec<Range>) = tensors
+    let (mut ranges, viewed): (Vec<Place>, Vec<Place>) = tensors
         .iter()
         .map(|tensor| (tensor.offset, tensor.bytes))
         .partition(|(offset, _)| views.at(*offset).is_none());
@@ -47,7 +48,7 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
     ranges.dedup();
     let start = ranges.iter().map(|(offset, _)| *offset).min().unwrap_or(0);
     let end = ranges.iter().map(|(offset, bytes)| offset + bytes).max().unwrap_or(0);
-    let mut digests: Vec<(Range, Digest)> = if end - start < AT_ONCE {
+    let mut digests: Vec<(Place, Digest)> = if end - start < AT_ONCE {
         let content = file.bytes(start, (end - start) as usize)?;
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
@@ -68,16 +69,23 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
         let found = digests.binary_search_by_key(&range, |(range, _)| *range).ok()?;
         digests.get(found).map(|(_, digest)| digest)
     };
-    let list = || tensors.iter().filter_map(|tensor| Some((*tensor, digest(tensor)?)));
-    Ok(Ids {
-        weights: id(tensors.len(), list()),
-        unet: id(tensors.len(), list().filter(|(tensor, _)| tensor.name.starts_with(UNET_PREFIX))),
-    })
+    let mut encoded = Encoded::with_room_for(tensors.len());
+    // In byte order of the names, the UNet's tensors follow each other.
+    let mut unet: Option<Range<usize>> = None;
+    for (tensor, digest) in tensors.iter().filter_map(|tensor| Some((*tensor, digest(tensor)?))) {
+        let start = encoded.len();
+        encode(&mut encoded, tensor, digest);
+        if tensor.name.starts_with(UNET_PREFIX) {
+            let start = unet.map_or(start, |unet| unet.start);
+            unet = Some(start..encoded.len());
+        }
+    }
+    Ok(Ids { weights: encoded.hash(), unet: encoded.hash_of(unet.unwrap_or_default()) })
 }
 
 /// Hashes what does not lie in the file as it is: each thread reads all views of one storage after the other, so
 /// that an entry is inflated once, and only one at a time gathers strided elements, so that memory stays bounded.
-fn of_views(file: &Source, views: &Views) -> Result<Vec<(Range, Digest)>, Rejection> {
+fn of_views(file: &Source, views: &Views) -> Result<Vec<(Place, Digest)>, Rejection> {
     let mut storages: BTreeMap<u64, Vec<(&View, u64)>> = BTreeMap::new();
     for (view, offset) in views.in_order() {
         storages.entry(view.storage()).or_default().push((view, offset));
@@ -101,7 +109,7 @@ fn of_views(file: &Source, views: &Views) -> Result<Vec<(Range, Digest)>, Reject
     Ok(digests?.concat())
 }
 
-fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Digest, Rejection> {
+fn digest(file: &Source, (offset, bytes): Place, buffer: &mut [u8]) -> Result<Digest, Rejection> {
     let mut hasher = blake3::Hasher::new();
     let mut done = 0;
     while done < bytes {
@@ -118,18 +126,15 @@ fn digest(file: &Source, (offset, bytes): Range, buffer: &mut [u8]) -> Result<Di
 /// Computes the UNet id of tensors that the caller has read, each with the BLAKE3 digest of its bytes in the file.
 /// They must be sorted by name, and all be the UNet's.
 pub fn unet_id<'a>(read: impl ExactSizeIterator<Item = (&'a Tensor, &'a [u8; 32])>) -> Id {
-    id(read.len(), read)
+    let mut encoded = Encoded::with_room_for(read.len());
+    read.for_each(|(tensor, digest)| encode(&mut encoded, tensor, digest));
+    encoded.hash()
 }
 
-/// Computes an id over at most `count` tensors.
-fn id<'a>(count: usize, tensors: impl Iterator<Item = (&'a Tensor, &'a Digest)>) -> Id {
-    let mut encoded = Encoded::with_room_for(count);
-    for (tensor, digest) in tensors {
-        encoded.text(&tensor.name);
-        encoded.text(tensor.dtype.name());
-        encoded.numbers(&[tensor.shape.len() as u64]);
-        encoded.numbers(&tensor.shape);
-        encoded.bytes(digest);
-    }
-    encoded.hash()
+fn encode(encoded: &mut Encoded, tensor: &Tensor, digest: &Digest) {
+    encoded.text(&tensor.name);
+    encoded.text(tensor.dtype.name());
+    encoded.numbers(&[tensor.shape.len() as u64]);
+    encoded.numbers(&tensor.shape);
+    encoded.bytes(digest);
 }

@@ -103,8 +103,22 @@ impl Visitor<'_> for Text {
 }
 
 fn dtype<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dtype, D::Error> {
-    let name = Text(NAME).deserialize(deserializer)?;
-    Dtype::named(&name).ok_or_else(|| D::Error::custom(format!("{name:.32} is not a type's name")))
+    deserializer.deserialize_str(DtypeName)
+}
+
+/// The name of a type.
+struct DtypeName;
+
+impl Visitor<'_> for DtypeName {
+    type Value = Dtype;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a type's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Dtype, E> {
+        Dtype::named(name).ok_or_else(|| E::custom(format!("{name:.32} is not a type's name")))
+    }
 }
 
 impl<'de> Deserialize<'de> for Shape {
