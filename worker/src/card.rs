@@ -8,7 +8,10 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
+
+/// How a description begins, in JSON without further braces.
+const DESCRIPTION: &[u8] = br#"{"maxGridSize":"#;
 
 /// Where a GPU is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +27,14 @@ impl Card {
     /// are written before them; TensorRT-RTX then compiles the kernels again.
     pub(super) fn moved<'a>(&self, cache: &'a [u8]) -> Cow<'a, [u8]> {
         let mut found = Cow::Borrowed(cache);
-        for (name, number) in [(r#""pciDeviceId":"#, self.pci), (r#""cudaDeviceId":"#, self.cuda)] {
-            let new = number.to_string();
-            for start in memmem::find_iter(cache, name.as_bytes()) {
-                let start = start + name.len();
-                let old = cache[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let numbers = [(r#""pciDeviceId":"#, self.pci), (r#""cudaDeviceId":"#, self.cuda)];
+        for begin in memmem::find_iter(cache, DESCRIPTION) {
+            let end = memchr(b'}', &cache[begin..]).map_or(cache.len(), |length| begin + length);
+            for (name, number) in numbers {
+                let Some(at) = memmem::find(&cache[begin..end], name.as_bytes()) else { continue };
+                let start = begin + at + name.len();
+                let old = cache[start..end].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let new = number.to_string();
                 if old == new.len() {
                     found.to_mut()[start..start + old].copy_from_slice(new.as_bytes());
                 }
@@ -68,7 +74,14 @@ mod tests {
 
     #[test]
     fn what_says_no_card_stays() {
-        for cache in ["", "kernels", r#""pciDeviceId":"#, r#""pciDeviceId" 6"#] {
+        for cache in [
+            "",
+            "kernels",
+            r#""pciDeviceId":6"#,
+            r#"{"maxGridSize":[1]}"pciDeviceId":6"#,
+            r#"{"maxGridSize":[1],"pciDeviceId":"#,
+            r#"{"maxGridSize":[1],"pciDeviceId" 6}"#,
+        ] {
             let moved = Card { pci: 1, cuda: 2 }.moved(cache.as_bytes());
             assert!(matches!(moved, Cow::Borrowed(same) if same == cache.as_bytes()), "{cache}");
         }
