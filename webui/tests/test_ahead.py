@@ -1,13 +1,16 @@
 """An engine is loaded while the web UI loads a checkpoint."""
 import threading
+from contextlib import nullcontext
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from unittest import mock
+from unittest import TestCase, mock
 
 from sdtrt import gpu
 from sdtrt.a1111 import hooks
 from sdtrt.ahead import Ahead
 from sdtrt.calls import Call
 from sdtrt.follow import follow
+from sdtrt.forge import front, jobs
 from sdtrt.timings import Timing
 
 from . import samples
@@ -119,3 +122,27 @@ class Loads(Gpus):
             self.engines.drop()
             self.assertEqual(self.log.count(f"load {shared.id}"), 1)
             self.log.clear()
+
+
+class InForge(TestCase):
+    def test_an_engine_is_loaded_for_another_checkpoint(self):
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        begun, checkpoint = [], SimpleNamespace(signature="s")
+        ours = jobs.Jobs(folder.name, front.Forge())
+        ours.index_file.refresh = lambda: None
+        unet = ours.session(0).unet
+        unet.catalogue.checkpoint = lambda path: checkpoint if path == "/new" else None
+        unet.chooser.likely = lambda index, checkpoint, call: (checkpoint.signature, call)
+        unet.gpu.load_ahead = lambda choose: begun.append(choose())
+        loaded = SimpleNamespace(sd_checkpoint_info=SimpleNamespace(filename="/loaded"))
+        for number, path, missing, expected in (
+            (0, "/new", None, [("s", (512, 768, 4, 77))]), (0, "/loaded", None, []), (0, "/unknown", None, []),
+            (None, "/new", None, []), (0, "/new", "the package is missing", []),
+        ):
+            machine = {"current": lambda number=number: number, "missing": lambda missing=missing: missing,
+                       "on": lambda number: nullcontext()}
+            with mock.patch.multiple(jobs.machine, **machine), mock.patch.object(jobs, "loaded_model", lambda: loaded):
+                ours.load_ahead(path, 512, 768, 2)
+            self.assertEqual(begun, expected, f"{path} on {number}")
+            begun.clear()

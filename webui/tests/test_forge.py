@@ -1,7 +1,6 @@
 """What Forge's family calls: a function in place of its model, around its UNet, before each step. Without torch and
 Forge: patchers, models and UNets are objects with the attributes that Forge's have."""
 import sys
-from contextlib import nullcontext
 from copy import deepcopy
 from tempfile import TemporaryDirectory
 from types import ModuleType, SimpleNamespace
@@ -157,25 +156,6 @@ class Serving(TestCase):
         session.unet.leave_to_torch = lambda: self.order.append("leave to torch")
         self.unet = Unet()
         self.objects = SimpleNamespace(unet=Patcher(Model(self.unet)))
-
-    def test_an_engine_is_loaded_while_a_checkpoint_is(self):
-        begun = []
-        checkpoint = SimpleNamespace(signature="s")
-        unet = self.jobs.session(0).unet
-        unet.catalogue.checkpoint = lambda path: checkpoint if path == "/new" else None
-        unet.chooser.likely = lambda index, checkpoint, call: (checkpoint.signature, call)
-        unet.gpu.load_ahead = lambda choose: begun.append(choose())
-        info = SimpleNamespace(sd_checkpoint_info=SimpleNamespace(filename="/loaded"))
-        self.enterContext(patch.object(jobs, "loaded_model", lambda: info))
-        self.enterContext(patch.object(jobs.machine, "missing", lambda: None))
-        self.enterContext(patch.object(jobs.machine, "on", lambda number: nullcontext()))
-        for number, path, expected in (
-            (0, "/new", [("s", (512, 768, 4, 77))]), (0, "/loaded", []), (0, "/unknown", []), (None, "/new", []),
-        ):
-            with patch.object(jobs.machine, "current", lambda number=number: number):
-                self.jobs.load_ahead(path, 512, 768, 2)
-            self.assertEqual(begun, expected, f"{path} on {number}")
-            begun.clear()
 
     def enterContext(self, context):
         """Python 3.10 has none."""
