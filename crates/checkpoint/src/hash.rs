@@ -35,11 +35,11 @@ const BUFFER: usize = 256 << 10;
 
 type Digest = [u8; 32];
 /// Position and size in the file.
-type Place = (u64, u64);
+type Stretch = (u64, u64);
 
 /// Reads every tensor once. `tensors` must be sorted by name.
 pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<Ids, Rejection> {
-    let (mut ranges, viewed): (Vec<Place>, Vec<Place>) = tensors
+    let (mut ranges, viewed): (Vec<Stretch>, Vec<Stretch>) = tensors
         .iter()
         .map(|tensor| (tensor.offset, tensor.bytes))
         .partition(|(offset, _)| views.at(*offset).is_none());
@@ -48,7 +48,7 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
     ranges.dedup();
     let start = ranges.iter().map(|(offset, _)| *offset).min().unwrap_or(0);
     let end = ranges.iter().map(|(offset, bytes)| offset + bytes).max().unwrap_or(0);
-    let mut digests: Vec<(Place, Digest)> = if end - start < AT_ONCE {
+    let mut digests: Vec<(Stretch, Digest)> = if end - start < AT_ONCE {
         let content = file.bytes(start, (end - start) as usize)?;
         let slice = |(offset, bytes)| &content[(offset - start) as usize..][..bytes as usize];
         ranges.into_iter().map(|range| (range, blake3::hash(slice(range)).into())).collect()
@@ -85,7 +85,7 @@ pub(crate) fn ids(file: &Source, views: &Views, tensors: &[&Tensor]) -> Result<I
 
 /// Hashes what does not lie in the file as it is: each thread reads all views of one storage after the other, so
 /// that an entry is inflated once, and only one at a time gathers strided elements, so that memory stays bounded.
-fn of_views(file: &Source, views: &Views) -> Result<Vec<(Place, Digest)>, Rejection> {
+fn of_views(file: &Source, views: &Views) -> Result<Vec<(Stretch, Digest)>, Rejection> {
     let mut storages: BTreeMap<u64, Vec<(&View, u64)>> = BTreeMap::new();
     for (view, offset) in views.in_order() {
         storages.entry(view.storage()).or_default().push((view, offset));
@@ -109,7 +109,7 @@ fn of_views(file: &Source, views: &Views) -> Result<Vec<(Place, Digest)>, Reject
     Ok(digests?.concat())
 }
 
-fn digest(file: &Source, (offset, bytes): Place, buffer: &mut [u8]) -> Result<Digest, Rejection> {
+fn digest(file: &Source, (offset, bytes): Stretch, buffer: &mut [u8]) -> Result<Digest, Rejection> {
     let mut hasher = blake3::Hasher::new();
     let mut done = 0;
     while done < bytes {
