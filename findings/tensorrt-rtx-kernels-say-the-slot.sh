@@ -6,11 +6,12 @@
 # card, in JSON, and only if all of it is the same are kernels used: besides name, memory and clocks (which differ
 # between makers of one model) also the card's number on its PCI bus (`pciDeviceId`; 0 for most cards in a PC, any in a
 # virtual machine) and CUDA's number of it in the process that compiled (`cudaDeviceId`; CUDA_VISIBLE_DEVICES changes
-# it). Otherwise `deserialize` returns false, and all is compiled again. Seen with two H200 of one host
-# in slots 6 and 7: an engine of Stable Diffusion's UNet is ready in 0.8 s with kernels of its own card, in 24 to 26 s
-# with the other one's, or with its own when the process saw it as its second card. Here one card is enough: the
-# numbers in a copy of its own cache are changed to others of the same length.
+# it). Otherwise `deserialize` returns false, and all is compiled again. Seen with two H200 of one host in slots 6 and 7:
+# an engine of Stable Diffusion's UNet is ready in 0.8 s with kernels of its own card, in 24 to 26 s with the other
+# one's, or with its own when the process saw it as its second card. Here one card is enough: the numbers in a copy of
+# its own cache are changed to others of the same length.
 set -euo pipefail
+nvidia-smi -L > /dev/null 2>&1 || { echo "this needs an NVIDIA GPU" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
