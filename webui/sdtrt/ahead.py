@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from . import machine
 from .calls import POSITIONS_PER_PIECE, Call
 from .host import on_its_gpu
 from .unet import Unet
@@ -24,7 +25,11 @@ class Ahead:
     @on_its_gpu
     def begin(self, path: str) -> None:
         """The web UI is about to load the checkpoint in this file."""
+        if machine.missing():
+            return
         catalogue, chooser = self._unet.catalogue, self._unet.chooser
+        # The daemon may have built its engine just now.
+        catalogue.file.refresh()
         checkpoint = catalogue.checkpoint(path)
         if checkpoint is not None:
             self._unet.gpu.load_ahead(partial(chooser.likely, catalogue.index, checkpoint, self._call))

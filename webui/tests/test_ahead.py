@@ -7,14 +7,13 @@ from unittest import TestCase, mock
 
 from sdtrt import gpu
 from sdtrt.a1111 import hooks
-from sdtrt.ahead import Ahead
 from sdtrt.calls import Call
 from sdtrt.follow import follow
 from sdtrt.forge import front, jobs
 from sdtrt.timings import Timing
 
 from . import samples
-from .test_engines import Gpus, entry
+from .test_engines import GpuCase, entry
 from .test_unet import Served
 
 
@@ -41,7 +40,6 @@ class Chosen(Served):
 
     def test_the_engine_for_the_job_that_comes(self):
         fixed = samples.engine("fixed", profiles=[samples.fixed()])
-        hooks.ahead = Ahead(hooks.unet)
         for size, expected in ((None, "fixed"), ((512, 512, 1), "fixed"), ((512, 768, 1), "open")):
             if size is not None:
                 hooks.note_job(SimpleNamespace(width=size[0], height=size[1], batch_size=size[2]))
@@ -79,7 +77,7 @@ class Chosen(Served):
         self.assertIn("before_load failed: OSError: gone", " ".join(self.gpu.said))
 
 
-class Loads(Gpus):
+class Loads(GpuCase):
     def setUp(self):
         super().setUp()
         # The thread that loads goes on when somebody waits for it.

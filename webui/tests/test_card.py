@@ -1,12 +1,16 @@
 """Kernels that were compiled for an equal card in another slot."""
+import ctypes
 import itertools
 import re
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from sdtrt import kernels
-from sdtrt.card import Card, moved
+from sdtrt.card import Card, current, moved
 
 # What ends a description in `cache`, with a letter for the kernel and an address after it.
 KERNEL = re.compile(rb'\xff"pciDeviceId":9(.)\d{4}')
@@ -59,6 +63,29 @@ class Moved(unittest.TestCase):
             self.assertEqual(moved(cache(*before, "ab"), card), cache(*after, "ab"), f"{before} to {card}")
         for other in (b"", b"kernels", b'"pciDeviceId":6', b'{"pciDeviceId":6}'):
             self.assertEqual(moved(other, Card(1, 2)), other)
+
+
+class Here(unittest.TestCase):
+    def current(self, failure=0):
+        """Where the card is, by a driver that fails with this code or says 7 of the second card."""
+
+        def get(device, number):
+            device._obj.value = 100 + number
+            return failure
+
+        def attribute(value, which, device):
+            # CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID.
+            value._obj.value = 7 if (which, device.value) == (34, 101) else -1
+            return 0
+
+        driver = SimpleNamespace(cuDeviceGet=get, cuDeviceGetAttribute=attribute)
+        torch = SimpleNamespace(cuda=SimpleNamespace(current_device=lambda: 1))
+        with mock.patch.dict(sys.modules, torch=torch), mock.patch.object(ctypes, "CDLL", lambda name: driver):
+            return current()
+
+    def test_the_driver_says_where_the_current_card_is(self):
+        self.assertEqual(self.current(), Card(7, 1))
+        self.assertIsNone(self.current(failure=101))
 
 
 class Stored(unittest.TestCase):

@@ -106,7 +106,9 @@ class Weights:
         self.log.append("release")
 
 
-class Gpus(Case):
+class GpuCase(Case):
+    """Engines with stand-ins for what they read."""
+
     def setUp(self):
         super().setUp()
         self.gpu = Gpu(None, self.said.append)
@@ -120,6 +122,8 @@ class Gpus(Case):
         engine, _ = super().load(entry, lent)
         return engine, ("a table",) if entry.is_shared else ()
 
+
+class Gpus(GpuCase):
     def test_a_second_model_of_a_signature_loads_nothing(self):
         one, two, shared = object(), object(), entry("a")
         for unet in (one, two, one):

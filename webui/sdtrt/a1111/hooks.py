@@ -138,11 +138,8 @@ def before_load(sd_model=None, info=None, *args, **kwargs):
     """The web UI makes sure that a checkpoint is loaded, which may be another than is."""
     path = (info or sd_models.select_checkpoint()).filename
     is_off = getattr(shared.opts, "sd_unet", None) == "None"
-    if path == a1111.loaded_path() or is_off or a1111.standstill() or machine.missing():
-        return
-    # The daemon may have built its engine just now.
-    index_file.refresh()
-    ahead.begin(path)
+    if path != a1111.loaded_path() and not is_off and not a1111.standstill():
+        ahead.begin(path)
 
 
 @aside

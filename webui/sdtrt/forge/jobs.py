@@ -46,10 +46,8 @@ class Jobs:
         """Starts to load the engine for a checkpoint, in this file, that the web UI is about to load for a job."""
         info = getattr(loaded_model(), "sd_checkpoint_info", None)
         number = machine.current()
-        if number is None or machine.missing() or path == getattr(info, "filename", None):
+        if number is None or path == getattr(info, "filename", None):
             return
-        # The daemon may have built its engine just now.
-        self.index_file.refresh()
         ahead = Ahead(self.session(number).unet)
         ahead.note(width, height, images)
         ahead.begin(path)
